@@ -1,0 +1,96 @@
+"""Byte-stable files: the same values give the same bytes, so hashes mean something.
+
+Parquet with fixed compression, level and row groups, no clock in its metadata; safetensors with one
+metadata key (several are written in random order); JSON with sorted keys. Floats in tables should be
+rounded by the caller where they come from parallel sums. All writers replace atomically.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from safetensors import safe_open
+from safetensors.numpy import save as safetensors_bytes
+
+from p4d.errors import ContractError
+
+
+def write_bytes(path: Path, payload: bytes) -> None:
+    """Write `payload` beside `path`, then rename over it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp{os.getpid()}")
+    temporary.write_bytes(payload)
+    temporary.replace(path)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Readable JSON with sorted keys and a final newline. NaN and infinity are refused."""
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    write_bytes(path, (text + "\n").encode())
+
+
+def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON has no narrower type
+    """Parse one JSON file."""
+    return json.loads(path.read_text())
+
+
+def write_table(path: Path, frame: pl.DataFrame, *, sort_by: Sequence[str]) -> None:
+    """Write `frame` as Parquet, sorted by `sort_by`, which must identify each row.
+
+    Raises:
+        ContractError: `sort_by` is not unique, so the order of rows would not be defined.
+    """
+    keys = frame.select(sort_by)
+    if keys.is_duplicated().any():
+        repeated = keys.filter(keys.is_duplicated()).head(3).rows()
+        raise ContractError(f"{path.name}: key {list(sort_by)} repeats, for example {repeated}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp{os.getpid()}")
+    frame.sort(sort_by).write_parquet(
+        temporary, compression="zstd", compression_level=3, row_group_size=65536, statistics=True
+    )
+    temporary.replace(path)
+
+
+def read_table(path: Path) -> pl.DataFrame:
+    """Read one Parquet file."""
+    return pl.read_parquet(path)
+
+
+def write_arrays(
+    path: Path, arrays: Mapping[str, np.ndarray], *, meta: Mapping[str, object] | None = None
+) -> None:
+    """Write named arrays as safetensors; `meta` becomes one JSON metadata entry named `meta`."""
+    ordered = {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
+    text = json.dumps(dict(meta or {}), sort_keys=True)
+    write_bytes(path, safetensors_bytes(ordered, metadata={"meta": text}))
+
+
+class Arrays(Mapping[str, np.ndarray]):
+    """Named arrays of one safetensors file, read lazily, one at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Open `path`; the header is read, the arrays are not."""
+        self._file = safe_open(str(path), framework="numpy")
+        self._names = frozenset(self._file.keys())
+        self.meta: dict[str, Any] = json.loads((self._file.metadata() or {}).get("meta", "{}"))
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """The array called `name`; raises KeyError when there is none."""
+        if name not in self._names:
+            raise KeyError(name)
+        return self._file.get_tensor(name)
+
+    def __iter__(self) -> Any:  # noqa: ANN401
+        """Names in sorted order."""
+        return iter(sorted(self._names))
+
+    def __len__(self) -> int:
+        """How many arrays the file holds."""
+        return len(self._names)

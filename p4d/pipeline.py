@@ -1,0 +1,292 @@
+"""The stages: what each reads, what it writes, and which function does the work.
+
+One table for three callers. Dagster assets, `dvc.yaml` and the command line are all derived from
+it, and a stage can read only what it declares here: an undeclared upstream folder or parameter
+raises, so the recorded provenance is complete by construction.
+
+Per-shard stages write `data/<stage>/<shard>/`, the others `data/<stage>/`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from p4d.config import Params
+from p4d.errors import ContractError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One step of the pipeline.
+
+    Attributes:
+        name: stage in dvc.yaml, asset in Dagster, folder under data/.
+        entry: `module:function` of signature `(StageInputs, Path) -> StageReport`.
+        inputs: names of upstream stages.
+        params: sections of params.yaml the function may read.
+        per_shard: one instance per shard; an upstream per-shard stage is then read shard by shard.
+        manifest: reads `shards/<shard>.json`.
+        extra_code: files or folders beside the entry's import closure that shape the result.
+        pool: name of the concurrency pool, for stages that want the whole machine.
+    """
+
+    name: str
+    group: str
+    entry: str
+    description: str
+    inputs: tuple[str, ...] = ()
+    params: tuple[str, ...] = ()
+    per_shard: bool = False
+    manifest: bool = False
+    extra_code: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    plots: tuple[str, ...] = ()
+    pool: str | None = None
+
+    def load(self) -> Callable[[StageInputs, Path], StageReport]:
+        """Import and return the function; heavy libraries are imported only now."""
+        module, _, name = self.entry.partition(":")
+        function: Callable[[StageInputs, Path], StageReport] = getattr(
+            importlib.import_module(module), name
+        )
+        return function
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageReport:
+    """What a stage says of its own run.
+
+    Attributes:
+        rows: outcomes of the rows it judged: keys among ok, filtered, rejected, failed.
+        metrics: flat numbers or short texts for the UI and the ledger.
+    """
+
+    rows: Mapping[str, int] = field(default_factory=dict)
+    metrics: Mapping[str, float | int | str] = field(default_factory=dict)
+
+
+def _ignore_progress(done: int, total: int, note: str) -> None:
+    del done, total, note
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageInputs:
+    """What a stage may read.
+
+    Attributes:
+        shard: the shard of this instance, or None.
+        manifest: the parsed `shards/<shard>.json`, where declared.
+        inbox: the drop folder (for the stage that takes videos from it).
+        versions: data version (`md5:...`) of every upstream instance, keyed `stage` or
+            `stage@shard`; safe to write into an artifact, as it is content.
+        excluded: upstream shards that a failed gate keeps out of a fan-in, with the reason.
+        previous: the stage's own published folder before this run, or None. Only append-only
+            ledgers may read it.
+        progress: call `(done, total, note)` now and then.
+    """
+
+    stage: Stage
+    params_: Params
+    folders: Mapping[str, Path | Mapping[str, Path]]
+    shard: str | None = None
+    manifest: Mapping[str, Any] | None = None
+    inbox: Path | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    excluded: Mapping[str, str] = field(default_factory=dict)
+    previous: Path | None = None
+    progress: Callable[[int, int, str], None] = _ignore_progress
+
+    def params(self, section: str) -> Any:  # noqa: ANN401 - one dataclass per section
+        """A declared section of the parameters.
+
+        Raises:
+            ContractError: the stage does not declare this section.
+        """
+        if section not in self.stage.params:
+            raise ContractError(
+                f"stage {self.stage.name} reads params.{section} without declaring it"
+            )
+        return getattr(self.params_, section)
+
+    def folder(self, upstream: str) -> Path:
+        """The folder of an upstream stage: of the same shard, or of an unpartitioned stage."""
+        found = self._declared(upstream)
+        if not isinstance(found, Path):
+            raise ContractError(f"{upstream} has one folder per shard: use shard_folders()")
+        return found
+
+    def shard_folders(self, upstream: str) -> Mapping[str, Path]:
+        """All shards' folders of an upstream stage, in shard order (fan-in)."""
+        found = self._declared(upstream)
+        if isinstance(found, Path):
+            raise ContractError(f"{upstream} has a single folder: use folder()")
+        return found
+
+    def _declared(self, upstream: str) -> Path | Mapping[str, Path]:
+        if upstream not in self.stage.inputs:
+            raise ContractError(f"stage {self.stage.name} reads {upstream} without declaring it")
+        return self.folders[upstream]
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage(
+        name="videos",
+        group="ingest",
+        entry="p4d.video.ingest:build_videos",
+        description="Landed source files, verified by content hash and by a full decode.",
+        params=("landing",),
+        per_shard=True,
+        manifest=True,
+    ),
+    Stage(
+        name="clips",
+        group="ingest",
+        entry="p4d.video.clips:build_clips",
+        description="Half-open clips on a time grid, with sampled frames and resampled truth.",
+        inputs=("videos",),
+        params=("clips",),
+        per_shard=True,
+    ),
+    Stage(
+        name="expert_worlds",
+        group="teacher",
+        entry="p4d.teachers.training_worlds:build_expert_worlds",
+        description="Simulated training scenes of the expert, with exact truth.",
+        params=("clips", "expert"),
+    ),
+    Stage(
+        name="expert",
+        group="teacher",
+        entry="p4d.teachers.train:build_expert",
+        description="The expert network: frozen weights and the card of its measured quality.",
+        inputs=("expert_worlds",),
+        params=("clips", "expert"),
+        pool="machine",
+    ),
+    Stage(
+        name="labels",
+        group="labels",
+        entry="p4d.teachers.label:build_labels",
+        description="Depth, flow, motion, camera and latents per clip, with validity and statistics.",
+        inputs=("clips", "expert"),
+        params=("clips", "labels"),
+        per_shard=True,
+        pool="machine",
+    ),
+    Stage(
+        name="regions",
+        group="questions",
+        entry="p4d.questions.regions:build_regions",
+        description="Tracked object masks and the marked picture of the first frame.",
+        inputs=("clips", "labels"),
+        params=("regions",),
+        per_shard=True,
+    ),
+    Stage(
+        name="facts",
+        group="questions",
+        entry="p4d.questions.facts:build_facts",
+        description="Measured quantities with unit, sigma, interval and frame of reference.",
+        inputs=("clips", "labels", "regions"),
+        params=("facts",),
+        per_shard=True,
+    ),
+    Stage(
+        name="questions",
+        group="questions",
+        entry="p4d.questions.compose:build_questions",
+        description="Multiple-choice questions, each derived from facts, and the refused candidates.",
+        inputs=("clips", "regions", "facts"),
+        params=("facts", "questions"),
+        per_shard=True,
+    ),
+    Stage(
+        name="release",
+        group="release",
+        entry="p4d.release:build_release",
+        description="Frozen manifest: shards, splits by source and near-duplicate group, questions.",
+        inputs=("clips", "questions"),
+        params=("release",),
+        extra_code=("p4d/quality", "sql/gates"),
+    ),
+    Stage(
+        name="base_student",
+        group="students",
+        entry="p4d.students.base:build_base_student",
+        description="Tokenizer trained on the release and the initial weights all arms share.",
+        inputs=("release",),
+        params=("clips", "student"),
+    ),
+    Stage(
+        name="student_sft",
+        group="students",
+        entry="p4d.students.train:build_sft",
+        description="Student trained on the questions alone.",
+        inputs=("clips", "regions", "release", "base_student"),
+        params=("clips", "training"),
+        plots=("curve.csv",),
+        pool="machine",
+    ),
+    Stage(
+        name="student_p4d",
+        group="students",
+        entry="p4d.students.train:build_p4d",
+        description="Student trained on the same questions, with latent and explicit distillation.",
+        inputs=("clips", "regions", "labels", "expert", "release", "base_student"),
+        params=("clips", "training", "distillation"),
+        plots=("curve.csv",),
+        pool="machine",
+    ),
+    Stage(
+        name="student_blind",
+        group="students",
+        entry="p4d.students.train:build_blind",
+        description="The control that reads the questions and sees no video.",
+        inputs=("clips", "regions", "release", "base_student"),
+        params=("clips", "training"),
+        plots=("curve.csv",),
+        pool="machine",
+    ),
+    Stage(
+        name="evaluation",
+        group="evaluation",
+        entry="p4d.evaluation.run:build_evaluation",
+        description="Answers of every arm to the held-out questions, with intervals and comparisons.",
+        inputs=("clips", "regions", "release", "student_sft", "student_p4d", "student_blind"),
+        params=("clips", "evaluation"),
+        metrics=("metrics.json",),
+        plots=("by_category.csv",),
+        pool="machine",
+    ),
+    Stage(
+        name="champion",
+        group="evaluation",
+        entry="p4d.evaluation.promotion:build_champion",
+        description="The promotion decision with its evidence, appended to the champion ledger.",
+        inputs=("evaluation", "student_p4d", "student_sft"),
+        params=("promotion", "evaluation"),
+        metrics=("decision.json",),
+    ),
+)
+
+BY_NAME: Mapping[str, Stage] = {stage.name: stage for stage in STAGES}
+
+
+def stage_named(name: str) -> Stage:
+    """Look a stage up; an unknown name raises with the known ones."""
+    if name not in BY_NAME:
+        raise ContractError(f"no stage called {name!r}; stages: {', '.join(BY_NAME)}")
+    return BY_NAME[name]
+
+
+def downstream_of(names: Sequence[str]) -> list[Stage]:
+    """The given stages and everything that reads them, in pipeline order."""
+    reached = set(names)
+    for stage in STAGES:
+        if reached & set(stage.inputs):
+            reached.add(stage.name)
+    return [stage for stage in STAGES if stage.name in reached]
