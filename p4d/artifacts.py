@@ -1,8 +1,8 @@
 """Byte-stable files: the same values give the same bytes, so hashes mean something.
 
-Parquet with fixed compression, level and row groups, no clock in its metadata; safetensors with one
-metadata key (several are written in random order); JSON with sorted keys. Floats in tables should be
-rounded by the caller where they come from parallel sums. All writers replace atomically.
+Parquet with fixed compression, level and row groups, no clock in its metadata; safetensors with
+one metadata key (several are written in random order); JSON with sorted keys. Floats in tables
+should be rounded by the caller where they come from parallel sums. All writers replace atomically.
 """
 
 from __future__ import annotations

@@ -20,7 +20,9 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("path", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--seed", type=int, default=0, show_default=True, help="The scene; same seed, same bytes.")
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="The scene; same seed, same bytes."
+)
 def world(path: Path, seed: int) -> None:
     """Render one simulated 4D scene to PATH (MP4) with its truth sidecar beside it."""
     from p4d.worlds.corpus import write_world
@@ -60,15 +62,17 @@ def stage(name: str, shard: str | None, force: bool) -> None:
 
     from p4d.pipeline import stage_named
     from p4d.quality.gates import blocking_gates, judge
-    from p4d.versioning.runner import record_checks, run_instance
+    from p4d.versioning.gates import record_checks
+    from p4d.versioning.plan import judge_version
+    from p4d.versioning.runner import run_instance
 
     project, run_id = Project.find(), f"cli-{uuid.uuid4()}"
     made = run_instance(
         project, stage_named(name).name, shard, run_id=run_id, force=force, gates=blocking_gates()
     )
     results = judge(project, name, shard)
-    md5 = made.data_version.removeprefix("md5:")
-    record_checks(project, name, shard, md5, results, run_id=run_id)
+    judge_id = judge_version(project)
+    record_checks(project, name, shard, made.md5, results, run_id=run_id, judge=judge_id)
     click.echo(f"{made.data_version}{' (unchanged, skipped)' if made.skipped else ''}")
     for result in results:
         click.echo(f"  {'ok  ' if result.passed else 'FAIL'} {result.name}: {result.description}")

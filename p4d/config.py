@@ -44,6 +44,7 @@ class WorldsParams:
     def __post_init__(self) -> None:
         _check(self.videos >= 1, self, "videos must be at least 1")
         _check(16 <= self.size_px <= 1024, self, "size_px must be in [16, 1024]")
+        _check(self.size_px % 2 == 0, self, "size_px must be even (yuv420p video)")
         _check(0 < self.duration_s <= 60, self, "duration_s must be in (0, 60]")
         _check(1 <= self.fps <= 120, self, "fps must be in [1, 120]")
 
@@ -57,7 +58,9 @@ class LandingParams:
     max_duration_s: float
 
     def __post_init__(self) -> None:
-        _check(1 <= self.max_clips_per_shard <= 256, self, "max_clips_per_shard must be in [1, 256]")
+        _check(
+            1 <= self.max_clips_per_shard <= 256, self, "max_clips_per_shard must be in [1, 256]"
+        )
         _check(self.max_file_bytes > 0, self, "max_file_bytes must be positive")
         _check(self.max_duration_s > 0, self, "max_duration_s must be positive")
 
@@ -71,6 +74,8 @@ class ClipsParams:
     grid_hz: float
     max_clips_per_video: int
     max_reject_ratio: float
+    min_contrast_levels: int
+    min_motion_levels: float
 
     def __post_init__(self) -> None:
         _check(16 <= self.size_px <= 512, self, "size_px must be in [16, 512]")
@@ -78,6 +83,8 @@ class ClipsParams:
         _check(0 < self.grid_hz <= 60, self, "grid_hz must be in (0, 60]")
         _check(self.max_clips_per_video >= 1, self, "max_clips_per_video must be at least 1")
         _check(0 <= self.max_reject_ratio <= 1, self, "max_reject_ratio must be in [0, 1]")
+        _check(0 <= self.min_contrast_levels <= 255, self, "min_contrast_levels: [0, 255]")
+        _check(self.min_motion_levels >= 0, self, "min_motion_levels must not be negative")
 
     @property
     def length_ns(self) -> int:
@@ -181,7 +188,7 @@ class ReleaseParams:
 
     def __post_init__(self) -> None:
         _check(
-            0 < self.test_fraction and 0 <= self.val_fraction,
+            self.test_fraction > 0 and self.val_fraction >= 0,
             self,
             "test_fraction must be positive, val_fraction not negative",
         )
@@ -191,9 +198,13 @@ class ReleaseParams:
 
 @dataclass(frozen=True, kw_only=True)
 class StudentParams:
-    """The student network, built from a transformers video-language architecture."""
+    """The student network, built from a transformers video-language architecture.
+
+    `checkpoint` is a folder of weights and tokenizer to start from; empty: from scratch.
+    """
 
     architecture: str
+    checkpoint: str
     seed: int
     vision_width: int
     vision_blocks: int
@@ -255,10 +266,13 @@ class EvaluationParams:
     bootstrap_samples: int
     confidence: float
     batch: int
+    generated_questions: int
+    threads: int
 
     def __post_init__(self) -> None:
         _check(self.bootstrap_samples >= 100, self, "bootstrap_samples must be at least 100")
         _check(0.5 < self.confidence < 1, self, "confidence must be in (0.5, 1)")
+        _check(self.generated_questions >= 0, self, "generated_questions must not be negative")
 
 
 @dataclass(frozen=True, kw_only=True)

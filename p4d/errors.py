@@ -30,7 +30,7 @@ class GateError(P4DError):
 
 
 class PublishError(P4DError):
-    """Publishing was refused: something changed while the step ran, or the store is not in order."""
+    """Publishing was refused: something changed while the step ran, or the store is damaged."""
 
 
 class LedgerError(P4DError):

@@ -84,8 +84,8 @@ class StageInputs:
         versions: data version (`md5:...`) of every upstream instance, keyed `stage` or
             `stage@shard`; safe to write into an artifact, as it is content.
         excluded: upstream shards that a failed gate keeps out of a fan-in, with the reason.
-        previous: the stage's own published folder before this run, or None. Only append-only
-            ledgers may read it.
+        previous: the stage's own published folder before this run, or None: for append-only
+            ledgers, and for bytes whose hash is checked (a source that left the inbox).
         progress: call `(done, total, note)` now and then.
     """
 
@@ -171,7 +171,7 @@ STAGES: tuple[Stage, ...] = (
         name="labels",
         group="labels",
         entry="p4d.teachers.label:build_labels",
-        description="Depth, flow, motion, camera and latents per clip, with validity and statistics.",
+        description="Depth, flow, motion, camera, latents per clip, with validity and statistics.",
         inputs=("clips", "expert"),
         params=("clips", "labels"),
         per_shard=True,
@@ -199,16 +199,16 @@ STAGES: tuple[Stage, ...] = (
         name="questions",
         group="questions",
         entry="p4d.questions.compose:build_questions",
-        description="Multiple-choice questions, each derived from facts, and the refused candidates.",
+        description="Multiple-choice questions derived from facts, and the refused candidates.",
         inputs=("clips", "regions", "facts"),
-        params=("facts", "questions"),
+        params=("questions", "release"),
         per_shard=True,
     ),
     Stage(
         name="release",
         group="release",
         entry="p4d.release:build_release",
-        description="Frozen manifest: shards, splits by source and near-duplicate group, questions.",
+        description="Frozen shards, splits by source and near-duplicate group, and questions.",
         inputs=("clips", "questions"),
         params=("release",),
         extra_code=("p4d/quality", "sql/gates"),
@@ -255,7 +255,7 @@ STAGES: tuple[Stage, ...] = (
         name="evaluation",
         group="evaluation",
         entry="p4d.evaluation.run:build_evaluation",
-        description="Answers of every arm to the held-out questions, with intervals and comparisons.",
+        description="Answers of every arm to held-out questions, with intervals and comparisons.",
         inputs=("clips", "regions", "release", "student_sft", "student_p4d", "student_blind"),
         params=("clips", "evaluation"),
         metrics=("metrics.json",),

@@ -1,0 +1,47 @@
+# Two commands matter: `make demo` and `make test`. Each sets up what it needs, alone and again.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export DAGSTER_HOME := $(CURDIR)/.dagster
+PORT ?= 3000
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types unit ui up bench clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: .venv/.ready  ## Make the environment (Python 3.11, packages, rendering libraries)
+
+.venv/.ready: pyproject.toml scripts/setup.sh
+	@bash scripts/setup.sh "$(PYTHON)"
+	@touch $@
+
+demo: setup  ## From an empty checkout to a promoted student
+	@python -m dagster_project demo
+
+up: setup  ## Land new files and materialize whatever is not fresh
+	@python -m dagster_project up
+
+ui: setup  ## Dagster UI on loopback (PORT=3000)
+	@python -m dagster_project ui --port $(PORT)
+
+test: setup lint types unit  ## Everything that must hold
+
+lint: setup
+	@ruff check .
+	@ruff format --check .
+
+types: setup
+	@mypy
+
+unit: setup
+	@pytest
+
+bench: setup  ## Measure; results land in benchmarks/results/
+	@python -m benchmarks.spine
+
+clean:  ## Remove everything the pipeline wrote (not the inbox, not the environment)
+	rm -rf data reports .dagster .p4d .staging dvc.lock .dvc/cache .dvc/tmp
+	git checkout --quiet -- shards && git clean -fdq shards

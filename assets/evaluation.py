@@ -1,0 +1,18 @@
+"""Scores and the promotion decision."""
+
+import dagster as dg
+
+from dagster_project.bridge import Workspace, stage_asset
+from p4d import previews
+
+
+@stage_asset("evaluation")
+def evaluation(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
+    """Answer the held-out questions with every arm and compare."""
+    return workspace.materialize(context, preview=previews.accuracy_by_category)
+
+
+@stage_asset("champion")
+def champion(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
+    """Decide on promotion and append the decision."""
+    return workspace.materialize(context)

@@ -1,0 +1,12 @@
+"""Teacher pseudo-labels."""
+
+import dagster as dg
+
+from dagster_project.bridge import Workspace, stage_asset
+from p4d import previews
+
+
+@stage_asset("labels")
+def labels(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
+    """Label a shard with every teacher and measure the labels."""
+    return workspace.materialize(context, preview=previews.labels_sheet)

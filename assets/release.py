@@ -1,0 +1,11 @@
+"""The frozen release."""
+
+import dagster as dg
+
+from dagster_project.bridge import Workspace, stage_asset
+
+
+@stage_asset("release")
+def release(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
+    """Freeze shards, splits and questions."""
+    return workspace.materialize(context)

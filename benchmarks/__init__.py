@@ -1,0 +1,1 @@
+"""Measurements, each with its command; results are kept in benchmarks/results/."""

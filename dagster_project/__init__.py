@@ -1,0 +1,1 @@
+"""Orchestration: definitions, partitions, jobs, automation. No maths, no thresholds, no paths."""

@@ -1,0 +1,132 @@
+"""Command line of the orchestration: `python -m dagster_project demo | up | run`.
+
+`run` is the command behind every stage of dvc.yaml; `up` brings everything up to date; `demo` does
+so from an empty checkout.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from p4d.config import Project
+from p4d.errors import P4DError
+
+if TYPE_CHECKING:
+    from dagster_project.drive import Failed
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Materialize p4d's assets through Dagster."""
+    home = Project.find().root / ".dagster"
+    home.mkdir(exist_ok=True)
+    settings = home / "dagster.yaml"
+    if not settings.exists():
+        settings.write_text((Path(__file__).parent / "dagster.yaml").read_text())
+    os.environ.setdefault("DAGSTER_HOME", str(home))
+
+
+@main.command()
+@click.argument("stage")
+@click.option("--shard", help="Shard id, for stages that have one instance per shard.")
+@click.option("--force", is_flag=True, help="Compute even when nothing changed.")
+def run(stage: str, shard: str | None, force: bool) -> None:
+    """Materialize one stage instance and judge it. The command of every dvc.yaml stage."""
+    import dagster as dg
+
+    from dagster_project.drive import materialize
+    from p4d.pipeline import stage_named
+    from p4d.versioning.plan import Batch
+
+    declared = stage_named(stage)
+    if declared.per_shard != (shard is not None):
+        need = "needs --shard ID" if declared.per_shard else "takes no --shard"
+        raise click.UsageError(f"stage {stage} {need}")
+    with dg.DagsterInstance.get() as instance:
+        failures = materialize([Batch(shard=shard, stages=(stage,))], instance, force=force)
+    _end(failures)
+
+
+@main.command()
+@click.option("--only", multiple=True, help="Restrict to these stages.")
+def up(only: tuple[str, ...]) -> None:
+    """Land what is in the inbox and materialize whatever is not fresh."""
+    from p4d.video.landing import land
+
+    click.echo(land(Project.find()).summary(), err=True)
+    failures = _bring_up_to_date(only or None)
+    _end(failures)
+
+
+@main.command()
+@click.option("--without-real-videos", is_flag=True, help="Do not fetch the real sample videos.")
+def demo(without_real_videos: bool) -> None:
+    """From an empty checkout to a promoted student: corpus, landing, all assets, summary."""
+    from dagster_project.demo import prepare, show
+
+    started = time.monotonic()
+    prepare(Project.find(), real_videos=not without_real_videos)
+    failures = _bring_up_to_date(None)
+    show(Project.find(), wall_s=time.monotonic() - started, failed=bool(failures))
+    _end(failures)
+
+
+@main.command()
+@click.option("--port", default=3000, show_default=True)
+def ui(port: int) -> None:
+    """Serve the Dagster UI on loopback, with its daemon (schedules, sensors, automation)."""
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            raise click.ClickException(f"port {port} is in use; try: make ui PORT={port + 1}")
+    click.echo(f"Dagster UI: http://127.0.0.1:{port} (stop with Ctrl-C)")
+    command = ["dev", "-h", "127.0.0.1", "-p", str(port), "-m", "dagster_project.definitions"]
+    dagster = str(Path(sys.executable).with_name("dagster"))
+    os.execv(dagster, [dagster, *command])
+
+
+def _bring_up_to_date(only: tuple[str, ...] | None) -> list[Failed]:
+    from p4d.quality.gates import blocking_gates
+    from p4d.versioning.plan import judge_version, make_plan
+
+    project = Project.find()
+    plan = make_plan(project, gates=blocking_gates(), judge=judge_version(project), only=only)
+    for instance, reason in plan.held.items():
+        click.echo(f"Held back: {instance}: {reason}", err=True)
+    if not plan.batches:
+        click.echo("Nothing to do: every artifact matches its code, parameters and inputs.")
+        return []
+    import dagster as dg
+
+    from dagster_project.drive import materialize
+    from p4d.versioning.ledger import Ledger, anchor
+
+    with dg.DagsterInstance.get() as instance:
+        failures = materialize(plan.batches, instance)
+    Ledger(project).export_parquet(project.data / "ledger" / "ledger.parquet")
+    anchor(project, "bring artifacts up to date")
+    return failures
+
+
+def _end(failures: Sequence[Failed]) -> None:
+    if failures:
+        click.echo("\nFailed:", err=True)
+        for failure in failures:
+            where = f"{failure.step} ({failure.shard})" if failure.shard else failure.step
+            click.echo(f"  {where}: {failure.reason}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except P4DError as error:
+        click.echo(f"{type(error).__name__}: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,80 @@
+"""The demo's two ends: an inbox with real files, and a summary of what became of them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import click
+
+from p4d.config import Project
+
+
+def prepare(project: Project, *, real_videos: bool) -> None:
+    """Fill the inbox (simulated, real and damaged videos) and land what is new."""
+    from p4d.video.landing import land
+
+    _ensure_history(project.root)
+    if not project.shards():
+        from p4d.video.sources import add_damaged_videos, add_real_videos
+        from p4d.worlds.corpus import write_corpus
+
+        click.echo(
+            f"Rendering {project.params.worlds.videos} simulated videos into inbox/", err=True
+        )
+        made = write_corpus(project.inbox, project.params.worlds, progress=_progress)
+        add_damaged_videos(project.inbox, made[0])
+        if real_videos:
+            for notice in add_real_videos(project.inbox, project.state / "downloads"):
+                click.echo(notice, err=True)
+    click.echo(land(project).summary(), err=True)
+
+
+def show(project: Project, *, wall_s: float, failed: bool) -> None:
+    """Write reports/summary.json and print its short form."""
+    from p4d.summary import build_summary, render
+
+    from p4d.artifacts import write_json
+
+    summary = build_summary(project)
+    path = project.root / "reports" / "summary.json"
+    write_json(path, summary)
+    click.echo(render(summary))
+    click.echo(f"\nWall time {wall_s:.0f} s. Summary: {path.relative_to(project.root)}")
+    if not failed:
+        click.echo(
+            "Next:\n"
+            "  make ui                        the graph, partitions, checks and previews\n"
+            "  .venv/bin/p4d why evaluation   what stands behind the score\n"
+            "  .venv/bin/p4d audit verify     re-hash everything the ledger names"
+        )
+
+
+def _progress(done: int, total: int, note: str) -> None:
+    if done == total or done % 8 == 0:
+        click.echo(f"      {done} of {total} {note}", err=True)
+
+
+def _ensure_history(root: Path) -> None:
+    """A source tree without git (a downloaded archive) gets a history, so that versions have one.
+
+    DVC and the ledger's anchor need a repository; the identity is ours, as none may be configured.
+    """
+    git = shutil.which("git")
+    if git is None:
+        click.echo("git is not installed: versions are recorded, but not anchored", err=True)
+        return
+    probe = subprocess.run(
+        [git, "rev-parse", "--show-toplevel"], cwd=root, capture_output=True, text=True, check=False
+    )
+    if probe.returncode == 0 and Path(probe.stdout.strip()).resolve() == root.resolve():
+        return
+    click.echo("No git history here: starting one, so that every version can be traced", err=True)
+    identity = ["-c", "user.name=p4d", "-c", "user.email=p4d@localhost"]
+    for command in (
+        ["init", "--quiet", "--initial-branch=main"],
+        ["add", "--all"],
+        [*identity, "commit", "--quiet", "--message=Source tree as downloaded"],
+    ):
+        subprocess.run([git, *command], cwd=root, check=True)

@@ -1,0 +1,1 @@
+"""Evaluation: answers, statistics, comparisons and the promotion of a champion."""

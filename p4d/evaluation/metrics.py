@@ -1,0 +1,174 @@
+"""Accuracy with intervals. Questions of one video are not independent, so videos are resampled."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TypeVar
+
+import numpy as np
+import polars as pl
+
+from p4d.errors import ContractError
+from p4d.ids import seed_for
+
+STATIC = frozenset({"Dimensional Measurement", "Spatial Relation", "3D Video Grounding"})
+DYNAMIC = frozenset(
+    {
+        "Translational",
+        "Rotational",
+        "Counting",
+        "False Positives",
+        "Speed & Acceleration",
+        "Displacement & Path Length",
+    }
+)
+AVERAGE = "Average"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over `n` questions of `clusters` videos, with its bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+    clusters: int
+
+    def as_dict(self) -> dict[str, float | int]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """How intervals are made: number of resamples, and confidence (for example 0.95)."""
+
+    samples: int
+    confidence: float
+
+
+def cluster_bootstrap(
+    values: Sequence[float] | np.ndarray,
+    clusters: Sequence[str],
+    how: Bootstrap,
+    *,
+    seed: int,
+) -> Interval:
+    """Mean of `values` and its percentile interval over resampled clusters.
+
+    Args:
+        values: one per question: 0 or 1, or a difference of two arms.
+        clusters: the video (or near-duplicate group) of each question.
+        how: number of resamples and confidence.
+        seed: of the resampling; equal seeds give equal intervals.
+
+    Raises:
+        ContractError: no values, or not one cluster per value.
+    """
+    numbers = np.asarray(values, np.float64)
+    if not len(numbers) or len(numbers) != len(clusters):
+        raise ContractError(f"{len(numbers)} values with {len(clusters)} clusters")
+    names, member = np.unique(np.asarray(clusters, dtype=str), return_inverse=True)
+    sums = np.bincount(member, weights=numbers, minlength=len(names))
+    counts = np.bincount(member, minlength=len(names))
+    drawn = np.random.default_rng(seed).integers(0, len(names), (how.samples, len(names)))
+    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    tail = (1 - how.confidence) / 2
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return Interval(
+        value=round(float(numbers.mean()), 6),
+        low=round(float(low), 6),
+        high=round(float(high), 6),
+        n=len(numbers),
+        clusters=len(names),
+    )
+
+
+def slices(categories: Sequence[str]) -> dict[str, np.ndarray]:
+    """Rows of each slice that has any: `Average`, `Static`, `Dynamic`, then each category."""
+    names = np.asarray(categories, dtype=str)
+    chosen = {
+        AVERAGE: np.ones(len(names), bool),
+        "Static": np.isin(names, sorted(STATIC)),
+        "Dynamic": np.isin(names, sorted(DYNAMIC)),
+        **{name: names == name for name in sorted(set(categories))},
+    }
+    return {name: rows for name, rows in chosen.items() if rows.any()}
+
+
+def accuracy_by_slice(rows: pl.DataFrame, how: Bootstrap) -> dict[str, Interval]:
+    """Accuracy per slice of one arm's predictions (`category`, `group`, `correct`)."""
+    correct, groups = rows["correct"].to_numpy().astype(float), rows["group"].to_list()
+    return {
+        name: cluster_bootstrap(
+            correct[chosen],
+            [group for group, kept in zip(groups, chosen, strict=True) if kept],
+            how,
+            seed=seed_for("accuracy", name),
+        )
+        for name, chosen in slices(rows["category"].to_list()).items()
+    }
+
+
+def paired_gain(
+    challenger: pl.DataFrame, baseline: pl.DataFrame, how: Bootstrap
+) -> dict[str, Interval]:
+    """Accuracy of `challenger` minus `baseline` per slice, on the questions both answered.
+
+    Raises:
+        ContractError: they share no question.
+    """
+    both = challenger.join(
+        baseline.select("qa_id", pl.col("correct").alias("baseline")), on="qa_id", how="inner"
+    ).sort("qa_id")
+    if both.is_empty():
+        raise ContractError("the compared predictions share no question")
+    gain = both["correct"].to_numpy().astype(float) - both["baseline"].to_numpy().astype(float)
+    groups = both["group"].to_list()
+    return {
+        name: cluster_bootstrap(
+            gain[chosen],
+            [group for group, kept in zip(groups, chosen, strict=True) if kept],
+            how,
+            seed=seed_for("gain", name),
+        )
+        for name, chosen in slices(both["category"].to_list()).items()
+    }
+
+
+def prior_accuracies(train: pl.DataFrame, test: pl.DataFrame) -> Mapping[str, float]:
+    """What counting answers of the train split gives on the test split, without any model.
+
+    `chance`: mean of 1 / options. `majority_letter`: always the letter most frequent in its
+    category. `majority_text`: of the offered options, the one whose text was most often right for
+    the same family.
+
+    Args:
+        train: `category`, `family`, `options`, `answer_index` of the train questions.
+        test: the same columns of the test questions.
+    """
+    letters: dict[str, Counter[int]] = {}
+    texts: dict[str, Counter[str]] = {}
+    for row in train.iter_rows(named=True):
+        letters.setdefault(row["category"], Counter())[row["answer_index"]] += 1
+        answer = row["options"][row["answer_index"]]
+        texts.setdefault(row["family"], Counter())[answer] += 1
+    hits = {"chance": 0.0, "majority_letter": 0.0, "majority_text": 0.0}
+    for row in test.iter_rows(named=True):
+        options = row["options"]
+        by_letter = _first_most(range(len(options)), letters.get(row["category"], Counter()))
+        by_text = options.index(_first_most(options, texts.get(row["family"], Counter())))
+        hits["chance"] += 1 / len(options)
+        hits["majority_letter"] += by_letter == row["answer_index"]
+        hits["majority_text"] += by_text == row["answer_index"]
+    return {name: round(value / max(len(test), 1), 6) for name, value in hits.items()}
+
+
+def _first_most(candidates: Sequence[T], counts: Counter[T]) -> T:
+    """The candidate counted most often; the first one among equals."""
+    return max(candidates, key=lambda candidate: counts[candidate])

@@ -1,0 +1,247 @@
+"""Promotion: does the distilled student become champion, and why.
+
+The rule: the first challenger is promoted; a later one only when its paired gain over the incumbent
+has a lower bound above `min_gain`. Either is refused when a protected category falls by more than
+`max_category_drop`. Every decision is one line of an append-only ledger, which carries order and
+data versions but no clock: when a version was published is in the project's ledger.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from p4d.artifacts import read_table, write_bytes, write_json, write_table
+from p4d.config import EvaluationParams, PromotionParams
+from p4d.errors import ContractError
+from p4d.evaluation.metrics import AVERAGE, Bootstrap, Interval, paired_gain
+from p4d.ids import content_id
+from p4d.pipeline import StageInputs, StageReport
+
+CHALLENGER, BASELINE, CONTROL = "p4d", "sft", "blind"
+CHALLENGER_STAGE = "student_p4d"
+LEDGER, ANSWERS, DECISION = "champions.jsonl", "champion_answers.parquet", "decision.json"
+
+COMPARABLE_SHARE = 0.5
+"""Share of the present questions an incumbent must have answered to be compared on them."""
+
+
+def build_champion(inputs: StageInputs, out: Path) -> StageReport:
+    """Decide, and append the decision to the ledger of the previous run.
+
+    Writes `decision.json`, `champions.jsonl` and `champion_answers.parquet` (what the champion
+    answered to each question it was judged on, for the next challenger). A second run on the same
+    evaluation and rule writes the same three files again.
+
+    Raises:
+        ContractError: the versions of the inputs are not known, or the previous ledger is damaged.
+    """
+    rule: PromotionParams = inputs.params("promotion")
+    statistics: EvaluationParams = inputs.params("evaluation")
+    challenger = _version(inputs, CHALLENGER_STAGE)
+    evaluation = _version(inputs, "evaluation")
+    history = read_ledger(inputs.previous) if inputs.previous else []
+    key = content_id("decision", evaluation, challenger, _rule_as_dict(rule))
+    again = next((record for record in history if record["key"] == key), None)
+    if again and inputs.previous:
+        incumbent_answers = _answers(inputs.previous)
+        _write(out, again, history, incumbent_answers)
+        return _report(again)
+
+    predictions = read_table(inputs.folder("evaluation") / "predictions.parquet")
+    incumbent = Incumbent.after(history, inputs.previous)
+    decision = decide(predictions, challenger, incumbent, rule, statistics)
+    promoted = decision["decision"] == "promoted"
+    record = {
+        **decision,
+        "key": key,
+        "order": len(history) + 1,
+        "evaluation": evaluation,
+        "champion": challenger if promoted else (incumbent.version if incumbent else None),
+    }
+    own = predictions.filter(pl.col("arm") == CHALLENGER)
+    answers = _rows_kept(own) if promoted else (incumbent.answers if incumbent else None)
+    _write(out, record, [*history, record], answers)
+    return _report(record)
+
+
+@dataclass(frozen=True)
+class Incumbent:
+    """The champion so far.
+
+    Attributes:
+        version: data version of its checkpoint.
+        answers: what it answered when it was judged: `qa_id`, `category`, `group`, `correct`.
+    """
+
+    version: str
+    answers: pl.DataFrame
+
+    @classmethod
+    def after(cls, history: list[dict[str, Any]], folder: Path | None) -> Incumbent | None:
+        """The champion at the end of a ledger, or None."""
+        version = history[-1]["champion"] if history else None
+        if version is None or folder is None:
+            return None
+        answers = _answers(folder)
+        if answers is None:
+            raise ContractError(f"{folder / ANSWERS} is missing, but {version} is champion")
+        return cls(version, answers)
+
+
+def decide(
+    predictions: pl.DataFrame,
+    challenger: str,
+    incumbent: Incumbent | None,
+    rule: PromotionParams,
+    statistics: EvaluationParams,
+) -> dict[str, Any]:
+    """Apply the rule.
+
+    Args:
+        predictions: rows of all arms of the evaluation.
+        challenger: data version of the distilled student.
+        incumbent: the champion so far, or None.
+        rule: thresholds.
+        statistics: of the bootstrap.
+
+    Returns:
+        `decision` (promoted or refused), `reasons`, `challenger`, `incumbent`, `compared_with`,
+        `rule` and `evidence`.
+    """
+
+    def gains(over: pl.DataFrame) -> dict[str, Interval]:
+        return paired_gain(
+            own, over, Bootstrap(statistics.bootstrap_samples, statistics.confidence)
+        )
+
+    arm = pl.col("arm")
+    own = predictions.filter(arm == CHALLENGER)
+    over_baseline = gains(predictions.filter(arm == BASELINE))
+    over_control = gains(predictions.filter(arm == CONTROL))
+    shared = 0.0
+    if incumbent:
+        shared = len(own.join(incumbent.answers, on="qa_id", how="semi")) / len(own)
+    comparable = incumbent is not None and shared >= COMPARABLE_SHARE
+    decisive = gains(incumbent.answers) if incumbent and comparable else over_baseline
+    compared_with = "incumbent" if comparable else "student_sft"
+
+    reasons: list[str] = []
+    promoted = False
+    if incumbent and incumbent.version == challenger:
+        reasons.append("this version is champion already")
+    elif incumbent is None:
+        promoted = True
+        reasons.append("no champion yet")
+    else:
+        if not comparable:
+            reasons.append(
+                f"the champion answered {shared:.0%} of these questions, too few to compare"
+            )
+        promoted = decisive[AVERAGE].low > rule.min_gain
+        reasons.append(
+            f"gain over {compared_with} {_text(decisive[AVERAGE])}: lower bound is "
+            f"{'above' if promoted else 'not above'} {rule.min_gain:g}"
+        )
+    fallen = {
+        name: decisive[name].value
+        for name in rule.protected_categories
+        if name in decisive and decisive[name].value < -rule.max_category_drop
+    }
+    for name, drop in fallen.items():
+        reasons.append(
+            f"protected category {name} fell by {-drop:.3f}, more than {rule.max_category_drop:g}"
+        )
+    if over_control[AVERAGE].low <= 0:
+        reasons.append(
+            f"note: not clearly better than the blind control ({_text(over_control[AVERAGE])})"
+        )
+    return {
+        "decision": "promoted" if promoted and not fallen else "refused",
+        "reasons": reasons,
+        "challenger": challenger,
+        "incumbent": incumbent.version if incumbent else None,
+        "compared_with": compared_with,
+        "rule": _rule_as_dict(rule),
+        "evidence": {
+            "questions": len(own),
+            "accuracy": round(own["correct"].sum() / len(own), 6),
+            "shared_with_incumbent": round(shared, 6),
+            "over_compared": {name: found.as_dict() for name, found in decisive.items()},
+            "over_student_sft": over_baseline[AVERAGE].as_dict(),
+            "over_student_blind": over_control[AVERAGE].as_dict(),
+        },
+    }
+
+
+def read_ledger(folder: Path) -> list[dict[str, Any]]:
+    """Decisions in order; an absent ledger is empty.
+
+    Raises:
+        ContractError: a line is not a decision, or the order has a gap.
+    """
+    path = folder / LEDGER
+    if not path.is_file():
+        return []
+    records = []
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ContractError(f"{path}, line {number}: not JSON ({error})") from error
+        if not isinstance(record, dict) or record.get("order") != number or "key" not in record:
+            raise ContractError(f"{path}, line {number}: expected decision number {number}")
+        records.append(record)
+    return records
+
+
+def _write(
+    out: Path,
+    record: Mapping[str, Any],
+    ledger: list[dict[str, Any]],
+    answers: pl.DataFrame | None,
+) -> None:
+    lines = "".join(json.dumps(entry, sort_keys=True) + "\n" for entry in ledger)
+    write_bytes(out / LEDGER, lines.encode())
+    write_json(out / DECISION, record)
+    if answers is not None:
+        write_table(out / ANSWERS, answers, sort_by=["qa_id"])
+
+
+def _answers(folder: Path) -> pl.DataFrame | None:
+    path = folder / ANSWERS
+    return read_table(path) if path.is_file() else None
+
+
+def _rows_kept(predictions: pl.DataFrame) -> pl.DataFrame:
+    return predictions.select("qa_id", "clip_id", "category", "group", "correct")
+
+
+def _rule_as_dict(rule: PromotionParams) -> dict[str, Any]:
+    return {
+        "min_gain": rule.min_gain,
+        "max_category_drop": rule.max_category_drop,
+        "protected_categories": list(rule.protected_categories),
+    }
+
+
+def _version(inputs: StageInputs, stage: str) -> str:
+    if stage not in inputs.versions:
+        raise ContractError(f"stage champion needs the data version of {stage}; none was given")
+    return inputs.versions[stage]
+
+
+def _text(gain: Interval) -> str:
+    return f"{gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]"
+
+
+def _report(record: Mapping[str, Any]) -> StageReport:
+    return StageReport(
+        rows={"ok": 1},
+        metrics={"decision": record["decision"], "why": "; ".join(record["reasons"])},
+    )

@@ -1,0 +1,1 @@
+"""Cameras, rays and flow in one set of conventions (CONVENTIONS.md)."""

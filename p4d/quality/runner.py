@@ -1,0 +1,151 @@
+"""Runs a suite with Great Expectations, and makes its silences explicit.
+
+Measured behaviour of GX 1.24 that this module corrects: NaN passes range checks on pandas columns,
+so a NaN in a judged column fails here; an empty table passes what iterates over rows and fails what
+aggregates, so no rows means nothing to judge except for row counts; an error inside an expectation
+(a column that does not exist) is a result without an exception, so it fails here with its message;
+numpy scalars survive in results, so values are made plain.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import polars as pl
+
+from p4d.errors import GateError
+from p4d.quality.results import SAMPLE_ROWS, CheckResult
+from p4d.quality.suites import Expectation, Suite
+
+_ROW_COUNT = "ExpectTableRowCountToBeBetween"
+
+
+def validate(suite: Suite, frame: pl.DataFrame) -> list[CheckResult]:
+    """Judge `frame` by every expectation of `suite`, in the suite's order.
+
+    Args:
+        suite: the expectations.
+        frame: the table that `suite.query` makes.
+
+    Raises:
+        GateError: Great Expectations gave no result for an expectation.
+    """
+    return [_judge(expectation, suite.key, frame) for expectation in suite.expectations]
+
+
+def _judge(expectation: Expectation, key: tuple[str, ...], frame: pl.DataFrame) -> CheckResult:
+    columns = _columns(expectation)
+    asked = [*expectation.where, *columns]
+    if missing := [name for name in asked if name not in frame.columns]:
+        return _result(expectation, False, {"error": f"no column called {', '.join(missing)}"})
+    rows = frame.filter(*(pl.col(name) == value for name, value in expectation.where.items()))
+    absent = rows.filter(pl.any_horizontal(_absent(rows, columns)))
+    if expectation.optional:
+        rows = rows.drop_nulls(columns)
+        absent = absent.drop_nulls(columns)
+    if not absent.is_empty():
+        shown = _sample(absent, [*key, *columns])
+        return _result(expectation, False, {"rows": len(rows), "absent": len(absent)}, shown)
+    if rows.is_empty() and expectation.kind != _ROW_COUNT:
+        return _result(expectation, True, {"rows": 0})
+    found = _great_expectations(expectation, rows.select(columns or rows.columns[:1]))
+    metrics: dict[str, float | int | str] = {"rows": len(rows)}
+    if error := _hidden_error(found.get("exception_info") or {}):
+        return _result(expectation, False, {**metrics, "error": error})
+    values = found.get("result") or {}
+    observed = values.get("observed_value")
+    if isinstance(observed, int | float | str):
+        metrics["observed"] = observed
+    unexpected = values.get("unexpected_count")
+    sample: tuple[Mapping[str, object], ...] = ()
+    if unexpected:
+        metrics["unexpected"] = int(unexpected)
+        if len(columns) == 1:
+            bad = rows.filter(pl.col(columns[0]).is_in(values.get("partial_unexpected_list", [])))
+            sample = _sample(bad, [*key, *columns])
+    return _result(expectation, bool(found["success"]), metrics, sample)
+
+
+def _great_expectations(expectation: Expectation, rows: pl.DataFrame) -> dict[str, Any]:
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    import great_expectations as gx  # three seconds: only where a suite runs
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    batch = (
+        context.data_sources.add_pandas("frame")
+        .add_dataframe_asset("frame")
+        .add_batch_definition_whole_dataframe("frame")
+        .get_batch({"dataframe": rows.to_pandas()})
+    )
+    kind = getattr(gx.expectations, expectation.kind)
+    found = batch.validate(kind(**expectation.arguments), result_format="SUMMARY")
+    if found is None:
+        raise GateError(f"Great Expectations gave no result for {expectation.name}")
+    plain: dict[str, Any] = _plain(found.to_json_dict())
+    return plain
+
+
+def _absent(rows: pl.DataFrame, columns: list[str]) -> list[pl.Expr]:
+    """Per column, whether a value is null or NaN."""
+    tests = [pl.lit(False)]
+    for name in columns:
+        nan = pl.col(name).is_nan() if rows[name].dtype.is_float() else pl.lit(False)
+        tests.append(pl.col(name).is_null() | nan)
+    return tests
+
+
+def _columns(expectation: Expectation) -> list[str]:
+    arguments = expectation.arguments
+    named = [arguments.get("column"), arguments.get("column_A"), arguments.get("column_B")]
+    listed = arguments.get("column_list", [])
+    assert isinstance(listed, list)
+    return [name for name in [*named, *listed] if isinstance(name, str)]
+
+
+def _hidden_error(info: Mapping[str, Any]) -> str:
+    """The message of an exception that GX kept; it reports one, or one per metric."""
+    if "raised_exception" in info:
+        return str(info.get("exception_message") or "unknown") if info["raised_exception"] else ""
+    return "; ".join(filter(None, (_hidden_error(inner) for inner in info.values())))
+
+
+def _sample(rows: pl.DataFrame, columns: Iterable[str]) -> tuple[Mapping[str, object], ...]:
+    picked = rows.select([name for name in dict.fromkeys(columns) if name in rows.columns])
+    sample: list[dict[str, object]] = _plain(picked.head(SAMPLE_ROWS).to_dicts())
+    return tuple(sample)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Nested values with numpy scalars and arrays made plain, and NaN made text."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
+
+
+def _result(
+    expectation: Expectation,
+    passed: bool,
+    metrics: Mapping[str, float | int | str],
+    sample: tuple[Mapping[str, object], ...] = (),
+) -> CheckResult:
+    return CheckResult(
+        name=expectation.name,
+        passed=passed,
+        severity=expectation.severity,
+        description=expectation.description,
+        metrics=metrics,
+        sample=sample,
+    )

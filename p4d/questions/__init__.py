@@ -1,0 +1,1 @@
+"""From masks to facts to balanced multiple-choice questions."""

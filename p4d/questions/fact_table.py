@@ -1,0 +1,172 @@
+"""Facts: measured quantities with unit, sigma, interval, frame of reference and teacher.
+
+A question may say only what a fact says. `value` is a number; a fact with a closed vocabulary
+(left, clockwise, moving) also has `value_text`, and then `value` is its place in the vocabulary and
+`sigma` the reciprocal of its distance to the nearest other word, in standard deviations. So for
+every fact alike, a gap of options divided by sigma is the margin of the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from p4d.artifacts import read_table, write_table
+from p4d.ids import content_id
+
+SCHEMA: dict[str, Any] = {
+    "fact_id": pl.String,
+    "clip_id": pl.String,
+    "kind": pl.String,
+    "region_ids": pl.List(pl.String),
+    "start_ns": pl.Int64,
+    "end_ns": pl.Int64,
+    "value": pl.Float64,
+    "value_text": pl.String,
+    "unit": pl.String,
+    "sigma": pl.Float64,
+    "frame": pl.String,
+    "method": pl.String,
+    "scale_kind": pl.String,
+    "teacher": pl.String,
+    "teacher_digest": pl.String,
+}
+
+# Written instead of zero or infinity, which would divide by zero or not survive JSON.
+SIGMA_MIN, SIGMA_MAX = 1e-6, 1e6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Who measured: the part of a fact that is the same for all facts of a clip."""
+
+    clip_id: str
+    scale_kind: str
+    teacher: str
+    teacher_digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fact:
+    """One row of `facts.parquet`; times are relative to the clip's start."""
+
+    fact_id: str
+    clip_id: str
+    kind: str
+    region_ids: tuple[str, ...]
+    start_ns: int
+    end_ns: int
+    value: float
+    value_text: str | None
+    unit: str
+    sigma: float
+    frame: str
+    method: str
+    scale_kind: str
+    teacher: str
+    teacher_digest: str
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Fact:
+        """Build from a row of the table."""
+        return cls(**{**row, "region_ids": tuple(row["region_ids"])})
+
+    def row(self) -> dict[str, Any]:
+        """The row of the table."""
+        return {**asdict(self), "region_ids": list(self.region_ids)}
+
+
+def quantity(
+    source: Source,
+    kind: str,
+    value: float,
+    sigma: float,
+    *,
+    unit: str,
+    frame: str,
+    method: str,
+    region_ids: Sequence[str] = (),
+    span_ns: tuple[int, int],
+) -> Fact:
+    """A measured number."""
+    return _fact(source, kind, value, None, sigma, unit, frame, method, region_ids, span_ns)
+
+
+def word(
+    source: Source,
+    kind: str,
+    text: str,
+    margin: float,
+    vocabulary: Sequence[str],
+    *,
+    frame: str,
+    method: str,
+    region_ids: Sequence[str] = (),
+    span_ns: tuple[int, int],
+) -> Fact:
+    """A fact with a closed vocabulary.
+
+    Args:
+        source: who measured.
+        kind: kind of fact.
+        text: the word that holds.
+        margin: distance to the nearest other word in standard deviations; none if not positive.
+        vocabulary: all words, in a fixed order.
+        frame: frame of reference.
+        method: how it was measured.
+        region_ids: regions it is about.
+        span_ns: interval, relative to the clip's start.
+
+    """
+    sigma = 1.0 / margin if margin > 0 else SIGMA_MAX
+    value = float(vocabulary.index(text))
+    return _fact(source, kind, value, text, sigma, "class", frame, method, region_ids, span_ns)
+
+
+def _fact(
+    source: Source,
+    kind: str,
+    value: float,
+    text: str | None,
+    sigma: float,
+    unit: str,
+    frame: str,
+    method: str,
+    region_ids: Sequence[str],
+    span_ns: tuple[int, int],
+) -> Fact:
+    start_ns, end_ns = span_ns
+    identity = (source.clip_id, kind, list(region_ids), start_ns, end_ns, frame, source.teacher)
+    return Fact(
+        fact_id=content_id("fact", *identity),
+        kind=kind,
+        region_ids=tuple(region_ids),
+        start_ns=int(start_ns),
+        end_ns=int(end_ns),
+        value=round(float(value), 6),
+        value_text=text,
+        unit=unit,
+        sigma=round(float(np.clip(sigma, SIGMA_MIN, SIGMA_MAX)), 6),
+        frame=frame,
+        method=method,
+        **asdict(source),
+    )
+
+
+def write_facts(path: Path, facts: Iterable[Fact]) -> None:
+    """Write facts in the declared schema."""
+    frame = pl.DataFrame([fact.row() for fact in facts], schema=SCHEMA)
+    write_table(path, frame, sort_by=["clip_id", "fact_id"])
+
+
+def read_facts(path: Path) -> dict[str, list[Fact]]:
+    """Facts per clip, in table order."""
+    found: dict[str, list[Fact]] = {}
+    for row in read_table(path).iter_rows(named=True):
+        found.setdefault(row["clip_id"], []).append(Fact.from_row(row))
+    return found

@@ -1,0 +1,170 @@
+"""Facts of a real clip, from the expert's labels alone: what happens in the picture.
+
+The expert's scale is relative, so nothing here has metres. Movement is that of the region beyond
+the movement of the background, so that a panning camera moves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from p4d.artifacts import read_table
+from p4d.config import FactsParams
+from p4d.errors import LabelError
+from p4d.questions.fact_table import Fact, Source, quantity, word
+from p4d.questions.scene_facts import count_moving, picture_direction, spans
+from p4d.questions.vocabulary import MOTION, PICTURE_DIRECTIONS, STAYS
+
+TEACHER = "expert4d"
+FLOW_SIGMA_PX = 0.5  # per frame pair at the flow's own size, where the labels measured nothing
+MOTION_SIGMA = 0.12  # spread of the mean motion probability of a region
+MIN_BACKGROUND = 0.1  # share of the picture that must be quiet to know the camera's part
+
+
+class ImageReader:
+    """Real clips of a shard with the labels of the expert."""
+
+    def __init__(self, labels: Path) -> None:
+        self._labels = labels
+        self._store: Any = None
+
+    def facts(
+        self,
+        clip: Mapping[str, Any],
+        region_ids: Sequence[str],
+        masks_kthw: np.ndarray,
+        params: FactsParams,
+    ) -> list[Fact]:
+        """All facts of one clip without truth.
+
+        Raises:
+            LabelError: the expert has no usable label of this clip.
+
+        """
+        del params  # thresholds in metres say nothing about pixels
+        if self._store is None:
+            # Here, as shards with truth need no label codec.
+            from p4d.teachers.store import LabelStore
+
+            self._store = LabelStore(self._labels)
+            self._index = read_table(self._labels / "index.parquet")
+            self._stats = read_table(self._labels / "label_stats.parquet")
+        clip_id = clip["clip_id"]
+        row = self._index.filter((pl.col("clip_id") == clip_id) & (pl.col("teacher") == TEACHER))
+        if not row.height or row["outcome"][0] != "ok":
+            raise LabelError(f"{clip_id}: no {TEACHER} label; see labels/index.parquet")
+        source = Source(
+            clip_id=clip_id,
+            scale_kind=row["scale_kind"][0],
+            teacher=TEACHER,
+            teacher_digest=row["teacher_digest"][0],
+        )
+        time_ns = np.asarray(clip["frame_pts_ns"], dtype=np.int64) - int(clip["start_ns"])
+        return list(
+            image_facts(
+                source,
+                time_ns,
+                region_ids,
+                masks_kthw,
+                self._store.get(clip_id, TEACHER, "flow").astype(np.float32),
+                self._store.get(clip_id, TEACHER, "motion").astype(np.float32),
+                self._flow_sigma_px(clip_id),
+            )
+        )
+
+    def _flow_sigma_px(self, clip_id: str) -> float:
+        """What the labels say of their own flow, if they measured it."""
+        stats = self._stats.filter(
+            (pl.col("clip_id") == clip_id)
+            & (pl.col("teacher") == TEACHER)
+            & (pl.col("modality") == "flow")
+        )
+        for column in ("flow_cycle_px", "flow_reprojection_px"):
+            if column in stats.columns and stats.height and stats[column][0] is not None:
+                return max(FLOW_SIGMA_PX, float(stats[column][0]))
+        return FLOW_SIGMA_PX
+
+
+def image_facts(
+    source: Source,
+    time_ns: np.ndarray,
+    region_ids: Sequence[str],
+    masks_kthw: np.ndarray,
+    flow_px_thw2: np.ndarray,
+    motion_thw: np.ndarray,
+    flow_sigma_px: float,
+) -> Iterator[Fact]:
+    """Facts in the picture.
+
+    Args:
+        source: who measured.
+        time_ns: [T], relative to the clip's start.
+        region_ids: regions in mark order.
+        masks_kthw: their masks [K, T, S, S].
+        flow_px_thw2: backward flow at its own size M, pixels of that size.
+        motion_thw: probability that a point moves in the world, size M.
+        flow_sigma_px: spread of one frame pair's flow, pixels of size M.
+
+    """
+    size_px, map_px = masks_kthw.shape[-1], flow_px_thw2.shape[1]
+    to_masks = size_px / map_px
+    centres = ((np.arange(map_px) + 0.5) * to_masks).astype(int)
+    small_kthw = masks_kthw[:, :, centres][:, :, :, centres].astype(bool)
+    quiet_thw = (motion_thw < 0.3) & ~small_kthw.any(axis=0)
+    yield quantity(
+        source, "marked_count", len(region_ids), 0.0, unit="count", frame="camera_first",
+        method="regions that carry a mark", region_ids=region_ids,
+        span_ns=(int(time_ns[0]), int(time_ns[0])),
+    )  # fmt: skip
+    for begin, end in spans(len(time_ns)):
+        span_ns = (int(time_ns[begin]), int(time_ns[end]))
+        moving = []
+        for k, region_id in enumerate(region_ids):
+            probability = _mean(motion_thw[begin : end + 1], small_kthw[k, begin : end + 1])
+            fact = word(
+                source, "moving", MOTION[int(probability > 0.5)],
+                abs(probability - 0.5) / MOTION_SIGMA, MOTION, frame="world",
+                method="mean motion probability in the region", region_ids=[region_id],
+                span_ns=span_ns,
+            )  # fmt: skip
+            moving.append(fact)
+            yield fact
+            moved_px = _moved(flow_px_thw2, small_kthw[k], quiet_thw, begin, end) * to_masks
+            if not np.isfinite(moved_px).all():
+                continue
+            sigma_px = flow_sigma_px * to_masks * float(np.sqrt(end - begin))
+            text, margin = picture_direction(moved_px, sigma_px)
+            if probability <= 0.5:
+                text, margin = STAYS, (2.0 - float(np.linalg.norm(moved_px))) / sigma_px
+            yield word(
+                source, "picture_direction", text, min(margin, 1.0 / fact.sigma),
+                PICTURE_DIRECTIONS, frame="camera_first",
+                method="median flow of the region less that of the background",
+                region_ids=[region_id], span_ns=span_ns,
+            )  # fmt: skip
+        yield count_moving(source, moving, span_ns)
+
+
+def _mean(values_thw: np.ndarray, mask_thw: np.ndarray) -> float:
+    """Mean in the mask; NaN without one, which the table leaves out."""
+    return float(values_thw[mask_thw].mean()) if mask_thw.any() else float("nan")
+
+
+def _moved(
+    flow_px_thw2: np.ndarray, mask_thw: np.ndarray, quiet_thw: np.ndarray, begin: int, end: int
+) -> np.ndarray:
+    """Movement of a region beyond the background's, summed over frames; NaN where unknown."""
+    total_2 = np.zeros(2)
+    for frame in range(begin + 1, end + 1):
+        quiet_hw = quiet_thw[frame]
+        if not mask_thw[frame].any() or quiet_hw.mean() < MIN_BACKGROUND:
+            return np.full(2, np.nan)
+        own = np.median(flow_px_thw2[frame][mask_thw[frame]], axis=0)
+        background = np.median(flow_px_thw2[frame][quiet_hw], axis=0)
+        total_2 -= own - background  # backward flow points to where it came from
+    return total_2

@@ -1,0 +1,469 @@
+"""Facts of a clip with exact truth: poses of objects and camera, sizes, instants.
+
+Directions of movement are those of a person who stands where the clip's first camera stands and
+looks the same way, level: right, ahead (horizontal) and up (vertical), whatever the pitch.
+Positions are in plain camera axes.
+
+Sigma is not zero for exact truth: an answer must be visible, and a picture fixes a point to half a
+pixel. So positions carry the footprint of half a pixel at their distance, and angles of movement
+carry `HEADING_SIGMA_RAD`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from p4d.artifacts import Arrays, read_table
+from p4d.config import FactsParams
+from p4d.errors import TruthError
+from p4d.geometry.cameras import inverse, project, transform
+from p4d.questions.fact_table import Fact, Source, quantity, word
+from p4d.questions.vocabulary import (
+    CAMERA_DIRECTIONS,
+    CLOCKWISE,
+    COUNTER_CLOCKWISE,
+    DEPTHS,
+    DIRECTIONS,
+    MOTION,
+    NOT_ROTATING,
+    PICTURE_DIRECTIONS,
+    ROTATIONS,
+    SIDES,
+    STAYS,
+    STEADY,
+    TUMBLES,
+)
+
+POSITION_SIGMA_M = 0.005  # float32 storage and the resampling of poses
+HALF_PIXEL = 0.5
+HEADING_SIGMA_RAD = 0.06  # about 3.5 degrees: nobody tells headings apart more finely from a clip
+TURN_SIGMA_RAD = 0.03
+MAX_STEP_RAD = 2.4  # a larger turn between two frames may be one the other way round
+MIN_STRAIGHTNESS = 0.8  # displacement over path length, below which one direction says too little
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """Exact geometry of one clip, of its marked objects only.
+
+    Attributes:
+        source: who measured.
+        time_ns: [T], relative to the clip's start.
+        world_T_cam_t44, K_33: camera poses and first intrinsics at the size of the masks.
+        region_ids: objects in mark order.
+        world_T_obj_kt44: their poses.
+        size_m_k3: full extents along their own axes.
+        visible_kt: whether the object is seen in the frame.
+
+    """
+
+    source: Source
+    time_ns: np.ndarray
+    world_T_cam_t44: np.ndarray
+    K_33: np.ndarray
+    region_ids: tuple[str, ...]
+    world_T_obj_kt44: np.ndarray
+    size_m_k3: np.ndarray
+    visible_kt: np.ndarray
+
+    @property
+    def metric(self) -> bool:
+        """Whether metres mean metres."""
+        return self.source.scale_kind == "metric"
+
+    @property
+    def centre_m_kt3(self) -> np.ndarray:
+        """Object centres in the world."""
+        return self.world_T_obj_kt44[:, :, :3, 3]
+
+    def position_sigma_m(self, centre_m_3: np.ndarray, frame: int) -> float:
+        """Footprint of half a pixel at a point, seen in a frame."""
+        range_m = float(np.linalg.norm(centre_m_3 - self.world_T_cam_t44[frame, :3, 3]))
+        return POSITION_SIGMA_M + HALF_PIXEL * range_m / float(self.K_33[0, 0])
+
+    def level_axes(self) -> np.ndarray:
+        """Rows right, up, ahead in the world: the first camera, pitch and roll removed.
+
+        Raises:
+            TruthError: the first camera looks straight up or down.
+
+        """
+        up = np.array([0.0, 0.0, 1.0])
+        forward = self.world_T_cam_t44[0, :3, 2]
+        ahead = forward - forward[2] * up
+        length = np.linalg.norm(ahead)
+        if not length > 0.1:
+            raise TruthError(
+                f"{self.source.clip_id}: the camera looks straight up or down, "
+                "so left and right of a movement are undefined"
+            )
+        ahead = ahead / length
+        return np.stack([np.cross(ahead, up), up, ahead])
+
+
+class SceneReader:
+    """Scenes of a shard, from the truth beside its clips."""
+
+    def __init__(self, clips: Path, labels: Path, regions: pl.DataFrame) -> None:
+        truth, objects = clips / "truth.safetensors", clips / "objects.parquet"
+        self._truth: Mapping[str, np.ndarray] = Arrays(truth) if truth.is_file() else {}
+        self._objects: dict[tuple[str, int], dict[str, Any]] = {}
+        if objects.is_file():
+            for row in read_table(objects).to_dicts():
+                self._objects[(row["clip_id"], int(row["instance"]))] = row
+        self._instance = {row["region_id"]: row["instance"] for row in regions.to_dicts()}
+        self._digest = _exact_digest(labels)
+
+    def facts(
+        self,
+        clip: Mapping[str, Any],
+        region_ids: Sequence[str],
+        masks_kthw: np.ndarray,
+        params: FactsParams,
+    ) -> list[Fact]:
+        """All facts of one clip with truth."""
+        return list(scene_facts(self.scene(clip, region_ids, masks_kthw), params))
+
+    def scene(
+        self, clip: Mapping[str, Any], region_ids: Sequence[str], masks_kthw: np.ndarray
+    ) -> Scene:
+        """The exact geometry of one clip; KeyError names what its truth lacks."""
+        clip_id = clip["clip_id"]
+        objects = [self._objects[(clip_id, int(self._instance[r]))] for r in region_ids]
+        poses_kt44 = self._truth[f"{clip_id}.world_T_obj_kt44"]
+        return Scene(
+            source=Source(
+                clip_id=clip_id,
+                scale_kind=clip["scale_kind"],
+                teacher="exact",
+                teacher_digest=self._digest,
+            ),
+            time_ns=np.asarray(clip["frame_pts_ns"], dtype=np.int64) - int(clip["start_ns"]),
+            world_T_cam_t44=self._truth[f"{clip_id}.world_T_cam_t44"],
+            K_33=self._truth[f"{clip_id}.K_t33"][0],
+            region_ids=tuple(region_ids),
+            world_T_obj_kt44=poses_kt44[[int(o["k"]) for o in objects]],
+            size_m_k3=np.array([[o[f"size_{a}_m"] for a in "xyz"] for o in objects]).reshape(-1, 3),
+            visible_kt=np.asarray(masks_kthw.any(axis=(2, 3))),
+        )
+
+
+def _exact_digest(labels: Path) -> str:
+    """Digest of the passthrough teacher where the labels name it; truth needs no other."""
+    index = labels / "index.parquet"
+    if index.is_file():
+        rows = read_table(index).filter(pl.col("teacher") == "exact")
+        if rows.height:
+            return str(rows["teacher_digest"].sort()[0])
+    return "truth"
+
+
+def scene_facts(scene: Scene, params: FactsParams) -> Iterator[Fact]:
+    """Everything measured of one scene. Metres only where the scale is metric."""
+    last = len(scene.time_ns) - 1
+    yield _marked_count(scene)
+    for frame, frame_name in ((0, "camera_first"), (last, "camera_last")):
+        yield from _instant(scene, frame, frame_name)
+    if scene.metric:
+        for k, region_id in enumerate(scene.region_ids):
+            yield quantity(
+                scene.source, "size_longest", scene.size_m_k3[k].max(), POSITION_SIGMA_M + 0.01,
+                unit="m", frame="object", method="largest full extent of the object's box",
+                region_ids=[region_id], span_ns=_span(scene, 0, last),
+            )  # fmt: skip
+    for begin, end in spans(len(scene.time_ns)):
+        moving = []
+        for k in range(len(scene.region_ids)):
+            facts = list(_movement(scene, k, begin, end, params))
+            moving += [fact for fact in facts if fact.kind == "moving"]
+            yield from facts
+        yield count_moving(scene.source, moving, _span(scene, begin, end))
+        yield from _camera(scene, begin, end, params)
+
+
+def spans(frames: int) -> list[tuple[int, int]]:
+    """Frame pairs that questions ask about: the whole clip and its two halves."""
+    middle = frames // 2
+    whole = (0, frames - 1)
+    return list(dict.fromkeys([whole, (0, middle), (frames - 1 - middle, frames - 1)]))
+
+
+def count_moving(source: Source, moving: Sequence[Fact], span_ns: tuple[int, int]) -> Fact:
+    """How many of the judged regions move; as uncertain as the least certain of them."""
+    return quantity(
+        source,
+        "moving_count",
+        sum(fact.value for fact in moving),
+        max((fact.sigma for fact in moving), default=0.0),
+        unit="count",
+        frame="world",
+        method="sum of `moving` over the marked regions",
+        region_ids=[fact.region_ids[0] for fact in moving],
+        span_ns=span_ns,
+    )
+
+
+def _span(scene: Scene, begin: int, end: int) -> tuple[int, int]:
+    return int(scene.time_ns[begin]), int(scene.time_ns[end])
+
+
+def _marked_count(scene: Scene) -> Fact:
+    return quantity(
+        scene.source, "marked_count", len(scene.region_ids), 0.0, unit="count",
+        frame="camera_first", method="regions that carry a mark", region_ids=scene.region_ids,
+        span_ns=_span(scene, 0, 0),
+    )  # fmt: skip
+
+
+def _instant(scene: Scene, frame: int, frame_name: str) -> Iterator[Fact]:
+    """Where things are at one frame, in that frame's camera."""
+    at = _span(scene, frame, frame)
+    cam_T_world = inverse(scene.world_T_cam_t44[frame])
+    seen = [k for k in range(len(scene.region_ids)) if scene.visible_kt[k, frame]]
+    world_m = {k: scene.centre_m_kt3[k, frame] for k in seen}
+    camera_m = {k: transform(cam_T_world, world_m[k]) for k in seen}
+    sigma_m = {k: scene.position_sigma_m(world_m[k], frame) for k in seen}
+    range_m = {k: float(np.linalg.norm(camera_m[k])) for k in seen}
+    for k in seen:
+        if not scene.metric:
+            break
+        for axis, kind in enumerate(("position_right", "position_down", "position_ahead")):
+            yield quantity(
+                scene.source, kind, camera_m[k][axis], sigma_m[k], unit="m", frame=frame_name,
+                method="centre of the object's box", region_ids=[scene.region_ids[k]], span_ns=at,
+            )  # fmt: skip
+        yield quantity(
+            scene.source, "distance_to_camera", range_m[k], sigma_m[k], unit="m",
+            frame=frame_name, method="centre of the object's box to camera centre",
+            region_ids=[scene.region_ids[k]], span_ns=at,
+        )  # fmt: skip
+    for a, b in permutations(seen, 2):
+        pair, sigma = [scene.region_ids[a], scene.region_ids[b]], np.hypot(sigma_m[a], sigma_m[b])
+        if scene.metric and a < b:
+            yield quantity(
+                scene.source, "distance", float(np.linalg.norm(world_m[a] - world_m[b])), sigma,
+                unit="m", frame="world", method="between the centres of the boxes", region_ids=pair,
+                span_ns=at,
+            )  # fmt: skip
+        yield word(
+            scene.source, "depth_order", DEPTHS[int(range_m[a] > range_m[b])],
+            abs(range_m[a] - range_m[b]) / sigma, DEPTHS, frame=frame_name,
+            method="range of the centres", region_ids=pair, span_ns=at,
+        )  # fmt: skip
+        # Left in metres and left in the picture can disagree; then nobody should be asked.
+        offset_m = camera_m[a][0] - camera_m[b][0]
+        bearing_rad = np.arctan2(camera_m[a][0], camera_m[a][2])
+        bearing_rad -= np.arctan2(camera_m[b][0], camera_m[b][2])
+        agree = offset_m * bearing_rad > 0
+        margin = min(abs(offset_m) / sigma, abs(bearing_rad) / HEADING_SIGMA_RAD) if agree else 0.0
+        yield word(
+            scene.source, "side", SIDES[int(bearing_rad > 0)], margin, SIDES, frame=frame_name,
+            method="camera x and bearing of the centres agree", region_ids=pair, span_ns=at,
+        )  # fmt: skip
+
+
+def _movement(scene: Scene, k: int, begin: int, end: int, params: FactsParams) -> Iterator[Fact]:
+    """How one object moves between two frames."""
+    span_ns, region = _span(scene, begin, end), [scene.region_ids[k]]
+    path_m_t3 = scene.centre_m_kt3[k, begin : end + 1]
+    moved_m_3 = path_m_t3[-1] - path_m_t3[0]
+    path_m = float(np.linalg.norm(np.diff(path_m_t3, axis=0), axis=1).sum())
+    extent_m = float(np.linalg.norm(path_m_t3 - path_m_t3[0], axis=1).max())
+    sigma_m = float(np.sqrt(2)) * scene.position_sigma_m(path_m_t3[0], begin)
+    right_m, up_m, ahead_m = scene.level_axes() @ moved_m_3
+    if scene.metric:
+        numbers = [
+            ("displacement", float(np.linalg.norm(moved_m_3)), "m", "world"),
+            ("displacement_right", right_m, "m", "camera_first"),
+            ("displacement_up", up_m, "m", "camera_first"),
+            ("displacement_ahead", ahead_m, "m", "camera_first"),
+            ("path_length", path_m, "m", "world"),
+        ]
+        for kind, value, unit, frame in numbers:
+            yield quantity(
+                scene.source, kind, value, sigma_m, unit=unit, frame=frame,
+                method="centre of the object's box", region_ids=region, span_ns=span_ns,
+            )  # fmt: skip
+        seconds = (span_ns[1] - span_ns[0]) * 1e-9
+        yield quantity(
+            scene.source, "mean_speed", path_m / seconds, sigma_m / seconds, unit="m/s",
+            frame="world", method="path length over time", region_ids=region, span_ns=span_ns,
+        )  # fmt: skip
+    moves_margin = _beyond(extent_m, params.moving_threshold_m, sigma_m)
+    turn = _turn(scene.world_T_obj_kt44[k, begin : end + 1, :3, :3])
+    turns_margin = (turn.total_rad - params.turning_threshold_rad) / TURN_SIGMA_RAD
+    surely_moving, surely_still = max(moves_margin, turns_margin), -max(moves_margin, turns_margin)
+    yield word(
+        scene.source, "moving", MOTION[int(surely_moving > 0)], max(surely_moving, surely_still),
+        MOTION, frame="world", method="changes place or turns, beyond the thresholds",
+        region_ids=region, span_ns=span_ns,
+    )  # fmt: skip
+    straight = path_m * MIN_STRAIGHTNESS <= float(np.linalg.norm(moved_m_3))
+    yield from _direction(
+        scene, region, span_ns, np.array([right_m, up_m, ahead_m]), moves_margin, straight
+    )
+    yield from _picture_direction(scene, k, begin, end, moves_margin, straight)
+    yield quantity(
+        scene.source, "turn_vertical", turn.vertical_rad, TURN_SIGMA_RAD, unit="rad",
+        frame="world", method="positive is counter-clockwise seen from above", region_ids=region,
+        span_ns=span_ns,
+    )  # fmt: skip
+    yield quantity(
+        scene.source, "turn_total", turn.total_rad, TURN_SIGMA_RAD, unit="rad", frame="world",
+        method="sum of the angles between frames", region_ids=region, span_ns=span_ns,
+    )  # fmt: skip
+    text, margin = _sense(turn, params.turning_threshold_rad)
+    yield word(
+        scene.source, "rotation", text, margin, ROTATIONS, frame="world",
+        method="sense about the vertical, seen from above", region_ids=region, span_ns=span_ns,
+    )  # fmt: skip
+
+
+def _beyond(extent_m: float, threshold_m: float, visible_sigma_m: float) -> float:
+    """Signed margin of a movement. To move it must be seen to; to rest it must be measured to."""
+    excess_m = extent_m - threshold_m
+    return excess_m / (visible_sigma_m if excess_m > 0 else 2 * POSITION_SIGMA_M)
+
+
+def _direction(
+    scene: Scene,
+    region: Sequence[str],
+    span_ns: tuple[int, int],
+    moved_m_3: np.ndarray,
+    moves_margin: float,
+    straight: bool,
+) -> Iterator[Fact]:
+    """The one of six level directions nearest to a movement, or none."""
+    text, margin = STAYS, -moves_margin
+    if moves_margin > 0:
+        axis, sign, heading_margin = _dominant(moved_m_3)
+        text = (("left", "right"), ("down", "up"), ("towards the camera", "away from the camera"))[
+            axis
+        ][int(sign > 0)]
+        margin = min(moves_margin, heading_margin) if straight else 0.0
+    yield word(
+        scene.source, "direction", text, margin, DIRECTIONS, frame="camera_first",
+        method="level axes of the first camera", region_ids=region, span_ns=span_ns,
+    )  # fmt: skip
+
+
+def _picture_direction(
+    scene: Scene, k: int, begin: int, end: int, moves_margin: float, straight: bool
+) -> Iterator[Fact]:
+    """Direction in the picture as a camera at rest would see it: both places in one camera."""
+    places_m = scene.centre_m_kt3[k, [begin, end]]
+    uv_px, z_m = project(places_m, scene.K_33, scene.world_T_cam_t44[begin])
+    if not (z_m > 0).all():
+        return
+    moved_px = uv_px[1] - uv_px[0]
+    text, margin = STAYS, -moves_margin
+    if moves_margin > 0:
+        text, margin = picture_direction(moved_px, sigma_px=1.0)
+        margin = min(moves_margin, margin) if straight else 0.0
+    yield word(
+        scene.source, "picture_direction", text, margin, PICTURE_DIRECTIONS, frame="camera_first",
+        method="projected into the camera at the start", region_ids=[scene.region_ids[k]],
+        span_ns=_span(scene, begin, end),
+    )  # fmt: skip
+
+
+def picture_direction(moved_px_2: np.ndarray, sigma_px: float) -> tuple[str, float]:
+    """The nearest of left, right, up, down and its margin; v of a picture points down."""
+    axis, sign, heading_margin = _dominant(moved_px_2)
+    text = (("left", "right"), ("up", "down"))[axis][int(sign > 0)]
+    length_px = float(np.linalg.norm(moved_px_2))
+    # Short movements fix their heading badly; 2 px is the least that is called a movement.
+    return text, min(heading_margin, (length_px - 2.0) / sigma_px)
+
+
+def _dominant(vector: np.ndarray) -> tuple[int, float, float]:
+    """Largest axis of a vector, its sign, and the angle to the nearest border in sigmas."""
+    sizes = np.abs(vector)
+    axis = int(sizes.argmax())
+    rest = float(np.sort(sizes)[-2])
+    to_border_rad = np.pi / 4 - float(np.arctan2(rest, sizes[axis]))
+    return axis, float(np.sign(vector[axis])), to_border_rad / HEADING_SIGMA_RAD
+
+
+@dataclass(frozen=True)
+class _Turn:
+    vertical_rad: float  # signed, about world z
+    level_rad: float  # sum of sizes about level axes
+    total_rad: float
+    largest_step_rad: float
+
+
+def _turn(rotations_t33: np.ndarray) -> _Turn:
+    """Rotation accumulated from frame to frame, in the world."""
+    steps_t33 = rotations_t33[1:] @ np.swapaxes(rotations_t33[:-1], -1, -2)
+    vectors = np.array([_rotation_vector(step) for step in steps_t33]).reshape(-1, 3)
+    angles = np.linalg.norm(vectors, axis=1)
+    return _Turn(
+        vertical_rad=float(vectors[:, 2].sum()),
+        level_rad=float(np.linalg.norm(vectors[:, :2], axis=1).sum()),
+        total_rad=float(angles.sum()),
+        largest_step_rad=float(angles.max(initial=0.0)),
+    )
+
+
+def _rotation_vector(rotation_33: np.ndarray) -> np.ndarray:
+    """Axis times angle of a rotation by less than pi."""
+    twice_sine = np.array(
+        [
+            rotation_33[2, 1] - rotation_33[1, 2],
+            rotation_33[0, 2] - rotation_33[2, 0],
+            rotation_33[1, 0] - rotation_33[0, 1],
+        ]
+    )
+    length = float(np.linalg.norm(twice_sine))
+    angle = float(np.arctan2(length, np.trace(rotation_33) - 1.0))
+    return np.zeros(3) if length < 1e-9 else twice_sine * (angle / length)
+
+
+def _sense(turn: _Turn, threshold_rad: float) -> tuple[str, float]:
+    """Word for a rotation and its margin; a mixture of spin and tumble has none."""
+    if turn.largest_step_rad > MAX_STEP_RAD:
+        return NOT_ROTATING, 0.0
+    enough = (turn.total_rad - threshold_rad) / TURN_SIGMA_RAD
+    if enough <= 0:
+        return NOT_ROTATING, -enough
+    tilt_rad = float(np.arctan2(turn.level_rad, abs(turn.vertical_rad)))
+    # Within 25 degrees of the vertical axis it spins, within 25 of level it tumbles.
+    border_rad = np.deg2rad(25.0)
+    if tilt_rad < np.pi / 4:
+        text = COUNTER_CLOCKWISE if turn.vertical_rad > 0 else CLOCKWISE
+        return text, min(enough, (border_rad - tilt_rad) / TURN_SIGMA_RAD)
+    return TUMBLES, min(enough, (tilt_rad - (np.pi / 2 - border_rad)) / TURN_SIGMA_RAD)
+
+
+def _camera(scene: Scene, begin: int, end: int, params: FactsParams) -> Iterator[Fact]:
+    """How the camera itself moves, along the level axes of the first frame."""
+    span_ns = _span(scene, begin, end)
+    path_m_t3 = scene.world_T_cam_t44[begin : end + 1, :3, 3]
+    moved_m_3 = path_m_t3[-1] - path_m_t3[0]
+    extent_m = float(np.linalg.norm(path_m_t3 - path_m_t3[0], axis=1).max())
+    path_m = float(np.linalg.norm(np.diff(path_m_t3, axis=0), axis=1).sum())
+    sigma_m = 2 * POSITION_SIGMA_M
+    if scene.metric:
+        yield quantity(
+            scene.source, "camera_displacement", float(np.linalg.norm(moved_m_3)), sigma_m,
+            unit="m", frame="world", method="camera centre", span_ns=span_ns,
+        )  # fmt: skip
+    moves_margin = _beyond(extent_m, params.moving_threshold_m, sigma_m)
+    text, margin = STEADY, -moves_margin
+    if moves_margin > 0:
+        axis, sign, heading_margin = _dominant(scene.level_axes() @ moved_m_3)
+        text = (("left", "right"), ("down", "up"), ("backward", "forward"))[axis][int(sign > 0)]
+        straight = path_m * MIN_STRAIGHTNESS <= float(np.linalg.norm(moved_m_3))
+        margin = min(moves_margin, heading_margin) if straight else 0.0
+    yield word(
+        scene.source, "camera_direction", text, margin, CAMERA_DIRECTIONS, frame="camera_first",
+        method="camera centre along level axes", span_ns=span_ns,
+    )  # fmt: skip

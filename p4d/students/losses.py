@@ -1,0 +1,129 @@
+"""Losses of Perceptual 4D Distillation (paper section 3.3, Eq. 6, 7 and A8), as named terms.
+
+total = sft + sum over distillation terms of weight x term, with the terms `latent`, `depth`,
+`flow`, `motion` and `rays`. Each term is a mean over its valid elements, in float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from p4d.errors import ConfigError
+from p4d.teachers.expert4d import ExpertMaps
+
+# Paper A1.3: alpha 0.5 for the latent term, beta 0.1 times lambda 1 / 0.1 / 0.05 / 0.05.
+# Release: --ld_weight 0.01 and --ed_weights of its training script.
+PRESETS: Mapping[str, Mapping[str, float]] = {
+    "paper": {"latent": 0.5, "depth": 0.1, "flow": 0.01, "motion": 0.005, "rays": 0.005},
+    "release": {"latent": 0.01, "depth": 0.1, "flow": 0.001, "motion": 0.01, "rays": 0.00001},
+}
+
+
+def sft_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy over answer tokens: logits `[A, V]`, targets `[A]`."""
+    return functional.cross_entropy(logits.float(), targets)
+
+
+def latent_loss(predicted: Tensor, target: Tensor) -> Tensor:
+    """Mean SmoothL1 between standardised latents `[B, H, t, h, w, D]`."""
+    return functional.smooth_l1_loss(predicted.float(), target.float())
+
+
+def explicit_losses(
+    maps: ExpertMaps, labels: Mapping[str, Tensor], modalities: Sequence[str]
+) -> dict[str, Tensor]:
+    """Terms of the explicit modalities.
+
+    Depth: SmoothL1 of log depth where the label is valid. Flow: SmoothL1 in px of the map where
+    valid, never in frame 0, which has no previous frame. Motion: divergence of the predicted from
+    the labelled probability, zero when they agree. Rays: SmoothL1 of (d, o x d).
+
+    Args:
+        maps: decoded from predicted latents.
+        labels: `depth_thw` in m, `flow_px_thw2`, `motion_thw`, `rays_thw6`, `valid_thw`,
+            `flow_valid_thw`, each with a batch dimension in front.
+        modalities: which terms to compute.
+    """
+    terms: dict[str, Tensor] = {}
+    if "depth" in modalities:
+        valid = labels["valid_thw"] > 0
+        target = torch.where(valid, labels["depth_thw"], 1.0).clamp_min(1e-3).log()
+        terms["depth"] = _masked_mean(_smooth_l1(maps.log_depth_bthw, target), valid)
+    if "flow" in modalities:
+        valid = labels["flow_valid_thw"] > 0
+        valid[:, 0] = False
+        target = torch.where(valid[..., None], labels["flow_px_thw2"], 0.0)
+        error = _smooth_l1(maps.flow_px_bthw2, target).mean(dim=-1)
+        terms["flow"] = _masked_mean(error, valid)
+    if "motion" in modalities:
+        valid = labels["valid_thw"] > 0
+        target = torch.where(valid, labels["motion_thw"], 0.5)
+        terms["motion"] = _masked_mean(_divergence(maps.motion_logit_bthw, target), valid)
+    if "rays" in modalities:
+        terms["rays"] = _smooth_l1(maps.rays_bthw6, labels["rays_thw6"]).mean()
+    return terms
+
+
+def _smooth_l1(predicted: Tensor, target: Tensor) -> Tensor:
+    return functional.smooth_l1_loss(predicted.float(), target.float(), reduction="none")
+
+
+def _divergence(logit: Tensor, probability: Tensor) -> Tensor:
+    """Divergence of Bernoulli distributions, per element."""
+    cross = functional.binary_cross_entropy_with_logits(
+        logit.float(), probability, reduction="none"
+    )
+    other = 1 - probability
+    return cross + torch.xlogy(probability, probability) + torch.xlogy(other, other)
+
+
+def _masked_mean(values: Tensor, kept: Tensor) -> Tensor:
+    """Mean where the mask holds; zero when it holds nowhere.
+
+    Labels must be filled in where the mask does not hold: a NaN would reach the gradient through
+    the zero it is multiplied with.
+    """
+    return torch.where(kept, values, 0.0).sum() / kept.sum().clamp_min(1)
+
+
+class TermWeights:
+    """Weights of the distillation terms: fixed by a preset, or balanced once and then frozen.
+
+    `auto` gives each term the same share of the SFT loss, all terms together `target_ratio` of it,
+    from the mean magnitudes over the first `calibration_steps` batches. Until then the means so far
+    are used. (Raw magnitudes differ by orders between experts, so fixed weights do not transfer.)
+    """
+
+    def __init__(self, preset: str, target_ratio: float, *, calibration_steps: int = 5) -> None:
+        """`preset`: paper, release or auto."""
+        if preset != "auto" and preset not in PRESETS:
+            raise ConfigError(f"distillation preset {preset!r}: known are auto, {sorted(PRESETS)}")
+        self._fixed = PRESETS.get(preset)
+        self._ratio, self._steps = target_ratio, calibration_steps
+        self._sums: dict[str, float] = {}
+        self._seen = 0
+        self._weights: dict[str, float] = {}
+
+    def observe(self, terms: Mapping[str, float]) -> Mapping[str, float]:
+        """Weights for a batch with these raw magnitudes (`sft` and the distillation terms)."""
+        names = [name for name in terms if name != "sft"]
+        if self._fixed is not None:
+            self._weights = {name: self._fixed[name] for name in names}
+        elif self._seen < self._steps:
+            self._seen += 1
+            for name, value in terms.items():
+                self._sums[name] = self._sums.get(name, 0.0) + value
+            share = self._ratio / max(len(names), 1)
+            self._weights = {
+                name: share * self._sums["sft"] / max(self._sums[name], 1e-8) for name in names
+            }
+        return self._weights
+
+    @property
+    def current(self) -> Mapping[str, float]:
+        """Weights in use; frozen once the calibration is over."""
+        return dict(self._weights)

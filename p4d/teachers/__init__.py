@@ -1,0 +1,1 @@
+"""Teachers: the expert network, its training, and the dense labels teachers write for clips."""

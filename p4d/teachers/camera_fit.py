@@ -1,0 +1,44 @@
+"""Cameras of a clip from the ray grids a network predicts.
+
+The first frame is the frame of the rays, so its pose is the identity and its directions give the
+intrinsics: u = fx dx/dz + cx is linear in (fx, cx). Later frames keep these intrinsics (no zoom
+within a clip) and give their pose by least squares. A grid that fits no camera gives NaN, which the
+label contract refuses with the clip's name.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from p4d.geometry.cameras import Floats, pixel_centres
+from p4d.geometry.rays import pose_from_rays
+
+
+def fit_cameras(rays_thw6: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Intrinsics 3x3 at the grid's size and `first_T_cam` [T, 4, 4] of predicted rays."""
+    K = _fit_intrinsics(np.asarray(rays_thw6[0], np.float64))
+    poses = np.full((len(rays_thw6), 4, 4), np.nan)
+    poses[0] = np.eye(4)
+    if np.isfinite(K).all():
+        for t in range(1, len(rays_thw6)):
+            try:
+                poses[t] = pose_from_rays(rays_thw6[t], K)
+            except np.linalg.LinAlgError:
+                poses[t] = np.nan
+    return K, poses
+
+
+def _fit_intrinsics(rays_hw6: NDArray[np.float64]) -> NDArray[np.float64]:
+    unknown = np.full((3, 3), np.nan)
+    if not np.isfinite(rays_hw6).all() or (rays_hw6[..., 2] <= 1e-3).any():
+        return unknown  # something lies beside or behind the camera that sees it
+    K = np.eye(3)
+    pixels = pixel_centres(*rays_hw6.shape[:2])
+    for axis in range(2):
+        slope = (rays_hw6[..., axis] / rays_hw6[..., 2]).ravel()
+        focal, centre = np.polyfit(slope, pixels[..., axis].ravel(), 1)
+        if focal <= 0:
+            return unknown
+        K[axis, axis], K[axis, 2] = focal, centre
+    return K

@@ -1,0 +1,52 @@
+"""How maps of one size stand on a picture of another: nearest pixel of the centre.
+
+Map pixel j of M takes the value of picture pixel floor((j + 0.5) S / M) of S. Nothing is averaged,
+so no depth or flow is invented across an edge. For even S / M the centres then differ by half a
+picture pixel; `map_intrinsics` accounts for it, so that a map pixel's own ray is exact.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from p4d.geometry.cameras import Floats, scale_intrinsics
+
+
+def sampled_pixels(size_px: int, map_px: int) -> NDArray[np.int64]:
+    """Which picture pixel, along one side, each map pixel takes its value from."""
+    return ((np.arange(map_px) + 0.5) * size_px / map_px).astype(np.int64)
+
+
+def sample_map(picture_thw: NDArray, map_px: int) -> NDArray:
+    """[T, S, S, ...] to [T, M, M, ...], values unchanged."""
+    chosen = sampled_pixels(picture_thw.shape[1], map_px)
+    return picture_thw[:, chosen][:, :, chosen]
+
+
+def sample_flow(flow_px_thw2: Floats, map_px: int) -> NDArray[np.float32]:
+    """Flow on the map grid, in px of that grid."""
+    scale = map_px / flow_px_thw2.shape[1]
+    return np.asarray(sample_map(flow_px_thw2, map_px) * scale, np.float32)
+
+
+def map_intrinsics(K_t33: Floats, size_px: int, map_px: int) -> NDArray[np.float64]:
+    """Intrinsics of the map grid: its pixel centres look along the sampled pixels' rays.
+
+    Exact where map_px divides size_px.
+    """
+    scaled = scale_intrinsics(K_t33, map_px / size_px, map_px / size_px)
+    scaled[..., :2, 2] += _offset_px(size_px, map_px)
+    return scaled
+
+
+def picture_intrinsics(K_t33: Floats, size_px: int, map_px: int) -> NDArray[np.float64]:
+    """The inverse of `map_intrinsics`."""
+    moved = np.array(K_t33, np.float64)
+    moved[..., :2, 2] -= _offset_px(size_px, map_px)
+    return scale_intrinsics(moved, size_px / map_px, size_px / map_px)
+
+
+def _offset_px(size_px: int, map_px: int) -> float:
+    """From a sampled pixel's centre to the centre of its map pixel, in map pixels."""
+    return float(0.5 - (sampled_pixels(size_px, map_px)[0] + 0.5) * map_px / size_px)

@@ -1,0 +1,1 @@
+"""Versions: hashes, fingerprints, publishing, the ledger and the audit. The one user of DVC."""

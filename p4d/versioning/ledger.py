@@ -1,0 +1,347 @@
+"""The ledger: one line per materialization, check, decision and landing; nothing is ever changed.
+
+`data/ledger/ledger.jsonl` holds one JSON object per line. Each names the SHA-256 of the line
+before it (`prev`), so an edited, lost or reordered line shows. It lies outside DVC's outputs; git
+keeps it on the branch `p4d-ledger`, together with dvc.lock and the code as it was: `anchor`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from p4d.config import Project
+from p4d.errors import LedgerError
+from p4d.ids import canonical_json
+from p4d.versioning.dvc_store import sync_folder
+from p4d.versioning.locks import project_lock
+
+LEDGER_PATH = "data/ledger/ledger.jsonl"
+BRANCH = "p4d-ledger"
+KINDS = frozenset({"materialization", "check", "decision", "landing"})
+FIRST = "0" * 64
+
+logger = logging.getLogger(__name__)
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ChainReport:
+    """Result of walking the chain.
+
+    Attributes:
+        lines: complete lines.
+        head: SHA-256 of the last line: whoever knows it can prove the whole.
+        faults: line number and what is wrong with it.
+    """
+
+    lines: int
+    head: str
+    faults: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every line follows from the one before it."""
+        return not self.faults
+
+
+class Ledger:
+    """The append-only record of a project."""
+
+    def __init__(self, project: Project) -> None:
+        """Open the ledger of `project`; the file appears with the first record."""
+        self.project = project
+        self.path = project.root / LEDGER_PATH
+        self._records: list[Record] = []
+        self._read_to = 0
+
+    def append(self, kind: str, body: Mapping[str, Any]) -> Record:
+        """Append one record, durably, and return it with `kind`, `at` and `prev`.
+
+        Raises:
+            LedgerError: the kind is unknown, or the file is damaged.
+        """
+        return self.append_all([(kind, body)])[0]
+
+    def append_all(self, entries: list[tuple[str, Mapping[str, Any]]]) -> list[Record]:
+        """Append several records with one flush to disk."""
+        for kind, _ in entries:
+            if kind not in KINDS:
+                raise LedgerError(f"unknown ledger kind {kind!r}; kinds: {sorted(KINDS)}")
+        with project_lock(self.project):
+            self.repair()
+            previous = self._last_line_hash()
+            lines: list[bytes] = []
+            written: list[Record] = []
+            for kind, body in entries:
+                record = {"at": _now(), **plain(body), "kind": kind, "prev": previous}
+                line = canonical_json(record).encode()
+                previous = hashlib.sha256(line).hexdigest()
+                lines.append(line + b"\n")
+                written.append(record)
+            self._write(b"".join(lines))
+        return written
+
+    def repair(self) -> str | None:
+        """Drop a last line that was cut while it was written; returns a notice, or None."""
+        with project_lock(self.project):
+            if not self.path.exists():
+                return None
+            with self.path.open("r+b") as stream:
+                size = stream.seek(0, os.SEEK_END)
+                kept = _last_newline(stream, size)
+                if kept == size:
+                    return None
+                stream.truncate(kept)
+                os.fsync(stream.fileno())
+        notice = f"{LEDGER_PATH}: dropped {size - kept} bytes of an unfinished last line"
+        logger.warning(notice)
+        return notice
+
+    def records(self, kind: str | None = None) -> Iterator[Record]:
+        """All records in order, or those of one kind.
+
+        Raises:
+            LedgerError: a complete line is not JSON.
+        """
+        self._refresh()
+        return (r for r in list(self._records) if kind is None or r.get("kind") == kind)
+
+    def latest_materialization(
+        self, stage: str, shard: str | None = None, md5: str | None = None
+    ) -> Record | None:
+        """The last record of an instance, or the last that made the version `md5`."""
+        self._refresh()
+        wanted = None if md5 is None else bare(md5)
+        for record in reversed(self._records):
+            if (
+                record.get("kind") == "materialization"
+                and record["stage"] == stage
+                and record["shard"] == shard
+                and (wanted is None or record["md5"] == wanted)
+            ):
+                return record
+        return None
+
+    def materializations_of(self, md5: str) -> list[Record]:
+        """All records that made the version `md5` (a prefix will do), oldest first."""
+        wanted = bare(md5)
+        return [r for r in self.records("materialization") if r["md5"].startswith(wanted)]
+
+    def checks_for(
+        self, md5: str, stage: str | None = None, shard: str | None = None
+    ) -> dict[str, Record]:
+        """The latest check of each name that judged the version `md5`.
+
+        Equal bytes may be made by several instances; give `stage` to see its checks alone.
+        """
+        wanted = bare(md5)
+        return {
+            r["name"]: r
+            for r in self.records("check")
+            if r["md5"] == wanted
+            and (stage is None or (r["stage"] == stage and r["shard"] == shard))
+        }
+
+    def verify_chain(self) -> ChainReport:
+        """Walk all lines and compare each `prev` with the line before it."""
+        faults: list[str] = []
+        previous, count = FIRST, 0
+        payload = self.path.read_bytes() if self.path.exists() else b""
+        *lines, rest = payload.split(b"\n")
+        for number, line in enumerate(lines, start=1):
+            try:
+                named = json.loads(line)["prev"]
+            except (ValueError, KeyError, TypeError):
+                faults.append(f"line {number}: not a record")
+            else:
+                if named != previous:
+                    faults.append(f"line {number}: does not follow from the line before it")
+            previous, count = hashlib.sha256(line).hexdigest(), number
+        if rest:
+            faults.append(f"line {count + 1}: unfinished")
+        return ChainReport(count, previous, tuple(faults))
+
+    def export_parquet(self, path: Path) -> None:
+        """Write all records as one table: shared columns, and the whole record as JSON."""
+        import polars as pl
+
+        from p4d.artifacts import write_table
+
+        columns: dict[str, Any] = {
+            "line": pl.Int64, "kind": pl.String, "at": pl.String, "stage": pl.String,
+            "shard": pl.String, "md5": pl.String, "name": pl.String, "passed": pl.Boolean,
+            "code_version": pl.String, "params_digest": pl.String, "commit": pl.String,
+            "dirty": pl.Boolean, "nbytes": pl.Int64, "nfiles": pl.Int64, "wall_s": pl.Float64,
+            "run_id": pl.String, "upstream": pl.List(pl.String), "record": pl.String,
+        }  # fmt: skip
+        rows = [_row(number, record) for number, record in enumerate(self.records(), start=1)]
+        write_table(path, pl.DataFrame(rows, schema=columns), sort_by=["line"])
+
+    def _refresh(self) -> None:
+        if not self.path.exists():
+            self._records, self._read_to = [], 0
+            return
+        if self.path.stat().st_size < self._read_to:
+            self._records, self._read_to = [], 0
+        with self.path.open("rb") as stream:
+            stream.seek(self._read_to)
+            payload = stream.read()
+        complete = payload.rfind(b"\n") + 1
+        for line in payload[:complete].splitlines():
+            try:
+                self._records.append(json.loads(line))
+            except ValueError as error:
+                raise LedgerError(
+                    f"{LEDGER_PATH}, line {len(self._records) + 1} is not a record ({error}); "
+                    f"compare with `git show {BRANCH}:{LEDGER_PATH}`"
+                ) from error
+        self._read_to += complete
+
+    def _last_line_hash(self) -> str:
+        if not self.path.exists() or not self.path.stat().st_size:
+            return FIRST
+        with self.path.open("rb") as stream:
+            end = stream.seek(0, os.SEEK_END) - 1
+            start = _last_newline(stream, end)
+            stream.seek(start)
+            return hashlib.sha256(stream.read(end - start)).hexdigest()
+
+    def _write(self, payload: bytes) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        created = not self.path.exists()
+        with self.path.open("ab") as stream:
+            before = stream.seek(0, os.SEEK_END)
+            try:
+                stream.write(payload)
+                stream.flush()
+                os.fsync(stream.fileno())
+            except OSError:
+                os.truncate(self.path, before)
+                raise
+        if created:
+            sync_folder(self.path.parent)
+
+
+def bare(md5: str) -> str:
+    """A hash without the `md5:` that Dagster's data versions carry."""
+    return md5.removeprefix("md5:")
+
+
+def plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """A value as JSON can hold it: numpy scalars as numbers, NaN and infinities as text."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else str(value)
+    return plain(value.item()) if hasattr(value, "item") else str(value)
+
+
+def _row(number: int, record: Record) -> dict[str, Any]:
+    git, fingerprint = record.get("git") or {}, record.get("fingerprint") or {}
+    upstream = [f"{key}={md5}" for key, md5 in sorted((record.get("upstream") or {}).items())]
+    return {
+        "line": number,
+        **{k: record.get(k) for k in ("kind", "at", "stage", "shard", "md5", "name", "passed")},
+        "code_version": record.get("code_version"),
+        "params_digest": fingerprint.get("params_digest"),
+        "commit": git.get("commit"),
+        "dirty": git.get("dirty"),
+        "nbytes": record.get("nbytes"),
+        "nfiles": record.get("nfiles"),
+        "wall_s": (record.get("cost") or {}).get("wall_s"),
+        "run_id": record.get("run_id"),
+        "upstream": upstream,
+        "record": canonical_json(record),
+    }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _last_newline(stream: Any, end: int) -> int:  # noqa: ANN401 - any seekable byte stream
+    """Offset just after the last newline before `end`, or 0."""
+    while end > 0:
+        start = max(0, end - 65536)
+        stream.seek(start)
+        found = stream.read(end - start).rfind(b"\n")
+        if found >= 0:
+            return int(start + found + 1)
+        end = start
+    return 0
+
+
+# --- anchor -----------------------------------------------------------------------------------
+
+
+def anchor(project: Project, message: str) -> str | None:
+    """Commit code, dvc.lock, shards and ledger as they are to the branch `p4d-ledger`.
+
+    Made of git plumbing with an index of its own: HEAD, index and working tree stay as they are,
+    and no git identity is needed. So `dvc get . PATH --rev COMMIT` brings back what was superseded
+    later, and `dvc gc --all-commits` keeps it. Returns the commit, or None (with a notice in the
+    log) where the project is no git repository.
+    """
+    root = project.root
+    if not (root / ".git").exists():
+        logger.warning("no git repository at %s: the ledger is not anchored", root)
+        return None
+    with project_lock(project), tempfile.TemporaryDirectory(prefix="p4d-anchor-") as folder:
+        index = Path(folder) / "index"
+        real = root / _git(root, "rev-parse", "--git-path", "index").strip()
+        if real.exists():
+            # A copy of the real index: its stat cache spares git reading every file again.
+            index.write_bytes(real.read_bytes())
+        private = {"GIT_INDEX_FILE": str(index)}
+        _git(root, "add", "--update", "--", ".", env=private)
+        forced = [p for p in ("dvc.lock", "dvc.yaml", "params.yaml", "shards", LEDGER_PATH)
+                  if (root / p).exists()]  # fmt: skip
+        _git(root, "add", "--force", "--", *forced, env=private)
+        tree = _git(root, "write-tree", env=private).strip()
+        parent = _git(root, "rev-parse", "--verify", "--quiet", f"refs/heads/{BRANCH}", ok=(0, 1))
+        parent = parent.strip()
+        if parent and _git(root, "rev-parse", f"{parent}^{{tree}}").strip() == tree:
+            return parent
+        arguments = ["commit-tree", tree, "-m", message, *(["-p", parent] if parent else [])]
+        commit = _git(root, *arguments, env=private).strip()
+        _git(root, "update-ref", f"refs/heads/{BRANCH}", commit, parent or "0" * len(commit))
+        return commit
+
+
+def _git(
+    root: Path, *arguments: str, env: Mapping[str, str] | None = None, ok: tuple[int, ...] = (0,)
+) -> str:
+    # A hook that called us exports GIT_DIR and GIT_INDEX_FILE of its own: not for our commands.
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    identity = {
+        f"GIT_{role}_{part}": text
+        for role in ("AUTHOR", "COMMITTER")
+        for part, text in (("NAME", "p4d ledger"), ("EMAIL", "ledger@p4d.invalid"))
+    }
+    done = subprocess.run(
+        ["git", *arguments],
+        cwd=root,
+        env={**clean, **identity, **(env or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode not in ok:
+        raise LedgerError(f"git {arguments[0]} failed: {done.stderr.strip()}")
+    return done.stdout

@@ -1,0 +1,104 @@
+"""Facts about a run that belong in the ledger: git state, environment, cost, weights."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from p4d.ids import sha256_file
+
+WEIGHT_FILES = ("weights*.safetensors", "model*.safetensors", "perception*.safetensors")
+
+
+def git_state(root: Path, paths: Iterable[str]) -> dict[str, Any]:
+    """`commit` (None without git or before the first commit) and whether `paths` are `dirty`."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    try:
+        done = subprocess.run(
+            ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "-uall",
+             "--ignored=no", "--", *paths],
+            cwd=root, env=clean, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    except FileNotFoundError:
+        return {"commit": None, "dirty": None}
+    if done.returncode != 0 or not (root / ".git").exists():
+        return {"commit": None, "dirty": None}
+    lines = done.stdout.splitlines()
+    head = next((ln.split()[-1] for ln in lines if ln.startswith("# branch.oid")), "(initial)")
+    dirty = any(not line.startswith("#") for line in lines)
+    return {"commit": None if head == "(initial)" else head, "dirty": dirty}
+
+
+@functools.lru_cache(maxsize=1)
+def environment_digest() -> str:
+    """SHA-256 over Python's version and the sorted `name==version` of every installed package."""
+    # Read from the names of the metadata folders: opening each of 300 takes half a second.
+    found = {f"python=={sys.version.split()[0]}"}
+    for entry in filter(None, sys.path):
+        for folder in Path(entry).glob("*.dist-info"):
+            name, _, version = folder.name.removesuffix(".dist-info").partition("-")
+            found.add(f"{name.lower()}=={version}")
+    return hashlib.sha256("\n".join(sorted(found)).encode()).hexdigest()
+
+
+def weight_hashes(folder: Path) -> Mapping[str, str]:
+    """SHA-256 of every file of network weights below `folder`, by relative path."""
+    files = {f for pattern in WEIGHT_FILES for f in folder.rglob(pattern)}
+    return {f.relative_to(folder).as_posix(): sha256_file(f) for f in sorted(files)}
+
+
+class Cost:
+    """Measures a block: wall and CPU seconds (with finished children), and peak memory.
+
+    `max_rss_bytes` is the peak of this process during the block where the system can tell, else
+    of its whole life.
+    """
+
+    def __init__(self) -> None:
+        """Nothing is measured before the block begins."""
+        self.values: dict[str, float | int] = {}
+
+    def __enter__(self) -> Cost:
+        """Begin."""
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
+        self._wall, self._cpu = time.perf_counter(), _cpu_s()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End; `values` is filled."""
+        self.values = {
+            "wall_s": round(time.perf_counter() - self._wall, 3),
+            "cpu_s": round(_cpu_s() - self._cpu, 3),
+            "max_rss_bytes": _peak_bytes(),
+        }
+
+
+def _cpu_s() -> float:
+    usages = [resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def _peak_bytes() -> int:
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,0 +1,1 @@
+"""Videos: landing into shards, exact decoding, ingest, clips on a time grid."""

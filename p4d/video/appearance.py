@@ -1,0 +1,69 @@
+"""Pictures to small exact numbers: area averaging, perceptual hash, motion energy, contrast.
+
+All integer arithmetic, so results are equal on every machine.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def area_mean(picture: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
+    """Squash by exact area averaging: pixel i of n covers [i, i + 1), and counts by its overlap.
+
+    Args:
+        picture: u8 [H,W,...].
+        height_px: rows of the result; the ratio need not be an integer.
+        width_px: columns of the result.
+
+    Returns:
+        u8 [height_px,width_px,...], rounded half up; a plain block mean where the ratio is whole.
+
+    """
+    area = picture.shape[0] * picture.shape[1]
+    rows = _overlap_sums(picture, height_px)
+    sums = _overlap_sums(rows.swapaxes(0, 1), width_px).swapaxes(0, 1)
+    return ((2 * sums + area) // (2 * area)).astype(np.uint8)
+
+
+def _overlap_sums(values: np.ndarray, bins: int) -> np.ndarray:
+    """Sums over `bins` equal parts of axis 0, times `bins`: i64 and exact."""
+    n = len(values)
+    sums = np.zeros((bins, *values.shape[1:]), dtype=np.int64)
+    for j in range(bins):
+        start, before = divmod(j * n, bins)
+        end, inside = divmod((j + 1) * n, bins)
+        sums[j] = bins * values[start:end].sum(axis=0, dtype=np.int64)
+        sums[j] -= before * values[start].astype(np.int64)
+        if inside:
+            sums[j] += inside * values[end].astype(np.int64)
+    return sums
+
+
+def grey_levels(rgb: np.ndarray) -> np.ndarray:
+    """Luma of u8 [...,3] in grey levels 0..255, u8 [...] (BT.601 weights in 1/256)."""
+    weights = np.array([77, 150, 29], dtype=np.int64)
+    return ((rgb.astype(np.int64) @ weights + 128) >> 8).astype(np.uint8)
+
+
+def difference_hash(grey_thw: np.ndarray) -> str:
+    """64-bit dHash of the mean frame, 16 hex digits: per cell of 8x8, is the next one brighter.
+
+    Source: N. Krawetz, "Kind of Like That", 2013 (gradient hash).
+    """
+    frames = len(grey_thw)
+    mean_hw = (2 * grey_thw.sum(axis=0, dtype=np.int64) + frames) // (2 * frames)
+    cells = area_mean(mean_hw.astype(np.uint8), 8, 9)
+    bits = np.packbits(cells[:, :-1] < cells[:, 1:])
+    return bits.tobytes().hex()
+
+
+def motion_energy_levels(grey_thw: np.ndarray) -> float:
+    """Mean absolute change between successive frames, in grey levels, to 6 digits."""
+    change = np.abs(np.diff(grey_thw.astype(np.int64), axis=0))
+    return round(int(change.sum()) / change.size, 6)
+
+
+def contrast_levels(grey_thw: np.ndarray) -> int:
+    """Largest minus smallest grey level of the whole clip."""
+    return int(grey_thw.max()) - int(grey_thw.min())

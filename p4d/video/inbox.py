@@ -1,0 +1,183 @@
+"""What lies in the drop folder: files to land, files to leave for later, paths never to follow."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from p4d.artifacts import write_bytes
+from p4d.errors import ContractError
+from p4d.ids import content_id, sha256_file, video_id
+
+TRUTH_SUFFIX = ".truth.safetensors"
+SOURCE_SUFFIX = ".source.json"
+PARTIAL_SUFFIXES = (".tmp", ".part", ".partial", ".crdownload", ".filepart", "~")
+
+# A file written twice within one tick of the file system's clock keeps its time stamp, so a hash is
+# remembered only once the file is older than that.
+_TRUSTED_AGE_S = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """A path left for a later landing, and why."""
+
+    relpath: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """A path that is recorded but never read; its id comes from name and size."""
+
+    relpath: str
+    bytes: int
+    reason: str
+
+    @property
+    def file_id(self) -> str:
+        """An id without content, as the content was not read."""
+        return content_id("vid", "unread", self.relpath, self.bytes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A settled regular file."""
+
+    relpath: str
+    path: Path
+    bytes: int
+    sha256: str
+
+    @property
+    def file_id(self) -> str:
+        """The id of the content."""
+        return video_id(self.sha256)
+
+
+def inside(inbox: Path, relpath: str) -> Path:
+    """The file at `relpath`, links resolved.
+
+    Raises:
+        ContractError: it lies outside the inbox.
+
+    """
+    path = (inbox / relpath).resolve()
+    if not path.is_relative_to(inbox.resolve()):
+        raise ContractError(f"{relpath} leads out of the inbox")
+    return path
+
+
+def scan(
+    inbox: Path, *, settle_s: float, max_file_bytes: int, cache: Path
+) -> Iterator[Found | Refused | Waiting]:
+    """Every file of the inbox except sidecars, sorted by relative path.
+
+    Args:
+        inbox: the drop folder.
+        settle_s: files (and sidecars) changed less than this ago are still being written.
+        max_file_bytes: larger files are refused unread.
+        cache: where hashes are remembered between scans, by size, time and inode.
+
+    """
+    remembered = _load(cache)
+    current: dict[str, list[object]] = {}
+    for relpath in sorted(_walk(inbox)):
+        judged = _judge(inbox, relpath, settle_s=settle_s, max_file_bytes=max_file_bytes)
+        if isinstance(judged, os.stat_result):
+            yield _hashed(inbox, relpath, judged, remembered, current)
+        else:
+            yield judged
+    if current != remembered:
+        write_bytes(cache, json.dumps(current, sort_keys=True).encode())
+
+
+def _walk(inbox: Path) -> Iterator[str]:
+    for folder, folders, files in os.walk(inbox):
+        hidden = {name for name in folders if name.startswith(".")}
+        links = {name for name in folders if Path(folder, name).is_symlink()}
+        folders[:] = sorted(set(folders) - hidden - links)
+        for name in (*files, *(links - hidden)):
+            relpath = Path(folder, name).relative_to(inbox).as_posix()
+            if not relpath.endswith((TRUTH_SUFFIX, SOURCE_SUFFIX)):
+                yield relpath
+
+
+def _judge(
+    inbox: Path, relpath: str, *, settle_s: float, max_file_bytes: int
+) -> os.stat_result | Refused | Waiting:
+    name = relpath.rpartition("/")[2]
+    if name.startswith(".") or name.lower().endswith(PARTIAL_SUFFIXES):
+        return Waiting(relpath=_printable(relpath), reason="hidden or partial name")
+    try:
+        path = inside(inbox, relpath)
+        found = path.stat()
+    except ContractError:
+        return Refused(relpath=_printable(relpath), bytes=0, reason="a link out of the inbox")
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
+        return Waiting(relpath=_printable(relpath), reason=f"cannot be read: {_words(error)}")
+    reason = None
+    if stat.S_ISDIR(found.st_mode):
+        return Waiting(relpath=_printable(relpath), reason="a link to a folder of the inbox")
+    if not stat.S_ISREG(found.st_mode):
+        reason = "not a regular file"
+    elif _printable(relpath) != relpath:
+        reason = "the name is not valid UTF-8; rename the file"
+    elif found.st_size > max_file_bytes:
+        reason = f"larger than {max_file_bytes} bytes (landing.max_file_bytes); cut it"
+    if reason:
+        return Refused(relpath=_printable(relpath), bytes=found.st_size, reason=reason)
+    changed_s = [found.st_mtime, *_sidecar_times(path)]
+    if time.time() - max(changed_s) < settle_s:
+        return Waiting(relpath=relpath, reason="still being written")
+    return found
+
+
+def _sidecar_times(path: Path) -> Iterator[float]:
+    for suffix in (TRUTH_SUFFIX, SOURCE_SUFFIX):
+        sidecar = path.with_name(path.stem + suffix)
+        if sidecar.is_file():
+            yield sidecar.stat().st_mtime
+
+
+def _hashed(
+    inbox: Path,
+    relpath: str,
+    before: os.stat_result,
+    remembered: dict[str, list[object]],
+    current: dict[str, list[object]],
+) -> Found | Waiting:
+    path = inside(inbox, relpath)
+    key: list[object] = [before.st_size, before.st_mtime_ns, before.st_ino]
+    known = remembered.get(relpath)
+    try:
+        sha256 = str(known[3]) if known is not None and known[:3] == key else sha256_file(path)
+        after = path.stat()
+    except OSError as error:
+        return Waiting(relpath=relpath, reason=f"cannot be read: {_words(error)}")
+    if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+        return Waiting(relpath=relpath, reason="still being written")
+    if time.time() - before.st_mtime > _TRUSTED_AGE_S:
+        current[relpath] = [*key, sha256]
+    return Found(relpath=relpath, path=path, bytes=before.st_size, sha256=sha256)
+
+
+def _load(cache: Path) -> dict[str, list[object]]:
+    try:
+        loaded = json.loads(cache.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return loaded if isinstance(loaded, dict) else {}
+
+
+def _printable(relpath: str) -> str:
+    return relpath.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _words(error: Exception) -> str:
+    return getattr(error, "strerror", None) or type(error).__name__

@@ -1,0 +1,244 @@
+"""Stage videos: the files of a shard, verified by content hash and by a full decode."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from p4d.artifacts import write_table
+from p4d.errors import ContractError, DecodeError, TruthError
+from p4d.pipeline import StageInputs, StageReport
+from p4d.video.decode import Timeline, read_timeline
+from p4d.video.inbox import TRUTH_SUFFIX, inside
+from p4d.video.per_video import per_video
+from p4d.video.probe import Probe, probe
+
+VIDEO_SCHEMA: dict[str, pl.DataType] = {
+    "video_id": pl.String(),
+    "name": pl.String(),
+    "sha256": pl.String(),
+    "bytes": pl.Int64(),
+    "file": pl.String(),
+    "sidecar_file": pl.String(),
+    "container": pl.String(),
+    "codec": pl.String(),
+    "pix_fmt": pl.String(),
+    "width_px": pl.Int64(),
+    "height_px": pl.Int64(),
+    "rotation_deg": pl.Int64(),
+    "duration_ns": pl.Int64(),
+    "n_frames": pl.Int64(),
+    "fps_mean": pl.Float64(),
+    "is_vfr": pl.Boolean(),
+    "licence": pl.String(),
+    "source": pl.String(),
+    "has_truth": pl.Boolean(),
+    "outcome": pl.String(),
+    "reason": pl.String(),
+}
+FRAME_SCHEMA: dict[str, pl.DataType] = {
+    "video_id": pl.String(),
+    "frame_index": pl.Int64(),
+    "pts_ns": pl.Int64(),
+}
+
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    row: Mapping[str, Any]
+    inbox: Path | None
+    previous: Path | None
+    out: Path
+    max_duration_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ingested:
+    row: dict[str, Any]
+    pts_ns: tuple[int, ...] = ()
+
+
+class _GoneError(Exception):
+    """A landed file is not to be had any more; the message says what to do."""
+
+
+def build_videos(inputs: StageInputs, out: Path) -> StageReport:
+    """Copy, verify and fully decode the files of one shard.
+
+    Writes `videos.parquet` (a row per landed file, rejects included; width and height are upright;
+    a file that landing turned away has no container, one that only the full decode rejected has),
+    `frames.parquet` (a row per frame of an accepted video) and `files/`. A file that left the inbox
+    is taken from the published version of this stage, when that holds the same content; otherwise
+    its outcome is failed.
+
+    Raises:
+        ContractError: the manifest is missing or a path in it leads out of the inbox.
+
+    """
+    if inputs.manifest is None or inputs.shard is None:
+        raise ContractError("stage videos needs a shard with its manifest (shards/<shard>.json)")
+    (out / "files").mkdir(parents=True, exist_ok=True)
+    files: list[dict[str, Any]] = inputs.manifest["files"]
+    jobs = [
+        _Job(
+            row=row,
+            inbox=inputs.inbox,
+            previous=inputs.previous,
+            out=out,
+            max_duration_s=inputs.params("landing").max_duration_s,
+        )
+        for row in files
+        if row["outcome"] == "ok"
+    ]
+    rows = [_video_row(row) for row in files if row["outcome"] != "ok"]
+    frames: list[dict[str, Any]] = []
+    for done, (job, result) in enumerate(zip(jobs, per_video(_ingest, jobs), strict=True), 1):
+        ingested = result or _lost(job, "rejected", "the decoder crashed on this file")
+        rows.append(ingested.row)
+        frames += [
+            {"video_id": ingested.row["video_id"], "frame_index": i, "pts_ns": pts_ns}
+            for i, pts_ns in enumerate(ingested.pts_ns)
+        ]
+        inputs.progress(done, len(jobs), job.row["name"])
+    videos = pl.DataFrame(rows, schema=VIDEO_SCHEMA)
+    write_table(out / "videos.parquet", videos, sort_by=["video_id"])
+    write_table(
+        out / "frames.parquet",
+        pl.DataFrame(frames, schema=FRAME_SCHEMA),
+        sort_by=["video_id", "frame_index"],
+    )
+    counts = dict(videos.group_by("outcome").len().sort("outcome").iter_rows())
+    return StageReport(
+        rows=counts,
+        metrics={
+            "frames": len(frames),
+            "videos_with_truth": int(videos["has_truth"].sum()),
+            "seconds_of_video": round(
+                int(videos.filter(outcome="ok")["duration_ns"].sum()) / 1e9, 3
+            ),
+        },
+    )
+
+
+def _ingest(job: _Job) -> _Ingested:
+    video_id, name = job.row["file_id"], job.row["name"]
+    file = job.out / "files" / f"{video_id}{_extension(name)}"
+    sidecar = job.row["sidecar"]
+    truth = job.out / "files" / f"{video_id}{TRUTH_SUFFIX}" if sidecar else None
+    try:
+        _fetch(job, job.row, file)
+        if truth is not None:
+            _fetch(job, sidecar, truth)
+        seen = probe(file)
+        timeline = read_timeline(file, max_duration_s=job.max_duration_s)
+        if truth is not None:
+            _check_truth(truth, timeline)
+    except _GoneError as gone:
+        return _lost(job, "failed", str(gone))
+    except (DecodeError, TruthError) as error:
+        return _lost(job, "rejected", str(error))
+    return _Ingested(
+        row=_video_row(job.row, file=file, truth=truth) | _measured(seen, timeline),
+        pts_ns=tuple(int(t) for t in timeline.pts_ns),
+    )
+
+
+def _lost(job: _Job, outcome: str, reason: str) -> _Ingested:
+    """The row of a file that is not kept; what was copied of it goes."""
+    for copied in (job.out / "files").glob(f"{job.row['file_id']}.*"):
+        copied.unlink()
+    return _Ingested(row=_video_row(job.row) | {"outcome": outcome, "reason": reason})
+
+
+def _fetch(job: _Job, wanted: Mapping[str, Any], target: Path) -> None:
+    """Copy what the manifest names, from the inbox or else from the published stage folder.
+
+    Raises:
+        _GoneError: neither holds a file with the manifest's hash.
+
+    """
+    found = False
+    if job.inbox is not None:
+        source = inside(job.inbox, wanted["relpath"])
+        found = source.is_file()
+        if found and _copy(source, target) == wanted["sha256"]:
+            return
+    if job.previous is not None:
+        source = job.previous / "files" / target.name
+        if source.is_file() and _copy(source, target) == wanted["sha256"]:
+            return
+    what = "has changed since it landed" if found else "is no longer in the inbox"
+    raise _GoneError(
+        f"{wanted['relpath']} {what}; put the landed file back and run this stage again"
+    )
+
+
+def _copy(source: Path, target: Path) -> str:
+    """Copy and return the SHA-256 of the bytes that were written."""
+    digest = hashlib.sha256()
+    with source.open("rb") as reader, target.open("wb") as writer:
+        while chunk := reader.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            writer.write(chunk)
+    return digest.hexdigest()
+
+
+def _check_truth(path: Path, timeline: Timeline) -> None:
+    from p4d.worlds import sidecar  # only shards with truth need it
+
+    width_px, height_px = timeline.size_px
+    sidecar.check_against(sidecar.read(path), timeline.pts_ns, width_px, height_px)
+
+
+def _extension(name: str) -> str:
+    """A plain lower-case extension; anything else about the name stays in the table."""
+    suffix = Path(name).suffix.lower()
+    return suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", suffix, re.ASCII) else ".bin"
+
+
+def _video_row(
+    landed: Mapping[str, Any],
+    *,
+    file: Path | None = None,
+    truth: Path | None = None,
+) -> dict[str, Any]:
+    row: dict[str, Any] = dict.fromkeys(VIDEO_SCHEMA)
+    return row | {
+        "video_id": landed["file_id"],
+        "name": landed["name"],
+        "sha256": landed["sha256"],
+        "bytes": landed["bytes"],
+        "file": file and f"files/{file.name}",
+        "sidecar_file": truth and f"files/{truth.name}",
+        "container": landed["container"],
+        "licence": landed["licence"],
+        "source": landed["source"],
+        "has_truth": truth is not None,
+        "outcome": landed["outcome"],
+        "reason": landed["reason"],
+    }
+
+
+def _measured(seen: Probe, timeline: Timeline) -> dict[str, Any]:
+    first_ns, last_ns = int(timeline.pts_ns[0]), int(timeline.pts_ns[-1])
+    n_frames = len(timeline.pts_ns)
+    return {
+        "container": seen.container,
+        "codec": seen.codec,
+        "pix_fmt": seen.pix_fmt,
+        "width_px": seen.width_px,
+        "height_px": seen.height_px,
+        "rotation_deg": seen.rotation_deg,
+        "duration_ns": timeline.end_ns - first_ns,
+        "n_frames": n_frames,
+        "fps_mean": round((n_frames - 1) * 1e9 / (last_ns - first_ns), 6) if n_frames > 1 else None,
+        "is_vfr": timeline.is_vfr,
+    }

@@ -1,0 +1,284 @@
+"""Landing: new files of the inbox become immutable shards.
+
+A file is its content: a SHA-256 that some manifest already names is known, whatever it is called
+now. Manifests are written first and `shards/index.yaml` last, so a process killed in between leaves
+only manifests that nothing lists; the next landing sweeps them and closes the same shards again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from filelock import FileLock, Timeout
+
+from p4d.artifacts import read_json, write_bytes, write_json
+from p4d.config import Params, Project
+from p4d.errors import ConfigError, ContractError, DecodeError, PublishError
+from p4d.ids import content_id, sha256_file
+from p4d.video.inbox import SOURCE_SUFFIX, TRUTH_SUFFIX, Found, Refused, Waiting, inside, scan
+from p4d.video.per_video import per_video
+from p4d.video.probe import Probe, probe
+
+UNSTATED = "unstated"
+LOCK_TIMEOUT_S = 300.0
+
+# Declared durations are off by a frame or so; the clips stage has the exact rule.
+_DECLARED_SLACK_NS = 50_000_000
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LandingReport:
+    """What one landing did.
+
+    Attributes:
+        shards: ids of the shards it closed.
+        accepted, rejected: new files, recorded in those shards.
+        known: files whose content landed before, or twice in this landing.
+        waiting: hidden, partial, unreadable or still growing files, left for later.
+        notices: what a person may want to know, one line each.
+
+    """
+
+    shards: tuple[str, ...] = ()
+    accepted: int = 0
+    rejected: int = 0
+    known: int = 0
+    waiting: int = 0
+    notices: tuple[str, ...] = ()
+
+    def summary(self) -> str:
+        """One line for a log."""
+        what = f"closed {len(self.shards)} shard(s)" if self.shards else "nothing new"
+        return (
+            f"{what}: {self.accepted} accepted, {self.rejected} rejected, "
+            f"{self.known} known, {self.waiting} waiting"
+        )
+
+
+def land(
+    project: Project, *, settle_s: float = 0.0, progress: Progress | None = None
+) -> LandingReport:
+    """Close shards over everything new in `project.inbox`.
+
+    Files are taken in order of their path and packed into shards of at most
+    `landing.max_clips_per_shard` expected clips. Rejected files are recorded with their reason, so
+    a landing of nothing but rejects still closes a shard. Landing again lands nothing.
+
+    Args:
+        project: inbox, parameters and shard manifests.
+        settle_s: leave files changed less than this ago for later (a sensor passes 2).
+        progress: called with (done, total, note).
+
+    Raises:
+        PublishError: another landing holds the lock.
+        ConfigError: the shard index names a manifest that is not there.
+
+    """
+    project.state.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(project.state / "landing.lock", timeout=LOCK_TIMEOUT_S):
+            return _land(project, settle_s, progress or (lambda done, total, note: None))
+    except Timeout as error:
+        raise PublishError("another landing is still running; wait for it to end") from error
+
+
+def _land(project: Project, settle_s: float, progress: Progress) -> LandingReport:
+    params, shards = project.params, project.shards()
+    _sweep(project, shards)
+    landed = _landed(project, shards)
+    copies: dict[str, list[Found | Refused]] = {}
+    notices, known, waiting = [], 0, 0
+    entries = scan(
+        project.inbox,
+        settle_s=settle_s,
+        max_file_bytes=params.landing.max_file_bytes,
+        cache=project.state / "inbox_hashes.json",
+    )
+    for entry in entries:
+        if isinstance(entry, Waiting):
+            waiting += 1
+            notices.append(f"{entry.relpath!r} waits: {entry.reason}")
+        elif entry.file_id in landed:
+            known += 1
+            if _sidecar_is_late(project.inbox, entry, landed[entry.file_id]):
+                notices.append(
+                    f"{entry.relpath!r} landed before its truth sidecar, which is unused"
+                )
+        else:
+            copies.setdefault(entry.file_id, []).append(entry)
+    known += sum(len(equal) - 1 for equal in copies.values())
+    fresh = sorted(
+        (_with_truth_first(project.inbox, equal) for equal in copies.values()),
+        key=lambda entry: entry.relpath,
+    )
+    rows = _rows(project.inbox, fresh, params, progress)
+    closed = tuple(_close(project, shards, rows, params.landing.max_clips_per_shard))
+    rejected = sum(row["outcome"] == "rejected" for row in rows)
+    return LandingReport(
+        shards=closed,
+        accepted=len(rows) - rejected,
+        rejected=rejected,
+        known=known,
+        waiting=waiting,
+        notices=tuple(notices),
+    )
+
+
+def expected_clips(params: Params, declared_ns: int | None) -> int:
+    """How many clips a video of this length will give, before it is decoded."""
+    length_ns = params.clips.length_ns
+    full = ((declared_ns or 0) + _DECLARED_SLACK_NS) // length_ns
+    return min(int(full), params.clips.max_clips_per_video)
+
+
+def _sweep(project: Project, shards: Sequence[str]) -> None:
+    """Remove manifests that no index lists: left by a landing that was killed."""
+    listed = {f"{shard}.json" for shard in shards}
+    for manifest in project.shards_dir.glob("*.json"):
+        if manifest.name not in listed:
+            manifest.unlink()
+
+
+def _landed(project: Project, shards: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    landed: dict[str, Mapping[str, Any]] = {}
+    for shard in shards:
+        path = project.shards_dir / f"{shard}.json"
+        if not path.is_file():
+            raise ConfigError(
+                f"shards/index.yaml lists {shard}, but shards/{shard}.json is missing; "
+                "restore it from git"
+            )
+        landed.update({row["file_id"]: row for row in read_json(path)["files"]})
+    return landed
+
+
+def _with_truth_first(inbox: Path, equal: Sequence[Found | Refused]) -> Found | Refused:
+    """Of files with equal content, the one to land: with a truth sidecar if any has one."""
+    return min(equal, key=lambda entry: _beside(inbox, entry, TRUTH_SUFFIX) is None)
+
+
+def _sidecar_is_late(inbox: Path, entry: Found | Refused, row: Mapping[str, Any]) -> bool:
+    arrived = _beside(inbox, entry, TRUTH_SUFFIX) is not None
+    return arrived and row["sidecar"] is None and row["outcome"] == "ok"
+
+
+def _rows(
+    inbox: Path, fresh: Sequence[Found | Refused], params: Params, progress: Progress
+) -> list[dict[str, Any]]:
+    readable = [entry for entry in fresh if isinstance(entry, Found) and entry.bytes]
+    seen: dict[str, Probe | str | None] = {}
+    for answer, entry in zip(
+        per_video(_probe, [entry.path for entry in readable]), readable, strict=True
+    ):
+        seen[entry.file_id] = answer
+        progress(len(seen), len(readable), entry.relpath)
+    return [_row(inbox, entry, seen.get(entry.file_id), params) for entry in fresh]
+
+
+def _probe(path: Path) -> Probe | str:
+    try:
+        return probe(path)
+    except DecodeError as error:
+        return str(error)
+
+
+def _row(
+    inbox: Path, entry: Found | Refused, seen: Probe | str | None, params: Params
+) -> dict[str, Any]:
+    licence, source = _provenance(inbox, entry)
+    reason = _reason_against(entry, seen, params)
+    declared_ns = seen.declared_ns if isinstance(seen, Probe) else None
+    return {
+        "file_id": entry.file_id,
+        "name": Path(entry.relpath).name,
+        "relpath": entry.relpath,
+        "sha256": entry.sha256 if isinstance(entry, Found) else None,
+        "bytes": entry.bytes,
+        "sidecar": _sidecar(inbox, entry),
+        "licence": licence,
+        "source": source,
+        "outcome": "rejected" if reason else "ok",
+        "reason": reason,
+        "container": seen.container if isinstance(seen, Probe) and not reason else None,
+        "expected_clips": 0 if reason else expected_clips(params, declared_ns),
+    }
+
+
+def _reason_against(entry: Found | Refused, seen: Probe | str | None, params: Params) -> str | None:
+    if isinstance(entry, Refused):
+        return entry.reason
+    if entry.bytes == 0:
+        return "the file is empty"
+    if seen is None:
+        return "the decoder crashed on this file"
+    if isinstance(seen, str):
+        return seen
+    limit_s = params.landing.max_duration_s
+    if (seen.declared_ns or 0) > limit_s * 1e9:
+        return f"longer than {limit_s:g} s (landing.max_duration_s); cut it"
+    return None
+
+
+def _sidecar(inbox: Path, entry: Found | Refused) -> dict[str, str] | None:
+    path = _beside(inbox, entry, TRUTH_SUFFIX)
+    if path is None:
+        return None
+    relpath = Path(entry.relpath).with_name(Path(entry.relpath).stem + TRUTH_SUFFIX)
+    return {"relpath": relpath.as_posix(), "sha256": sha256_file(path)}
+
+
+def _provenance(inbox: Path, entry: Found | Refused) -> tuple[str, str]:
+    path = _beside(inbox, entry, SOURCE_SUFFIX)
+    try:
+        stated = read_json(path) if path else {}
+    except (OSError, ValueError):
+        stated = {}
+    stated = stated if isinstance(stated, dict) else {}
+    return str(stated.get("licence", UNSTATED)), str(stated.get("source", UNSTATED))
+
+
+def _beside(inbox: Path, entry: Found | Refused, suffix: str) -> Path | None:
+    """The sidecar of an entry, if there is one inside the inbox."""
+    if isinstance(entry, Refused):
+        return None
+    relpath = Path(entry.relpath)
+    try:
+        path = inside(inbox, relpath.with_name(relpath.stem + suffix).as_posix())
+    except ContractError:
+        return None
+    return path if path.is_file() else None
+
+
+def _close(
+    project: Project, shards: Sequence[str], rows: Sequence[dict[str, Any]], max_clips: int
+) -> list[str]:
+    closed: list[str] = []
+    for files in _packed(rows, max_clips):
+        number = len(shards) + len(closed) + 1
+        digest = content_id("shard", files).partition("_")[2]
+        shard = f"{number:04d}-{digest[:8]}"
+        write_json(project.shards_dir / f"{shard}.json", {"shard": shard, "files": files})
+        closed.append(shard)
+    if closed:
+        text = yaml.safe_dump({"shards": [*shards, *closed]})
+        write_bytes(project.shards_dir / "index.yaml", text.encode())
+    return closed
+
+
+def _packed(rows: Sequence[dict[str, Any]], max_clips: int) -> Iterator[list[dict[str, Any]]]:
+    files: list[dict[str, Any]] = []
+    clips = 0
+    for row in rows:
+        if files and clips + row["expected_clips"] > max_clips:
+            yield files
+            files, clips = [], 0
+        files.append(row)
+        clips += row["expected_clips"]
+    if files:
+        yield files

@@ -1,0 +1,48 @@
+"""Work on many videos in processes of their own: a file that kills the decoder kills one row."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+MAX_WORKERS = 2
+
+
+def per_video(function: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterator[Result | None]:
+    """`function` of every job, in the order of `jobs`; None where the process died.
+
+    `function` must be importable and return (not raise) what may go wrong with its input. When a
+    process dies, all jobs not yet answered run again, each in a process of its own, so that the
+    one at fault is found and the others are not lost.
+    """
+    if not jobs:
+        return
+    with _pool(function, min(MAX_WORKERS, os.cpu_count() or 1, len(jobs))) as pool:
+        pending = [pool.submit(function, job) for job in jobs]
+        for job, future in zip(jobs, pending, strict=True):
+            try:
+                yield future.result()
+            except BrokenProcessPool:
+                yield _alone(function, job)
+
+
+def _alone(function: Callable[[Job], Result], job: Job) -> Result | None:
+    with _pool(function, 1) as pool:
+        try:
+            return pool.submit(function, job).result()
+        except BrokenProcessPool:
+            return None
+
+
+def _pool(function: Callable[[Job], Result], workers: int) -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("forkserver")
+    # The server imports the libraries once; every later worker is a fork of it and starts at once.
+    context.set_forkserver_preload([function.__module__])
+    return ProcessPoolExecutor(max_workers=workers, mp_context=context)

@@ -1,0 +1,169 @@
+"""SQL over the artifacts: an in-memory DuckDB whose views read the published files.
+
+Parquet files and the ledger are the store; nothing here writes. `sql/staging` holds one view per
+kind of file, `sql/marts` views built from those, `sql/audit` queries that take parameters, and
+`sql/gates` queries that return offending rows (p4d/quality runs them). Each SQL file begins with a
+header that says what a row is and lists every column; staging headers are also the schema that a
+file is read with, so a stage that was never run gives an empty view with the right types.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from p4d.config import Project
+from p4d.errors import ContractError
+from p4d.pipeline import BY_NAME
+from p4d.sql_files import SqlFile, sql_files
+
+Folder = Path | Mapping[str, Path]
+"""A stage's folder, the folder that holds those of all shards, or the folders by shard."""
+
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "threads": 2,
+    "memory_limit": "2GB",
+    # The wheel ships no extensions: a missing one should fail at once, not by a download.
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
+
+
+class Warehouse:
+    """Views over a set of stage folders.
+
+    Views are made when a query first names them, so a file that breaks its schema disturbs only the
+    queries that read it.
+    """
+
+    def __init__(self, project: Project) -> None:
+        """Views over everything published in `project`, whatever stages it has so far."""
+        self._open({name: project.data / name for name in BY_NAME}, project.data / "ledger")
+
+    @classmethod
+    def over(cls, folders: Mapping[str, Folder]) -> Warehouse:
+        """Views over the given stage folders alone; all other views are empty."""
+        warehouse = cls.__new__(cls)
+        warehouse._open(folders, None)
+        return warehouse
+
+    def _open(self, folders: Mapping[str, Folder], ledger: Path | None) -> None:
+        self._folders: dict[str, Folder] = dict(folders)
+        if ledger is not None:
+            self._folders["ledger"] = ledger
+        self._views = {**sql_files("staging"), **sql_files("marts")}
+        self._made: set[str] = set()
+        self._con = duckdb.connect(":memory:", config=_SETTINGS)
+        self._con.execute("create schema raw")
+        # Dates in queries mean UTC on every machine.
+        self._con.execute("set timezone = 'UTC'")
+
+    def _make_views_of(self, text: str) -> None:
+        for name in sorted(set(re.findall(r"\w+", text)) & set(self._views) - self._made):
+            view = self._views[name]
+            if view.source is not None:
+                raw = _scan(view, _files(self._folders, view.source))
+                self._con.execute(
+                    f"create or replace view raw.{name.removeprefix('stg_')} as {raw}"
+                )
+            self._make_views_of(view.body)
+            self._con.execute(f"create or replace view {name} as\n{view.body}")
+            self._made.add(name)
+
+    def query(self, name_or_sql: str, **parameters: object) -> pl.DataFrame:
+        """Rows of a view or audit query by name, or of any SQL over the views.
+
+        Args:
+            name_or_sql: `champion_on_date`, or text such as `from stg_clips limit 5`.
+            parameters: values of `$name` in the SQL.
+
+        Raises:
+            ContractError: no such query, a parameter is missing or unknown, or a file breaks the
+                schema of its view.
+        """
+        known = {**sql_files("marts"), **sql_files("audit")}
+        if name_or_sql in known:
+            text = known[name_or_sql].body
+        elif name_or_sql in sql_files("staging"):
+            text = f"from {name_or_sql}"
+        elif re.fullmatch(r"\w+", name_or_sql):
+            raise ContractError(f"no query called {name_or_sql!r}; known: {', '.join(known)}")
+        else:
+            text = name_or_sql
+        return self._run(name_or_sql, text, parameters)
+
+    def gate(self, name: str) -> pl.DataFrame:
+        """Offending rows of one gate; none means that it passes."""
+        gates = sql_files("gates")
+        if name not in gates:
+            raise ContractError(f"no gate called {name!r}; gates: {', '.join(gates)}")
+        return self._run(name, gates[name].body, {})
+
+    def _run(self, name: str, text: str, parameters: Mapping[str, object]) -> pl.DataFrame:
+        try:
+            self._make_views_of(text)
+            found = self._con.sql(text, params=dict(parameters) or None)
+            if found is None:
+                raise ContractError(f"{name[:80]!r} gives no rows: only select statements do")
+            return found.pl()
+        except duckdb.Error as error:
+            raise ContractError(f"query {name[:80]!r}: {error}") from error
+
+
+def gate(name: str, folders: Mapping[str, Folder]) -> pl.DataFrame:
+    """Offending rows of one gate over the given stage folders."""
+    return Warehouse.over(folders).gate(name)
+
+
+def _files(folders: Mapping[str, Folder], source: str) -> list[Path]:
+    """Existing files of `stage/name`, in the order of their stages and shards."""
+    stage, _, name = source.partition("/")
+    found: list[Path] = []
+    for key, folder in folders.items():
+        if fnmatch.fnmatchcase(key, stage):
+            parts = [folder] if isinstance(folder, Path) else list(folder.values())
+            for part in parts:
+                # The folder of a shard, or the one that holds the folders of all shards.
+                one = part / name
+                found += [one] if one.is_file() else sorted(part.glob(f"*/{name}"))
+    return found
+
+
+def _scan(view: SqlFile, paths: list[Path]) -> str:
+    """A query with the columns of `view`, over all `paths` or over nothing."""
+    kind = (view.source or "").rpartition(".")[2]
+    if kind == "jsonl":
+        if not paths:
+            return "select null::json as record where false"
+        # The last line of an append-only file may be torn: its writer repairs it, readers skip it.
+        return (
+            f"select json as record from read_json_objects({_list(paths)}, "
+            "format = 'newline_delimited', ignore_errors = true) where json is not null"
+        )
+    if not paths:
+        empty = ", ".join(f'null::{column.type} as "{column.name}"' for column in view.columns)
+        return f"select {empty} where false"
+    reader = "read_parquet" if kind == "parquet" else "read_csv"
+    folders = ", ".join(f"{_text(path)}: {_text(path.parent.name)}" for path in paths)
+    picked = ", ".join(
+        f'map {{{folders}}}[_file] as "{column.name}"'
+        if column.from_folder
+        else f'"{column.name}"::{column.type} as "{column.name}"'
+        for column in view.columns
+    )
+    return (
+        f"select {picked} from {reader}({_list(paths)}, filename = '_file', union_by_name = true)"
+    )
+
+
+def _list(paths: Iterable[Path]) -> str:
+    return f"[{', '.join(map(_text, paths))}]"
+
+
+def _text(value: object) -> str:
+    return "'" + str(value).replace("'", "''") + "'"

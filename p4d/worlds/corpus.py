@@ -1,0 +1,124 @@
+"""The simulated corpus: ordinary MP4 files with a truth sidecar each, as a recorder drops them.
+
+A part of the videos has a variable frame rate. File names carry a digest of everything that shapes
+the content, so a file that exists is complete and current, and is not made again.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import platform
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from p4d.config import WorldsParams
+from p4d.ids import content_id, seed_for
+from p4d.worlds import sidecar
+from p4d.worlds.scene import render, spec_for
+
+VARIABLE_RATE_SHARE = 1 / 3
+_JITTER = 0.3  # of the mean frame interval, either way
+
+# With AVX-512, x264's output depends on what its buffers held before: equal frames gave up to 8
+# different files in 8 tries. SSE2 is exact and part of every x86-64; elsewhere plain C.
+_STABLE_X264 = "asm=sse2" if platform.machine() in ("x86_64", "AMD64") else "asm=0"
+
+
+def write_corpus(
+    inbox: Path, params: WorldsParams, progress: Callable[[int, int, str], None] | None = None
+) -> list[Path]:
+    """Write the videos of `params` into `inbox`, two at a time, and return them in order.
+
+    Files that are there already are kept. `progress(done, total, file name)` is called per video.
+
+    Raises:
+        ConfigError: no OpenGL backend is installed (see p4d/worlds/gl.py).
+    """
+    jobs = []
+    for index in range(params.videos):
+        seed = seed_for(params.seed, "corpus", index)
+        key = content_id("world", seed, params.size_px, params.duration_s, params.fps)
+        jobs.append((inbox / f"world_{index:04d}_{key[-8:]}.mp4", seed))
+    missing = [(path, seed) for path, seed in jobs if not _complete(path)]
+    done = len(jobs) - len(missing)
+    if missing:
+        inbox.mkdir(parents=True, exist_ok=True)
+        workers = min(2, os.cpu_count() or 1, len(missing))
+        # spawn: an OpenGL context does not survive a fork.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            written = pool.map(
+                write_world,
+                [path for path, _ in missing],
+                [seed for _, seed in missing],
+                [params] * len(missing),
+            )
+            for path in written:
+                done += 1
+                if progress:
+                    progress(done, len(jobs), path.name)
+    return [path for path, _ in jobs]
+
+
+def write_world(path: Path, seed: int, params: WorldsParams) -> Path:
+    """Render one world and write `path` (MP4) with its sidecar beside it; equal seeds, equal bytes.
+
+    Raises:
+        ConfigError: no OpenGL backend is installed (see p4d/worlds/gl.py).
+    """
+    pts, time_base = frame_times(seed, params.duration_s, params.fps)
+    times_ns = [round(int(tick) * time_base * 1_000_000_000) for tick in pts]
+    video = render(spec_for(seed, params.duration_s), times_ns, params.size_px)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The video appears last and at once: whoever watches the folder never sees half a pair.
+    sidecar.write(sidecar.path_for(path), video.truth)
+    temporary = path.with_name(f".{path.name}.tmp{os.getpid()}")
+    _encode(temporary, video.rgb_thw3, pts, time_base, params.fps)
+    temporary.replace(path)
+    return path
+
+
+def frame_times(seed: int, duration_s: float, fps: float) -> tuple[NDArray[np.int64], Fraction]:
+    """Presentation times in ticks, and the tick in seconds; half-open in the duration.
+
+    Most videos have a constant rate. The others tick in whole milliseconds, with jitter.
+    """
+    rng = np.random.default_rng(seed_for(seed, "frame times"))
+    count = max(2, int(np.floor(duration_s * fps)))
+    rate = Fraction(fps).limit_denominator(1001)
+    if rng.random() >= VARIABLE_RATE_SHARE:
+        return np.arange(count, dtype=np.int64) * rate.denominator, Fraction(1, rate.numerator)
+    interval_ms = 1000.0 / fps
+    jitter_ms = rng.uniform(-_JITTER, _JITTER, count) * interval_ms
+    jitter_ms[0] = 0.0
+    ticks = np.rint(np.arange(count) * interval_ms + jitter_ms).astype(np.int64)
+    return ticks, Fraction(1, 1000)
+
+
+def _complete(path: Path) -> bool:
+    return path.is_file() and sidecar.path_for(path).is_file()
+
+
+def _encode(
+    path: Path, rgb_thw3: NDArray[np.uint8], pts: NDArray[np.int64], tick: Fraction, fps: float
+) -> None:
+    with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
+        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
+        stream.height, stream.width = rgb_thw3.shape[1:3]
+        stream.pix_fmt = "yuv420p"
+        stream.options = {"crf": "10", "preset": "veryfast", "x264-params": _STABLE_X264}
+        stream.codec_context.thread_count = 1  # x264's output depends on its number of threads
+        stream.codec_context.time_base = tick
+        stream.time_base = tick
+        for picture, when in zip(rgb_thw3, pts, strict=True):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = int(when), tick
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())

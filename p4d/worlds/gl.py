@@ -1,0 +1,66 @@
+"""The OpenGL backend MuJoCo renders with.
+
+MuJoCo takes it from MUJOCO_GL, once, when it is imported, and fails with a traceback of PyOpenGL
+when that backend's library is missing. The choice is made here from what the system can load.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import os
+from typing import Any
+
+from p4d.errors import ConfigError
+
+INSTALL = "apt-get install -y libegl1 libgl1-mesa-dri libosmesa6"
+_LIBRARIES = {"egl": "libEGL.so.1", "osmesa": "libOSMesa.so.8"}
+
+
+def choose_backend() -> str | None:
+    """Set and return MUJOCO_GL: the user's choice, else egl, else osmesa; None if neither loads.
+
+    One software-rendering thread per process is asked for, unless LP_NUM_THREADS says otherwise:
+    worlds are rendered by several processes, and small pictures gain nothing from threads.
+    """
+    os.environ.setdefault("LP_NUM_THREADS", "1")
+    chosen = os.environ.get("MUJOCO_GL", "")
+    if chosen:
+        return chosen
+    for backend, library in _LIBRARIES.items():
+        try:
+            ctypes.CDLL(library)
+        except OSError:
+            continue
+        os.environ["MUJOCO_GL"] = backend
+        return backend
+    return None
+
+
+def check_gl() -> str | None:
+    """Why worlds cannot be rendered here and what to install, in one line; None if they can."""
+    backend = choose_backend()
+    if backend is None:
+        return f"worlds need EGL or OSMesa to render, and neither is installed: {INSTALL}"
+    try:
+        open_context()
+    except Exception as error:  # noqa: BLE001 - PyOpenGL and MuJoCo raise many kinds here
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        return f"worlds cannot be rendered with MUJOCO_GL={backend} ({reason}): {INSTALL}"
+    return None
+
+
+def open_context() -> Any:  # noqa: ANN401 - the class depends on the backend
+    """A new OpenGL context, current on this thread.
+
+    Raises:
+        ConfigError: no backend is installed.
+    """
+    backend = choose_backend()
+    if backend is None:
+        raise ConfigError(f"worlds need EGL or OSMesa, and neither is installed: {INSTALL}")
+    # By name, not through mujoco.Renderer: someone may have imported mujoco before the choice.
+    module = importlib.import_module(f"mujoco.{backend}")
+    context = module.GLContext(1, 1)  # MuJoCo draws into its own offscreen buffer
+    context.make_current()
+    return context

@@ -1,0 +1,218 @@
+"""The truth sidecar: `NAME.truth.safetensors` beside `NAME.mp4`.
+
+One safetensors file. Poses, times and intrinsics are plain arrays; depth and instance maps are one
+byte string per frame, compressed with blosc2 (zstd, bit shuffle), so a clip decodes its own frames
+only. The metadata entry `meta` carries the format version, the size and the objects table. Flow and
+motion are not stored: they follow from the rest (truth.py). Depth is float32 with the last 7
+mantissa bits cleared, a relative error below 8e-6, which halves the file.
+
+This is also how any other dataset brings truth: write a `WorldTruth`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import blosc2
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+
+from p4d.artifacts import Arrays, write_arrays
+from p4d.errors import TruthError
+from p4d.worlds.truth import (
+    ClipTruth,
+    FrameMaps,
+    TruthObject,
+    WorldTruth,
+    check_against,
+)
+
+__all__ = ["ClipTruth", "TruthObject", "WorldTruth", "check_against", "path_for", "read", "write"]
+
+FORMAT = "p4d-truth-1"
+_KEPT_MANTISSA_MASK = np.uint32(0xFFFFFF80)
+_ARRAYS = {
+    "pts_ns": ("int64", "T"),
+    "K_t33": ("float64", "T33"),
+    "world_T_cam_t44": ("float64", "T44"),
+    "world_T_obj_kt44": ("float64", "KT44"),
+    "depth_bytes": ("uint8", "*"),
+    "depth_offsets": ("int64", "O"),
+    "instance_bytes": ("uint8", "*"),
+    "instance_offsets": ("int64", "O"),
+}
+
+
+def path_for(video: Path) -> Path:
+    """Where the sidecar of a video lies: `a.mp4` -> `a.truth.safetensors`."""
+    return video.with_name(f"{video.stem}.truth.safetensors")
+
+
+def write(path: Path, truth: WorldTruth) -> None:
+    """Write a sidecar; equal truth gives equal bytes."""
+    depth, instance = [], []
+    for index in range(len(truth.pts_ns)):
+        z_m, ids = truth.frames[index]
+        depth.append(_compress(_rounded(z_m)))
+        instance.append(_compress(np.ascontiguousarray(ids, np.uint8)))
+    arrays: dict[str, np.ndarray] = {
+        "pts_ns": truth.pts_ns.astype(np.int64),
+        "K_t33": truth.K_t33.astype(np.float64),
+        "world_T_cam_t44": truth.world_T_cam_t44.astype(np.float64),
+        "world_T_obj_kt44": truth.world_T_obj_kt44.astype(np.float64),
+    }
+    for name, chunks in (("depth", depth), ("instance", instance)):
+        arrays[f"{name}_bytes"] = np.frombuffer(b"".join(chunks), np.uint8)
+        arrays[f"{name}_offsets"] = np.cumsum([0, *map(len, chunks)], dtype=np.int64)
+    meta = {
+        "format": FORMAT,
+        "width_px": truth.width_px,
+        "height_px": truth.height_px,
+        "objects": [asdict(thing) for thing in truth.objects],
+    }
+    write_arrays(path, arrays, meta=meta)
+
+
+def read(path: Path) -> WorldTruth:
+    """Read and check a sidecar. Maps are decompressed frame by frame when asked for.
+
+    Raises:
+        TruthError: the file is unreadable, of another format, or contradicts itself.
+    """
+    try:
+        stored = Arrays(path)
+        arrays = {name: stored[name] for name in _ARRAYS}
+    except KeyError as error:
+        raise TruthError(f"{path.name}: array {error} is missing") from error
+    except (OSError, SafetensorError, json.JSONDecodeError) as error:
+        raise TruthError(f"{path.name} is not a readable truth sidecar: {error}") from error
+    meta = stored.meta
+    if meta.get("format") != FORMAT:
+        raise TruthError(f"{path.name}: format {meta.get('format')!r}, expected {FORMAT!r}")
+    try:
+        objects = tuple(
+            TruthObject(**{**thing, "size_m": tuple(thing["size_m"])}) for thing in meta["objects"]
+        )
+        width_px, height_px = int(meta["width_px"]), int(meta["height_px"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise TruthError(f"{path.name}: metadata is incomplete: {error}") from error
+    _check_shapes(path.name, arrays, len(objects))
+    _check_values(path.name, arrays, objects)
+    return WorldTruth(
+        pts_ns=arrays["pts_ns"],
+        width_px=width_px,
+        height_px=height_px,
+        K_t33=arrays["K_t33"],
+        world_T_cam_t44=arrays["world_T_cam_t44"],
+        world_T_obj_kt44=arrays["world_T_obj_kt44"],
+        objects=objects,
+        frames=_CompressedFrames(path.name, arrays, (height_px, width_px), objects),
+    )
+
+
+class _CompressedFrames(Sequence[FrameMaps]):
+    """Maps of a sidecar, decompressed one frame at a time."""
+
+    def __init__(
+        self,
+        name: str,
+        arrays: dict[str, np.ndarray],
+        shape: tuple[int, int],
+        objects: tuple[TruthObject, ...],
+    ) -> None:
+        self._name = name
+        self._arrays = arrays
+        self._shape = shape
+        self._last_instance = max((thing.instance for thing in objects), default=0)
+
+    def __len__(self) -> int:
+        return len(self._arrays["pts_ns"])
+
+    def __getitem__(self, index: int) -> FrameMaps:  # type: ignore[override]
+        z_m = self._map("depth", index, np.dtype(np.float32))
+        instance = self._map("instance", index, np.dtype(np.uint8))
+        if not np.isfinite(z_m).all():
+            raise TruthError(f"{self._name}: depth of frame {index} is not finite (unknown is 0)")
+        if int(instance.max(initial=0)) > self._last_instance:
+            raise TruthError(
+                f"{self._name}: frame {index} shows instance {int(instance.max())}, "
+                f"the objects table ends at {self._last_instance}"
+            )
+        return z_m, instance
+
+    def _map(self, kind: str, index: int, dtype: np.dtype) -> np.ndarray:
+        offsets = self._arrays[f"{kind}_offsets"]
+        chunk = self._arrays[f"{kind}_bytes"][offsets[index] : offsets[index + 1]]
+        try:
+            raw = blosc2.decompress2(chunk.tobytes())
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise TruthError(f"{self._name}: {kind} of frame {index} is damaged") from error
+        values = np.frombuffer(raw, dtype)
+        if values.size != self._shape[0] * self._shape[1]:
+            raise TruthError(
+                f"{self._name}: {kind} of frame {index} has {values.size} pixels, "
+                f"expected {self._shape[1]}x{self._shape[0]}"
+            )
+        return values.reshape(self._shape)
+
+
+def _rounded(z_m: NDArray[np.floating]) -> NDArray[np.float32]:
+    bits = np.ascontiguousarray(z_m, np.float32).view(np.uint32)
+    # Half of the last kept bit is added first: the error is then centred.
+    return ((bits + np.uint32(0x40)) & _KEPT_MANTISSA_MASK).view(np.float32)
+
+
+def _compress(values: np.ndarray) -> bytes:
+    payload = blosc2.compress2(
+        values,
+        codec=blosc2.Codec.ZSTD,
+        clevel=3,
+        typesize=values.dtype.itemsize,
+        filters=[blosc2.Filter.BITSHUFFLE],
+        nthreads=1,
+    )
+    return bytes(payload)
+
+
+def _check_shapes(name: str, arrays: dict[str, np.ndarray], k: int) -> None:
+    t = len(arrays["pts_ns"])
+    shapes: dict[str, tuple[int, ...]] = {
+        "T": (t,), "T33": (t, 3, 3), "T44": (t, 4, 4), "KT44": (k, t, 4, 4), "O": (t + 1,),
+    }  # fmt: skip
+    for key, (dtype, kind) in _ARRAYS.items():
+        array = arrays[key]
+        expected = shapes.get(kind, array.shape)
+        if str(array.dtype) != dtype or array.shape != expected:
+            raise TruthError(
+                f"{name}: {key} is {array.dtype}{array.shape}, expected {dtype}{expected}"
+            )
+
+
+def _check_values(
+    name: str, arrays: dict[str, np.ndarray], objects: tuple[TruthObject, ...]
+) -> None:
+    if (np.diff(arrays["pts_ns"]) <= 0).any():
+        raise TruthError(f"{name}: pts_ns does not rise")
+    for key in ("K_t33", "world_T_cam_t44", "world_T_obj_kt44"):
+        if not np.isfinite(arrays[key]).all():
+            raise TruthError(f"{name}: {key} is not finite")
+    for key in ("world_T_cam_t44", "world_T_obj_kt44"):
+        rotation = arrays[key][..., :3, :3]
+        residue = np.abs(rotation @ np.swapaxes(rotation, -1, -2) - np.eye(3))
+        if residue.size and (residue.max() > 1e-6 or np.linalg.det(rotation).min() < 0):
+            raise TruthError(f"{name}: {key} holds a matrix that is not a rotation")
+    for kind in ("depth", "instance"):
+        offsets = arrays[f"{kind}_offsets"]
+        if offsets[0] != 0 or offsets[-1] != arrays[f"{kind}_bytes"].size:
+            raise TruthError(f"{name}: {kind} is truncated")
+    instances = [thing.instance for thing in objects]
+    if len(set(instances)) != len(instances) or not all(1 <= i <= 255 for i in instances):
+        raise TruthError(f"{name}: object instances {instances} are not unique in 1..255")
+    if sorted(thing.k for thing in objects) != list(range(len(objects))):
+        raise TruthError(f"{name}: object rows k are not 0..{len(objects) - 1}")
+    if len({thing.name for thing in objects}) != len(objects):
+        raise TruthError(f"{name}: object names repeat")

@@ -1,0 +1,55 @@
+"""Procedural textures: noise that tiles, in one dominant colour."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from p4d.worlds.motion import Vector
+
+
+def tiling_noise(
+    rng: np.random.Generator, pictures: int, size_px: int, first_cells: int, octaves: int
+) -> NDArray[np.float64]:
+    """Smooth value noise in [0, 1] that repeats at its borders, [pictures, size, size]."""
+    total = np.zeros((pictures, size_px, size_px))
+    for octave in range(octaves):
+        cells = first_cells * 2**octave
+        position = np.arange(size_px) * cells / size_px
+        cell = position.astype(np.int64)
+        following = (cell + 1) % cells
+        f = position - cell
+        f = f * f * (3 - 2 * f)
+        lattice = rng.random((pictures, cells, cells)) * 0.55**octave
+        columns = lattice[:, :, cell] * (1 - f) + lattice[:, :, following] * f
+        total += columns[:, cell] * (1 - f)[:, None]
+        total += columns[:, following] * f[:, None]
+    low = total.min(axis=(1, 2), keepdims=True)
+    high = total.max(axis=(1, 2), keepdims=True)
+    return np.asarray((total - low) / (high - low))
+
+
+def surface(rng: np.random.Generator, dark: Vector, light: Vector, size_px: int) -> bytes:
+    """A floor or wall between two tones, RGB8 [size, size, 3]."""
+    noise = tiling_noise(rng, 1, size_px, 6, 4)[0]
+    return _rgb8(noise[..., None] * (np.array(light) - np.array(dark)) + np.array(dark))
+
+
+def object_faces(rng: np.random.Generator, base: Vector, size_px: int) -> bytes:
+    """Six faces of a cube map, RGB8 [6 * size, size, 3].
+
+    Brightness carries the pattern and the hue stays: blotches of a darker and a lighter shade make
+    turning visible on round things, and the colour can still be named. Faces differ.
+    """
+    colour = np.array(base)
+    dark, light = 0.45 * colour, colour + 0.35 * (1.0 - colour)
+    blotches = tiling_noise(rng, 6, size_px, 3, 1)[..., None]
+    grain = tiling_noise(rng, 6, size_px, 8, 2)[..., None]
+    faces = colour * (0.85 + 0.3 * grain)
+    faces = np.where(blotches > 0.68, light, faces)
+    faces = np.where(blotches < 0.30, dark, faces)
+    return _rgb8(faces)
+
+
+def _rgb8(values: NDArray[np.float64]) -> bytes:
+    return (np.clip(values, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8).tobytes()

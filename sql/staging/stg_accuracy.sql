@@ -1,0 +1,13 @@
+-- Accuracy of each arm with its interval, as the evaluation wrote it.
+--
+-- grain: one row per arm and category
+-- key: arm, category
+-- source: evaluation/by_category.csv
+-- columns:
+--   arm varchar: sft, p4d or blind
+--   category varchar: category, or the slices Average, Static, Dynamic
+--   n bigint: questions
+--   accuracy double: share answered correctly, 0 to 1
+--   low double: lower end of the confidence interval
+--   high double: upper end of the confidence interval
+select * from raw.accuracy

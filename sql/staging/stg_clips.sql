@@ -1,0 +1,20 @@
+-- Half-open clips of the source videos, and what became of them.
+--
+-- grain: one row per candidate clip
+-- key: clip_id
+-- source: clips/clips.parquet
+-- columns:
+--   clip_id varchar: content id of the clip
+--   video_id varchar: the video it is cut from
+--   shard varchar: shard of the video
+--   start_ns bigint: start in the video, nanoseconds
+--   end_ns bigint: end in the video, exclusive, nanoseconds
+--   frame_index bigint[]: source frames that were sampled
+--   frame_pts_ns bigint[]: their presentation times in the video, nanoseconds
+--   has_truth boolean: exact truth exists
+--   scale_kind varchar: metric or relative
+--   phash varchar: perceptual hash, 64 bits
+--   motion_energy double: mean absolute difference of sampled frames
+--   outcome varchar: ok, filtered, rejected or failed
+--   reason varchar: why not ok, else null
+select * from raw.clips

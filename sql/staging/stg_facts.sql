@@ -1,0 +1,23 @@
+-- Measured quantities that answers derive from.
+--
+-- grain: one row per fact
+-- key: fact_id
+-- source: facts/facts.parquet
+-- columns:
+--   shard varchar = folder: shard of the clip
+--   fact_id varchar: content id of the fact
+--   clip_id varchar: the clip
+--   kind varchar: what was measured
+--   region_ids varchar[]: regions it is about, in the order the kind names them
+--   start_ns bigint: start of the interval, from the start of the clip, nanoseconds
+--   end_ns bigint: end of the interval, exclusive, nanoseconds
+--   value double: the quantity, in `unit`
+--   value_text varchar: the quantity where it is a word, else null
+--   unit varchar: unit of value and sigma
+--   sigma double: one standard deviation, in `unit`
+--   frame varchar: camera_first, camera_last, world or object
+--   method varchar: how it was measured
+--   scale_kind varchar: metric or relative
+--   teacher varchar: whose labels it was measured on
+--   teacher_digest varchar: digest of that teacher
+select * from raw.facts

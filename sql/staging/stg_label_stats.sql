@@ -1,0 +1,28 @@
+-- Statistics of the labels: range, finiteness, coverage, error against exact truth where it exists,
+-- self-consistency everywhere.
+--
+-- grain: one row per clip, teacher and modality
+-- key: clip_id, teacher, modality
+-- source: labels/label_stats.parquet
+-- columns:
+--   shard varchar = folder: shard of the clip
+--   clip_id varchar: the clip
+--   teacher varchar: expert4d or exact
+--   modality varchar: depth, flow, motion or rays
+--   n_nan bigint: values that are not a number
+--   n_inf bigint: infinite values
+--   coverage double: share of valid pixels, 0 to 1
+--   min double: smallest valid value, in the modality's unit (metres, pixels, probability)
+--   p01 double: 1st percentile
+--   p50 double: median
+--   p99 double: 99th percentile
+--   max double: largest valid value
+--   depth_absrel double: mean |z - z_true| / z_true, null without truth
+--   depth_delta1 double: share with max(z/z_true, z_true/z) < 1.25, null without truth
+--   flow_epe_px double: mean end-point error, pixels, null without truth
+--   flow_zero_epe_px double: the same error of predicting no flow, pixels
+--   motion_iou double: intersection over union of moving pixels, null without truth
+--   ray_angle_rad double: mean angle between predicted and true rays, radians
+--   flow_cycle_px double: residual of flow against depth and poses, pixels
+--   depth_scale_jump double: largest change of log median depth between frames
+select * from raw.label_stats

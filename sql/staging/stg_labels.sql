@@ -1,0 +1,16 @@
+-- Which teacher labelled which clip, and how.
+--
+-- grain: one row per clip and teacher
+-- key: clip_id, teacher
+-- source: labels/index.parquet
+-- columns:
+--   shard varchar = folder: shard of the clip
+--   clip_id varchar: the clip
+--   teacher varchar: expert4d or exact
+--   teacher_digest varchar: digest of the teacher's weights and settings
+--   depth_kind varchar: z (planar depth)
+--   scale_kind varchar: metric or relative
+--   map_px bigint: side of the maps, pixels
+--   outcome varchar: ok or failed
+--   reason varchar: why not ok, else null
+select * from raw.labels

@@ -1,0 +1,17 @@
+-- Objects of the clips that come with exact truth.
+--
+-- grain: one row per clip and object
+-- key: clip_id, instance
+-- source: clips/objects.parquet
+-- columns:
+--   clip_id varchar: the clip
+--   instance bigint: id in the instance masks, from 1
+--   k bigint: row of the object in world_T_obj_kt44
+--   name varchar: such as "red box"
+--   shape varchar: geometry
+--   colour varchar: colour word
+--   size_x_m double: full extent along the object's x, metres
+--   size_y_m double: full extent along the object's y, metres
+--   size_z_m double: full extent along the object's z, metres
+--   motion varchar: static, translating, rotating, ballistic, ...
+select * from raw.objects

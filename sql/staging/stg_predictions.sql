@@ -1,0 +1,19 @@
+-- What each arm answered to each held-out question.
+--
+-- grain: one row per arm and question
+-- key: arm, qa_id
+-- source: evaluation/predictions.parquet
+-- columns:
+--   arm varchar: sft, p4d or blind
+--   qa_id varchar: the question
+--   clip_id varchar: its clip
+--   video_id varchar: its video
+--   group varchar: near-duplicate group of the clip; intervals resample groups
+--   category varchar: its category
+--   answer_index bigint: position of the right option, from 0
+--   predicted_index bigint: most likely letter, as a position from 0
+--   correct boolean: the most likely letter is the right one
+--   text varchar: what the model wrote, null where no text was generated
+--   parsed boolean: the text named an option, null without text
+--   generated_index bigint: option that the text named, from 0, or null
+select * from raw.predictions

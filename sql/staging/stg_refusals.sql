@@ -1,0 +1,13 @@
+-- Questions that were not asked, and why.
+--
+-- grain: one row per clip, category, family and reason
+-- key: clip_id, category, family, reason
+-- source: questions/refusals.parquet
+-- columns:
+--   shard varchar = folder: shard of the clip
+--   clip_id varchar: the clip
+--   category varchar: one of the nine categories
+--   family varchar: question family
+--   reason varchar: why the candidate was refused
+--   count bigint: refused candidates
+select * from raw.refusals

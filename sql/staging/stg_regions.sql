@@ -1,0 +1,18 @@
+-- Tracked regions of the clips.
+--
+-- grain: one row per candidate region
+-- key: region_id
+-- source: regions/regions.parquet
+-- columns:
+--   shard varchar = folder: shard of the clip
+--   region_id varchar: content id of the region
+--   clip_id varchar: the clip
+--   mark bigint: number drawn on the first frame, from 1; null unless ok
+--   source varchar: truth or motion
+--   instance bigint: object in the truth masks, or null
+--   name varchar: object name, or null
+--   area_px bigint: pixels in the first frame
+--   visible_frames bigint: sampled frames in which it is visible
+--   outcome varchar: ok or filtered
+--   reason varchar: why not ok, else null
+select * from raw.regions

@@ -1,0 +1,12 @@
+-- Clips of the release and the split they belong to.
+--
+-- grain: one row per clip
+-- key: clip_id
+-- source: release/clips.parquet
+-- columns:
+--   clip_id varchar: the clip
+--   video_id varchar: its video
+--   shard varchar: its shard
+--   split varchar: train, val or test
+--   group varchar: near-duplicate group; a group is never split
+select * from raw.release_clips

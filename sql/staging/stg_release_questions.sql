@@ -1,0 +1,25 @@
+-- Questions of the release and the split they belong to.
+--
+-- grain: one row per question
+-- key: qa_id
+-- source: release/questions.parquet
+-- columns:
+--   shard varchar: shard of the clip
+--   qa_id varchar: content id of the question
+--   clip_id varchar: the clip
+--   video_id varchar: the video of the clip
+--   category varchar: one of the nine categories
+--   family varchar: question family within the category
+--   template varchar: wording used
+--   question varchar: text, with <obj_k> for the region with mark k
+--   options varchar[]: answers to choose from
+--   answer_index bigint: position of the right one, from 0
+--   answer varchar: its letter
+--   answer_text varchar: its text
+--   fact_ids varchar[]: facts that the answer derives from
+--   region_ids varchar[]: regions that the text refers to
+--   margin_sigma double: distance of the nearest wrong answer, in standard deviations
+--   dynamic boolean: needs more than one frame
+--   has_truth boolean: the clip has exact truth
+--   split varchar: train, val or test
+select * from raw.release_questions

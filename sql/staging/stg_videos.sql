@@ -1,0 +1,29 @@
+-- Landed source files and what became of them.
+--
+-- grain: one row per landed file
+-- key: video_id
+-- source: videos/videos.parquet
+-- columns:
+--   shard varchar = folder: shard that the file landed in
+--   video_id varchar: vid_ and the first 16 digits of the content's SHA-256
+--   name varchar: file name in the inbox
+--   sha256 varchar: SHA-256 of the file, hex
+--   bytes bigint: size in bytes
+--   file varchar: path in the stage folder, null unless ok
+--   sidecar_file varchar: path of the truth sidecar in the stage folder, or null
+--   container varchar: container format as the decoder names it
+--   codec varchar: video codec
+--   pix_fmt varchar: pixel format
+--   width_px bigint: width before rotation, pixels
+--   height_px bigint: height before rotation, pixels
+--   rotation_deg bigint: clockwise rotation to apply, degrees
+--   duration_ns bigint: first to end of last frame, nanoseconds
+--   n_frames bigint: decoded frames
+--   fps_mean double: mean frames per second
+--   is_vfr boolean: frame intervals vary
+--   licence varchar: licence as landed
+--   source varchar: where the file comes from
+--   has_truth boolean: a valid truth sidecar came with it
+--   outcome varchar: ok, rejected or failed
+--   reason varchar: why not ok, else null
+select * from raw.videos

@@ -1,0 +1,150 @@
+"""The whole flow, as a newcomer runs it, on a tiny corpus: real files, real Dagster, real DVC."""
+
+import json
+import shutil
+
+import yaml
+
+
+def dvc_hashes(checkout):
+    lock = yaml.safe_load((checkout.root / "dvc.lock").read_text())["stages"]
+    return {name: f"md5:{entry['outs'][0]['md5']}" for name, entry in lock.items()}
+
+
+def stale_by_dvc(checkout):
+    return set(json.loads(checkout.run("dvc", "status", "--json").stdout))
+
+
+def stale_by_dagster(checkout):
+    """Instances that Dagster's own staleness resolver does not call fresh."""
+    code = """
+import dagster as dg, json
+from dagster._core.definitions.data_version import CachingStaleStatusResolver
+from dagster._core.loader import LoadingContextForTest
+from dagster_project.definitions import defs
+from dagster_project.bridge import project
+from p4d.pipeline import STAGES
+with dg.DagsterInstance.get() as instance:
+    resolver = CachingStaleStatusResolver(
+        instance, defs.resolve_asset_graph(), LoadingContextForTest(instance)
+    )
+    stale = [
+        f"{s.name}@{shard}" if shard else s.name
+        for s in STAGES for shard in (project().shards() if s.per_shard else [None])
+        if resolver.get_status(dg.AssetKey(s.name), shard).value != "FRESH"
+    ]
+print("RESULT" + json.dumps(stale))
+"""
+    out = checkout.run("python", "-c", code).stdout
+    return set(json.loads(out.split("RESULT")[1]))
+
+
+def test_the_demo_ends_with_a_summary_of_everything(demo_run):
+    checkout, done = demo_run
+    assert "p4d audit verify" in done.stdout
+    summary = json.loads((checkout.root / "reports" / "summary.json").read_text())
+    assert summary["clips"] > 0
+    assert len(summary["rejects"]) >= 4
+    assert all(reject["reason"] for reject in summary["rejects"])
+    assert set(summary["accuracy"]) >= {"sft", "p4d", "blind"}
+    for arm in ("sft", "p4d", "blind"):
+        overall = summary["accuracy"][arm]["overall"]
+        assert 0 <= overall["low"] <= overall["accuracy"] <= overall["high"] <= 1
+        assert summary["accuracy"][arm]["per_category"]
+    assert summary["promotion"]["decision"] in ("promoted", "refused")
+    assert summary["label_quality"]
+    assert set(summary["wall_s"]) >= {"videos", "labels", "student_p4d"}
+
+
+def test_data_versions_are_the_dvc_hashes(demo_checkout):
+    summary = json.loads((demo_checkout.root / "reports" / "summary.json").read_text())
+    assert summary["data_versions"] == dvc_hashes(demo_checkout)
+
+
+def test_dvc_dagster_and_p4d_agree_that_all_is_fresh(demo_checkout):
+    assert stale_by_dvc(demo_checkout) == set()
+    assert stale_by_dagster(demo_checkout) == set()
+    assert "Everything is fresh" in demo_checkout.run("p4d", "status").stdout
+
+
+def test_a_second_demo_does_nothing_and_says_so(own_checkout):
+    before = dvc_hashes(own_checkout)
+    done = own_checkout.run("python", "-m", "dagster_project", "demo", "--without-real-videos")
+    assert "Nothing to do" in done.stdout
+    assert dvc_hashes(own_checkout) == before
+
+
+def test_after_a_parameter_change_both_tools_run_the_same_stages(own_checkout):
+    own_checkout.set_params(evaluation={"bootstrap_samples": 120})
+    stale = {"evaluation", "champion"}
+    assert stale_by_dvc(own_checkout) == stale
+    assert stale_by_dagster(own_checkout) == stale
+    done = own_checkout.run("dvc", "repro")
+    ran = {
+        line.split("'")[1] for line in done.stdout.splitlines() if line.startswith("Running stage")
+    }
+    assert ran == stale
+    assert stale_by_dvc(own_checkout) == set()
+    assert stale_by_dagster(own_checkout) == set()
+    assert own_checkout.run("p4d", "audit", "verify").returncode == 0
+
+
+def test_why_leads_from_a_question_to_its_source_video(demo_checkout):
+    import polars as pl
+
+    questions = pl.read_parquet(demo_checkout.root / "data" / "release" / "questions.parquet")
+    row = questions.row(0, named=True)
+    told = demo_checkout.run("p4d", "why", row["qa_id"]).stdout
+    for part in (row["qa_id"], row["fact_ids"][0], row["clip_id"], row["video_id"], "md5:"):
+        assert part in told
+    assert "student_p4d" in demo_checkout.run("p4d", "why", "evaluation").stdout
+    unknown = demo_checkout.run("p4d", "why", row["qa_id"][:-1] + "x", check=False)
+    assert unknown.returncode == 1
+    assert row["qa_id"] in unknown.stderr
+
+
+def test_a_flipped_byte_is_found(own_checkout):
+    assert own_checkout.run("p4d", "audit", "verify").returncode == 0
+    victim = next((own_checkout.root / "data" / "labels").rglob("labels.safetensors"))
+    payload = bytearray(victim.read_bytes())
+    payload[-1] ^= 1
+    victim.write_bytes(payload)
+    found = own_checkout.run("p4d", "audit", "verify", check=False)
+    assert found.returncode == 1
+    assert str(victim.relative_to(own_checkout.root)) in found.stdout
+
+
+def test_a_new_video_makes_one_shard_and_touches_no_other(own_checkout):
+    before = dvc_hashes(own_checkout)
+    own_checkout.run("p4d", "world", "inbox/new one.mp4", "--seed", "777001")
+    own_checkout.run("python", "-m", "dagster_project", "up", "--only", "videos", "--only", "clips")
+    after = dvc_hashes(own_checkout)
+    assert {k: v for k, v in after.items() if k in before} == before
+    assert len(after) == len(before) + 2
+    assert len(list((own_checkout.root / "data" / "clips").iterdir())) == len(
+        yaml.safe_load((own_checkout.root / "shards" / "index.yaml").read_text())["shards"]
+    )
+
+
+def test_a_superseded_version_comes_back(own_checkout, tmp_path):
+    old = (own_checkout.root / "data" / "evaluation" / "metrics.json").read_bytes()
+    version = dvc_hashes(own_checkout)["evaluation"].removeprefix("md5:")
+    own_checkout.set_params(evaluation={"bootstrap_samples": 110})
+    own_checkout.run("p4d", "stage", "evaluation")
+    assert dvc_hashes(own_checkout)["evaluation"] != f"md5:{version}"
+    own_checkout.run("p4d", "restore", "evaluation", str(tmp_path / "old"), "--at", version[:12])
+    assert (tmp_path / "old" / "metrics.json").read_bytes() == old
+
+
+def test_push_and_pull_bring_everything_back(own_checkout, tmp_path):
+    own_checkout.run("dvc", "remote", "add", "--default", "local", str(tmp_path / "remote"))
+    own_checkout.run("dvc", "push")
+    shutil.rmtree(own_checkout.root / "data" / "labels")
+    shutil.rmtree(own_checkout.root / ".dvc" / "cache")
+    own_checkout.run("dvc", "pull")
+    assert stale_by_dvc(own_checkout) == set()
+
+
+def test_metrics_and_graph_are_readable_by_dvc(demo_checkout):
+    assert "evaluation" in demo_checkout.run("dvc", "dag").stdout
+    assert "accuracy" in demo_checkout.run("dvc", "metrics", "show").stdout

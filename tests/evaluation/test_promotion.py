@@ -1,0 +1,165 @@
+import polars as pl
+import pytest
+
+from p4d.artifacts import read_json, write_table
+from p4d.errors import ContractError
+from p4d.evaluation.promotion import build_champion, read_ledger
+from p4d.pipeline import StageInputs, stage_named
+from tests.students import tiny
+
+QUESTIONS = 60
+
+
+def correct_until(count):
+    return [i < count for i in range(QUESTIONS)]
+
+
+class Project:
+    """Evaluations with made-up predictions, judged one after another."""
+
+    def __init__(self, root):
+        self.root = root
+        self.champion = None
+        self.runs = 0
+
+    def judge(self, model, right, *, sft=20, blind=15, first_id=0, evaluation=None, **promotion):
+        self.runs += 1
+        evaluation = evaluation or f"md5:evaluation{self.runs}"
+        folder = self.root / f"evaluation{self.runs}"
+        arms = {"p4d": right, "sft": sft, "blind": blind}
+        rows = [
+            {
+                "arm": arm,
+                "qa_id": f"qa_{first_id + i:04d}",
+                "clip_id": f"clip_{i}",
+                "category": ("Counting", "Rotational")[i % 2],
+                "group": f"vid_{i}",
+                "correct": value,
+            }
+            for arm, count in arms.items()
+            for i, value in enumerate(count if isinstance(count, list) else correct_until(count))
+        ]
+        write_table(folder / "predictions.parquet", pl.DataFrame(rows), sort_by=["arm", "qa_id"])
+        inputs = StageInputs(
+            stage=stage_named("champion"),
+            params_=tiny.params(promotion=promotion),
+            folders={"evaluation": folder, "student_p4d": folder, "student_sft": folder},
+            versions={"evaluation": evaluation, "student_p4d": model, "student_sft": "md5:sft"},
+            previous=self.champion,
+        )
+        out = self.root / f"champion{self.runs}"
+        build_champion(inputs, out)
+        self.champion = out
+        return read_json(out / "decision.json")
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project(tmp_path)
+
+
+def test_the_first_challenger_is_promoted_and_its_answers_are_kept(project):
+    decision = project.judge("md5:a", 40)
+    assert decision["decision"] == "promoted"
+    assert decision["incumbent"] is None
+    assert decision["champion"] == "md5:a"
+    assert "no champion yet" in decision["reasons"]
+    assert decision["evidence"]["over_student_sft"]["value"] == pytest.approx(20 / 60)
+    kept = pl.read_parquet(project.champion / "champion_answers.parquet")
+    assert kept["correct"].sum() == 40
+
+
+def test_a_first_challenger_no_better_than_blind_is_named_as_such(project):
+    decision = project.judge("md5:a", 15)
+    assert decision["decision"] == "promoted"
+    assert any("blind" in reason for reason in decision["reasons"])
+
+
+def test_a_clear_gain_over_the_incumbent_promotes(project):
+    project.judge("md5:a", 30)
+    decision = project.judge("md5:b", 45)
+    assert decision["decision"] == "promoted"
+    assert decision["compared_with"] == "incumbent"
+    assert decision["incumbent"] == "md5:a"
+    assert decision["evidence"]["over_compared"]["Average"]["value"] == pytest.approx(15 / 60)
+
+
+def test_a_gain_within_the_noise_is_refused_and_the_champion_stays(project):
+    project.judge("md5:a", 30)
+    decision = project.judge("md5:b", [i < 30 or i == 59 for i in range(QUESTIONS)])
+    assert decision["decision"] == "refused"
+    assert decision["champion"] == "md5:a"
+    assert pl.read_parquet(project.champion / "champion_answers.parquet")["correct"].sum() == 30
+
+
+def test_the_refused_are_compared_with_the_champion_and_not_with_each_other(project):
+    project.judge("md5:a", 40)
+    project.judge("md5:b", 10)
+    decision = project.judge("md5:c", 30)
+    assert decision["decision"] == "refused"
+    assert decision["incumbent"] == "md5:a"
+
+
+def test_a_least_gain_can_be_asked_for(project):
+    project.judge("md5:a", 30)
+    assert project.judge("md5:b", 45, min_gain=0.2)["decision"] == "refused"
+
+
+def test_a_fall_in_a_protected_category_blocks_even_a_clear_gain(project):
+    project.judge("md5:a", [i % 2 == 0 and i < 30 for i in range(QUESTIONS)])
+    better = [i % 2 == 1 or i < 4 for i in range(QUESTIONS)]
+    protected = {"protected_categories": ["Counting"], "max_category_drop": 0.15}
+    decision = project.judge("md5:b", better, **protected)
+    assert decision["decision"] == "refused"
+    assert any("Counting fell" in reason for reason in decision["reasons"])
+    assert project.judge("md5:b", better)["decision"] == "promoted"
+
+
+def test_a_champion_that_answered_other_questions_is_not_compared(project):
+    project.judge("md5:a", 59)
+    decision = project.judge("md5:b", 45, first_id=1000)
+    assert decision["compared_with"] == "student_sft"
+    assert decision["decision"] == "promoted"
+    assert any("too few to compare" in reason for reason in decision["reasons"])
+
+
+def test_the_champion_does_not_challenge_itself(project):
+    project.judge("md5:a", 30)
+    decision = project.judge("md5:a", 55)
+    assert decision["decision"] == "refused"
+    assert decision["champion"] == "md5:a"
+
+
+def test_the_ledger_only_grows_and_the_same_evaluation_is_not_counted_twice(project):
+    project.judge("md5:a", 30)
+    first = (project.champion / "champions.jsonl").read_text()
+    project.judge("md5:b", 45, evaluation="md5:second")
+    second = (project.champion / "champions.jsonl").read_text()
+    assert second.startswith(first)
+    before = {path.name: path.read_bytes() for path in project.champion.iterdir()}
+    project.judge("md5:b", 45, evaluation="md5:second")
+    assert {path.name: path.read_bytes() for path in project.champion.iterdir()} == before
+    assert [record["order"] for record in read_ledger(project.champion)] == [1, 2]
+
+
+def test_a_damaged_ledger_stops_the_decision(project):
+    project.judge("md5:a", 30)
+    ledger = project.champion / "champions.jsonl"
+    ledger.write_text(ledger.read_text()[:-20])
+    with pytest.raises(ContractError, match="line 1"):
+        project.judge("md5:b", 45)
+
+
+def test_a_champion_without_its_answers_stops_the_decision(project):
+    project.judge("md5:a", 30)
+    (project.champion / "champion_answers.parquet").unlink()
+    with pytest.raises(ContractError, match="champion_answers"):
+        project.judge("md5:b", 45)
+
+
+def test_versions_of_the_inputs_must_be_known(project):
+    with pytest.raises(ContractError, match="needs the data version"):
+        build_champion(
+            StageInputs(stage=stage_named("champion"), params_=tiny.params(), folders={}),
+            project.root / "out",
+        )

@@ -1,0 +1,1 @@
+"""Tests of cameras, rays and flow."""

@@ -1,0 +1,128 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from p4d.geometry.cameras import (
+    axis_rotation,
+    inverse,
+    look_at,
+    pinhole,
+    pixel_centres,
+    project,
+    rigid,
+    rotation_angle,
+    scale_intrinsics,
+    transform,
+    unproject,
+)
+from p4d.geometry.rays import camera_from_rays, pose_from_rays, rays_from_cameras
+
+coordinate = st.floats(-3.0, 3.0)
+vector = st.tuples(coordinate, coordinate, coordinate).map(np.array)
+axis = vector.filter(lambda v: np.linalg.norm(v) > 0.1)
+pose = st.builds(
+    lambda a, angle, t: rigid(axis_rotation(a, angle), t), axis, st.floats(-3.1, 3.1), vector
+)
+intrinsics = st.builds(
+    lambda fx, fy, cx, cy: np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]]),
+    st.floats(20, 90),
+    st.floats(20, 90),
+    st.floats(10, 20),
+    st.floats(6, 18),
+)
+
+
+@given(K=intrinsics, world_T_cam=pose, seed=st.integers(0, 999))
+@settings(max_examples=40, deadline=None)
+def test_projecting_an_unprojected_depth_map_returns_every_pixel_centre(K, world_T_cam, seed):
+    z_m = np.random.default_rng(seed).uniform(0.3, 9.0, (24, 32))
+    uv, z_back_m = project(unproject(z_m, K, world_T_cam), K, world_T_cam)
+    np.testing.assert_allclose(uv, pixel_centres(24, 32), atol=1e-8)
+    np.testing.assert_allclose(z_back_m, z_m, rtol=1e-9)
+
+
+@given(a_T_b=pose, point=vector)
+@settings(max_examples=40, deadline=None)
+def test_inverse_undoes_a_transform(a_T_b, point):
+    np.testing.assert_allclose(transform(inverse(a_T_b), transform(a_T_b, point)), point, atol=1e-9)
+
+
+@given(about=axis, angle=st.floats(1e-7, np.pi - 1e-4))
+@settings(max_examples=60, deadline=None)
+def test_rotation_angle_reads_back_the_angle_even_when_tiny(about, angle):
+    assert rotation_angle(axis_rotation(about, angle)) == pytest.approx(angle, rel=1e-4)
+
+
+def test_a_positive_rotation_about_up_is_counter_clockwise_from_above():
+    turned = axis_rotation(np.array([0, 0, 1.0]), np.pi / 2) @ np.array([1.0, 0, 0])
+    np.testing.assert_allclose(turned, [0, 1, 0], atol=1e-12)
+
+
+def test_a_squash_moves_projections_by_exactly_its_scale():
+    K = pinhole(0.9, 192, 144)
+    point = np.array([0.4, -0.2, 3.0])
+    full, _ = project(point, K, np.eye(4))
+    small, _ = project(point, scale_intrinsics(K, 64 / 192, 64 / 144), np.eye(4))
+    np.testing.assert_allclose(small, full * [64 / 192, 64 / 144])
+
+
+def test_look_at_centres_the_target_and_keeps_the_horizon_level():
+    world_T_cam = look_at(np.array([2.0, -1.0, 1.5]), np.array([0.1, 0.2, 0.4]))
+    K = pinhole(0.9, 64, 64)
+    uv, z_m = project(np.array([0.1, 0.2, 0.4]), K, world_T_cam)
+    np.testing.assert_allclose(uv, [32, 32], atol=1e-9)
+    above, _ = project(np.array([0.1, 0.2, 0.9]), K, world_T_cam)
+    assert above[1] < uv[1]  # up in the world is up in the picture
+    assert above[0] == pytest.approx(uv[0])
+    assert z_m > 0
+    assert np.linalg.det(world_T_cam[:3, :3]) == pytest.approx(1.0)
+
+
+def test_points_behind_the_camera_have_no_pixel():
+    uv, z_m = project(np.array([0.0, 0.0, -1.0]), pinhole(0.9, 64, 64), np.eye(4))
+    assert z_m < 0
+    assert np.isnan(uv).all()
+
+
+@given(K=intrinsics, first=pose, second=pose)
+@settings(max_examples=40, deadline=None)
+def test_pose_and_intrinsics_come_back_from_rays(K, first, second):
+    rays = rays_from_cameras(np.stack([K, K]), np.stack([first, second]), (24, 32))
+    first_T_second = inverse(first) @ second
+    np.testing.assert_allclose(pose_from_rays(rays[1], K), first_T_second, atol=1e-6)
+    K_back, pose_back = camera_from_rays(rays[1])
+    np.testing.assert_allclose(K_back, K, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(pose_back, first_T_second, atol=1e-6)
+
+
+@given(K=intrinsics, first=pose, second=pose)
+@settings(max_examples=20, deadline=None)
+def test_rays_are_unit_lines_through_the_camera_centre(K, first, second):
+    rays = rays_from_cameras(np.stack([K, K]), np.stack([first, second]), (24, 32))
+    directions, moments = rays[1, ..., :3], rays[1, ..., 3:]
+    centre = (inverse(first) @ second)[:3, 3]
+    np.testing.assert_allclose(np.linalg.norm(directions, axis=-1), 1.0)
+    np.testing.assert_allclose(np.cross(centre, directions), moments, atol=1e-9)
+    np.testing.assert_allclose(rays[0, ..., 3:], 0.0, atol=1e-9)  # the first camera is the origin
+
+
+def test_rays_on_a_coarse_grid_pass_through_the_centres_of_its_cells():
+    K = pinhole(0.9, 64, 64)
+    fine = rays_from_cameras(K[None], np.eye(4)[None], (64, 64))
+    coarse = rays_from_cameras(K[None], np.eye(4)[None], (64, 64), grid=(64 // 3, 64 // 3))
+    assert coarse.shape == (1, 21, 21, 6)
+    eighth = rays_from_cameras(K[None], np.eye(4)[None], (64, 64), grid=(8, 8))
+    # The centre of a cell of eight pixels lies between four of them.
+    between = fine[0, 3:5, 3:5, :3].mean(axis=(0, 1))
+    np.testing.assert_allclose(eighth[0, 0, 0, :3], between / np.linalg.norm(between), atol=1e-4)
+
+
+def test_noisy_rays_still_give_a_close_pose():
+    rng = np.random.default_rng(0)
+    K = pinhole(0.9, 16, 16)
+    second = rigid(axis_rotation(np.array([0.2, 1.0, 0.1]), 0.3), np.array([0.3, -0.1, 0.2]))
+    rays = rays_from_cameras(np.stack([K, K]), np.stack([np.eye(4), second]), (16, 16))[1]
+    found = pose_from_rays(rays + rng.normal(0, 0.02, rays.shape), K)
+    assert rotation_angle(found[:3, :3].T @ second[:3, :3]) < 0.01
+    assert np.linalg.norm(found[:3, 3] - second[:3, 3]) < 0.03

@@ -1,0 +1,106 @@
+"""Exact scenes without pictures: objects on a floor before a level camera, any number of clips."""
+
+import dataclasses
+
+import numpy as np
+
+from p4d.config import FactsParams
+from p4d.geometry.cameras import axis_rotation, look_at, rigid
+from p4d.ids import content_id
+from p4d.questions.compose import Clip
+from p4d.questions.fact_table import Source
+from p4d.questions.scene_facts import Scene, scene_facts
+
+FACTS = FactsParams(moving_threshold_m=0.05, turning_threshold_rad=0.2)
+FRAMES = 8
+UP = np.array([0.0, 0.0, 1.0])
+HEADINGS_M = {
+    "right": (1.0, 0.0, 0.0),
+    "left": (-1.0, 0.0, 0.0),
+    "away from the camera": (0.0, 1.0, 0.0),
+    "towards the camera": (0.0, -1.0, 0.0),
+    "up": (0.0, 0.0, 1.0),
+    "down": (0.0, 0.0, -1.0),
+}
+SPINS = {
+    "clockwise": (0.0, 0.0, -1.0),
+    "counter-clockwise": (0.0, 0.0, 1.0),
+    "tumbles over": (1.0, 0.0, 0.0),
+}
+
+
+def thing(at_m, *, heading=None, length_m=0.6, spin=None, turn_rad=2.0):
+    """Poses [T, 4, 4] of one object that moves along a heading and turns, both evenly."""
+    along = np.linspace(0.0, 1.0, FRAMES)[:, None]
+    way_m = np.asarray(HEADINGS_M[heading]) * length_m if heading else np.zeros(3)
+    angles = along[:, 0] * (turn_rad if spin else 0.0)
+    axis = np.asarray(SPINS[spin]) if spin else UP
+    return rigid(axis_rotation(axis, angles), np.asarray(at_m) + along * way_m)
+
+
+def scene(things, *, clip="clip_a", sizes_m=None, scale_kind="metric"):
+    """A scene with a resting camera at (0, -3, 1) that looks along +y."""
+    poses_kt44 = np.stack(things) if len(things) else np.zeros((0, FRAMES, 4, 4))
+    camera = look_at(np.array([0.0, -3.0, 1.0]), np.array([0.0, 0.0, 0.6]))
+    sizes = np.full((len(things), 3), 0.4) if sizes_m is None else np.asarray(sizes_m)
+    return Scene(
+        source=Source(clip_id=clip, scale_kind=scale_kind, teacher="exact", teacher_digest="truth"),
+        time_ns=np.arange(FRAMES, dtype=np.int64) * 250_000_000,
+        world_T_cam_t44=np.repeat(camera[None], FRAMES, axis=0),
+        K_33=np.array([[66.0, 0, 32.0], [0, 66.0, 32.0], [0, 0, 1.0]]),
+        region_ids=tuple(content_id("reg", clip, k) for k in range(len(things))),
+        world_T_obj_kt44=poses_kt44,
+        size_m_k3=sizes.reshape(-1, 3),
+        visible_kt=np.ones((len(things), FRAMES), dtype=bool),
+    )
+
+
+def facts_of(a_scene, params=FACTS):
+    """All facts, by (kind, marks, start, end)."""
+    mark = {region: k + 1 for k, region in enumerate(a_scene.region_ids)}
+    return {
+        (f.kind, tuple(mark[r] for r in f.region_ids), f.start_ns, f.end_ns): f
+        for f in scene_facts(a_scene, params)
+    }
+
+
+def random_scene(seed):
+    """Three or four objects whose kind of movement, place and size are drawn independently."""
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(3, 5))
+    moving = int(rng.integers(0, count + 1))
+    things = []
+    for k in range(count):
+        at_m = (rng.uniform(-1.2, 1.2), rng.uniform(-1.0, 1.5), rng.uniform(0.2, 0.6))
+        how = rng.choice(["way", "spin", "both"]) if k < moving else "rest"
+        heading = rng.choice(list(HEADINGS_M)) if how in ("way", "both") else None
+        spin = rng.choice(list(SPINS)) if how in ("spin", "both") else None
+        length_m = float(np.exp(rng.uniform(np.log(0.2), np.log(1.5))))
+        things.append(
+            thing(at_m, heading=heading, length_m=length_m, spin=spin, turn_rad=rng.uniform(1, 3))
+        )
+    sizes_m = np.random.default_rng(seed + 1).uniform(0.25, 0.7, (count, 3))
+    one = scene(things, clip=f"clip_{seed:06d}", sizes_m=sizes_m)
+    ride_m = np.asarray(HEADINGS_M[str(rng.choice(list(HEADINGS_M)))]) * rng.choice(
+        [0.0, rng.uniform(0.15, 0.9)]
+    )
+    one.world_T_cam_t44[:, :3, 3] += np.linspace(0.0, 1.0, FRAMES)[:, None] * ride_m
+    return one
+
+
+def clip_of(a_scene, video):
+    """The composer's view of a scene."""
+    facts = tuple(scene_facts(a_scene, FACTS))
+    return Clip(a_scene.source.clip_id, video, True, a_scene.region_ids, facts)
+
+
+def random_clips(count, seed=0):
+    """Clips of `count // 2` videos."""
+    return [
+        clip_of(random_scene(1000 * seed + i), f"vid_{seed}_{i // 2:05d}") for i in range(count)
+    ]
+
+
+def with_facts(a_clip, change):
+    """The clip with every fact replaced by `change(fact)`."""
+    return dataclasses.replace(a_clip, facts=tuple(change(fact) for fact in a_clip.facts))

@@ -1,0 +1,191 @@
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+
+from p4d.artifacts import write_table
+from p4d.config import QuestionsParams, ReleaseParams
+from p4d.errors import ContractError
+from p4d.ids import seed_for
+from p4d.pipeline import StageInputs, stage_named
+from p4d.questions.compose import SCHEMA, compose
+from p4d.release import drop_torn, duplicate_groups
+from p4d.splits import split_for
+from tests.questions.scenes import random_clips
+
+RELEASE = ReleaseParams(test_fraction=0.25, val_fraction=0.1, duplicate_hamming_bits=3)
+QUESTIONS = QuestionsParams(margin_sigma=3.0, options=4, max_per_clip=9)
+
+
+class _Sections:
+    """Only the parameters that the stage declares."""
+
+    def __init__(self, release):
+        self.release = release
+
+
+def _write_shard(base, name, clips, phash=None):
+    rows = [
+        {
+            "clip_id": clip.clip_id,
+            "video_id": clip.video_id,
+            "phash": (phash or {}).get(clip.clip_id, f"{seed_for(clip.clip_id, 'test'):016x}"),
+            "outcome": "ok",
+        }
+        for clip in clips
+    ]
+    bad = {"clip_id": f"clip_bad_{name}", "video_id": "vid_bad", "phash": None, "outcome": "failed"}
+    write_table(
+        base / "clips" / name / "clips.parquet", pl.DataFrame([*rows, bad]), sort_by=["clip_id"]
+    )
+    questions = compose(clips, QUESTIONS, RELEASE).questions
+    write_table(
+        base / "questions" / name / "questions.parquet",
+        pl.DataFrame(questions, schema=SCHEMA),
+        sort_by=["qa_id"],
+    )
+
+
+def _release(base, out, *, shards=("0000-a", "0001-b"), params=RELEASE, excluded=None):
+    out.mkdir()
+    stage = stage_named("release")
+    inputs = StageInputs(
+        stage=stage,
+        params_=_Sections(params),
+        folders={
+            name: {shard: base / name / shard for shard in shards}
+            for name in ("clips", "questions")
+        },
+        versions={f"{name}@{shard}": f"md5:{name}{shard}" for name in ("clips", "questions")
+                  for shard in shards},
+        excluded=excluded or {},
+    )  # fmt: skip
+    report = stage.load()(inputs, out)
+    return (
+        report,
+        pl.read_parquet(out / "questions.parquet"),
+        pl.read_parquet(out / "clips.parquet"),
+        json.loads((out / "manifest.json").read_text()),
+    )
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    base = tmp_path_factory.mktemp("corpus")
+    _write_shard(base, "0000-a", random_clips(32, seed=11))
+    _write_shard(base, "0001-b", random_clips(32, seed=12))
+    return base
+
+
+@pytest.fixture(scope="module")
+def released(corpus, tmp_path_factory):
+    return _release(corpus, tmp_path_factory.mktemp("out") / "release")
+
+
+def test_a_video_lies_in_one_split(released):
+    _, questions, clips, _ = released
+    assert clips.group_by("video_id").agg(pl.col("split").n_unique())["split"].max() == 1
+    assert set(questions["split"]) == {"train", "val", "test"}
+    joined = questions.join(clips, on="clip_id", suffix="_clip")
+    assert joined.height == questions.height
+    assert (joined["split"] == joined["split_clip"]).all()
+    assert "clip_bad_0000-a" not in clips["clip_id"]
+
+
+def test_the_manifest_says_what_went_in_and_what_did_not(corpus, tmp_path):
+    left_out = {"0002-c": "gate labels_finite failed"}
+    report, questions, _, manifest = _release(corpus, tmp_path / "release", excluded=left_out)
+    assert [entry["shard"] for entry in manifest["shards"]] == ["0000-a", "0001-b"]
+    assert manifest["shards"][0]["versions"] == {
+        "clips": "md5:clips0000-a", "questions": "md5:questions0000-a",
+    }  # fmt: skip
+    assert manifest["excluded"] == left_out
+    assert manifest["counts"]["questions"] == questions.height == report.rows["ok"]
+    assert sum(split["questions"] for split in manifest["splits"].values()) == questions.height
+    card = (tmp_path / "release" / "card.md").read_text()
+    assert manifest["release_id"] in card
+    assert "gate labels_finite failed" in card
+
+
+def test_another_shard_moves_no_video(corpus, released, tmp_path):
+    _, _, clips, manifest = released
+    _, _, alone, smaller = _release(corpus, tmp_path / "alone", shards=("0000-a",))
+    both = alone.join(clips, on="clip_id", suffix="_later")
+    assert both.height == alone.height
+    assert (both["split"] == both["split_later"]).all()
+    assert smaller["release_id"] != manifest["release_id"]
+
+
+def test_counting_answers_in_train_gives_chance_everywhere(released, tmp_path, corpus):
+    _release(corpus, tmp_path / "release")
+    measured = json.loads((tmp_path / "release" / "balance.json").read_text())
+    for categories in measured.values():
+        for category, found in categories.items():
+            assert found["majority_prior"] == pytest.approx(0.25), category
+            assert len(set(found["letters"].values())) == 1
+            assert len(set(found["numeric_ranks"].values())) <= 1
+
+
+def test_videos_that_look_alike_share_a_split(tmp_path):
+    clips = random_clips(32, seed=13)
+    train = next(c for c in clips if split_for(c.video_id, RELEASE) == "train")
+    test = next(c for c in clips if split_for(c.video_id, RELEASE) == "test")
+    alike = {train.clip_id: "00000000000000ff", test.clip_id: "00000000000000f8"}
+    _write_shard(tmp_path, "0000-a", clips, alike)
+    _, questions, table, manifest = _release(tmp_path, tmp_path / "release", shards=("0000-a",))
+    split = dict(table.select("video_id", "split").iter_rows())
+    assert split[train.video_id] == split[test.video_id]
+    # The video that changed sides left its exchange groups: what remained of them is gone.
+    assert manifest["counts"]["torn_questions_left_out"] > 0
+    assert drop_torn(questions)[1] == 0
+
+
+@pytest.mark.parametrize(("bits", "groups"), [(0, 4), (1, 3), (3, 2), (64, 1)])
+def test_near_duplicates_join_through_others(bits, groups):
+    hashes = {"vid_a": 0b0, "vid_b": 0b1, "vid_c": 0b1111, "vid_d": 0xFFFF_FFFF_FFFF_FFFF}
+    rows = [{"video_id": v, "phash": f"{h:016x}"} for v, h in hashes.items()]
+    found = duplicate_groups(rows, bits)
+    assert len(set(found.values())) == groups
+    assert found["vid_b"] == ("vid_b" if bits == 0 else "vid_a")
+
+
+def test_clips_without_a_hash_join_nothing():
+    rows = [{"video_id": v, "phash": None} for v in ("vid_a", "vid_b")]
+    assert duplicate_groups(rows, 64) == {"vid_a": "vid_a", "vid_b": "vid_b"}
+
+
+def test_a_repeated_question_is_kept_once(corpus, tmp_path):
+    table = pl.read_parquet(corpus / "questions" / "0000-a" / "questions.parquet")
+    twin = table.head(1).with_columns(qa_id=pl.lit("qa_zzzz"))
+    for name in ("clips", "questions"):
+        (tmp_path / name).mkdir()
+    write_table(
+        tmp_path / "questions" / "0000-a" / "questions.parquet",
+        pl.concat([table, twin]), sort_by=["qa_id"],
+    )  # fmt: skip
+    clips = pl.read_parquet(corpus / "clips" / "0000-a" / "clips.parquet")
+    write_table(tmp_path / "clips" / "0000-a" / "clips.parquet", clips, sort_by=["clip_id"])
+    report, questions, _, manifest = _release(tmp_path, tmp_path / "out", shards=("0000-a",))
+    assert manifest["counts"]["repeated_questions_left_out"] == 1
+    assert questions.height == table.height == report.rows["ok"]
+
+
+def test_an_empty_test_split_is_refused_with_a_way_out(corpus, tmp_path):
+    tiny = ReleaseParams(test_fraction=1e-9, val_fraction=0.0, duplicate_hamming_bits=3)
+    with pytest.raises(ContractError, match=r"test is empty.*land more videos, or change"):
+        _release(corpus, tmp_path / "release", params=tiny)
+
+
+def test_no_questions_at_all_is_refused(tmp_path):
+    _write_shard(tmp_path, "0000-a", random_clips(2, seed=1)[:1])
+    empty = pl.DataFrame([], schema=SCHEMA)
+    write_table(tmp_path / "questions" / "0000-a" / "questions.parquet", empty, sort_by=["qa_id"])
+    with pytest.raises(ContractError, match="no shard has a question"):
+        _release(tmp_path, tmp_path / "release", shards=("0000-a",))
+
+
+def test_splits_have_about_the_sizes_asked_for():
+    splits = [split_for(f"vid_{i:05d}", RELEASE) for i in range(2000)]
+    shares = [splits.count(name) / 2000 for name in ("test", "val", "train")]
+    assert np.allclose(shares, [0.25, 0.1, 0.65], atol=0.04)

@@ -1,0 +1,263 @@
+"""Every file in sql/gates passes the example and finds what was broken in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import polars as pl
+import pytest
+
+from p4d.quality.gates import GATES, needed_upstreams
+from p4d.sql_files import sql_files
+from p4d.warehouse import Warehouse
+from tests.sql import example_project as example
+
+SHARD = example.SHARDS[0]
+STAGE_OF = {
+    gate.name: gate.stage for gates in GATES.values() for gate in gates if gate.kind == "sql"
+}
+Breaking = Callable[[pl.DataFrame], pl.DataFrame]
+
+
+def put(column: str, value: object, where: pl.Expr | None = None) -> Breaking:
+    """Set `column` in the first row, or in the rows where `where` holds."""
+
+    def broken(frame: pl.DataFrame) -> pl.DataFrame:
+        here = where if where is not None else pl.int_range(pl.len()) == 0
+        new = pl.lit(pl.Series([value]) if isinstance(value, list) else value)
+        return frame.with_columns(pl.when(here).then(new).otherwise(pl.col(column)).alias(column))
+
+    return broken
+
+
+def drop_first(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame[1:]
+
+
+def repeat_first(frame: pl.DataFrame) -> pl.DataFrame:
+    return pl.concat([frame, frame[:1]])
+
+
+def clip_id(name: str) -> pl.Expr:
+    return pl.col("clip_id") == name
+
+
+# gate: (table, how it is broken, the one offending row's telling values)
+BROKEN: dict[str, list[tuple[str, Breaking, dict]]] = {
+    "video_ids_follow_content": [
+        ("videos/{}/videos.parquet", put("sha256", "0" * 64), {"copies": 1}),
+        ("videos/{}/videos.parquet", repeat_first, {"copies": 2}),
+    ],
+    "video_frame_times_increase": [
+        ("videos/{}/frames.parquet", put("pts_ns", 10**10), {"out_of_order": 1}),
+        ("videos/{}/frames.parquet", drop_first, {"listed": 7, "n_frames": 8}),
+    ],
+    "videos_accounted_for": [
+        ("videos/{}/videos.parquet", put("outcome", "maybe"), {"outcome": "maybe"}),
+        (
+            "videos/{}/videos.parquet",
+            put("reason", " ", pl.col("outcome") == "rejected"),
+            {"outcome": "rejected"},
+        ),
+    ],
+    "videos_not_usable": [
+        # The example has one rejected video: a warning, and exactly that row.
+        ("videos/{}/videos.parquet", lambda frame: frame, {"reason": "moov atom not found"}),
+    ],
+    "clips_accounted_for": [
+        ("clips/{}/clips.parquet", put("outcome", "rejected"), {"reason": None}),
+        (
+            "videos/{}/videos.parquet",
+            lambda frame: put("outcome", "failed", pl.col("name") == "red.mp4")(frame),
+            {"video_id": example.video_id("red"), "rows": 2},
+        ),
+    ],
+    "clips_inside_their_video": [
+        (
+            "clips/{}/clips.parquet",
+            put("end_ns", 9 * example.SECOND, clip_id("clip_red1")),
+            {"problem": "the interval ends after the video"},
+        ),
+        (
+            "clips/{}/clips.parquet",
+            put("end_ns", 0),
+            {"problem": "the interval is empty"},
+        ),
+        (
+            "clips/{}/clips.parquet",
+            put("frame_pts_ns", [0, 1, 2, 3]),
+            {"problem": "a frame is not in the video"},
+        ),
+        (
+            "clips/{}/clips.parquet",
+            put("end_ns", example.SECOND),
+            {"problem": "a frame lies outside the interval"},
+        ),
+    ],
+    "clips_disjoint": [
+        (
+            "clips/{}/clips.parquet",
+            put("start_ns", example.SECOND, clip_id("clip_red1")),
+            {"overlap_ns": example.SECOND, "other_clip_id": "clip_red1"},
+        ),
+    ],
+    "clips_not_usable": [
+        ("clips/{}/clips.parquet", put("outcome", "filtered"), {"outcome": "filtered"}),
+    ],
+    "labels_complete": [
+        ("labels/{}/index.parquet", drop_first, {"problem": "no label", "teacher": "exact"}),
+        (
+            "labels/{}/label_stats.parquet",
+            lambda frame: frame[4:],
+            {"problem": "no statistics", "teacher": "exact"},
+        ),
+    ],
+    "labels_failed": [
+        ("labels/{}/index.parquet", put("outcome", "failed"), {"teacher": "exact"}),
+    ],
+    "regions_of_accepted_clips": [
+        ("regions/{}/regions.parquet", put("area_px", 0), {"area_px": 0}),
+        ("regions/{}/regions.parquet", put("clip_id", "clip_x"), {"clip_id": "clip_x"}),
+    ],
+    "region_marks_count_up": [
+        ("regions/{}/regions.parquet", put("mark", 3), {"marks": [2, 3]}),
+    ],
+    "facts_are_measurements": [
+        ("facts/{}/facts.parquet", put("value", float("nan")), {"kind": "distance"}),
+        ("facts/{}/facts.parquet", put("sigma", float("inf")), {"sigma": float("inf")}),
+        ("facts/{}/facts.parquet", put("end_ns", -1), {"kind": "distance"}),
+    ],
+    "facts_of_known_regions": [
+        ("facts/{}/facts.parquet", put("region_ids", ["reg_x"]), {"region_id": "reg_x"}),
+        (
+            "regions/{}/regions.parquet",
+            put("outcome", "filtered"),
+            {"region_id": "reg_clip_red0_1", "rows": 2},
+        ),
+    ],
+    "facts_units_match_kinds": [
+        ("facts/{}/facts.parquet", put("unit", "cm"), {"expected": "m"}),
+        ("facts/{}/facts.parquet", put("kind", "mood"), {"expected": None}),
+    ],
+    "facts_metres_need_metric_scale": [
+        ("facts/{}/facts.parquet", put("scale_kind", "relative"), {"unit": "m"}),
+    ],
+    "question_texts_repeat": [
+        (
+            "questions/{}/questions.parquet",
+            put("question", "2: how many objects move?"),
+            {"copies": 2, "rows": 2},
+        ),
+    ],
+    "questions_of_accepted_clips": [
+        ("questions/{}/questions.parquet", put("clip_id", "clip_x"), {"clip_id": "clip_x"}),
+        ("questions/{}/questions.parquet", put("video_id", "vid_x"), {"video_id": "vid_x"}),
+    ],
+    "question_answers_match_options": [
+        ("questions/{}/questions.parquet", put("answer", "C"), {"answer": "C", "answer_index": 0}),
+        ("questions/{}/questions.parquet", put("answer_text", "2"), {"answer_text": "2"}),
+        ("questions/{}/questions.parquet", put("answer_index", 4), {"answer_index": 4}),
+        (
+            "questions/{}/questions.parquet",
+            put("options", ["0", "1", "1", "3"]),
+            {"answer": "A"},
+        ),
+    ],
+    "question_facts_exist": [
+        ("questions/{}/questions.parquet", put("fact_ids", ["fact_x"]), {"fact_id": "fact_x"}),
+        (
+            "facts/{}/facts.parquet",
+            drop_first,
+            {"fact_id": "fact_clip_red0_distance_2", "rows": 2},
+        ),
+    ],
+    "question_regions_exist": [
+        (
+            "questions/{}/questions.parquet",
+            put("question", "how fast is <obj_3>?"),
+            {"mark": 3, "region_id": None},
+        ),
+        (
+            "questions/{}/questions.parquet",
+            lambda frame: put("question", "how fast is <obj_1>?")(
+                put("answer_text", "there is no such object")(frame)
+            ),
+            {"mark": 1, "region_id": None},
+        ),
+        (
+            "questions/{}/questions.parquet",
+            put("region_ids", ["reg_clip_red1_1"]),
+            {"region_id": "reg_clip_red1_1"},
+        ),
+    ],
+    "question_metres_need_metric_scale": [
+        (
+            "facts/{}/facts.parquet",
+            put("scale_kind", "relative", pl.col("fact_id") == "fact_clip_red0_distance_2"),
+            {"unit": "m", "rows": 2},
+        ),
+    ],
+    "release_no_leakage": [
+        (
+            "release/clips.parquet",
+            put("split", "test", clip_id("clip_red1")),
+            {"splits": ["test", "train"], "rows": 2},
+        ),
+        (
+            "release/clips.parquet",
+            put("group", example.video_id("sea"), clip_id("clip_red1")),
+            {"kind": "group", "splits": ["test", "train"]},
+        ),
+    ],
+    "release_questions_in_their_split": [
+        ("release/questions.parquet", put("split", "val"), {"clip_split": "train"}),
+        ("release/questions.parquet", put("clip_id", "clip_x"), {"clip_split": None}),
+    ],
+    "release_questions_unchanged": [
+        ("release/questions.parquet", put("answer_text", "7"), {"released": "A 7"}),
+        ("release/questions.parquet", put("qa_id", "qa_x"), {"composed": None}),
+    ],
+    "release_splits_filled": [
+        (
+            "release/questions.parquet",
+            put("split", "val", pl.col("split") == "test"),
+            {"split": "test"},
+        ),
+    ],
+    "evaluation_answers_everything": [
+        ("evaluation/predictions.parquet", drop_first, {"answers": 0, "arm": "p4d"}),
+        ("evaluation/predictions.parquet", repeat_first, {"answers": 2, "arm": "p4d"}),
+    ],
+    "evaluation_marks_right": [
+        ("evaluation/predictions.parquet", put("correct", False), {"arm": "p4d"}),
+    ],
+}
+
+CASES = [(gate, *case) for gate, cases in BROKEN.items() for case in cases]
+
+
+def offenders(tmp_path, made, gate: str) -> pl.DataFrame:
+    root = example.write(tmp_path, made)
+    stage = STAGE_OF[gate]
+    return Warehouse.over(example.folders(root, stage, needed_upstreams(stage))).gate(gate)
+
+
+@pytest.mark.parametrize("gate", sorted(sql_files("gates")))
+def test_gate_passes_the_consistent_project(gate, tables, tmp_path):
+    assert gate in STAGE_OF, "no stage runs this gate: register it in p4d/quality/gates.py"
+    assert gate in BROKEN, "no test shows that this gate can fail"
+    found = offenders(tmp_path, tables, gate)
+    declared = {column.name: column.type for column in sql_files("gates")[gate].columns}
+    assert list(declared) == found.columns
+    if gate != "videos_not_usable":
+        assert found.is_empty(), found
+
+
+@pytest.mark.parametrize(("gate", "path", "broken", "telling"), CASES)
+def test_gate_finds_what_is_broken(gate, path, broken, telling, tables, tmp_path):
+    path = path.format(SHARD)
+    tables[path] = broken(tables[path])
+    found = offenders(tmp_path, tables, gate).to_dicts()
+    expected = dict(telling)
+    assert len(found) == expected.pop("rows", 1), found
+    assert {name: found[0][name] for name in expected} == expected

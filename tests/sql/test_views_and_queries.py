@@ -1,0 +1,203 @@
+"""Every staging view, mart and audit query on the example, against results worked out by hand."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+
+from p4d.config import Project
+from p4d.errors import ContractError
+from p4d.pipeline import BY_NAME
+from p4d.sql_files import sql_files, stages_read
+from p4d.warehouse import Warehouse, gate
+from tests.sql import example_project as example
+
+FIRST, SECOND = example.SHARDS
+PARAMETERS = {
+    "sources_of_model": {"md5": example.md5("student_p4d")},
+    "models_of_video": {"video_id": example.video_id("sky")},
+    "champion_on_date": {"date": "2026-03-02"},
+}
+
+
+def instant(minute: int) -> datetime:
+    return datetime.fromisoformat(example.at(minute)).astimezone(UTC)
+
+
+# name: (rows, values of the first row)
+EXPECTED: dict[str, tuple[int, dict]] = {
+    "stg_videos": (4, {"shard": FIRST, "duration_ns": 4 * example.SECOND}),
+    "stg_video_frames": (24, {"frame_index": 0, "pts_ns": 0}),
+    "stg_clips": (6, {"clip_id": "clip_red0", "shard": FIRST, "phash": "17"}),
+    "stg_objects": (10, {"clip_id": "clip_red0", "instance": 1, "size_z_m": 0.6}),
+    "stg_labels": (10, {"clip_id": "clip_red0", "teacher": "exact", "shard": FIRST}),
+    "stg_label_stats": (40, {"modality": "depth", "depth_absrel": 0.0005}),
+    "stg_regions": (10, {"region_id": "reg_clip_red0_1", "shard": FIRST}),
+    "stg_facts": (15, {"kind": "distance", "unit": "m"}),
+    "stg_questions": (20, {"answer": "A", "shard": FIRST}),
+    "stg_refusals": (5, {"category": "Rotational", "count": 2}),
+    "stg_release_clips": (5, {"split": "train", "group": example.video_id("red")}),
+    "stg_release_questions": (20, {"split": "train", "shard": FIRST}),
+    "stg_predictions": (24, {"arm": "p4d", "correct": True}),
+    "stg_accuracy": (3, {"arm": "p4d", "accuracy": 0.8, "n": 8}),
+    "stg_ledger": (9, {"id": "m0", "instance": f"videos@{FIRST}", "line": 1, "wall_s": 2.0}),
+    "stg_ledger_inputs": (
+        11,
+        {"id": "m1", "upstream": f"videos@{FIRST}", "upstream_md5": example.md5(f"videos@{FIRST}")},
+    ),
+    "stg_checks": (3, {"name": "clips_disjoint", "passed": False, "instance": f"clips@{FIRST}"}),
+    "stg_decisions": (2, {"decision": "promoted", "champion_md5": example.md5("student_p4d")}),
+    "label_quality": (
+        8,
+        {"teacher": "exact", "modality": "depth", "clips": 5, "depth_absrel": 0.0005},
+    ),
+    "question_balance": (
+        3,
+        {"category": "Counting", "questions": 10, "a": 5, "b": 0, "c": 5, "refused": 0},
+    ),
+    "cost_by_stage": (
+        6,
+        {"stage": "videos", "materializations": 2, "wall_s": 4.0, "nbytes": 200},
+    ),
+    "current_versions": (8, {"instance": "champion", "md5": example.md5("champion", 2)}),
+    "scores": (3, {"arm": "blind", "over_blind": 0.0}),
+    "rejects": (2, {"stage": "clips", "id": "clip_sky1", "reason": "too dark"}),
+    "champions": (2, {"decision": "promoted", "recorded_at": instant(10), "run_id": "run-1"}),
+    "sources_of_model": (
+        6,
+        {"depth": 0, "instance": "student_p4d", "id": "m8", "checks_failed": 0},
+    ),
+    "models_of_video": (12, {"kind": "clip", "id": "clip_sky0", "detail": "ok"}),
+    "champion_on_date": (
+        1,
+        {"decision_order": 2, "decision": "refused", "recorded_at": instant(11)},
+    ),
+    "checks_in_force": (8, {"instance": "champion", "name": None}),
+    "cost_per_release": (1, {"materializations": 5, "wall_s": 10.0, "nbytes": 500, "gpu_s": None}),
+    "orphan_inputs": (0, {}),
+}
+ALL = {**sql_files("staging"), **sql_files("marts"), **sql_files("audit")}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    root = example.write(tmp_path_factory.mktemp("project"), example.tables())
+    example.write_records(root)
+    return Project(root)
+
+
+@pytest.fixture(scope="module")
+def warehouse(project):
+    return Warehouse(project)
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_query_gives_the_expected_rows(name, warehouse):
+    assert name in EXPECTED, "no test expects anything of this file"
+    rows, first = EXPECTED[name]
+    found = warehouse.query(name, **PARAMETERS.get(name, {}))
+    assert len(found) == rows, found
+    for column, value in first.items():
+        assert found[column][0] == value, (column, found.head(2).to_dicts())
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_header_declares_the_columns_and_the_key(name, warehouse):
+    file = ALL[name]
+    found = warehouse.query(name, **PARAMETERS.get(name, {}))
+    assert [column.name for column in file.columns] == found.columns
+    assert not found.select(file.key).is_duplicated().any(), "the declared key repeats"
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_empty_project_gives_empty_typed_rows(name, tmp_path, warehouse):
+    parameters = PARAMETERS.get(name, {})
+    empty = Warehouse(Project(tmp_path)).query(name, **parameters)
+    assert empty.is_empty()
+    assert empty.schema == warehouse.query(name, **parameters).schema
+
+
+@pytest.mark.parametrize("name", sorted({**ALL, **sql_files("gates")}))
+def test_every_file_reads_known_stages(name):
+    file = {**ALL, **sql_files("gates")}[name]
+    assert stages_read(file.body) <= {*BY_NAME, "ledger"}
+
+
+def test_model_is_traced_to_every_landed_shard(warehouse):
+    found = warehouse.query("sources_of_model", md5=example.md5("student_p4d")[:8])
+    assert found.filter(pl.col("depth") == 3)["instance"].to_list() == [
+        f"videos@{FIRST}",
+        f"videos@{SECOND}",
+    ]
+    by_name = {row["instance"]: row for row in found.to_dicts()}
+    # Judged twice, first failed and then passed: the last verdict counts.
+    assert by_name[f"clips@{FIRST}"]["checks_passed"] == 1
+    assert by_name[f"clips@{FIRST}"]["checks_failed"] == 0
+    assert by_name[f"clips@{SECOND}"]["checks_failed"] == 1
+
+
+def test_video_is_followed_to_its_questions_and_models(warehouse):
+    found = warehouse.query("models_of_video", video_id=example.video_id("sky"))
+    versions = found.filter(pl.col("kind") == "version")["id"].to_list()
+    assert versions == sorted(
+        [
+            f"videos@{SECOND}",
+            f"clips@{SECOND}",
+            "release",
+            "student_p4d",
+            "evaluation",
+            "champion",
+        ]
+    )
+    questions = found.filter(pl.col("kind") == "question")
+    assert questions["detail"].to_list() == ["val"] * 4
+
+
+def test_champion_of_a_day_before_any_decision_is_none(warehouse):
+    assert warehouse.query("champion_on_date", date="2026-03-01").is_empty()
+    one = warehouse.query("champion_on_date", date="2026-03-01T10:10:30Z")
+    assert one["decision_order"].to_list() == [1]
+
+
+def test_check_in_force_is_the_last_one_of_the_published_version(warehouse):
+    found = warehouse.query("checks_in_force").drop_nulls("name")
+    verdicts = dict(found.select("instance", "passed").iter_rows())
+    assert verdicts == {f"clips@{FIRST}": True, f"clips@{SECOND}": False}
+
+
+def test_lost_record_shows_as_orphan(tmp_path):
+    root = example.write(tmp_path, example.tables())
+    example.write_records(root)
+    path = root / "data/ledger/ledger.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if '"id": "m7"' not in line))
+    found = Warehouse(Project(root)).query("orphan_inputs")
+    assert set(found["upstream"]) == {"release"}
+
+
+def test_missing_column_is_refused_by_name(tmp_path):
+    made = example.tables()
+    name = f"clips/{FIRST}/clips.parquet"
+    made[name] = made[name].drop("phash")
+    root = example.write(tmp_path, made)
+    only = {"clips": root / "data/clips" / FIRST}
+    with pytest.raises(ContractError, match="phash"):
+        Warehouse.over(only).query("stg_clips")
+
+
+def test_unknown_names_and_parameters_are_refused(warehouse):
+    with pytest.raises(ContractError, match="no query called"):
+        warehouse.query("nonsense")
+    with pytest.raises(ContractError):
+        warehouse.query("champion_on_date")
+    with pytest.raises(ContractError):
+        warehouse.query("rejects", video_id="vid_x")
+    with pytest.raises(ContractError, match="no gate called"):
+        gate("nonsense", {})
+
+
+def test_free_sql_takes_parameters(warehouse):
+    sql = "select clip_id from stg_clips where outcome = $outcome"
+    assert warehouse.query(sql, outcome="filtered")["clip_id"].to_list() == ["clip_sky1"]

@@ -1,0 +1,114 @@
+import dataclasses
+
+import pytest
+import torch
+
+from p4d.errors import ConfigError
+from p4d.students.losses import TermWeights, explicit_losses, latent_loss, sft_loss
+from p4d.teachers.expert4d import ExpertMaps
+
+ALL = ("depth", "flow", "motion", "rays")
+
+
+def agreeing():
+    """Maps and labels that say the same: depth e, flow (1, 2), motion 1/2, rays zero."""
+    maps = ExpertMaps(
+        log_depth_bthw=torch.ones(1, 2, 2, 2),
+        flow_px_bthw2=torch.tensor([1.0, 2.0]).expand(1, 2, 2, 2, 2),
+        motion_logit_bthw=torch.zeros(1, 2, 2, 2),
+        rays_bthw6=torch.zeros(1, 2, 1, 1, 6),
+    )
+    labels = {
+        "depth_thw": torch.full((1, 2, 2, 2), torch.e),
+        "valid_thw": torch.ones(1, 2, 2, 2),
+        "flow_px_thw2": torch.tensor([1.0, 2.0]).expand(1, 2, 2, 2, 2),
+        "flow_valid_thw": torch.ones(1, 2, 2, 2),
+        "motion_thw": torch.full((1, 2, 2, 2), 0.5),
+        "rays_thw6": torch.zeros(1, 2, 1, 1, 6),
+    }
+    return maps, labels
+
+
+def test_nothing_is_lost_when_student_and_expert_agree():
+    terms = explicit_losses(*agreeing(), ALL)
+    assert {name: value.item() for name, value in terms.items()} == pytest.approx(
+        dict.fromkeys(ALL, 0.0), abs=1e-6
+    )
+
+
+def test_known_errors_give_known_terms():
+    maps, labels = agreeing()
+    maps = dataclasses.replace(
+        maps,
+        log_depth_bthw=maps.log_depth_bthw + 0.5,
+        flow_px_bthw2=maps.flow_px_bthw2 + torch.tensor([3.0, 0.0]),
+        rays_bthw6=maps.rays_bthw6 + 0.2,
+    )
+    terms = explicit_losses(maps, labels | {"motion_thw": torch.ones(1, 2, 2, 2)}, ALL)
+    assert terms["depth"].item() == pytest.approx(0.5 * 0.5**2)
+    assert terms["flow"].item() == pytest.approx((2.5 + 0.0) / 2)
+    assert terms["motion"].item() == pytest.approx(torch.log(torch.tensor(2.0)).item())
+    assert terms["rays"].item() == pytest.approx(0.5 * 0.2**2)
+
+
+def test_masked_pixels_and_the_first_flow_frame_do_not_count():
+    maps, labels = agreeing()
+    depth, flow = labels["depth_thw"].clone(), labels["flow_px_thw2"].clone()
+    depth[0, 0, 0, 0], flow[:, 0] = float("nan"), 400.0
+    labels = labels | {"depth_thw": depth, "flow_px_thw2": flow}
+    labels["valid_thw"][0, 0, 0, 0] = 0
+    terms = explicit_losses(maps, labels, ("depth", "flow"))
+    assert terms["depth"].item() == pytest.approx(0.0, abs=1e-6)
+    assert terms["flow"].item() == 0.0
+
+
+def test_a_masked_nan_gives_no_gradient():
+    maps, labels = agreeing()
+    log_depth = maps.log_depth_bthw.clone().requires_grad_()
+    labels["depth_thw"][0, 0, 0, 0], labels["valid_thw"][0, 0, 0, 0] = float("nan"), 0
+    explicit_losses(dataclasses.replace(maps, log_depth_bthw=log_depth), labels, ("depth",))[
+        "depth"
+    ].backward()
+    assert log_depth.grad.isfinite().all()
+
+
+def test_only_the_chosen_modalities_are_computed():
+    assert list(explicit_losses(*agreeing(), ("flow",))) == ["flow"]
+
+
+def test_latents_are_compared_by_smooth_l1():
+    assert latent_loss(torch.zeros(4), torch.tensor([0.5, -0.5, 3.0, 0.0])).item() == pytest.approx(
+        (0.125 + 0.125 + 2.5) / 4
+    )
+
+
+def test_answer_loss_is_cross_entropy():
+    assert sft_loss(torch.zeros(3, 8), torch.tensor([1, 2, 3])).item() == pytest.approx(
+        torch.log(torch.tensor(8.0)).item()
+    )
+
+
+def test_paper_weights():
+    terms = dict.fromkeys(("sft", "latent", *ALL), 1.0)
+    weights = TermWeights("paper", 0.5).observe(terms)
+    assert weights == {
+        "latent": 0.5,
+        "depth": pytest.approx(0.1 * 1),
+        "flow": pytest.approx(0.1 * 0.1),
+        "motion": pytest.approx(0.1 * 0.05),
+        "rays": pytest.approx(0.1 * 0.05),
+    }
+
+
+def test_auto_weights_share_the_target_and_then_freeze():
+    weights = TermWeights("auto", 0.5, calibration_steps=2)
+    weights.observe({"sft": 2.0, "latent": 1.0, "depth": 0.1})
+    frozen = dict(weights.observe({"sft": 2.0, "latent": 3.0, "depth": 0.3}))
+    assert frozen == {"latent": pytest.approx(0.25), "depth": pytest.approx(2.5)}
+    assert weights.observe({"sft": 9.0, "latent": 9.0, "depth": 9.0}) == frozen
+    assert pytest.approx(0.5 * 2.0) == 0.25 * 2.0 + 2.5 * 0.2
+
+
+def test_an_unknown_preset_is_refused():
+    with pytest.raises(ConfigError, match="preset"):
+        TermWeights("papper", 0.5)

@@ -1,0 +1,57 @@
+import pytest
+import torch
+
+from p4d.errors import ContractError
+from p4d.students.perception import LatentStats, PerceptionDecoder
+
+
+def decoder(**changed):
+    sizes = {
+        "student_width": 6,
+        "student_grid": (2, 2),
+        "frames": 4,
+        "hooks": 3,
+        "latent_grid": (2, 4, 4),
+        "latent_width": 5,
+        "hidden_width": 7,
+    }
+    return PerceptionDecoder(**(sizes | changed))
+
+
+@pytest.mark.parametrize("grid", [(2, 2), (4, 4), (3, 3), (7, 7)])
+def test_any_student_grid_reaches_the_experts_grid(grid):
+    tokens = torch.randn(2, 4, *grid, 6)
+    assert decoder(student_grid=grid)(tokens).shape == (2, 3, 2, 4, 4, 5)
+
+
+def test_a_coarse_token_predicts_the_teacher_tokens_it_covers_and_no_others():
+    made = decoder()
+    tokens = torch.randn(1, 4, 2, 2, 6)
+    before = made(tokens)
+    tokens[0, 3, 0, 1] += 1  # second tubelet, upper right
+    changed = (made(tokens) != before).any(dim=-1)[0, 0]
+    expected = torch.zeros(2, 4, 4, dtype=torch.bool)
+    expected[1, 0:2, 2:4] = True
+    assert torch.equal(changed, expected)
+
+
+def test_initialisation_follows_the_paper():
+    made = decoder()
+    assert len(made.mlps) == 3
+    for mlp in made.mlps:
+        layers = [layer for layer in mlp if isinstance(layer, torch.nn.Linear)]
+        assert len(layers) == 3
+        assert not any(layer.bias.any() for layer in layers)
+
+
+def test_tubelets_must_divide_the_frames():
+    with pytest.raises(ContractError, match="tubelets"):
+        decoder(frames=5)
+
+
+def test_restoring_undoes_standardising():
+    stats = LatentStats(mean_hd=torch.randn(3, 5), std_hd=torch.rand(3, 5) + 0.5)
+    latents = torch.randn(2, 3, 2, 4, 4, 5)
+    torch.testing.assert_close(stats.restore(stats.standardise(latents)), latents)
+    expected = (latents[:, 1, ..., 2] - stats.mean_hd[1, 2]) / stats.std_hd[1, 2]
+    torch.testing.assert_close(stats.standardise(latents)[:, 1, ..., 2], expected)

@@ -1,0 +1,215 @@
+import csv
+import dataclasses
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.utils.flop_counter import FlopCounterMode
+
+from p4d.artifacts import read_json
+from p4d.errors import TrainingError
+from p4d.students import load
+from p4d.students.base import build_base_student
+from p4d.students.data import ClipReader, Packer, Sample, TrainingSamples, load_questions
+from p4d.students.losses import TermWeights
+from p4d.students.perception import LatentStats, PerceptionDecoder
+from p4d.students.train import Arm, Distillation, build_blind, build_p4d, build_sft, train_arm
+from p4d.teachers import expert4d
+from p4d.teachers.store import LabelArrays, LabelWriter
+from tests.students import tiny
+
+ALL = ("depth", "flow", "motion", "rays")
+
+
+@pytest.fixture(scope="module")
+def trained(project, tmp_path_factory):
+    """Folders of the three arms after three steps."""
+    root = tmp_path_factory.mktemp("arms")
+    build_sft(project.inputs("student_sft"), root / "student_sft")
+    build_p4d(project.inputs("student_p4d"), root / "student_p4d")
+    build_blind(project.inputs("student_blind"), root / "student_blind")
+    return root
+
+
+def readers(project):
+    return ClipReader(
+        {tiny.SHARD: project.root / "clips" / tiny.SHARD},
+        {tiny.SHARD: project.root / "regions" / tiny.SHARD},
+    )
+
+
+def distilling_arm(project):
+    student = load(project.root / "base_student")
+    expert = expert4d.load(project.root / "expert")
+    decoder = PerceptionDecoder(
+        student_width=student.adapter.hidden_width,
+        student_grid=student.adapter.frame_grid(),
+        frames=tiny.FRAMES,
+        hooks=2,
+        latent_grid=(2, 4, 4),
+        latent_width=16,
+        hidden_width=16,
+    )
+    stats = LatentStats.load(project.root / "expert")
+    return student, Arm(student.adapter, Distillation(decoder, expert, stats, ALL))
+
+
+def samples(project, labels, steps=3, split="train"):
+    return TrainingSamples(
+        load_questions(project.root / "release", split),
+        length=steps * 2,
+        questions_per_clip=2,
+        seed=1,
+        clips=readers(project),
+        labels=labels,
+    )
+
+
+def test_gradients_reach_student_and_decoder_and_never_the_expert(project):
+    student, arm = distilling_arm(project)
+    expert = arm._distillation[0].expert
+    before = {name: value.clone() for name, value in expert.state_dict().items()}
+    packer = Packer(student.tokenizer, student.adapter.visual_tokens(1 + tiny.FRAMES))
+    batch = packer.pack([samples(project, tiny.SquareLabels())[i] for i in range(2)])
+    terms = arm(batch)
+    assert list(terms) == ["sft", "latent", *ALL]
+    for name in ("latent", *ALL):
+        arm.zero_grad()
+        terms[name].backward(retain_graph=True)
+        encoder = student.adapter.model.model.vision_tower.embeddings.patch_embedding.weight
+        assert encoder.grad.abs().sum() > 0, name
+        assert any(p.grad is not None and p.grad.any() for p in arm.decoder.parameters()), name
+    assert not any(p.requires_grad or p.grad is not None for p in expert.parameters())
+    assert all(torch.equal(before[name], value) for name, value in expert.state_dict().items())
+    assert not any("expert" in name for name, _ in arm.named_parameters())
+
+
+def test_two_runs_leave_equal_bytes(project, trained, tmp_path):
+    for name, build in (("student_p4d", build_p4d), ("student_sft", build_sft)):
+        again = tmp_path / name
+        build(project.inputs(name), again)
+        files = [path.relative_to(again) for path in again.rglob("*") if path.is_file()]
+        assert len(files) >= 7
+        for path in files:
+            assert (again / path).read_bytes() == (trained / name / path).read_bytes(), path
+
+
+def test_an_exported_student_carries_nothing_of_training(trained):
+    plain = load_file(trained / "student_sft" / "model" / "model.safetensors")
+    distilled = load_file(trained / "student_p4d" / "model" / "model.safetensors")
+    assert {k: v.shape for k, v in plain.items()} == {k: v.shape for k, v in distilled.items()}
+    assert not any(torch.equal(plain[name], distilled[name]) for name in plain if "proj" in name)
+    assert (trained / "student_p4d" / "perception.safetensors").is_file()
+    assert not (trained / "student_sft" / "perception.safetensors").exists()
+
+
+def test_inference_of_both_arms_costs_the_same(project, trained):
+    cost = []
+    for name in ("student_sft", "student_p4d"):
+        student = load(trained / name)
+        question = load_questions(project.root / "release", "test")[0]
+        visual = readers(project).read(tiny.SHARD, question.clip_id)
+        packer = Packer(student.tokenizer, student.adapter.visual_tokens(1 + tiny.FRAMES))
+        batch = packer.pack([Sample(question.clip_id, (question,), visual, {})])
+        with FlopCounterMode(display=False) as counter:
+            student.answer_scores(batch)
+        parameters = sum(p.numel() for p in student.adapter.model.parameters())
+        cost.append((parameters, batch.input_ids.numel(), counter.get_total_flops()))
+    assert cost[0] == cost[1]
+    assert cost[0][2] > 0
+
+
+def test_curves_name_every_term_and_the_card_keeps_the_weights(trained):
+    with (trained / "student_p4d" / "curve.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["step"] for row in rows] == ["1", "2", "3"]
+    assert set(rows[0]) == {"step", "total", "sft", "latent", *ALL}
+    weights = read_json(trained / "student_p4d" / "card.json")["loss_weights"]
+    total = float(rows[-1]["sft"]) + sum(w * float(rows[-1][name]) for name, w in weights.items())
+    assert float(rows[-1]["total"]) == pytest.approx(total, rel=1e-3)
+    assert read_json(trained / "student_sft" / "card.json")["loss_weights"] == {}
+
+
+def test_all_arms_start_equal_and_the_blind_one_sees_nothing(trained):
+    first = {}
+    for name in ("student_sft", "student_p4d"):
+        with (trained / name / "curve.csv").open() as stream:
+            first[name] = next(csv.DictReader(stream))["sft"]
+    assert first["student_sft"] == first["student_p4d"]
+    blind = load(trained / "student_blind")
+    assert not blind.sees_video
+    assert read_json(trained / "student_blind" / "card.json")["visual_tokens"] == 0
+
+
+def test_nan_labels_stop_training_and_name_the_clips(project):
+    student, arm = distilling_arm(project)
+    packer = Packer(student.tokenizer, student.adapter.visual_tokens(1 + tiny.FRAMES))
+    with pytest.raises(TrainingError, match=r"step 1 .*clip_00\d, clip_00\d"):
+        train_arm(
+            arm,
+            samples(project, tiny.SquareLabels(nan=True)),
+            packer,
+            project.params.training,
+            TermWeights("paper", 0.0),
+            lambda done, total, note: None,
+        )
+
+
+def test_clips_the_expert_failed_on_are_trained_on_their_questions_alone(project, tmp_path):
+    store = LabelWriter()
+    labelled = "clip_000"
+    arrays = LabelArrays(**tiny.SquareLabels().read(tiny.SHARD, labelled))
+    store.add(labelled, "expert4d", arrays)
+    store.write(tmp_path / "labels" / tiny.SHARD)
+    inputs = project.inputs("student_p4d")
+    few = {**inputs.folders, "labels": {tiny.SHARD: tmp_path / "labels" / tiny.SHARD}}
+    build_p4d(dataclasses.replace(inputs, folders=few), tmp_path / "out")
+    card = read_json(tmp_path / "out" / "card.json")
+    assert card["train_clips"] == 4
+    assert card["clips_without_labels"] == 3
+    with (tmp_path / "out" / "curve.csv").open() as stream:
+        latent = [float(row["latent"]) for row in csv.DictReader(stream)]
+    assert 0.0 in latent
+    assert any(value > 0 for value in latent)
+
+
+def test_training_leaves_torch_as_it_was(project, tmp_path):
+    torch.manual_seed(5)
+    state, threads = torch.random.get_rng_state(), torch.get_num_threads()
+    build_blind(project.inputs("student_blind"), tmp_path / "blind")
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert torch.get_num_threads() == threads
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_progress_is_reported_per_step(project, tmp_path):
+    seen = []
+    build_blind(
+        project.inputs("student_blind", progress=lambda *step: seen.append(step[:2])),
+        tmp_path / "blind",
+    )
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_a_student_learns_clips_by_heart_that_only_seeing_tells_apart(tmp_path):
+    budget = {"steps": 60, "batch": 4, "learning_rate": 0.004, "threads": 1}
+    project = tiny.make(tmp_path / "data", clips=4, alike=True, training=budget)
+    build_base_student(project.inputs("base_student"), project.root / "base_student")
+    questions = load_questions(project.root / "release", "train")
+    right = {}
+    for name, build in (("student_sft", build_sft), ("student_blind", build_blind)):
+        build(project.inputs(name), project.root / name)
+        student = load(project.root / name)
+        frames = student.adapter.visual_tokens(1 + tiny.FRAMES) if student.sees_video else 0
+        batch = Packer(student.tokenizer, frames).pack(
+            [
+                Sample(q.clip_id, (q,), readers(project).read(tiny.SHARD, q.clip_id), {})
+                if student.sees_video
+                else Sample(q.clip_id, (q,), None, {})
+                for q in questions
+            ]
+        )
+        best = student.answer_scores(batch).argmax(dim=1)
+        right[name] = (best == batch.answer_index).float().mean().item()
+    assert right["student_sft"] == 1.0
+    assert right["student_blind"] <= (1 / 4 + 1 / 2) / 2

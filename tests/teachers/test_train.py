@@ -1,0 +1,127 @@
+"""Training: it learns, repeats itself byte for byte, and says where it broke."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from p4d.artifacts import Arrays
+from p4d.errors import TrainingError
+from p4d.teachers import expert4d
+from p4d.teachers.compute import deterministic
+from p4d.teachers.expert4d import Expert4D
+from p4d.teachers.train import all_clips, losses, measure, train
+from p4d.teachers.training_worlds import WorldsFile
+
+
+@pytest.fixture(scope="module")
+def worlds(worlds_folder):
+    return WorldsFile(worlds_folder, "train")
+
+
+def test_the_stage_writes_what_it_promises(expert_folder, params):
+    names = {path.name for path in expert_folder.iterdir()}
+    assert names == {
+        "weights.safetensors", "config.json", "curve.csv", "latent_stats.safetensors", "card.json",
+    }  # fmt: skip
+    card = json.loads((expert_folder / "card.json").read_text())
+    assert card["expert4d"].keys() == card["trivial"].keys()
+    assert card["digest"] == expert4d.load(expert_folder).digest
+    curve = pl.read_csv(expert_folder / "curve.csv")
+    assert curve.columns == ["step", "depth", "flow", "motion", "rays"]
+    assert curve.height == params.expert.steps
+    stats = Arrays(expert_folder / "latent_stats.safetensors")
+    assert stats["mean_hd"].shape == stats["std_hd"].shape == (2, 32)
+    assert (stats["std_hd"] > 0).all()
+
+
+def test_equal_inputs_give_equal_bytes_and_another_seed_others(
+    run_stage, worlds_folder, expert_folder, tmp_path
+):
+    folders = {"expert_worlds": worlds_folder}
+    run_stage("expert", tmp_path / "again", folders)
+    for path in expert_folder.iterdir():
+        assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes(), path.name
+    run_stage("expert", tmp_path / "other", folders, expert={"seed": 18})
+    weights = [f / "weights.safetensors" for f in (expert_folder, tmp_path / "other")]
+    assert weights[0].read_bytes() != weights[1].read_bytes()
+
+
+def test_it_starts_at_the_best_constant_answer_and_overfits_two_worlds(worlds, config, params):
+    settings = replace(params.expert, steps=60, batch=2, learning_rate=0.006)
+    few = _first(worlds, 2)
+    with deterministic(1, seed=3):
+        expert, curve = train(few, config, settings, None)
+    first = curve.head(8).drop("step").mean().row(0, named=True)
+    last = curve.tail(8).drop("step").mean().row(0, named=True)
+    for name, share in {"depth": 0.8, "flow": 0.7, "motion": 0.6, "rays": 0.6}.items():
+        assert last[name] < share * first[name], name
+    card = measure(expert.eval(), few)
+    for name in ("depth_absrel", "flow_epe_px", "ray_angle_rad"):
+        assert card["expert4d"][name] < card["trivial"][name], name
+    assert card["expert4d"]["motion_iou"] > 0.4
+
+
+def test_an_untrained_expert_scores_like_the_trivial_answers(worlds, config):
+    expert = Expert4D(config)
+    batch = all_clips(worlds, config)
+    log_depth = np.where(batch.depth_bthw > 0, np.log(np.maximum(batch.depth_bthw, 1e-3)), 0)
+    expert.mean_log_depth_hw.copy_(torch.from_numpy(log_depth.mean((0, 1))))
+    expert.mean_rays_thw6.copy_(torch.from_numpy(batch.rays_bthw6.mean(0)))
+    card = measure(expert.eval(), worlds)
+    for name in ("depth_absrel", "flow_epe_px"):
+        assert card["expert4d"][name] == pytest.approx(card["trivial"][name], rel=1e-4), name
+
+
+def test_targets_count_only_where_valid(worlds, config):
+    batch = all_clips(worlds, config)
+    with torch.no_grad():
+        _, maps = Expert4D(config)(torch.from_numpy(batch.rgb_bthw3))
+    spoiled = replace(
+        batch,
+        depth_bthw=batch.depth_bthw.copy(),
+        flow_px_bthw2=np.where(batch.flow_valid_bthw[..., None], batch.flow_px_bthw2, 99.0),
+    )
+    assert losses(maps, spoiled)["flow"] == losses(maps, batch)["flow"]
+    holes = batch.depth_bthw.copy()
+    holes[:, :, :8] = 0
+    with_holes = losses(maps, replace(batch, depth_bthw=holes))["depth"]
+    lower = replace(
+        batch, depth_bthw=np.where(np.arange(16)[:, None] < 8, 0, batch.depth_bthw * 1.0)
+    )
+    assert with_holes == losses(maps, lower)["depth"]
+    assert with_holes != losses(maps, batch)["depth"]
+    nothing = losses(maps, replace(batch, depth_bthw=np.zeros_like(holes)))["depth"]
+    assert nothing == 0
+
+
+def test_a_loss_that_is_not_finite_names_step_and_worlds(worlds, config, params):
+    poisoned = _first(worlds, 2)
+    poisoned._arrays["depth_nfhw"][1] = np.inf
+    settings = replace(params.expert, batch=2)
+    with (
+        deterministic(1, seed=3),
+        pytest.raises(TrainingError, match=rf"step 0 \(depth (nan|inf).*{worlds.world_ids[1]}"),
+    ):
+        train(poisoned, config, settings, None)
+
+
+def test_compute_settings_are_restored():
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    state = torch.get_rng_state()
+    with deterministic(1, seed=4):
+        torch.rand(3)
+        assert torch.are_deterministic_algorithms_enabled()
+    assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def _first(worlds, count):
+    """The first worlds alone."""
+    few = object.__new__(WorldsFile)
+    few._arrays = {name: values[:count].copy() for name, values in worlds._arrays.items()}
+    few.world_ids = worlds.world_ids[:count]
+    return few

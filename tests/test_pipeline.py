@@ -1,0 +1,123 @@
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from p4d.config import Project
+from p4d.errors import ContractError
+from p4d.pipeline import BY_NAME, STAGES, Stage, StageInputs, downstream_of, stage_named
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def inputs_of(stage, **folders):
+    return StageInputs(stage=stage, params_=Project.find().params, folders=folders)
+
+
+def test_stages_are_listed_in_an_order_in_which_they_can_run():
+    seen = set()
+    for stage in STAGES:
+        assert set(stage.inputs) <= seen, stage.name
+        seen.add(stage.name)
+
+
+def test_every_stage_has_its_function_and_known_parameters():
+    sections = set(Project.find().raw_params)
+    for stage in STAGES:
+        assert callable(stage.load()), stage.name
+        assert set(stage.params) <= sections, stage.name
+
+
+def test_an_undeclared_input_or_parameter_cannot_be_read(tmp_path):
+    stage = Stage(
+        name="s", group="g", entry="a:b", description="d", inputs=("up",), params=("clips",)
+    )
+    inputs = inputs_of(stage, up=tmp_path, other=tmp_path)
+    assert inputs.folder("up") == tmp_path
+    assert inputs.params("clips").frames >= 2
+    with pytest.raises(ContractError, match="reads other without declaring it"):
+        inputs.folder("other")
+    with pytest.raises(ContractError, match=r"params\.training without declaring it"):
+        inputs.params("training")
+
+
+def test_a_fan_in_and_a_single_folder_are_not_confused(tmp_path):
+    stage = Stage(name="s", group="g", entry="a:b", description="d", inputs=("one", "many"))
+    inputs = inputs_of(stage, one=tmp_path, many={"0001": tmp_path})
+    assert inputs.shard_folders("many") == {"0001": tmp_path}
+    with pytest.raises(ContractError, match=r"use shard_folders\(\)"):
+        inputs.folder("many")
+    with pytest.raises(ContractError, match=r"use folder\(\)"):
+        inputs.shard_folders("one")
+
+
+def test_an_unknown_stage_is_named_with_the_known_ones():
+    with pytest.raises(ContractError, match="no stage called 'label'; stages: videos, clips"):
+        stage_named("label")
+
+
+def test_downstream_follows_declared_inputs():
+    assert [s.name for s in downstream_of(["evaluation"])] == ["evaluation", "champion"]
+    assert "student_sft" not in [s.name for s in downstream_of(["student_p4d"])]
+    assert len(downstream_of(["videos"])) == len(BY_NAME) - 2
+
+
+def imported(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.split(".")[0]
+
+
+@pytest.mark.parametrize(
+    ("package", "forbidden"),
+    [
+        ("p4d", {"dagster", "dagster_project", "assets"}),
+        (
+            "assets",
+            {"torch", "transformers", "duckdb", "polars", "numpy", "av", "great_expectations"},
+        ),
+        ("dagster_project", {"torch", "transformers", "duckdb", "polars", "numpy", "av"}),
+    ],
+)
+def test_packages_keep_to_their_side(package, forbidden):
+    files = sorted((ROOT / package).rglob("*.py"))
+    assert files
+    for path in files:
+        assert not forbidden & set(imported(path)), path
+
+
+def test_assets_stay_thin():
+    for path in (ROOT / "assets").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                assert node.end_lineno - node.lineno < 25, f"{path.name}:{node.name}"
+
+
+def test_no_randomness_without_a_seed():
+    for path in sorted((ROOT / "p4d").rglob("*.py")):
+        tree = ast.parse(path.read_text())
+        assert "random" not in set(imported(path)), path
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("default_rng"):
+                assert node.args, f"{path}:{node.lineno}: default_rng() without a seed"
+
+
+@pytest.mark.parametrize("module", ["p4d", "p4d.pipeline", "p4d.cli", "p4d.quality.gates"])
+def test_heavy_libraries_are_imported_only_where_they_work(module):
+    code = f"import sys, {module}; print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {
+        "torch",
+        "transformers",
+        "great_expectations",
+        "av",
+        "mujoco",
+        "dvc",
+        "pandas",
+        "matplotlib",
+    }
+    assert not heavy & set(done.stdout.split())

@@ -1,0 +1,243 @@
+"""What a stage may read, and what is refused."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+
+from p4d.errors import ContractError, GateError, PublishError
+from p4d.quality.results import CheckResult
+from p4d.versioning.ledger import Ledger
+from p4d.versioning.runner import record_checks
+from tests.versioning.fake import SHARDS
+
+FIRST, SECOND = SHARDS
+
+
+def judge(fake, made, *, passed, name="good", severity="critical"):
+    result = CheckResult(name=name, passed=passed, severity=severity, description="is good")
+    record_checks(fake.project, made.stage, made.shard, made.data_version, [result], run_id="r")
+
+
+def test_a_second_run_finds_nothing_to_do_and_knows_the_numbers(fake):
+    made = fake.make(f"take@{FIRST}")
+    again = fake.make(f"take@{FIRST}")
+    assert again.skipped
+    assert not made.skipped
+    assert (again.data_version, again.code_version) == (made.data_version, made.code_version)
+    assert again.rows == {"ok": 1}
+    assert again.metrics == {"length": len(f"text of {FIRST}")}
+    assert again.cost["wall_s"] >= 0
+    assert made.data_version.startswith("md5:")
+    assert made.data_version.endswith(".dir")
+
+
+def test_shards_share_a_code_version_and_inputs_are_named_by_version(fake):
+    made = fake.make_all()
+    assert made[f"label@{FIRST}"].code_version == made[f"label@{SECOND}"].code_version
+    assert made[f"label@{FIRST}"].upstream == {
+        f"take@{FIRST}": made[f"take@{FIRST}"].data_version,
+        "teach": made["teach"].data_version,
+    }
+    assert set(made["gather"].upstream) == {f"label@{FIRST}", f"label@{SECOND}"}
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "reason"),
+    [
+        ("params.yaml", "teachers: [expert4d, exact]", "teachers: [expert4d]",
+         "params changed: labels.teachers"),
+        ("{package}/text.py", "'!", "'?", "code changed: {package}/text.py"),
+        (f"data/take/{FIRST}/name.txt", "TEXT", "T3XT", f"input changed: data/take/{FIRST}"),
+    ],
+)  # fmt: skip
+def test_what_changes_while_a_stage_runs_is_not_laundered(
+    fake, monkeypatch, path, old, new, reason
+):
+    for key in (f"take@{FIRST}", "teach", f"label@{FIRST}"):
+        before = fake.make(key)
+    file = fake.root / path.format(package=fake.package)
+    monkeypatch.setenv(
+        "FAKE_HOOK",
+        f"p = Path({str(file)!r}); p.write_text(p.read_text().replace({old!r}, {new!r}))",
+    )
+    lock = (fake.root / "dvc.lock").read_bytes()
+    expected = reason.format(package=fake.package)
+    with pytest.raises(PublishError, match=f"changed while it was made: {expected}"):
+        fake.make(f"label@{FIRST}", force=True)
+    assert (fake.root / "dvc.lock").read_bytes() == lock
+    assert Ledger(fake.project).latest_materialization("label", FIRST)["md5"] == before.md5
+
+
+def test_code_edited_after_it_was_loaded_needs_a_new_process(fake):
+    fake.make("teach")
+    path = fake.root / fake.package / "text.py"
+    path.write_text(path.read_text() + "# more\n")  # the old module stays in memory
+    with pytest.raises(PublishError, match=r"text\.py changed after this process had loaded it"):
+        fake.make("teach")
+    fake.forget()
+    assert not fake.make("teach").skipped
+
+
+def test_code_loaded_from_elsewhere_is_not_passed_off_as_the_projects(fake, tmp_path):
+    fake.make("teach")
+    other = tmp_path / "other"
+    shutil.copytree(fake.root / fake.package, other / fake.package)
+    fake.forget()
+    sys.path.insert(0, str(other))
+    try:
+        with pytest.raises(PublishError, match=f"loaded from {other}.*not from this project"):
+            fake.make("teach", force=True)
+    finally:
+        sys.path.remove(str(other))
+
+
+def test_an_import_inside_a_function_counts_and_dvc_yaml_follows(fake):
+    fake.make("teach")
+    (fake.root / fake.package / "late.py").write_text("X = 1\n")
+    fake.edit(f"{fake.package}/steps.py", "def teach(inputs, out):",
+              f"def teach(inputs, out):\n    from {fake.package}.late import X")  # fmt: skip
+    assert not fake.make("teach").skipped
+    assert f"{fake.package}/late.py" in (fake.root / "dvc.yaml").read_text()
+    fake.edit(f"{fake.package}/late.py", "1", "2")
+    assert not fake.make("teach").skipped
+
+
+def test_inputs_that_are_not_as_recorded_are_refused(fake):
+    with pytest.raises(PublishError, match=f"missing: data/take/{FIRST}, data/teach"):
+        fake.make(f"label@{FIRST}")
+    fake.make_all()
+    weights = fake.out("teach") / "weights.safetensors"
+    weights.write_text("edited")
+    with pytest.raises(PublishError, match=r"data/teach was edited.*dvc checkout -f teach"):
+        fake.make(f"label@{FIRST}")
+    fake.dvc("checkout", "-f", "teach")
+    assert fake.make(f"label@{FIRST}").skipped
+
+
+def test_unknown_shards_and_stages_are_named(fake):
+    with pytest.raises(ContractError, match=f"no shard '9'; closed shards: {FIRST}, {SECOND}"):
+        fake.make("take@9")
+    with pytest.raises(ContractError, match="needs a shard"):
+        fake.make("take")
+    with pytest.raises(ContractError, match="has no shards"):
+        fake.make(f"teach@{FIRST}")
+
+
+def test_an_input_is_read_only_when_its_own_version_passed_the_gates(fake):
+    gates = {"take": ("good",)}
+    made = fake.make(f"take@{FIRST}")
+    fake.make("teach")
+    with pytest.raises(GateError, match="was never judged by good"):
+        fake.make(f"label@{FIRST}", gates=gates)
+    judge(fake, made, passed=False)
+    with pytest.raises(GateError, match=f"of take@{FIRST} failed good"):
+        fake.make(f"label@{FIRST}", gates=gates)
+    judge(fake, made, passed=True)
+    assert not fake.make(f"label@{FIRST}", gates=gates).skipped
+    fake.edit(f"shards/{FIRST}.json", "text of", "other text of")
+    fake.make(f"take@{FIRST}")
+    with pytest.raises(GateError, match="was never judged"):  # the new version was not
+        fake.make(f"label@{FIRST}", gates=gates)
+
+
+def test_a_fan_in_leaves_out_what_failed_or_is_not_made_and_takes_it_in_later(fake):
+    gates = {"label": ("good",)}
+    for key in ("teach", f"take@{FIRST}", f"take@{SECOND}", f"label@{FIRST}"):
+        made = fake.make(key)
+    with pytest.raises(GateError, match="no shard to read"):
+        fake.make("gather", gates=gates)
+    judge(fake, made, passed=True)
+    first = fake.make("gather", gates=gates)
+    assert first.excluded == {SECOND: f"label@{SECOND} was never made"}
+    assert json.loads((fake.out("gather") / "excluded.json").read_text()) == first.excluded
+    second = fake.make(f"label@{SECOND}")
+    judge(fake, second, passed=False)
+    assert f"label@{SECOND} failed good" in fake.make("gather", gates=gates).excluded[SECOND]
+    assert fake.make("gather", gates=gates).skipped
+    judge(fake, second, passed=True)
+    # No input of DVC's changed, only the verdict: that alone is a reason to run.
+    last = fake.make("gather", gates=gates)
+    assert not last.skipped
+    assert last.excluded == {}
+    assert fake.make("gather", gates=gates).skipped
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "again", "named"),
+    [
+        ("params.yaml", "teachers: [expert4d, exact]", "teachers: [expert4d]", (), "label"),
+        ("params.yaml", "duration_s: 600.0", "duration_s: 60.0", (f"take@{FIRST}",), "take"),
+        ("params.yaml", "seed: 17", "seed: 18", ("teach",), "label"),
+    ],
+)  # fmt: skip
+def test_shards_of_mixed_origin_are_refused_however_far_up(fake, path, old, new, again, named):
+    fake.make_all()
+    fake.edit(path, old, new)
+    for key in again:
+        fake.make(key)
+    fake.make(f"label@{FIRST}")
+    with pytest.raises(PublishError, match=rf"mixed origin. {named}: .*{FIRST}.*\|.*{SECOND}"):
+        fake.make("gather", force=True)
+    if named == "take":
+        fake.make(f"take@{SECOND}")
+    fake.make(f"label@{SECOND}")
+    fake.make("gather")
+
+
+def test_an_append_only_stage_continues_its_last_version(fake):
+    fake.make_all()
+    fake.edit("params.yaml", "seed: 17", "seed: 18")
+    fake.make_all()
+    log = (fake.out("choose") / "log.txt").read_text().splitlines()
+    assert ["17" in log[0], "18" in log[1], len(log)] == [True, True, 2]
+
+
+def test_the_ledger_says_what_made_a_version(fake):
+    fake.make_all()
+    record = Ledger(fake.project).latest_materialization("teach")
+    assert record["path"] == "data/teach"
+    assert record["fingerprint"]["params"]["expert"]["seed"] == 17
+    assert list(record["weights"]) == ["weights.safetensors"]
+    assert record["git"] == {"commit": fake.git("rev-parse", "HEAD").strip(), "dirty": False}
+    assert {"wall_s", "cpu_s", "max_rss_bytes"} == set(record["cost"])
+    fake.edit(f"{fake.package}/text.py", "'!", "'?")
+    fake.make("teach")
+    again = Ledger(fake.project).latest_materialization("teach")
+    assert again["git"]["dirty"] is True
+    assert again["previous"] == record["md5"]
+
+
+def test_nan_in_a_report_does_not_break_publishing(fake, monkeypatch):
+    monkeypatch.setenv("FAKE_HOOK", "inputs.versions")
+    fake.edit(f"{fake.package}/steps.py", 'metrics={"length": len(inputs.manifest["text"])}',
+              'metrics={"loss": float("nan")}')  # fmt: skip
+    fake.make(f"take@{FIRST}")
+    record = Ledger(fake.project).latest_materialization("take", FIRST)
+    assert record["metrics"] == {"loss": "nan"}
+
+
+def test_looking_at_the_status_needs_no_dvc_and_no_torch(fake):
+    code = (
+        "import sys, p4d.versioning.fingerprint, p4d.versioning.runner, p4d.versioning.audit\n"
+        "print([m for m in ('dvc', 'torch', 'polars', 'dagster') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=fake.environment(), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_killed_run_does_not_keep_the_lock(fake):
+    started = time.monotonic()
+    pid = os.fork()
+    if pid == 0:
+        fake.make("teach", checkpoint=lambda name: name == "swapped" and os._exit(9))
+    os.waitpid(pid, 0)
+    assert fake.make("teach").skipped
+    assert time.monotonic() - started < 10

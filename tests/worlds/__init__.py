@@ -1,0 +1,1 @@
+"""Tests of simulated worlds and their truth."""

@@ -1,0 +1,103 @@
+from fractions import Fraction
+
+import av
+import numpy as np
+import polars as pl
+import pytest
+
+from p4d.artifacts import Arrays
+from p4d.config import WorldsParams
+from p4d.worlds import sidecar
+from p4d.worlds.corpus import frame_times, write_corpus, write_world
+from p4d.worlds.scene import render, spec_for
+from tests.factories import make_clips_dir
+
+PARAMS = WorldsParams(seed=5, videos=2, size_px=96, duration_s=1.0, fps=12.0)
+
+
+def decoded(path):
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        frames = [
+            (round(f.pts * stream.time_base * 10**9), f.to_ndarray(format="rgb24"))
+            for f in container.decode(stream)
+        ]
+        return frames, stream.width, stream.height
+
+
+@pytest.fixture(scope="module")
+def inbox(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("inbox")
+    calls = []
+    paths = write_corpus(folder, PARAMS, lambda *call: calls.append(call))
+    assert [call[:2] for call in calls] == [(1, 2), (2, 2)]
+    return folder, paths
+
+
+def test_the_corpus_is_ordinary_video_with_agreeing_truth(inbox):
+    folder, paths = inbox
+    assert sorted(p.name for p in folder.iterdir()) == sorted(
+        [p.name for p in paths] + [sidecar.path_for(p).name for p in paths]
+    )
+    for path in paths:
+        frames, width_px, height_px = decoded(path)
+        truth = sidecar.read(sidecar.path_for(path))
+        sidecar.check_against(truth, [pts_ns for pts_ns, _ in frames], width_px, height_px)
+        assert len(frames) == 12
+
+
+def test_existing_videos_are_kept_and_missing_ones_made_again_with_equal_bytes(inbox):
+    folder, paths = inbox
+    before = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in paths}
+    paths[1].unlink()
+    calls = []
+    assert write_corpus(folder, PARAMS, lambda *call: calls.append(call)) == paths
+    assert calls == [(2, 2, paths[1].name)]
+    assert paths[0].stat().st_mtime_ns == before[paths[0]][1]
+    assert paths[1].read_bytes() == before[paths[1]][0]
+
+
+def test_encoding_keeps_pictures_close_and_bytes_equal(tmp_path):
+    one = write_world(tmp_path / "one.mp4", 11, PARAMS)
+    two = write_world(tmp_path / "two.mp4", 11, PARAMS)
+    assert one.read_bytes() == two.read_bytes()
+    assert sidecar.path_for(one).read_bytes() == sidecar.path_for(two).read_bytes()
+    frames, _, _ = decoded(one)
+    drawn = render(spec_for(11, 1.0), [pts_ns for pts_ns, _ in frames], 96).rgb_thw3
+    difference = np.abs(np.stack([p for _, p in frames]).astype(int) - drawn)
+    assert difference.mean() < 3.0
+
+
+def test_a_part_of_the_videos_has_a_variable_rate_in_whole_milliseconds():
+    variable = 0
+    for seed in range(60):
+        ticks, tick_s = frame_times(seed, 4.0, 12.0)
+        assert len(ticks) == 48
+        assert ticks[0] == 0
+        assert ticks[-1] * tick_s < 4
+        steps = np.diff(ticks)
+        assert (steps > 0).all()
+        if len(set(steps.tolist())) > 1:
+            variable += 1
+            assert tick_s == Fraction(1, 1000)
+            assert steps.min() > 25
+            assert steps.max() < 140
+    assert 10 < variable < 32
+
+
+def test_the_factory_writes_clips_as_the_stage_would(tmp_path):
+    folder = make_clips_dir(tmp_path / "clips", 3, seed=4)
+    clips = pl.read_parquet(folder / "clips.parquet")
+    objects = pl.read_parquet(folder / "objects.parquet")
+    truth, frames = Arrays(folder / "truth.safetensors"), Arrays(folder / "frames.safetensors")
+    assert clips.height == 3
+    assert clips["video_id"].n_unique() == 2
+    for row in clips.iter_rows(named=True):
+        clip_id = row["clip_id"]
+        assert frames[f"{clip_id}.rgb_thw3"].shape == (8, 64, 64, 3)
+        ids = truth[f"{clip_id}.instance_thw"]
+        known = set(objects.filter(pl.col("clip_id") == clip_id)["instance"].to_list())
+        assert set(np.unique(ids).tolist()) <= known | {0}
+        assert len(row["frame_pts_ns"]) == 8
+        assert row["start_ns"] <= row["frame_pts_ns"][0]
+        assert row["frame_pts_ns"][-1] < row["end_ns"]
