@@ -6,6 +6,7 @@ total = sft + sum over distillation terms of weight x term, with the terms `late
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -91,20 +92,29 @@ def _masked_mean(values: Tensor, kept: Tensor) -> Tensor:
 
 
 class TermWeights:
-    """Weights of the distillation terms: fixed by a preset, or balanced once and then frozen.
+    """Weights of the distillation terms: fixed by a preset, or balanced at first and then frozen.
 
     `auto` gives each term the same share of the SFT loss, all terms together `target_ratio` of it,
-    from the mean magnitudes over the first `calibration_steps` batches. Until then the means so far
-    are used. (Raw magnitudes differ by orders between experts, so fixed weights do not transfer.)
+    by the mean magnitudes of the last few batches, and freezes after `calibration_steps`. It does
+    not stop at the first batches: until a student has learned to answer with a letter, which takes
+    some 30 steps, its SFT loss is many times what it is for the rest of the run. (Raw magnitudes
+    differ by orders between experts, so fixed weights do not transfer.)
     """
 
-    def __init__(self, preset: str, target_ratio: float, *, calibration_steps: int = 5) -> None:
-        """`preset`: paper, release or auto."""
+    def __init__(
+        self,
+        preset: str,
+        target_ratio: float,
+        *,
+        calibration_steps: int = 40,
+        window: int = 10,
+    ) -> None:
+        """`preset`: paper, release or auto; `window`: batches that are averaged."""
         if preset != "auto" and preset not in PRESETS:
             raise ConfigError(f"distillation preset {preset!r}: known are auto, {sorted(PRESETS)}")
         self._fixed = PRESETS.get(preset)
         self._ratio, self._steps = target_ratio, calibration_steps
-        self._sums: dict[str, float] = {}
+        self._recent: deque[dict[str, float]] = deque(maxlen=window)
         self._seen = 0
         self._weights: dict[str, float] = {}
 
@@ -115,12 +125,10 @@ class TermWeights:
             self._weights = {name: self._fixed[name] for name in names}
         elif self._seen < self._steps:
             self._seen += 1
-            for name, value in terms.items():
-                self._sums[name] = self._sums.get(name, 0.0) + value
+            self._recent.append(dict(terms))
+            sums = {name: sum(batch[name] for batch in self._recent) for name in terms}
             share = self._ratio / max(len(names), 1)
-            self._weights = {
-                name: share * self._sums["sft"] / max(self._sums[name], 1e-8) for name in names
-            }
+            self._weights = {name: share * sums["sft"] / max(sums[name], 1e-8) for name in names}
         return self._weights
 
     @property

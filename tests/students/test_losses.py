@@ -109,6 +109,13 @@ def test_auto_weights_share_the_target_and_then_freeze():
     assert pytest.approx(0.5 * 2.0) == 0.25 * 2.0 + 2.5 * 0.2
 
 
+def test_auto_weights_follow_the_falling_sft_loss_until_they_freeze():
+    weights = TermWeights("auto", 0.5, calibration_steps=20, window=4)
+    for step in range(20):
+        frozen = weights.observe({"sft": 6.0 if step < 10 else 0.7, "latent": 0.5})
+    assert frozen["latent"] * 0.5 == pytest.approx(0.5 * 0.7)
+
+
 def test_an_unknown_preset_is_refused():
     with pytest.raises(ConfigError, match="preset"):
         TermWeights("papper", 0.5)

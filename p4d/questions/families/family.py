@@ -111,7 +111,7 @@ class ClipView:
 
 def seconds(time_ns: int) -> str:
     """Clip time to 0.05 s, without trailing zeros: sampled frames of equal grids read alike."""
-    return f"{round(time_ns / 5e7) * 0.05:.2f}".rstrip("0").rstrip(".")
+    return f"{max(0, round(time_ns / 5e7)) * 0.05:.2f}".rstrip("0").rstrip(".")
 
 
 def interval(fact: Fact) -> str:
