@@ -3,16 +3,18 @@
 import dagster as dg
 
 from dagster_project.bridge import Workspace, stage_asset
-from p4d import previews
+from p4d import previews, tables
 
 
 @stage_asset("evaluation")
 def evaluation(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
     """Answer the held-out questions with every arm and compare."""
-    return workspace.materialize(context, preview=previews.accuracy_by_category)
+    return workspace.materialize(
+        context, preview=previews.accuracy_by_category, table=tables.accuracies
+    )
 
 
 @stage_asset("champion")
 def champion(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
     """Decide on promotion and append the decision."""
-    return workspace.materialize(context)
+    return workspace.materialize(context, table=tables.decision)

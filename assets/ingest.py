@@ -3,13 +3,13 @@
 import dagster as dg
 
 from dagster_project.bridge import Workspace, stage_asset
-from p4d import previews
+from p4d import previews, tables
 
 
 @stage_asset("videos")
 def videos(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
     """Verify and keep the landed source files of a shard."""
-    return workspace.materialize(context)
+    return workspace.materialize(context, table=tables.landed_files)
 
 
 @stage_asset("clips")

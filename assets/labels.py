@@ -3,10 +3,10 @@
 import dagster as dg
 
 from dagster_project.bridge import Workspace, stage_asset
-from p4d import previews
+from p4d import previews, tables
 
 
 @stage_asset("labels")
 def labels(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
     """Label a shard with every teacher and measure the labels."""
-    return workspace.materialize(context, preview=previews.labels_sheet)
+    return workspace.materialize(context, preview=previews.labels_sheet, table=tables.label_quality)

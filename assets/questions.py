@@ -3,7 +3,7 @@
 import dagster as dg
 
 from dagster_project.bridge import Workspace, stage_asset
-from p4d import previews
+from p4d import previews, tables
 
 
 @stage_asset("regions")
@@ -21,4 +21,4 @@ def facts(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.Materia
 @stage_asset("questions")
 def questions(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
     """Ask what the facts can answer with certainty."""
-    return workspace.materialize(context)
+    return workspace.materialize(context, table=tables.question_counts)

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from dagster_project.bridge import Workspace, stage_asset
-from p4d import previews
+from p4d import previews, tables
 
 
 @stage_asset("expert_worlds")
@@ -15,4 +15,4 @@ def expert_worlds(context: dg.AssetExecutionContext, workspace: Workspace) -> dg
 @stage_asset("expert")
 def expert(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
     """Train the expert and measure it on unseen scenes."""
-    return workspace.materialize(context, preview=previews.training_curve)
+    return workspace.materialize(context, preview=previews.training_curve, table=tables.expert_card)

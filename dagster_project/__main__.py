@@ -98,8 +98,8 @@ def _bring_up_to_date(only: tuple[str, ...] | None) -> list[Failed]:
 
     project = Project.find()
     plan = make_plan(project, gates=blocking_gates(), judge=judge_version(project), only=only)
-    for instance, reason in plan.held.items():
-        click.echo(f"Held back: {instance}: {reason}", err=True)
+    for name, reason in plan.held.items():
+        click.echo(f"Held back: {name}: {reason}", err=True)
     if not plan.batches:
         click.echo("Nothing to do: every artifact matches its code, parameters and inputs.")
         return []

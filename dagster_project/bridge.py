@@ -21,6 +21,7 @@ from dagster_project.partitions import SHARDS
 from p4d.config import Project
 from p4d.errors import P4DError
 from p4d.pipeline import STAGES, Stage, stage_named
+from p4d.previews import markdown_table
 from p4d.quality.gates import GATES, blocking_gates, run_gates
 from p4d.versioning.fingerprint import code_versions
 from p4d.versioning.gates import record_checks
@@ -65,12 +66,14 @@ class Workspace(dg.ConfigurableResource):
         self,
         context: dg.AssetExecutionContext,
         preview: Callable[[Mapping[str, Path]], bytes] | None = None,
+        table: Callable[[Mapping[str, Path]], Any] | None = None,
     ) -> dg.MaterializeResult:
         """Run the asset's stage for its partition and describe what was published.
 
         Args:
             context: of the running asset; names the stage and the shard.
             preview: draws a PNG from the stage's own folder and those of its inputs.
+            table: makes a small table from the same folders.
 
         Raises:
             dagster.Failure: the library refused; the description is its message.
@@ -87,14 +90,21 @@ class Workspace(dg.ConfigurableResource):
                 force=self.force,
                 gates=blocking_gates(),
             )
-            picture = preview(folders_of(stage, shard)) if preview else None
+            folders = folders_of(stage, shard)
+            metadata = _metadata(stage, shard, made)
+            if table:
+                metadata["table"] = dg.MetadataValue.md(markdown_table(table(folders), rows=40))
+            if preview:
+                encoded = base64.b64encode(preview(folders)).decode()
+                picture = f"![preview](data:image/png;base64,{encoded})"
+                metadata["preview"] = dg.MetadataValue.md(picture)
         except P4DError as error:
             raise dg.Failure(
                 description=f"{type(error).__name__}: {error}", allow_retries=False
             ) from error
         return dg.MaterializeResult(
             data_version=dg.DataVersion(made.data_version),
-            metadata=_metadata(stage, shard, made, picture),
+            metadata=metadata,
         )
 
     def judge(self, stage: Stage, shard: str | None, run_id: str) -> Iterator[dg.AssetCheckResult]:
@@ -264,9 +274,7 @@ def _version_of(record: Any) -> str | None:  # noqa: ANN401 - Dagster's event re
     return (materialization.tags or {}).get("dagster/data_version") if materialization else None
 
 
-def _metadata(
-    stage: Stage, shard: str | None, made: Materialization, picture: bytes | None
-) -> dict[str, Any]:
+def _metadata(stage: Stage, shard: str | None, made: Materialization) -> dict[str, Any]:
     instance = f"{stage.name}@{shard}" if shard else stage.name
     metadata: dict[str, Any] = {
         "dvc/out": str(made.path.relative_to(project().root)),
@@ -279,11 +287,8 @@ def _metadata(
     metadata |= {f"rows/{outcome}": count for outcome, count in made.rows.items()}
     metadata |= {name: _value(value) for name, value in made.metrics.items()}
     metadata |= {f"cost/{name}": _value(value) for name, value in made.cost.items()}
-    if picture:
-        encoded = base64.b64encode(picture).decode()
-        metadata["preview"] = dg.MetadataValue.md(f"![preview](data:image/png;base64,{encoded})")
     return metadata
 
 
-def _value(value: object) -> Any:  # noqa: ANN401 - Dagster accepts these as they are
+def _value(value: Any) -> Any:  # noqa: ANN401 - Dagster accepts these as they are
     return value if isinstance(value, (bool, int, float, str)) else dg.MetadataValue.json(value)

@@ -15,7 +15,7 @@ def prepare(project: Project, *, real_videos: bool) -> None:
     """Fill the inbox (simulated, real and damaged videos) and land what is new."""
     from p4d.video.landing import land
 
-    _ensure_history(project.root)
+    ensure_history(project.root)
     if not project.shards():
         from p4d.video.sources import add_damaged_videos, add_real_videos
         from p4d.worlds.corpus import write_corpus
@@ -33,9 +33,8 @@ def prepare(project: Project, *, real_videos: bool) -> None:
 
 def show(project: Project, *, wall_s: float, failed: bool) -> None:
     """Write reports/summary.json and print its short form."""
-    from p4d.summary import build_summary, render
-
     from p4d.artifacts import write_json
+    from p4d.summary import build_summary, render
 
     summary = build_summary(project)
     path = project.root / "reports" / "summary.json"
@@ -56,7 +55,7 @@ def _progress(done: int, total: int, note: str) -> None:
         click.echo(f"      {done} of {total} {note}", err=True)
 
 
-def _ensure_history(root: Path) -> None:
+def ensure_history(root: Path) -> None:
     """A source tree without git (a downloaded archive) gets a history, so that versions have one.
 
     DVC and the ledger's anchor need a repository; the identity is ours, as none may be configured.

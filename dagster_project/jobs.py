@@ -1,5 +1,7 @@
 """Jobs: the habits of a data engineer, by name."""
 
+from typing import Any
+
 import dagster as dg
 
 from dagster_project.bridge import project
@@ -16,32 +18,25 @@ _TRAINING = [
     "champion",
 ]
 
-# In one process: a step costs 0.1 s instead of several, and torch is imported once.
-_EXECUTOR = dg.in_process_executor
-
 
 demo = dg.define_asset_job(
     "demo",
     selection=dg.AssetSelection.all(),
-    executor_def=_EXECUTOR,
     description="Everything, from one shard's videos to the promotion decision.",
 )
 label_backfill = dg.define_asset_job(
     "label_backfill",
     selection=dg.AssetSelection.assets(*_PER_SHARD),
-    executor_def=_EXECUTOR,
     description="One shard: videos, clips, labels, regions, facts, questions and their gates.",
 )
 build_release = dg.define_asset_job(
     "build_release",
     selection=dg.AssetSelection.assets("release"),
-    executor_def=_EXECUTOR,
     description="Freeze a release of all shards that passed their gates.",
 )
 retrain = dg.define_asset_job(
     "retrain",
     selection=dg.AssetSelection.assets("release", *_TRAINING),
-    executor_def=_EXECUTOR,
     description="Release, students, evaluation and promotion; unchanged steps are skipped.",
 )
 
@@ -57,10 +52,10 @@ def verify_everything(context: dg.OpExecutionContext) -> None:
         raise dg.Failure(description=report.render_text(), allow_retries=False)
 
 
-@dg.job(name="audit", executor_def=_EXECUTOR, description="Prove that artifacts match the ledger.")
+@dg.job(name="audit", description="Prove that artifacts match the ledger.")
 def audit_job() -> None:
     """Verify all artifacts."""
     verify_everything()
 
 
-JOBS = [demo, label_backfill, build_release, retrain, audit_job]
+JOBS: list[Any] = [demo, label_backfill, build_release, retrain, audit_job]

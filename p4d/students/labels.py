@@ -40,7 +40,7 @@ class ExpertLabelReader(LabelReader):
         if shard not in self._folders:
             raise ContractError(f"clip {clip_id}: no labels of shard {shard} among the inputs")
         store = self._store(self._folders[shard])
-        return all(store.has(clip_id, TEACHER, name) for name in self._names)
+        return all(store.has(clip_id, TEACHER, name) for name in (*self._names, "depth_thw"))
 
     def read(self, shard: str, clip_id: str) -> Mapping[str, np.ndarray]:
         """`latents` `[H, t, h, w, D]` and the arrays of the modalities, all float32.

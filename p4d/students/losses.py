@@ -123,13 +123,17 @@ class TermWeights:
         names = [name for name in terms if name != "sft"]
         if self._fixed is not None:
             self._weights = {name: self._fixed[name] for name in names}
-        elif self._seen < self._steps:
+        elif self._seen < self._steps and any(terms[name] > 0 for name in names):
             self._seen += 1
             self._recent.append(dict(terms))
-            sums = {name: sum(batch[name] for batch in self._recent) for name in terms}
             share = self._ratio / max(len(names), 1)
-            self._weights = {name: share * sums["sft"] / max(sums[name], 1e-8) for name in names}
+            self._weights = {name: share * self._sft_over(name) for name in names}
         return self._weights
+
+    def _sft_over(self, name: str) -> float:
+        """How many times the SFT loss is this term; 0 where the term had nothing to compare."""
+        term = sum(batch[name] for batch in self._recent)
+        return sum(batch["sft"] for batch in self._recent) / term if term > 0 else 0.0
 
     @property
     def current(self) -> Mapping[str, float]:

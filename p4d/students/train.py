@@ -227,10 +227,18 @@ def _build(inputs: StageInputs, out: Path, *, sees_video: bool, distils: bool) -
     if not questions:
         raise ContractError("the release has no questions in its train split")
     clips = ClipReader(inputs.shard_folders("clips"), inputs.shard_folders("regions"))
+    train_clips = {question.clip_id: question.shard for question in questions}
+    unlabelled = 0
     labels, distillation, weights = LabelReader(), None, TermWeights("paper", 0.0)
     if distils:
         settings: DistillationParams = inputs.params("distillation")
         labels = ExpertLabelReader(inputs.shard_folders("labels"), settings.modalities)
+        unlabelled = sum(not labels.has(shard, clip) for clip, shard in train_clips.items())
+        if unlabelled == len(train_clips):
+            raise ContractError(
+                "no train clip has labels of the expert, so there is nothing to distil; "
+                "see `reason` in labels/*/index.parquet"
+            )
         distillation = _distillation(base, inputs.folder("expert"), settings, params, frames)
         weights = TermWeights(settings.preset, settings.target_ratio)
     visual_tokens = base.adapter.visual_tokens(1 + frames) if sees_video else 0
@@ -259,10 +267,6 @@ def _build(inputs: StageInputs, out: Path, *, sees_video: bool, distils: bool) -
             {name: value.cpu().numpy() for name, value in state.items()},
         )
     last = _mean_of_last(rows)
-    train_clips = {question.clip_id: question.shard for question in questions}
-    unlabelled = 0
-    if distils:
-        unlabelled = sum(not labels.has(shard, clip) for clip, shard in train_clips.items())
     write_json(
         out / "card.json",
         {

@@ -59,6 +59,7 @@ class ExpertConfig:
         tokens = self.size_px // self.patch_px
         whole = (
             self.size_px % self.patch_px == 0
+            and self.size_px % local_flow.MULTIPLE_PX == 0
             and self.patch_px % CELL_PX == 0
             and self.frames % self.tubelet == 0
             and self.frames >= 2
@@ -66,7 +67,8 @@ class ExpertConfig:
         )
         if not whole:
             raise ConfigError(
-                f"expert: size_px {self.size_px} must be a multiple of patch_px {self.patch_px}, "
+                f"expert: size_px {self.size_px} must be a multiple of patch_px {self.patch_px} "
+                f"and of {local_flow.MULTIPLE_PX}, "
                 f"patch_px of {CELL_PX}, frames {self.frames} of tubelet {self.tubelet}, "
                 f"map_px {self.map_px} of size_px / patch_px = {tokens}"
             )
@@ -195,7 +197,7 @@ class MapHead(nn.Module):
         self.refine = nn.Sequential(nn.Conv2d(detail, 2 * detail, 3, padding=1), nn.GELU())
         for layer in (self.read[0], self.read[2], self.refine[0]):
             _start(layer)
-        self.out = nn.Linear(2 * detail, channels)
+        self.out = nn.Linear(3 * detail, channels)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
@@ -205,8 +207,10 @@ class MapHead(nn.Module):
         read = self.read(_normed(latents, self.norms))
         frames = tubelets * self.config.tubelet
         image = read.permute(0, 1, 4, 2, 3).reshape(batch * frames, -1, side, side)
-        image = self.refine(functional.pixel_shuffle(image, self.scale))
-        return self.out(image.permute(0, 2, 3, 1)).unflatten(0, (batch, frames))
+        detail = functional.pixel_shuffle(image, self.scale)
+        # Refined values alone are cut off below by GELU, and so would the answer be.
+        both = torch.cat([detail, self.refine(detail)], 1).permute(0, 2, 3, 1)
+        return self.out(both).unflatten(0, (batch, frames))
 
 
 class RayHead(nn.Module):

@@ -15,6 +15,9 @@ from torch.nn import functional
 ROUNDS = (2, 2, 1)
 """Per level, from coarse (a quarter of the size) to fine."""
 
+MULTIPLE_PX = 2 ** len(ROUNDS)
+"""Sides of pictures must be a multiple of this."""
+
 LONGEST_STEP_PX = 1.0  # per round; gradients say nothing about more
 FLAT = 5e-5  # added to squared gradients: flat windows keep the coarser level's answer
 CHANNELS = 5

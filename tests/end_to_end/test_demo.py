@@ -148,3 +148,39 @@ def test_push_and_pull_bring_everything_back(own_checkout, tmp_path):
 def test_metrics_and_graph_are_readable_by_dvc(demo_checkout):
     assert "evaluation" in demo_checkout.run("dvc", "dag").stdout
     assert "accuracy" in demo_checkout.run("dvc", "metrics", "show").stdout
+
+
+def test_a_version_made_without_dagster_is_reported_to_it_later(own_checkout):
+    own_checkout.set_params(evaluation={"bootstrap_samples": 130})
+    own_checkout.run("p4d", "stage", "evaluation")
+    assert "evaluation" in stale_by_dagster(own_checkout)
+    done = own_checkout.run("python", "-m", "dagster_project", "up")
+    assert "reported to Dagster again" in done.stderr
+    assert stale_by_dagster(own_checkout) == set()
+    assert stale_by_dvc(own_checkout) == set()
+
+
+def test_the_landing_sensor_closes_a_shard_and_asks_for_its_run(own_checkout):
+    code = """
+import dagster as dg
+from dagster_project.definitions import defs
+from dagster_project import sensors
+sensors._SETTLE_S = 0.0
+sensor = defs.resolve_sensor_def("landing_sensor")
+with dg.DagsterInstance.get() as instance:
+    for _ in range(2):
+        context = dg.build_sensor_context(instance=instance, definitions=defs)
+        asked = sensor.evaluate_tick(context)
+        keys = [request.partition_key for request in asked.run_requests]
+        known = set(instance.get_dynamic_partitions("shards"))
+        print("RESULT", keys, asked.skip_message, set(keys) <= known)
+"""
+    own_checkout.run("p4d", "world", "inbox/dropped.mp4", "--seed", "777002")
+    first, second = (
+        line
+        for line in own_checkout.run("python", "-c", code).stdout.splitlines()
+        if line.startswith("RESULT")
+    )
+    index = yaml.safe_load((own_checkout.root / "shards" / "index.yaml").read_text())["shards"]
+    assert f"['{index[-1]}'] None True" in first
+    assert "[] nothing new" in second

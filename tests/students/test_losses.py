@@ -116,6 +116,14 @@ def test_auto_weights_follow_the_falling_sft_loss_until_they_freeze():
     assert frozen["latent"] * 0.5 == pytest.approx(0.5 * 0.7)
 
 
+def test_batches_without_labels_do_not_move_the_balance():
+    weights = TermWeights("auto", 0.5, calibration_steps=2)
+    assert weights.observe({"sft": 9.0, "latent": 0.0, "flow": 0.0}) == {}
+    weights.observe({"sft": 2.0, "latent": 1.0, "flow": 0.0})
+    weights.observe({"sft": 9.0, "latent": 0.0, "flow": 0.0})
+    assert weights.current == {"latent": pytest.approx(0.25 * 2.0), "flow": 0.0}
+
+
 def test_an_unknown_preset_is_refused():
     with pytest.raises(ConfigError, match="preset"):
         TermWeights("papper", 0.5)

@@ -19,7 +19,7 @@ def tokenizer():
 
 
 def test_any_text_survives_a_round_trip(tokenizer):
-    text = "Zürich 12.5 m, <obj_3>?\n"
+    text = "Z\u00fcrich 12.5 m, <obj_3>?\n"
     assert tokenizer.decode(encode(tokenizer, text)) == text
 
 

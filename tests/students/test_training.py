@@ -7,7 +7,7 @@ from safetensors.torch import load_file
 from torch.utils.flop_counter import FlopCounterMode
 
 from p4d.artifacts import read_json
-from p4d.errors import TrainingError
+from p4d.errors import ContractError, TrainingError
 from p4d.students import load
 from p4d.students.base import build_base_student
 from p4d.students.data import ClipReader, Packer, Sample, TrainingSamples, load_questions
@@ -171,6 +171,15 @@ def test_clips_the_expert_failed_on_are_trained_on_their_questions_alone(project
         latent = [float(row["latent"]) for row in csv.DictReader(stream)]
     assert 0.0 in latent
     assert any(value > 0 for value in latent)
+
+
+def test_distilling_without_a_single_label_is_refused(project, tmp_path):
+    store = LabelWriter()
+    store.write(tmp_path / "labels" / tiny.SHARD)
+    inputs = project.inputs("student_p4d")
+    none = {**inputs.folders, "labels": {tiny.SHARD: tmp_path / "labels" / tiny.SHARD}}
+    with pytest.raises(ContractError, match="nothing to distil"):
+        build_p4d(dataclasses.replace(inputs, folders=none), tmp_path / "out")
 
 
 def test_training_leaves_torch_as_it_was(project, tmp_path):
