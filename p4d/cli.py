@@ -107,6 +107,20 @@ def verify() -> None:
         sys.exit(1)
 
 
+@audit_group.command()
+@click.argument("name")
+@click.option("--shard", help="Shard id, for stages that have one instance per shard.")
+def replay(name: str, shard: str | None) -> None:
+    """Make a published version again and compare the bytes; exit 1 if they differ."""
+    from p4d.quality.gates import blocking_gates
+    from p4d.versioning import audit
+
+    done = audit.replay(Project.find(), name, shard, gates=blocking_gates())
+    click.echo(done.render_text())
+    if not done.ok:
+        sys.exit(1)
+
+
 @cli.command()
 @click.argument("identifier")
 @click.argument("dest", type=click.Path(path_type=Path))
