@@ -23,6 +23,9 @@ PRESETS: Mapping[str, Mapping[str, float]] = {
     "release": {"latent": 0.01, "depth": 0.1, "flow": 0.001, "motion": 0.01, "rays": 0.00001},
 }
 
+MAX_AUTO_WEIGHT = 10.0
+"""A term that is already near zero is mostly noise; without a bound `auto` would amplify it."""
+
 
 def sft_loss(logits: Tensor, targets: Tensor) -> Tensor:
     """Cross-entropy over answer tokens: logits `[A, V]`, targets `[A]`."""
@@ -94,9 +97,10 @@ def _masked_mean(values: Tensor, kept: Tensor) -> Tensor:
 class TermWeights:
     """Weights of the distillation terms: fixed by a preset, or balanced at first and then frozen.
 
-    `auto` gives each term the same share of the SFT loss, all terms together `target_ratio` of it,
-    by the mean magnitudes of the last few batches, and freezes after `calibration_steps`. It does
-    not stop at the first batches: until a student has learned to answer with a letter, which takes
+    `auto` gives all terms together `target_ratio` of the SFT loss, half of it to the latents and
+    half to the explicit terms in equal parts, by the mean magnitudes of the last few batches, and
+    freezes after `calibration_steps`. It does not stop at the first batches: until a student has
+    learned to answer with a letter, which takes
     some 30 steps, its SFT loss is many times what it is for the rest of the run. (Raw magnitudes
     differ by orders between experts, so fixed weights do not transfer.)
     """
@@ -126,9 +130,17 @@ class TermWeights:
         elif self._seen < self._steps and any(terms[name] > 0 for name in names):
             self._seen += 1
             self._recent.append(dict(terms))
-            share = self._ratio / max(len(names), 1)
-            self._weights = {name: share * self._sft_over(name) for name in names}
+            self._weights = {
+                name: min(share * self._sft_over(name), MAX_AUTO_WEIGHT)
+                for name, share in self._shares(names).items()
+            }
         return self._weights
+
+    def _shares(self, names: Sequence[str]) -> dict[str, float]:
+        explicit = [name for name in names if name != "latent"]
+        parts = {name: 0.5 / len(explicit) for name in explicit}
+        latent = {"latent": 1.0 - sum(parts.values())} if "latent" in names else {}
+        return {name: self._ratio * part for name, part in (latent | parts).items()}
 
     def _sft_over(self, name: str) -> float:
         """How many times the SFT loss is this term; 0 where the term had nothing to compare."""

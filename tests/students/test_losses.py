@@ -116,6 +116,12 @@ def test_auto_weights_follow_the_falling_sft_loss_until_they_freeze():
     assert frozen["latent"] * 0.5 == pytest.approx(0.5 * 0.7)
 
 
+def test_auto_gives_half_to_the_latents_and_bounds_terms_near_zero():
+    weights = TermWeights("auto", 1.0)
+    found = weights.observe({"sft": 2.0, "latent": 1.0, "depth": 0.5, "rays": 1e-4})
+    assert found == {"latent": 1.0, "depth": pytest.approx(1.0), "rays": 10.0}
+
+
 def test_batches_without_labels_do_not_move_the_balance():
     weights = TermWeights("auto", 0.5, calibration_steps=2)
     assert weights.observe({"sft": 9.0, "latent": 0.0, "flow": 0.0}) == {}
