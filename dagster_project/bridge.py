@@ -259,7 +259,7 @@ def reconcile(instance: dg.DagsterInstance) -> int:
                     tags={
                         "dagster/data_version": version,
                         "dagster/data_version_is_user_provided": "true",
-                        "dagster/code_version": published["fingerprint"]["code_version"],
+                        "dagster/code_version": published["code_version"],
                         "p4d/reconciled": "true",
                     },
                 )

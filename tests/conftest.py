@@ -82,6 +82,14 @@ def make_checkout(folder):
     return checkout
 
 
+def pytest_collection_modifyitems(items):
+    """Keep the users of the tiny demo on one worker, so that it runs once; start with them."""
+    users = [item for item in items if {"demo_run", "demo_checkout"} & set(item.fixturenames)]
+    for item in users:
+        item.add_marker(pytest.mark.xdist_group("demo"))
+    items.sort(key=lambda item: item not in users)
+
+
 @pytest.fixture(scope="session")
 def demo_run(tmp_path_factory):
     """The finished process of one tiny demo, and its checkout. Treat the checkout as read-only."""

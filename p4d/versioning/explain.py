@@ -5,6 +5,7 @@ Read from the ledger, dvc.lock and the artifacts' own tables.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -67,7 +68,7 @@ def why(project: Project, identifier: str, stages: Sequence[Stage] = STAGES) -> 
 
     Args:
         project: where.
-        identifier: an id starting with qa_, fact_, region_, clip_ or vid_; a stage or
+        identifier: an id starting with qa_, fact_, reg_, clip_ or vid_; a stage or
             `stage@shard`; an md5; or a path below data/.
         stages: the whole pipeline.
 
@@ -76,6 +77,15 @@ def why(project: Project, identifier: str, stages: Sequence[Stage] = STAGES) -> 
     """
     with Workspace(project, stages) as look:
         return _Explainer(look).explain(identifier)
+
+
+_TABLES = {
+    "qa": ("questions", "qa_id"),
+    "fact": ("facts", "fact_id"),
+    "reg": ("regions", "region_id"),
+    "clip": ("clips", "clip_id"),
+    "vid": ("videos", "video_id"),
+}
 
 
 class _Explainer:
@@ -90,7 +100,7 @@ class _Explainer:
         readers = {
             "qa": self._question,
             "fact": self._fact,
-            "region": self._region,
+            "reg": self._region,
             "clip": self._clip,
             "vid": self._video,
         }
@@ -98,7 +108,9 @@ class _Explainer:
         if prefix in readers and identifier.partition("@")[0] not in self._look.by_name:
             node = readers[prefix](identifier)
             if node is None:
-                raise LedgerError(f"{identifier} is in no published table")
+                near = difflib.get_close_matches(identifier, self._known(prefix), cutoff=0.8)
+                hint = f"; near: {', '.join(near)}" if near else ""
+                raise LedgerError(f"{identifier} is in no published table{hint}")
             return node
         if identifier.startswith("data/"):
             return self._path(identifier)
@@ -114,7 +126,7 @@ class _Explainer:
             if found:
                 return self._artifact(found[-1]["stage"], found[-1]["shard"], found[-1]["md5"])
         raise LedgerError(
-            f"{identifier} is no id (qa_, fact_, region_, clip_, vid_), stage, stage@shard or md5 "
+            f"{identifier} is no id (qa_, fact_, reg_, clip_, vid_), stage, stage@shard or md5 "
             f"on record; stages: {', '.join(self._look.by_name)}"
         )
 
@@ -181,6 +193,22 @@ class _Explainer:
             if path.is_file():
                 found = pl.read_parquet(path).filter(pl.col(column) == value)
                 yield from ((shard, row) for row in found.iter_rows(named=True))
+
+    def _known(self, prefix: str) -> list[str]:
+        """All published ids of one kind."""
+        import polars as pl
+
+        stage, column = _TABLES[prefix]
+        paths = [
+            self._look.project.data / stage / shard / f"{stage}.parquet"
+            for shard in self._look.shards
+        ]
+        return [
+            str(value)
+            for path in paths
+            if path.is_file()
+            for value in pl.read_parquet(path, columns=[column])[column]
+        ]
 
     def _first(self, stage: str, table: str, column: str, value: str) -> tuple[str, Any] | None:
         return next(self._rows(stage, table, column, value), None)

@@ -43,14 +43,14 @@ def test_the_demo_ends_with_a_summary_of_everything(demo_run):
     checkout, done = demo_run
     assert "p4d audit verify" in done.stdout
     summary = json.loads((checkout.root / "reports" / "summary.json").read_text())
-    assert summary["clips"] > 0
+    assert summary["clips"]["ok"] > 0
     assert len(summary["rejects"]) >= 4
     assert all(reject["reason"] for reject in summary["rejects"])
     assert set(summary["accuracy"]) >= {"sft", "p4d", "blind"}
     for arm in ("sft", "p4d", "blind"):
         overall = summary["accuracy"][arm]["overall"]
         assert 0 <= overall["low"] <= overall["accuracy"] <= overall["high"] <= 1
-        assert summary["accuracy"][arm]["per_category"]
+        assert summary["accuracy"][arm]["by_category"]
     assert summary["promotion"]["decision"] in ("promoted", "refused")
     assert summary["label_quality"]
     assert set(summary["wall_s"]) >= {"videos", "labels", "student_p4d"}

@@ -149,11 +149,11 @@ def test_making_a_version_again_gives_its_bytes_or_names_what_differs(fake):
 TABLES = {
     "videos": {"video_id": "vid_1", "name": "a.mp4", "sha256": "00", "file": "files/vid_1.mp4"},
     "clips": {"clip_id": "clip_1", "video_id": "vid_1", "start_ns": 0, "end_ns": 2},
-    "regions": {"region_id": "region_1", "clip_id": "clip_1", "name": "red box"},
+    "regions": {"region_id": "reg_1", "clip_id": "clip_1", "name": "red box"},
     "facts": {"fact_id": "fact_1", "clip_id": "clip_1", "kind": "speed", "value": 1.5,
-              "unit": "m/s", "sigma": 0.1, "region_ids": ["region_1"]},
+              "unit": "m/s", "sigma": 0.1, "region_ids": ["reg_1"]},
     "questions": {"qa_id": "qa_1", "clip_id": "clip_1", "question": "How fast?", "answer": "B",
-                  "fact_ids": ["fact_1"], "region_ids": ["region_1"]},
+                  "fact_ids": ["fact_1"], "region_ids": ["reg_1"]},
 }  # fmt: skip
 
 
