@@ -20,7 +20,7 @@ from p4d.config import Project
 from p4d.errors import P4DError
 
 if TYPE_CHECKING:
-    from dagster_project.drive import Failed
+    from dagster_project.failures import Failed
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -28,10 +28,10 @@ def main() -> None:
     """Materialize p4d's assets through Dagster."""
     home = Project.find().root / ".dagster"
     home.mkdir(exist_ok=True)
-    settings = home / "dagster.yaml"
-    if not settings.exists():
-        settings.write_text((Path(__file__).parent / "dagster.yaml").read_text())
-    os.environ.setdefault("DAGSTER_HOME", str(home))
+    settings, ours = home / "dagster.yaml", (Path(__file__).parent / "dagster.yaml").read_text()
+    if not settings.exists() or settings.read_text() != ours:
+        settings.write_text(ours)
+    os.environ["DAGSTER_HOME"] = str(home)  # one instance for `make ui`, `dvc repro` and this
 
 
 @main.command()
@@ -45,6 +45,7 @@ def run(stage: str, shard: str | None, force: bool) -> None:
     from dagster_project.drive import materialize
     from p4d.pipeline import stage_named
     from p4d.versioning.plan import Batch
+    from p4d.versioning.publish import inside_dvc
 
     declared = stage_named(stage)
     if declared.per_shard != (shard is not None):
@@ -52,6 +53,12 @@ def run(stage: str, shard: str | None, force: bool) -> None:
         raise click.UsageError(f"stage {stage} {need}")
     with dg.DagsterInstance.get() as instance:
         failures = materialize([Batch(shard=shard, stages=(stage,))], instance, force=force)
+    if inside_dvc():
+        # The version is made, and what reads it refuses it. A failing command would make DVC
+        # drop its record of a version that is published.
+        for refused in [failure for failure in failures if failure.by_gate]:
+            click.echo(f"{refused.step}: {refused.reason}", err=True)
+        failures = [failure for failure in failures if not failure.by_gate]
     _end(failures)
 
 
@@ -80,7 +87,7 @@ def demo(without_real_videos: bool) -> None:
 
 
 @main.command()
-@click.option("--port", default=3000, show_default=True)
+@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True)
 def ui(port: int) -> None:
     """Serve the Dagster UI on loopback, with its daemon (schedules, sensors, automation)."""
     with socket.socket() as probe:
@@ -93,26 +100,35 @@ def ui(port: int) -> None:
 
 
 def _bring_up_to_date(only: tuple[str, ...] | None) -> list[Failed]:
-    from p4d.quality.gates import blocking_gates
-    from p4d.versioning.plan import judge_version, make_plan
-
-    project = Project.find()
-    plan = make_plan(project, gates=blocking_gates(), judge=judge_version(project), only=only)
-    for name, reason in plan.held.items():
-        click.echo(f"Held back: {name}: {reason}", err=True)
-    if not plan.batches:
-        click.echo("Nothing to do: every artifact matches its code, parameters and inputs.")
-        return []
     import dagster as dg
 
-    from dagster_project.drive import materialize
+    from dagster_project.failures import Failed
+    from dagster_project.reconcile import unreported
+    from p4d.quality.gates import blocking_gates
     from p4d.versioning.ledger import Ledger, anchor
+    from p4d.versioning.plan import in_order, judge_version, make_plan
 
+    project = Project.find()
+    plan = make_plan(project, gates=blocking_gates(), judge=judge_version(project))
+    held = [Failed(step=name, reason=f"held back: {why}") for name, why in plan.held.items()]
     with dg.DagsterInstance.get() as instance:
-        failures = materialize(plan.batches, instance)
+        unheard = unreported(instance, project) - plan.wanted
+        if unheard:
+            click.echo(f"New to Dagster: {len(unheard)} published version(s)", err=True)
+        wanted = {each for each in plan.wanted | unheard if only is None or each[0] in only}
+        if not wanted and not held:
+            click.echo("Nothing to do: every artifact matches its code, parameters and inputs.")
+        if not wanted:
+            return held
+        from dagster_project.drive import materialize
+
+        failures = materialize(in_order(project, wanted), instance)
     Ledger(project).export_parquet(project.data / "ledger" / "ledger.parquet")
-    anchor(project, "bring artifacts up to date")
-    return failures
+    try:
+        anchor(project, "bring artifacts up to date")
+    except (P4DError, OSError) as error:
+        click.echo(f"The ledger is not anchored in git: {error}", err=True)
+    return [*held, *failures]
 
 
 def _end(failures: Sequence[Failed]) -> None:

@@ -16,17 +16,16 @@ from typing import Any
 
 import dagster as dg
 
-from dagster_project.automation import ON_NEW_DATA, RETRAINED_WEEKLY
+from dagster_project.automation import RETRAINED_WEEKLY, on_new_data
 from dagster_project.partitions import SHARDS
+from dagster_project.processes import PROCESS_TAG, process_identity
 from p4d.config import Project
 from p4d.errors import P4DError
 from p4d.pipeline import STAGES, Stage, stage_named
 from p4d.previews import markdown_table
-from p4d.quality.gates import GATES, blocking_gates, run_gates
+from p4d.quality.gates import GATES, blocking_gates
 from p4d.versioning.fingerprint import code_versions
-from p4d.versioning.gates import record_checks
-from p4d.versioning.ledger import Ledger
-from p4d.versioning.plan import judge_version
+from p4d.versioning.judging import judge_published
 from p4d.versioning.runner import Materialization, run_instance
 
 _KINDS = {
@@ -78,6 +77,7 @@ class Workspace(dg.ConfigurableResource):
         Raises:
             dagster.Failure: the library refused; the description is its message.
         """
+        context.instance.add_run_tags(context.run_id, {PROCESS_TAG: process_identity()})
         stage = stage_named(context.asset_key.to_user_string())
         shard = context.partition_key if stage.per_shard else None
         try:
@@ -90,45 +90,19 @@ class Workspace(dg.ConfigurableResource):
                 force=self.force,
                 gates=blocking_gates(),
             )
-            folders = folders_of(stage, shard)
-            metadata = _metadata(stage, shard, made)
-            if table:
-                metadata["table"] = dg.MetadataValue.md(markdown_table(table(folders), rows=40))
-            if preview:
-                encoded = base64.b64encode(preview(folders)).decode()
-                picture = f"![preview](data:image/png;base64,{encoded})"
-                metadata["preview"] = dg.MetadataValue.md(picture)
+            shown = _shown(folders_of(stage, shard), preview, table)
         except P4DError as error:
             raise dg.Failure(
                 description=f"{type(error).__name__}: {error}", allow_retries=False
             ) from error
         return dg.MaterializeResult(
             data_version=dg.DataVersion(made.data_version),
-            metadata=metadata,
+            metadata={**shown, **_metadata(stage, shard, made)},
         )
 
     def judge(self, stage: Stage, shard: str | None, run_id: str) -> Iterator[dg.AssetCheckResult]:
-        """Run the gates of a stage on its published version; ledger first, then Dagster.
-
-        Raises:
-            dagster.Failure: the stage has no published version to judge.
-        """
-        published = Ledger(project()).latest_materialization(stage.name, shard)
-        if published is None:
-            raise dg.Failure(
-                description=f"{stage.name} {shard or ''}: not published yet; materialize it first",
-                allow_retries=False,
-            )
-        results = run_gates(stage.name, folders_of(stage, shard))
-        record_checks(
-            project(),
-            stage.name,
-            shard,
-            published["md5"],
-            results,
-            run_id=run_id,
-            judge=judge_version(project()),
-        )
+        """Run the gates of a stage on its published version; ledger first, then Dagster."""
+        md5, results = judge_published(project(), stage.name, shard, run_id=run_id)
         for result in results:
             yield dg.AssetCheckResult(
                 asset_key=stage.name,
@@ -141,7 +115,7 @@ class Workspace(dg.ConfigurableResource):
                 ),
                 description=result.description,
                 metadata={
-                    "judged": f"md5:{published['md5']}",
+                    "judged": f"md5:{md5}",
                     **{name: _value(value) for name, value in result.metrics.items()},
                     **(
                         {"offending rows": dg.MetadataValue.json(list(result.sample))}
@@ -178,7 +152,7 @@ def stage_asset(name: str) -> Callable[[Callable[..., Any]], dg.AssetsDefinition
         description=stage.description,
         code_version=_code_versions()[stage.name],
         partitions_def=SHARDS if stage.per_shard else None,
-        automation_condition=ON_NEW_DATA,
+        automation_condition=on_new_data(stage),
         freshness_policy=RETRAINED_WEEKLY if stage.name == "champion" else None,
         kinds=_KINDS[stage.group],
         pool=stage.pool,
@@ -233,45 +207,23 @@ def folders_of(stage: Stage, shard: str | None) -> dict[str, Path]:
     return {of.name: folder(of) for of in (*map(stage_named, stage.inputs), stage)}
 
 
-def reconcile(instance: dg.DagsterInstance) -> int:
-    """Report published versions that Dagster never heard of (killed between publish and event).
-
-    Returns the number of events added.
-    """
-    added = 0
-    ledger = Ledger(project())
-    for stage in STAGES:
-        for shard in project().shards() if stage.per_shard else [None]:
-            published = ledger.latest_materialization(stage.name, shard)
-            if published is None or not (project().root / published["path"]).exists():
-                continue
-            version = f"md5:{published['md5']}"
-            known = instance.get_latest_data_version_record(
-                dg.AssetKey(stage.name), partition_key=shard
-            )
-            if known is not None and _version_of(known) == version:
-                continue
-            instance.report_runless_asset_event(
-                dg.AssetMaterialization(
-                    stage.name,
-                    partition=shard,
-                    description="Published by a process that ended before it could report.",
-                    tags={
-                        "dagster/data_version": version,
-                        "dagster/data_version_is_user_provided": "true",
-                        "dagster/code_version": published["code_version"],
-                        "p4d/reconciled": "true",
-                    },
-                )
-            )
-            added += 1
-    return added
-
-
-def _version_of(record: Any) -> str | None:  # noqa: ANN401 - Dagster's event record
-    event = record.event_log_entry.dagster_event
-    materialization = event.step_materialization_data.materialization if event else None
-    return (materialization.tags or {}).get("dagster/data_version") if materialization else None
+def _shown(
+    folders: Mapping[str, Path],
+    preview: Callable[[Mapping[str, Path]], bytes] | None,
+    table: Callable[[Mapping[str, Path]], Any] | None,
+) -> dict[str, Any]:
+    """Picture and table for the UI. The version is published: a failed drawing is only told."""
+    shown: dict[str, Any] = {}
+    try:
+        if preview:
+            encoded = base64.b64encode(preview(folders)).decode()
+            picture = f"![preview](data:image/png;base64,{encoded})"
+            shown["preview"] = dg.MetadataValue.md(picture)
+        if table:
+            shown["table"] = dg.MetadataValue.md(markdown_table(table(folders), rows=40))
+    except Exception as error:  # noqa: BLE001 - any of them, see the docstring
+        shown["not shown"] = f"{type(error).__name__}: {error}"
+    return shown
 
 
 def _metadata(stage: Stage, shard: str | None, made: Materialization) -> dict[str, Any]:

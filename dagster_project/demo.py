@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from p4d.config import Project
+from p4d.errors import PublishError
 
 
 def prepare(project: Project, *, real_videos: bool) -> None:
@@ -64,16 +65,24 @@ def ensure_history(root: Path) -> None:
     if git is None:
         click.echo("git is not installed: versions are recorded, but not anchored", err=True)
         return
-    probe = subprocess.run(
-        [git, "rev-parse", "--show-toplevel"], cwd=root, capture_output=True, text=True, check=False
-    )
-    if probe.returncode == 0 and Path(probe.stdout.strip()).resolve() == root.resolve():
+    if (root / ".git").exists():
         return
     click.echo("No git history here: starting one, so that every version can be traced", err=True)
-    identity = ["-c", "user.name=p4d", "-c", "user.email=p4d@localhost"]
+    identity = [
+        "-c",
+        "user.name=p4d",
+        "-c",
+        "user.email=p4d@localhost",
+        "-c",
+        "commit.gpgsign=false",
+    ]
     for command in (
         ["init", "--quiet", "--initial-branch=main"],
         ["add", "--all"],
         [*identity, "commit", "--quiet", "--message=Source tree as downloaded"],
     ):
-        subprocess.run([git, *command], cwd=root, check=True)
+        done = subprocess.run(
+            [git, *command], cwd=root, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise PublishError(f"git {command[0]} failed in {root}: {done.stderr.strip()}")

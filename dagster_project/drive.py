@@ -9,26 +9,18 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import dagster as dg
 
-from dagster_project.bridge import project, reconcile
+from dagster_project.bridge import project
 from dagster_project.definitions import defs
+from dagster_project.failures import Failed
 from dagster_project.partitions import sync_shards
+from dagster_project.processes import end_dead_runs
 from p4d.versioning.plan import Batch
 
 # The steps speak through `progress_to_terminal`; Dagster's own log goes to the instance.
 _QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failed:
-    """A step that failed, with the library's message."""
-
-    step: str
-    shard: str | None
-    reason: str
 
 
 def materialize(
@@ -36,9 +28,8 @@ def materialize(
 ) -> list[Failed]:
     """Run the batches as Dagster runs; progress goes to standard error."""
     sync_shards(instance, project())
-    repaired = reconcile(instance)
-    if repaired:
-        _say(f"      {repaired} versions reported to Dagster again after an interrupted run")
+    for run_id in end_dead_runs(instance):
+        _say(f"      run {run_id[:8]} was killed; its place in the queue is free again")
     total, done, failures = sum(len(b.stages) for b in batches), 0, []
     for batch in batches:
         title = f"shard {batch.shard}" if batch.shard else "all shards"
@@ -71,6 +62,7 @@ def _run(batch: Batch, instance: dg.DagsterInstance, *, force: bool) -> Iterator
                 step=f"{check.asset_key.to_user_string()}: gate {check.check_name}",
                 shard=batch.shard,
                 reason=_in_words(check),
+                by_gate=True,
             )
     for event in result.all_events:
         if event.is_step_failure and not _is_gate(event):

@@ -61,18 +61,15 @@ def stage(name: str, shard: str | None, force: bool) -> None:
     import uuid
 
     from p4d.pipeline import stage_named
-    from p4d.quality.gates import blocking_gates, judge
-    from p4d.versioning.gates import record_checks
-    from p4d.versioning.plan import judge_version
+    from p4d.quality.gates import blocking_gates
+    from p4d.versioning.judging import judge_published
     from p4d.versioning.runner import run_instance
 
     project, run_id = Project.find(), f"cli-{uuid.uuid4()}"
     made = run_instance(
         project, stage_named(name).name, shard, run_id=run_id, force=force, gates=blocking_gates()
     )
-    results = judge(project, name, shard)
-    judge_id = judge_version(project)
-    record_checks(project, name, shard, made.md5, results, run_id=run_id, judge=judge_id)
+    _, results = judge_published(project, name, shard, run_id=run_id)
     click.echo(f"{made.data_version}{' (unchanged, skipped)' if made.skipped else ''}")
     for result in results:
         click.echo(f"  {'ok  ' if result.passed else 'FAIL'} {result.name}: {result.description}")
@@ -141,6 +138,8 @@ def sql(name: str, settings: tuple[str, ...]) -> None:
 
     from p4d.warehouse import Warehouse
 
+    if wrong := [setting for setting in settings if "=" not in setting]:
+        raise click.BadParameter(f"{wrong[0]!r} is not KEY=VALUE", param_hint="--set")
     parameters = dict(setting.split("=", 1) for setting in settings)
     with pl.Config(tbl_rows=200, tbl_cols=30, fmt_str_lengths=60):
         click.echo(Warehouse(Project.find()).query(name, **parameters))

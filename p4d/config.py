@@ -7,6 +7,8 @@ or out-of-range keys raise `ConfigError` with the section, the key and the allow
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import math
 import os
 import typing
 from collections.abc import Mapping
@@ -17,6 +19,7 @@ from typing import Any, TypeVar
 
 import yaml
 
+from p4d.categories import CATEGORIES
 from p4d.errors import ConfigError
 
 Section = TypeVar("Section")
@@ -25,6 +28,17 @@ Section = TypeVar("Section")
 def _check(condition: bool, section: object, message: str) -> None:
     if not condition:
         raise ConfigError(f"params.yaml, section {_section_name(type(section))}: {message}")
+
+
+def _check_at_least_1(section: object, *names: str) -> None:
+    for name in names:
+        value = getattr(section, name)
+        _check(value >= 1, section, f"{name} must be at least 1, got {value}")
+
+
+def _check_seed(section: object, seed: int) -> None:
+    # The range that every generator takes: torch wants 64 bits, numpy no negative numbers.
+    _check(0 <= seed < 2**63, section, f"seed must be in [0, 2^63), got {seed}")
 
 
 def _section_name(kind: type) -> str:
@@ -42,7 +56,8 @@ class WorldsParams:
     fps: float
 
     def __post_init__(self) -> None:
-        _check(self.videos >= 1, self, "videos must be at least 1")
+        _check_seed(self, self.seed)
+        _check_at_least_1(self, "videos")
         _check(16 <= self.size_px <= 1024, self, "size_px must be in [16, 1024]")
         _check(self.size_px % 2 == 0, self, "size_px must be even (yuv420p video)")
         _check(0 < self.duration_s <= 60, self, "duration_s must be in (0, 60]")
@@ -81,7 +96,7 @@ class ClipsParams:
         _check(16 <= self.size_px <= 512, self, "size_px must be in [16, 512]")
         _check(2 <= self.frames <= 64 and self.frames % 2 == 0, self, "frames: even, in [2, 64]")
         _check(0 < self.grid_hz <= 60, self, "grid_hz must be in (0, 60]")
-        _check(self.max_clips_per_video >= 1, self, "max_clips_per_video must be at least 1")
+        _check_at_least_1(self, "max_clips_per_video")
         _check(0 <= self.max_reject_ratio <= 1, self, "max_reject_ratio must be in [0, 1]")
         _check(0 <= self.min_contrast_levels <= 255, self, "min_contrast_levels: [0, 255]")
         _check(self.min_motion_levels >= 0, self, "min_motion_levels must not be negative")
@@ -112,14 +127,20 @@ class ExpertParams:
     threads: int
 
     def __post_init__(self) -> None:
-        _check(self.worlds >= 1 and self.holdout_worlds >= 1, self, "worlds must be at least 1")
+        _check_seed(self, self.seed)
+        _check_at_least_1(self, "worlds", "holdout_worlds", "width", "blocks", "heads")
+        _check_at_least_1(self, "patch_px", "tubelet", "map_px", "steps", "batch", "threads")
         _check(self.width % self.heads == 0, self, "width must be a multiple of heads")
         _check(
             bool(self.hooks) and all(1 <= h <= self.blocks for h in self.hooks),
             self,
             "hooks must name blocks, counted from 1",
         )
-        _check(self.steps >= 1 and self.batch >= 1, self, "steps and batch must be at least 1")
+        _check(
+            all(a < b for a, b in itertools.pairwise(self.hooks)),
+            self,
+            f"hooks must increase, got {list(self.hooks)}",
+        )
         _check(self.learning_rate > 0, self, "learning_rate must be positive")
 
 
@@ -135,6 +156,7 @@ class LabelsParams:
         known = {"expert4d", "exact"}
         _check(set(self.teachers) <= known, self, f"teachers must be among {sorted(known)}")
         _check("expert4d" in self.teachers, self, "teachers must contain expert4d")
+        _check_at_least_1(self, "batch", "threads")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +170,7 @@ class RegionsParams:
 
     def __post_init__(self) -> None:
         _check(1 <= self.max_regions <= 9, self, "max_regions must be in [1, 9]")
-        _check(self.min_area_px >= 1, self, "min_area_px must be at least 1")
+        _check_at_least_1(self, "min_area_px", "min_visible_frames")
         _check(0 < self.motion_threshold < 1, self, "motion_threshold must be in (0, 1)")
 
 
@@ -175,7 +197,7 @@ class QuestionsParams:
     def __post_init__(self) -> None:
         _check(self.margin_sigma >= 1, self, "margin_sigma must be at least 1")
         _check(self.options in (4, 5), self, "options must be 4 or 5")
-        _check(self.max_per_clip >= 1, self, "max_per_clip must be at least 1")
+        _check_at_least_1(self, "max_per_clip")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,8 +240,20 @@ class StudentParams:
     def __post_init__(self) -> None:
         known = {"llava_onevision"}
         _check(self.architecture in known, self, f"architecture must be among {sorted(known)}")
-        _check(self.vision_width % self.vision_heads == 0, self, "vision_width % vision_heads != 0")
-        _check(self.text_width % self.text_heads == 0, self, "text_width % text_heads != 0")
+        _check_seed(self, self.seed)
+        _check_at_least_1(self, "vision_width", "vision_blocks", "vision_heads", "patch_px")
+        _check_at_least_1(self, "text_width", "text_blocks", "text_heads")
+        _check(
+            self.vision_width % self.vision_heads == 0,
+            self,
+            "vision_width must be a multiple of vision_heads",
+        )
+        _check(self.vision_width % 2 == 0, self, "vision_width must be even (time encoding)")
+        _check(
+            self.text_width % (2 * self.text_heads) == 0,
+            self,
+            "text_width must be a multiple of 2 x text_heads (rotary positions)",
+        )
         _check(self.vocabulary >= 300, self, "vocabulary must be at least 300 (bytes and marks)")
 
 
@@ -236,8 +270,8 @@ class TrainingParams:
     threads: int
 
     def __post_init__(self) -> None:
-        _check(self.steps >= 1 and self.batch >= 1, self, "steps and batch must be at least 1")
-        _check(self.questions_per_clip >= 1, self, "questions_per_clip must be at least 1")
+        _check_seed(self, self.seed)
+        _check_at_least_1(self, "steps", "batch", "questions_per_clip", "threads")
         _check(self.learning_rate > 0, self, "learning_rate must be positive")
         _check(0 <= self.warmup_fraction < 1, self, "warmup_fraction must be in [0, 1)")
 
@@ -255,6 +289,7 @@ class DistillationParams:
         presets = {"paper", "release", "auto"}
         _check(self.preset in presets, self, f"preset must be among {sorted(presets)}")
         _check(self.target_ratio >= 0, self, "target_ratio must not be negative")
+        _check_at_least_1(self, "hidden_width")
         known = {"depth", "flow", "motion", "rays"}
         _check(set(self.modalities) <= known, self, f"modalities must be among {sorted(known)}")
 
@@ -273,6 +308,7 @@ class EvaluationParams:
         _check(self.bootstrap_samples >= 100, self, "bootstrap_samples must be at least 100")
         _check(0.5 < self.confidence < 1, self, "confidence must be in (0.5, 1)")
         _check(self.generated_questions >= 0, self, "generated_questions must not be negative")
+        _check_at_least_1(self, "batch", "threads")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,7 +320,14 @@ class PromotionParams:
     protected_categories: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        _check(-1 <= self.min_gain <= 1, self, "min_gain must be in [-1, 1]")
         _check(0 <= self.max_category_drop <= 1, self, "max_category_drop must be in [0, 1]")
+        unknown = sorted(set(self.protected_categories) - set(CATEGORIES))
+        _check(
+            not unknown,
+            self,
+            f"protected_categories: unknown {unknown}; known are {list(CATEGORIES)}",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -305,6 +348,18 @@ class Params:
     distillation: DistillationParams
     evaluation: EvaluationParams
     promotion: PromotionParams
+
+    def __post_init__(self) -> None:
+        clips, expert, student = self.clips, self.expert, self.student
+        divisible = [
+            ("clips.size_px", clips.size_px, "expert.patch_px", expert.patch_px),
+            ("clips.frames", clips.frames, "expert.tubelet", expert.tubelet),
+        ]
+        if not student.checkpoint:  # a checkpoint brings its own patches, and pictures are resized
+            divisible.append(("clips.size_px", clips.size_px, "student.patch_px", student.patch_px))
+        for name, value, of, part in divisible:
+            if value % part:
+                raise ConfigError(f"params.yaml: {name} {value} must be a multiple of {of} {part}")
 
     @classmethod
     def from_mapping(cls, raw: Mapping[str, Any]) -> Params:
@@ -344,6 +399,8 @@ def _convert(where: str, hint: Any, value: object) -> object:  # noqa: ANN401
         return tuple(_convert(where, inner, item) for item in value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"params.yaml, {where}: expected a finite number, got {value}")
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
         raise ConfigError(f"params.yaml, {where}: expected {hint.__name__}, got {value!r}")
     return value

@@ -13,7 +13,7 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from p4d.config import Params
 from p4d.errors import ContractError
@@ -32,6 +32,8 @@ class Stage:
         manifest: reads `shards/<shard>.json`.
         extra_code: files or folders beside the entry's import closure that shape the result.
         pool: name of the concurrency pool, for stages that want the whole machine.
+        previous: whether the function may read the stage's own last version; where it is required
+            (an append-only ledger) the stage refuses to start over when that version is lost.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Stage:
     metrics: tuple[str, ...] = ()
     plots: tuple[str, ...] = ()
     pool: str | None = None
+    previous: Literal["unread", "optional", "required"] = "unread"
 
     def load(self) -> Callable[[StageInputs, Path], StageReport]:
         """Import and return the function; heavy libraries are imported only now."""
@@ -84,8 +87,7 @@ class StageInputs:
         versions: data version (`md5:...`) of every upstream instance, keyed `stage` or
             `stage@shard`; safe to write into an artifact, as it is content.
         excluded: upstream shards that a failed gate keeps out of a fan-in, with the reason.
-        previous: the stage's own published folder before this run, or None: for append-only
-            ledgers, and for bytes whose hash is checked (a source that left the inbox).
+        previous: the stage's own last version, where declared and there is one.
         progress: call `(done, total, note)` now and then.
     """
 
@@ -141,6 +143,7 @@ STAGES: tuple[Stage, ...] = (
         params=("landing",),
         per_shard=True,
         manifest=True,
+        previous="optional",  # a source whose file left the inbox, taken by its hash
     ),
     Stage(
         name="clips",
@@ -246,7 +249,7 @@ STAGES: tuple[Stage, ...] = (
         group="students",
         entry="p4d.students.train:build_blind",
         description="The control that reads the questions and sees no video.",
-        inputs=("clips", "regions", "release", "base_student"),
+        inputs=("release", "base_student"),
         params=("clips", "training"),
         plots=("curve.csv",),
         pool="machine",
@@ -267,9 +270,10 @@ STAGES: tuple[Stage, ...] = (
         group="evaluation",
         entry="p4d.evaluation.promotion:build_champion",
         description="The promotion decision with its evidence, appended to the champion ledger.",
-        inputs=("evaluation", "student_p4d", "student_sft"),
+        inputs=("evaluation", "student_p4d"),
         params=("promotion", "evaluation"),
         metrics=("decision.json",),
+        previous="required",
     ),
 )
 

@@ -1,9 +1,10 @@
 """Stage `release`: a frozen set of questions, split so that nothing of a video crosses a split.
 
 Clips of one video stay together, and so do videos whose clips look alike (perceptual hashes within
-a few bits). Where a group falls depends on its first-landed video alone (p4d/splits.py), so later
-shards never move a video from test to train. Exchange groups (p4d/questions/balance.py) were drawn
-within splits; those that near-duplicates tear are left out.
+a few bits). Where a group falls depends on its first-landed video alone (p4d/splits.py), and which
+group a video joins on those that landed before it, so later shards never move a video from one
+split to another; a video that looks like videos of two splits is left out. Exchange groups
+(p4d/questions/balance.py) were drawn within splits; those that near-duplicates tear are left out.
 """
 
 from __future__ import annotations
@@ -43,25 +44,32 @@ def build_release(inputs: StageInputs, out: Path) -> StageReport:
             "no shard has a question: look at data/questions/*/refusals.parquet, "
             "or land more videos"
         )
-    groups = duplicate_groups(clips.to_dicts(), params.duplicate_hamming_bits)
-    clips = clips.with_columns(
-        group=pl.col("video_id").replace_strict(groups, return_dtype=pl.String)
+    groups, between = duplicate_groups(clips.to_dicts(), params)
+    clips = (
+        clips.filter(~pl.col("video_id").is_in(list(between)))
+        .with_columns(group=pl.col("video_id").replace_strict(groups, return_dtype=pl.String))
+        .with_columns(
+            split=pl.col("group").map_elements(
+                lambda group: split_for(group, params), return_dtype=pl.String
+            )
+        )
+        .select("clip_id", "video_id", "shard", "split", "group")
     )
-    split_of = {group: split_for(group, params) for group in sorted(set(groups.values()))}
-    clips = clips.with_columns(
-        split=pl.col("group").replace_strict(split_of, return_dtype=pl.String)
-    ).select("clip_id", "video_id", "shard", "split", "group")
     unique, repeated = drop_repeated(questions)
+    n_unique = unique.height
     unique = unique.join(clips.select("clip_id", "split"), on="clip_id", how="inner")
+    bridging = n_unique - unique.height
     unique, torn = drop_torn(unique)
     _require_splits(unique, params)
     counts = {
         "videos": clips["video_id"].n_unique(),
         "clips": clips.height,
-        "groups": len(split_of),
+        "groups": clips["group"].n_unique(),
         "questions": unique.height,
         "repeated_questions_left_out": repeated,
         "torn_questions_left_out": torn,
+        "videos_left_out": len(between),
+        "questions_of_left_out_videos": bridging,
     }
     splits = {
         name: {
@@ -78,6 +86,8 @@ def build_release(inputs: StageInputs, out: Path) -> StageReport:
             {"shard": shard, "versions": _versions(inputs.versions, shard)} for shard in shards
         ],
         "excluded": dict(inputs.excluded),
+        "left_out_videos": dict(sorted(between.items())),
+        "duplicate_hamming_bits": params.duplicate_hamming_bits,
         "splits": splits,
         "counts": counts,
     }
@@ -89,39 +99,58 @@ def build_release(inputs: StageInputs, out: Path) -> StageReport:
     write_bytes(out / "card.md", card(manifest, measured, unique, params).encode())
     metrics = {f"questions_{name}": splits[name]["questions"] for name in SPLITS}
     return StageReport(
-        rows={"ok": unique.height, "filtered": repeated + torn},
+        rows={"ok": unique.height, "filtered": repeated + torn + bridging},
         metrics={"release_id": manifest["release_id"], "shards": len(shards), **metrics},
     )
 
 
-def duplicate_groups(clips: Sequence[Mapping[str, Any]], max_bits: int) -> dict[str, str]:
-    """Near-duplicate group of every video, named after its first-landed video.
+def duplicate_groups(
+    clips: Sequence[Mapping[str, Any]], params: ReleaseParams
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Near-duplicate group of every video, and the videos that fit no split.
+
+    A video joins the earliest group it is near to, or founds one that bears its name. Groups never
+    merge, as that could move old videos; a later video near to several of one split joins the
+    earliest. Each video is thus decided by those before it alone.
 
     Args:
         clips: rows with video_id and phash (16 hex digits), in landing order.
-        max_bits: clips whose hashes differ in at most so many bits join their videos. Null hashes
-            join nothing.
+        params: clips whose hashes differ in at most `duplicate_hamming_bits` are near. Null hashes
+            are near to nothing.
+
+    Returns:
+        The group by video; and by video near to groups of different splits, which has none, why.
     """
-    order = list(dict.fromkeys(clip["video_id"] for clip in clips))
-    parent = {video: video for video in order}
-    rank = {video: i for i, video in enumerate(order)}
-
-    def root(video: str) -> str:
-        while parent[video] != video:
-            parent[video] = parent[parent[video]]
-            video = parent[video]
-        return video
-
-    hashed = [clip for clip in clips if clip["phash"] is not None]
-    bits = np.array([int(clip["phash"], 16) for clip in hashed], dtype=np.uint64)
-    for i, clip in enumerate(hashed):
-        # Row by row: all pairs at once would take gigabytes at 100,000 clips.
-        near = np.flatnonzero(np.bitwise_count(bits[i + 1 :] ^ bits[i]) <= max_bits) + i + 1
-        for j in near:
-            one, other = root(clip["video_id"]), root(hashed[int(j)]["video_id"])
-            first, second = sorted((one, other), key=lambda video: rank[video])
-            parent[second] = first
-    return {video: root(video) for video in order}
+    clips_of: dict[str, list[int]] = {}
+    for clip in clips:
+        hashes = clips_of.setdefault(clip["video_id"], [])
+        if clip["phash"] is not None:
+            hashes.append(int(clip["phash"], 16))
+    groups: dict[str, str] = {}
+    between: dict[str, str] = {}
+    founders: list[str] = []
+    # One row per hash of a grouped video: its bits, and the position of its group in `founders`.
+    bits = np.empty(sum(map(len, clips_of.values())), dtype=np.uint64)
+    group_of = np.empty(len(bits), dtype=np.int64)
+    filled = 0
+    for video, hashes in clips_of.items():
+        near: set[int] = set()
+        for value in hashes:
+            differing = np.bitwise_count(bits[:filled] ^ np.uint64(value))
+            near.update(group_of[:filled][differing <= params.duplicate_hamming_bits].tolist())
+        splits = {split_for(founders[k], params) for k in near}
+        if len(splits) > 1:
+            names = ", ".join(founders[k] for k in sorted(near))
+            between[video] = f"looks like videos of {' and '.join(sorted(splits))}: {names}"
+            continue
+        if not near:
+            founders.append(video)
+        joined = min(near, default=len(founders) - 1)
+        groups[video] = founders[joined]
+        bits[filled : filled + len(hashes)] = hashes
+        group_of[filled : filled + len(hashes)] = joined
+        filled += len(hashes)
+    return groups, between
 
 
 def drop_repeated(questions: pl.DataFrame) -> tuple[pl.DataFrame, int]:
@@ -317,7 +346,8 @@ def card(
         "Splits keep a video whole, and videos together whose clips differ by at most "
         f"{params.duplicate_hamming_bits} bits of perceptual hash. "
         f"{counts['repeated_questions_left_out']} repeated questions were left out, and "
-        f"{counts['torn_questions_left_out']} whose exchange group near-duplicates tore apart.",
+        f"{counts['torn_questions_left_out']} whose exchange group near-duplicates tore apart; "
+        f"{counts['videos_left_out']} videos look like videos of two splits and are left out.",
         "",
         "## Sources and licences",
         "",
@@ -334,4 +364,7 @@ def card(
     if manifest["excluded"]:
         lines += ["", "## Shards left out", ""]
         lines += [f"- {shard}: {why}" for shard, why in sorted(manifest["excluded"].items())]
+    if manifest["left_out_videos"]:
+        lines += ["", "## Videos left out", ""]
+        lines += [f"- {video}: {why}" for video, why in sorted(manifest["left_out_videos"].items())]
     return "\n".join(lines) + "\n"

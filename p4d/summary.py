@@ -141,6 +141,10 @@ def _corpus_lines(summary: dict[str, Any]) -> list[str]:
         f"questions  {questions['asked']} asked, {questions['refused']} candidates refused"
         + (f"; released: {splits}" if splits else ""),
     ]
+    lines += [
+        f"  {category:<29}{counts['asked']:>5} asked, {counts['refused']:>5} refused"
+        for category, counts in questions["by_category"].items()
+    ]
     files = [r for r in summary["rejects"] if r["stage"] == "videos"]
     return lines + [f"  left out {r['name']}: {r['reason']}" for r in files]
 

@@ -137,9 +137,11 @@ def _files(folders: Mapping[str, Folder], source: str) -> list[Path]:
 def _scan(view: SqlFile, paths: list[Path]) -> str:
     """A query with the columns of `view`, over all `paths` or over nothing."""
     kind = (view.source or "").rpartition(".")[2]
-    if kind == "jsonl":
+    if kind in ("json", "jsonl"):
         if not paths:
             return "select null::json as record where false"
+        if kind == "json":
+            return f"select json as record from read_json_objects({_list(paths)})"
         # The last line of an append-only file may be torn: its writer repairs it, readers skip it.
         return (
             f"select json as record from read_json_objects({_list(paths)}, "

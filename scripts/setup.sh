@@ -10,9 +10,28 @@ fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 [ "$version" = 3.11 ] || fail "Python 3.11 is needed, $python is $version; run: make PYTHON=/path/to/python3.11 ..."
 
-if [ ! -x .venv/bin/python ]; then
+# Prints the prefix with which this user may install system packages, if there is one.
+as_root() {
+  command -v apt-get >/dev/null || return 1
+  [ "$(id -u)" = 0 ] && return 0
+  command -v sudo >/dev/null && sudo -n true 2>/dev/null && echo "sudo"
+}
+install() {
+  local prefix
+  prefix=$(as_root) || fail "run this once, then again: sudo apt-get install -y $*"
+  { $prefix apt-get update -qq && $prefix env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@"; } \
+    >/dev/null || fail "could not install them; run: apt-get install -y $*"
+}
+
+if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
   echo "setup: creating .venv"
-  "$python" -m venv .venv || fail "venv failed; on Debian: apt-get install -y python3-venv"
+  rm -rf .venv
+  if ! "$python" -m venv .venv >/dev/null 2>&1; then
+    echo "setup: Python comes without venv here; installing python3.11-venv"
+    rm -rf .venv
+    install python3.11-venv
+    "$python" -m venv .venv || fail "venv still fails; see the message above"
+  fi
 fi
 
 # torch first: asked for alone and exactly, pip takes a CPU wheel where one is at hand.
@@ -25,15 +44,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1
 if ! .venv/bin/python -m p4d.worlds.gl >/dev/null 2>&1; then
   packages="libegl1 libgl1-mesa-dri libosmesa6"
   echo "setup: no OpenGL library for off-screen rendering; installing $packages"
-  if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
-    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $packages; } >/dev/null \
-      || fail "could not install them; run: apt-get install -y $packages"
-  elif command -v apt-get >/dev/null && command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
-    { sudo apt-get update -qq && sudo apt-get install -y -qq $packages; } >/dev/null \
-      || fail "could not install them; run: sudo apt-get install -y $packages"
-  else
-    fail "run this once, then again: sudo apt-get install -y $packages"
-  fi
+  # shellcheck disable=SC2086  # one word per package
+  install $packages
   .venv/bin/python -m p4d.worlds.gl || fail "rendering still fails; see the message above"
 fi
 echo "setup: ready"

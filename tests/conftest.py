@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from dagster_project.demo import ensure_history
+
 ROOT = Path(__file__).resolve().parent.parent
 
 TINY = {
@@ -61,6 +63,7 @@ class Checkout:
 
 def make_checkout(folder):
     """Copy the files git would know, commit them, and shrink the parameters."""
+    ensure_history(ROOT)
     names = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
         cwd=ROOT,
@@ -69,9 +72,10 @@ def make_checkout(folder):
         check=True,
     ).stdout.split("\0")
     for name in filter(None, names):
-        if (ROOT / name).is_file() and not name.startswith("shards/0") and name != "dvc.lock":
+        if (ROOT / name).is_file() and not name.startswith("shards/") and name != "dvc.lock":
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
+    (folder / "shards").mkdir()
     (folder / "shards" / "index.yaml").write_text("shards: []\n")
     checkout = Checkout(folder)
     checkout.set_params(**TINY)
@@ -80,14 +84,6 @@ def make_checkout(folder):
     checkout.run("git", "add", "--all")
     checkout.run("git", *identity, "commit", "--quiet", "--message=as copied")
     return checkout
-
-
-def pytest_collection_modifyitems(items):
-    """Keep the users of the tiny demo on one worker, so that it runs once; start with them."""
-    users = [item for item in items if {"demo_run", "demo_checkout"} & set(item.fixturenames)]
-    for item in users:
-        item.add_marker(pytest.mark.xdist_group("demo"))
-    items.sort(key=lambda item: item not in users)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@ import copy
 
 import pytest
 
+from p4d.categories import CATEGORIES
 from p4d.config import Params, Project, replace_params
 from p4d.errors import ConfigError
 
@@ -32,6 +33,20 @@ def test_the_shipped_parameters_are_valid():
         (changed("expert", hooks=[9]), "hooks must name blocks"),
         (changed("landing", max_clips_per_shard=300), r"\[1, 256\]"),
         (changed("distillation", preset="magic"), "preset must be among"),
+        (
+            changed("promotion", protected_categories=["Countin"]),
+            r"unknown \['Countin'\].*Counting",
+        ),
+        (changed("promotion", min_gain=1.5), r"min_gain must be in \[-1, 1\]"),
+        (changed("training", learning_rate=float("inf")), "expected a finite number"),
+        (changed("training", seed=-1), r"section training: seed must be in"),
+        (changed("expert", hooks=[4, 2]), r"hooks must increase, got \[4, 2\]"),
+        (changed("expert", hooks=[2, 2]), "hooks must increase"),
+        (changed("expert", patch_px=7), r"clips\.size_px 64 .* expert\.patch_px 7"),
+        (changed("student", patch_px=7), r"clips\.size_px 64 .* student\.patch_px 7"),
+        (changed("expert", tubelet=3), r"clips\.frames 8 .* expert\.tubelet 3"),
+        (changed("student", text_width=100, text_heads=20), "multiple of 2 x text_heads"),
+        (changed("student", vision_width=33, vision_heads=3), "must be even"),
         ({k: v for k, v in RAW.items() if k != "clips"}, r"missing section \['clips'\]"),
         ({**RAW, "extra": {}}, r"unknown section \['extra'\]"),
         ({**RAW, "clips": None}, "section clips: expected keys and values"),
@@ -40,6 +55,39 @@ def test_the_shipped_parameters_are_valid():
 def test_a_bad_parameter_is_named_with_what_is_allowed(raw, message):
     with pytest.raises(ConfigError, match=message):
         Params.from_mapping(raw)
+
+
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [
+        ("worlds", "videos"),
+        ("clips", "max_clips_per_video"),
+        *[("expert", key) for key in ("worlds", "holdout_worlds", "width", "blocks", "heads")],
+        *[("expert", key) for key in ("patch_px", "tubelet", "map_px", "steps", "batch")],
+        *[(s, "threads") for s in ("expert", "labels", "training", "evaluation")],
+        *[(s, "batch") for s in ("labels", "training", "evaluation")],
+        *[("regions", key) for key in ("min_area_px", "min_visible_frames")],
+        ("questions", "max_per_clip"),
+        *[("student", key) for key in ("vision_width", "vision_blocks", "vision_heads")],
+        *[("student", key) for key in ("text_width", "text_blocks", "text_heads", "patch_px")],
+        *[("training", key) for key in ("steps", "questions_per_clip")],
+        ("distillation", "hidden_width"),
+    ],
+)
+@pytest.mark.parametrize("value", [0, -1])
+def test_counts_and_sizes_are_at_least_one(section, key, value):
+    message = rf"section {section}: {key} must be at least 1, got {value}"
+    with pytest.raises(ConfigError, match=message):
+        Params.from_mapping(changed(section, **{key: value}))
+
+
+def test_the_patches_of_a_checkpoint_are_its_own():
+    assert Params.from_mapping(changed("student", checkpoint="weights", patch_px=7))
+
+
+def test_every_category_can_be_protected():
+    every = list(CATEGORIES)
+    assert Params.from_mapping(changed("promotion", protected_categories=every))
 
 
 def test_replaced_parameters_are_checked_again():

@@ -10,10 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-LETTERS = "ABCDE"
-_LEADING_LETTER = re.compile(r"^\(?([A-E])\)?(?:[.):]|\s*$|\n)")
-_SAID_LETTER = re.compile(r"\b(?:answer|option|choice)(?:\s+is)?\s*:?\s*\(?([A-E])\)?(?![\w'])")
-_BRACKETED_LETTER = re.compile(r"\(([A-E])\)")
+from p4d.students.prompt import LETTERS
+
+_LEADING_LETTER = re.compile(rf"^\(?([{LETTERS}])\)?(?:[.):]|\s*$|\n)")
+_SAID_LETTER = re.compile(
+    rf"\b(?:answer|option|choice)(?:\s+is)?\s*:?\s*\(?([{LETTERS}])\)?(?![\w'])"
+)
+_BRACKETED_LETTER = re.compile(rf"\(([{LETTERS}])\)")
 
 
 def parse_answer(text: str, options: Sequence[str]) -> int | None:

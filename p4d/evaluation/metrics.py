@@ -10,21 +10,14 @@ from typing import TypeVar
 import numpy as np
 import polars as pl
 
+from p4d.categories import DYNAMIC, STATIC
 from p4d.errors import ContractError
 from p4d.ids import seed_for
 
-STATIC = frozenset({"Dimensional Measurement", "Spatial Relation", "3D Video Grounding"})
-DYNAMIC = frozenset(
-    {
-        "Translational",
-        "Rotational",
-        "Counting",
-        "False Positives",
-        "Speed & Acceleration",
-        "Displacement & Path Length",
-    }
-)
 AVERAGE = "Average"
+
+OF_ACCURACY, OF_GAIN = (0.0, 1.0), (-1.0, 1.0)
+"""The bounds that hold without any data, for `cluster_bootstrap`."""
 
 T = TypeVar("T")
 
@@ -58,14 +51,19 @@ def cluster_bootstrap(
     how: Bootstrap,
     *,
     seed: int,
+    bounds: tuple[float, float],
 ) -> Interval:
     """Mean of `values` and its percentile interval over resampled clusters.
+
+    A single cluster says nothing about how clusters differ: its interval is all of `bounds`, as
+    resampling it would give a width of zero.
 
     Args:
         values: one per question: 0 or 1, or a difference of two arms.
         clusters: the video (or near-duplicate group) of each question.
         how: number of resamples and confidence.
         seed: of the resampling; equal seeds give equal intervals.
+        bounds: least and greatest possible value.
 
     Raises:
         ContractError: no values, or not one cluster per value.
@@ -76,10 +74,12 @@ def cluster_bootstrap(
     names, member = np.unique(np.asarray(clusters, dtype=str), return_inverse=True)
     sums = np.bincount(member, weights=numbers, minlength=len(names))
     counts = np.bincount(member, minlength=len(names))
-    drawn = np.random.default_rng(seed).integers(0, len(names), (how.samples, len(names)))
-    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-    tail = (1 - how.confidence) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
+    low, high = bounds
+    if len(names) > 1:
+        drawn = np.random.default_rng(seed).integers(0, len(names), (how.samples, len(names)))
+        means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+        tail = (1 - how.confidence) / 2
+        low, high = np.quantile(means, [tail, 1 - tail])
     return Interval(
         value=round(float(numbers.mean()), 6),
         low=round(float(low), 6),
@@ -94,8 +94,8 @@ def slices(categories: Sequence[str]) -> dict[str, np.ndarray]:
     names = np.asarray(categories, dtype=str)
     chosen = {
         AVERAGE: np.ones(len(names), bool),
-        "Static": np.isin(names, sorted(STATIC)),
-        "Dynamic": np.isin(names, sorted(DYNAMIC)),
+        "Static": np.isin(names, STATIC),
+        "Dynamic": np.isin(names, DYNAMIC),
         **{name: names == name for name in sorted(set(categories))},
     }
     return {name: rows for name, rows in chosen.items() if rows.any()}
@@ -110,6 +110,7 @@ def accuracy_by_slice(rows: pl.DataFrame, how: Bootstrap) -> dict[str, Interval]
             [group for group, kept in zip(groups, chosen, strict=True) if kept],
             how,
             seed=seed_for("accuracy", name),
+            bounds=OF_ACCURACY,
         )
         for name, chosen in slices(rows["category"].to_list()).items()
     }
@@ -136,6 +137,7 @@ def paired_gain(
             [group for group, kept in zip(groups, chosen, strict=True) if kept],
             how,
             seed=seed_for("gain", name),
+            bounds=OF_GAIN,
         )
         for name, chosen in slices(both["category"].to_list()).items()
     }

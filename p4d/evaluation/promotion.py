@@ -1,15 +1,19 @@
 """Promotion: does the distilled student become champion, and why.
 
-The rule: the first challenger is promoted; a later one only when its paired gain over the incumbent
-has a lower bound above `min_gain`. Either is refused when a protected category falls by more than
-`max_category_drop`. Every decision is one line of an append-only ledger, which carries order and
-data versions but no clock: when a version was published is in the project's ledger.
+The rule: a first challenger is promoted unless it is clearly worse than the plain arms: the upper
+bound of its paired gain is below `min_gain` over student_sft, or below zero over the blind control.
+A later one is promoted only when its paired gain over the incumbent has a lower bound above
+`min_gain`, on enough groups of videos to know. Either is refused when a protected category falls by
+more than `max_category_drop` or is not asked about. So there may be no champion.
+
+Every decision is one line of an append-only ledger, which carries order and data versions but no
+clock: when a version was published is in the project's ledger.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,13 +34,17 @@ LEDGER, ANSWERS, DECISION = "champions.jsonl", "champion_answers.parquet", "deci
 COMPARABLE_SHARE = 0.5
 """Share of the present questions an incumbent must have answered to be compared on them."""
 
+LEAST_GROUPS = 5
+"""Groups of videos below which an interval is too unsure of itself to replace a champion."""
+
 
 def build_champion(inputs: StageInputs, out: Path) -> StageReport:
     """Decide, and append the decision to the ledger of the previous run.
 
     Writes `decision.json`, `champions.jsonl` and `champion_answers.parquet` (what the champion
-    answered to each question it was judged on, for the next challenger). A second run on the same
-    evaluation and rule writes the same three files again.
+    answered to each question it was judged on, for the next challenger); the last one is absent as
+    long as there is no champion. A second run in a row on the same evaluation and rule writes the
+    same files again.
 
     Raises:
         ContractError: the versions of the inputs are not known, or the previous ledger is damaged.
@@ -47,11 +55,10 @@ def build_champion(inputs: StageInputs, out: Path) -> StageReport:
     evaluation = _version(inputs, "evaluation")
     history = read_ledger(inputs.previous) if inputs.previous else []
     key = content_id("decision", evaluation, challenger, _rule_as_dict(rule))
-    again = next((record for record in history if record["key"] == key), None)
-    if again and inputs.previous:
-        incumbent_answers = _answers(inputs.previous)
-        _write(out, again, history, incumbent_answers)
-        return _report(again)
+    # Only the last one: between an older decision and now the champion may have changed.
+    if inputs.previous and history and history[-1]["key"] == key:
+        _write(out, history[-1], history, _answers(inputs.previous))
+        return _report(history[-1])
 
     predictions = read_table(inputs.folder("evaluation") / "predictions.parquet")
     incumbent = Incumbent.after(history, inputs.previous)
@@ -76,7 +83,8 @@ class Incumbent:
 
     Attributes:
         version: data version of its checkpoint.
-        answers: what it answered when it was judged: `qa_id`, `category`, `group`, `correct`.
+        answers: what it answered when it was judged: `qa_id`, `category`, `group`, `answer_index`
+            (the right option at that time), `correct`.
     """
 
     version: str
@@ -124,45 +132,52 @@ def decide(
     own = predictions.filter(arm == CHALLENGER)
     over_baseline = gains(predictions.filter(arm == BASELINE))
     over_control = gains(predictions.filter(arm == CONTROL))
-    shared = 0.0
+    shared, changed = 0.0, 0
+    decisive, compared_with = over_baseline, "student_sft"
     if incumbent:
-        shared = len(own.join(incumbent.answers, on="qa_id", how="semi")) / len(own)
-    comparable = incumbent is not None and shared >= COMPARABLE_SHARE
-    decisive = gains(incumbent.answers) if incumbent and comparable else over_baseline
-    compared_with = "incumbent" if comparable else "student_sft"
+        equal = incumbent.answers.join(own, on=["qa_id", "answer_index"], how="semi")
+        changed = len(incumbent.answers.join(own, on="qa_id", how="semi")) - len(equal)
+        shared = len(equal) / len(own)
+        if shared >= COMPARABLE_SHARE:
+            decisive, compared_with = gains(equal), "incumbent"
 
     reasons: list[str] = []
-    promoted = False
-    if incumbent and incumbent.version == challenger:
-        reasons.append("this version is champion already")
-    elif incumbent is None:
-        promoted = True
+    if incumbent is None:
         reasons.append("no champion yet")
+        against = _against_a_first(over_baseline[AVERAGE], over_control[AVERAGE], rule)
+    elif incumbent.version == challenger:
+        against = ["this version is champion already"]
     else:
-        if not comparable:
+        if compared_with != "incumbent":
             reasons.append(
                 f"the champion answered {shared:.0%} of these questions, too few to compare"
             )
-        promoted = decisive[AVERAGE].low > rule.min_gain
-        reasons.append(
-            f"gain over {compared_with} {_text(decisive[AVERAGE])}: lower bound is "
-            f"{'above' if promoted else 'not above'} {rule.min_gain:g}"
+        gain = decisive[AVERAGE]
+        enough = gain.low > rule.min_gain
+        verdict = (
+            f"gain over {compared_with} {_text(gain)}: lower bound is "
+            f"{'above' if enough else 'not above'} {rule.min_gain:g}"
         )
-    fallen = {
-        name: decisive[name].value
-        for name in rule.protected_categories
-        if name in decisive and decisive[name].value < -rule.max_category_drop
-    }
-    for name, drop in fallen.items():
+        against = [] if enough else [verdict]
+        reasons += [verdict] if enough else []
+        if gain.clusters < LEAST_GROUPS:
+            against.append(
+                f"the compared questions are of {gain.clusters} groups of videos; a new champion "
+                f"needs {LEAST_GROUPS}"
+            )
+    against += _against_by_category(decisive, set(own["category"]), rule)
+    reasons += against
+    if changed:
         reasons.append(
-            f"protected category {name} fell by {-drop:.3f}, more than {rule.max_category_drop:g}"
+            f"note: {changed} questions have another answer than when the champion was judged; "
+            "they are left out"
         )
     if over_control[AVERAGE].low <= 0:
         reasons.append(
             f"note: not clearly better than the blind control ({_text(over_control[AVERAGE])})"
         )
     return {
-        "decision": "promoted" if promoted and not fallen else "refused",
+        "decision": "refused" if against else "promoted",
         "reasons": reasons,
         "challenger": challenger,
         "incumbent": incumbent.version if incumbent else None,
@@ -172,11 +187,44 @@ def decide(
             "questions": len(own),
             "accuracy": round(own["correct"].sum() / len(own), 6),
             "shared_with_incumbent": round(shared, 6),
+            "changed_since_incumbent": changed,
             "over_compared": {name: found.as_dict() for name, found in decisive.items()},
             "over_student_sft": over_baseline[AVERAGE].as_dict(),
             "over_student_blind": over_control[AVERAGE].as_dict(),
         },
     }
+
+
+def _against_a_first(
+    over_baseline: Interval, over_control: Interval, rule: PromotionParams
+) -> list[str]:
+    """Why a challenger without an incumbent is refused: it is clearly worse than a plain arm."""
+    against = []
+    if over_baseline.high < rule.min_gain:
+        against.append(
+            f"gain over student_sft {_text(over_baseline)}: upper bound is below {rule.min_gain:g}"
+        )
+    if over_control.high < 0:
+        against.append(f"gain over student_blind {_text(over_control)}: upper bound is below 0")
+    return against
+
+
+def _against_by_category(
+    gains: Mapping[str, Interval], asked: Collection[str], rule: PromotionParams
+) -> list[str]:
+    """Protected categories that fell, or of which nothing is known."""
+    against = []
+    for name in rule.protected_categories:
+        if name not in asked:
+            against.append(f"protected category {name} has no question in the test split")
+        elif name not in gains:
+            against.append(f"protected category {name} has no question that can be compared")
+        elif gains[name].value < -rule.max_category_drop:
+            against.append(
+                f"protected category {name} fell by {-gains[name].value:.3f}, "
+                f"more than {rule.max_category_drop:g}"
+            )
+    return against
 
 
 def read_ledger(folder: Path) -> list[dict[str, Any]]:
@@ -219,7 +267,7 @@ def _answers(folder: Path) -> pl.DataFrame | None:
 
 
 def _rows_kept(predictions: pl.DataFrame) -> pl.DataFrame:
-    return predictions.select("qa_id", "clip_id", "category", "group", "correct")
+    return predictions.select("qa_id", "clip_id", "category", "group", "answer_index", "correct")
 
 
 def _rule_as_dict(rule: PromotionParams) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def build_evaluation(inputs: StageInputs, out: Path) -> StageReport:
     )
     metrics = {
         "questions": len(questions),
-        "videos": len(set(predictions["group"])),
+        "groups": predictions["group"].n_unique(),
         **priors,
         **{arm: _summary(accuracy[arm], of_arm[arm]) for arm in ARMS},
         "gain": {name: found["Average"].as_dict() for name, found in gains.items()},

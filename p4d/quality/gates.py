@@ -70,9 +70,18 @@ _SQL: Mapping[str, Mapping[str, Severity]] = {
         "clips_disjoint": "critical",
         "clips_not_usable": "warning",
     },
-    "labels": {"labels_complete": "critical", "labels_failed": "warning"},
-    "regions": {"regions_of_accepted_clips": "critical", "region_marks_count_up": "critical"},
+    "labels": {
+        "labels_complete": "critical",
+        "labels_mostly_good": "critical",
+        "labels_failed": "warning",
+    },
+    "regions": {
+        "regions_of_accepted_clips": "critical",
+        "region_marks_count_up": "critical",
+        "regions_mostly_good": "critical",
+    },
     "facts": {
+        "facts_complete": "critical",
         "facts_are_measurements": "critical",
         "facts_of_known_regions": "critical",
         "facts_units_match_kinds": "critical",
@@ -88,6 +97,7 @@ _SQL: Mapping[str, Mapping[str, Severity]] = {
     },
     "release": {
         "release_no_leakage": "critical",
+        "release_no_near_duplicates": "critical",
         "release_questions_in_their_split": "critical",
         "release_questions_unchanged": "critical",
         "release_splits_filled": "critical",

@@ -103,10 +103,9 @@ def _absent(rows: pl.DataFrame, columns: list[str]) -> list[pl.Expr]:
 
 def _columns(expectation: Expectation) -> list[str]:
     arguments = expectation.arguments
-    named = [arguments.get("column"), arguments.get("column_A"), arguments.get("column_B")]
     listed = arguments.get("column_list", [])
     assert isinstance(listed, list)
-    return [name for name in [*named, *listed] if isinstance(name, str)]
+    return [name for name in [arguments.get("column"), *listed] if isinstance(name, str)]
 
 
 def _hidden_error(info: Mapping[str, Any]) -> str:

@@ -13,20 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from p4d.categories import CATEGORIES
 from p4d.quality.results import Severity
-
-CATEGORIES = (
-    "3D Video Grounding",
-    "Counting",
-    "Dimensional Measurement",
-    "Displacement & Path Length",
-    "False Positives",
-    "Rotational",
-    "Spatial Relation",
-    "Speed & Acceleration",
-    "Translational",
-)
-"""Question categories of R4D-Bench (4D-RGPT, appendix A2.2)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,13 +181,6 @@ LABELS = Suite(
             low=0.25,
             where={"modality": "flow"},
         ),
-        Expectation(
-            name="label_percentiles_ordered",
-            kind="ExpectColumnPairValuesAToBeGreaterThanB",
-            description="The 99th percentile is not below the 1st.",
-            arguments={"column_A": "p99", "column_B": "p01", "or_equal": True},
-            optional=True,
-        ),
         _between(
             "label_depth_positive",
             "min",
@@ -336,6 +317,7 @@ QUESTIONS = Suite(
             "margin_sigma",
             "The nearest wrong answer is at least one standard deviation away.",
             low=1,
+            optional=False,
         ),
         Expectation(
             name="question_letters_balanced",

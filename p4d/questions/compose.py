@@ -12,13 +12,14 @@ import numpy as np
 import polars as pl
 
 from p4d.artifacts import read_table, write_table
+from p4d.categories import CATEGORIES
 from p4d.config import QuestionsParams, ReleaseParams
 from p4d.errors import ContractError
 from p4d.ids import content_id, seed_for
 from p4d.pipeline import StageInputs, StageReport
 from p4d.questions.balance import LETTERS, Candidate, Dealt, draw_group, margin
 from p4d.questions.fact_table import Fact, read_facts
-from p4d.questions.families import BY_NAME, CATEGORIES, FAMILIES, Ask, ClipView, Family
+from p4d.questions.families import BY_NAME, FAMILIES, Ask, ClipView, Family
 from p4d.questions.regions import marked_regions
 from p4d.splits import split_for
 
@@ -52,6 +53,7 @@ NO_FACT = "the clip lacks a fact it needs"
 UNCERTAIN = "margin of the answer below the limit"
 NO_PARTNERS = "no partners with other answers to exchange options with"
 CLIP_FULL = "the clip has its share of questions"
+CATEGORY_FULL = "the clip has its share of questions of the category"
 
 PoolKey = tuple[str, str, str]  # family, how it reads, split
 
@@ -148,11 +150,10 @@ def compose(clips: Sequence[Clip], params: QuestionsParams, splits: ReleaseParam
                         shares.take(category, [dealt.candidate.clip_id for dealt in group])
                         rows.extend(_row(entries[dealt.candidate.key], dealt) for dealt in group)
                         break
-    capacity = shares.left("", params.max_per_clip)
     for (name, *_), pool in pools.items():
         for candidate in pool.values():
-            full = capacity[candidate.clip_id] == 0
-            refusals[(candidate.clip_id, name, CLIP_FULL if full else NO_PARTNERS)] += 1
+            reason = shares.why_full(candidate.clip_id, BY_NAME[name].category, 2 * share)
+            refusals[(candidate.clip_id, name, reason or NO_PARTNERS)] += 1
     refusal_rows = [
         {"clip_id": clip_id, "category": BY_NAME[name].category, "family": name,
          "reason": reason, "count": count}
@@ -175,6 +176,12 @@ class _Shares:
             clip_id: min(left, quota - used[(clip_id, category)])
             for clip_id, left in self._left.items()
         }
+
+    def why_full(self, clip_id: str, category: str, quota: int) -> str | None:
+        """Why the clip gets no more questions of the category, if it gets none."""
+        if self._left[clip_id] <= 0:
+            return CLIP_FULL
+        return CATEGORY_FULL if self._used[(clip_id, category)] >= quota else None
 
     def take(self, category: str, clip_ids: Iterable[str]) -> None:
         """Book one question of the category for each named clip."""
@@ -249,8 +256,12 @@ def _row(entry: _Entry, dealt: Dealt) -> dict[str, Any]:
     template = family.phrasings[int(rng.integers(len(family.phrasings)))]
     question = template.format(**ask.fills)
     options = list(dealt.options)
+    answer_text = options[dealt.answer_index]
+    fact_ids = [fact.fact_id for fact in ask.facts]
     return {
-        "qa_id": content_id("qa", clip.clip_id, family.name, question, options),
+        "qa_id": content_id(
+            "qa", clip.clip_id, family.name, question, options, answer_text, fact_ids
+        ),
         "clip_id": clip.clip_id,
         "video_id": clip.video_id,
         "category": family.category,
@@ -260,8 +271,8 @@ def _row(entry: _Entry, dealt: Dealt) -> dict[str, Any]:
         "options": options,
         "answer_index": dealt.answer_index,
         "answer": LETTERS[dealt.answer_index],
-        "answer_text": options[dealt.answer_index],
-        "fact_ids": [fact.fact_id for fact in ask.facts],
+        "answer_text": answer_text,
+        "fact_ids": fact_ids,
         "region_ids": list(ask.regions),
         "margin_sigma": round(min(dealt.margin_sigma, 1e6), 3),
         "dynamic": family.dynamic,

@@ -12,15 +12,17 @@ from p4d.errors import P4DError
 from p4d.pipeline import StageInputs, StageReport
 from p4d.questions.fact_table import Fact, write_facts
 from p4d.questions.image_facts import ImageReader
+from p4d.questions.outcomes import ClipOutcome, write_outcomes
 from p4d.questions.regions import marked_regions
 from p4d.questions.scene_facts import SceneReader
 
 
 def build_facts(inputs: StageInputs, out: Path) -> StageReport:
-    """Write `facts.parquet` of one shard.
+    """Write `facts.parquet` and `outcomes.parquet` of one shard.
 
     Clips with truth are measured exactly from it; the others from the expert's labels, in the
-    picture only. A clip that cannot be measured counts as failed and has no facts.
+    picture only. A clip that cannot be measured is failed and has no facts; one without a finite
+    fact of a marked region is filtered.
     """
     params = inputs.params("facts")
     clips_folder, labels_folder = inputs.folder("clips"), inputs.folder("labels")
@@ -31,7 +33,8 @@ def build_facts(inputs: StageInputs, out: Path) -> StageReport:
     scenes = SceneReader(clips_folder, labels_folder, regions)
     images = ImageReader(labels_folder)
     facts: list[Fact] = []
-    counts = {"ok": 0, "filtered": 0, "failed": 0}
+    outcomes: list[ClipOutcome] = []
+    left_out = 0
     rows = clips.sort("clip_id").to_dicts()
     for done, clip in enumerate(rows, start=1):
         clip_id = clip["clip_id"]
@@ -42,14 +45,23 @@ def build_facts(inputs: StageInputs, out: Path) -> StageReport:
                 clip, region_ids.get(clip_id, ()), masks[f"{clip_id}.masks_kthw"], params
             )
         except (P4DError, KeyError) as error:
-            counts["failed"] += 1
+            outcomes.append(ClipOutcome(clip_id, "failed", str(error)))
             note = f"{clip_id}: {error}"
         else:
             # A NaN in truth or labels spoils its own facts, not the clip.
             finite = [fact for fact in measured if np.isfinite([fact.value, fact.sigma]).all()]
-            counts["ok"] += len(finite)
-            counts["filtered"] += len(measured) - len(finite)
+            left_out += len(measured) - len(finite)
             facts.extend(finite)
+            outcomes.append(_outcome(clip_id, finite))
         inputs.progress(done, len(rows), note)
     write_facts(out / "facts.parquet", facts)
-    return StageReport(rows=counts, metrics={"clips": len(rows), "facts": len(facts)})
+    return StageReport(
+        rows=write_outcomes(out, outcomes),
+        metrics={"clips": len(rows), "facts": len(facts), "facts_not_finite": left_out},
+    )
+
+
+def _outcome(clip_id: str, facts: list[Fact]) -> ClipOutcome:
+    if any(fact.region_ids for fact in facts):
+        return ClipOutcome(clip_id, "ok")
+    return ClipOutcome(clip_id, "filtered", "nothing measured of any region")

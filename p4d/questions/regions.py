@@ -21,6 +21,7 @@ from p4d.errors import P4DError
 from p4d.ids import content_id
 from p4d.pipeline import StageInputs, StageReport
 from p4d.questions.marks import MAX_MARKS, dilate, draw_marks
+from p4d.questions.outcomes import ClipOutcome, write_outcomes
 
 SCHEMA: dict[str, Any] = {
     "region_id": pl.String,
@@ -62,8 +63,8 @@ class Region:
 def build_regions(inputs: StageInputs, out: Path) -> StageReport:
     """Write `regions.parquet`, `masks.safetensors` and `marks.safetensors` of one shard.
 
-    A clip whose labels are missing or unreadable keeps no region and counts as failed; the other
-    clips of the shard go on.
+    `outcomes.parquet` says of every clip whether it has regions. A clip whose labels are missing
+    or unreadable keeps none and is failed; the other clips of the shard go on.
     """
     params: RegionsParams = inputs.params("regions")
     clips = read_table(inputs.folder("clips") / "clips.parquet").filter(pl.col("outcome") == "ok")
@@ -72,36 +73,49 @@ def build_regions(inputs: StageInputs, out: Path) -> StageReport:
     rows: list[dict[str, Any]] = []
     masks: dict[str, np.ndarray] = {}
     marks: dict[str, np.ndarray] = {}
-    counts = {"ok": 0, "filtered": 0, "failed": 0}
+    outcomes: list[ClipOutcome] = []
     clip_rows = clips.sort("clip_id").to_dicts()
     for done, clip in enumerate(clip_rows):
         clip_id = clip["clip_id"]
         rgb_thw3 = frames[f"{clip_id}.rgb_thw3"]
+        failure = None
         try:
             tracks = tracks_of(clip, rgb_thw3.shape[1])
         except (P4DError, KeyError) as error:
-            counts["failed"] += 1
+            failure = str(error)
             tracks = []
-            inputs.progress(done, len(clip_rows), f"{clip_id}: {error}")
         regions = judge(clip_id, tracks, params)
         kept = sorted((r for r in regions if r.mark is not None), key=lambda r: r.mark or 0)
         empty = np.zeros((0, *rgb_thw3.shape[:3]), dtype=np.uint8)
         masks_kthw = np.stack([r.track.mask_thw for r in kept]).astype(np.uint8) if kept else empty
         masks[f"{clip_id}.masks_kthw"] = masks_kthw
         marks[f"{clip_id}.marks_hw3"] = draw_marks(rgb_thw3[0], masks_kthw[:, 0])
-        for region in regions:
-            rows.append(_row(clip_id, region))
-            counts["filtered" if region.reason else "ok"] += 1
-        inputs.progress(done + 1, len(clip_rows), clip_id)
+        rows.extend(_row(clip_id, region) for region in regions)
+        outcomes.append(_outcome(clip_id, regions, failure))
+        inputs.progress(done + 1, len(clip_rows), f"{clip_id}: {failure}" if failure else clip_id)
     write_table(
         out / "regions.parquet", pl.DataFrame(rows, schema=SCHEMA), sort_by=["clip_id", "region_id"]
     )
     write_arrays(out / "masks.safetensors", masks)
     write_arrays(out / "marks.safetensors", marks)
-    clips_with = len({row["clip_id"] for row in rows if row["outcome"] == "ok"})
+    counts = write_outcomes(out, outcomes)
     return StageReport(
-        rows=counts, metrics={"clips": len(clip_rows), "clips_with_regions": clips_with}
+        rows=counts,
+        metrics={
+            "clips": len(clip_rows),
+            "clips_with_regions": counts["ok"],
+            "regions": sum(row["outcome"] == "ok" for row in rows),
+        },
     )
+
+
+def _outcome(clip_id: str, regions: list[Region], failure: str | None) -> ClipOutcome:
+    if failure is not None:
+        return ClipOutcome(clip_id, "failed", failure)
+    if any(region.mark is not None for region in regions):
+        return ClipOutcome(clip_id, "ok")
+    reasons = sorted({region.reason for region in regions if region.reason})
+    return ClipOutcome(clip_id, "filtered", f"no region: {'; '.join(reasons) or 'nothing found'}")
 
 
 class _TrackSource:

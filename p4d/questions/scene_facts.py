@@ -45,6 +45,7 @@ POSITION_SIGMA_M = 0.005  # float32 storage and the resampling of poses
 HALF_PIXEL = 0.5
 HEADING_SIGMA_RAD = 0.06  # about 3.5 degrees: nobody tells headings apart more finely from a clip
 TURN_SIGMA_RAD = 0.03
+LEAST_MOVEMENT_PX = 2.0  # the least that is called a movement in the picture
 MAX_STEP_RAD = 2.4  # a larger turn between two frames may be one the other way round
 MIN_STRAIGHTNESS = 0.8  # displacement over path length, below which one direction says too little
 
@@ -374,13 +375,16 @@ def _picture_direction(
     )  # fmt: skip
 
 
-def picture_direction(moved_px_2: np.ndarray, sigma_px: float) -> tuple[str, float]:
+def picture_direction(
+    moved_px_2: np.ndarray, sigma_px: float, heading_sigma_rad: float = HEADING_SIGMA_RAD
+) -> tuple[str, float]:
     """The nearest of left, right, up, down and its margin; v of a picture points down."""
     axis, sign, heading_margin = _dominant(moved_px_2)
+    heading_margin *= HEADING_SIGMA_RAD / heading_sigma_rad
     text = (("left", "right"), ("up", "down"))[axis][int(sign > 0)]
     length_px = float(np.linalg.norm(moved_px_2))
-    # Short movements fix their heading badly; 2 px is the least that is called a movement.
-    return text, min(heading_margin, (length_px - 2.0) / sigma_px)
+    # Short movements fix their heading badly.
+    return text, min(heading_margin, (length_px - LEAST_MOVEMENT_PX) / sigma_px)
 
 
 def _dominant(vector: np.ndarray) -> tuple[int, float, float]:

@@ -30,6 +30,14 @@ def sample_flow(flow_px_thw2: Floats, map_px: int) -> NDArray[np.float32]:
     return np.asarray(sample_map(flow_px_thw2, map_px) * scale, np.float32)
 
 
+def lands_inside(flow_px_thw2: Floats) -> NDArray[np.bool_]:
+    """Where the flow of a pixel's centre ends inside the picture; a point beyond was never seen."""
+    height, width = flow_px_thw2.shape[1:3]
+    u_px = np.arange(width) + 0.5 + flow_px_thw2[..., 0]
+    v_px = np.arange(height)[:, None] + 0.5 + flow_px_thw2[..., 1]
+    return np.asarray((u_px >= 0) & (u_px < width) & (v_px >= 0) & (v_px < height))
+
+
 def map_intrinsics(K_t33: Floats, size_px: int, map_px: int) -> NDArray[np.float64]:
     """Intrinsics of the map grid: its pixel centres look along the sampled pixels' rays.
 

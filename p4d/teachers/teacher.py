@@ -16,7 +16,7 @@ from p4d.errors import LabelError
 from p4d.geometry.cameras import scale_intrinsics
 from p4d.teachers import expert4d
 from p4d.teachers.camera_fit import fit_cameras
-from p4d.teachers.maps import map_intrinsics, sample_flow, sample_map
+from p4d.teachers.maps import lands_inside, map_intrinsics, sample_flow, sample_map
 from p4d.teachers.store import LONGEST_FLOW_PX, LabelArrays
 
 
@@ -104,7 +104,7 @@ class ExpertTeacher:
         to_picture = config.size_px / config.tokens_hw
         picture_K = scale_intrinsics(grid_K, to_picture, to_picture)
         K = map_intrinsics(picture_K[None], config.size_px, config.map_px)
-        flow_valid = np.ones(depth.shape, bool)
+        flow_valid = lands_inside(flow)
         flow_valid[0] = False
         return LabelArrays(
             depth_thw=depth,

@@ -247,8 +247,8 @@ def _inferred(
 def measure(expert: Expert4D, worlds: WorldsFile) -> dict[str, Any]:
     """Errors on `worlds` of the expert and of answers that look at nothing.
 
-    `trivial` is the mean depth map and the mean rays of a still camera's first frame, no flow and
-    no motion (its intersection over union is 0 by definition).
+    `trivial` is the mean depth map and the mean rays of a still camera's first frame, no flow, and
+    motion everywhere, the best for intersection over union among answers that look at nothing.
     """
     parts = list(_inferred(expert, worlds))
     depth = np.concatenate([np.exp(maps.log_depth_bthw.numpy()) for _, maps, _ in parts])
@@ -282,7 +282,7 @@ def measure(expert: Expert4D, worlds: WorldsFile) -> dict[str, Any]:
             flow_moving_epe_px=measures.flow_epe_px(
                 np.zeros_like(flow), truth.flow_px_bthw2, moving_flow
             ),
-            motion_iou=0.0,
+            motion_iou=measures.motion_iou(np.ones_like(motion), truth.moving_bthw),
             ray_angle_rad=measures.ray_angle_rad(still_rays, truth.rays_bthw6),
         ),
     }

@@ -120,6 +120,7 @@ class _Explainer:
             if stage.per_shard and not shard:
                 parts = tuple(self._artifact(name, each, None) for each in self._look.shards)
                 return Node(name, "artifact", {"shards": len(parts)}, {}, parts)
+            self._look.check_instance(stage, shard or None)
             return self._artifact(name, shard or None, None)
         if re.fullmatch(r"(md5:)?[0-9a-f]{6,32}(\.dir)?", identifier):
             found = self._ledger.materializations_of(identifier)
@@ -179,9 +180,14 @@ class _Explainer:
         return self._version(stage, shard, md5, record)
 
     def _path(self, path: str) -> Node:
-        _, name, *rest = Path(path).parts
-        stage = self._look.stage(name)
-        shard = rest[0] if stage.per_shard and rest else None
+        _, *parts = Path(path).parts
+        if not parts:
+            raise LedgerError("data/ holds one folder per stage; name one of them")
+        stage = self._look.stage(parts[0])
+        if stage.per_shard and len(parts) == 1:
+            return self.explain(stage.name)
+        shard = parts[1] if stage.per_shard else None
+        self._look.check_instance(stage, shard)
         return self._artifact(stage.name, shard, None)
 
     def _rows(self, stage: str, table: str, column: str, value: str) -> Iterator[tuple[str, Any]]:

@@ -6,7 +6,7 @@ the same facts as `p4d status`: fingerprints, and the verdicts on record for exa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from p4d.config import Project
@@ -14,6 +14,9 @@ from p4d.pipeline import STAGES, Stage
 from p4d.versioning.fingerprint import Workspace
 from p4d.versioning.gates import Gates, refusal
 from p4d.versioning.ledger import Ledger
+
+Instance = tuple[str, str | None]
+"""A stage and a shard, or None for a stage without shards."""
 
 _JUDGE = Stage(
     name="gates",
@@ -37,11 +40,11 @@ class Plan:
     """What to do.
 
     Attributes:
-        batches: in an order in which they can run.
+        wanted: instances to make or to judge, as (stage, shard).
         held: fresh instances that a gate refuses, with the reason; what reads them waits.
     """
 
-    batches: tuple[Batch, ...]
+    wanted: frozenset[Instance]
     held: Mapping[str, str]
 
 
@@ -56,7 +59,6 @@ def make_plan(
     *,
     gates: Gates,
     judge: str,
-    only: Sequence[str] | None = None,
     stages: Sequence[Stage] = STAGES,
 ) -> Plan:
     """Every instance that is not fresh or not judged by today's gates, and all that reads it.
@@ -65,13 +67,12 @@ def make_plan(
         project: where.
         gates: blocking gates of each stage.
         judge: `judge_version`; a verdict of another version is asked for again.
-        only: restrict the batches to these stages.
         stages: the pipeline.
     """
     ledger = Ledger(project)
     held: dict[str, str] = {}
-    waiting: set[tuple[str, str | None]] = set()
-    wanted: set[tuple[str, str | None]] = set()
+    waiting: set[Instance] = set()
+    wanted: set[Instance] = set()
     with Workspace(project, stages) as look:
         for stage, shard in look.instances():
             instance, now = (stage.name, shard), look.status(stage, shard)
@@ -86,13 +87,12 @@ def make_plan(
                 waiting.add(instance)
             else:
                 wanted.add(instance)
-        batches = _in_order(look, wanted, only)
-    return Plan(batches=tuple(batches), held=held)
+    return Plan(wanted=frozenset(wanted), held=held)
 
 
-def _reads(look: Workspace, stage: Stage, shard: str | None) -> set[tuple[str, str | None]]:
+def _reads(look: Workspace, stage: Stage, shard: str | None) -> set[Instance]:
     """The instances that an instance reads; a fan-in reads those of all shards."""
-    found: set[tuple[str, str | None]] = set()
+    found: set[Instance] = set()
     for name in stage.inputs:
         if not look.stage(name).per_shard:
             found.add((name, None))
@@ -111,30 +111,23 @@ def _judged(
     )
 
 
-def _in_order(
-    look: Workspace, wanted: set[tuple[str, str | None]], only: Sequence[str] | None
+def in_order(
+    project: Project, wanted: Set[Instance], stages: Sequence[Stage] = STAGES
 ) -> list[Batch]:
-    first = [s for s in look.stages if not s.per_shard and not _needs_shards(look, s)]
-    rest = [s for s in look.stages if not s.per_shard and s not in first]
-    per_shard = [s for s in look.stages if s.per_shard]
-    plan: list[tuple[str | None, list[Stage]]] = [(None, first)]
-    plan += [(shard, per_shard) for shard in look.shards]
-    plan.append((None, rest))
+    """Batches of the wanted instances, in an order in which they can run."""
+    by_name = {stage.name: stage for stage in stages}
+
+    def needs_shards(stage: Stage) -> bool:
+        return any(by_name[up].per_shard or needs_shards(by_name[up]) for up in stage.inputs)
+
+    first = [s for s in stages if not s.per_shard and not needs_shards(s)]
+    rest = [s for s in stages if not s.per_shard and s not in first]
+    per_shard = [s for s in stages if s.per_shard]
+    order: list[tuple[str | None, list[Stage]]] = [(None, first)]
+    order += [(shard, per_shard) for shard in project.shards()]
+    order.append((None, rest))
     batches = [
-        Batch(
-            shard=shard,
-            stages=tuple(
-                s.name
-                for s in group
-                if (s.name, shard) in wanted and (only is None or s.name in only)
-            ),
-        )
-        for shard, group in plan
+        Batch(shard=shard, stages=tuple(s.name for s in group if (s.name, shard) in wanted))
+        for shard, group in order
     ]
     return [batch for batch in batches if batch.stages]
-
-
-def _needs_shards(look: Workspace, stage: Stage) -> bool:
-    return any(
-        look.stage(name).per_shard or _needs_shards(look, look.stage(name)) for name in stage.inputs
-    )

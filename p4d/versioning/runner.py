@@ -344,12 +344,30 @@ def _made_already(
 
 
 def _previous(look: Workspace, stage: Stage, shard: str | None) -> Path | None:
-    path = dvc_yaml.out_path(stage, shard)
-    recorded, present = look.recorded_md5(stage.name, shard), look.digest(path)
-    # An edited folder is not a version: an append-only ledger must not be continued from it.
-    if recorded is None or present != Digest(recorded):
+    """The stage's last version, for stages that declare to read it.
+
+    Raises:
+        PublishError: it is required, and neither in place nor in the cache.
+    """
+    recorded = look.recorded_md5(stage.name, shard)
+    if stage.previous == "unread" or recorded is None:
         return None
-    return look.project.root / path
+    path = dvc_yaml.out_path(stage, shard)
+    if look.digest(path) == Digest(recorded):
+        return look.project.root / path
+    # Missing or edited: what lies there is not the version to continue from.
+    if dvc_store.is_stored(look.project.root, recorded):
+        copy = look.project.state / "previous" / recorded
+        if not copy.exists():
+            dvc_store.checkout(look.project.root, recorded, copy)
+        return copy
+    if stage.previous == "required":
+        key = instance_key(stage.name, shard)
+        raise PublishError(
+            f"{key} continues from its last version {recorded[:8]}, which is neither in place nor "
+            f"in the cache; `dvc pull {key}` brings it back"
+        )
+    return None
 
 
 def _manifest(project: Project, stage: Stage, shard: str | None) -> Mapping[str, Any] | None:

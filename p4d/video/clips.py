@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 # How long a last frame is shown is known to about half a frame, at most this.
 MAX_END_TOLERANCE_NS = 50_000_000
+# A first frame older than this shows another moment than the clip's.
+MAX_FIRST_AGE_NS = 500_000_000
 
 CLIP_SCHEMA: dict[str, pl.DataType] = {
     "clip_id": pl.String(),
@@ -69,6 +71,12 @@ class ClipPlan:
     frame_index: tuple[int, ...]
     frame_pts_ns: tuple[int, ...]
     is_inside: bool
+
+    @property
+    def fits_grid(self) -> bool:
+        """Whether every sample is a frame of its own and the first one is not stale."""
+        distinct = len(set(self.frame_index)) == len(self.frame_index)
+        return distinct and self.start_ns - self.frame_pts_ns[0] <= MAX_FIRST_AGE_NS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,6 +259,8 @@ def _cut_clip(
     clip_id, params = row["clip_id"], job.params
     if not plan.is_inside:
         return _Cut(rows=(row | _out("filtered", "reaches beyond the end of the video"),))
+    if not plan.fits_grid:
+        return _Cut(rows=(row | _out("filtered", "too few frames for the time grid"),))
     rgb_thw3 = np.stack([pictures[index] for index in plan.frame_index])
     grey_thw = grey_levels(rgb_thw3)
     row["phash"] = difference_hash(grey_thw)

@@ -53,12 +53,13 @@ class LandingReport:
     notices: tuple[str, ...] = ()
 
     def summary(self) -> str:
-        """One line for a log."""
+        """One line for a log, and one per notice."""
         what = f"closed {len(self.shards)} shard(s)" if self.shards else "nothing new"
-        return (
+        counts = (
             f"{what}: {self.accepted} accepted, {self.rejected} rejected, "
             f"{self.known} known, {self.waiting} waiting"
         )
+        return "\n".join([counts, *(f"  {notice}" for notice in self.notices)])
 
 
 def land(

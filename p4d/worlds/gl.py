@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import importlib
 import os
+import sys
 from typing import Any
 
 from p4d.errors import ConfigError
@@ -64,3 +65,7 @@ def open_context() -> Any:  # noqa: ANN401 - the class depends on the backend
     context = module.GLContext(1, 1)  # MuJoCo draws into its own offscreen buffer
     context.make_current()
     return context
+
+
+if __name__ == "__main__":
+    sys.exit(check_gl())

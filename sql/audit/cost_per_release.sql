@@ -11,25 +11,17 @@
 --   gpu_s double: their accelerator time, seconds
 --   nbytes bigint: their size, bytes
 with recursive releases as (
-    select id, line, md5, recorded_at
+    select id, md5, recorded_at
     from stg_ledger
     where stage = 'release'
     qualify row_number() over (partition by md5 order by line) = 1
 ),
 trace as (
-    select md5 as release_md5, id, line from releases
+    select md5 as release_md5, id from releases
     union
-    select t.release_md5, m.id, m.line
+    select t.release_md5, s.source_id
     from trace as t
-    inner join stg_ledger_inputs as i on i.id = t.id
-    inner join stg_ledger as m on m.instance = i.upstream and m.md5 = i.upstream_md5 and m.line < t.line
-    where not exists (
-        select 1 from stg_ledger as later
-        where later.instance = m.instance
-            and later.md5 = m.md5
-            and later.line > m.line
-            and later.line < t.line
-    )
+    inner join input_sources as s using (id)
 )
 select
     r.md5 as release_md5,
@@ -39,7 +31,7 @@ select
     round(sum(l.cpu_s), 3) as cpu_s,
     round(sum(l.gpu_s), 3) as gpu_s,
     sum(l.nbytes)::bigint as nbytes
-from (select distinct release_md5, id from trace) as t
+from trace as t
 inner join releases as r on r.md5 = t.release_md5
 inner join stg_ledger as l on l.id = t.id
 group by r.md5, r.recorded_at

@@ -9,9 +9,5 @@
 --   upstream_md5 varchar: the version it read
 select i.id, i.instance, i.upstream, i.upstream_md5
 from stg_ledger_inputs as i
-inner join stg_ledger as reader using (id)
-where not exists (
-    select 1 from stg_ledger as m
-    where m.instance = i.upstream and m.md5 = i.upstream_md5 and m.line < reader.line
-)
+anti join input_sources using (id, upstream)
 order by i.id, i.upstream

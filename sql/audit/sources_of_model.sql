@@ -15,26 +15,14 @@
 --   git_commit varchar: commit of the code
 --   checks_passed bigint: checks of this version that passed
 --   checks_failed bigint: checks of this version that failed
-with recursive made as (
-    -- Of equal versions the last one before the reader counts; equal bytes make any of them right.
-    select id, line, instance, md5 from stg_ledger
-),
-trace as (
-    select id, line, 0::bigint as depth
-    from made
+with recursive trace as (
+    select id, 0::bigint as depth
+    from stg_ledger
     where starts_with(md5, $md5)
     union
-    select m.id, m.line, t.depth + 1
+    select s.source_id, t.depth + 1
     from trace as t
-    inner join stg_ledger_inputs as i on i.id = t.id
-    inner join made as m on m.instance = i.upstream and m.md5 = i.upstream_md5 and m.line < t.line
-    where not exists (
-        select 1 from made as later
-        where later.instance = m.instance
-            and later.md5 = m.md5
-            and later.line > m.line
-            and later.line < t.line
-    )
+    inner join input_sources as s using (id)
 ),
 verdicts as (
     select

@@ -46,7 +46,7 @@ judged as (
         case
             when c.start_ns is null or c.end_ns is null or c.end_ns <= c.start_ns
                 then 'the interval is empty'
-            when s.video_id is null or c.start_ns > s.last_ns or c.start_ns < 0
+            when s.video_id is null or c.start_ns not between s.first_ns and s.last_ns
                 then 'the interval begins outside the video'
             -- The last frame's length is a guess: half a mean frame, at most 50 ms, may be missing.
             when c.end_ns > s.first_ns + v.duration_ns + least(5e8 / v.fps_mean, 50000000) + 1000000

@@ -1,4 +1,5 @@
--- Videos whose id is not derived from their content hash, or that appear twice.
+-- Videos whose id is not derived from their content hash, or that appear twice. A file that landing
+-- turned away unread (too large, a link out of the inbox, an unreadable name) has no hash.
 --
 -- grain: one offending video
 -- key: video_id
@@ -11,6 +12,6 @@ from stg_videos
 group by video_id
 having copies > 1
     or video_id is null
-    or min(sha256) is null
-    or video_id <> 'vid_' || left(min(sha256), 16)
+    or bool_or(sha256 is null and outcome is distinct from 'rejected')
+    or bool_or(video_id <> 'vid_' || left(sha256, 16))
 order by video_id

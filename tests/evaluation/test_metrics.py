@@ -28,7 +28,7 @@ def rows(correct, groups=None, categories=None):
 
 def test_interval_of_independent_answers_is_the_binomial_one():
     values = np.array([1.0] * 60 + [0.0] * 40)
-    found = cluster_bootstrap(values, [str(i) for i in range(100)], HOW, seed=1)
+    found = cluster_bootstrap(values, [str(i) for i in range(100)], HOW, seed=1, bounds=(0, 1))
     half = 1.96 * np.sqrt(0.6 * 0.4 / 100)
     assert found.value == 0.6
     assert (found.low, found.high) == pytest.approx((0.6 - half, 0.6 + half), abs=0.015)
@@ -37,21 +37,32 @@ def test_interval_of_independent_answers_is_the_binomial_one():
 
 def test_questions_of_one_video_widen_the_interval():
     values = [1.0] * 50 + [0.0] * 50
-    alone = cluster_bootstrap(values, [str(i) for i in range(100)], HOW, seed=1)
-    together = cluster_bootstrap(values, [str(i // 10) for i in range(100)], HOW, seed=1)
+    alone = cluster_bootstrap(values, [str(i) for i in range(100)], HOW, seed=1, bounds=(0, 1))
+    together = cluster_bootstrap(
+        values, [str(i // 10) for i in range(100)], HOW, seed=1, bounds=(0, 1)
+    )
     ratio = (together.high - together.low) / (alone.high - alone.low)
     assert ratio == pytest.approx(np.sqrt(10), rel=0.15)
 
 
 def test_equal_seeds_give_equal_intervals():
     values, groups = [1.0, 0.0, 1.0, 1.0], list("abcd")
-    first = cluster_bootstrap(values, groups, HOW, seed=3)
-    assert first == cluster_bootstrap(values, groups, HOW, seed=3)
+    first = cluster_bootstrap(values, groups, HOW, seed=3, bounds=(0, 1))
+    assert first == cluster_bootstrap(values, groups, HOW, seed=3, bounds=(0, 1))
+
+
+def test_a_single_video_says_nothing_about_others():
+    one = ["vid_0"] * 3
+    right, wrong = rows([1, 1, 1], groups=one), rows([0, 0, 0], groups=one)
+    accuracy = accuracy_by_slice(right, HOW)["Average"]
+    assert (accuracy.value, accuracy.low, accuracy.high) == (1, 0, 1)
+    gain = paired_gain(right, wrong, HOW)["Average"]
+    assert (gain.value, gain.low, gain.high, gain.clusters) == (1, -1, 1, 1)
 
 
 def test_nothing_to_average_is_an_error():
     with pytest.raises(ContractError, match="0 values"):
-        cluster_bootstrap([], [], HOW, seed=0)
+        cluster_bootstrap([], [], HOW, seed=0, bounds=(0, 1))
 
 
 def test_slices_follow_the_benchmark():

@@ -22,7 +22,19 @@ class Project:
         self.champion = None
         self.runs = 0
 
-    def judge(self, model, right, *, sft=20, blind=15, first_id=0, evaluation=None, **promotion):
+    def judge(
+        self,
+        model,
+        right,
+        *,
+        sft=20,
+        blind=15,
+        first_id=0,
+        evaluation=None,
+        groups=QUESTIONS,
+        changed=0,
+        **promotion,
+    ):
         self.runs += 1
         evaluation = evaluation or f"md5:evaluation{self.runs}"
         folder = self.root / f"evaluation{self.runs}"
@@ -33,7 +45,8 @@ class Project:
                 "qa_id": f"qa_{first_id + i:04d}",
                 "clip_id": f"clip_{i}",
                 "category": ("Counting", "Rotational")[i % 2],
-                "group": f"vid_{i}",
+                "group": f"vid_{i % groups}",
+                "answer_index": i % 4 if i >= changed else (i + 1) % 4,
                 "correct": value,
             }
             for arm, count in arms.items()
@@ -43,8 +56,8 @@ class Project:
         inputs = StageInputs(
             stage=stage_named("champion"),
             params_=tiny.params(promotion=promotion),
-            folders={"evaluation": folder, "student_p4d": folder, "student_sft": folder},
-            versions={"evaluation": evaluation, "student_p4d": model, "student_sft": "md5:sft"},
+            folders={"evaluation": folder, "student_p4d": folder},
+            versions={"evaluation": evaluation, "student_p4d": model},
             previous=self.champion,
         )
         out = self.root / f"champion{self.runs}"
@@ -70,9 +83,48 @@ def test_the_first_challenger_is_promoted_and_its_answers_are_kept(project):
 
 
 def test_a_first_challenger_no_better_than_blind_is_named_as_such(project):
-    decision = project.judge("md5:a", 15)
+    decision = project.judge("md5:a", 20, blind=20)
     assert decision["decision"] == "promoted"
-    assert any("blind" in reason for reason in decision["reasons"])
+    assert any("not clearly better than the blind" in reason for reason in decision["reasons"])
+
+
+@pytest.mark.parametrize(
+    ("arms", "named"), [({"sft": 40, "blind": 10}, "sft"), ({"sft": 10, "blind": 40}, "blind")]
+)
+def test_a_first_challenger_clearly_worse_than_a_plain_arm_is_refused(project, arms, named):
+    decision = project.judge("md5:a", 20, **arms)
+    assert decision["decision"] == "refused"
+    assert decision["champion"] is None
+    assert decision["incumbent"] is None
+    (reason,) = (r for r in decision["reasons"] if "upper bound is below" in r)
+    assert f"student_{named}" in reason
+    assert not (project.champion / "champion_answers.parquet").exists()
+
+
+def test_after_a_refused_first_challenger_the_next_one_is_still_the_first(project):
+    project.judge("md5:a", 5)
+    decision = project.judge("md5:b", 30)
+    assert decision["decision"] == "promoted"
+    assert "no champion yet" in decision["reasons"]
+    assert [record["champion"] for record in read_ledger(project.champion)] == [None, "md5:b"]
+    assert project.judge("md5:c", 50)["incumbent"] == "md5:b"
+
+
+def test_too_few_groups_of_videos_replace_no_champion(project):
+    project.judge("md5:a", 20)
+    decision = project.judge("md5:b", QUESTIONS, groups=4)
+    assert decision["decision"] == "refused"
+    assert any("4 groups of videos" in reason for reason in decision["reasons"])
+    assert project.judge("md5:b", QUESTIONS, groups=5)["decision"] == "promoted"
+
+
+def test_a_protected_category_that_is_not_asked_about_is_a_reason_to_refuse(project):
+    decision = project.judge("md5:a", 40, protected_categories=["Spatial Relation"])
+    assert decision["decision"] == "refused"
+    assert (
+        "protected category Spatial Relation has no question in the test split"
+        in (decision["reasons"])
+    )
 
 
 def test_a_clear_gain_over_the_incumbent_promotes(project):
@@ -121,6 +173,26 @@ def test_a_champion_that_answered_other_questions_is_not_compared(project):
     assert decision["compared_with"] == "student_sft"
     assert decision["decision"] == "promoted"
     assert any("too few to compare" in reason for reason in decision["reasons"])
+
+
+def test_questions_whose_answer_changed_are_left_out_of_the_comparison(project):
+    project.judge("md5:a", 30)
+    decision = project.judge("md5:b", 45, changed=10)
+    assert decision["evidence"]["changed_since_incumbent"] == 10
+    assert decision["evidence"]["over_compared"]["Average"]["n"] == QUESTIONS - 10
+    assert decision["evidence"]["shared_with_incumbent"] == pytest.approx(50 / 60)
+    assert any("10 questions have another answer" in reason for reason in decision["reasons"])
+    assert project.judge("md5:c", 45, changed=40)["compared_with"] == "incumbent"
+
+
+def test_an_earlier_decision_is_not_restored_over_a_later_champion(project):
+    project.judge("md5:a", 30, evaluation="md5:first")
+    project.judge("md5:b", 45, evaluation="md5:second")
+    decision = project.judge("md5:a", 30, evaluation="md5:first")
+    assert decision["decision"] == "refused"
+    assert decision["champion"] == decision["incumbent"] == "md5:b"
+    assert [r["champion"] for r in read_ledger(project.champion)] == ["md5:a", "md5:b", "md5:b"]
+    assert pl.read_parquet(project.champion / "champion_answers.parquet")["correct"].sum() == 45
 
 
 def test_the_champion_does_not_challenge_itself(project):

@@ -50,6 +50,7 @@ def test_metrics_and_tables_agree_with_the_predictions(project):
     rows = pl.read_parquet(folder / "predictions.parquet").filter(pl.col("arm") == "p4d")
     metrics = read_json(folder / "metrics.json")
     assert metrics["p4d"]["accuracy"]["Average"] == pytest.approx(rows["correct"].mean(), abs=1e-6)
+    assert metrics["groups"] == rows["group"].n_unique()
     assert metrics["chance"] == pytest.approx((0.25 + 0.5) / 2)
     with (folder / "by_category.csv").open() as stream:
         table = {(r["arm"], r["category"]): r for r in csv.DictReader(stream)}

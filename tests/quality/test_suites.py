@@ -117,6 +117,12 @@ def test_unknown_letter_and_repeated_id_stop(tables):
     assert stopped == {"question_letters", "question_qa_id_unique"}
 
 
+def test_question_without_a_margin_stops(tables):
+    frame = tables[f"questions/{SHARD}/questions.parquet"].with_columns(n_options=4)
+    frame = frame.with_columns(margin_sigma=pl.lit(None, pl.Float64))
+    assert {r.name for r in validate(QUESTIONS, frame) if r.stops} == {"question_margin"}
+
+
 def test_missing_column_fails_with_its_name():
     suite = one("c", "ExpectColumnValuesToBeInSet", arguments={"column": "x", "value_set": []})
     (result,) = validate(suite, pl.DataFrame({"k": [1]}))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from p4d.config import QuestionsParams, ReleaseParams
 from p4d.errors import ContractError
-from p4d.questions.compose import CLIP_FULL, NO_FACT, UNCERTAIN, compose, recompute
+from p4d.questions.compose import CATEGORY_FULL, CLIP_FULL, NO_FACT, UNCERTAIN, compose, recompute
 from p4d.questions.families import BY_NAME, CATEGORIES, FAMILIES
 from p4d.splits import split_for
 from tests.questions.scenes import clip_of, random_clips, random_scene, scene, thing, with_facts
@@ -56,6 +56,16 @@ def test_a_changed_fact_changes_the_recomputed_answer(clips, composed):
     value = float(row["options"][other].split()[0])
     changed = {**facts, fact_id: dataclasses.replace(facts[fact_id], value=value)}
     assert recompute(row, changed) == other
+
+
+def test_a_question_of_other_facts_has_another_id(clips, composed):
+    def renamed(fact):
+        return dataclasses.replace(fact, fact_id=f"{fact.fact_id}_b")
+
+    again = compose([with_facts(clip, renamed) for clip in clips], QUESTIONS, SPLITS)
+    ids = {row["qa_id"] for row in composed.questions}
+    assert len(ids) == len(composed.questions)
+    assert not ids & {row["qa_id"] for row in again.questions}
 
 
 def test_recomputing_without_the_facts_names_what_is_missing(composed):
@@ -216,6 +226,24 @@ def test_every_candidate_is_asked_or_refused_once(clips, composed):
     assert len(composed.refusals) == len(
         {(r["clip_id"], r["family"], r["reason"]) for r in composed.refusals}
     )
+
+
+def test_a_candidate_beyond_the_share_of_its_category_says_so(clips):
+    only = [
+        dataclasses.replace(c, facts=tuple(f for f in c.facts if f.kind == "direction"))
+        for c in clips
+    ]
+    composed = compose(only, QUESTIONS, SPLITS)
+    asked = Counter(row["clip_id"] for row in composed.questions)
+    reasons = defaultdict(set)
+    for row in composed.refusals:
+        if row["family"] == "direction":
+            reasons[row["clip_id"]].add(row["reason"])
+    full = [clip_id for clip_id, count in asked.items() if count == 4]
+    assert any(CATEGORY_FULL in reasons[clip_id] for clip_id in full)
+    for clip_id, said in reasons.items():
+        assert (CATEGORY_FULL in said) <= (asked[clip_id] == 4)
+        assert CLIP_FULL not in said
 
 
 def test_clips_without_regions_or_facts_are_refused_not_fatal():

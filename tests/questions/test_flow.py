@@ -146,6 +146,14 @@ def test_a_clip_without_labels_fails_alone(flow):
     _, folders, reports = flow
     assert reports["regions"].rows["failed"] == 1
     assert reports["facts"].rows["failed"] == 1
+    for name in ("regions", "facts"):
+        outcomes = read_table(folders[name] / "outcomes.parquet")
+        clips = read_table(folders["clips"] / "clips.parquet").filter(pl.col("outcome") == "ok")
+        assert sorted(outcomes["clip_id"]) == sorted(clips["clip_id"])
+        failed = outcomes.filter(pl.col("outcome") == "failed")
+        assert failed["clip_id"].to_list() == ["clip_unlabelled"]
+        assert "clip_unlabelled" in failed["reason"][0]
+        assert sum(reports[name].rows.values()) == clips.height
     assert reports["questions"].rows["ok"] > 0
     assert "clip_unlabelled" not in read_facts(folders["facts"] / "facts.parquet")
 

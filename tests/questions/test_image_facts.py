@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
+from p4d.config import QuestionsParams, ReleaseParams
+from p4d.questions.compose import Clip, compose
 from p4d.questions.fact_table import Source
-from p4d.questions.image_facts import image_facts
+from p4d.questions.image_facts import FLOW_SIGMA_PX, image_facts
 
 REAL = Source(clip_id="clip_r", scale_kind="relative", teacher="expert4d", teacher_digest="d1")
 TIMES_NS = np.arange(8, dtype=np.int64) * 250_000_000
@@ -22,8 +24,8 @@ def _labels(own_px, background_px, probability=0.95):
     return masks, flow, motion
 
 
-def _facts(masks, flow, motion):
-    facts = image_facts(REAL, TIMES_NS, ["reg_1"], masks, flow, motion, 0.5)
+def _facts(masks, flow, motion, sigma_px=0.5):
+    facts = image_facts(REAL, TIMES_NS, ["reg_1"], masks, flow, motion, sigma_px)
     return {(f.kind, f.start_ns, f.end_ns): f for f in facts}
 
 
@@ -61,3 +63,45 @@ def test_a_doubtful_motion_makes_the_count_doubtful():
 
 def test_no_fact_of_a_real_clip_has_metres():
     assert {f.unit for f in _facts(*_labels((1, 0), (0, 0))).values()} == {"class", "count"}
+
+
+def test_a_region_at_rest_is_certain_to_stay():
+    fact = _facts(*_labels((0, 0), (0, 0), probability=0.05), FLOW_SIGMA_PX)
+    fact = fact[("picture_direction", 0, END)]
+    assert fact.value_text == "stays in place"
+    assert fact.sigma < 1 / 3
+
+
+def test_a_region_that_is_out_of_sight_is_not_at_rest():
+    masks, flow, motion = _labels((1, 0), (0, 0))
+    masks[:, 3:] = 0
+    facts = _facts(masks, flow, motion)
+    assert ("moving", 750_000_000, END) not in facts
+    assert ("moving_count", 750_000_000, END) not in facts
+    assert ("moving", 0, 1_000_000_000) in facts
+
+
+def _real_clips(speed_px, sigma_px):
+    """Four clips of one video, moving in four directions."""
+    clips = []
+    for i, way in enumerate([(1, 0), (-1, 0), (0, 1), (0, -1)]):
+        source = Source(
+            clip_id=f"clip_{i}", scale_kind="relative", teacher="expert4d", teacher_digest="d1"
+        )
+        labels = _labels(np.array(way) * speed_px, (0, 0), probability=0.75)
+        facts = tuple(image_facts(source, TIMES_NS, [f"reg_{i}"], *labels, sigma_px))
+        clips.append(Clip(f"clip_{i}", "vid_r", False, (f"reg_{i}",), facts))
+    splits = ReleaseParams(test_fraction=0.25, val_fraction=0.1, duplicate_hamming_bits=3)
+    return compose(clips, QuestionsParams(margin_sigma=3.0, options=4, max_per_clip=18), splits)
+
+
+def test_real_clips_that_clearly_move_are_asked_about():
+    rows = _real_clips(0.75, FLOW_SIGMA_PX).questions
+    assert {row["family"] for row in rows} == {"picture_direction"}
+    assert {row["clip_id"] for row in rows} == {"clip_0", "clip_1", "clip_2", "clip_3"}
+    assert {row["answer_text"] for row in rows} == {"left", "right", "up", "down"}
+
+
+@pytest.mark.parametrize(("speed_px", "sigma_px"), [(0.2, FLOW_SIGMA_PX), (0.75, 2.0)])
+def test_a_short_or_badly_measured_movement_is_not_asked_about(speed_px, sigma_px):
+    assert _real_clips(speed_px, sigma_px).questions == []

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -141,18 +142,92 @@ def test_videos_that_look_alike_share_a_split(tmp_path):
     assert drop_torn(questions)[1] == 0
 
 
+def _bits(bits):
+    return replace(RELEASE, duplicate_hamming_bits=bits)
+
+
+def _hashed(hashes):
+    return [{"video_id": v, "phash": f"{h:016x}"} for v, h in hashes.items()]
+
+
+def _videos_of(split, count):
+    names = (f"vid_{i:05d}" for i in range(10_000))
+    return [name for name in names if split_for(name, RELEASE) == split][:count]
+
+
 @pytest.mark.parametrize(("bits", "groups"), [(0, 4), (1, 3), (3, 2), (64, 1)])
 def test_near_duplicates_join_through_others(bits, groups):
-    hashes = {"vid_a": 0b0, "vid_b": 0b1, "vid_c": 0b1111, "vid_d": 0xFFFF_FFFF_FFFF_FFFF}
-    rows = [{"video_id": v, "phash": f"{h:016x}"} for v, h in hashes.items()]
-    found = duplicate_groups(rows, bits)
+    a, b, c, d = _videos_of("train", 4)
+    rows = _hashed({a: 0b0, b: 0b1, c: 0b1111, d: 0xFFFF_FFFF_FFFF_FFFF})
+    found, between = duplicate_groups(rows, _bits(bits))
     assert len(set(found.values())) == groups
-    assert found["vid_b"] == ("vid_b" if bits == 0 else "vid_a")
+    assert found[b] == (b if bits == 0 else a)
+    assert between == {}
 
 
 def test_clips_without_a_hash_join_nothing():
     rows = [{"video_id": v, "phash": None} for v in ("vid_a", "vid_b")]
-    assert duplicate_groups(rows, 64) == {"vid_a": "vid_a", "vid_b": "vid_b"}
+    assert duplicate_groups(rows, _bits(64)) == ({"vid_a": "vid_a", "vid_b": "vid_b"}, {})
+
+
+def test_a_video_between_two_groups_of_a_split_joins_the_earlier_and_merges_none():
+    first, second, bridge = _videos_of("train", 3)
+    found, between = duplicate_groups(_hashed({first: 0b0, second: 0b1111, bridge: 0b11}), _bits(2))
+    assert found == {first: first, second: second, bridge: first}
+    assert between == {}
+
+
+def test_a_video_that_looks_like_two_splits_is_left_out_and_moves_nobody():
+    (train, bridge), (test,) = _videos_of("train", 2), _videos_of("test", 1)
+    before = {train: 0b0, test: 0b1111}
+    found, between = duplicate_groups(_hashed({**before, bridge: 0b11}), _bits(2))
+    assert found == duplicate_groups(_hashed(before), _bits(2))[0]
+    assert list(between) == [bridge]
+    assert between[bridge] == f"looks like videos of test and train: {train}, {test}"
+
+
+def test_every_later_video_leaves_earlier_ones_where_they_were():
+    rng = np.random.default_rng(7)
+    rows = [
+        {"video_id": f"vid_{i // 2:05d}", "phash": f"{int(h):016x}"}
+        for i, h in enumerate(rng.integers(0, 2**10, 160))
+    ]
+    params = _bits(1)
+    groups, between = duplicate_groups(rows, params)
+    assert between
+    assert len(set(groups.values())) < len(groups)
+    for n in range(2, len(rows), 20):
+        some, left_out = duplicate_groups(rows[:n], params)
+        assert some == {video: groups[video] for video in some}
+        assert left_out == {video: between[video] for video in left_out}
+    split = {video: split_for(group, params) for video, group in groups.items()}
+    kept = [(int(row["phash"], 16), split.get(row["video_id"])) for row in rows]
+    for one, split_one in kept:
+        for other, split_other in kept:
+            if split_one and split_other and (one ^ other).bit_count() <= 1:
+                assert split_one == split_other
+
+
+def test_a_left_out_video_is_counted_and_named_in_the_release(tmp_path):
+    clips = random_clips(48, seed=13)
+    by_split = {}
+    for clip in clips:
+        by_split.setdefault(split_for(clip.video_id, RELEASE), []).append(clip)
+    train, test = by_split["train"][0], by_split["test"][0]
+    bridge = next(clip for clip in by_split["train"] if clip.video_id != train.video_id)
+    _write_shard(
+        tmp_path,
+        "0000-a",
+        [clip for clip in clips if clip.video_id != bridge.video_id],
+        {train.clip_id: "0" * 16, test.clip_id: f"{0b11111:016x}"},
+    )
+    _write_shard(tmp_path, "0001-b", [bridge], {bridge.clip_id: f"{0b111:016x}"})
+    _, questions, table, manifest = _release(tmp_path, tmp_path / "release")
+    assert list(manifest["left_out_videos"]) == [bridge.video_id]
+    assert manifest["counts"]["videos_left_out"] == 1
+    assert bridge.video_id not in table["video_id"]
+    assert bridge.video_id not in questions["video_id"]
+    assert bridge.video_id in (tmp_path / "release" / "card.md").read_text()
 
 
 def test_a_repeated_question_is_kept_once(corpus, tmp_path):

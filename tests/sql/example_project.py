@@ -66,7 +66,7 @@ def clip(name: str, k: int, shard: str, outcome: str = "ok") -> dict:
         "frame_pts_ns": [start + i * SECOND // 2 for i in range(4)],
         "has_truth": True,
         "scale_kind": "metric",
-        "phash": 17,
+        "phash": sha(name)[:16],
         "motion_energy": 1.5,
         "outcome": outcome,
         "reason": None if outcome == "ok" else "too dark",
@@ -224,6 +224,12 @@ def tables() -> Tables:
                 for m in ("depth", "flow", "motion", "rays")
             ),
             f"regions/{shard}/regions.parquet": table(region(c, m) for c in ids for m in (1, 2)),
+            **{
+                f"{stage}/{shard}/outcomes.parquet": table(
+                    {"clip_id": c, "outcome": "ok", "reason": None} for c in ids
+                ).cast({"reason": pl.String})
+                for stage in ("regions", "facts")
+            },
             f"facts/{shard}/facts.parquet": table(
                 row
                 for c in ids
@@ -295,6 +301,7 @@ def manifest(made: Tables) -> dict:
         "release_id": "rel_1",
         "shards": [{"shard": shard, "versions": {"questions": "md5:q"}} for shard in SHARDS],
         "excluded": {},
+        "duplicate_hamming_bits": 3,
         "counts": {"questions": len(questions), "clips": len(clips)},
         "splits": {
             split: {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import polars as pl
@@ -47,6 +48,7 @@ BROKEN: dict[str, list[tuple[str, Breaking, dict]]] = {
     "video_ids_follow_content": [
         ("videos/{}/videos.parquet", put("sha256", "0" * 64), {"copies": 1}),
         ("videos/{}/videos.parquet", repeat_first, {"copies": 2}),
+        ("videos/{}/videos.parquet", put("sha256", None), {"sha256": None}),
     ],
     "video_frame_times_increase": [
         ("videos/{}/frames.parquet", put("pts_ns", 10**10), {"out_of_order": 1}),
@@ -77,6 +79,14 @@ BROKEN: dict[str, list[tuple[str, Breaking, dict]]] = {
             "clips/{}/clips.parquet",
             put("end_ns", 9 * example.SECOND, clip_id("clip_red1")),
             {"problem": "the interval ends after the video"},
+        ),
+        (
+            "videos/{}/frames.parquet",
+            # A container whose clock begins half a second in.
+            lambda frame: frame.filter(
+                (pl.col("video_id") != example.video_id("red")) | (pl.col("frame_index") > 0)
+            ),
+            {"problem": "the interval begins outside the video", "clip_id": "clip_red0"},
         ),
         (
             "clips/{}/clips.parquet",
@@ -112,6 +122,13 @@ BROKEN: dict[str, list[tuple[str, Breaking, dict]]] = {
             {"problem": "no statistics", "teacher": "exact"},
         ),
     ],
+    "labels_mostly_good": [
+        (
+            "labels/{}/index.parquet",
+            put("outcome", "failed", (pl.col("teacher") == "expert4d") & ~clip_id("clip_red0")),
+            {"teacher": "expert4d", "labels": 4, "good": 1},
+        ),
+    ],
     "labels_failed": [
         ("labels/{}/index.parquet", put("outcome", "failed"), {"teacher": "exact"}),
     ],
@@ -121,6 +138,21 @@ BROKEN: dict[str, list[tuple[str, Breaking, dict]]] = {
     ],
     "region_marks_count_up": [
         ("regions/{}/regions.parquet", put("mark", 3), {"marks": [2, 3]}),
+    ],
+    "regions_mostly_good": [
+        (
+            "regions/{}/outcomes.parquet",
+            put("outcome", "failed", ~clip_id("clip_red0")),
+            {"clips": 4, "failed": 3},
+        ),
+    ],
+    "facts_complete": [
+        (
+            "facts/{}/facts.parquet",
+            lambda frame: frame.filter(~clip_id("clip_red0")),
+            {"clip_id": "clip_red0", "outcome": "ok"},
+        ),
+        ("facts/{}/facts.parquet", lambda frame: frame.clear(), {"rows": 4}),
     ],
     "facts_are_measurements": [
         ("facts/{}/facts.parquet", put("value", float("nan")), {"kind": "distance"}),
@@ -209,6 +241,14 @@ BROKEN: dict[str, list[tuple[str, Breaking, dict]]] = {
             {"kind": "group", "splits": ["test", "train"]},
         ),
     ],
+    "release_no_near_duplicates": [
+        (
+            "clips/{}/clips.parquet",
+            # The first clip of red lies in train, those of sea in test.
+            put("phash", f"{int(example.sha('sea')[:16], 16) ^ 0b111:016x}", clip_id("clip_red0")),
+            {"clip_id": "clip_red0", "other_clip_id": "clip_sea0", "bits": 3, "rows": 2},
+        ),
+    ],
     "release_questions_in_their_split": [
         ("release/questions.parquet", put("split", "val"), {"clip_split": "train"}),
         ("release/questions.parquet", put("clip_id", "clip_x"), {"clip_split": None}),
@@ -261,3 +301,59 @@ def test_gate_finds_what_is_broken(gate, path, broken, telling, tables, tmp_path
     expected = dict(telling)
     assert len(found) == expected.pop("rows", 1), found
     assert {name: found[0][name] for name in expected} == expected
+
+
+REFUSED_UNREAD = {
+    "video_id": "vid_0123456789abcdef",
+    "name": "huge.mp4",
+    "sha256": None,
+    "bytes": 10**12,
+    "licence": "unstated",
+    "outcome": "rejected",
+    "reason": "larger than 1000 bytes (landing.max_file_bytes); cut it",
+}
+
+
+@pytest.mark.parametrize("stage", ["videos", "clips"])
+def test_file_refused_unread_stops_no_gate(stage, tables, tmp_path):
+    path = f"videos/{SHARD}/videos.parquet"
+    row = pl.DataFrame([REFUSED_UNREAD]).cast({"sha256": pl.String})
+    tables[path] = pl.concat([tables[path], row], how="diagonal")
+    for gate in GATES[stage]:
+        if gate.blocking:
+            assert offenders(tmp_path, tables, gate.name).is_empty(), gate.name
+
+
+def fail_clips(tables, stage: str, names: tuple[str, ...]) -> None:
+    here = pl.col("clip_id").is_in(names)
+    facts, outcomes = f"facts/{SHARD}/facts.parquet", f"{stage}/{SHARD}/outcomes.parquet"
+    tables[facts] = tables[facts].filter(~here)
+    tables[outcomes] = put("reason", "broken", here)(
+        put("outcome", "failed", here)(tables[outcomes])
+    )
+
+
+def test_one_clip_that_could_not_be_measured_stops_no_shard_but_most_do(tables, tmp_path):
+    fail_clips(tables, "facts", ("clip_red0", "clip_red1"))
+    assert offenders(tmp_path, tables, "facts_complete").is_empty()
+    fail_clips(tables, "facts", ("clip_sea0",))
+    found = offenders(tmp_path, tables, "facts_complete")
+    assert found["clip_id"].to_list() == ["clip_red0", "clip_red1", "clip_sea0"]
+    assert set(found["reason"]) == {"broken"}
+
+
+def test_clips_without_regions_need_no_facts(tables, tmp_path):
+    for stage in ("regions", "facts"):
+        path = f"{stage}/{SHARD}/{stage}.parquet"
+        tables[path] = tables[path].filter(~clip_id("clip_red0"))
+    assert offenders(tmp_path, tables, "facts_complete").is_empty()
+
+
+def test_release_that_promises_no_distance_fails(tables, tmp_path):
+    root = example.write(tmp_path, tables)
+    path = root / "data/release/manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["duplicate_hamming_bits"]
+    path.write_text(json.dumps(manifest))
+    folders = example.folders(root, "release", needed_upstreams("release"))
+    assert not Warehouse.over(folders).gate("release_no_near_duplicates").is_empty()

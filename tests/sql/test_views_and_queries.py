@@ -30,16 +30,19 @@ def instant(minute: int) -> datetime:
 EXPECTED: dict[str, tuple[int, dict]] = {
     "stg_videos": (4, {"shard": FIRST, "duration_ns": 4 * example.SECOND}),
     "stg_video_frames": (24, {"frame_index": 0, "pts_ns": 0}),
-    "stg_clips": (6, {"clip_id": "clip_red0", "shard": FIRST, "phash": "17"}),
+    "stg_clips": (6, {"clip_id": "clip_red0", "shard": FIRST, "phash": example.sha("red")[:16]}),
     "stg_objects": (10, {"clip_id": "clip_red0", "instance": 1, "size_z_m": 0.6}),
     "stg_labels": (10, {"clip_id": "clip_red0", "teacher": "exact", "shard": FIRST}),
     "stg_label_stats": (40, {"modality": "depth", "depth_absrel": 0.0005}),
     "stg_regions": (10, {"region_id": "reg_clip_red0_1", "shard": FIRST}),
+    "stg_region_outcomes": (5, {"clip_id": "clip_red0", "shard": FIRST, "outcome": "ok"}),
+    "stg_fact_outcomes": (5, {"clip_id": "clip_red0", "shard": FIRST, "outcome": "ok"}),
     "stg_facts": (15, {"kind": "distance", "unit": "m"}),
     "stg_questions": (20, {"answer": "A", "shard": FIRST}),
     "stg_refusals": (5, {"category": "Rotational", "count": 2}),
     "stg_release_clips": (5, {"split": "train", "group": example.video_id("red")}),
     "stg_release_questions": (20, {"split": "train", "shard": FIRST}),
+    "stg_releases": (1, {"release_id": "rel_1", "duplicate_hamming_bits": 3}),
     "stg_predictions": (24, {"arm": "p4d", "correct": True}),
     "stg_accuracy": (3, {"arm": "p4d", "accuracy": 0.8, "n": 8}),
     "stg_ledger": (9, {"id": "m0", "instance": f"videos@{FIRST}", "line": 1, "wall_s": 2.0}),
@@ -60,6 +63,10 @@ EXPECTED: dict[str, tuple[int, dict]] = {
     "cost_by_stage": (
         6,
         {"stage": "videos", "materializations": 2, "wall_s": 4.0, "nbytes": 200},
+    ),
+    "input_sources": (
+        11,
+        {"id": "m1", "upstream": f"videos@{FIRST}", "source_id": "m0"},
     ),
     "current_versions": (8, {"instance": "champion", "md5": example.md5("champion", 2)}),
     "scores": (3, {"arm": "blind", "over_blind": 0.0}),
@@ -153,6 +160,17 @@ def test_video_is_followed_to_its_questions_and_models(warehouse):
     )
     questions = found.filter(pl.col("kind") == "question")
     assert questions["detail"].to_list() == ["val"] * 4
+
+
+def test_failed_clips_of_regions_and_facts_are_among_the_rejects(tmp_path):
+    made = example.tables()
+    for stage in ("regions", "facts"):
+        made[f"{stage}/{FIRST}/outcomes.parquet"] = example.table(
+            [{"clip_id": "clip_red0", "outcome": "failed", "reason": f"no {stage}"}]
+        )
+    found = Warehouse(Project(example.write(tmp_path, made))).query("rejects")
+    ours = found.filter(pl.col("id") == "clip_red0").select("stage", "reason").rows()
+    assert ours == [("facts", "no facts"), ("regions", "no regions")]
 
 
 def test_champion_of_a_day_before_any_decision_is_none(warehouse):

@@ -13,7 +13,16 @@ from p4d.students.base import build_base_student
 from p4d.students.data import ClipReader, Packer, Sample, TrainingSamples, load_questions
 from p4d.students.losses import TermWeights
 from p4d.students.perception import LatentStats, PerceptionDecoder
-from p4d.students.train import Arm, Distillation, build_blind, build_p4d, build_sft, train_arm
+from p4d.students.train import (
+    MAX_GRADIENT_NORM,
+    Arm,
+    ClipPartsSeparately,
+    Distillation,
+    build_blind,
+    build_p4d,
+    build_sft,
+    train_arm,
+)
 from p4d.teachers import expert4d
 from p4d.teachers.store import LabelArrays, LabelWriter
 from tests.students import tiny
@@ -82,6 +91,39 @@ def test_gradients_reach_student_and_decoder_and_never_the_expert(project):
     assert not any(p.requires_grad or p.grad is not None for p in expert.parameters())
     assert all(torch.equal(before[name], value) for name, value in expert.state_dict().items())
     assert not any("expert" in name for name, _ in arm.named_parameters())
+
+
+def test_a_large_gradient_of_the_decoder_does_not_shrink_the_step_of_the_student(project):
+    _, arm = distilling_arm(project)
+    for part, size in ((arm.student, 1e-5), (arm.decoder, 1e3)):
+        for weight in part.parameters():
+            weight.grad = torch.full_like(weight, size)
+    ClipPartsSeparately().on_pre_optimizer_step(None, None, None, model=arm)
+    assert all(bool((weight.grad == 1e-5).all()) for weight in arm.student.parameters())
+    norms = torch.stack([weight.grad.norm() for weight in arm.decoder.parameters()])
+    assert norms.norm().item() == pytest.approx(MAX_GRADIENT_NORM, rel=1e-3)
+
+
+def test_gradients_are_clipped_during_training(project, monkeypatch):
+    """Clipped to nothing, what has no weight decay stays as it was."""
+    monkeypatch.setattr("p4d.students.train.MAX_GRADIENT_NORM", 0.0)
+    student, arm = distilling_arm(project)
+    norm = student.adapter.model.model.language_model.norm.weight
+    before = norm.detach().clone()
+    train_arm(
+        arm,
+        samples(project, tiny.SquareLabels()),
+        Packer(student.tokenizer, student.adapter.visual_tokens(1 + tiny.FRAMES)),
+        project.params.training,
+        TermWeights("paper", 0.0),
+        lambda done, total, note: None,
+    )
+    assert torch.equal(norm, before)
+
+
+def test_a_blind_student_opens_no_video(project):
+    inputs = project.inputs("student_blind")
+    assert set(inputs.folders) == {"release", "base_student"}
 
 
 def test_two_runs_leave_equal_bytes(project, trained, tmp_path):

@@ -12,6 +12,7 @@ from p4d.geometry.cameras import axis_rotation, rigid
 from p4d.geometry.rays import rays_from_cameras
 from p4d.teachers.camera_fit import fit_cameras
 from p4d.teachers.label import ShardClips, label_clips
+from p4d.teachers.maps import lands_inside
 from p4d.teachers.store import LabelStore
 from p4d.teachers.teacher import ExactTeacher, ExpertTeacher
 from tests.factories import make_clips_dir
@@ -204,3 +205,13 @@ def test_rays_that_fit_no_camera_give_no_numbers():
     K, poses = fit_cameras(behind)
     assert np.isnan(K).any()
     assert np.isnan(poses[1:]).all()
+
+
+def test_flow_that_ends_outside_the_picture_is_not_valid():
+    flow = np.zeros((1, 4, 4, 2))
+    flow[0, 1, 3] = (0.6, 0.0)
+    flow[0, 0, 2] = (0.0, -0.6)
+    flow[0, 2, 1] = (2.4, 1.4)
+    expected = np.ones((1, 4, 4), bool)
+    expected[0, 1, 3] = expected[0, 0, 2] = False
+    np.testing.assert_array_equal(lands_inside(flow), expected)

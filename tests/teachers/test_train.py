@@ -63,6 +63,8 @@ def test_it_starts_at_the_best_constant_answer_and_overfits_two_worlds(worlds, c
     for name in ("depth_absrel", "flow_epe_px", "ray_angle_rad"):
         assert card["expert4d"][name] < card["trivial"][name], name
     assert card["expert4d"]["motion_iou"] > 0.4
+    moving_share = all_clips(few, config).moving_bthw.mean()  # saying that everything moves
+    assert card["trivial"]["motion_iou"] == pytest.approx(moving_share, abs=1e-6)
 
 
 def test_an_untrained_expert_scores_like_the_trivial_answers(worlds, config):

@@ -111,6 +111,26 @@ def test_blank_and_static_clips_are_filtered_with_their_reason(tmp_path):
     assert len(Arrays(out / "frames.safetensors")) == 1
 
 
+def test_a_video_slower_than_the_grid_is_filtered(tmp_path):
+    project = make_project(tmp_path)
+    write_video(project.inbox / "slow.mp4", frames=8, fps=2)
+    report, clips, out = cut(project)
+    assert report.rows == {"filtered": 2}
+    assert set(clips["reason"]) == {"too few frames for the time grid"}
+    assert len(Arrays(out / "frames.safetensors")) == 0
+
+
+def test_a_clip_that_starts_with_an_old_frame_does_not_fit_the_grid():
+    def fits(pts_ms):
+        limits = params(clips={"frames": 4, "grid_hz": 2.0}).clips
+        plans = list(plan_clips(np.array(pts_ms) * 1_000_000, 4 * S, limits))
+        return [plan.fits_grid for plan in plans]
+
+    assert fits([0, 500, 1000, 1500, 2000, 2500, 3000, 3500]) == [True, True]
+    assert fits([0, 400, 900, 1400, 2400, 2900, 3400, 3900]) == [True, False]
+    assert fits([0, 400, 900, 1500, 2400, 2900, 3400, 3900]) == [True, True]
+
+
 def test_a_shard_of_rejects_alone_gives_empty_files_of_the_same_schema(tmp_path):
     project = make_project(tmp_path)
     (project.inbox / "empty.mp4").write_bytes(b"")

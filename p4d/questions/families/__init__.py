@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from p4d.questions.families import counting, measuring, movement, placing, premises
-from p4d.questions.families.family import CATEGORIES, Ask, ClipView, Family
+from p4d.questions.families.family import Ask, ClipView, Family
 
 FAMILIES: tuple[Family, ...] = (
     *placing.FAMILIES,

@@ -9,18 +9,6 @@ from p4d.errors import ContractError
 from p4d.questions.distractors import Answer, OptionRule
 from p4d.questions.fact_table import Fact
 
-CATEGORIES = (
-    "Dimensional Measurement",
-    "Spatial Relation",
-    "3D Video Grounding",
-    "Translational",
-    "Rotational",
-    "Counting",
-    "False Positives",
-    "Speed & Acceleration",
-    "Displacement & Path Length",
-)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Ask:

@@ -1,0 +1,11 @@
+-- Per clip whether its facts were measured.
+--
+-- grain: one row per clip
+-- key: clip_id
+-- source: facts/outcomes.parquet
+-- columns:
+--   shard varchar = folder: shard of the clip
+--   clip_id varchar: the clip
+--   outcome varchar: ok, filtered, rejected or failed
+--   reason varchar: why not ok, else null
+select * from raw.fact_outcomes

@@ -1,0 +1,11 @@
+-- Per clip whether its regions were made.
+--
+-- grain: one row per clip
+-- key: clip_id
+-- source: regions/outcomes.parquet
+-- columns:
+--   shard varchar = folder: shard of the clip
+--   clip_id varchar: the clip
+--   outcome varchar: ok, filtered, rejected or failed
+--   reason varchar: why not ok, else null
+select * from raw.region_outcomes
