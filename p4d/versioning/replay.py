@@ -81,7 +81,7 @@ def replay(
         if dict(inputs.excluded) != dict(record["excluded"]):
             raise PublishError(f"{key} left out {record['excluded']}, today {inputs.excluded}")
         previous: Path | None = None
-        if record["previous"]:
+        if record["previous"] and stage.previous != "unread":
             previous = folder / "previous"
             dvc_store.checkout(project.root, record["previous"], previous)
         given = stage_inputs(look, stage, shard, inputs, previous=previous)

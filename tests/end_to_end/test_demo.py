@@ -182,9 +182,9 @@ with dg.DagsterInstance.get() as instance:
       with partition_loading_context(dynamic_partitions_store=instance):
         context = dg.build_sensor_context(instance=instance, definitions=defs)
         asked = sensor.evaluate_tick(context)
-        keys = [request.partition_key for request in asked.run_requests]
+        keys = [(request.run_key, request.partition_key) for request in asked.run_requests]
         known = set(instance.get_dynamic_partitions("shards"))
-        print("RESULT", keys, asked.skip_message, set(keys) <= known)
+        print("RESULT", keys, asked.skip_message, {key for _, key in keys} <= known)
 """
     own_checkout.run("p4d", "world", "inbox/dropped.mp4", "--seed", "777002")
     first, second = (
@@ -193,8 +193,9 @@ with dg.DagsterInstance.get() as instance:
         if line.startswith("RESULT")
     )
     index = yaml.safe_load((own_checkout.root / "shards" / "index.yaml").read_text())["shards"]
-    assert f"['{index[-1]}'] None True" in first
-    assert "[] nothing new" in second
+    # Until its videos are made the shard is asked for again: Dagster starts a run key only once.
+    assert f"[('{index[-1]}', '{index[-1]}')] None True" in first
+    assert second == first
 
 
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)

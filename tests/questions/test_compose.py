@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from p4d.categories import CATEGORIES
 from p4d.config import QuestionsParams, ReleaseParams
 from p4d.errors import ContractError
 from p4d.questions.compose import CATEGORY_FULL, CLIP_FULL, NO_FACT, UNCERTAIN, compose, recompute
-from p4d.questions.families import BY_NAME, CATEGORIES, FAMILIES
+from p4d.questions.families import BY_NAME, FAMILIES
 from p4d.splits import split_for
 from tests.questions.scenes import clip_of, random_clips, random_scene, scene, thing, with_facts
 

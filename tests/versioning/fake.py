@@ -84,7 +84,7 @@ def stages_of(package: str) -> tuple[Stage, ...]:
         stage("teach", params=("expert",)),
         stage("label", inputs=("take", "teach"), params=("labels",), per_shard=True),
         stage("gather", inputs=("label",), metrics=("m.json",), extra_code=("gates",)),
-        stage("choose", inputs=("gather",)),
+        stage("choose", inputs=("gather",), previous="required"),
     )
 
 

@@ -197,6 +197,20 @@ def test_an_append_only_stage_continues_its_last_version(fake):
     assert ["17" in log[0], "18" in log[1], len(log)] == [True, True, 2]
 
 
+def test_a_lost_append_only_version_is_taken_from_the_cache_or_not_started_over(fake):
+    fake.make_all()
+    shutil.rmtree(fake.out("choose"))
+    fake.edit("params.yaml", "seed: 17", "seed: 18")
+    fake.make_all()
+    log = (fake.out("choose") / "log.txt").read_text().splitlines()
+    assert ["17" in log[0], "18" in log[1], len(log)] == [True, True, 2]
+    shutil.rmtree(fake.out("choose"))
+    shutil.rmtree(fake.project.root / ".dvc" / "cache")
+    shutil.rmtree(fake.project.state / "previous")
+    with pytest.raises(PublishError, match="`dvc pull choose` brings it back"):
+        fake.make("choose")
+
+
 def test_the_ledger_says_what_made_a_version(fake):
     fake.make_all()
     record = Ledger(fake.project).latest_materialization("teach")

@@ -14,4 +14,4 @@ FAMILIES: tuple[Family, ...] = (
 )
 BY_NAME = {family.name: family for family in FAMILIES}
 
-__all__ = ["BY_NAME", "CATEGORIES", "FAMILIES", "Ask", "ClipView", "Family"]
+__all__ = ["BY_NAME", "FAMILIES", "Ask", "ClipView", "Family"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from p4d.categories import CATEGORIES
 from p4d.errors import ContractError
 from p4d.questions.distractors import Answer, OptionRule
 from p4d.questions.fact_table import Fact
