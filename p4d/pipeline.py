@@ -272,7 +272,6 @@ STAGES: tuple[Stage, ...] = (
         description="The promotion decision with its evidence, appended to the champion ledger.",
         inputs=("evaluation", "student_p4d"),
         params=("promotion", "evaluation"),
-        metrics=("decision.json",),
         previous="required",
     ),
 )
