@@ -464,11 +464,6 @@ class Project:
         """Locks, journals and caches of the publisher; never an artifact."""
         return self.root / ".p4d"
 
-    @property
-    def sql(self) -> Path:
-        """SQL views, gates, marts and audit queries."""
-        return self.root / "sql"
-
     def shards(self) -> list[str]:
         """Ids of the closed shards, in landing order."""
         index = self.shards_dir / "index.yaml"

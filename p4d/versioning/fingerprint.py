@@ -255,14 +255,6 @@ class Workspace:
         return InstanceStatus(stage.name, shard, state, tuple(reasons), recorded)
 
 
-def required(
-    project: Project, stage: Stage, shard: str | None, stages: Sequence[Stage] = STAGES
-) -> Fingerprint:
-    """What an instance should be made of now."""
-    with Workspace(project, stages) as look:
-        return look.required(stage, shard)
-
-
 def code_version(project: Project, stage: Stage, stages: Sequence[Stage] = STAGES) -> str:
     """16 hex digits over command, parameters and code of a stage, for Dagster."""
     with Workspace(project, stages) as look:
@@ -273,12 +265,6 @@ def code_versions(project: Project, stages: Sequence[Stage] = STAGES) -> dict[st
     """`code_version` of every stage, in one look."""
     with Workspace(project, stages) as look:
         return {stage.name: look.code_version(stage) for stage in stages}
-
-
-def instances(project: Project, stages: Sequence[Stage] = STAGES) -> list[tuple[Stage, str | None]]:
-    """Every (stage, shard), stages in pipeline order, shards in landing order."""
-    with Workspace(project, stages) as look:
-        return list(look.instances())
 
 
 def status(project: Project, stages: Sequence[Stage] = STAGES) -> list[InstanceStatus]:

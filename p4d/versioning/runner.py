@@ -19,7 +19,7 @@ from p4d.pipeline import STAGES, Stage, StageInputs, StageReport
 from p4d.versioning import dvc_store, dvc_yaml, provenance
 from p4d.versioning.dvc_store import LockEntry
 from p4d.versioning.fingerprint import Fingerprint, Workspace, instance_key
-from p4d.versioning.gates import Gates, record_checks
+from p4d.versioning.gates import Gates
 from p4d.versioning.hashes import Digest, Tree, tree_of
 from p4d.versioning.inputs import Inputs, inputs_of
 from p4d.versioning.ledger import Ledger, plain
@@ -33,8 +33,6 @@ from p4d.versioning.publish import (
     publish,
     staging,
 )
-
-__all__ = ["Materialization", "record_checks", "run_instance", "update_dvc_yaml"]
 
 logger = logging.getLogger(__name__)
 
@@ -171,26 +169,20 @@ def stage_inputs(
     )
 
 
-def update_dvc_yaml(project: Project, stages: Sequence[Stage] = STAGES) -> bool:
-    """Write dvc.yaml anew where code or stages changed; returns whether it did.
+def _update_dvc_yaml(look: Workspace) -> None:
+    """Write dvc.yaml anew where code or stages changed.
 
     Raises:
         PublishError: it is out of date inside `dvc repro`, which has read the old one.
     """
-    with Workspace(project, stages) as look:
-        return _update_dvc_yaml(look)
-
-
-def _update_dvc_yaml(look: Workspace) -> bool:
     path = look.project.root / "dvc.yaml"
     text = dvc_yaml.compose(look.stages, {stage.name: look.code(stage) for stage in look.stages})
     if path.is_file() and path.read_text() == text:
-        return False
+        return
     if inside_dvc():
         raise PublishError("dvc.yaml is older than the code; run `p4d dvc-yaml`, then `dvc repro`")
     dvc_store.write_durably(path, text.encode())
     logger.info("dvc.yaml written anew: stages or imports changed")
-    return True
 
 
 def _compute_and_publish(

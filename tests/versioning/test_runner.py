@@ -11,8 +11,8 @@ import pytest
 
 from p4d.errors import ContractError, GateError, PublishError
 from p4d.quality.results import CheckResult
+from p4d.versioning.gates import record_checks
 from p4d.versioning.ledger import Ledger
-from p4d.versioning.runner import record_checks
 from tests.versioning.fake import SHARDS
 
 FIRST, SECOND = SHARDS
