@@ -86,11 +86,11 @@ def test_a_part_of_the_videos_has_a_variable_rate_in_whole_milliseconds():
 
 
 def test_the_factory_writes_clips_as_the_stage_would(tmp_path):
-    folder = make_clips_dir(tmp_path / "clips", 3, seed=4)
+    folder = make_clips_dir(tmp_path / "clips", 4, seed=4)
     clips = pl.read_parquet(folder / "clips.parquet")
     objects = pl.read_parquet(folder / "objects.parquet")
     truth, frames = Arrays(folder / "truth.safetensors"), Arrays(folder / "frames.safetensors")
-    assert clips.height == 3
+    assert clips.height == 4
     assert clips["video_id"].n_unique() == 2
     for row in clips.iter_rows(named=True):
         clip_id = row["clip_id"]

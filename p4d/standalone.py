@@ -1,0 +1,103 @@
+"""Run stages in a plain folder: no DVC, no ledger, no Dagster.
+
+For studies and frozen test sets, which are made from many simulated shards at once and are
+versioned as a whole by whoever makes them. The functions are the very ones of the stage table;
+folders are laid out like `data/`. Nothing here publishes: a pipeline's artifacts come from
+`p4d/versioning/runner.py` alone.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from p4d.config import Params
+from p4d.pipeline import Stage, StageInputs, StageReport, stage_named
+from p4d.versioning.hashes import tree_of
+
+
+def run_stages(
+    folder: Path,
+    params: Params,
+    stages: Sequence[str],
+    shards: Sequence[str],
+    *,
+    progress: Callable[[str, int, int, str], None] = lambda where, done, total, note: None,
+) -> dict[str, StageReport]:
+    """Run `stages` in order over `shards`; what is already there is kept.
+
+    Args:
+        folder: holds `<stage>/<shard>` and `<stage>` folders; inputs of the first stage must exist.
+        params: every section the stages read.
+        stages: names from the stage table, upstream first.
+        shards: ids of the shards, for stages that have one instance per shard.
+        progress: called as `(instance, done, total, note)`.
+
+    Returns:
+        The report of every instance that was run now, keyed `stage` or `stage@shard`.
+    """
+    reports = {}
+    for name in stages:
+        stage = stage_named(name)
+        for shard in shards if stage.per_shard else (None,):
+            out = folder / name / shard if shard else folder / name
+            if out.is_dir():
+                continue
+            key = f"{name}@{shard}" if shard else name
+            reports[key] = _run(folder, params, stage, shard, shards, out, key, progress)
+    return reports
+
+
+def _run(
+    folder: Path,
+    params: Params,
+    stage: Stage,
+    shard: str | None,
+    shards: Sequence[str],
+    out: Path,
+    key: str,
+    progress: Callable[[str, int, int, str], None],
+) -> StageReport:
+    inputs = StageInputs(
+        stage=stage,
+        params_=params,
+        folders={name: _input(folder, name, shard, shards) for name in stage.inputs},
+        shard=shard,
+        versions=_versions(folder, stage, shard, shards),
+        progress=lambda done, total, note: progress(key, done, total, note),
+    )
+    # A folder that is there is a folder that is whole: work goes on beside it until it ends.
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    report = stage.load()(inputs, partial)
+    partial.replace(out)
+    return report
+
+
+def _input(
+    folder: Path, name: str, shard: str | None, shards: Sequence[str]
+) -> Path | dict[str, Path]:
+    if not stage_named(name).per_shard:
+        return folder / name
+    if shard is not None:
+        return folder / name / shard
+    return {each: folder / name / each for each in shards}
+
+
+def _versions(
+    folder: Path, stage: Stage, shard: str | None, shards: Sequence[str]
+) -> dict[str, str]:
+    found = {}
+    for name in stage.inputs:
+        if not stage_named(name).per_shard:
+            found[name] = _version(folder / name)
+            continue
+        for each in [shard] if shard is not None else shards:
+            found[f"{name}@{each}"] = _version(folder / name / each)
+    return found
+
+
+def _version(folder: Path) -> str:
+    return f"md5:{tree_of(folder).digest.md5}"
