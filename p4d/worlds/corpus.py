@@ -6,6 +6,7 @@ the content, so a file that exists is complete and current, and is not made agai
 
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
 import os
 import platform
@@ -67,18 +68,37 @@ def write_corpus(
     return [path for path, _ in jobs]
 
 
-def write_world(path: Path, seed: int, params: WorldsParams) -> Path:
+def write_world(
+    path: Path,
+    seed: int,
+    params: WorldsParams,
+    *,
+    appearance: str = "default",
+    world_s: float | None = None,
+    begin_s: float = 0.0,
+) -> Path:
     """Render one world and write `path` (MP4) with its sidecar beside it; equal seeds, equal bytes.
 
+    Args:
+        path: the video.
+        seed: the world.
+        params: size, rate and duration of the video.
+        appearance: see `spec_for`.
+        world_s: what the world's motions are laid out over; default: the duration of the video.
+        begin_s: when in the world the video begins.
+
     Raises:
-        ConfigError: no OpenGL backend is installed (see p4d/worlds/gl.py).
+        ConfigError: no OpenGL backend is installed (see p4d/worlds/gl.py), or no such appearance.
     """
     pts, time_base = frame_times(seed, params.duration_s, params.fps)
-    times_ns = [round(int(tick) * time_base * 1_000_000_000) for tick in pts]
-    video = render(spec_for(seed, params.duration_s), times_ns, params.size_px)
+    begin_ns = round(begin_s * 1e9)
+    times_ns = [begin_ns + round(int(tick) * time_base * 1_000_000_000) for tick in pts]
+    spec = spec_for(seed, world_s or params.duration_s, appearance=appearance)
+    video = render(spec, times_ns, params.size_px)
+    truth = dataclasses.replace(video.truth, pts_ns=video.truth.pts_ns - begin_ns)
     path.parent.mkdir(parents=True, exist_ok=True)
     # The video appears last and at once: whoever watches the folder never sees half a pair.
-    sidecar.write(sidecar.path_for(path), video.truth)
+    sidecar.write(sidecar.path_for(path), truth)
     temporary = path.with_name(f".{path.name}.tmp{os.getpid()}")
     _encode(temporary, video.rgb_thw3, pts, time_base, params.fps)
     temporary.replace(path)

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from p4d.geometry.cameras import camera_directions, pinhole, rigid
 from p4d.ids import seed_for
 from p4d.worlds import gl
-from p4d.worlds.spec import COLOURS, FOV_Y_RAD, GRAVITY_M_S2, ObjectSpec, WorldSpec
-from p4d.worlds.textures import object_faces, surface
+from p4d.worlds.meshes import unit_vertices
+from p4d.worlds.spec import FOV_Y_RAD, GRAVITY_M_S2, PALETTES, ObjectSpec, WorldSpec
+from p4d.worlds.textures import object_faces, patterned_faces, surface, tiles
 from p4d.worlds.truth import FrameMaps, TruthObject, WorldTruth
 
 gl.choose_backend()  # mujoco reads MUJOCO_GL when imported
@@ -129,8 +130,9 @@ def _compile(spec: WorldSpec, buffer_px: int) -> Any:  # noqa: ANN401 - mujoco h
 
 def _add_room(scene: Any, spec: WorldSpec) -> None:  # noqa: ANN401
     rng = np.random.default_rng(seed_for(spec.seed, "room"))
+    paint = surface if spec.appearance == "default" else tiles
     for name, tones in (("floor", spec.floor_rgb), ("wall", spec.wall_rgb)):
-        texture = surface(rng, *tones, 256)
+        texture = paint(rng, *tones, 256)
         _add_material(scene, name, mujoco.mjtTexture.mjTEXTURE_2D, 256, texture, repeat=0.45)
     half = spec.room_half_m
     kind = mujoco.mjtGeom
@@ -154,19 +156,11 @@ def _wall_rotation(angle: float) -> NDArray[np.float64]:
 
 
 def _add_object(scene: Any, spec: WorldSpec, thing: ObjectSpec) -> None:  # noqa: ANN401
-    kind = mujoco.mjtGeom
-    x, y, z = (extent / 2 for extent in thing.size_m)
-    shape, size = {
-        "box": (kind.mjGEOM_BOX, [x, y, z]),
-        "ball": (kind.mjGEOM_SPHERE, [x, 0, 0]),
-        "cylinder": (kind.mjGEOM_CYLINDER, [x, z, 0]),
-        "capsule": (kind.mjGEOM_CAPSULE, [x, z - x, 0]),
-        "egg": (kind.mjGEOM_ELLIPSOID, [x, y, z]),
-    }[thing.shape]
     name = f"object{thing.instance}"
-    faces = object_faces(
-        np.random.default_rng(seed_for(spec.seed, name)), COLOURS[thing.colour], 64
-    )
+    solid = _solid(scene, name, thing)
+    cover = object_faces if spec.appearance == "default" else patterned_faces
+    colours, _ = PALETTES[spec.appearance]
+    faces = cover(np.random.default_rng(seed_for(spec.seed, name)), colours[thing.colour], 64)
     _add_material(scene, name, mujoco.mjtTexture.mjTEXTURE_CUBE, 64, faces)
     thrown = thing.launch is not None
     body = scene.worldbody.add_body(name=name, mocap=not thrown)
@@ -174,14 +168,37 @@ def _add_object(scene: Any, spec: WorldSpec, thing: ObjectSpec) -> None:  # noqa
         body.add_freejoint()
     # Negative solref is (stiffness, damping): little damping lets a thrown object bounce.
     body.add_geom(
-        type=shape,
-        size=size,
+        **solid,
         material=name,
         density=250.0,
         condim=6,  # with rolling friction, or a ball would roll out of the picture
         friction=[0.6, 0.02, 0.02],
         solref=[-6000.0, -12.0],
     )
+
+
+def _solid(scene: Any, name: str, thing: ObjectSpec) -> dict[str, Any]:  # noqa: ANN401
+    """What a geom needs to have the object's shape and size."""
+    kind = mujoco.mjtGeom
+    x, y, z = (extent / 2 for extent in thing.size_m)
+    primitives = {
+        "box": (kind.mjGEOM_BOX, [x, y, z]),
+        "ball": (kind.mjGEOM_SPHERE, [x, 0, 0]),
+        "cylinder": (kind.mjGEOM_CYLINDER, [x, z, 0]),
+        "capsule": (kind.mjGEOM_CAPSULE, [x, z - x, 0]),
+        "egg": (kind.mjGEOM_ELLIPSOID, [x, y, z]),
+    }
+    if thing.shape in primitives:
+        shape, size = primitives[thing.shape]
+        return {"type": shape, "size": size}
+    vertices, faces = unit_vertices(thing.shape)
+    scene.add_mesh(
+        name=name,
+        uservert=(vertices * np.asarray(thing.size_m)).ravel(),
+        userface=faces.ravel(),
+        smoothnormal=False,
+    )
+    return {"type": kind.mjGEOM_MESH, "meshname": name}
 
 
 def _add_material(

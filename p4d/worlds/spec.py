@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from p4d.errors import ConfigError
 from p4d.geometry.cameras import Floats, axis_rotation, inverse, pinhole
 from p4d.ids import seed_for
 from p4d.worlds.motion import PROFILES, CameraPath, Launch, Path, Spin, Vector, kinematic_poses
@@ -30,6 +31,26 @@ COLOURS: dict[str, Vector] = {
 """Base colours, apart enough to be told from each other under the lamp of a world."""
 
 SHAPES = ("box", "ball", "cylinder", "capsule", "egg")
+
+HELDOUT_COLOURS: dict[str, Vector] = {
+    "white": (0.90, 0.90, 0.88),
+    "black": (0.07, 0.07, 0.08),
+    "brown": (0.42, 0.24, 0.10),
+    "teal": (0.02, 0.42, 0.40),
+    "lime": (0.68, 0.90, 0.10),
+    "navy": (0.05, 0.08, 0.36),
+    "maroon": (0.45, 0.04, 0.14),
+    "gold": (0.78, 0.60, 0.20),
+}
+HELDOUT_SHAPES = ("cone", "pyramid", "prism", "wedge", "gem")
+"""Looks that no training world has; convex meshes (renderer.py)."""
+
+PALETTES: dict[str, tuple[dict[str, Vector], tuple[str, ...]]] = {
+    "default": (COLOURS, SHAPES),
+    "heldout": (HELDOUT_COLOURS, HELDOUT_SHAPES),
+}
+"""Colours and shapes by appearance. `heldout` is for test sets, and never trained on."""
+
 MOTIONS = ("static", "translating", "rotating", "translating_rotating", "ballistic")
 CAMERAS = ("static", "orbit", "dolly", "pan", "sway")
 
@@ -90,6 +111,7 @@ class WorldSpec:
     lamp_m: Vector
     floor_rgb: tuple[Vector, Vector]
     wall_rgb: tuple[Vector, Vector]
+    appearance: str = "default"
 
     @property
     def moving(self) -> int:
@@ -97,11 +119,21 @@ class WorldSpec:
         return sum(thing.motion != "static" for thing in self.objects)
 
 
-def spec_for(seed: int, duration_s: float = 4.0) -> WorldSpec:
-    """Draw the world of a seed. Its motions are laid out over `duration_s`."""
-    rng = np.random.default_rng(seed_for(seed, "world"))
+def spec_for(seed: int, duration_s: float = 4.0, *, appearance: str = "default") -> WorldSpec:
+    """Draw the world of a seed. Its motions are laid out over `duration_s`.
+
+    Appearances differ in shapes, colours and textures, not in how things move; equal seeds of
+    different appearances are different worlds.
+
+    Raises:
+        ConfigError: no such appearance.
+    """
+    if appearance not in PALETTES:
+        raise ConfigError(f"no appearance {appearance!r}; there are {sorted(PALETTES)}")
+    of_look = () if appearance == "default" else (appearance,)
+    rng = np.random.default_rng(seed_for(seed, "world", *of_look))
     duration_s = float(duration_s)
-    drafts = _draft_objects(rng, duration_s)
+    drafts = _draft_objects(rng, duration_s, appearance)
     still_allowed = any(draft.motion != "static" for draft in drafts)
     objects, shorter = None, 1.0
     while objects is None:
@@ -125,6 +157,7 @@ def spec_for(seed: int, duration_s: float = 4.0) -> WorldSpec:
         ),
         floor_rgb=floor,
         wall_rgb=wall,
+        appearance=appearance,
     )
 
 
@@ -158,7 +191,9 @@ def _draw_camera(rng: np.random.Generator, duration_s: float, *, still_allowed: 
     )
 
 
-def _draft_objects(rng: np.random.Generator, duration_s: float) -> list[ObjectSpec]:
+def _draft_objects(
+    rng: np.random.Generator, duration_s: float, appearance: str
+) -> list[ObjectSpec]:
     """All that is drawn of the objects before they have a place.
 
     Paths and headings are in view axes (right, forward, up) and speeds of throws along +y.
@@ -169,8 +204,9 @@ def _draft_objects(rng: np.random.Generator, duration_s: float) -> list[ObjectSp
         str(kind) for kind in rng.choice(MOTIONS[1:], size=moving, p=[0.35, 0.2, 0.25, 0.2])
     ]
     kinds = [kinds[i] for i in rng.permutation(count)]
-    colours = [list(COLOURS)[i] for i in rng.permutation(len(COLOURS))[:count]]
-    shapes = [str(shape) for shape in rng.choice(SHAPES, size=count)]
+    palette, known_shapes = PALETTES[appearance]
+    colours = [list(palette)[i] for i in rng.permutation(len(palette))[:count]]
+    shapes = [str(shape) for shape in rng.choice(known_shapes, size=count)]
     return [
         _draft_object(rng, k + 1, shapes[k], colours[k], kinds[k], duration_s) for k in range(count)
     ]

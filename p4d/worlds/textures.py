@@ -51,5 +51,37 @@ def object_faces(rng: np.random.Generator, base: Vector, size_px: int) -> bytes:
     return _rgb8(faces)
 
 
+def tiles(rng: np.random.Generator, dark: Vector, light: Vector, size_px: int) -> bytes:
+    """A tiled floor or wall between two tones, RGB8 [size, size, 3]: the held-out look."""
+    cells, joint_px = int(rng.integers(6, 11)), 2
+    position = np.arange(size_px) * cells / size_px
+    cell = position.astype(np.int64)
+    joint = (position - cell) * size_px / cells < joint_px
+    shade = rng.random((cells, cells))[cell][:, cell]
+    shade = np.where(joint[:, None] | joint[None, :], 0.0, 0.25 + 0.75 * shade)
+    return _rgb8(shade[..., None] * (np.array(light) - np.array(dark)) + np.array(dark))
+
+
+def patterned_faces(rng: np.random.Generator, base: Vector, size_px: int) -> bytes:
+    """Six faces of a cube map with checks or stripes, RGB8 [6 * size, size, 3]: held-out look.
+
+    As in `object_faces` brightness carries the pattern and the hue stays; faces differ.
+    """
+    colour = np.array(base)
+    dark, light = 0.5 * colour, colour + 0.4 * (1.0 - colour)
+    rows, columns = np.mgrid[0:size_px, 0:size_px] / size_px
+    faces = []
+    for _ in range(6):
+        checks = int(rng.integers(2, 5))
+        if rng.random() < 0.5:
+            angle = rng.uniform(0, np.pi)
+            bands = (rows * np.cos(angle) + columns * np.sin(angle)) * 2 * checks
+            pattern = np.floor(bands) % 2
+        else:
+            pattern = (np.floor(rows * 2 * checks) + np.floor(columns * 2 * checks)) % 2
+        faces.append(np.where(pattern[..., None] > 0, light, dark))
+    return _rgb8(np.stack(faces))
+
+
 def _rgb8(values: NDArray[np.float64]) -> bytes:
     return (np.clip(values, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8).tobytes()

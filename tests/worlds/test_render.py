@@ -9,6 +9,7 @@ import pytest
 from p4d.geometry.cameras import inverse, pixel_centres, project, transform, unproject
 from p4d.worlds import renderer
 from p4d.worlds.scene import render, spec_for
+from p4d.worlds.spec import COLOURS
 
 from .conftest import QUARTERS_NS, first_seed
 
@@ -146,7 +147,7 @@ def test_most_objects_are_large_enough_for_64_px():
 
 def test_objects_keep_the_hue_of_their_name():
     reference = {
-        name: np.array(colour) / np.linalg.norm(colour) for name, colour in renderer.COLOURS.items()
+        name: np.array(colour) / np.linalg.norm(colour) for name, colour in COLOURS.items()
     }
     right = total = 0
     for seed in range(400, 410):
