@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from p4d.artifacts import read_json
 from p4d.config import Params
 from p4d.pipeline import Stage, StageInputs, StageReport, stage_named
 from p4d.versioning.hashes import tree_of
@@ -28,7 +29,8 @@ def run_stages(
     """Run `stages` in order over `shards`; what is already there is kept.
 
     Args:
-        folder: holds `<stage>/<shard>` and `<stage>` folders; inputs of the first stage must exist.
+        folder: holds `<stage>/<shard>` and `<stage>` folders; inputs of the first stage must exist:
+            for the stage that takes landed videos `inbox/` and `shards/<shard>.json`.
         params: every section the stages read.
         stages: names from the stage table, upstream first.
         shards: ids of the shards, for stages that have one instance per shard.
@@ -64,6 +66,8 @@ def _run(
         params_=params,
         folders={name: _input(folder, name, shard, shards) for name in stage.inputs},
         shard=shard,
+        manifest=read_json(folder / "shards" / f"{shard}.json") if stage.manifest else None,
+        inbox=folder / "inbox" if stage.manifest else None,
         versions=_versions(folder, stage, shard, shards),
         progress=lambda done, total, note: progress(key, done, total, note),
     )

@@ -17,6 +17,20 @@ _SAID_LETTER = re.compile(
     rf"\b(?:answer|option|choice)(?:\s+is)?\s*:?\s*\(?([{LETTERS}])\)?(?![\w'])"
 )
 _BRACKETED_LETTER = re.compile(rf"\(([{LETTERS}])\)")
+_SAID_BEFORE = re.compile(
+    r"^(?:(?:the|my)\s+)?(?:(?:best|correct|right|final)\s+)?(?:answer|option|choice)"
+    r"(?:\s+is)?\s*[:=]?\s*",
+    re.IGNORECASE,
+)
+_NAMED_LETTERS = (
+    rf"\(([{LETTERS}])\)",
+    rf"ans\s*=\s*['\"]?([{LETTERS}])",
+    rf"answer\s*[:=]\s*([{LETTERS}])",
+    rf"option\s+([{LETTERS}])",
+    rf"\b([{LETTERS}])\s*(?:is|was)\s*correct",
+    rf"\b([{LETTERS}])[.)]\s*$",
+)
+_NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
 def parse_answer(text: str, options: Sequence[str]) -> int | None:
@@ -43,6 +57,39 @@ def parse_answer(text: str, options: Sequence[str]) -> int | None:
     if bracketed:
         return _offered(bracketed.pop(), options)
     return _only_option_in(plain, options)
+
+
+def first_letter(text: str, options: int) -> int | None:
+    """R4D-Bench's rule: after a phrase like "the answer is", the first "(X)", else the first X."""
+    said = _SAID_BEFORE.sub("", text.strip())
+    letters = LETTERS[:options]
+    found = re.search(rf"\(([{letters}])\)", said) or re.search(rf"\b([{letters}])\b", said)
+    return LETTERS.index(found.group(1)) if found else None
+
+
+def last_or_named_letter(text: str, options: int) -> int | None:
+    """STI-Bench's rule: six ways to name a letter, in turn; else the last character."""
+    for pattern in _NAMED_LETTERS:
+        found = re.search(pattern, text, re.IGNORECASE | re.MULTILINE)
+        if found:
+            return _below(found.group(1).upper(), options)
+    return _below(text.strip()[-1:], options)
+
+
+def leading_letter(text: str, options: int) -> int | None:
+    """The rule of the lmms-eval tasks of VLM4D and VSTI-Bench: the first word is the letter."""
+    words = text.split()
+    return _below(words[0].rstrip(".").upper(), options) if words else None
+
+
+def parse_number(text: str) -> float | None:
+    """The number that `text` is or contains; None if it contains none or several."""
+    found = _NUMBER.findall(text.replace(",", ""))
+    return float(found[0]) if len(found) == 1 else None
+
+
+def _below(letter: str, options: int) -> int | None:
+    return LETTERS.index(letter) if len(letter) == 1 and letter in LETTERS[:options] else None
 
 
 def _offered(letter: str, options: Sequence[str]) -> int | None:

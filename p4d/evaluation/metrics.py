@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -89,20 +91,32 @@ def cluster_bootstrap(
     )
 
 
-def slices(categories: Sequence[str]) -> dict[str, np.ndarray]:
-    """Rows of each slice that has any: `Average`, `Static`, `Dynamic`, then each category."""
+def slices(
+    categories: Sequence[str], dynamic: Sequence[bool | None] | None = None
+) -> dict[str, np.ndarray]:
+    """Rows of each slice that has any: `Average`, `Static`, `Dynamic`, then each category.
+
+    `dynamic` says it row by row, for categories that are not R4D-Bench's; None is neither.
+    """
     names = np.asarray(categories, dtype=str)
+    static_rows, dynamic_rows = np.isin(names, STATIC), np.isin(names, DYNAMIC)
+    if dynamic is not None:
+        static_rows = np.array([value is False for value in dynamic], bool)
+        dynamic_rows = np.array([value is True for value in dynamic], bool)
     chosen = {
         AVERAGE: np.ones(len(names), bool),
-        "Static": np.isin(names, STATIC),
-        "Dynamic": np.isin(names, DYNAMIC),
+        "Static": static_rows,
+        "Dynamic": dynamic_rows,
         **{name: names == name for name in sorted(set(categories))},
     }
     return {name: rows for name, rows in chosen.items() if rows.any()}
 
 
 def accuracy_by_slice(rows: pl.DataFrame, how: Bootstrap) -> dict[str, Interval]:
-    """Accuracy per slice of one arm's predictions (`category`, `group`, `correct`)."""
+    """Mean score per slice of one arm's predictions (`category`, `group`, `correct`).
+
+    Where there is a column `dynamic`, it decides what is static and what dynamic.
+    """
     correct, groups = rows["correct"].to_numpy().astype(float), rows["group"].to_list()
     return {
         name: cluster_bootstrap(
@@ -112,7 +126,7 @@ def accuracy_by_slice(rows: pl.DataFrame, how: Bootstrap) -> dict[str, Interval]
             seed=seed_for("accuracy", name),
             bounds=OF_ACCURACY,
         )
-        for name, chosen in slices(rows["category"].to_list()).items()
+        for name, chosen in slices(rows["category"].to_list(), _dynamic(rows)).items()
     }
 
 
@@ -139,8 +153,12 @@ def paired_gain(
             seed=seed_for("gain", name),
             bounds=OF_GAIN,
         )
-        for name, chosen in slices(both["category"].to_list()).items()
+        for name, chosen in slices(both["category"].to_list(), _dynamic(both)).items()
     }
+
+
+def _dynamic(rows: pl.DataFrame) -> list[bool | None] | None:
+    return rows["dynamic"].to_list() if "dynamic" in rows.columns else None
 
 
 def prior_accuracies(train: pl.DataFrame, test: pl.DataFrame) -> Mapping[str, float]:
@@ -174,3 +192,14 @@ def prior_accuracies(train: pl.DataFrame, test: pl.DataFrame) -> Mapping[str, fl
 def _first_most(candidates: Sequence[T], counts: Counter[T]) -> T:
     """The candidate counted most often; the first one among equals."""
     return max(candidates, key=lambda candidate: counts[candidate])
+
+
+def by_category_csv(scores: Mapping[str, Mapping[str, Interval]], label: str) -> bytes:
+    """A table for `dvc plots`: one row per label (an arm, a way) and slice."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([label, "category", "n", "accuracy", "low", "high"])
+    for name, found in scores.items():
+        for category, i in found.items():
+            writer.writerow([name, category, i.n, i.value, i.low, i.high])
+    return text.getvalue().encode()

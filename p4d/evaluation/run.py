@@ -1,41 +1,38 @@
 """Answers of every arm to the questions of the test split.
 
-The score of record is the likelihood of the letters: it needs no parser and every question gets an
+The score of record is the likelihood of the options: it needs no parser and every question gets an
 answer. Text is generated besides, on a fixed part of the same questions, and parsed honestly.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import polars as pl
 
 from p4d.artifacts import read_table, write_bytes, write_json, write_table
 from p4d.config import EvaluationParams
 from p4d.errors import ContractError
+from p4d.evaluation.answering import Asking, ClipPictures, ask
 from p4d.evaluation.answers import parse_answer
 from p4d.evaluation.metrics import (
     Bootstrap,
     Interval,
     accuracy_by_slice,
+    by_category_csv,
     paired_gain,
     prior_accuracies,
 )
 from p4d.ids import seed_for
 from p4d.pipeline import StageInputs, StageReport
-from p4d.students.data import ClipReader, Packer, Question, Sample, load_questions
+from p4d.students.data import ClipReader, Question, load_questions
 from p4d.students.student import Student, load
 from p4d.teachers.compute import deterministic
 
 ARMS: Mapping[str, str] = {"sft": "student_sft", "p4d": "student_p4d", "blind": "student_blind"}
 COMPARED = (("p4d", "sft"), ("p4d", "blind"), ("sft", "blind"))
-ANSWER_TOKENS = 8
-
-T = TypeVar("T")
+ANSWER_TOKENS = 24
 
 
 def build_evaluation(inputs: StageInputs, out: Path) -> StageReport:
@@ -80,7 +77,7 @@ def build_evaluation(inputs: StageInputs, out: Path) -> StageReport:
         "gain": {name: found["Average"].as_dict() for name, found in gains.items()},
     }
     write_json(out / "metrics.json", metrics)
-    write_bytes(out / "by_category.csv", _by_category(accuracy))
+    write_bytes(out / "by_category.csv", by_category_csv(accuracy, "arm"))
     write_json(
         out / "comparisons.json",
         {pair: {name: i.as_dict() for name, i in found.items()} for pair, found in gains.items()},
@@ -105,31 +102,20 @@ def answer(
     *,
     arm: str,
 ) -> pl.DataFrame:
-    """One row per question: the most likely letter and, where generated, the text as read."""
-    visual_tokens = student.adapter.visual_tokens(1 + frames) if student.sees_video else 0
-    packer = Packer(student.tokenizer, visual_tokens)
+    """One row per question: the most likely option and, where generated, the text as read.
 
-    def sample(asked: Sequence[Question]) -> Sample:
-        first = asked[0]
-        visual = clips.read(first.shard, first.clip_id) if student.sees_video else None
-        return Sample(first.clip_id, tuple(asked), visual, {})
-
-    by_clip: dict[str, list[Question]] = {}
-    for question in questions:
-        by_clip.setdefault(question.clip_id, []).append(question)
-    predicted: dict[str, int] = {}
-    for group in _batches(sorted(by_clip.items()), params.batch):
-        batch = packer.pack([sample(asked) for _, asked in group])
-        best = student.answer_scores(batch).argmax(dim=1).tolist()
-        predicted |= zip(batch.qa_ids, best, strict=True)
-    texts: dict[str, str] = {}
-    for asked in _batches(_generated(questions, params.generated_questions), params.batch):
-        prompts = packer.prompts([sample([question]) for question in asked])
-        replies = student.generate(prompts, max_new_tokens=ANSWER_TOKENS)
-        texts |= zip(prompts.qa_ids, (reply.strip() for reply in replies), strict=True)
+    Raises:
+        ContractError: a question cannot be asked; a release holds none of these.
+    """
+    how = Asking(frames=frames, batch=params.batch, answer_tokens=ANSWER_TOKENS)
+    chosen = _generated(questions, params.generated_questions)
+    replies = ask(student, questions, ClipPictures(clips), how, generated=chosen)
     rows = []
     for question in questions:
-        text = texts.get(question.qa_id)
+        reply = replies[question.qa_id]
+        if reply.likeliest is None:
+            raise ContractError(f"{arm}: question {question.qa_id}: {reply.failure}")
+        text = reply.text
         read = None if text is None else parse_answer(text, question.options)
         rows.append(
             {
@@ -140,8 +126,8 @@ def answer(
                 "group": groups[question.clip_id],
                 "category": question.category,
                 "answer_index": question.answer_index,
-                "predicted_index": predicted[question.qa_id],
-                "correct": predicted[question.qa_id] == question.answer_index,
+                "predicted_index": reply.likeliest,
+                "correct": reply.likeliest == question.answer_index,
                 "text": text,
                 "parsed": None if text is None else read is not None,
                 "generated_index": read,
@@ -157,14 +143,10 @@ def answer(
     )
 
 
-def _generated(questions: Sequence[Question], count: int) -> list[Question]:
+def _generated(questions: Sequence[Question], count: int) -> frozenset[str]:
     """A fixed part of the questions, drawn by id, so that it does not move when others come."""
-    chosen = sorted(questions, key=lambda q: seed_for("generated", q.qa_id))[:count]
-    return sorted(chosen, key=lambda q: q.qa_id)
-
-
-def _batches(items: Sequence[T], size: int) -> list[Sequence[T]]:
-    return [items[start : start + size] for start in range(0, len(items), size)]
+    drawn = sorted(questions, key=lambda q: seed_for("generated", q.qa_id))
+    return frozenset(question.qa_id for question in drawn[:count])
 
 
 def _summary(accuracy: Mapping[str, Interval], rows: pl.DataFrame) -> dict[str, object]:
@@ -179,13 +161,3 @@ def _summary(accuracy: Mapping[str, Interval], rows: pl.DataFrame) -> dict[str, 
         "parsed_share": round(len(parsed) / max(len(generated), 1), 6),
         "generated_accuracy": round(len(right) / max(len(generated), 1), 6),
     }
-
-
-def _by_category(accuracy: Mapping[str, Mapping[str, Interval]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["arm", "category", "n", "accuracy", "low", "high"])
-    for arm, found in accuracy.items():
-        for name, i in found.items():
-            writer.writerow([arm, name, i.n, i.value, i.low, i.high])
-    return text.getvalue().encode()

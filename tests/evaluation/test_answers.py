@@ -1,6 +1,12 @@
 import pytest
 
-from p4d.evaluation.answers import parse_answer
+from p4d.evaluation.answers import (
+    first_letter,
+    last_or_named_letter,
+    leading_letter,
+    parse_answer,
+    parse_number,
+)
 
 WAYS = ["left", "right", "towards the camera", "away from the camera"]
 METRES = ["1.5 m", "0.5 m", "15 m", "5 m"]
@@ -60,3 +66,41 @@ def test_an_option_inside_a_longer_option_is_told_apart():
 
 def test_a_zero_is_an_answer():
     assert parse_answer("0", ["0", "1", "2", "3"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "index"),
+    [("The answer is (C).", 2), ("B", 1), ("left, so B", 1), ("Answer: D", 3), ("none", None)],
+)
+def test_r4d_bench_takes_the_first_letter(text, index):
+    assert first_letter(text, 4) == index
+
+
+@pytest.mark.parametrize(
+    ("text", "index"),
+    [
+        ("(A) or (B)", 0),
+        ("Answer: B", 1),
+        ("option d", 3),
+        ("it is C", 2),
+        ("3.74", None),
+        ("", None),
+    ],
+)
+def test_sti_bench_takes_a_named_letter_or_the_last_character(text, index):
+    assert last_or_named_letter(text, 5) == index
+
+
+@pytest.mark.parametrize(
+    ("text", "index"), [("b. right", 1), ("C", 2), ("E", None), ("right", None), ("", None)]
+)
+def test_vlm4d_takes_the_first_word(text, index):
+    assert leading_letter(text, 4) == index
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("2.5 m", 2.5), ("about -1,200", -1200.0), ("1 or 2", None), ("far", None), ("0", 0.0)],
+)
+def test_a_single_number_is_read(text, value):
+    assert parse_number(text) == value

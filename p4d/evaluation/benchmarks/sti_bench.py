@@ -1,0 +1,153 @@
+"""STI-Bench: eight tasks about desktop, indoor and outdoor videos, five options.
+
+`qa.parquet` (any `*.parquet` of the folder): `ID`, `Video`, `Source`, `Scene`, `Task`, `Question`,
+`Candidates` (letter to text, as JSON text or object), `Answer` (a letter), `time_start`,
+`time_end` (seconds). The processed `qa_processed.json` says `id`, `video`, `task`, `question`,
+`options` (a list), `answer`. Videos lie in `video/`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from p4d.categories import STATIC
+from p4d.errors import ContractError
+from p4d.evaluation.answers import last_or_named_letter
+from p4d.evaluation.benchmarks.item import (
+    Benchmark,
+    BenchmarkItem,
+    ItemError,
+    Record,
+    answer_among,
+    field,
+    media,
+    options_of,
+    plain,
+    read_items,
+    read_records,
+    trim_ns,
+)
+from p4d.evaluation.benchmarks.wording import lettered
+from p4d.students.prompt import LETTERS
+
+JSON_FILE = "qa_processed.json"
+TASKS = (
+    "Dimensional Measurement",
+    "Spatial Relation",
+    "3D Video Grounding",
+    "Displacement & Path Length",
+    "Speed & Acceleration",
+    "Ego-Centric Orientation",
+    "Trajectory Description",
+    "Pose Estimation",
+)
+_COLUMNS = {"Video", "Task", "Question", "Candidates", "Answer"}
+
+
+def found_in(folder: Path) -> bool:
+    """Whether the folder holds this benchmark."""
+    return (folder / JSON_FILE).is_file() or _parquet(folder) is not None
+
+
+def _parquet(folder: Path) -> Path | None:
+    import polars as pl
+
+    for path in sorted([*folder.glob("*.parquet"), *folder.glob("data/*.parquet")]):
+        try:
+            if set(pl.read_parquet_schema(path)) >= _COLUMNS:
+                return path
+        except (OSError, pl.exceptions.PolarsError):
+            continue
+    return None
+
+
+def read(folder: Path) -> Benchmark:
+    """Read the questions and find the videos.
+
+    Raises:
+        ContractError: there is neither file.
+    """
+    path = _parquet(folder) or folder / JSON_FILE
+    if not path.is_file():
+        raise ContractError(f"{folder} holds no STI-Bench: expected a parquet file or {JSON_FILE}")
+    records: list[Record] = [
+        {**record, "number": number} if isinstance(record, dict) else record
+        for number, record in enumerate(read_records(path))
+    ]
+
+    def identify(record: Record) -> str:
+        return plain(field(record, "ID", "id", "number"))
+
+    def item(item_id: str, record: Record) -> BenchmarkItem:
+        task = plain(field(record, "Task", "task"))
+        name = plain(field(record, "Video", "video"))
+        options = _options(record)
+        start_ns, end_ns = trim_ns(record)
+        return BenchmarkItem(
+            item_id=item_id,
+            category=_known(task),
+            dynamic=_known(task) not in STATIC,
+            kind="mcq",
+            question=plain(field(record, "Question", "question")),
+            options=options,
+            answer_index=answer_among(options, field(record, "Answer", "answer")),
+            video=media(folder, f"video/{name}", name, f"videos/{name}"),
+            group=name,
+            start_ns=start_ns,
+            end_ns=end_ns,
+        )
+
+    items, bad = read_items(records, identify, item)
+    return Benchmark(
+        name="sti-bench",
+        folder=folder,
+        items=items,
+        bad=bad,
+        body=body,
+        letter_of=last_or_named_letter,
+        unparsed="wrong",
+    )
+
+
+def _known(task: str) -> str:
+    """The task under its usual name; the files differ in capitals and blanks."""
+    for name in TASKS:
+        if _folded(name) == _folded(task):
+            return name
+    raise ItemError(f"task {task!r} is none of {list(TASKS)}")
+
+
+def _folded(name: str) -> str:
+    return "".join(character for character in name.casefold() if character.isalnum())
+
+
+def _options(record: Record) -> tuple[str, ...]:
+    candidates: Any = field(record, "Candidates", "options")
+    if isinstance(candidates, str):
+        try:
+            candidates = json.loads(candidates)
+        except ValueError as error:
+            raise ItemError(f"Candidates are no JSON: {candidates!r}") from error
+    if isinstance(candidates, dict):
+        # Columns of a struct hold null for letters that a question does not offer.
+        offered = {letter: text for letter, text in candidates.items() if text is not None}
+        if sorted(offered) != list(LETTERS[: len(offered)]):
+            raise ItemError(f"Candidates must have the letters A, B, ..., got {sorted(offered)}")
+        candidates = [offered[letter] for letter in sorted(offered)]
+    return options_of(candidates)
+
+
+def body(item: BenchmarkItem) -> str:
+    """As the benchmark's own script asks: the span, the question, lettered lines, the letter."""
+    span = ""
+    if item.start_ns is not None and item.end_ns is not None:
+        span = f"From {item.start_ns / 1e9:g} s to {item.end_ns / 1e9:g} s. "
+    return "\n".join(
+        [
+            span + item.question,
+            *lettered(item.options, "({letter}) {text}"),
+            "Please output only the option letter!",
+        ]
+    )

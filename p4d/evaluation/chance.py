@@ -1,0 +1,106 @@
+"""Is a reader that should know nothing at chance, family by family.
+
+For controls on a benchmark of ours: one that reads only texts, one that sees only the marks. Under
+chance the number of hits of a family is a sum of independent draws with 1 / options each; its exact
+distribution gives the interval. Wrong options of exchange groups are each other's answers, so hits
+within a group are not quite independent and the true interval is a little narrower.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from p4d.errors import ContractError
+
+_SCORES = ("correct", "likelihood", "text_wrong")
+
+
+def chance_report(predictions: pl.DataFrame, confidence: float = 0.95) -> dict[str, Any]:
+    """Accuracy of a control against the sampling interval of chance.
+
+    Args:
+        predictions: `predictions.parquet` of `p4d evaluate`, or a table with `family`, `options`,
+            `correct`; rows without a score are left out.
+        confidence: of each single interval.
+
+    Returns:
+        `n`, `accuracy`, `chance`, `low`, `high`, `inside` of all questions and, under `families`,
+        of each. `outside` names the families outside their own interval, of which a share of
+        1 - confidence is expected by luck; `named` those outside even at the confidence that holds
+        for all families together (Bonferroni). `named` should be empty.
+
+    Raises:
+        ContractError: the table has no family, no options or no score.
+    """
+    scores = [name for name in _SCORES if name in predictions.columns]
+    # A run that only generated text has the column of likelihoods, empty.
+    score = next((name for name in scores if predictions[name].null_count() < len(predictions)), "")
+    missing = {"family", "options"} - set(predictions.columns)
+    if missing or not score:
+        raise ContractError(f"predictions have no {sorted(missing) or 'score'}; see p4d evaluate")
+    rows = predictions.filter(pl.col(score).is_not_null() & pl.col("family").is_not_null())
+    if rows.is_empty():
+        raise ContractError("no answered question has a family")
+    hits = rows[score].cast(pl.Float64).to_numpy()
+    chances = 1 / rows["options"].list.len().cast(pl.Float64).to_numpy()
+    families = rows["family"].to_numpy()
+    names = sorted(set(families.tolist()))
+    jointly = 1 - (1 - confidence) / len(names)
+    found = {
+        name: _judged(hits[families == name], chances[families == name], confidence)
+        for name in names
+    }
+    named = [
+        name
+        for name in names
+        if not _judged(hits[families == name], chances[families == name], jointly)["inside"]
+    ]
+    return {
+        **_judged(hits, chances, confidence),
+        "families": found,
+        "outside": [name for name in names if not found[name]["inside"]],
+        "named": named,
+        "confidence": confidence,
+        "confidence_of_named": round(jointly, 6),
+    }
+
+
+def chance_interval(chances: np.ndarray, confidence: float) -> tuple[int, int]:
+    """Least and greatest number of hits that chance gives with `confidence`, tails equal.
+
+    Args:
+        chances: probability of a hit, per question.
+        confidence: of the interval; the true coverage is at least that.
+    """
+    weights = np.ones(1)
+    for chance, count in zip(*np.unique(chances, return_counts=True), strict=True):
+        weights = np.convolve(weights, _binomial(int(count), float(chance)))
+    cumulative, tail = np.cumsum(weights), (1 - confidence) / 2
+    low = int(np.searchsorted(cumulative, tail, side="right"))
+    high = int(np.searchsorted(cumulative, 1 - tail, side="left"))
+    return low, min(high, len(chances))
+
+
+def _binomial(n: int, p: float) -> np.ndarray:
+    """Probabilities of 0 ... n hits."""
+    if p >= 1:
+        return np.eye(1, n + 1, n)[0]
+    k = np.arange(n + 1)
+    logs = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])
+    return np.exp(logs[n] - logs[k] - logs[n - k] + k * np.log(p) + (n - k) * np.log1p(-p))
+
+
+def _judged(hits: np.ndarray, chances: np.ndarray, confidence: float) -> dict[str, Any]:
+    low, high = chance_interval(chances, confidence)
+    n = len(hits)
+    return {
+        "n": n,
+        "accuracy": round(float(hits.mean()), 6),
+        "chance": round(float(chances.mean()), 6),
+        "low": round(low / n, 6),
+        "high": round(high / n, 6),
+        "inside": bool(low <= hits.sum() <= high),
+    }

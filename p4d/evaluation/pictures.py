@@ -1,0 +1,138 @@
+"""What a student sees of a benchmark's item: sampled frames of its video and the marked picture."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from p4d.errors import ContractError, DecodeError
+from p4d.evaluation.benchmarks.item import BenchmarkItem, Sampling
+from p4d.ids import content_id
+from p4d.students.data import Question, Visual
+from p4d.video.appearance import area_mean
+from p4d.video.decode import decode, read_timeline
+
+MAX_VIDEO_S = 7200.0
+_KEPT = 8  # questions of one clip follow each other; a few clips are enough
+
+
+def view_id(item: BenchmarkItem) -> str:
+    """Equal for items that show the same frames and marks; they share one row of a batch."""
+    if item.clip:
+        return item.clip[1]
+    marks = str(item.marks) if item.marks else None
+    return content_id("view", str(item.video), item.start_ns, item.end_ns, marks)
+
+
+class VideoPictures:
+    """Frames sampled from the files of a benchmark; nothing is written."""
+
+    def __init__(
+        self, items: Mapping[str, BenchmarkItem], *, frames: int, size_px: int, sampling: Sampling
+    ) -> None:
+        """`items` by id; pictures are `size_px` squares by exact area averaging."""
+        self._items, self._frames, self._size_px = items, frames, size_px
+        self._sampling = sampling
+        self._recent: OrderedDict[str, Visual] = OrderedDict()
+
+    def of(self, question: Question) -> Visual:
+        """Decode, sample and squash.
+
+        Raises:
+            DecodeError: the video is damaged, or the trim holds no frame.
+            ContractError: the marked picture cannot be read.
+        """
+        key = question.clip_id
+        if key not in self._recent:
+            self._recent[key] = self._read(self._items[question.qa_id])
+            if len(self._recent) > _KEPT:
+                self._recent.popitem(last=False)
+        return self._recent[key]
+
+    def _read(self, item: BenchmarkItem) -> Visual:
+        clip, times_s = sampled_frames(
+            item.video,
+            self._frames,
+            self._size_px,
+            start_ns=item.start_ns,
+            end_ns=item.end_ns,
+            sampling=self._sampling,
+        )
+        marked = clip[0] if item.marks is None else _marked(item.marks, self._size_px)
+        return Visual(
+            frames=np.concatenate([marked[None], clip]),
+            times_s=np.concatenate([[np.nan], times_s]),
+            masks_khw=np.zeros((0, self._size_px, self._size_px), np.uint8),
+        )
+
+
+def sampled_frames(
+    video: Path,
+    frames: int,
+    size_px: int,
+    *,
+    start_ns: int | None,
+    end_ns: int | None,
+    sampling: Sampling,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Frames of a span of a video and when they are shown.
+
+    `ends` takes `frames` of the span's frames at equal steps of their number, first and last
+    included, as lmms-eval does; `grid` takes the frame shown at the start of each of `frames`
+    equal parts of the span, as our clips do. Short spans repeat frames.
+
+    Args:
+        video: the file.
+        frames: how many to sample.
+        size_px: side of the squares they are averaged to.
+        start_ns: start of the span, counted from the first frame; None: the first frame.
+        end_ns: its end; None: when the last frame ends.
+        sampling: `ends` or `grid`.
+
+    Returns:
+        u8 [frames, size_px, size_px, 3], and float64 [frames] seconds since the span's start.
+
+    Raises:
+        DecodeError: damaged, or no frame lies in the span.
+    """
+    try:
+        timeline = read_timeline(video, max_duration_s=MAX_VIDEO_S)
+    except DecodeError as error:
+        raise DecodeError(f"{video.name}: {error}") from error
+    pts_ns = timeline.pts_ns
+    start = int(pts_ns[0]) + (start_ns or 0)
+    end = timeline.end_ns if end_ns is None else int(pts_ns[0]) + end_ns
+    inside = np.flatnonzero((pts_ns >= start) & (pts_ns < end))
+    if not len(inside):
+        raise DecodeError(
+            f"{video.name}: no frame between {(start_ns or 0) / 1e9:g} s and its end or "
+            f"{(end - int(pts_ns[0])) / 1e9:g} s; check the trim"
+        )
+    if sampling == "ends":
+        chosen = inside[np.linspace(0, len(inside) - 1, frames).astype(np.int64)]
+    else:
+        # A nanosecond of slack: times and grid are rounded separately.
+        at_ns = start + (np.arange(frames) * (end - start)) // frames + 1
+        chosen = np.clip(np.searchsorted(pts_ns, at_ns, side="right") - 1, inside[0], inside[-1])
+    wanted = set(chosen.tolist())
+    pictures: dict[int, np.ndarray] = {}
+    for frame in decode(video):
+        if frame.index in wanted:
+            pictures[frame.index] = area_mean(frame.rgb(), size_px, size_px)
+            if len(pictures) == len(wanted):
+                break
+    times_s = np.maximum(pts_ns[chosen] - start, 0) / 1e9
+    return np.stack([pictures[index] for index in chosen.tolist()]), times_s
+
+
+def _marked(path: Path, size_px: int) -> np.ndarray:
+    try:
+        with Image.open(path) as picture:
+            rgb = np.asarray(picture.convert("RGB"))
+    except OSError as error:
+        raise ContractError(f"{path.name}: no readable picture ({error})") from error
+    return area_mean(rgb, size_px, size_px)

@@ -1,0 +1,163 @@
+import json
+
+import pytest
+
+from p4d.config import Project
+from p4d.errors import ConfigError, ContractError
+from p4d.evaluation.benchmarks import r4d_bench, sti_bench, vlm4d, vsti_bench
+from p4d.evaluation.benchmarks.registry import VARIABLE, open_benchmark
+from tests.evaluation.benchmarks import files
+from tests.video.media import ROOT
+
+
+@pytest.fixture(scope="module")
+def r4d(tmp_path_factory):
+    return r4d_bench.read(files.r4d_bench(tmp_path_factory.mktemp("r4d")))
+
+
+def by_id(benchmark):
+    return {item.item_id: item for item in benchmark.items}
+
+
+def test_equal_ids_of_two_sources_are_two_items(r4d):
+    items = by_id(r4d)
+    assert set(items) == {"stibench/7", "vlm4d/7", "vlm4d/real_3", "stibench/8"}
+
+
+def test_an_answer_of_zero_is_an_answer_and_options_of_any_type_are_texts(r4d):
+    items = by_id(r4d)
+    assert items["vlm4d/7"].options == ("2", "0", "1", "3")
+    assert items["vlm4d/7"].answer_index == 1
+    assert items["stibench/7"].options == ("3.74", "0.75", "0.00", "None", "7")
+    assert items["stibench/7"].answer_index == 4
+
+
+def test_an_answer_may_be_a_letter(r4d):
+    assert by_id(r4d)["stibench/8"].answer_index == 1
+
+
+def test_a_clipped_file_is_not_trimmed_again_and_a_source_is(r4d):
+    items = by_id(r4d)
+    clipped, trimmed, whole = items["stibench/7"], items["stibench/8"], items["vlm4d/7"]
+    assert (clipped.start_ns, clipped.end_ns) == (None, None)
+    assert clipped.video.parts[-3:] == ("clipped", "stibench", "a.mp4")
+    assert (trimmed.start_ns, trimmed.end_ns) == (1_000_000_000, 1_500_000_000)
+    assert trimmed.video.parts[-3:] == ("videos", "stibench", "a.mp4")
+    assert (whole.start_ns, whole.end_ns) == (None, None)
+    assert clipped.group == trimmed.group
+
+
+def test_static_and_dynamic_go_by_category(r4d):
+    items = by_id(r4d)
+    assert items["stibench/8"].dynamic is False
+    assert items["stibench/7"].dynamic is True
+
+
+def test_bad_records_are_told_and_stop_nothing(r4d):
+    reasons = {bad.item_id: bad.reason for bad in r4d.bad}
+    assert len(reasons) == 5
+    assert "no options" in reasons["stibench/9"]
+    assert "put it at videos/vlm4d/missing.mp4" in reasons["vlm4d/10"]
+    assert "'sideways' is not among the options" in reasons["vlm4d/11"]
+    assert "taken" in reasons["stibench/7 (record 7)"]
+    assert "expected an object" in reasons["record 8"]
+
+
+def test_a_path_out_of_the_folder_is_no_file_of_it(tmp_path):
+    files.video(tmp_path / "secret.mp4")
+    record = {
+        "id": 1, "benchmark": "x", "task": "Counting", "video": "../secret.mp4",
+        "question": "?", "options": [0, 1], "answer": 1,
+    }  # fmt: skip
+    files.write_json(tmp_path / "in" / "test.json", [record])
+    found = r4d_bench.read(tmp_path / "in")
+    assert not found.items
+    assert "missing file" in found.bad[0].reason
+
+
+def test_sti_bench_parquet(tmp_path):
+    found = sti_bench.read(files.sti_bench(tmp_path))
+    fast, turned = found.items
+    assert fast.options == ("3.74", "0", "0.75", "14.97", "7.48")
+    assert (fast.answer_index, fast.dynamic) == (1, True)
+    assert (fast.start_ns, fast.end_ns) == (0, 1_000_000_000)
+    assert (turned.start_ns, turned.end_ns) == (None, None)
+    assert turned.category == "Ego-Centric Orientation"
+    assert turned.dynamic is True
+    (bad,) = found.bad
+    assert bad.item_id == "2"
+
+
+def test_sti_bench_processed_json(tmp_path):
+    (item,) = sti_bench.read(files.sti_bench_processed(tmp_path)).items
+    assert item.category == "Dimensional Measurement"
+    assert (item.options[item.answer_index], item.dynamic) == ("3", False)
+
+
+def test_vlm4d(tmp_path):
+    found = vlm4d.read(files.vlm4d(tmp_path))
+    items = by_id(found)
+    assert set(items) == {"real/validation_1", "real/2"}
+    assert items["real/validation_1"].answer_index == 1
+    assert items["real/2"].answer_index == 0
+    assert items["real/2"].category == "davis"
+    (bad,) = found.bad
+    assert bad.item_id == "synthetic/2"
+    assert "9" in bad.reason
+
+
+def test_vsti_bench(tmp_path):
+    found = vsti_bench.read(files.vsti_bench(tmp_path))
+    items = by_id(found)
+    assert (items["0"].kind, items["0"].answer_value) == ("numeric", 2.0)
+    assert items["1"].options == ("Left", "Right")
+    assert items["1"].answer_index == 1
+    assert items["2"].answer_index == 1
+    (bad,) = found.bad
+    assert "positive" in bad.reason
+
+
+@pytest.mark.parametrize(
+    ("write", "name"),
+    [
+        (files.r4d_bench, "r4d-bench"),
+        (files.sti_bench, "sti-bench"),
+        (files.vlm4d, "vlm4d"),
+        (files.vsti_bench, "vsti-bench"),
+    ],
+)
+def test_a_folder_is_recognised_and_a_name_finds_it(write, name, tmp_path, monkeypatch):
+    write(tmp_path / name)
+    project = Project(ROOT)
+    assert open_benchmark(str(tmp_path / name), project).name == name
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    assert open_benchmark(name, project).name == name
+
+
+def test_vsti_bench_called_test_json_is_not_taken_for_r4d_bench(tmp_path):
+    files.vsti_bench(tmp_path)
+    import polars as pl
+
+    records = pl.read_parquet(tmp_path / "test.parquet").to_dicts()
+    (tmp_path / "test.parquet").unlink()
+    (tmp_path / "test.json").write_text(json.dumps(records))
+    assert open_benchmark(str(tmp_path), Project(ROOT)).name == "vsti-bench"
+
+
+def test_what_is_not_there_is_said_with_the_way_out(tmp_path):
+    with pytest.raises(ConfigError, match="P4D_BENCHMARKS"):
+        open_benchmark(str(tmp_path / "nowhere"), Project(ROOT))
+    with pytest.raises(ConfigError, match="holds none of"):
+        open_benchmark(str(tmp_path), Project(ROOT))
+    (tmp_path / "test.json").write_text("{broken")
+    with pytest.raises(ContractError, match=r"test\.json"):
+        open_benchmark(str(tmp_path), Project(ROOT))
+
+
+def test_prompts_hold_question_options_and_request(tmp_path):
+    found = sti_bench.read(files.sti_bench(tmp_path / "sti"))
+    assert found.body(found.items[0]).startswith("From 0 s to 1 s. How fast is it?\n(A) 3.74")
+    assert not found.body(found.items[1]).startswith("From")
+    vsti = vsti_bench.read(files.vsti_bench(tmp_path / "vsti"))
+    assert "Options" not in vsti.body(vsti.items[0])
+    assert "B. Right" in vsti.body(vsti.items[1])

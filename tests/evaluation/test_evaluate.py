@@ -1,0 +1,186 @@
+import json
+import re
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+
+import polars as pl
+import pytest
+
+from p4d.artifacts import read_json
+from p4d.errors import ContractError
+from p4d.evaluation.answering import Asking, Journal, Reply, ask
+from p4d.evaluation.comparison import compare, render
+from p4d.evaluation.metrics import Bootstrap
+from p4d.students.data import Question
+from p4d.students.student import load
+from tests.evaluation import asked
+from tests.evaluation.benchmarks import files
+from tests.video.media import ROOT
+
+RESULTS = ("predictions.parquet", "metrics.json", "by_category.csv", "index.html")
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    root = tmp_path_factory.mktemp("evaluate")
+    model = asked.student(root)
+    bench = files.r4d_bench(root / "bench")
+    found = asked.run(bench, model, root / "out")
+    return root, model, bench, found
+
+
+def test_every_item_is_a_row_and_bad_ones_are_in_no_mean(done):
+    root, _, _, found = done
+    rows = pl.read_parquet(root / "out" / "predictions.parquet")
+    assert found["outcomes"] == {"ok": 4, "rejected": 5}
+    ok = rows.filter(pl.col("outcome") == "ok")
+    assert found["scores"]["likelihood"]["Average"]["n"] == len(ok) == 4
+    assert found["accuracy"] == pytest.approx(ok["likelihood"].mean())
+    assert rows.filter(pl.col("outcome") != "ok")["reason"].null_count() == 0
+    assert found["chance"] == pytest.approx((2 / 5 + 2 / 4) / 4, abs=1e-6)
+
+
+def test_what_is_unread_counts_in_three_ways(done):
+    root, _, _, found = done
+    ok = pl.read_parquet(root / "out" / "predictions.parquet").filter(pl.col("outcome") == "ok")
+    unread = ok.filter(pl.col("parsed_index").is_null())
+    assert len(unread) == found["unparsed"]
+    assert (unread["text_wrong"] == 0).all()
+    assert unread["text_excluded"].null_count() == len(unread)
+    assert unread["text_random"].is_in([0.0, 1.0]).all()
+
+
+def test_a_killed_run_goes_on_and_ends_the_same(done, tmp_path):
+    root, model, bench, _ = done
+    out = tmp_path / "out"
+    killed = subprocess.run(
+        [sys.executable, "-m", "tests.evaluation.asked", str(bench), str(model), str(out)],
+        cwd=ROOT, check=False,
+    )  # fmt: skip
+    assert killed.returncode == -signal.SIGKILL
+    journal = out / "replies.jsonl"
+    half = journal.read_text()
+    assert 0 < half.count("qa_id") < (root / "out" / "replies.jsonl").read_text().count("qa_id")
+    assert not (out / "metrics.json").exists()
+    journal.write_text(half + '[{"qa_id": "torn')  # a line cut off by the kill
+    asked.run(bench, model, out)
+    for name in (*RESULTS, "replies.jsonl"):
+        assert (out / name).read_bytes() == (root / "out" / name).read_bytes()
+
+
+def test_answers_of_another_run_are_not_mixed(done, tmp_path):
+    root, model, bench, _ = done
+    with pytest.raises(ContractError, match="another run"):
+        asked.run(bench, model, root / "out", replace(asked.SETTINGS, limit=2))
+    with pytest.raises(ContractError, match="no model"):
+        asked.run(bench, tmp_path, tmp_path / "out")
+
+
+def test_a_video_that_cannot_be_decoded_fails_its_items_alone(done, tmp_path):
+    _, model, _, _ = done
+    bench = files.r4d_bench(tmp_path / "bench")
+    path = bench / "videos" / "vlm4d" / "b.mp4"
+    path.write_bytes(path.read_bytes()[:600])
+    found = asked.run(bench, model, tmp_path / "out")
+    assert found["outcomes"] == {"failed": 2, "ok": 2, "rejected": 5}
+    rows = pl.read_parquet(tmp_path / "out" / "predictions.parquet")
+    reasons = rows.filter(pl.col("outcome") == "failed")["reason"].to_list()
+    assert all("b.mp4" in reason for reason in reasons)
+
+
+def test_a_limit_asks_a_fixed_part(done, tmp_path):
+    _, model, bench, _ = done
+    settings = replace(asked.SETTINGS, limit=2, likelihood=False, prompt="benchmark")
+    found = asked.run(bench, model, tmp_path, settings)
+    assert found["outcomes"]["ok"] == 2
+    assert found["way_of_record"] == "text_wrong"
+    assert "likelihood" not in found["scores"]
+
+
+def test_numbers_are_generated_and_scored_by_relative_accuracy(done, tmp_path):
+    _, model, _, _ = done
+    found = asked.run(files.vsti_bench(tmp_path / "vsti"), model, tmp_path / "out")
+    assert found["outcomes"] == {"ok": 3, "rejected": 1}
+    assert found["way_of_record"] == "text_wrong"
+    assert 0 <= found["mean_relative_accuracy"] <= 1
+    assert set(found["over_types"]["text_wrong"]) == {"mean_of_types", "mean_of_subtasks"}
+
+
+def test_the_page_is_whole_without_a_network(done):
+    root, _, _, _ = done
+    page = (root / "out" / "index.html").read_text()
+    assert not re.search(r"(src|href)=['\"](?!data:)", page)
+    assert "<script" not in page
+    assert "&lt;obj_1&gt;" in page
+    assert page.count("data:image/jpeg;base64,") >= 5
+    assert "is not among the options" in page  # what was not asked, with the reason
+
+
+def test_pairs_are_compared_on_shared_items(done, tmp_path):
+    root, _, bench, first = done
+    other = asked.student(tmp_path, seed=12)
+    second = asked.run(bench, other, tmp_path / "out")
+    found = compare(root / "out", tmp_path / "out", Bootstrap(100, 0.95))
+    assert found["shared"] == 4
+    assert found["gain"]["Average"]["value"] == pytest.approx(
+        second["accuracy"] - first["accuracy"], abs=1e-5
+    )
+    assert found["second_better"] - found["first_better"] == pytest.approx(
+        4 * found["gain"]["Average"]["value"], abs=1e-4
+    )
+    assert "Average" in render(found)
+    nothing = compare(root / "out", root / "out", Bootstrap(100, 0.95))
+    assert nothing["gain"]["Average"]["value"] == 0
+
+
+def test_other_versions_of_a_benchmark_are_not_compared(done, tmp_path):
+    root, model, _, _ = done
+    bench = files.r4d_bench(tmp_path / "bench")
+    records = json.loads((bench / "test.json").read_text())
+    records[1]["answer"] = 2
+    files.write_json(bench / "test.json", records)
+    asked.run(bench, model, tmp_path / "out")
+    with pytest.raises(ContractError, match="different versions"):
+        compare(root / "out", tmp_path / "out", Bootstrap(100, 0.95))
+
+
+def test_a_journal_takes_whole_batches(tmp_path):
+    path = tmp_path / "replies.jsonl"
+    journal = Journal(path, {"model": "a"})
+    journal.add([Reply("q1", (-0.5, -1.0)), Reply("q2", text="B")])
+    with path.open("a") as stream:
+        stream.write('[{"qa_id": "q3", "option_logp": [], "text": null, "failure": null}]')
+    again = Journal(path, {"model": "a"})
+    assert again.replies == {"q1": Reply("q1", (-0.5, -1.0)), "q2": Reply("q2", text="B")}
+    again.add([Reply("q3", failure="no video")])
+    assert set(Journal(path, {"model": "a"}).replies) == {"q1", "q2", "q3"}
+    with pytest.raises(ContractError, match="another run"):
+        Journal(path, {"model": "b"})
+
+
+def test_the_likeliest_letter_is_never_one_that_is_not_offered(done):
+    _, model, _, _ = done
+    question = Question(
+        qa_id="q", clip_id="c", video_id="v", shard="", category="Counting",
+        question="How many?", options=("0", "1"), answer_index=0, dynamic=True,
+    )  # fmt: skip
+
+    class Nothing:
+        def of(self, question):
+            raise ContractError("the clip is gone")
+
+    student = load(model)
+    how = Asking(frames=4, batch=1, answer_tokens=2)
+    failed = ask(student, [question], Nothing(), how)["q"]
+    assert (failed.failure, failed.likeliest, failed.text) == ("the clip is gone", None, None)
+    blind = replace(student, sees_video=False)
+    reply = ask(blind, [question], Nothing(), how)["q"]
+    assert len(reply.option_logp) == 2
+    assert reply.likeliest in (0, 1)
+
+
+def test_metrics_on_disk_are_what_is_returned(done):
+    root, _, _, found = done
+    assert read_json(root / "out" / "metrics.json") == json.loads(json.dumps(found))
