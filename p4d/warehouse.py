@@ -58,6 +58,7 @@ class Warehouse:
             self._folders["ledger"] = ledger
         self._views = {**sql_files("staging"), **sql_files("marts")}
         self._made: set[str] = set()
+        self._ledger_seen: list[tuple[int, int]] = []
         self._con = duckdb.connect(":memory:", config=_SETTINGS)
         self._con.execute("create schema raw")
         # Dates in queries mean UTC on every machine.
@@ -72,8 +73,18 @@ class Warehouse:
                     f"create or replace view raw.{name.removeprefix('stg_')} as {raw}"
                 )
             self._make_views_of(view.body)
-            self._con.execute(f"create or replace view {name} as\n{view.body}")
+            # The ledger is parsed once: a recursive query would parse it at every step.
+            kind = "temp table" if _is_of_ledger(view) else "view"
+            self._con.execute(f"create or replace {kind} {name} as\n{view.body}")
             self._made.add(name)
+
+    def _forget_old_ledger(self) -> None:
+        """Parse the ledger anew where it has grown since."""
+        stats = [path.stat() for path in _files(self._folders, "ledger/ledger.jsonl")]
+        now = [(stat.st_size, stat.st_mtime_ns) for stat in stats]
+        if now != self._ledger_seen:
+            self._made -= {name for name, view in self._views.items() if _is_of_ledger(view)}
+            self._ledger_seen = now
 
     def query(self, name_or_sql: str, **parameters: object) -> pl.DataFrame:
         """Rows of a view or audit query by name, or of any SQL over the views.
@@ -106,6 +117,7 @@ class Warehouse:
 
     def _run(self, name: str, text: str, parameters: Mapping[str, object]) -> pl.DataFrame:
         try:
+            self._forget_old_ledger()
             self._make_views_of(text)
             found = self._con.sql(text, params=dict(parameters) or None)
             if found is None:
@@ -118,6 +130,10 @@ class Warehouse:
 def gate(name: str, folders: Mapping[str, Folder]) -> pl.DataFrame:
     """Offending rows of one gate over the given stage folders."""
     return Warehouse.over(folders).gate(name)
+
+
+def _is_of_ledger(view: SqlFile) -> bool:
+    return (view.source or "").startswith("ledger/")
 
 
 def _files(folders: Mapping[str, Folder], source: str) -> list[Path]:

@@ -1,10 +1,11 @@
 """Promotion: does the distilled student become champion, and why.
 
-The rule: a first challenger is promoted unless it is clearly worse than the plain arms: the upper
-bound of its paired gain is below `min_gain` over student_sft, or below zero over the blind control.
-A later one is promoted only when its paired gain over the incumbent has a lower bound above
-`min_gain`, on enough groups of videos to know. Either is refused when a protected category falls by
-more than `max_category_drop` or is not asked about. So there may be no champion.
+The rule: a first challenger is promoted only when it sees: its paired gain over the control without
+video has a lower bound above `first_min_gain_over_blind`, and it is not clearly worse than plain
+fine-tuning (the upper bound of its gain over student_sft is at least `min_gain`). A later one is
+promoted only when its paired gain over the incumbent has a lower bound above `min_gain`. Both need
+enough groups of videos to know, and are refused when a protected category falls by more than
+`max_category_drop` or is not asked about. So there may be no champion; a model at chance is none.
 
 Every decision is one line of an append-only ledger, which carries order and data versions but no
 clock: when a version was published is in the project's ledger.
@@ -35,7 +36,7 @@ COMPARABLE_SHARE = 0.5
 """Share of the present questions an incumbent must have answered to be compared on them."""
 
 LEAST_GROUPS = 5
-"""Groups of videos below which an interval is too unsure of itself to replace a champion."""
+"""Groups of videos below which an interval is too unsure of itself to make a champion."""
 
 
 def build_champion(inputs: StageInputs, out: Path) -> StageReport:
@@ -160,11 +161,11 @@ def decide(
         )
         against = [] if enough else [verdict]
         reasons += [verdict] if enough else []
-        if gain.clusters < LEAST_GROUPS:
-            against.append(
-                f"the compared questions are of {gain.clusters} groups of videos; a new champion "
-                f"needs {LEAST_GROUPS}"
-            )
+    if decisive[AVERAGE].clusters < LEAST_GROUPS:
+        against.append(
+            f"the compared questions are of {decisive[AVERAGE].clusters} groups of videos; a new "
+            f"champion needs {LEAST_GROUPS}"
+        )
     against += _against_by_category(decisive, set(own["category"]), rule)
     reasons += against
     if changed:
@@ -172,7 +173,7 @@ def decide(
             f"note: {changed} questions have another answer than when the champion was judged; "
             "they are left out"
         )
-    if over_control[AVERAGE].low <= 0:
+    if incumbent and over_control[AVERAGE].low <= 0:
         reasons.append(
             f"note: not clearly better than the blind control ({_text(over_control[AVERAGE])})"
         )
@@ -198,14 +199,18 @@ def decide(
 def _against_a_first(
     over_baseline: Interval, over_control: Interval, rule: PromotionParams
 ) -> list[str]:
-    """Why a challenger without an incumbent is refused: it is clearly worse than a plain arm."""
+    """Why a challenger without an incumbent is refused: it does not see, or learned less."""
     against = []
+    least = rule.first_min_gain_over_blind
+    if over_control.low <= least:
+        against.append(
+            f"gain over student_blind {_text(over_control)}: lower bound is not above {least:g}, "
+            "so nothing shows that it looks at the video"
+        )
     if over_baseline.high < rule.min_gain:
         against.append(
             f"gain over student_sft {_text(over_baseline)}: upper bound is below {rule.min_gain:g}"
         )
-    if over_control.high < 0:
-        against.append(f"gain over student_blind {_text(over_control)}: upper bound is below 0")
     return against
 
 
@@ -273,6 +278,7 @@ def _rows_kept(predictions: pl.DataFrame) -> pl.DataFrame:
 def _rule_as_dict(rule: PromotionParams) -> dict[str, Any]:
     return {
         "min_gain": rule.min_gain,
+        "first_min_gain_over_blind": rule.first_min_gain_over_blind,
         "max_category_drop": rule.max_category_drop,
         "protected_categories": list(rule.protected_categories),
     }

@@ -200,8 +200,8 @@ class LockFile:
             return "it does not end with a line"
         if not self.text.startswith("schema:") or not self._has_stages:
             return "it has no schema and stages"
-        if "\0" in self.text:
-            return "it holds zero bytes"
+        if "\0" in self.text or "\ufffd" in self.text:
+            return "it holds bytes that are no text"
         if self._spans:
             last = list(self._spans)[-1]
             try:
@@ -236,7 +236,7 @@ class LockFile:
 @functools.lru_cache(maxsize=4)
 def _read_lock(path: Path, identity: tuple[int, int, int, int]) -> LockFile:
     del identity  # a key of the cache: another one, another content
-    return LockFile(path.read_text(encoding="utf-8"))
+    return LockFile(path.read_text(encoding="utf-8", errors="replace"))
 
 
 @functools.lru_cache(maxsize=4096)

@@ -41,6 +41,14 @@ def manifest_path(shard: str) -> str:
     return f"shards/{shard}.json"
 
 
+SHARD_LIST = "shards/index.yaml"
+
+
+def reads_all_shards(stage: Stage, by_name: Mapping[str, Stage]) -> bool:
+    """Whether a stage reads the instances of all shards, so that their list is an input of it."""
+    return not stage.per_shard and any(by_name[name].per_shard for name in stage.inputs)
+
+
 def render(stages: Sequence[Stage], root: Path) -> str:
     """The whole of `dvc.yaml` for the code below `root`."""
     return compose(stages, {stage.name: code_files(stage, root) for stage in stages})
@@ -50,7 +58,7 @@ def compose(stages: Sequence[Stage], code: Mapping[str, Iterable[str]]) -> str:
     """The whole of `dvc.yaml`, with the code files of each stage."""
     by_name = {stage.name: stage for stage in stages}
     blocks = [_stage_block(stage, by_name, code[stage.name]) for stage in stages]
-    text = HEADER + "vars:\n  - shards/index.yaml\nstages:\n" + "".join(blocks)
+    text = HEADER + "vars:\n  - " + SHARD_LIST + "\nstages:\n" + "".join(blocks)
     for section in ("metrics", "plots"):
         # Inside an output DVC allows no second output, but top-level lists may point there.
         paths = [
@@ -69,6 +77,9 @@ def _stage_block(stage: Stage, by_name: Mapping[str, Stage], code: Iterable[str]
     deps = list(code)
     if stage.manifest and shard is not None:
         deps.append(manifest_path(shard))
+    deps += stage.tracked
+    if reads_all_shards(stage, by_name):
+        deps.append(SHARD_LIST)
     deps += [input_path(stage, by_name[name], shard) for name in stage.inputs]
     lines = [f"  {stage.name}:"]
     if stage.per_shard:

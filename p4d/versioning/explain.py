@@ -1,27 +1,38 @@
 """What stands behind an answer, a number or an artifact: a tree down to the source files.
 
-Read from the ledger, dvc.lock and the artifacts' own tables.
+Read from the ledger, dvc.lock and the artifacts' own tables, following the exact versions that were
+read, so a superseded thing is explained by what it was made of and not by what lies there now.
 """
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from p4d.config import Project
-from p4d.errors import LedgerError
 from p4d.pipeline import STAGES, Stage
 from p4d.versioning import dvc_yaml
 from p4d.versioning.fingerprint import Workspace, instance_key
-from p4d.versioning.ledger import Ledger, Record, bare
+from p4d.versioning.history import History, Version
+from p4d.versioning.ledger import Ledger, bare
+from p4d.versioning.names import Named, Names
 
 SHOWN_SHARDS = 2
 """So many shards of one stage are spelled out in text; the JSON has them all."""
+
+_DETAILS: Mapping[str, tuple[str, ...]] = {
+    "question": ("question", "options", "answer", "answer_text", "category", "family", "template",
+                 "margin_sigma"),
+    "fact": ("kind", "value", "value_text", "unit", "sigma", "frame", "start_ns", "end_ns",
+             "method", "scale_kind", "teacher", "teacher_digest"),
+    "region": ("clip_id", "mark", "name", "source", "area_px", "visible_frames", "outcome"),
+    "clip": ("start_ns", "end_ns", "has_truth", "scale_kind", "outcome", "reason"),
+    "video": ("name", "sha256", "licence", "source", "duration_ns", "has_truth", "outcome",
+              "reason"),
+    "decision": ("decision", "order", "reasons", "compared_with", "rule", "evidence"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -29,11 +40,13 @@ class Node:
     """One thing and what it was made from.
 
     Attributes:
-        id: a content id, or `stage` or `stage@shard`.
-        kind: question, fact, region, clip, video, file or artifact.
+        id: a content id, a path, or `stage` or `stage@shard`.
+        kind: question, fact, region, clip, video, label, number, decision, file, stage or artifact.
         detail: what the thing says.
-        version: of the artifact that is or holds it: instance, md5, code_version, params_digest,
-            git commit and dirty, run_id, checks.
+        version: of the artifact that is or holds it: `artifact`, `md5`, `at`, its maker
+            (`code_version`, `params_digest`, git `commit`, `dirty`, `run_id`), `checks` that judged
+            exactly this version (by name: passed, blocking, at), `restore` (the command that brings
+            it back) and, where it is not current, `superseded_by`.
         children: what it was made from.
         repeated: shown in full earlier in the tree; its children are left out here.
     """
@@ -59,33 +72,27 @@ class Node:
         return found
 
     def render_text(self) -> str:
-        """An indented tree, one thing per line."""
+        """An indented tree: each thing, and below it who made it, its checks and how to restore."""
         return "\n".join(_lines(self, "", ""))
 
 
-def why(project: Project, identifier: str, stages: Sequence[Stage] = STAGES) -> Node:
-    """The tree of what stands behind an id.
+def why(
+    project: Project, identifier: str, stages: Sequence[Stage] = STAGES, at: str | None = None
+) -> Node:
+    """The tree of what stands behind an id; `p4d.versioning.names` lists the forms of ids.
 
     Args:
         project: where.
-        identifier: an id starting with qa_, fact_, reg_, clip_ or vid_; a stage or
-            `stage@shard`; an md5; or a path below data/.
+        identifier: what to explain.
         stages: the whole pipeline.
+        at: first digits of the md5 of the version wanted; default: the current one, or where that
+            does not hold the id, the last that did.
 
     Raises:
-        LedgerError: nothing published goes by that name.
+        LedgerError: nothing on record goes by that name.
     """
     with Workspace(project, stages) as look:
-        return _Explainer(look).explain(identifier)
-
-
-_TABLES = {
-    "qa": ("questions", "qa_id"),
-    "fact": ("facts", "fact_id"),
-    "reg": ("regions", "region_id"),
-    "clip": ("clips", "clip_id"),
-    "vid": ("videos", "video_id"),
-}
+        return _Explainer(look).explain(identifier, at)
 
 
 class _Explainer:
@@ -93,211 +100,197 @@ class _Explainer:
 
     def __init__(self, look: Workspace) -> None:
         self._look = look
-        self._ledger = Ledger(look.project)
-        self._expanded: set[tuple[str, str]] = set()
+        self._history = History(Ledger(look.project))
+        self._names = Names(look, self._history)
+        self._expanded: set[Version] = set()
+        self._current: dict[tuple[str, str | None], str | None] = {}
 
-    def explain(self, identifier: str) -> Node:
+    def explain(self, identifier: str, at: str | None) -> Node:
+        named = self._names.find(identifier, at)
         readers = {
-            "qa": self._question,
+            "stage": self._stage,
+            "artifact": self._whole,
+            "question": self._question,
             "fact": self._fact,
-            "reg": self._region,
+            "region": self._region,
             "clip": self._clip,
-            "vid": self._video,
+            "video": self._video,
+            "label": self._label,
+            "decision": self._decision,
         }
-        prefix = identifier.partition("_")[0]
-        if prefix in readers and identifier.partition("@")[0] not in self._look.by_name:
-            node = readers[prefix](identifier)
-            if node is None:
-                near = difflib.get_close_matches(identifier, self._known(prefix), cutoff=0.8)
-                hint = f"; near: {', '.join(near)}" if near else ""
-                raise LedgerError(f"{identifier} is in no published table{hint}")
-            return node
-        if identifier.startswith("data/"):
-            return self._path(identifier)
-        name, _, shard = identifier.partition("@")
-        if name in self._look.by_name:
-            stage = self._look.by_name[name]
-            if stage.per_shard and not shard:
-                parts = tuple(self._artifact(name, each, None) for each in self._look.shards)
-                return Node(name, "artifact", {"shards": len(parts)}, {}, parts)
-            self._look.check_instance(stage, shard or None)
-            return self._artifact(name, shard or None, None)
-        if re.fullmatch(r"(md5:)?[0-9a-f]{6,32}(\.dir)?", identifier):
-            found = self._ledger.materializations_of(identifier)
-            if found:
-                return self._artifact(found[-1]["stage"], found[-1]["shard"], found[-1]["md5"])
-        raise LedgerError(
-            f"{identifier} is no id (qa_, fact_, reg_, clip_, vid_), stage, stage@shard or md5 "
-            f"on record; stages: {', '.join(self._look.by_name)}"
-        )
+        return readers.get(named.kind, self._part)(named)
 
-    def _artifact(self, stage: str, shard: str | None, md5: str | None) -> Node:
-        """One version of an instance (None: the current one) and, recursively, its inputs."""
+    # --- artifacts ----------------------------------------------------------------------------
+
+    def _stage(self, named: Named) -> Node:
+        name = named.version[0]
+        parts = tuple(self._artifact((name, shard, "")) for shard in self._look.shards)
+        return Node(name, "stage", {"shards": len(parts)}, {}, parts)
+
+    def _whole(self, named: Named) -> Node:
+        return self._artifact(named.version)
+
+    def _artifact(self, version: Version) -> Node:
+        """A version (an md5 of "": the current one) and, recursively, what it was made from."""
+        stage, shard, md5 = version
         key = instance_key(stage, shard)
-        current = self._look.recorded_md5(stage, shard)
-        md5 = md5 or current
-        if md5 is None:
+        md5 = md5 or self._current_md5(stage, shard) or ""
+        if not md5:
             return Node(key, "artifact", {"note": "never made"})
-        record = self._ledger.latest_materialization(stage, shard, md5)
-        version = self._version(stage, shard, md5, record)
-        if current != md5:
-            version = {**version, "superseded_by": current}
+        record = self._history.record(stage, shard, md5)
+        about = self._about((stage, shard, md5))
         if record is None:
-            return Node(key, "artifact", {"note": "not in the ledger"}, version)
+            return Node(key, "artifact", {"note": "not in the ledger"}, about)
         detail = {k: record[k] for k in ("rows", "metrics", "excluded", "weights") if record[k]}
-        if (key, md5) in self._expanded:
-            return Node(key, "artifact", {}, version, repeated=bool(record["upstream"]))
-        self._expanded.add((key, md5))
+        if (stage, shard, md5) in self._expanded:
+            return Node(key, "artifact", {}, about, repeated=bool(record["upstream"]))
+        self._expanded.add((stage, shard, md5))
         children = []
         for upstream, of in record["upstream"].items():
             name, _, of_shard = upstream.partition("@")
-            children.append(self._artifact(name, of_shard or None, bare(of)))
-        return Node(key, "artifact", detail, version, tuple(children))
+            children.append(self._artifact((name, of_shard or None, bare(of))))
+        if not record["upstream"]:
+            children += self._files_read(record["fingerprint"]["deps"])
+        return Node(key, "artifact", detail, about, tuple(children))
 
-    def _version(
-        self, stage: str, shard: str | None, md5: str, record: Record | None
-    ) -> dict[str, Any]:
-        version: dict[str, Any] = {"artifact": instance_key(stage, shard), "md5": md5}
+    def _files_read(self, deps: Mapping[str, str]) -> list[Node]:
+        """What a stage without upstream stages read: the manifest of its shard."""
+        return [Node(path, "file", {"md5": md5}) for path, md5 in deps.items()]
+
+    def _current_md5(self, stage: str, shard: str | None) -> str | None:
+        if (stage, shard) not in self._current:
+            known = stage in self._look.by_name
+            self._current[stage, shard] = self._names.current(stage, shard) if known else None
+        return self._current[stage, shard]
+
+    def _about(self, version: Version) -> dict[str, Any]:
+        stage, shard, md5 = version
+        key = instance_key(stage, shard)
+        about: dict[str, Any] = {"artifact": key, "md5": md5}
+        record = self._history.record(stage, shard, md5)
         if record is not None:
-            version |= {
+            about |= {
                 "code_version": record["code_version"],
                 "params_digest": record["fingerprint"]["params_digest"],
                 "commit": record["git"]["commit"],
                 "dirty": record["git"]["dirty"],
                 "run_id": record["run_id"],
                 "at": record["at"],
+                "ledger_line": self._history.line[record["id"]],
             }
-        checks = self._ledger.checks_for(md5, stage, shard)
+        checks = self._history.checks(stage, shard, md5)
         if checks:
-            version["checks"] = {name: check["passed"] for name, check in checks.items()}
-        return version
+            about["checks"] = {
+                name: {"passed": c["passed"], "blocking": c.get("blocking", False), "at": c["at"]}
+                for name, c in sorted(checks.items())
+            }
+        about["restore"] = f"p4d restore {key} DEST --at {md5[:12]}"
+        current = self._current_md5(stage, shard)
+        if current != md5:
+            about["superseded_by"] = current
+        return about
 
-    def _current(self, stage: str, shard: str | None) -> dict[str, Any]:
-        md5 = self._look.recorded_md5(stage, shard)
-        if md5 is None:
-            return {"artifact": instance_key(stage, shard)}
-        record = self._ledger.latest_materialization(stage, shard, md5)
-        return self._version(stage, shard, md5, record)
+    # --- rows ---------------------------------------------------------------------------------
 
-    def _path(self, path: str) -> Node:
-        _, *parts = Path(path).parts
-        if not parts:
-            raise LedgerError("data/ holds one folder per stage; name one of them")
-        stage = self._look.stage(parts[0])
-        if stage.per_shard and len(parts) == 1:
-            return self.explain(stage.name)
-        shard = parts[1] if stage.per_shard else None
-        self._look.check_instance(stage, shard)
-        return self._artifact(stage.name, shard, None)
+    def _part(self, named: Named) -> Node:
+        return self._node(named, [self._artifact(named.version)])
 
-    def _rows(self, stage: str, table: str, column: str, value: str) -> Iterator[tuple[str, Any]]:
-        """Rows of a per-shard table with `column == value`, as (shard, row)."""
-        import polars as pl
-
-        for shard in self._look.shards:
-            path = self._look.project.data / stage / shard / f"{table}.parquet"
-            if path.is_file():
-                found = pl.read_parquet(path).filter(pl.col(column) == value)
-                yield from ((shard, row) for row in found.iter_rows(named=True))
-
-    def _known(self, prefix: str) -> list[str]:
-        """All published ids of one kind."""
-        import polars as pl
-
-        stage, column = _TABLES[prefix]
-        paths = [
-            self._look.project.data / stage / shard / f"{stage}.parquet"
-            for shard in self._look.shards
-        ]
-        return [
-            str(value)
-            for path in paths
-            if path.is_file()
-            for value in pl.read_parquet(path, columns=[column])[column]
-        ]
-
-    def _first(self, stage: str, table: str, column: str, value: str) -> tuple[str, Any] | None:
-        return next(self._rows(stage, table, column, value), None)
-
-    def _question(self, qa_id: str) -> Node | None:
-        found = self._first("questions", "questions", "qa_id", qa_id)
-        if found is None:
-            return None
-        shard, row = found
-        names = ("question", "options", "answer", "answer_text", "category", "family", "template",
-                 "margin_sigma")  # fmt: skip
-        children = [self._fact(fact) for fact in row.get("fact_ids") or []]
+    def _question(self, named: Named) -> Node:
+        row = named.row
+        facts = self._read(named, "facts", "fact", row.get("fact_ids") or [])
+        children = [self._fact(fact) for fact in facts]
+        shown = {node.id for child in children for node in child.children}
+        others = [r for r in row.get("region_ids") or [] if r not in shown]
+        children += [self._region(r) for r in self._read(named, "regions", "region", others)]
         children += [
-            self._region(region)
-            for region in row.get("region_ids") or []
-            if not any(child and region in _ids(child) for child in children)
+            self._clip(clip) for clip in self._read(named, "clips", "clip", [row["clip_id"]])
         ]
-        children += [self._clip(row["clip_id"]), self._made_by("questions", shard)]
-        return self._node(qa_id, "question", row, names, "questions", shard, children)
+        return self._node(named, [*children, self._artifact(named.version)])
 
-    def _fact(self, fact_id: str) -> Node | None:
-        found = self._first("facts", "facts", "fact_id", fact_id)
-        if found is None:
-            return None
-        shard, row = found
-        names = ("kind", "value", "value_text", "unit", "sigma", "frame", "start_ns", "end_ns",
-                 "method", "scale_kind", "teacher", "teacher_digest")  # fmt: skip
-        children = [self._region(region) for region in row.get("region_ids") or []]
-        children.append(self._made_by("facts", shard))
-        return self._node(fact_id, "fact", row, names, "facts", shard, children)
+    def _fact(self, named: Named) -> Node:
+        regions = self._read(named, "regions", "region", named.row.get("region_ids") or [])
+        children = [self._region(region) for region in regions]
+        return self._node(named, [*children, self._artifact(named.version)])
 
-    def _region(self, region_id: str) -> Node | None:
-        found = self._first("regions", "regions", "region_id", region_id)
-        if found is None:
-            return None
-        shard, row = found
-        names = ("clip_id", "mark", "name", "source", "area_px", "visible_frames", "outcome")
-        return self._node(
-            region_id, "region", row, names, "regions", shard, [self._made_by("regions", shard)]
-        )
+    def _region(self, named: Named) -> Node:
+        return self._node(named, [self._artifact(named.version)])
 
-    def _clip(self, clip_id: str) -> Node | None:
-        found = self._first("clips", "clips", "clip_id", clip_id)
-        if found is None:
-            return None
-        shard, row = found
-        names = ("start_ns", "end_ns", "has_truth", "scale_kind", "outcome", "reason")
-        children = [self._video(row["video_id"]), self._made_by("clips", shard)]
-        return self._node(clip_id, "clip", row, names, "clips", shard, children)
+    def _clip(self, named: Named) -> Node:
+        videos = self._read(named, "videos", "video", [named.row["video_id"]])
+        children = [self._video(video) for video in videos]
+        return self._node(named, [*children, self._artifact(named.version)])
 
-    def _video(self, video_id: str) -> Node | None:
-        found = self._first("videos", "videos", "video_id", video_id)
-        if found is None:
-            return None
-        shard, row = found
-        names = ("name", "sha256", "licence", "source", "duration_ns", "has_truth", "outcome")
-        children = [self._made_by("videos", shard)]
-        if row.get("file"):
-            path = f"{dvc_yaml.out_path(self._look.by_name['videos'], shard)}/{row['file']}"
-            present = (self._look.project.root / path).is_file()
-            children.insert(0, Node(path, "file", {"sha256": row["sha256"], "present": present}))
-        return self._node(video_id, "video", row, names, "videos", shard, children)
+    def _video(self, named: Named) -> Node:
+        stage, shard, _ = named.version
+        children = [self._artifact(named.version)]
+        if named.row.get("file"):
+            path = f"{dvc_yaml.out_path(self._look.by_name[stage], shard)}/{named.row['file']}"
+            here = self._names.file(named.version, named.row["file"]) is not None
+            detail = {"sha256": named.row["sha256"], "present": here}
+            children.insert(0, Node(path, "file", detail))
+        return self._node(named, children)
 
-    def _made_by(self, stage: str, shard: str) -> Node:
-        return self._artifact(stage, shard, None)
+    def _label(self, named: Named) -> Node:
+        clips = self._read(named, "clips", "clip", [named.row["clip_id"]])
+        children = [self._clip(clip) for clip in clips]
+        return self._node(named, [*children, self._artifact(named.version)])
 
-    def _node(
-        self,
-        identifier: str,
-        kind: str,
-        row: Mapping[str, Any],
-        names: Sequence[str],
-        stage: str,
-        shard: str,
-        children: Sequence[Node | None],
-    ) -> Node:
-        detail = {name: row[name] for name in names if row.get(name) is not None}
-        kept = tuple(child for child in children if child is not None)
-        return Node(identifier, kind, detail, self._current(stage, shard), kept)
+    def _decision(self, named: Named) -> Node:
+        children = []
+        for role, stage in (
+            ("evaluation", "evaluation"),
+            ("challenger", "student_p4d"),
+            ("incumbent", "student_p4d"),
+        ):
+            md5 = named.row.get(role)
+            if md5:
+                node = self._artifact((stage, None, bare(md5)))
+                children.append(
+                    Node(node.id, node.kind, {"role": role, **node.detail}, node.version,
+                         node.children, node.repeated)
+                )  # fmt: skip
+        return self._node(named, [*children, self._artifact(named.version)])
+
+    def _read(self, reader: Named, stage: str, kind: str, ids: Sequence[str]) -> list[Named]:
+        """Rows of the version of `stage` that the reader's artifact was made from."""
+        version = self._upstream(reader.version, stage)
+        if version is None:
+            return []
+        table, column = f"{stage}.parquet", f"{kind}_id"
+        rows = {r[column]: r for r in self._names.rows(version, table, column, ids)}
+        return [Named(i, kind, version, rows[i], table) for i in ids if i in rows]
+
+    def _upstream(self, version: Version, stage: str) -> Version | None:
+        """The version of `stage`, of the same shard, that a version derives from; nearest first."""
+        level, seen = [version], {version}
+        while level:
+            found = []
+            for each in level:
+                record = self._history.record(*each)
+                for upstream, md5 in (record["upstream"] if record else {}).items():
+                    name, _, shard = upstream.partition("@")
+                    read = (name, shard or None, bare(md5))
+                    if name == stage and read[1] == version[1]:
+                        return read
+                    if read not in seen:
+                        seen.add(read)
+                        found.append(read)
+            level = found
+        return None
+
+    def _node(self, named: Named, children: Sequence[Node]) -> Node:
+        names = _DETAILS.get(named.kind, tuple(named.row))
+        detail = {name: named.row[name] for name in names if named.row.get(name) is not None}
+        if named.file:
+            detail["file"] = named.file
+        about = self._about(named.version)
+        about["restore"] = f"p4d restore {named.id} DEST"
+        if "superseded_by" in about:
+            about["restore"] += f" --at {named.version[2][:12]}"
+        return Node(named.id, named.kind, detail, about, tuple(children))
 
 
-def _ids(node: Node) -> set[str]:
-    return {node.id}.union(*(_ids(child) for child in node.children))
+# --- text -------------------------------------------------------------------------------------
 
 
 def _lines(node: Node, head: str, tail: str) -> Iterator[str]:
@@ -312,6 +305,9 @@ def _lines(node: Node, head: str, tail: str) -> Iterator[str]:
     for stage, count in per_stage.items():
         if count > SHOWN_SHARDS:
             shown.append(f"and {count - SHOWN_SHARDS} more shards of {stage}")
+    margin = tail + ("|    " if shown else "     ")
+    for line in _about_lines(node):
+        yield margin + line
     for place, item in enumerate(shown):
         last = place == len(shown) - 1
         branch, below = ("`- ", "   ") if last else ("|- ", "|  ")
@@ -323,26 +319,36 @@ def _lines(node: Node, head: str, tail: str) -> Iterator[str]:
 
 def _headline(node: Node) -> str:
     words = [node.id if node.kind == "artifact" else f"{node.kind} {node.id}"]
+    if node.kind == "artifact" and "md5" in node.version:
+        words.append(f"md5 {node.version['md5'][:12]}")
+    elif "md5" in node.version:
+        words.append(f"in {node.version['artifact']} md5 {node.version['md5'][:12]}")
+    if "superseded_by" in node.version:
+        words.append("SUPERSEDED")
     words += [f"{key}={_shown(value)}" for key, value in node.detail.items()]
-    version = node.version
-    if node.kind == "artifact" and "md5" in version:
-        words.append(f"md5 {version['md5'][:12]}")
-        if "code_version" in version:
-            commit = (version["commit"] or "no commit")[:10] + (
-                "+edits" if version["dirty"] else ""
-            )
-            words.append(f"code {version['code_version']} params {version['params_digest']}")
-            words.append(f"git {commit}")
-        checks = version.get("checks", {})
-        if checks:
-            failed = [name for name, passed in checks.items() if not passed]
-            words.append(f"checks {len(checks) - len(failed)}/{len(checks)} passed")
-            words += [f"FAILED {name}" for name in failed]
-        if "superseded_by" in version:
-            words.append("SUPERSEDED")
     if node.repeated:
         words.append("(shown above)")
     return "  ".join(words)
+
+
+def _about_lines(node: Node) -> Iterator[str]:
+    version = node.version
+    if "md5" not in version or node.repeated:
+        return
+    if "code_version" in version:
+        commit = (version["commit"] or "none")[:10] + (" with edits" if version["dirty"] else "")
+        yield (
+            f"made {version['at'][:19]}Z  code {version['code_version']}  "
+            f"params {version['params_digest']}  git {commit}"
+        )
+    checks = version.get("checks", {})
+    failed = [name for name, check in checks.items() if not check["passed"]]
+    words = f"checks {len(checks) - len(failed)}/{len(checks)} passed" if checks else "no checks"
+    # A failed warning was shown and let through; a failed gate stops what reads the version.
+    words += "".join(
+        f", {'FAILED' if checks[name]['blocking'] else 'warning'} {name}" for name in failed
+    )
+    yield f"{words}  restore: {version['restore']}"
 
 
 def _shown(value: object) -> str:
@@ -350,4 +356,6 @@ def _shown(value: object) -> str:
         return f"{value:.6g}"
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{k}: {_shown(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_shown, value)) + "]"
     return str(value)

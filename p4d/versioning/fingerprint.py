@@ -207,6 +207,9 @@ class Workspace:
         if stage.manifest and shard is not None:
             path = dvc_yaml.manifest_path(shard)
             deps[path] = self.digest(path)
+        deps.update({path: self.digest(path) for path in stage.tracked})
+        if dvc_yaml.reads_all_shards(stage, self.by_name):
+            deps[dvc_yaml.SHARD_LIST] = self.digest(dvc_yaml.SHARD_LIST)
         for name in stage.inputs:
             path = dvc_yaml.input_path(stage, self.stage(name), shard)
             deps[path] = self.digest(path)

@@ -1,24 +1,31 @@
 """The ledger: one line per materialization, check, decision and landing; nothing is ever changed.
 
 `data/ledger/ledger.jsonl` holds one JSON object per line. Each names the SHA-256 of the line
-before it (`prev`), so an edited, lost or reordered line shows. It lies outside DVC's outputs; git
-keeps it on the branch `p4d-ledger`, together with dvc.lock and the code as it was: `anchor`.
+before it (`prev`) and of itself without that (`digest`), so an edited, lost or reordered line
+shows. It lies outside DVC's outputs; git keeps it on the branch `p4d-ledger`, together with
+dvc.lock and the code as it was: `anchor`.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
+import itertools
 import json
 import logging
 import math
 import os
 import subprocess
 import tempfile
+import threading
+import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from p4d.config import Project
 from p4d.errors import LedgerError
@@ -28,8 +35,9 @@ from p4d.versioning.locks import project_lock
 
 LEDGER_PATH = "data/ledger/ledger.jsonl"
 BRANCH = "p4d-ledger"
-KINDS = frozenset({"materialization", "check", "decision", "landing"})
+KINDS = frozenset({"materialization", "check", "decision", "landing", "push"})
 FIRST = "0" * 64
+STALE_GIT_LOCK_S = 10.0
 
 logger = logging.getLogger(__name__)
 
@@ -63,8 +71,6 @@ class Ledger:
         """Open the ledger of `project`; the file appears with the first record."""
         self.project = project
         self.path = project.root / LEDGER_PATH
-        self._records: list[Record] = []
-        self._read_to = 0
 
     def append(self, kind: str, body: Mapping[str, Any]) -> Record:
         """Append one record, durably, and return it with `kind`, `at` and `prev`.
@@ -86,6 +92,7 @@ class Ledger:
             written: list[Record] = []
             for kind, body in entries:
                 record = {"at": _now(), **plain(body), "kind": kind, "prev": previous}
+                record["digest"] = _digest(record)
                 line = canonical_json(record).encode()
                 previous = hashlib.sha256(line).hexdigest()
                 lines.append(line + b"\n")
@@ -115,22 +122,17 @@ class Ledger:
         Raises:
             LedgerError: a complete line is not JSON.
         """
-        self._refresh()
-        return (r for r in list(self._records) if kind is None or r.get("kind") == kind)
+        memory = self._refreshed()
+        found = memory.records if kind is None else memory.by_kind.get(kind, [])
+        return iter(found[:])
 
     def latest_materialization(
         self, stage: str, shard: str | None = None, md5: str | None = None
     ) -> Record | None:
         """The last record of an instance, or the last that made the version `md5`."""
-        self._refresh()
         wanted = None if md5 is None else bare(md5)
-        for record in reversed(self._records):
-            if (
-                record.get("kind") == "materialization"
-                and record["stage"] == stage
-                and record["shard"] == shard
-                and (wanted is None or record["md5"] == wanted)
-            ):
+        for record in reversed(self._refreshed().made.get((stage, shard), [])):
+            if wanted is None or record["md5"] == wanted:
                 return record
         return None
 
@@ -149,32 +151,56 @@ class Ledger:
         wanted = bare(md5)
         return {
             r["name"]: r
-            for r in self.records("check")
-            if r["md5"] == wanted
-            and (stage is None or (r["stage"] == stage and r["shard"] == shard))
+            for r in self._refreshed().checks.get(wanted, [])
+            if stage is None or (r["stage"] == stage and r["shard"] == shard)
         }
 
     def verify_chain(self) -> ChainReport:
         """Walk all lines and compare each `prev` with the line before it."""
         faults: list[str] = []
-        previous, count = FIRST, 0
+        previous, count, digested = FIRST, 0, False
         payload = self.path.read_bytes() if self.path.exists() else b""
         *lines, rest = payload.split(b"\n")
         for number, line in enumerate(lines, start=1):
             try:
-                named = json.loads(line)["prev"]
+                record = json.loads(line)
+                named = record["prev"]
             except (ValueError, KeyError, TypeError):
                 faults.append(f"line {number}: not a record")
             else:
                 if named != previous:
                     faults.append(f"line {number}: does not follow from the line before it")
+                digest = record.pop("digest", None)
+                if (digest or digested) and digest != _digest(record):
+                    faults.append(f"line {number}: is not as it was written")
+                digested = digested or digest is not None
             previous, count = hashlib.sha256(line).hexdigest(), number
         if rest:
             faults.append(f"line {count + 1}: unfinished")
         return ChainReport(count, previous, tuple(faults))
 
-    def export_parquet(self, path: Path) -> None:
-        """Write all records as one table: shared columns, and the whole record as JSON."""
+    def table_fault(self, path: Path) -> str | None:
+        """What is wrong with an exported table, by writing its lines again; None when nothing is.
+
+        A table may end earlier than the ledger does now.
+        """
+        import polars as pl
+
+        with tempfile.TemporaryDirectory(prefix="p4d-ledger-") as folder:
+            again = Path(folder) / path.name
+            try:
+                self.export_parquet(again, lines=pl.read_parquet(path, columns=["line"]).height)
+            except (pl.exceptions.PolarsError, OSError) as error:
+                return f"cannot be read: {error}"
+            if again.read_bytes() != path.read_bytes():
+                return "is not what the ledger gives; bringing anything up to date writes it anew"
+        return None
+
+    def export_parquet(self, path: Path, lines: int | None = None) -> None:
+        """Write all records, or the first `lines`, as one table.
+
+        Shared columns, and the whole record as JSON.
+        """
         import polars as pl
 
         from p4d.artifacts import write_table
@@ -186,28 +212,15 @@ class Ledger:
             "dirty": pl.Boolean, "nbytes": pl.Int64, "nfiles": pl.Int64, "wall_s": pl.Float64,
             "run_id": pl.String, "upstream": pl.List(pl.String), "record": pl.String,
         }  # fmt: skip
-        rows = [_row(number, record) for number, record in enumerate(self.records(), start=1)]
+        wanted = itertools.islice(self.records(), lines)
+        rows = [_row(number, record) for number, record in enumerate(wanted, start=1)]
         write_table(path, pl.DataFrame(rows, schema=columns), sort_by=["line"])
 
-    def _refresh(self) -> None:
-        if not self.path.exists():
-            self._records, self._read_to = [], 0
-            return
-        if self.path.stat().st_size < self._read_to:
-            self._records, self._read_to = [], 0
-        with self.path.open("rb") as stream:
-            stream.seek(self._read_to)
-            payload = stream.read()
-        complete = payload.rfind(b"\n") + 1
-        for line in payload[:complete].splitlines():
-            try:
-                self._records.append(json.loads(line))
-            except ValueError as error:
-                raise LedgerError(
-                    f"{LEDGER_PATH}, line {len(self._records) + 1} is not a record ({error}); "
-                    f"compare with `git show {BRANCH}:{LEDGER_PATH}`"
-                ) from error
-        self._read_to += complete
+    def _refreshed(self) -> _Memory:
+        memory = _memory_of(self.path)
+        with memory.lock:
+            memory.read_on(self.path)
+        return memory
 
     def _last_line_hash(self) -> str:
         if not self.path.exists() or not self.path.stat().st_size:
@@ -232,6 +245,80 @@ class Ledger:
                 raise
         if created:
             sync_folder(self.path.parent)
+
+
+class _Memory:
+    """What this process has read of a ledger, indexed; only what was appended since is read again.
+
+    The last line that was read must still end where it did; where it does not, or the file is
+    shorter or another one, all is read anew. `Ledger.verify_chain` never asks this memory.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self._forget()
+
+    def _forget(self) -> None:
+        self.records: list[Record] = []
+        self.by_kind: dict[str, list[Record]] = defaultdict(list)
+        self.made: dict[tuple[str, str | None], list[Record]] = defaultdict(list)
+        self.checks: dict[str, list[Record]] = defaultdict(list)
+        self._read_to: int = 0
+        self._last_line: bytes = b""
+        self._seen: tuple[int, int, int] = (0, -1, 0)
+
+    def read_on(self, path: Path) -> None:
+        """Read what was appended; a line that is still being written waits for the next time."""
+        try:
+            stream = path.open("rb")
+        except FileNotFoundError:
+            self._forget()
+            return
+        with stream:
+            stat = os.fstat(stream.fileno())
+            seen = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
+            if seen == self._seen:
+                return
+            if stat.st_ino != self._seen[0] or stat.st_size < self._read_to:
+                self._forget()
+            if self._read_to and not self._continues(stream):
+                self._forget()
+            stream.seek(self._read_to)
+            payload = stream.read()
+        complete = payload.rfind(b"\n") + 1
+        for line in payload[:complete].splitlines():
+            self._add(line)
+        self._read_to += complete
+        self._seen = seen
+
+    def _continues(self, stream: BinaryIO) -> bool:
+        stream.seek(self._read_to - len(self._last_line) - 1)
+        return stream.read(len(self._last_line) + 1) == self._last_line + b"\n"
+
+    def _add(self, line: bytes) -> None:
+        try:
+            record: Record = json.loads(line)
+            kind = record["kind"]
+            if kind == "materialization":
+                self.made[record["stage"], record["shard"]].append(record)
+            elif kind == "check":
+                self.checks[record["md5"]].append(record)
+        except (ValueError, KeyError, TypeError) as error:
+            number = len(self.records) + 1
+            self._forget()
+            raise LedgerError(
+                f"{LEDGER_PATH}, line {number} is not a record ({error}); "
+                f"compare with `git show {BRANCH}:{LEDGER_PATH}`"
+            ) from error
+        self.records.append(record)
+        self.by_kind[kind].append(record)
+        self._last_line = line
+
+
+@functools.lru_cache(maxsize=8)
+def _memory_of(path: Path) -> _Memory:
+    del path
+    return _Memory()
 
 
 def bare(md5: str) -> str:
@@ -269,6 +356,10 @@ def _row(number: int, record: Record) -> dict[str, Any]:
         "upstream": upstream,
         "record": canonical_json(record),
     }
+
+
+def _digest(record: Record) -> str:
+    return hashlib.sha256(canonical_json(record).encode()).hexdigest()
 
 
 def _now() -> str:
@@ -310,8 +401,8 @@ def anchor(project: Project, message: str) -> str | None:
             index.write_bytes(real.read_bytes())
         private = {"GIT_INDEX_FILE": str(index)}
         _git(root, "add", "--update", "--", ".", env=private)
-        forced = [p for p in ("dvc.lock", "dvc.yaml", "params.yaml", "shards", LEDGER_PATH)
-                  if (root / p).exists()]  # fmt: skip
+        names = ("dvc.lock", "dvc.yaml", "params.yaml", "shards", "reviews", LEDGER_PATH)
+        forced = [name for name in names if (root / name).exists()]
         _git(root, "add", "--force", "--", *forced, env=private)
         tree = _git(root, "write-tree", env=private).strip()
         parent = _git(root, "rev-parse", "--verify", "--quiet", f"refs/heads/{BRANCH}", ok=(0, 1))
@@ -320,8 +411,51 @@ def anchor(project: Project, message: str) -> str | None:
             return parent
         arguments = ["commit-tree", tree, "-m", message, *(["-p", parent] if parent else [])]
         commit = _git(root, *arguments, env=private).strip()
+        _drop_stale_lock(root)
         _git(root, "update-ref", f"refs/heads/{BRANCH}", commit, parent or "0" * len(commit))
         return commit
+
+
+def _drop_stale_lock(root: Path) -> None:
+    """Remove git's lock of our branch where its holder died; only holders of our lock write it."""
+    lock = root / ".git" / "refs" / "heads" / f"{BRANCH}.lock"
+    with contextlib.suppress(FileNotFoundError):
+        if time.time() - lock.stat().st_mtime > STALE_GIT_LOCK_S:
+            lock.unlink()
+
+
+def anchored(project: Project) -> bytes | None:
+    """The ledger as the branch `p4d-ledger` has it, or None where nothing is anchored."""
+    return _anchored_file(project.root, LEDGER_PATH)
+
+
+def anchored_lock(project: Project) -> str:
+    """dvc.lock as the branch `p4d-ledger` has it; empty where nothing is anchored."""
+    reference = project.root / ".git" / "refs" / "heads" / BRANCH
+    commit = reference.read_text() if reference.is_file() else None
+    if commit is None:  # packed, in another folder, or not there: ask git each time
+        return (_anchored_file(project.root, "dvc.lock") or b"").decode()
+    return _anchored_lock(project.root, commit)
+
+
+@functools.lru_cache(maxsize=2)
+def _anchored_lock(root: Path, commit: str) -> str:
+    del commit  # a key of the cache: another one, another content
+    return (_anchored_file(root, "dvc.lock") or b"").decode()
+
+
+def _anchored_file(root: Path, path: str) -> bytes | None:
+    if not (root / ".git").exists():
+        return None
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    done = subprocess.run(
+        ["git", "show", f"refs/heads/{BRANCH}:./{path}"],
+        cwd=root,
+        env=clean,
+        capture_output=True,
+        check=False,
+    )
+    return done.stdout if done.returncode == 0 else None
 
 
 def _git(

@@ -32,10 +32,10 @@ from pathlib import Path
 from typing import Any
 
 from p4d.config import Project
-from p4d.errors import PublishError
+from p4d.errors import LedgerError, PublishError
 from p4d.versioning import dvc_store
-from p4d.versioning.hashes import HashCache, Tree, tree_of, walk_files
-from p4d.versioning.ledger import Ledger
+from p4d.versioning.hashes import Digest, HashCache, Tree, tree_of, walk_files
+from p4d.versioning.ledger import Ledger, anchor, anchored_lock
 from p4d.versioning.locks import project_lock
 
 CHECKPOINTS = (
@@ -231,12 +231,14 @@ def _dvc_lock(project: Project, intent: Intent) -> Iterator[None]:
 
 def _ensure_content(project: Project, intent: Intent) -> None:
     """Make sure the new version lies at the target or in staging; else take it from the cache."""
-    if not intent.swap:
-        return
     target, new = project.root / intent.out, project.root / intent.staging / "new"
     for place in (target, new):
-        if place.is_dir() and tree_of(place).digest.md5 == intent.md5:
+        if place.is_dir() and (tree := tree_of(place)).digest.md5 == intent.md5:
+            # A `dvc gc` since then found no record of it.
+            dvc_store.store_tree(project.root, place, tree)
             return
+    if not intent.swap:
+        return
     shutil.rmtree(new, ignore_errors=True)
     new.parent.mkdir(parents=True, exist_ok=True)
     dvc_store.checkout(project.root, intent.md5, new)
@@ -334,6 +336,9 @@ def publish(
                 dvc_store.wait_until_idle(root, root / out, inputs, patience_s)
                 stack.enter_context(dvc_store.repository_lock(root, patience_s))
             compared = entry()
+            # Until the record names it, a `dvc gc` may take it: look again, now that none can run.
+            dvc_store.store_tree(root, folder / "new", tree)
+            _keep_replaced(project, key, out, record)
             intent = Intent(
                 id=uuid.uuid4().hex,
                 key=key,
@@ -361,12 +366,33 @@ def publish(
         raise
 
 
+def _keep_replaced(project: Project, key: str, out: str, record: Mapping[str, Any]) -> None:
+    """Anchor the version that is about to be replaced, so that no `dvc gc` takes it.
+
+    Mostly git has it already: bringing everything up to date ends with an anchor.
+    """
+    replaced = record.get("previous")
+    if replaced is None or inside_dvc():
+        return
+    try:
+        entry = dvc_store.LockFile(anchored_lock(project)).entry(key)
+        if entry is None or entry.outs.get(out) != Digest(replaced):
+            anchor(project, f"{key} is about to be replaced")
+    except (LedgerError, PublishError, OSError) as error:
+        logger.warning("the replaced version of %s is not anchored in git: %s", key, error)
+
+
 def _holds(project: Project, out: str, tree: Tree) -> bool:
     target = project.root / out
     if not target.is_dir():
         return False
     with HashCache(project.root, project.state / "hashes.sqlite") as cache:
         return cache.tree(target).digest == tree.digest
+
+
+def has_journal(project: Project) -> bool:
+    """Whether a publishing was decided and not finished: its process is at work, or died."""
+    return _journal_path(project).exists()
 
 
 def _journal_path(project: Project) -> Path:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from p4d.config import Project
 from p4d.errors import LedgerError, PublishError
 from p4d.pipeline import STAGES, Stage
 from p4d.versioning import dvc_store, dvc_yaml
+from p4d.versioning.content_diff import differences
 from p4d.versioning.fingerprint import Workspace, instance_key
 from p4d.versioning.gates import Gates
 from p4d.versioning.hashes import tree_of
@@ -29,12 +30,14 @@ class Replay:
         recorded: hash of the published version.
         repeated: hash of what came out now.
         differing: files that differ, are new or are gone.
+        details: how each of them differs, as content.
     """
 
     key: str
     recorded: str
     repeated: str
     differing: tuple[str, ...]
+    details: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -42,11 +45,14 @@ class Replay:
         return self.recorded == self.repeated
 
     def render_text(self) -> str:
-        """One line, and one per differing file."""
+        """One line, and for each differing file how it differs."""
         if self.ok:
             return f"OK: {self.key} made again, byte for byte {self.recorded}"
         lines = [f"{self.key}: recorded {self.recorded}, made again {self.repeated}"]
-        return "\n".join([*lines, *(f"differs: {name}" for name in self.differing)])
+        for name in self.differing:
+            lines.append(f"differs: {name}")
+            lines += [f"    {detail}" for detail in self.details.get(name, ())]
+        return "\n".join(lines)
 
 
 def replay(
@@ -87,7 +93,10 @@ def replay(
         given = stage_inputs(look, stage, shard, inputs, previous=previous)
         load(look, stage)(given, folder / "new")
         made = tree_of(folder / "new")
-        old = look.tree(dvc_yaml.out_path(stage, shard))
-    names = sorted({*made.files, *old.files})
-    differing = tuple(n for n in names if made.files.get(n) != old.files.get(n))
-    return Replay(key, now.md5, made.digest.md5, differing)
+        out = dvc_yaml.out_path(stage, shard)
+        old = look.tree(out)
+        names = sorted({*made.files, *old.files})
+        differing = tuple(n for n in names if made.files.get(n) != old.files.get(n))
+        recorded = project.root / out
+        details = {name: differences(recorded / name, folder / "new" / name) for name in differing}
+    return Replay(key, now.md5, made.digest.md5, differing, details)

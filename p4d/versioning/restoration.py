@@ -1,4 +1,4 @@
-"""Bringing a version back, current or superseded, by name or hash; verified file by file."""
+"""Bringing a version back, current or superseded, by any id or hash; verified file by file."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from p4d.config import Project
 from p4d.errors import ContractError, LedgerError
 from p4d.pipeline import STAGES, Stage
 from p4d.versioning import dvc_store
-from p4d.versioning.fingerprint import instance_key
+from p4d.versioning.fingerprint import Workspace, instance_key
+from p4d.versioning.history import History
 from p4d.versioning.ledger import Ledger, bare
+from p4d.versioning.names import Named, Names
 
 
 @dataclass(frozen=True)
@@ -24,16 +26,19 @@ class Restored:
         md5: its hash, verified file by file.
         files: how many files it has.
         path: where it is now.
+        holds: the row, number or decision that was asked for, and the file that holds it.
     """
 
     key: str | None
     md5: str
     files: int
     path: Path
+    holds: str | None = None
 
     def __str__(self) -> str:
-        """One line."""
-        return f"{self.path}: {self.key or 'object'} {self.md5}, {self.files} files, verified"
+        """One line, and one for what was asked for."""
+        line = f"{self.path}: {self.key or 'object'} {self.md5}, {self.files} files, verified"
+        return f"{line}\n{self.holds}" if self.holds else line
 
 
 def restore(
@@ -43,44 +48,47 @@ def restore(
     at: str | None = None,
     stages: Sequence[Stage] = STAGES,
 ) -> Restored:
-    """Copy a version, current or superseded, out of the cache.
+    """Copy the version that is or holds `identifier` out of the cache.
 
     Args:
         project: where.
-        identifier: `stage` or `stage@shard` (the latest version, or the one that `at` names), or
-            an md5 or its first digits.
+        identifier: any id that `p4d why` explains: of a row, a label, a number, a decision, a
+            release, a stage or `stage@shard`, an md5 or its first digits.
         destination: a path that does not exist yet.
-        at: first digits of the md5 of the version wanted.
+        at: first digits of the md5 of the version wanted; default: the current one, or the last
+            that holds the id.
         stages: the whole pipeline.
 
     Raises:
+        ContractError: a stage with shards is named without one.
         LedgerError: no such version is on record, or several are.
         PublishError: the destination exists, or an object is missing or damaged.
     """
-    ledger = Ledger(project)
-    name, _, shard = identifier.partition("@")
-    stage = {stage.name: stage for stage in stages}.get(name)
-    if stage is not None:
-        if stage.per_shard and not shard:
-            raise ContractError(f"{name} has one version per shard: name {name}@SHARD")
-        made = [
-            r
-            for r in ledger.records("materialization")
-            if r["stage"] == name and r["shard"] == (shard or None)
-        ]
-        wanted = [r for r in made if r["md5"].startswith(bare(at or ""))]
-        wanted = wanted if at else wanted[-1:]
+    found = _find(project, identifier, at, stages)
+    if found is None:
+        md5, key, holds = bare(identifier), None, None
     else:
-        made = wanted = ledger.materializations_of(identifier)
-    versions = list(dict.fromkeys(r["md5"] for r in wanted))
-    if len(versions) > 1:
-        raise LedgerError(f"{at or identifier} fits several versions: {', '.join(versions)}")
-    if versions:
-        md5, key = versions[0], instance_key(wanted[-1]["stage"], wanted[-1]["shard"])
-    elif re.fullmatch(r"(md5:)?[0-9a-f]{32}(\.dir)?", identifier):
-        md5, key = bare(identifier), None
-    else:
-        known = ", ".join(dict.fromkeys(r["md5"][:12] for r in made)) or "none"
-        raise LedgerError(f"no version {at or ''} of {identifier} is on record; on record: {known}")
+        stage, shard, md5 = found.version
+        if found.kind == "stage":
+            raise ContractError(f"{stage} has one version per shard: name {stage}@SHARD")
+        key = instance_key(stage, shard)
+        if not md5:
+            raise LedgerError(
+                f"{key} was never made, or dvc.lock lost it: name a version with --at"
+            )
+        holds = f"{found.id} is in {destination / found.file}" if found.file else None
     tree = dvc_store.checkout(project.root, md5, destination)
-    return Restored(key, md5, len(tree.files), destination)
+    return Restored(key, md5, len(tree.files), destination, holds)
+
+
+def _find(
+    project: Project, identifier: str, at: str | None, stages: Sequence[Stage]
+) -> Named | None:
+    """What is named; None for the whole hash of an object that is on no record."""
+    with Workspace(project, stages) as look:
+        try:
+            return Names(look, History(Ledger(project))).find(identifier, at)
+        except LedgerError:
+            if re.fullmatch(r"(md5:)?[0-9a-f]{32}(\.dir)?", identifier):
+                return None
+            raise

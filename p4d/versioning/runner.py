@@ -5,10 +5,12 @@ The one way a stage runs, whoever calls it: a Dagster asset, a `dvc.yaml` comman
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,7 @@ from p4d.versioning.publish import (
     publish,
     staging,
 )
+from p4d.versioning.scratch import work_folder
 
 logger = logging.getLogger(__name__)
 
@@ -111,6 +114,7 @@ def run_instance(
     with Workspace(project, stages) as look:
         with locked(project):
             _update_dvc_yaml(look)
+            _drop_delisted(look)
         stage = look.stage(stage if isinstance(stage, str) else stage.name)
         look.check_instance(stage, shard)
         snapshot = look.required(stage, shard)
@@ -162,11 +166,34 @@ def stage_inputs(
         shard=shard,
         manifest=_manifest(look.project, stage, shard),
         inbox=look.project.inbox,
+        tracked_={name: look.project.root / name for name in stage.tracked},
         versions=inputs.versions,
         excluded=inputs.excluded,
         previous=previous,
         **({"progress": progress} if progress else {}),  # type: ignore[arg-type]
     )
+
+
+def _drop_delisted(look: Workspace) -> None:
+    """Remove the folders of shards that are on the list no more; their versions stay in the cache.
+
+    What reads all shards would otherwise go on hashing them.
+    """
+    listed = set(look.shards)
+    for stage in look.stages:
+        home = look.project.data / stage.name
+        if not stage.per_shard or not home.is_dir():
+            continue
+        for folder in home.iterdir():
+            known = look.recorded_md5(stage.name, folder.name)
+            if (
+                folder.name in listed
+                or known is None
+                or look.digest(dvc_yaml.out_path(stage, folder.name)) != Digest(known)
+            ):
+                continue  # what is on no record, or was edited, is not ours to remove
+            logger.warning("%s is dropped: the shard is not on the list", folder)
+            shutil.rmtree(folder)
 
 
 def _update_dvc_yaml(look: Workspace) -> None:
@@ -201,10 +228,10 @@ def _compute_and_publish(
 ) -> Materialization:
     key, out = instance_key(stage.name, shard), dvc_yaml.out_path(stage, shard)
     started = _now()
-    with staging(project) as folder:
+    with staging(project) as folder, work_folder(project, key, snapshot, code_version) as work:
         new = folder / "new"
         with provenance.Cost() as cost:
-            report = _compute(function, given, new, key)
+            report = _compute(function, replace(given, work=work), new, key)
         check_staged(new)
         tree = tree_of(new)
 
@@ -232,6 +259,9 @@ def _compute_and_publish(
                 "upstream": dict(given.versions),
                 "excluded": dict(given.excluded),
                 "previous": previous,
+                "lock_entry": hashlib.sha256(
+                    snapshot.to_entry({out: tree.digest}).to_text(key).encode()
+                ).hexdigest(),
                 "git": provenance.git_state(project.root, snapshot.code),
                 "env": provenance.environment_digest(),
                 "rows": dict(report.rows),

@@ -1,21 +1,43 @@
-"""Whether everything that the ledger names is there and unaltered, by reading every byte."""
+"""Whether everything that the ledger names is there and unaltered, by reading every byte.
+
+What is to be proven is listed under the project lock, so that no publishing is seen half way; the
+bytes are read without it, by all cores. An output that is not as listed is looked at again under
+the lock, as it may have been published anew meanwhile. Cache objects never change.
+
+The hash cache is not asked: equal times and sizes prove nothing. An interrupted run can be resumed
+from its own journal, which says what that very run has read.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from p4d.config import Project
-from p4d.errors import LedgerError, PublishError
+from p4d.errors import LedgerError, P4DError, PublishError
 from p4d.ids import sha256_file
 from p4d.pipeline import STAGES, Stage
-from p4d.versioning import dvc_store, dvc_yaml
+from p4d.versioning import dvc_store, dvc_yaml, ledger
 from p4d.versioning.fingerprint import Workspace, instance_key
-from p4d.versioning.hashes import file_md5, tree_of
-from p4d.versioning.ledger import LEDGER_PATH, Ledger
+from p4d.versioning.hashes import Digest, Tree, file_md5, walk_files
+from p4d.versioning.ledger import LEDGER_PATH, Ledger, Record
+from p4d.versioning.locks import project_lock
+from p4d.versioning.publish import has_journal, recover
+from p4d.versioning.takedown import PURGED, TOMBSTONES, purged_objects, tombstones
 
 Fault = Literal["missing", "altered", "orphaned", "unrecorded"]
+Progress = Callable[[int, int, str], None]
+
+RESUMABLE_S = 24 * 3600.0
+"""An interrupted run older than this is not resumed: what it read may have rotted since."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +67,11 @@ class VerifyReport:
         ledger_lines: length of the chain.
         ledger_head: SHA-256 of its last line.
         problems: what is wrong; empty when all is well.
+        nbytes: bytes that were read.
+        seconds: how long reading them took.
+        resumed: files that an interrupted run had read and that were not read again.
+        unexplained: cache objects of no version on record: left by a run that died before it
+            published, or put there by DVC alone. Harmless; `dvc gc --all-commits` removes them.
     """
 
     versions: int
@@ -53,6 +80,10 @@ class VerifyReport:
     ledger_lines: int
     ledger_head: str
     problems: tuple[Problem, ...]
+    nbytes: int = 0
+    seconds: float = 0.0
+    resumed: int = 0
+    unexplained: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -62,146 +93,429 @@ class VerifyReport:
     def render_text(self) -> str:
         """The result and each problem, one per line."""
         lines = [f"{p.kind}: {p.path}: {p.detail}" for p in self.problems]
+        lines += [f"note: {path}: of no version on record" for path in self.unexplained]
         result = "OK" if self.ok else f"{len(self.problems)} problems"
-        lines.append(
+        resumed = f" ({self.resumed} of them by the interrupted run)" if self.resumed else ""
+        lines.insert(
+            0 if self.ok else len(lines),
             f"{result}: {self.versions} versions on record, {self.files} files and {self.objects} "
-            f"cache objects re-hashed, ledger of {self.ledger_lines} lines, head "
-            f"{self.ledger_head[:16]}"
+            f"cache objects re-hashed{resumed}, {self.nbytes / 2**20:.0f} MiB in "
+            f"{self.seconds:.1f} s, ledger of {self.ledger_lines} lines, head "
+            f"{self.ledger_head[:16]}",
         )
         return "\n".join(lines)
 
 
-def verify(project: Project, stages: Sequence[Stage] = STAGES) -> VerifyReport:
+def verify(
+    project: Project,
+    stages: Sequence[Stage] = STAGES,
+    *,
+    progress: Progress | None = None,
+    resume: bool = False,
+    workers: int | None = None,
+) -> VerifyReport:
     """Re-hash every file of the current versions and every cache object of all versions.
 
-    Reads each byte anew; the hash cache is not asked.
+    Args:
+        project: where.
+        stages: the whole pipeline.
+        progress: called `(MiB done, MiB in all, what)` now and then.
+        resume: go on with an interrupted run of the last day, if there is one. Files that it read
+            count when their size, times and inode are those that it saw.
+        workers: threads that hash; default: one per core.
     """
-    with Workspace(project, stages) as look:
-        return _Verifier(look).run()
+    verifier = _Verifier(project, stages, progress or (lambda done, total, note: None))
+    return verifier.run(resume, workers or os.cpu_count() or 1)
+
+
+@dataclass(frozen=True)
+class _Current:
+    """What an instance should be, as listed under the lock."""
+
+    stage: Stage
+    shard: str | None
+    md5: str | None
+    latest: Record | None
+
+    @property
+    def key(self) -> str:
+        return instance_key(self.stage.name, self.shard)
+
+    @property
+    def out(self) -> str:
+        return dvc_yaml.out_path(self.stage, self.shard)
 
 
 class _Verifier:
-    def __init__(self, look: Workspace) -> None:
-        self._look = look
-        self._root = look.project.root
-        self._ledger = Ledger(look.project)
+    def __init__(self, project: Project, stages: Sequence[Stage], progress: Progress) -> None:
+        self._project, self._stages, self._progress = project, stages, progress
+        self._root = project.root
+        self._ledger = Ledger(project)
+        self._cache = dvc_store.cache_dir(project.root)
         self._problems: list[Problem] = []
-        self._objects: dict[str, str | None] = {}
-        self._files = 0
+        self._read = _Read(project.root)
+        self._purged = purged_objects(project)
+        self._taken_down = {e["shard"]: e["manifest_md5"] for e in tombstones(project)}
 
-    def run(self) -> VerifyReport:
-        chain = self._ledger.verify_chain()
+    def run(self, resume: bool, workers: int) -> VerifyReport:
+        self._progress(0, 1, "listing")
+        with project_lock(self._project):
+            if has_journal(self._project):
+                recover(self._project)  # a process died while it published; finish that first
+            chain = self._ledger.verify_chain()
+            records, current = self._list()
+            self._check_manifests(records)
+            self._check_lock_file(records, current)
+            self._find_orphans()
+            suspects = [c for c in current if (self._root / c.out).is_dir()]
+            files = {c.key: self._files_of(c) for c in suspects}
         for fault in chain.faults:
             self._report("altered", LEDGER_PATH, fault)
-        try:
-            records = list(self._ledger.records("materialization"))
-        except LedgerError as error:
-            self._report("altered", LEDGER_PATH, str(error))
-            records = []
-        for stage, shard in self._look.instances():
-            self._check_current(stage, shard)
+        self._check_anchor()
         versions = {(r["stage"], r["shard"], r["md5"]): r for r in records}
-        for (stage_name, shard_name, md5), record in versions.items():
-            self._check_cached(instance_key(stage_name, shard_name), md5, record["path"])
-        self._find_orphans()
+        trees = {md5: self._tree(md5) for md5 in dict.fromkeys(md5 for _, _, md5 in versions)}
+        objects = {
+            oid
+            for md5, tree in trees.items()
+            for oid in (md5, *(digest.md5 for digest in (tree.files if tree else {}).values()))
+        }
+        paths = [self._root / c.out / name for c in suspects for name in files[c.key]]
+        paths += [self._object(oid) for oid in sorted(objects)]
+        started = time.monotonic()
+        self._read.all(paths, workers, self._progress, resume=resume, head=chain.head)
+        seconds = time.monotonic() - started
+        for each in current:
+            self._check_current(each, files.get(each.key))
+        for (stage, shard, md5), record in versions.items():
+            self._check_cached(instance_key(stage, shard), record["path"], md5, trees[md5])
+        self._check_table()
         return VerifyReport(
             versions=len(versions),
-            files=self._files,
-            objects=len(self._objects),
+            files=sum(map(len, files.values())),
+            objects=len(objects),
             ledger_lines=chain.lines,
             ledger_head=chain.head,
             problems=tuple(dict.fromkeys(self._problems)),
+            nbytes=self._read.nbytes,
+            seconds=seconds,
+            resumed=self._read.resumed,
+            unexplained=tuple(self._unexplained(objects)),
         )
 
     def _report(self, kind: Fault, path: str, detail: str) -> None:
         self._problems.append(Problem(kind, path, detail))
 
-    def _check_current(self, stage: Stage, shard: str | None) -> None:
-        out = dvc_yaml.out_path(stage, shard)
-        md5 = self._look.recorded_md5(stage.name, shard)
-        latest = self._ledger.latest_materialization(stage.name, shard)
+    # --- what should be -----------------------------------------------------------------------
+
+    def _list(self) -> tuple[list[Record], list[_Current]]:
+        try:
+            records = list(self._ledger.records("materialization"))
+        except LedgerError as error:
+            self._report("altered", LEDGER_PATH, str(error))
+            return [], []
+        try:
+            with Workspace(self._project, self._stages) as look:
+                return records, [
+                    _Current(
+                        stage, shard, look.recorded_md5(stage.name, shard),
+                        self._ledger.latest_materialization(stage.name, shard),
+                    )
+                    for stage, shard in look.instances()
+                ]  # fmt: skip
+        except P4DError as error:
+            self._report("altered", dvc_store.LOCK_FILE, str(error))
+        except Exception as error:  # noqa: BLE001 - a damaged list of shards fails in many ways
+            self._report("altered", dvc_yaml.SHARD_LIST, str(error))
+        return records, []
+
+    def _files_of(self, current: _Current) -> list[str]:
+        return [name for name, _ in walk_files(self._root / current.out)]
+
+    def _check_manifests(self, records: Sequence[Record]) -> None:
+        """Closed shards never change: a manifest must be the one its versions were made from."""
+        folder = self._project.shards_dir
+        made_from = {
+            path: md5
+            for record in records
+            for path, md5 in record["fingerprint"]["deps"].items()
+            if path.startswith(f"{folder.name}/") and path != dvc_yaml.SHARD_LIST
+        }
+        try:
+            listed = self._project.shards()
+            text = (self._root / dvc_yaml.SHARD_LIST).read_text()
+        except Exception as error:  # noqa: BLE001 - as above
+            self._report("altered", dvc_yaml.SHARD_LIST, f"does not parse: {error}")
+            return
+        lines = [line.strip().removeprefix("- ").strip("'\"") for line in text.splitlines()[1:]]
+        if text and (not text.startswith("shards:") or (listed and lines != listed)):
+            self._report("altered", dvc_yaml.SHARD_LIST, "is no plain list of shards")
+        for shard in listed:
+            path = dvc_yaml.manifest_path(shard)
+            if not (self._root / path).is_file():
+                self._report("missing", path, "the shard is on the list")
+            elif path in made_from and file_md5(self._root / path) not in (
+                made_from[path],
+                self._taken_down.get(shard),
+            ):
+                self._report("altered", path, f"MD5 is not {made_from[path]}, which was read")
+        for file in sorted(folder.glob("*")) if folder.is_dir() else []:
+            if file.stem not in listed and file.name not in ("index.yaml", TOMBSTONES, PURGED):
+                self._report("orphaned", f"{folder.name}/{file.name}", "is on no list")
+
+    def _check_lock_file(self, records: Sequence[Record], current: Sequence[_Current]) -> None:
+        """Every entry of dvc.lock must be, byte for byte, the one that was published."""
+        lock = dvc_store.LockFile.read_as_is(self._root)
+        if damage := lock.damage():
+            self._report("altered", dvc_store.LOCK_FILE, damage)
+        known = {each.key for each in current}
+        latest = {instance_key(record["stage"], record["shard"]): record for record in records}
+        rest = lock.text
+        for name in lock.names():
+            block = lock.block(name) or ""
+            rest = rest.replace(block, "", 1)
+            if name not in latest:
+                if name not in known:
+                    detail = f"entry {name} is no instance and not in the ledger"
+                    self._report("unrecorded", dvc_store.LOCK_FILE, detail)
+            elif _sha256(block) != latest[name].get("lock_entry", _sha256(block)):
+                detail = f"entry {name} is not the one published"
+                self._report("altered", dvc_store.LOCK_FILE, detail)
+        if lock.names() and rest != "schema: '2.0'\nstages:\n":
+            self._report("altered", dvc_store.LOCK_FILE, "holds more than DVC writes")
+
+    def _check_anchor(self) -> None:
+        """The ledger must continue what git keeps of it: a rewritten one has a new chain."""
+        anchored = ledger.anchored(self._project)
+        if anchored is None:
+            return
+        path = self._ledger.path
+        with contextlib.suppress(FileNotFoundError), path.open("rb") as stream:
+            if stream.read(len(anchored)) == anchored:
+                return
+        detail = f"does not continue what branch {ledger.BRANCH} has of it"
+        self._report("altered", LEDGER_PATH, detail)
+
+    def _check_table(self) -> None:
+        """The table beside the ledger must be what the ledger's first lines give."""
+        path = self._project.data / "ledger" / "ledger.parquet"
+        if not path.is_file():
+            return
+        try:
+            fault = self._ledger.table_fault(path)
+        except LedgerError:
+            return  # reported already: there is nothing to compare with
+        if fault:
+            self._report("altered", str(path.relative_to(self._root)), fault)
+
+    # --- what is ------------------------------------------------------------------------------
+
+    def _check_current(self, current: _Current, files: Sequence[str] | None) -> None:
+        problems = self._judged(current, files)
+        if problems:
+            # Published anew since it was listed? Then what counts is what is there now.
+            with project_lock(self._project), Workspace(self._project, self._stages) as look:
+                if current.shard is not None and current.shard not in look.shards:
+                    return
+                now = _Current(
+                    current.stage, current.shard,
+                    look.recorded_md5(current.stage.name, current.shard),
+                    self._ledger.latest_materialization(current.stage.name, current.shard),
+                )  # fmt: skip
+                if now.md5 != current.md5 or now.latest != current.latest:
+                    there = (self._root / now.out).is_dir()
+                    again = self._files_of(now) if there else None
+                    self._read.forget(self._root / now.out / name for name in again or ())
+                    problems = self._judged(now, again)
+        self._problems += problems
+
+    def _judged(self, current: _Current, files: Sequence[str] | None) -> list[Problem]:
+        found: list[Problem] = []
+        out, md5, latest = current.out, current.md5, current.latest
         if md5 is None:
             if latest is not None:
                 detail = f"dvc.lock lost the entry; the ledger's latest is {latest['md5']}"
-                self._report("unrecorded", out, detail)
-            return
+                found.append(Problem("unrecorded", out, detail))
+            elif files:
+                found.append(Problem("orphaned", out, "lies there, but was never published"))
+            return found
         if latest is None:
-            self._report("unrecorded", out, f"version {md5} is not in the ledger")
+            found.append(Problem("unrecorded", out, f"version {md5} is not in the ledger"))
         elif latest["md5"] != md5:
-            self._report(
-                "unrecorded", out, f"dvc.lock names {md5}, the ledger's latest is {latest['md5']}"
-            )
-        self._check_folder(stage, shard, out, md5)
-        for name, sha256 in (latest or {}).get("weights", {}).items():
-            file = self._root / out / name
-            if latest and latest["md5"] == md5 and file.is_file() and sha256_file(file) != sha256:
-                self._report("altered", f"{out}/{name}", f"SHA-256 is not {sha256}")
-
-    def _check_folder(self, stage: Stage, shard: str | None, out: str, md5: str) -> None:
+            detail = f"dvc.lock names {md5}, the ledger's latest is {latest['md5']}"
+            found.append(Problem("unrecorded", out, detail))
+        if files is None:
+            detail = f"`dvc checkout {current.key}` brings it back"
+            return [*found, Problem("missing", out, detail)]
         folder = self._root / out
-        if not folder.is_dir():
-            self._report(
-                "missing", out, f"`dvc checkout {instance_key(stage.name, shard)}` brings it back"
-            )
-            return
-        tree = tree_of(folder)
-        present = tree.files
-        self._files += len(present)
+        present = {name: self._read.md5(folder / name) for name in files}
+        found += self._compared(out, md5, present)
+        for name, sha256 in (latest or {}).get("weights", {}).items():
+            file = folder / name
+            if latest and latest["md5"] == md5 and file.is_file() and sha256_file(file) != sha256:
+                found.append(Problem("altered", f"{out}/{name}", f"SHA-256 is not {sha256}"))
+        return found
+
+    def _compared(self, out: str, md5: str, present: Mapping[str, str | None]) -> list[Problem]:
+        tree = Tree.of({name: Digest(known or "") for name, known in present.items()})
         if tree.digest.md5 == md5:
-            return
-        try:
-            expected = dvc_store.read_tree(self._root, md5).files
-        except PublishError:
-            self._report("altered", out, f"content is not version {md5}")
-            return
-        for name, digest in expected.items():
-            if name not in present:
-                self._report("missing", f"{out}/{name}", f"of version {md5}")
-            elif present[name] != digest:
-                self._report("altered", f"{out}/{name}", f"MD5 is not {digest.md5}")
-        for name in present.keys() - expected.keys():
-            self._report("orphaned", f"{out}/{name}", f"is no part of version {md5}")
+            return []
+        expected = self._tree(md5)
+        if expected is None:
+            return [Problem("altered", out, f"content is not version {md5}")]
+        found = []
+        for name, digest in expected.files.items():
+            if present.get(name) is None:
+                found.append(Problem("missing", f"{out}/{name}", f"of version {md5}"))
+            elif present[name] != digest.md5:
+                found.append(Problem("altered", f"{out}/{name}", f"MD5 is not {digest.md5}"))
+        for name in present.keys() - expected.files.keys():
+            found.append(Problem("orphaned", f"{out}/{name}", f"is no part of version {md5}"))
+        return found
 
-    def _check_cached(self, key: str, md5: str, out: str) -> None:
-        fault = self._object_fault(md5)
-        if fault:
-            self._report_object(fault, md5, key, out)
-            return
-        for name, digest in dvc_store.read_tree(self._root, md5).files.items():
-            fault = self._object_fault(digest.md5)
-            if fault:
-                self._report_object(fault, digest.md5, key, f"{out}/{name}")
+    def _check_cached(self, key: str, out: str, md5: str, tree: Tree | None) -> None:
+        for name, oid in [
+            ("", md5),
+            *((n, d.md5) for n, d in (tree.files if tree else {}).items()),
+        ]:
+            path = self._object(oid)
+            present = self._read.md5(path)
+            if present == oid.removesuffix(".dir") or (present is None and oid in self._purged):
+                continue
+            shown = path.relative_to(self._root) if path.is_relative_to(self._root) else path
+            kind: Fault = "missing" if present is None else "altered"
+            what = f"{out}/{name}" if name else out
+            detail = f"cache object of {what} ({key}); `dvc pull` may have it"
+            self._report(kind, str(shown), detail)
 
-    def _report_object(self, fault: str, md5: str, key: str, what: str) -> None:
-        path = dvc_store.object_path(self._root, md5)
-        shown = path.relative_to(self._root) if path.is_relative_to(self._root) else path
-        kind: Fault = "missing" if fault == "missing" else "altered"
-        self._report(kind, str(shown), f"cache object of {what} ({key}); `dvc pull` may have it")
-
-    def _object_fault(self, md5: str) -> str | None:
-        if md5 not in self._objects:
-            path = dvc_store.object_path(self._root, md5)
-            if not path.is_file():
-                self._objects[md5] = "missing"
-            else:
-                intact = file_md5(path) == md5.removesuffix(".dir")
-                self._objects[md5] = None if intact else "altered"
-        return self._objects[md5]
+    def _unexplained(self, objects: set[str]) -> Iterator[str]:
+        known = {self._object(oid) for oid in objects}
+        for path in sorted(self._cache.glob("??/*")):
+            if path not in known and not path.name.startswith("."):
+                yield str(path.relative_to(self._root) if path.is_relative_to(self._root) else path)
 
     def _find_orphans(self) -> None:
-        data = self._look.project.data
-        if not data.is_dir():
+        data = self._project.data
+        try:
+            shards = set(self._project.shards())
+        except Exception:  # noqa: BLE001 - reported by `_check_manifests`
             return
-        shards = set(self._look.shards)
-        for folder in sorted(p for p in data.iterdir() if p.name != "ledger"):
-            stage = self._look.by_name.get(folder.name)
-            if stage is None:
-                self._report("orphaned", f"data/{folder.name}", "no stage writes it")
-            elif stage.per_shard:
-                for each in sorted(folder.iterdir()):
+        by_name = {stage.name: stage for stage in self._stages}
+        for found in sorted(data.iterdir()) if data.is_dir() else []:
+            stage = by_name.get(found.name)
+            if found.name == "ledger":
+                for file in sorted(found.iterdir()):
+                    if file.name not in ("ledger.jsonl", "ledger.parquet"):
+                        self._report("orphaned", f"data/ledger/{file.name}", "is not the ledger's")
+            elif stage is None:
+                self._report("orphaned", f"data/{found.name}", "no stage writes it")
+            elif stage.per_shard and found.is_dir():
+                for each in sorted(found.iterdir()):
                     if each.name not in shards:
-                        self._report(
-                            "orphaned",
-                            f"data/{folder.name}/{each.name}",
-                            "no such shard has landed",
-                        )
+                        path = f"data/{found.name}/{each.name}"
+                        self._report("orphaned", path, "no such shard has landed")
+
+    def _object(self, oid: str) -> Path:
+        return self._cache / oid[:2] / oid[2:]
+
+    def _tree(self, md5: str) -> Tree | None:
+        if not md5.endswith(".dir"):
+            return None
+        try:
+            return dvc_store.read_tree(self._root, md5)
+        except PublishError:
+            return None
+
+
+class _Read:
+    """MD5s of files, each read once: in this run, or in the interrupted one that it resumes."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._journal = root / ".p4d" / "verify.journal"
+        self._found: dict[Path, str | None] = {}
+        self._known: dict[str, tuple[list[int], str]] = {}
+        self.nbytes = 0
+        self.resumed = 0
+
+    def md5(self, path: Path) -> str | None:
+        """MD5 of a file, or None where there is none."""
+        if path not in self._found:
+            self._found[path] = file_md5(path) if path.is_file() else None
+        return self._found[path]
+
+    def forget(self, paths: Iterator[Path]) -> None:
+        """Read these anew when they are asked for."""
+        for path in paths:
+            self._found.pop(path, None)
+
+    def all(
+        self, paths: Sequence[Path], workers: int, progress: Progress, *, resume: bool, head: str
+    ) -> None:
+        """Hash files by several threads; hashlib and reading let go of the interpreter's lock."""
+        if resume:
+            self._load()
+        stats = {path: _stat(path) for path in dict.fromkeys(paths)}
+        # The largest first, so that no thread is left alone with one at the end.
+        sizes = {path: stat[0] if stat else 0 for path, stat in stats.items()}
+        todo = sorted(stats, key=lambda path: -sizes[path])
+        total = sum(sizes.values())
+        done, told = 0, time.monotonic()
+        self._journal.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            self._journal.open("a" if self._known else "w") as journal,
+            ThreadPoolExecutor(workers) as pool,
+        ):
+            if not self._known:
+                journal.write(json.dumps({"started": time.time(), "head": head}) + "\n")
+            hashed = pool.map(lambda path: self._hash(path, stats[path]), todo)
+            for path, (md5, read) in zip(todo, hashed, strict=True):
+                self._found[path] = md5
+                stat = stats[path]
+                done += stat[0] if stat else 0
+                self.resumed += md5 is not None and not read
+                if read and stat:
+                    self.nbytes += stat[0]
+                    name = os.path.relpath(path, self._root)
+                    journal.write(json.dumps([name, stat, md5]) + "\n")
+                if time.monotonic() - told > 1:
+                    told = time.monotonic()
+                    journal.flush()
+                    progress(done >> 20, total >> 20, "MiB hashed")
+        self._journal.unlink(missing_ok=True)
+        progress(total >> 20, total >> 20, "MiB hashed")
+
+    def _hash(self, path: Path, stat: list[int] | None) -> tuple[str | None, bool]:
+        if stat is None:
+            return None, False
+        known = self._known.get(os.path.relpath(path, self._root))
+        if known is not None and known[0] == stat:
+            return known[1], False
+        try:
+            return file_md5(path), True
+        except FileNotFoundError:
+            return None, False  # replaced since it was listed; judged again under the lock
+
+    def _load(self) -> None:
+        try:
+            lines = self._journal.read_text().splitlines()
+            started = json.loads(lines[0])["started"]
+        except (FileNotFoundError, IndexError, ValueError, KeyError):
+            return
+        if time.time() - started > RESUMABLE_S:
+            return
+        for line in lines[1:]:
+            with contextlib.suppress(ValueError):  # the last line may be cut
+                name, stat, md5 = json.loads(line)
+                self._known[name] = (stat, md5)
+
+
+def _stat(path: Path) -> list[int] | None:
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -15,7 +15,7 @@
 --   value_text varchar: the quantity where it is a word, else null
 --   unit varchar: unit of value and sigma
 --   sigma double: one standard deviation, in `unit`
---   frame varchar: camera_first, camera_last, world or object
+--   frame varchar: camera_first, camera_at, picture, world or object
 --   method varchar: how it was measured
 --   scale_kind varchar: metric or relative
 --   teacher varchar: whose labels it was measured on

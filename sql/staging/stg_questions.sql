@@ -10,6 +10,7 @@
 --   video_id varchar: the video of the clip
 --   category varchar: one of the nine categories
 --   family varchar: question family within the category
+--   frame varchar: frame of reference of the answer
 --   template varchar: wording used
 --   question varchar: text, with <obj_k> for the region with mark k
 --   options varchar[]: answers to choose from

@@ -8,7 +8,7 @@
 --   region_id varchar: content id of the region
 --   clip_id varchar: the clip
 --   mark bigint: number drawn on the first frame, from 1; null unless ok
---   source varchar: truth or motion
+--   source varchar: truth, checkpoint or motion
 --   instance bigint: object in the truth masks, or null
 --   name varchar: object name, or null
 --   area_px bigint: pixels in the first frame

@@ -10,6 +10,7 @@
 --   video_id varchar: the video of the clip
 --   category varchar: one of the nine categories
 --   family varchar: question family within the category
+--   frame varchar: frame of reference of the answer
 --   template varchar: wording used
 --   question varchar: text, with <obj_k> for the region with mark k
 --   options varchar[]: answers to choose from
@@ -22,4 +23,6 @@
 --   dynamic boolean: needs more than one frame
 --   has_truth boolean: the clip has exact truth
 --   split varchar: train, val or test
+--   review varchar: verdict of people, accept or fix, null when nobody judged
+--   fixed_from varchar: id of the question as composed, null unless people fixed it
 select * from raw.release_questions

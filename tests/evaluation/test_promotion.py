@@ -82,23 +82,40 @@ def test_the_first_challenger_is_promoted_and_its_answers_are_kept(project):
     assert kept["correct"].sum() == 40
 
 
-def test_a_first_challenger_no_better_than_blind_is_named_as_such(project):
-    decision = project.judge("md5:a", 20, blind=20)
-    assert decision["decision"] == "promoted"
-    assert any("not clearly better than the blind" in reason for reason in decision["reasons"])
-
-
-@pytest.mark.parametrize(
-    ("arms", "named"), [({"sft": 40, "blind": 10}, "sft"), ({"sft": 10, "blind": 40}, "blind")]
-)
-def test_a_first_challenger_clearly_worse_than_a_plain_arm_is_refused(project, arms, named):
-    decision = project.judge("md5:a", 20, **arms)
+@pytest.mark.parametrize("blind", [20, 19, 40])
+def test_a_first_challenger_not_clearly_better_than_blind_is_refused(project, blind):
+    decision = project.judge("md5:a", 20, blind=blind)
     assert decision["decision"] == "refused"
     assert decision["champion"] is None
     assert decision["incumbent"] is None
-    (reason,) = (r for r in decision["reasons"] if "upper bound is below" in r)
-    assert f"student_{named}" in reason
+    (reason,) = (r for r in decision["reasons"] if "student_blind" in r)
+    assert "lower bound is not above 0" in reason
     assert not (project.champion / "champion_answers.parquet").exists()
+
+
+def test_how_much_better_than_blind_a_first_champion_must_be_is_a_parameter(project):
+    asked = {"first_min_gain_over_blind": 0.3}
+    assert project.judge("md5:a", 30, blind=15, **asked)["decision"] == "refused"
+    assert project.judge("md5:b", 45, blind=15, **asked)["decision"] == "promoted"
+
+
+def test_asking_for_nothing_lets_a_first_challenger_at_chance_in(project):
+    decision = project.judge("md5:a", 20, blind=20, first_min_gain_over_blind=-1.0)
+    assert decision["decision"] == "promoted"
+    assert decision["rule"]["first_min_gain_over_blind"] == -1.0
+
+
+def test_a_first_challenger_clearly_worse_than_plain_fine_tuning_is_refused(project):
+    decision = project.judge("md5:a", 20, sft=40, blind=5)
+    assert decision["decision"] == "refused"
+    (reason,) = (r for r in decision["reasons"] if "upper bound is below" in r)
+    assert "student_sft" in reason
+
+
+def test_a_first_champion_needs_enough_groups_of_videos_too(project):
+    decision = project.judge("md5:a", 55, groups=4)
+    assert decision["decision"] == "refused"
+    assert any("4 groups of videos" in reason for reason in decision["reasons"])
 
 
 def test_after_a_refused_first_challenger_the_next_one_is_still_the_first(project):
@@ -111,7 +128,7 @@ def test_after_a_refused_first_challenger_the_next_one_is_still_the_first(projec
 
 
 def test_too_few_groups_of_videos_replace_no_champion(project):
-    project.judge("md5:a", 20)
+    project.judge("md5:a", 30)
     decision = project.judge("md5:b", QUESTIONS, groups=4)
     assert decision["decision"] == "refused"
     assert any("4 groups of videos" in reason for reason in decision["reasons"])

@@ -146,6 +146,7 @@ def question(clip_id: str, k: int) -> dict:
         "video_id": video_id(clip_id.removeprefix("clip_")[:-1]),
         "category": "Counting" if count else "Dimensional Measurement",
         "family": "moving_count" if count else "distance",
+        "frame": "camera_first",
         "template": "t1",
         "question": f"{k}: how many objects move?"
         if count
@@ -252,7 +253,11 @@ def tables() -> Tables:
             ),
         }
         split_of = {c: SPLITS[name_of[of[c]]] for c in ids}
-        released += [{**q, "shard": shard, "split": split_of[q["clip_id"]]} for q in questions]
+        released += [
+            {**q, "shard": shard, "split": split_of[q["clip_id"]], "review": None,
+             "fixed_from": None}
+            for q in questions
+        ]  # fmt: skip
         released_clips += [
             {"clip_id": c, "video_id": of[c], "shard": shard, "split": split_of[c], "group": of[c]}
             for c in ids

@@ -19,6 +19,8 @@ PARAMETERS = {
     "sources_of_model": {"md5": example.md5("student_p4d")},
     "models_of_video": {"video_id": example.video_id("sky")},
     "champion_on_date": {"date": "2026-03-02"},
+    "checks_on_date": {"date": "2026-03-01T10:05:00"},
+    "models_touched_by_video": {"video_id": example.video_id("sky")},
 }
 
 
@@ -82,6 +84,12 @@ EXPECTED: dict[str, tuple[int, dict]] = {
         {"decision_order": 2, "decision": "refused", "recorded_at": instant(11)},
     ),
     "checks_in_force": (8, {"instance": "champion", "name": None}),
+    # Five minutes in: the clips of the first shard have failed and not yet passed.
+    "checks_on_date": (4, {"instance": f"clips@{FIRST}", "passed": True}),
+    "models_touched_by_video": (
+        1,
+        {"stage": "student_p4d", "published_now": True, "was_champion": True},
+    ),
     "cost_per_release": (1, {"materializations": 5, "wall_s": 10.0, "nbytes": 500, "gpu_s": None}),
     "orphan_inputs": (0, {}),
 }

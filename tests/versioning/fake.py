@@ -60,6 +60,8 @@ def gather(inputs, out):
     folders = inputs.shard_folders("label")
     (out / "all.txt").write_text("".join((f / "label.txt").read_text() for f in folders.values()))
     (out / "m.json").write_text(json.dumps({{"n": len(folders)}}))
+    notes = sorted(inputs.tracked("notes").glob("*.txt"))
+    (out / "all.txt").open("a").write("".join(note.read_text() for note in notes))
     (out / "excluded.json").write_text(json.dumps(dict(inputs.excluded), sort_keys=True))
     _hook(inputs, out)
     return StageReport()
@@ -83,7 +85,13 @@ def stages_of(package: str) -> tuple[Stage, ...]:
         stage("take", params=("landing",), per_shard=True, manifest=True),
         stage("teach", params=("expert",)),
         stage("label", inputs=("take", "teach"), params=("labels",), per_shard=True),
-        stage("gather", inputs=("label",), metrics=("m.json",), extra_code=("gates",)),
+        stage(
+            "gather",
+            inputs=("label",),
+            metrics=("m.json",),
+            extra_code=("gates",),
+            tracked=("notes",),
+        ),
         stage("choose", inputs=("gather",), previous="required"),
     )
 
@@ -179,6 +187,8 @@ def build(root: Path, *, git: bool = True) -> Fake:
     shutil.copy(REPOSITORY / "params.yaml", root / "params.yaml")
     (root / ".dvcignore").write_text("/.p4d\n/.staging\n")
     (root / ".gitignore").write_text("/data/\n/.p4d/\n/.staging/\n__pycache__/\n")
+    (root / "notes").mkdir()
+    (root / "notes" / "one.txt").write_text("a note\n")
     (root / "shards").mkdir()
     (root / "shards" / "index.yaml").write_text("shards:\n" + "".join(f"- {s}\n" for s in SHARDS))
     for shard in SHARDS:

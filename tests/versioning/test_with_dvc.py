@@ -58,6 +58,7 @@ def test_dvc_agrees_with_every_byte_of_the_record(fake):
                                            "choose"}),
         (f"shards/{FIRST}.json", "text of", "TEXT OF", {"take@" + FIRST}),
         ("gates/one.sql", "1", "2", {"gather"}),
+        ("notes/one.txt", "a note", "another", {"gather"}),
         (f"data/label/{SECOND}/label.txt", "TEXT", "T3XT", {"label@" + SECOND, "gather"}),
     ],
 )  # fmt: skip
@@ -139,7 +140,7 @@ def test_a_new_shard_appears_as_one_missing_instance_per_stage(fake):
         fake.make(key)
     assert fake.dvc_status() == {}
     index.write_text(f"shards:\n- {FIRST}\n- {SECOND}\n")
-    expected = {f"take@{SECOND}", f"label@{SECOND}"}
+    expected = {f"take@{SECOND}", f"label@{SECOND}", "gather"}  # their list is an input of it
     assert not_fresh(fake) == dvc_changed(fake) == expected
     states = {s.key: s.state for s in status(fake.project, fake.stages)}
     assert states[f"take@{SECOND}"] == "missing"

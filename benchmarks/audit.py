@@ -1,0 +1,356 @@
+"""How long the audit takes on a project of a million questions: `python -m benchmarks.audit`.
+
+The project is synthetic: tables, cache, dvc.lock and ledger as the pipeline would leave them, with
+one made-up question per row. Each figure is a whole process, interpreter start included. `why_s` is
+the median with the index of ids in place, `why_first_s` the first call, which builds it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from benchmarks.machine import describe
+from p4d.artifacts import read_json, write_bytes, write_json, write_table
+from p4d.config import Project
+from p4d.pipeline import BY_NAME
+from p4d.sql_files import sql_files
+from p4d.versioning import dvc_store, dvc_yaml
+from p4d.versioning.fingerprint import instance_key
+from p4d.versioning.hashes import Digest, tree_of
+from p4d.versioning.ledger import Ledger
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+CLIPS_PER_SHARD, QUESTIONS_PER_CLIP, CLIPS_PER_VIDEO = 256, 16, 4
+CODE_FILES, CHECKS = 40, 8
+
+
+def hexdigest(*parts: object) -> str:
+    return hashlib.sha256(" ".join(map(str, parts)).encode()).hexdigest()
+
+
+def with_all_columns(table: pl.DataFrame, source: str) -> pl.DataFrame:
+    """A table with every column that its staging view declares; those not given are null."""
+    views = [view for view in sql_files("staging").values() if view.source == source]
+    declared = {c.name for view in views for c in view.columns if not c.from_folder}
+    missing = sorted(declared - set(table.columns))
+    return table.with_columns(pl.lit(None, pl.String).alias(name) for name in missing)
+
+
+class Synthetic:
+    """A project whose artifacts are small and whose record is as long as that of a large one."""
+
+    def __init__(self, root: Path, n_questions: int) -> None:
+        self.project = Project(root)
+        per_shard = min(n_questions, CLIPS_PER_SHARD * QUESTIONS_PER_CLIP)
+        self.clips = max(1, per_shard // QUESTIONS_PER_CLIP)
+        self.shards = [
+            f"{number:04d}-{hexdigest(number)[:8]}"
+            for number in range(1, max(1, n_questions // per_shard) + 1)
+        ]
+        self.md5: dict[str, str] = {}
+        self._records: list[tuple[str, Mapping[str, Any]]] = []
+        self._lock: dict[str, str] = {}
+        self._code = {
+            f"p4d/made_up/module_{k:02d}.py": Digest(hexdigest(k)[:32], 1)
+            for k in range(CODE_FILES)
+        }
+
+    def write(self) -> Synthetic:
+        """One version of every instance."""
+        root = self.project.root
+        for name in ("params.yaml", "dvc.yaml"):
+            write_bytes(root / name, (CHECKOUT / name).read_bytes())
+        text = "shards:\n" + "".join(f"- {shard}\n" for shard in self.shards)
+        write_bytes(root / "shards" / "index.yaml", text.encode())
+        for name in ("expert_worlds", "expert"):
+            self.artifact(name, None, {"card.json": {"depth": {"absrel": 0.1}}})
+        for shard in self.shards:
+            self.shard(shard)
+        self.rest()
+        self.commit()
+        return self
+
+    def shard(self, shard: str, edition: int = 1, without: str | None = None) -> None:
+        """The tables of one shard; another edition has other questions about the same clips.
+
+        `without` names a video that was taken down: it is rejected and has no clips.
+        """
+        videos = [f"vid_{hexdigest('v', shard, k)[:16]}" for k in range(-(-self.clips // 4))]
+        files = [
+            {"file_id": v, "name": f"{v}.mp4", "relpath": f"{v}.mp4", "outcome": "ok",
+             "sha256": v[4:] + hexdigest(v)[:48], "reason": None, "sidecar": None,
+             "licence": "CC0-1.0", "source": "made up", "bytes": 1, "expected_clips": 4}
+            for v in videos
+        ]  # fmt: skip
+        if not (self.project.shards_dir / f"{shard}.json").exists():
+            write_json(self.project.shards_dir / f"{shard}.json", {"shard": shard, "files": files})
+        numbers = [k for k in range(self.clips) if videos[k // CLIPS_PER_VIDEO] != without]
+        clips = [f"clip_{hexdigest('c', shard, k)[:16]}" for k in numbers]
+        video_of = [videos[k // CLIPS_PER_VIDEO] for k in numbers]
+        regions = [f"reg_{hexdigest('r', clip)[:16]}" for clip in clips]
+        facts, questions = [], []
+        for clip, video, region in zip(clips, video_of, regions, strict=True):
+            for k in range(QUESTIONS_PER_CLIP):
+                fact = f"fact_{hexdigest('f', clip, k)[:16]}"
+                facts.append((fact, clip, [region], k / 10))
+                qa = f"qa_{hexdigest('q', clip, k, edition)[:16]}"
+                questions.append((qa, clip, video, [fact], [region], k % 4))
+        self.artifact(
+            "videos", shard,
+            {"videos.parquet": pl.DataFrame(
+                {"video_id": videos, "name": [f"{v}.mp4" for v in videos],
+                 "sha256": [f["sha256"] for f in files]}
+            ).with_columns(
+                file="files/" + pl.col("video_id") + ".mp4", licence=pl.lit("CC0-1.0"),
+                source=pl.lit("made up"), duration_ns=pl.lit(10**9), has_truth=pl.lit(True),
+                outcome=pl.when(pl.col("video_id") == (without or "")).then(pl.lit("rejected"))
+                .otherwise(pl.lit("ok")))},
+            "video_id",
+        )  # fmt: skip
+        self.artifact(
+            "clips", shard,
+            {"clips.parquet": pl.DataFrame({"clip_id": clips, "video_id": video_of}).with_columns(
+                shard=pl.lit(shard), start_ns=pl.lit(0), end_ns=pl.lit(10**9),
+                has_truth=pl.lit(True), scale_kind=pl.lit("metric"), outcome=pl.lit("ok"))},
+            "clip_id",
+        )  # fmt: skip
+        self.artifact(
+            "labels", shard,
+            {"index.parquet": pl.DataFrame({"clip_id": clips}).with_columns(
+                teacher=pl.lit("exact"), teacher_digest=pl.lit("0"), outcome=pl.lit("ok")),
+             "label_stats.parquet": pl.DataFrame({"clip_id": clips}).with_columns(
+                teacher=pl.lit("exact"), modality=pl.lit("depth"), coverage=pl.lit(1.0))},
+            "clip_id",
+        )  # fmt: skip
+        self.artifact(
+            "regions", shard,
+            {"regions.parquet": pl.DataFrame({"region_id": regions, "clip_id": clips}).with_columns(
+                mark=pl.lit(1), source=pl.lit("truth"), name=pl.lit("red box"))},
+            "region_id",
+        )  # fmt: skip
+        columns = ["fact_id", "clip_id", "region_ids", "value"]
+        self.artifact(
+            "facts", shard,
+            {"facts.parquet": pl.DataFrame(facts, schema=columns, orient="row").with_columns(
+                kind=pl.lit("speed"), unit=pl.lit("m/s"), sigma=pl.lit(0.01))},
+            "fact_id",
+        )  # fmt: skip
+        columns = ["qa_id", "clip_id", "video_id", "fact_ids", "region_ids", "answer_index"]
+        self.questions = pl.DataFrame(questions, schema=columns, orient="row").with_columns(
+            category=pl.lit("Counting"), family=pl.lit("made_up"), template=pl.lit("t"),
+            question="How fast is <obj_1> of " + pl.col("clip_id") + "?",
+            options=pl.lit(["1 m/s", "2 m/s", "3 m/s", "4 m/s"]), answer=pl.lit("A"),
+            answer_text=pl.lit("1 m/s"), margin_sigma=pl.lit(5.0), dynamic=pl.lit(True),
+            has_truth=pl.lit(True),
+        )  # fmt: skip
+        self.artifact("questions", shard, {"questions.parquet": self.questions}, "qa_id")
+
+    def rest(self) -> None:
+        """The stages that read all shards, and those after them."""
+        data = self.project.data
+        questions = pl.concat(
+            pl.read_parquet(data / "questions" / s / "questions.parquet").with_columns(
+                shard=pl.lit(s), split=pl.lit("test")
+            )
+            for s in self.shards
+        )
+        clips = pl.concat(
+            pl.read_parquet(data / "clips" / s / "clips.parquet").select(
+                "clip_id", "video_id", "shard", split=pl.lit("test"), group="video_id"
+            )
+            for s in self.shards
+        )
+        files = {"questions.parquet": questions, "manifest.json": {"release_id": "rel_made_up"}}
+        self.artifact("release", None, files, "qa_id", clips=clips)
+        for name in ("base_student", "student_sft", "student_p4d", "student_blind"):
+            self.artifact(name, None, {"card.json": {"name": name}})
+        scores = [
+            {"arm": arm, "category": category, "n": 9, "accuracy": 0.5, "low": 0.4, "high": 0.6}
+            for arm in ("sft", "p4d", "blind")
+            for category in ("Average", "Counting")
+        ]
+        self.artifact(
+            "evaluation", None,
+            {"by_category.csv": pl.DataFrame(scores), "metrics.json": {"gain": {"value": 0.25}}},
+        )  # fmt: skip
+        decision = {
+            "key": f"decision_{hexdigest('d')[:16]}", "order": 1, "decision": "promoted",
+            "reasons": ["made up"], "challenger": f"md5:{self.md5['student_p4d']}",
+            "incumbent": None, "champion": f"md5:{self.md5['student_p4d']}",
+            "evaluation": f"md5:{self.md5['evaluation']}",
+        }  # fmt: skip
+        self.artifact("champion", None, {"champions.jsonl": decision, "decision.json": decision})
+
+    def artifact(
+        self,
+        stage_name: str,
+        shard: str | None,
+        files: Mapping[str, Any],
+        key: str | None = None,
+        clips: pl.DataFrame | None = None,
+    ) -> None:
+        """Write, store and record one version."""
+        stage, instance = BY_NAME[stage_name], instance_key(stage_name, shard)
+        out = dvc_yaml.out_path(stage, shard)
+        folder = self.project.root / out
+        for name, content in files.items():
+            if name.endswith(".csv"):
+                write_bytes(folder / name, content.write_csv().encode())
+            elif name.endswith(".jsonl"):
+                write_bytes(folder / name, (json.dumps(content) + "\n").encode())
+            elif isinstance(content, pl.DataFrame):
+                table = with_all_columns(content, f"{stage_name}/{name}")
+                write_table(folder / name, table, sort_by=[key or "id"])
+            else:
+                write_json(folder / name, content)
+        if clips is not None:
+            write_table(folder / "clips.parquet", clips, sort_by=["clip_id"])
+        tree = tree_of(folder)
+        dvc_store.store_tree(self.project.root, folder, tree)
+        upstream, deps = {}, {}
+        for name in stage.inputs:
+            for each in self._parts(stage_name, name, shard):
+                upstream[each] = f"md5:{self.md5[each]}"
+            path = dvc_yaml.input_path(stage, BY_NAME[name], shard)
+            deps[path] = Digest(hexdigest(path)[:32] + ".dir", 1, 1)
+        if stage.manifest and shard:
+            deps[dvc_yaml.manifest_path(shard)] = Digest(hexdigest(shard)[:32], 1)
+        entry = dvc_store.LockEntry(
+            cmd=dvc_yaml.command(stage, shard), deps={**self._code, **deps},
+            outs={out: tree.digest},
+        )  # fmt: skip
+        self._lock[instance] = entry.to_text(instance)
+        previous, self.md5[instance] = self.md5.get(instance), tree.digest.md5
+        self._record(instance, stage_name, shard, out, tree.digest, upstream, deps, previous)
+
+    def commit(self) -> None:
+        """Write what was collected to dvc.lock and the ledger."""
+        text = "schema: '2.0'\nstages:\n" + "".join(self._lock.values())
+        write_bytes(self.project.root / "dvc.lock", text.encode())
+        Ledger(self.project).append_all(self._records)
+        self._records = []
+
+    def _parts(self, reader: str, name: str, shard: str | None) -> list[str]:
+        if not BY_NAME[name].per_shard:
+            return [name]
+        return [f"{name}@{each}" for each in ([shard] if shard else self.shards)]
+
+    def _record(
+        self,
+        instance: str,
+        stage: str,
+        shard: str | None,
+        out: str,
+        digest: Digest,
+        upstream: Mapping[str, str],
+        deps: Mapping[str, Digest],
+        previous: str | None,
+    ) -> None:
+        record = {
+            "id": hexdigest("id", instance, digest.md5)[:32], "stage": stage, "shard": shard,
+            "path": out, "md5": digest.md5, "nbytes": digest.nbytes, "nfiles": digest.nfiles,
+            "weights": {}, "code_version": hexdigest(stage)[:16],
+            "fingerprint": {
+                "cmd": "made up", "params": {}, "params_digest": hexdigest("p")[:16],
+                "deps": {path: d.md5 for path, d in deps.items()},
+            },
+            "upstream": dict(upstream), "excluded": {}, "previous": previous,
+            "git": {"commit": hexdigest("c")[:40], "dirty": False}, "env": hexdigest("e"),
+            "rows": {"ok": 1},
+            "metrics": {"release_id": "rel_made_up"} if stage == "release" else {},
+            "cost": {"wall_s": 1.0, "cpu_s": 1.0, "max_rss_bytes": 1}, "run_id": "run-1",
+            "started": "2026-01-01T00:00:00.000+00:00", "ended": "2026-01-01T00:00:01.000+00:00",
+        }  # fmt: skip
+        self._records.append(("materialization", record))
+        self._records += [
+            ("check", {"stage": stage, "shard": shard, "md5": digest.md5, "name": f"check_{k}",
+                       "passed": True, "blocking": True, "severity": "critical", "details": {},
+                       "run_id": "run-1", "judge": "j"})
+            for k in range(CHECKS)
+        ]  # fmt: skip
+
+
+def timed(root: Path, *arguments: str, runs: int = 3) -> float:
+    """Median wall seconds of `p4d` as a whole process."""
+    walls = []
+    for _ in range(runs):
+        started = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-m", "p4d.cli", *arguments], cwd=root, capture_output=True, text=True
+        )
+        walls.append(time.perf_counter() - started)
+        if done.returncode:
+            raise SystemExit(f"p4d {' '.join(arguments)}: {done.stdout}{done.stderr}")
+    return round(statistics.median(walls), 3)
+
+
+def measure(made: Synthetic) -> dict[str, Any]:
+    """The figures of one synthetic project."""
+    root = made.project.root
+    row = made.questions.row(0, named=True)
+    model = made.md5["student_p4d"]
+    first = timed(root, "why", row["qa_id"], runs=1)
+    queries = {
+        "sources_of_model": ["--set", f"md5={model}"],
+        "models_of_video": ["--set", f"video_id={row['video_id']}"],
+        "models_touched_by_video": ["--set", f"video_id={row['video_id']}"],
+        "checks_in_force": [],
+        "checks_on_date": ["--set", "date=2100-01-01"],
+        "champion_on_date": ["--set", "date=2100-01-01"],
+        "cost_per_release": [],
+    }
+    seconds = {name: timed(root, "sql", name, *given) for name, given in queries.items()}
+    asked = {"why_s": row["qa_id"], "why_evaluation_s": "evaluation", "why_decision_s": "champion"}
+    return {
+        **{name: timed(root, "why", identifier) for name, identifier in asked.items()},
+        "why_first_s": first,
+        "audit_sql_s": max(seconds.values()),
+        "audit_sql_s_by_query": seconds,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--questions", type=int, default=1_000_000)
+    parser.add_argument("--folder", type=Path, help="keep the project here instead of deleting it")
+    parser.add_argument("--write", action="store_true", help="merge into durability.json")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="p4d-audit-") as scratch:
+        root = (arguments.folder or Path(scratch) / "project").resolve()
+        started = time.perf_counter()
+        made = Synthetic(root, arguments.questions).write()
+        lines = sum(1 for _ in Ledger(made.project).records())
+        figures = {
+            "questions": len(made.shards) * made.clips * QUESTIONS_PER_CLIP,
+            "shards": len(made.shards),
+            "ledger_lines": lines,
+            "made_in_s": round(time.perf_counter() - started, 1),
+            **measure(made),
+        }
+    for name, value in figures.items():
+        print(name, value)
+    if arguments.write:
+        path = CHECKOUT / "benchmarks" / "results" / "durability.json"
+        known = read_json(path) if path.is_file() else {}
+        known |= {
+            "why_s": figures["why_s"],
+            "audit_sql_s": figures["audit_sql_s"],
+            "audit": {"machine": describe(CHECKOUT), **figures},
+        }
+        write_json(path, known)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""What was superseded comes back, by p4d, by git and DVC; garbage collection spares it."""
+
+import pytest
+
+from benchmarks.audit import QUESTIONS_PER_CLIP, Synthetic
+from p4d.errors import ContractError, LedgerError
+from p4d.versioning import audit
+from p4d.versioning.dvc_store import object_path
+from p4d.versioning.keep import collect_garbage
+from p4d.versioning.ledger import anchor
+from p4d.versioning.restoration import restore
+from tests.versioning.fake import SHARDS
+
+FIRST = SHARDS[0]
+
+
+def test_any_id_brings_back_the_version_that_holds_it(tmp_path):
+    made = Synthetic(tmp_path / "project", 2 * QUESTIONS_PER_CLIP).write()
+    old = made.questions.row(0, named=True)
+    old_md5 = made.md5[f"questions@{made.shards[0]}"]
+    made.shard(made.shards[0], edition=2)
+    made.commit()
+    row = made.questions.row(0, named=True)
+    shard = made.shards[0]
+    for number, (identifier, instance) in enumerate(
+        {
+            row["qa_id"]: f"questions@{shard}",
+            row["fact_ids"][0]: f"facts@{shard}",
+            row["region_ids"][0]: f"regions@{shard}",
+            row["clip_id"]: f"clips@{shard}",
+            row["video_id"]: f"videos@{shard}",
+            f"label:{row['clip_id']}/exact": f"labels@{shard}",
+            "evaluation:p4d/Counting": "evaluation",
+            "decision_1": "champion",
+            "rel_made_up": "release",
+            "student_p4d": "student_p4d",
+        }.items()
+    ):
+        done = restore(made.project, identifier, tmp_path / str(number))
+        assert (done.key, done.md5) == (instance, made.md5[instance])
+        if done.holds:
+            assert (tmp_path / str(number)).joinpath(done.holds.rsplit("/")[-1]).is_file() or (
+                identifier.startswith("label:")  # its arrays are left out of the synthetic project
+            )
+    assert restore(made.project, old["qa_id"], tmp_path / "old").md5 == old_md5
+    with pytest.raises(ContractError, match="name questions@SHARD"):
+        restore(made.project, "questions", tmp_path / "x")
+    with pytest.raises(LedgerError, match="near"):
+        restore(made.project, row["qa_id"][:-1], tmp_path / "x")
+
+
+def supersede_twice(fake):
+    """Three versions of `take`, of which git saw the first and the last."""
+    versions = [fake.make(f"take@{FIRST}").md5]
+    fake.git("add", "-f", "dvc.lock", ".dvc/config", ".dvc/.gitignore")
+    fake.git("commit", "-qam", "first version")
+    anchor(fake.project, "first")
+    for word in ("second", "third"):
+        fake.edit(f"shards/{FIRST}.json", "text of", f"{word} text of")
+        versions.append(fake.make(f"take@{FIRST}").md5)
+    anchor(fake.project, "third")
+    return versions
+
+
+def test_git_checkout_and_dvc_checkout_bring_an_old_state_back(fake):
+    versions = supersede_twice(fake)
+    fake.git("commit", "-qam", "third version")
+    assert (fake.out(f"take@{FIRST}") / "name.txt").read_text().startswith("SECOND THIRD")
+    fake.git("checkout", "-q", "HEAD~1")
+    fake.dvc("checkout", "--force", f"take@{FIRST}")
+    assert (fake.out(f"take@{FIRST}") / "name.txt").read_text().startswith("TEXT OF")
+    node = audit.why(fake.project, f"take@{FIRST}", fake.stages)
+    assert node.version["md5"] == versions[0]
+    assert "superseded_by" not in node.version
+
+
+def test_garbage_collection_spares_every_version_on_record(fake, tmp_path):
+    versions = supersede_twice(fake)
+    assert len(set(versions)) == 3
+    stray = object_path(fake.root, "ab" * 16)
+    stray.parent.mkdir(parents=True, exist_ok=True)
+    stray.write_text("nobody's")
+    before = fake.git("status", "--porcelain")
+    text = collect_garbage(fake.project)
+    assert text.startswith("3 versions on record are kept")
+    assert not stray.exists()
+    for number, md5 in enumerate(versions):
+        done = audit.restore(fake.project, md5, tmp_path / str(number), stages=fake.stages)
+        assert done.files == 2
+    assert audit.verify(fake.project, fake.stages).ok
+    assert fake.git("status", "--porcelain") == before
+    assert fake.git("branch", "--show-current").strip() == "main"
+
+
+def test_the_bare_form_keeps_what_was_anchored(fake, tmp_path):
+    first, _, third = supersede_twice(fake)
+    fake.dvc("gc", "--all-commits", "--force")
+    for number, md5 in enumerate((first, third)):
+        audit.restore(fake.project, md5, tmp_path / str(number), stages=fake.stages)

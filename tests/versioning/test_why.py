@@ -1,0 +1,131 @@
+"""Every form of id is explained by the exact version that holds it, current or superseded."""
+
+import json
+
+import pytest
+
+from benchmarks.audit import QUESTIONS_PER_CLIP, Synthetic
+from p4d.errors import LedgerError
+from p4d.versioning import audit
+
+SMALL = 4 * QUESTIONS_PER_CLIP
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return Synthetic(tmp_path_factory.mktemp("synthetic"), SMALL).write()
+
+
+@pytest.fixture
+def own(tmp_path):
+    return Synthetic(tmp_path, SMALL).write()
+
+
+def first_question(synthetic):
+    return synthetic.questions.sort("qa_id").row(0, named=True)
+
+
+def walk(node):
+    yield node
+    for child in node.children:
+        yield from walk(child)
+
+
+def test_a_question_is_explained_down_to_its_video(made):
+    row = first_question(made)
+    node = audit.why(made.project, row["qa_id"])
+    assert node.detail["question"] == row["question"]
+    kinds = [child.kind for child in node.children]
+    assert kinds == ["fact", "clip", "artifact"]
+    found = {each.id for each in walk(node)}
+    assert {row["clip_id"], row["video_id"], *row["fact_ids"], *row["region_ids"]} <= found
+    assert f"shards/{made.shards[0]}.json" in found
+
+
+def test_every_version_has_hash_maker_time_checks_and_the_command_that_restores_it(made):
+    versions = [n.version for n in walk(audit.why(made.project, "champion")) if n.version]
+    assert len(versions) > 10
+    for version in versions:
+        assert made.md5[version["artifact"]] == version["md5"]
+        assert version["code_version"]
+        assert version["params_digest"]
+        assert version["commit"]
+        assert version["dirty"] is False
+        assert version["at"]
+        assert len(version["checks"]) == 8
+        assert version["restore"].endswith(f"--at {version['md5'][:12]}")
+    assert json.loads(json.dumps(audit.why(made.project, "champion").to_json()))["id"] == "champion"
+
+
+@pytest.mark.parametrize(
+    ("identifier", "kind", "shown"),
+    [
+        ("evaluation:student_p4d/Counting", "number", ("accuracy", 0.5)),
+        ("evaluation:p4d/counting", "number", ("n", 9)),
+        ("evaluation:metrics.json/gain/value", "number", ("value", 0.25)),
+        ("evaluation:gain.value", "number", ("value", 0.25)),
+        ("expert:depth/absrel", "number", ("value", 0.1)),
+        ("rel_made_up", "release", ("release_id", "rel_made_up")),
+        ("decision_1", "decision", ("decision", "promoted")),
+    ],
+)
+def test_numbers_releases_and_decisions_have_names(made, identifier, kind, shown):
+    node = audit.why(made.project, identifier)
+    assert node.kind == kind
+    assert node.detail[shown[0]] == shown[1]
+    assert node.version["md5"] == made.md5[node.version["artifact"]]
+
+
+def test_a_label_is_named_by_clip_and_teacher(made):
+    clip = first_question(made)["clip_id"]
+    node = audit.why(made.project, f"label:{clip}/exact")
+    assert node.kind == "label"
+    assert node.version["artifact"] == f"labels@{made.shards[0]}"
+    assert clip in {each.id for each in node.children}
+    with pytest.raises(LedgerError, match=f"near: label:{clip}/exact"):
+        audit.why(made.project, f"label:{clip}/expert")
+
+
+def test_an_id_that_only_an_old_version_holds_is_found_and_marked(own):
+    old = first_question(own)
+    audit.why(own.project, old["qa_id"])  # the index is built before the next version comes
+    own.shard(own.shards[0], edition=2)
+    own.commit()
+    node = audit.why(own.project, old["qa_id"])
+    key = f"questions@{own.shards[0]}"
+    assert node.version["superseded_by"] == own.md5[key]
+    assert node.version["md5"] != own.md5[key]
+    assert "SUPERSEDED" in node.render_text()
+    assert audit.why(own.project, first_question(own)["qa_id"]).version["md5"] == own.md5[key]
+
+
+def test_unknown_ids_get_near_ones(made):
+    qa_id = first_question(made)["qa_id"]
+    swapped = qa_id[:-2] + qa_id[-1] + qa_id[-2]
+    for typo in (swapped, qa_id[:-1], qa_id[:9]):
+        with pytest.raises(LedgerError, match=f"{typo} is on no record; near: .*{qa_id}"):
+            audit.why(made.project, typo)
+    for typo, meant in (
+        ("evaluaton", "evaluation"),
+        ("evaluation:p4d/Countin", "evaluation:p4d/counting"),
+        ("rel_made_upp", "rel_made_up"),
+    ):
+        with pytest.raises(LedgerError, match=f"near: .*{meant}"):
+            audit.why(made.project, typo)
+
+
+def test_a_damaged_index_is_built_anew(own):
+    row = first_question(own)
+    audit.why(own.project, row["qa_id"])
+    folder = own.project.state / "ids" / "questions"
+    next(folder.glob("*.parquet")).unlink()
+    assert audit.why(own.project, row["qa_id"]).id == row["qa_id"]
+    (folder / "covered.json").write_text("{")
+    assert audit.why(own.project, row["qa_id"]).id == row["qa_id"]
+
+
+def test_an_edited_working_file_does_not_change_the_answer(own):
+    row = first_question(own)
+    for path in own.project.data.glob("questions/*/questions.parquet"):
+        path.write_bytes(b"edited")
+    assert audit.why(own.project, row["qa_id"]).detail["question"] == row["question"]
