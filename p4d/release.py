@@ -5,6 +5,10 @@ a few bits). Where a group falls depends on its first-landed video alone (p4d/sp
 group a video joins on those that landed before it, so later shards never move a video from one
 split to another; a video that looks like videos of two splits is left out. Exchange groups
 (p4d/questions/balance.py) were drawn within splits; those that near-duplicates tear are left out.
+
+Verdicts of people (p4d/review/verdicts.py) come first: dropped questions go to `rejected.parquet`
+with their reason, fixed ones are released under an id of their own. What a dropped or re-answered
+question unbalances is evened out like a torn group.
 """
 
 from __future__ import annotations
@@ -22,14 +26,20 @@ from p4d.config import ReleaseParams
 from p4d.errors import ContractError
 from p4d.ids import content_id
 from p4d.pipeline import StageInputs, StageReport
+from p4d.review.agreement import review_report
+from p4d.review.verdicts import apply_verdicts, read_verdicts, resolve
 from p4d.splits import SPLITS, split_for
 
 
 def build_release(inputs: StageInputs, out: Path) -> StageReport:
-    """Write `questions.parquet`, `clips.parquet`, `manifest.json`, `balance.json` and `card.md`.
+    """Write the release.
+
+    `questions.parquet`, `clips.parquet`, `rejected.parquet`, `manifest.json`, `balance.json`,
+    `review.json` and `card.md`.
 
     Raises:
-        ContractError: there are no questions, or a split that was asked for is empty.
+        ContractError: there are no questions, a split that was asked for is empty, or a verdict is
+            malformed.
     """
     params: ReleaseParams = inputs.params("release")
     clip_folders, question_folders = (
@@ -55,7 +65,11 @@ def build_release(inputs: StageInputs, out: Path) -> StageReport:
         )
         .select("clip_id", "video_id", "shard", "split", "group")
     )
-    unique, repeated = drop_repeated(questions)
+    reviews = inputs.tracked("reviews")
+    verdicts = read_verdicts(reviews) if reviews else []
+    reviewed = apply_verdicts(questions, resolve(verdicts))
+    review = review_report(verdicts, questions, reviewed.not_applicable)
+    unique, repeated = drop_repeated(reviewed.questions)
     n_unique = unique.height
     unique = unique.join(clips.select("clip_id", "split"), on="clip_id", how="inner")
     bridging = n_unique - unique.height
@@ -66,6 +80,10 @@ def build_release(inputs: StageInputs, out: Path) -> StageReport:
         "clips": clips.height,
         "groups": clips["group"].n_unique(),
         "questions": unique.height,
+        "accepted_questions": unique.filter(pl.col("review") == "accept").height,
+        "fixed_questions": unique.filter(pl.col("review") == "fix").height,
+        "rejected_questions": reviewed.rejected.height,
+        "verdicts_not_applicable": len(reviewed.not_applicable),
         "repeated_questions_left_out": repeated,
         "torn_questions_left_out": torn,
         "videos_left_out": len(between),
@@ -94,12 +112,18 @@ def build_release(inputs: StageInputs, out: Path) -> StageReport:
     measured = balance(unique)
     write_table(out / "questions.parquet", unique, sort_by=["qa_id"])
     write_table(out / "clips.parquet", clips, sort_by=["clip_id"])
+    write_table(out / "rejected.parquet", reviewed.rejected, sort_by=["qa_id"])
     write_json(out / "manifest.json", manifest)
     write_json(out / "balance.json", measured)
-    write_bytes(out / "card.md", card(manifest, measured, unique, params).encode())
+    write_json(out / "review.json", review)
+    write_bytes(out / "card.md", card(manifest, measured, unique, params, review).encode())
     metrics = {f"questions_{name}": splits[name]["questions"] for name in SPLITS}
     return StageReport(
-        rows={"ok": unique.height, "filtered": repeated + torn + bridging},
+        rows={
+            "ok": unique.height,
+            "filtered": repeated + torn + bridging,
+            "rejected": reviewed.rejected.height,
+        },
         metrics={"release_id": manifest["release_id"], "shards": len(shards), **metrics},
     )
 
@@ -231,8 +255,22 @@ def _balance_of(rows: pl.DataFrame, rates: Mapping[tuple[str, str], float]) -> d
         "letters": _counts(Counter(rows["answer"].to_list())),
         "numeric_ranks": _counts(ranks),
         "answers": _counts(_words(rows)),
+        "families": _counts(Counter(rows["family"].to_list())),
+        "frames": _counts(Counter(rows["frame"].to_list())) if "frame" in rows.columns else {},
+        "uneven_option_sets": uneven_option_sets(rows),
         "majority_prior": round(counting_accuracy(rows, rates), 6),
     }
+
+
+def uneven_option_sets(questions: pl.DataFrame) -> int:
+    """Of how many sets of options some option of a family is right more often than another."""
+    right: dict[tuple[str, ...], Counter[str]] = {}
+    for row in questions.iter_rows(named=True):
+        key = (row["family"], *sorted(row["options"]))
+        right.setdefault(key, Counter())[row["answer_text"]] += 1
+    return sum(
+        len(counts) < len(key) - 1 or len(set(counts.values())) > 1 for key, counts in right.items()
+    )
 
 
 def numeric_rank(options: Sequence[str], answer_index: int) -> int | None:
@@ -249,7 +287,7 @@ def _words(rows: pl.DataFrame) -> Counter[str]:
     return Counter(
         row["answer_text"]
         for row in rows.iter_rows(named=True)
-        if not row["answer_text"].endswith((" m", " m/s"))
+        if not row["answer_text"].endswith((" m", " m/s", " m/s2", " degrees", " times"))
     )
 
 
@@ -308,6 +346,7 @@ def card(
     measured: Mapping[str, Any],
     questions: pl.DataFrame,
     params: ReleaseParams,
+    review: Mapping[str, Any],
 ) -> str:
     """The datasheet of a release, in Markdown."""
     counts, splits = manifest["counts"], manifest["splits"]
@@ -349,6 +388,7 @@ def card(
         f"{counts['torn_questions_left_out']} whose exchange group near-duplicates tore apart; "
         f"{counts['videos_left_out']} videos look like videos of two splits and are left out.",
         "",
+        *_review_lines(review, manifest["counts"]),
         "## Sources and licences",
         "",
         "Per video in `data/videos/<shard>/videos.parquet`, columns `source` and `licence`.",
@@ -358,8 +398,9 @@ def card(
         "- The majority prior counts answers in train and applies the counts. With few "
         "questions it scatters around chance; the blind arm is the stronger test.",
         "- Metres are asked only where the scale is metric; real clips are asked of the picture.",
-        "- Regions of real clips are moving regions only: things at rest carry no mark there.",
-        "- No person has verified these questions.",
+        "- Regions of real clips are moving regions only, and things at rest carry no mark, unless "
+        "`regions.sources` names a detector and a tracker.",
+        f"- {_unverified(counts)}",
     ]
     if manifest["excluded"]:
         lines += ["", "## Shards left out", ""]
@@ -368,3 +409,39 @@ def card(
         lines += ["", "## Videos left out", ""]
         lines += [f"- {video}: {why}" for video, why in sorted(manifest["left_out_videos"].items())]
     return "\n".join(lines) + "\n"
+
+
+def _unverified(counts: Mapping[str, int]) -> str:
+    verified = counts["accepted_questions"] + counts["fixed_questions"]
+    if not verified:
+        return "No person has verified these questions."
+    return f"{counts['questions'] - verified} of {counts['questions']} were verified by no person."
+
+
+def _review_lines(review: Mapping[str, Any], counts: Mapping[str, int]) -> list[str]:
+    """The section on verdicts; empty when nobody judged anything."""
+    if not review["verdicts"]:
+        return []
+    kappa = review["fleiss_kappa"]
+    lines = [
+        "## Review by people",
+        "",
+        f"{review['annotators']} annotators judged {review['questions_reviewed']} questions, "
+        f"{review['questions_with_two_or_more']} of them by two or more, who agree with a Fleiss "
+        f"kappa of {'no meaning (all alike, or too few)' if kappa is None else f'{kappa:.2f}'} and "
+        f"conflict on {review['conflicts']}. Drop wins over fix, fix over accept. "
+        f"{counts['accepted_questions']} released questions were accepted, "
+        f"{counts['fixed_questions']} fixed; {counts['rejected_questions']} were dropped and are "
+        "in `rejected.parquet`. A verdict on a question takes its exchange group along only where "
+        "that is needed to keep options balanced. "
+        f"{review['not_applicable']} verdicts speak of questions that no longer exist.",
+        "",
+        "| family | category | reviewed | fixed | dropped | drop rate, 95 % interval |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['family']} | {row['category']} | {row['reviewed']} | {row['fixed']} "
+        f"| {row['dropped']} | {row['drop_rate']:.2f} [{row['low']:.2f}, {row['high']:.2f}] |"
+        for row in review["by_family"]
+    ]
+    return [*lines, ""]

@@ -279,7 +279,7 @@ FACTS = Suite(
         _in_set(
             "fact_frames_known",
             "frame",
-            ("camera_first", "camera_last", "world", "object"),
+            ("camera_first", "camera_at", "picture", "world", "object"),
             "Each fact names the frame it is measured in.",
         ),
         _in_set(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict, deque
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,18 +10,42 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from p4d.artifacts import read_table, write_table
 from p4d.categories import CATEGORIES
 from p4d.config import QuestionsParams, ReleaseParams
-from p4d.errors import ContractError
-from p4d.ids import content_id, seed_for
+from p4d.errors import ConfigError, ContractError
+from p4d.ids import seed_for
 from p4d.pipeline import StageInputs, StageReport
-from p4d.questions.balance import LETTERS, Candidate, Dealt, draw_group, margin
-from p4d.questions.fact_table import Fact, read_facts
-from p4d.questions.families import BY_NAME, FAMILIES, Ask, ClipView, Family
-from p4d.questions.regions import marked_regions
-from p4d.splits import split_for
+from p4d.questions.balance import (
+    LETTERS,
+    Groups,
+    Hashes,
+    Ints,
+    Spacing,
+    count_groups,
+    deal,
+    mix,
+    number_groups,
+    number_margins,
+    ranks,
+    within_shares,
+    word_groups,
+)
+from p4d.questions.candidates import (
+    NONE,
+    Candidates,
+    FactColumns,
+    Found,
+    find,
+    hashes_of,
+)
+from p4d.questions.distractors import Counts, Numbers, Words, margin, written
+from p4d.questions.fact_table import Fact
+from p4d.questions.families import BY_NAME, FAMILIES
+from p4d.questions.wording import interval
+from p4d.splits import SPLITS, split_for
 
 SCHEMA: dict[str, Any] = {
     "qa_id": pl.String,
@@ -29,6 +53,7 @@ SCHEMA: dict[str, Any] = {
     "video_id": pl.String,
     "category": pl.String,
     "family": pl.String,
+    "frame": pl.String,
     "template": pl.String,
     "question": pl.String,
     "options": pl.List(pl.String),
@@ -52,232 +77,364 @@ REFUSALS_SCHEMA: dict[str, Any] = {
 NO_FACT = "the clip lacks a fact it needs"
 UNCERTAIN = "margin of the answer below the limit"
 NO_PARTNERS = "no partners with other answers to exchange options with"
-CLIP_FULL = "the clip has its share of questions"
-CATEGORY_FULL = "the clip has its share of questions of the category"
+CLIP_FULL = "a clip of its exchange group has its share of questions"
+CROWDED = "the clip has enough candidates that read and answer alike"
+REASONS = (NO_FACT, UNCERTAIN, CROWDED, NO_PARTNERS, CLIP_FULL)
 
-PoolKey = tuple[str, str, str]  # family, how it reads, split
-
-
-@dataclass(frozen=True)
-class Clip:
-    """What the composer knows of one clip."""
-
-    clip_id: str
-    video_id: str
-    has_truth: bool
-    region_ids: tuple[str, ...]
-    facts: tuple[Fact, ...]
+_CATEGORY = np.array([CATEGORIES.index(family.category) for family in FAMILIES])
+_TEMPLATES = [text for family in FAMILIES for text in family.phrasings]
+_FIRST_TEMPLATE = np.cumsum([0, *(len(family.phrasings) for family in FAMILIES)])
 
 
 @dataclass(frozen=True)
 class Composed:
-    """Questions and refused candidates, as rows of their tables."""
+    """Questions and refused candidates, as their tables."""
 
-    questions: list[dict[str, Any]]
-    refusals: list[dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class _Entry:
-    family: Family
-    clip: Clip
-    ask: Ask
+    questions: pl.DataFrame
+    refusals: pl.DataFrame
 
 
 def build_questions(inputs: StageInputs, out: Path) -> StageReport:
     """Write `questions.parquet` and `refusals.parquet` of one shard."""
     params: QuestionsParams = inputs.params("questions")
     table = read_table(inputs.folder("clips") / "clips.parquet").filter(pl.col("outcome") == "ok")
-    regions = marked_regions(read_table(inputs.folder("regions") / "regions.parquet"))
-    facts = read_facts(inputs.folder("facts") / "facts.parquet")
-    clips = [
-        Clip(
-            clip_id=row["clip_id"],
-            video_id=row["video_id"],
-            has_truth=bool(row["has_truth"]),
-            region_ids=regions.get(row["clip_id"], ()),
-            facts=tuple(facts.get(row["clip_id"], ())),
-        )
-        for row in table.sort("clip_id").to_dicts()
-    ]
-    composed = compose(clips, params, inputs.params("release"))
-    write_table(
-        out / "questions.parquet", pl.DataFrame(composed.questions, schema=SCHEMA),
-        sort_by=["qa_id"],
-    )  # fmt: skip
+    regions = read_table(inputs.folder("regions") / "regions.parquet")
+    facts = read_table(inputs.folder("facts") / "facts.parquet")
+    composed = compose(table, regions, facts, params, inputs.params("release"))
+    write_table(out / "questions.parquet", composed.questions, sort_by=["qa_id"])
     write_table(
         out / "refusals.parquet",
-        pl.DataFrame(composed.refusals, schema=REFUSALS_SCHEMA),
+        composed.refusals,
         sort_by=["clip_id", "category", "family", "reason"],
     )
-    refused = sum(row["count"] for row in composed.refusals)
-    by_category = Counter(row["category"] for row in composed.questions)
-    inputs.progress(len(clips), len(clips), f"{len(composed.questions)} questions")
+    asked = composed.questions.height
+    by_category = Counter(composed.questions["category"].to_list())
+    inputs.progress(table.height, table.height, f"{asked} questions")
     return StageReport(
-        rows={"ok": len(composed.questions), "filtered": refused},
+        rows={"ok": asked, "filtered": int(composed.refusals["count"].sum())},
         metrics={
-            "questions": len(composed.questions),
-            "clips_with_questions": len({row["clip_id"] for row in composed.questions}),
+            "questions": asked,
+            "clips_with_questions": composed.questions["clip_id"].n_unique(),
             **{f"questions_{name}": by_category[name] for name in CATEGORIES},
         },
     )
 
 
-def compose(clips: Sequence[Clip], params: QuestionsParams, splits: ReleaseParams) -> Composed:
-    """All questions of a shard.
-
-    Categories take turns at drawing one exchange group, and the family with fewest groups draws for
-    its category, until nobody finds another. No category may take more than its share of a clip,
-    until all have had theirs, and never more than twice that.
-    """
-    refusals: Counter[tuple[str, str, str]] = Counter()
-    pools, entries = _candidates(clips, params, splits, refusals)
-    shares = _Shares(clips, params.max_per_clip)
-    rows: list[dict[str, Any]] = []
-    drawn: Counter[str] = Counter()
-    share = -(-params.max_per_clip // len(CATEGORIES))
-    for quota in (share, 2 * share):
-        # Pools of each family in turn; a pool that gives no group is exhausted for this quota.
-        waiting = {f.name: deque(sorted(k for k in pools if k[0] == f.name)) for f in FAMILIES}
-        while any(waiting.values()):
-            for category in CATEGORIES:
-                families = [f for f in FAMILIES if f.category == category]
-                for family in sorted(families, key=lambda f: drawn[f.name]):
-                    capacity = shares.left(category, quota)
-                    group = _draw(family, waiting[family.name], pools, capacity, params)
-                    if group:
-                        drawn[family.name] += 1
-                        shares.take(category, [dealt.candidate.clip_id for dealt in group])
-                        rows.extend(_row(entries[dealt.candidate.key], dealt) for dealt in group)
-                        break
-    for (name, *_), pool in pools.items():
-        for candidate in pool.values():
-            reason = shares.why_full(candidate.clip_id, BY_NAME[name].category, 2 * share)
-            refusals[(candidate.clip_id, name, reason or NO_PARTNERS)] += 1
-    refusal_rows = [
-        {"clip_id": clip_id, "category": BY_NAME[name].category, "family": name,
-         "reason": reason, "count": count}
-        for (clip_id, name, reason), count in sorted(refusals.items())
-    ]  # fmt: skip
-    return Composed(sorted(rows, key=lambda row: row["qa_id"]), refusal_rows)
-
-
-class _Shares:
-    """How many questions each clip may still get, in all and of one category."""
-
-    def __init__(self, clips: Sequence[Clip], max_per_clip: int) -> None:
-        self._left = {clip.clip_id: max_per_clip for clip in clips}
-        self._used: Counter[tuple[str, str]] = Counter()
-
-    def left(self, category: str, quota: int) -> dict[str, int]:
-        """Per clip, within `quota` questions of the category."""
-        used = self._used
-        return {
-            clip_id: min(left, quota - used[(clip_id, category)])
-            for clip_id, left in self._left.items()
-        }
-
-    def why_full(self, clip_id: str, category: str, quota: int) -> str | None:
-        """Why the clip gets no more questions of the category, if it gets none."""
-        if self._left[clip_id] <= 0:
-            return CLIP_FULL
-        return CATEGORY_FULL if self._used[(clip_id, category)] >= quota else None
-
-    def take(self, category: str, clip_ids: Iterable[str]) -> None:
-        """Book one question of the category for each named clip."""
-        for clip_id in clip_ids:
-            self._left[clip_id] -= 1
-            self._used[(clip_id, category)] += 1
-
-
-def _draw(
-    family: Family,
-    waiting: deque[PoolKey],
-    pools: Mapping[PoolKey, dict[str, Candidate]],
-    capacity: Mapping[str, int],
-    params: QuestionsParams,
-) -> list[Dealt]:
-    """A group from the family's next pool that gives one, taken out of it; empty if none does."""
-    while waiting:
-        key = waiting.popleft()
-        group = draw_group(
-            list(pools[key].values()),
-            family.rule,
-            size=family.rule.size(params.options),
-            margin_sigma=params.margin_sigma,
-            capacity=capacity,
-        )
-        if group is not None:
-            waiting.append(key)
-            for dealt in group:
-                del pools[key][dealt.candidate.key]
-            return group
-    return []
-
-
-def _candidates(
-    clips: Sequence[Clip],
+def compose(
+    clips: pl.DataFrame,
+    regions: pl.DataFrame,
+    facts: pl.DataFrame,
     params: QuestionsParams,
     splits: ReleaseParams,
-    refusals: Counter[tuple[str, str, str]],
-) -> tuple[dict[PoolKey, dict[str, Candidate]], dict[str, _Entry]]:
-    """Candidates that are certain enough, in pools of one split that read alike."""
-    pools: dict[PoolKey, dict[str, Candidate]] = defaultdict(dict)
-    entries: dict[str, _Entry] = {}
-    max_marks = max((len(clip.region_ids) for clip in clips), default=0)
-    for clip in clips:
-        view = ClipView(clip.clip_id, clip.facts, clip.region_ids, max_marks)
-        split = split_for(clip.video_id, splits)
-        present = {fact.kind for fact in clip.facts}
-        for family in FAMILIES:
-            if not set(family.needs) <= present:
-                refusals[(clip.clip_id, family.name, NO_FACT)] += 1
-                continue
-            for ask in family.asks(view):
-                if family.rule.reach / ask.sigma < params.margin_sigma:
-                    refusals[(clip.clip_id, family.name, UNCERTAIN)] += 1
-                    continue
-                key = content_id(
-                    "ask", family.name, sorted(ask.fills.items()), [f.fact_id for f in ask.facts]
-                )
-                pools[(family.name, ask.reads_as, split)][key] = Candidate(
-                    key=key,
-                    clip_id=clip.clip_id,
-                    answer=family.answer(ask.facts),
-                    sigma=ask.sigma,
-                )
-                entries[key] = _Entry(family, clip, ask)
-    return pools, entries
+) -> Composed:
+    """All questions of a shard.
+
+    Exchange groups are drawn per family, interval and split. Then categories take turns, and the
+    families within each, until every clip has its share: in all, and of one category at most twice
+    what would be even.
+
+    Args:
+        clips: clip_id, video_id, has_truth.
+        regions: clip_id, region_id, mark; rows without a mark are not looked at.
+        facts: `facts.parquet`; facts of other clips are not looked at.
+        params: margins, options per question and shares.
+        splits: which split a video falls into.
+    """
+    clips = clips.sort("clip_id")
+    regions = regions.filter(pl.col("mark").is_not_null()).sort("clip_id", "mark")
+    split = _splits(clips, splits)
+    columns = FactColumns(clips, regions, facts)
+    found = find(columns, split, params.margin_sigma)
+    candidates = _of_families(found.candidates, params.families)
+    drawn = _groups(candidates, found, params)
+    in_group = np.zeros(len(candidates), dtype=bool)
+    is_asked = np.zeros(len(candidates), dtype=bool)
+    tables = []
+    for groups in _with_room(drawn, candidates, split, len(clips), params):
+        is_asked[groups.members.ravel()] = True
+        tables.append(_table(groups, candidates, found, columns, clips, regions, facts))
+    for groups in drawn:
+        in_group[groups.members.ravel()] = True
+    questions = pl.concat(tables) if tables else pl.DataFrame(schema=SCHEMA)
+    reason = np.where(in_group, REASONS.index(CLIP_FULL), REASONS.index(NO_PARTNERS))
+    refusals = _refusals(candidates, reason, is_asked, found, clips)
+    return Composed(questions.sort("qa_id"), refusals)
 
 
-def _row(entry: _Entry, dealt: Dealt) -> dict[str, Any]:
-    family, clip, ask = entry.family, entry.clip, entry.ask
-    rng = np.random.default_rng(seed_for(dealt.candidate.key, "phrasing"))
-    template = family.phrasings[int(rng.integers(len(family.phrasings)))]
-    question = template.format(**ask.fills)
-    options = list(dealt.options)
-    answer_text = options[dealt.answer_index]
-    fact_ids = [fact.fact_id for fact in ask.facts]
-    return {
-        "qa_id": content_id(
-            "qa", clip.clip_id, family.name, question, options, answer_text, fact_ids
-        ),
-        "clip_id": clip.clip_id,
-        "video_id": clip.video_id,
-        "category": family.category,
-        "family": family.name,
-        "template": template,
-        "question": question,
-        "options": options,
-        "answer_index": dealt.answer_index,
-        "answer": LETTERS[dealt.answer_index],
-        "answer_text": answer_text,
-        "fact_ids": fact_ids,
-        "region_ids": list(ask.regions),
-        "margin_sigma": round(min(dealt.margin_sigma, 1e6), 3),
-        "dynamic": family.dynamic,
-        "has_truth": clip.has_truth,
+def _of_families(candidates: Candidates, names: Sequence[str]) -> Candidates:
+    """Those of the named families; all, if none is named."""
+    unknown = sorted(set(names) - set(BY_NAME))
+    if unknown:
+        raise ConfigError(f"questions.families: unknown {unknown}; known are {sorted(BY_NAME)}")
+    if not names:
+        return candidates
+    return candidates.of(_rows_of(candidates, [family.name in names for family in FAMILIES]))
+
+
+def _splits(clips: pl.DataFrame, params: ReleaseParams) -> Ints:
+    by_video = {video: SPLITS.index(split_for(video, params)) for video in set(clips["video_id"])}
+    return np.array([by_video[video] for video in clips["video_id"]], dtype=np.int64)
+
+
+def _groups(candidates: Candidates, found: Found, params: QuestionsParams) -> list[Groups]:
+    """Exchange groups of all families, at most one `Groups` per rule and size."""
+    rules = [family.rule for family in FAMILIES]
+    always = {rule.always for rule in rules if isinstance(rule, Words)}
+    groups = []
+    for words in sorted(always):
+        rows = _rows_of(candidates, [isinstance(r, Words) and r.always == words for r in rules])
+        numbers = tuple(found.options.number(text) for text in words)
+        some = candidates.of(rows)
+        drawn = word_groups(
+            some.pool, some.word, some.turn, Words().size(params.options), numbers,
+        )  # fmt: skip
+        groups.append(Groups(rows[drawn.members], drawn.pool))
+    rows = _rows_of(candidates, [isinstance(rule, Counts) for rule in rules])
+    some = candidates.of(rows)
+    drawn = count_groups(
+        some.pool, some.word, some.turn, Counts().size(params.options),
+    )  # fmt: skip
+    groups.append(Groups(rows[drawn.members], drawn.pool))
+    rows = _rows_of(candidates, [isinstance(rule, Numbers) for rule in rules])
+    some = candidates.of(rows)
+    drawn = number_groups(
+        some.pool, some.values, some.sigma, some.key, _spacing(some.family), params.options,
+        params.margin_sigma,
+    )  # fmt: skip
+    groups.append(Groups(rows[drawn.members], drawn.pool))
+    return [one for one in groups if len(one.members)]
+
+
+def _rows_of(candidates: Candidates, wanted: Sequence[bool]) -> Ints:
+    return np.flatnonzero(np.array(wanted)[candidates.family])
+
+
+def _spacing(family: Ints) -> Spacing:
+    """What the rule of each candidate's family says; nothing of rules that are not of numbers."""
+    table = np.array(
+        [
+            (10.0**-r.decimals, r.least_gap, r.least_ratio, r.most_ratio)
+            if isinstance(r, Numbers)
+            else (1.0, 0.0, 0.0, 0.0)
+            for r in (f.rule for f in FAMILIES)
+        ]
+    )
+    return Spacing(*table[family].T)
+
+
+def _with_room(
+    drawn: Sequence[Groups],
+    candidates: Candidates,
+    split: Ints,
+    n_clips: int,
+    params: QuestionsParams,
+) -> list[Groups]:
+    """The groups that are asked, so that no clip gets more than its share."""
+    if not drawn:
+        return []
+    size = max(groups.members.shape[1] for groups in drawn)
+    # Groups of fewer options are filled up with a clip that always has room.
+    clips = np.concatenate(
+        [
+            np.pad(candidates.clip[g.members], ((0, 0), (0, size - g.members.shape[1])),
+                   constant_values=n_clips)
+            for g in drawn
+        ]
+    )  # fmt: skip
+    first = np.concatenate([groups.members[:, 0] for groups in drawn])
+    chance = np.concatenate(
+        [np.bitwise_xor.reduce(candidates.key[g.members], axis=1) for g in drawn]
+    )
+    family, part = candidates.family[first], split[candidates.clip[first]]
+    order = _in_turns(_CATEGORY[family], family, part, chance)
+    share = -(-params.max_per_clip // len(CATEGORIES))
+    asked = np.zeros(len(order), dtype=bool)
+    asked[order] = within_shares(
+        clips[order], _CATEGORY[family][order], (n_clips, len(CATEGORIES)),
+        params.max_per_clip, 2 * share,
+    )  # fmt: skip
+    ends = np.cumsum([len(groups.members) for groups in drawn])[:-1]
+    return [
+        Groups(groups.members[mine], groups.pool[mine])
+        for groups, mine in zip(drawn, np.split(asked, ends), strict=True)
+        if mine.any()
+    ]
+
+
+def _together(candidates: Candidates, groups: Groups) -> Hashes:
+    """A hash of each group's members, in whatever order."""
+    return np.asarray(np.bitwise_xor.reduce(candidates.key[groups.members], axis=1))
+
+
+def _in_turns(category: Ints, family: Ints, split: Ints, chance: Hashes) -> Ints:
+    """An order of groups in which categories take turns, and in each of them its families."""
+    order = np.lexsort((chance, family, split))
+    round_of_family = np.empty(len(order), dtype=np.int64)
+    round_of_family[order] = ranks(split[order], family[order])
+    order = np.lexsort((chance, round_of_family, category, split))
+    round_of_category = np.empty(len(order), dtype=np.int64)
+    round_of_category[order] = ranks(split[order], category[order])
+    return np.lexsort((chance, category, round_of_category))
+
+
+def _table(
+    groups: Groups,
+    candidates: Candidates,
+    found: Found,
+    columns: FactColumns,
+    clips: pl.DataFrame,
+    regions: pl.DataFrame,
+    facts: pl.DataFrame,
+) -> pl.DataFrame:
+    """Rows of `questions.parquet`, with all texts."""
+    letters, orders = deal(groups.members, candidates.key)
+    n, size = groups.members.shape
+    asked = candidates.of(groups.members.ravel())
+    answers = _answer_texts(asked, found)
+    places = (np.arange(n)[:, None, None] * size + orders).reshape(-1)
+    options = answers.gather(places).reshape((n * size, size)).arr.to_list()
+    index = letters.ravel()
+    template = _FIRST_TEMPLATE[asked.family] + (
+        mix(asked.key, "phrasing") % np.diff(_FIRST_TEMPLATE)[asked.family].astype(np.uint64)
+    ).astype(np.int64)
+    together = np.repeat(_together(candidates, groups), size)
+    words = np.array([seed_for(text) for text in _TEMPLATES], dtype=np.uint64)
+    fact_ids = _lists(facts["fact_id"], _fact_rows(asked, columns))
+    evidence = hashes_of(fact_ids.explode())
+    lengths = fact_ids.list.len().to_numpy().astype(np.int64)
+    starts = np.cumsum(lengths) - lengths
+    cited = np.bitwise_xor.reduceat(mix(evidence), starts)
+    qa = mix(asked.key, together, words[template], index, cited)
+    family = asked.family
+    return pl.DataFrame(
+        {
+            "qa_id": _ids("qa", qa),
+            "clip_id": clips["clip_id"].gather(asked.clip),
+            "video_id": clips["video_id"].gather(asked.clip),
+            "category": _gather([f.category for f in FAMILIES], family),
+            "family": _gather([f.name for f in FAMILIES], family),
+            "frame": _gather([f.frame for f in FAMILIES], family),
+            "template": _gather(_TEMPLATES, template),
+            "question": _questions(asked, template, columns),
+            "options": options,
+            "answer_index": index,
+            "answer": _gather(list(LETTERS), index),
+            "answer_text": answers,
+            "fact_ids": fact_ids,
+            "region_ids": _lists(regions["region_id"], _regions(asked, columns)),
+            "margin_sigma": np.minimum(_margins(groups, candidates), 1e6).round(3),
+            "dynamic": np.array([f.dynamic for f in FAMILIES])[family],
+            "has_truth": clips["has_truth"].gather(asked.clip),
+        },
+        schema=SCHEMA,
+    )
+
+
+def _gather(texts: Sequence[str], places: NDArray) -> pl.Series:
+    return pl.Series(texts, dtype=pl.String).gather(places.astype(np.int64))
+
+
+def _ids(prefix: str, hashes: Hashes) -> pl.Series:
+    digits = hashes.astype(">u8").tobytes().hex()
+    return pl.Series([f"{prefix}_{digits[i : i + 16]}" for i in range(0, len(digits), 16)])
+
+
+def _lists(values: pl.Series, rows: Ints) -> pl.Series:
+    """A list per row, without the places that are NONE."""
+    with_none = values.extend_constant(None, 1)
+    columns = [with_none.gather(np.where(r == NONE, len(values), r)).alias(str(i))
+               for i, r in enumerate(rows.T)]  # fmt: skip
+    return pl.DataFrame(columns).select(pl.concat_list(pl.all()).list.drop_nulls()).to_series()
+
+
+def _fact_rows(asked: Candidates, columns: FactColumns) -> Ints:
+    return np.where(asked.fact == NONE, NONE, columns.row[asked.fact])
+
+
+def _regions(asked: Candidates, columns: FactColumns) -> Ints:
+    """Regions that the text names; a mark that is not there names none."""
+    named = np.array([family.named_regions for family in FAMILIES])[asked.family]
+    region = columns.region[asked.fact[:, 0]]
+    return np.where(np.arange(3) < named[:, None], region, NONE)
+
+
+def _answer_texts(asked: Candidates, found: Found) -> pl.Series:
+    """The right option of each, as it is written."""
+    texts = np.empty(len(asked), dtype=object)
+    for code in np.unique(asked.family):
+        rule, mine = FAMILIES[code].rule, asked.family == code
+        if isinstance(rule, Words):
+            texts[mine] = np.array(found.options.texts, dtype=object)[asked.word[mine]]
+        elif isinstance(rule, Counts):
+            texts[mine] = written(asked.word[mine], 0)
+        else:
+            dims = len(FAMILIES[code].evidence[0].kinds)
+            texts[mine] = rule.write(rule.rounded(asked.values[mine, :dims]))
+    return pl.Series(texts.tolist(), dtype=pl.String)
+
+
+def _questions(asked: Candidates, template: Ints, columns: FactColumns) -> pl.Series:
+    """Texts of the questions: every slot of the templates filled."""
+    first = asked.fact[:, 0]
+    last = np.take_along_axis(asked.fact, (asked.fact != NONE).sum(axis=1)[:, None] - 1, axis=1)
+    tags = ["", *(f"<obj_{mark}>" for mark in range(1, 10))]
+    fills = {
+        "when": _gather([interval(*span) for span in columns.spans], columns.span[first]),
+        "a": _gather(tags, asked.mark[:, 0]),
+        "b": _gather(tags, asked.mark[:, 1]),
+        "c": _gather(tags, asked.mark[:, 2]),
+        "name": _gather([*columns.texts, ""], columns.text[last[:, 0]] % (len(columns.texts) + 1)),
+        "point": _points(asked, columns),
     }
+    frame = pl.DataFrame({"template": _gather(_TEMPLATES, template), **fills})
+    text = pl.col("template")
+    for slot in fills:
+        text = text.str.replace("{" + slot + "}", pl.col(slot), literal=True)
+    return frame.select(text).to_series()
+
+
+def _points(asked: Candidates, columns: FactColumns) -> pl.Series:
+    """(right, down, ahead) of the last three facts of families that name a point."""
+    texts = np.full(len(asked), "", dtype=object)
+    points = np.array(["point" in family.slots for family in FAMILIES])[asked.family]
+    for row in np.flatnonzero(points):
+        rows = asked.fact[row]
+        values = columns.value[rows[rows != NONE][-3:]]
+        texts[row] = f"({', '.join(written(np.rint(values * 10).astype(np.int64), 1))})"
+    return pl.Series(texts.tolist(), dtype=pl.String)
+
+
+def _margins(groups: Groups, candidates: Candidates) -> NDArray[np.float64]:
+    """By how many sigmas the right option leads, of each member."""
+    family = candidates.family[groups.members[:, 0]]
+    if isinstance(FAMILIES[family[0]].rule, Numbers):
+        return number_margins(
+            groups.members, candidates.values, candidates.sigma, _spacing(candidates.family)
+        ).ravel()
+    return np.asarray(1.0 / candidates.sigma[groups.members.ravel()])
+
+
+def _refusals(
+    candidates: Candidates, reason: Ints, is_asked: NDArray, found: Found, clips: pl.DataFrame
+) -> pl.DataFrame:
+    """Counts per clip, family and reason."""
+    shape = (len(REASONS), len(FAMILIES), len(clips))
+    at = np.ravel_multi_index((reason, candidates.family, candidates.clip), shape)
+    counts = np.bincount(at[~is_asked], minlength=int(np.prod(shape))).reshape(shape)
+    counts[REASONS.index(NO_FACT)] = found.lacking
+    counts[REASONS.index(UNCERTAIN)] = found.uncertain
+    counts[REASONS.index(CROWDED)] = found.crowded
+    why, family, clip = np.nonzero(counts)
+    return pl.DataFrame(
+        {
+            "clip_id": clips["clip_id"].gather(clip),
+            "category": _gather([f.category for f in FAMILIES], family),
+            "family": _gather([f.name for f in FAMILIES], family),
+            "reason": _gather(list(REASONS), why),
+            "count": counts[why, family, clip].astype(np.int64),
+        },
+        schema=REFUSALS_SCHEMA,
+    ).sort("clip_id", "category", "family", "reason")
 
 
 def recompute(question_row: Mapping[str, Any], facts: Iterable[Fact] | Mapping[str, Fact]) -> int:

@@ -9,11 +9,10 @@ every fact alike, a gap of options divided by sigma is the margin of the answer.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from p4d.artifacts import read_table, write_table
@@ -78,7 +77,7 @@ class Fact:
 
     def row(self) -> dict[str, Any]:
         """The row of the table."""
-        return {**asdict(self), "region_ids": list(self.region_ids)}
+        return {**vars(self), "region_ids": list(self.region_ids)}
 
 
 def quantity(
@@ -151,10 +150,11 @@ def _fact(
         value=round(float(value), 6),
         value_text=text,
         unit=unit,
-        sigma=round(float(np.clip(sigma, SIGMA_MIN, SIGMA_MAX)), 6),
+        # A NaN stays one: the stage counts what is not finite and leaves it out.
+        sigma=round(max(SIGMA_MIN, min(SIGMA_MAX, float(sigma))), 6) if sigma == sigma else sigma,
         frame=frame,
         method=method,
-        **asdict(source),
+        **vars(source),
     )
 
 

@@ -17,10 +17,12 @@ from p4d.artifacts import read_table
 from p4d.config import FactsParams
 from p4d.errors import LabelError
 from p4d.questions.fact_table import Fact, Source, quantity, word
+from p4d.questions.order_facts import picture_facts
 from p4d.questions.scene_facts import (
     HEADING_SIGMA_RAD,
     LEAST_MOVEMENT_PX,
     count_moving,
+    instants,
     picture_direction,
     spans,
 )
@@ -140,6 +142,10 @@ def image_facts(
         method="regions that carry a mark", region_ids=region_ids,
         span_ns=(int(time_ns[0]), int(time_ns[0])),
     )  # fmt: skip
+    for frame in instants(len(time_ns)):
+        at = int(time_ns[frame]), int(time_ns[frame])
+        centres_px = _centres(masks_kthw[:, frame])
+        yield from picture_facts(source, region_ids, centres_px, np.full(2, size_px), at)
     for begin, end in spans(len(time_ns)):
         span_ns = (int(time_ns[begin]), int(time_ns[end]))
         moving = []
@@ -158,6 +164,12 @@ def image_facts(
             moved_px = _moved(flow_px_thw2, small_kthw[k], quiet_thw, begin, end) * to_masks
             if not np.isfinite(moved_px).all():
                 continue
+            on_screen_px = _moved(flow_px_thw2, small_kthw[k], None, begin, end) * to_masks
+            text, margin = _screen_direction(on_screen_px, flow_sigma_px * to_masks)
+            yield word(
+                source, "screen_direction", text, margin, PICTURE_DIRECTIONS, frame="picture",
+                method="median flow of the region", region_ids=[region_id], span_ns=span_ns,
+            )  # fmt: skip
             text, margin = _direction(moved_px, flow_sigma_px * to_masks, probability)
             yield word(
                 source, "picture_direction", text, margin,
@@ -186,21 +198,52 @@ def _direction(
     return picture_direction(moved_px_2, sigma_px, heading_sigma_rad)
 
 
+def _screen_direction(moved_px_2: np.ndarray, rest_sigma_px: float) -> tuple[str, float]:
+    """The word for a movement in the picture with the camera's part in it, and its margin."""
+    length_px = float(np.linalg.norm(moved_px_2))
+    sigma_px = rest_sigma_px + FLOW_SIGMA_RATIO * length_px
+    if length_px <= LEAST_MOVEMENT_PX:
+        return STAYS, (LEAST_MOVEMENT_PX - length_px) / sigma_px
+    heading_sigma_rad = float(np.hypot(HEADING_SIGMA_RAD, sigma_px / length_px))
+    return picture_direction(moved_px_2, sigma_px, heading_sigma_rad)
+
+
+def _centres(masks_khw: np.ndarray) -> dict[int, np.ndarray]:
+    """Centres (u, v) of the regions that are seen, px."""
+    found = {}
+    for k, mask_hw in enumerate(masks_khw):
+        v, u = np.nonzero(mask_hw)
+        if len(u):
+            found[k] = np.array([u.mean() + 0.5, v.mean() + 0.5])
+    return found
+
+
 def _mean(values_thw: np.ndarray, mask_thw: np.ndarray) -> float:
     """Mean in the mask; NaN without one, which the table leaves out."""
     return float(values_thw[mask_thw].mean()) if mask_thw.any() else float("nan")
 
 
 def _moved(
-    flow_px_thw2: np.ndarray, mask_thw: np.ndarray, quiet_thw: np.ndarray, begin: int, end: int
+    flow_px_thw2: np.ndarray,
+    mask_thw: np.ndarray,
+    quiet_thw: np.ndarray | None,
+    begin: int,
+    end: int,
 ) -> np.ndarray:
-    """Movement of a region beyond the background's, summed over frames; NaN where unknown."""
+    """Movement of a region, summed over frames, beyond the background's if that is given.
+
+    NaN where it is unknown.
+    """
     total_2 = np.zeros(2)
     for frame in range(begin + 1, end + 1):
-        quiet_hw = quiet_thw[frame]
-        if not mask_thw[frame].any() or quiet_hw.mean() < MIN_BACKGROUND:
+        if not mask_thw[frame].any():
             return np.full(2, np.nan)
         own = np.median(flow_px_thw2[frame][mask_thw[frame]], axis=0)
-        background = np.median(flow_px_thw2[frame][quiet_hw], axis=0)
+        background = np.zeros(2)
+        if quiet_thw is not None:
+            quiet_hw = quiet_thw[frame]
+            if quiet_hw.mean() < MIN_BACKGROUND:
+                return np.full(2, np.nan)
+            background = np.median(flow_px_thw2[frame][quiet_hw], axis=0)
         total_2 -= own - background  # backward flow points to where it came from
     return total_2

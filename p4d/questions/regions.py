@@ -1,8 +1,10 @@
 """Stage `regions`: tracked masks, numbered marks and the marked picture of the first frame.
 
-Clips with truth give one candidate region per instance. Real clips give the components of the
-expert's motion map, linked over frames by overlap. Only the first frame's masks reach a model
-(arXiv 2512.17012, section 5); the others serve facts.
+Clips with truth give one candidate region per instance. Real clips give what a detector and a
+tracker find of some keywords (checkpoint_regions.py), or the components of the expert's motion map,
+linked over frames by overlap. Sources are tried in the order of `regions.sources` until one gives a
+usable region; candidates of all that were tried are rows. Only the first frame's masks reach a
+model (arXiv 2512.17012, section 5); the others serve facts.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import polars as pl
 from p4d.artifacts import Arrays, read_table, write_arrays, write_table
 from p4d.config import RegionsParams
 from p4d.errors import P4DError
-from p4d.ids import content_id
+from p4d.ids import content_id, seed_for
 from p4d.pipeline import StageInputs, StageReport
 from p4d.questions.marks import MAX_MARKS, dilate, draw_marks
 from p4d.questions.outcomes import ClipOutcome, write_outcomes
@@ -39,13 +41,17 @@ SCHEMA: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Track:
-    """A candidate region before it is judged: one mask per frame."""
+    """A candidate region before it is judged: one mask per frame.
+
+    `reason` is why it cannot become a region, where its source knows.
+    """
 
     source: str
-    key: int
+    key: int | str
     instance: int | None
     name: str | None
     mask_thw: np.ndarray
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,7 @@ def build_regions(inputs: StageInputs, out: Path) -> StageReport:
         rgb_thw3 = frames[f"{clip_id}.rgb_thw3"]
         failure = None
         try:
-            tracks = tracks_of(clip, rgb_thw3.shape[1])
+            tracks = tracks_of(clip, rgb_thw3)
         except (P4DError, KeyError) as error:
             failure = str(error)
             tracks = []
@@ -119,12 +125,13 @@ def _outcome(clip_id: str, regions: list[Region], failure: str | None) -> ClipOu
 
 
 class _TrackSource:
-    """Where a clip's candidate regions come from: truth where there is some, else motion."""
+    """Candidate regions of a clip from the configured sources."""
 
     def __init__(self, clips: Path, labels: Path, params: RegionsParams) -> None:
         self._params = params
         self._labels = labels
         self._store: Any = None
+        self._checkpoint: Any = None
         truth = clips / "truth.safetensors"
         self._truth: Mapping[str, np.ndarray] = Arrays(truth) if truth.is_file() else {}
         objects = clips / "objects.parquet"
@@ -133,10 +140,22 @@ class _TrackSource:
             for row in read_table(objects).sort(["clip_id", "instance"]).to_dicts():
                 self._objects.setdefault(row["clip_id"], []).append(row)
 
-    def __call__(self, clip: Mapping[str, Any], size_px: int) -> list[Track]:
-        """Tracks of one row of `clips.parquet`, masks at `size_px`, the student's resolution."""
+    def __call__(self, clip: Mapping[str, Any], rgb_thw3: np.ndarray) -> list[Track]:
+        """Tracks of one row of `clips.parquet`, masks at the size of its frames."""
+        tracks: list[Track] = []
+        for source in self._params.sources:
+            tracks += self._of(source, clip, rgb_thw3)
+            if source == "truth" and clip["has_truth"]:
+                break  # facts of a clip with truth are about objects that truth knows
+            if any(region.mark for region in judge(clip["clip_id"], tracks, self._params)):
+                break
+        return tracks
+
+    def _of(self, source: str, clip: Mapping[str, Any], rgb_thw3: np.ndarray) -> list[Track]:
         clip_id = clip["clip_id"]
-        if clip["has_truth"]:
+        if source == "truth":
+            if not clip["has_truth"]:
+                return []
             instance_thw = self._truth[f"{clip_id}.instance_thw"]
             return [
                 Track(
@@ -148,15 +167,28 @@ class _TrackSource:
                 )
                 for row in self._objects.get(clip_id, [])
             ]
+        if source == "checkpoint":
+            return self._from_checkpoint(clip, rgb_thw3)
         if self._store is None:
             # Here, as truth-only shards need no label codec.
             from p4d.teachers.store import LabelStore
 
             self._store = LabelStore(self._labels)
         motion_thw = self._store.get(clip_id, "expert4d", "motion").astype(np.float32)
-        nearest = np.arange(size_px) * motion_thw.shape[1] // size_px
-        resized_thw = motion_thw[:, nearest][:, :, nearest]
+        resized_thw = nearest_resize(motion_thw, rgb_thw3.shape[1])
         return motion_tracks(resized_thw, self._params.motion_threshold)
+
+    def _from_checkpoint(self, clip: Mapping[str, Any], rgb_thw3: np.ndarray) -> list[Track]:
+        # Here, as nothing else of this stage needs torch.
+        from p4d.questions.checkpoint_regions import CheckpointTracks
+        from p4d.teachers.compute import deterministic
+
+        frame_ns = [pts_ns - clip["frame_pts_ns"][0] for pts_ns in clip["frame_pts_ns"]]
+        with deterministic(self._params.threads, seed_for("regions")):
+            if self._checkpoint is None:
+                self._checkpoint = CheckpointTracks(self._params)
+            found: list[Track] = self._checkpoint(rgb_thw3, frame_ns)
+        return found
 
 
 def marked_regions(regions: pl.DataFrame) -> dict[str, tuple[str, ...]]:
@@ -178,10 +210,10 @@ def judge(clip_id: str, tracks: list[Track], params: RegionsParams) -> list[Regi
         area_px = int(areas_t[0])
         # A quarter of the least area: enough to be seen, though partly hidden or turned.
         visible_frames = int((areas_t >= max(1, params.min_area_px // 4)).sum())
-        reason = None
-        if area_px < params.min_area_px:
+        reason = track.reason
+        if reason is None and area_px < params.min_area_px:
             reason = f"first-frame area below {params.min_area_px} px"
-        elif visible_frames < params.min_visible_frames:
+        elif reason is None and visible_frames < params.min_visible_frames:
             reason = f"visible in fewer than {params.min_visible_frames} frames"
         region_id = content_id("reg", clip_id, track.source, track.key)
         judged.append((track, region_id, area_px, visible_frames, reason))
@@ -201,6 +233,12 @@ def judge(clip_id: str, tracks: list[Track], params: RegionsParams) -> list[Regi
         )
         for track, region_id, area_px, visible_frames, reason in judged
     ]
+
+
+def nearest_resize(maps_thw: np.ndarray, size_px: int) -> np.ndarray:
+    """Square maps at another size, without mixing pixels."""
+    nearest = np.arange(size_px) * maps_thw.shape[1] // size_px
+    return maps_thw[:, nearest][:, :, nearest]
 
 
 def motion_tracks(motion_thw: np.ndarray, threshold: float) -> list[Track]:

@@ -3,16 +3,12 @@
 Directions of movement are those of a person who stands where the clip's first camera stands and
 looks the same way, level: right, ahead (horizontal) and up (vertical), whatever the pitch.
 Positions are in plain camera axes.
-
-Sigma is not zero for exact truth: an answer must be visible, and a picture fixes a point to half a
-pixel. So positions carry the footprint of half a pixel at their distance, and angles of movement
-carry `HEADING_SIGMA_RAD`.
+What is derived from orders, counts and courses over time is in order_facts.py and course_facts.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -22,9 +18,24 @@ import polars as pl
 
 from p4d.artifacts import Arrays, read_table
 from p4d.config import FactsParams
-from p4d.errors import TruthError
 from p4d.geometry.cameras import inverse, project, transform
+from p4d.ids import seed_for
+from p4d.questions.course_facts import course_facts
 from p4d.questions.fact_table import Fact, Source, quantity, word
+from p4d.questions.order_facts import identity_facts, order_facts, premise_facts, when_facts
+from p4d.questions.scene import (
+    HEADING_SIGMA_RAD,
+    LEAST_MOVEMENT_PX,
+    MAX_STEP_RAD,
+    MIN_STRAIGHTNESS,
+    POSITION_SIGMA_M,
+    TURN_SIGMA_RAD,
+    Scene,
+    Turn,
+    beyond,
+    dominant,
+    turn_of,
+)
 from p4d.questions.vocabulary import (
     CAMERA_DIRECTIONS,
     CLOCKWISE,
@@ -41,73 +52,6 @@ from p4d.questions.vocabulary import (
     TUMBLES,
 )
 
-POSITION_SIGMA_M = 0.005  # float32 storage and the resampling of poses
-HALF_PIXEL = 0.5
-HEADING_SIGMA_RAD = 0.06  # about 3.5 degrees: nobody tells headings apart more finely from a clip
-TURN_SIGMA_RAD = 0.03
-LEAST_MOVEMENT_PX = 2.0  # the least that is called a movement in the picture
-MAX_STEP_RAD = 2.4  # a larger turn between two frames may be one the other way round
-MIN_STRAIGHTNESS = 0.8  # displacement over path length, below which one direction says too little
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scene:
-    """Exact geometry of one clip, of its marked objects only.
-
-    Attributes:
-        source: who measured.
-        time_ns: [T], relative to the clip's start.
-        world_T_cam_t44, K_33: camera poses and first intrinsics at the size of the masks.
-        region_ids: objects in mark order.
-        world_T_obj_kt44: their poses.
-        size_m_k3: full extents along their own axes.
-        visible_kt: whether the object is seen in the frame.
-
-    """
-
-    source: Source
-    time_ns: np.ndarray
-    world_T_cam_t44: np.ndarray
-    K_33: np.ndarray
-    region_ids: tuple[str, ...]
-    world_T_obj_kt44: np.ndarray
-    size_m_k3: np.ndarray
-    visible_kt: np.ndarray
-
-    @property
-    def metric(self) -> bool:
-        """Whether metres mean metres."""
-        return self.source.scale_kind == "metric"
-
-    @property
-    def centre_m_kt3(self) -> np.ndarray:
-        """Object centres in the world."""
-        return self.world_T_obj_kt44[:, :, :3, 3]
-
-    def position_sigma_m(self, centre_m_3: np.ndarray, frame: int) -> float:
-        """Footprint of half a pixel at a point, seen in a frame."""
-        range_m = float(np.linalg.norm(centre_m_3 - self.world_T_cam_t44[frame, :3, 3]))
-        return POSITION_SIGMA_M + HALF_PIXEL * range_m / float(self.K_33[0, 0])
-
-    def level_axes(self) -> np.ndarray:
-        """Rows right, up, ahead in the world: the first camera, pitch and roll removed.
-
-        Raises:
-            TruthError: the first camera looks straight up or down.
-
-        """
-        up = np.array([0.0, 0.0, 1.0])
-        forward = self.world_T_cam_t44[0, :3, 2]
-        ahead = forward - forward[2] * up
-        length = np.linalg.norm(ahead)
-        if not length > 0.1:
-            raise TruthError(
-                f"{self.source.clip_id}: the camera looks straight up or down, "
-                "so left and right of a movement are undefined"
-            )
-        ahead = ahead / length
-        return np.stack([np.cross(ahead, up), up, ahead])
-
 
 class SceneReader:
     """Scenes of a shard, from the truth beside its clips."""
@@ -119,6 +63,8 @@ class SceneReader:
         if objects.is_file():
             for row in read_table(objects).to_dicts():
                 self._objects[(row["clip_id"], int(row["instance"]))] = row
+        self._colours = sorted({row["colour"] for row in self._objects.values()})
+        self._shapes = sorted({row["shape"] for row in self._objects.values()})
         self._instance = {row["region_id"]: row["instance"] for row in regions.to_dicts()}
         self._digest = _exact_digest(labels)
 
@@ -153,7 +99,18 @@ class SceneReader:
             world_T_obj_kt44=poses_kt44[[int(o["k"]) for o in objects]],
             size_m_k3=np.array([[o[f"size_{a}_m"] for a in "xyz"] for o in objects]).reshape(-1, 3),
             visible_kt=np.asarray(masks_kthw.any(axis=(2, 3))),
+            names=tuple(str(o["name"]) for o in objects),
+            absent_name=self._absent_name(clip_id),
         )
+
+    def _absent_name(self, clip_id: str) -> str | None:
+        """A colour that no object of the clip has, of a shape: names of the absent are as usual."""
+        present = {row["colour"] for (clip, _), row in self._objects.items() if clip == clip_id}
+        absent = [colour for colour in self._colours if colour not in present]
+        if not absent:
+            return None
+        rng = np.random.default_rng(seed_for(clip_id, "absent name"))
+        return f"{rng.choice(absent)} {rng.choice(self._shapes)}"
 
 
 def _exact_digest(labels: Path) -> str:
@@ -170,14 +127,15 @@ def scene_facts(scene: Scene, params: FactsParams) -> Iterator[Fact]:
     """Everything measured of one scene. Metres only where the scale is metric."""
     last = len(scene.time_ns) - 1
     yield _marked_count(scene)
-    for frame, frame_name in ((0, "camera_first"), (last, "camera_last")):
-        yield from _instant(scene, frame, frame_name)
+    for frame in instants(len(scene.time_ns)):
+        yield from _instant(scene, frame)
+        yield from order_facts(scene, frame)
     if scene.metric:
         for k, region_id in enumerate(scene.region_ids):
             yield quantity(
                 scene.source, "size_longest", scene.size_m_k3[k].max(), POSITION_SIGMA_M + 0.01,
                 unit="m", frame="object", method="largest full extent of the object's box",
-                region_ids=[region_id], span_ns=_span(scene, 0, last),
+                region_ids=[region_id], span_ns=scene.span(0, last),
             )  # fmt: skip
     for begin, end in spans(len(scene.time_ns)):
         moving = []
@@ -185,8 +143,18 @@ def scene_facts(scene: Scene, params: FactsParams) -> Iterator[Fact]:
             facts = list(_movement(scene, k, begin, end, params))
             moving += [fact for fact in facts if fact.kind == "moving"]
             yield from facts
-        yield count_moving(scene.source, moving, _span(scene, begin, end))
+        yield count_moving(scene.source, moving, scene.span(begin, end))
         yield from _camera(scene, begin, end, params)
+        yield from course_facts(scene, begin, end, moving, params)
+        yield from premise_facts(scene, begin, end)
+    yield from identity_facts(scene)
+    if scene.metric:
+        yield from when_facts(scene, instants(len(scene.time_ns)))
+
+
+def instants(frames: int) -> list[int]:
+    """Frames that questions ask about: first, last and two between, so that four can be offered."""
+    return list(dict.fromkeys(round(i * (frames - 1) / 3) for i in range(4)))
 
 
 def spans(frames: int) -> list[tuple[int, int]]:
@@ -211,21 +179,17 @@ def count_moving(source: Source, moving: Sequence[Fact], span_ns: tuple[int, int
     )
 
 
-def _span(scene: Scene, begin: int, end: int) -> tuple[int, int]:
-    return int(scene.time_ns[begin]), int(scene.time_ns[end])
-
-
 def _marked_count(scene: Scene) -> Fact:
     return quantity(
         scene.source, "marked_count", len(scene.region_ids), 0.0, unit="count",
         frame="camera_first", method="regions that carry a mark", region_ids=scene.region_ids,
-        span_ns=_span(scene, 0, 0),
+        span_ns=scene.span(0, 0),
     )  # fmt: skip
 
 
-def _instant(scene: Scene, frame: int, frame_name: str) -> Iterator[Fact]:
+def _instant(scene: Scene, frame: int) -> Iterator[Fact]:
     """Where things are at one frame, in that frame's camera."""
-    at = _span(scene, frame, frame)
+    at = scene.span(frame, frame)
     cam_T_world = inverse(scene.world_T_cam_t44[frame])
     seen = [k for k in range(len(scene.region_ids)) if scene.visible_kt[k, frame]]
     world_m = {k: scene.centre_m_kt3[k, frame] for k in seen}
@@ -237,12 +201,12 @@ def _instant(scene: Scene, frame: int, frame_name: str) -> Iterator[Fact]:
             break
         for axis, kind in enumerate(("position_right", "position_down", "position_ahead")):
             yield quantity(
-                scene.source, kind, camera_m[k][axis], sigma_m[k], unit="m", frame=frame_name,
+                scene.source, kind, camera_m[k][axis], sigma_m[k], unit="m", frame="camera_at",
                 method="centre of the object's box", region_ids=[scene.region_ids[k]], span_ns=at,
             )  # fmt: skip
         yield quantity(
             scene.source, "distance_to_camera", range_m[k], sigma_m[k], unit="m",
-            frame=frame_name, method="centre of the object's box to camera centre",
+            frame="camera_at", method="centre of the object's box to camera centre",
             region_ids=[scene.region_ids[k]], span_ns=at,
         )  # fmt: skip
     for a, b in permutations(seen, 2):
@@ -255,7 +219,7 @@ def _instant(scene: Scene, frame: int, frame_name: str) -> Iterator[Fact]:
             )  # fmt: skip
         yield word(
             scene.source, "depth_order", DEPTHS[int(range_m[a] > range_m[b])],
-            abs(range_m[a] - range_m[b]) / sigma, DEPTHS, frame=frame_name,
+            abs(range_m[a] - range_m[b]) / sigma, DEPTHS, frame="camera_at",
             method="range of the centres", region_ids=pair, span_ns=at,
         )  # fmt: skip
         # Left in metres and left in the picture can disagree; then nobody should be asked.
@@ -265,14 +229,14 @@ def _instant(scene: Scene, frame: int, frame_name: str) -> Iterator[Fact]:
         agree = offset_m * bearing_rad > 0
         margin = min(abs(offset_m) / sigma, abs(bearing_rad) / HEADING_SIGMA_RAD) if agree else 0.0
         yield word(
-            scene.source, "side", SIDES[int(bearing_rad > 0)], margin, SIDES, frame=frame_name,
+            scene.source, "side", SIDES[int(bearing_rad > 0)], margin, SIDES, frame="camera_at",
             method="camera x and bearing of the centres agree", region_ids=pair, span_ns=at,
         )  # fmt: skip
 
 
 def _movement(scene: Scene, k: int, begin: int, end: int, params: FactsParams) -> Iterator[Fact]:
     """How one object moves between two frames."""
-    span_ns, region = _span(scene, begin, end), [scene.region_ids[k]]
+    span_ns, region = scene.span(begin, end), [scene.region_ids[k]]
     path_m_t3 = scene.centre_m_kt3[k, begin : end + 1]
     moved_m_3 = path_m_t3[-1] - path_m_t3[0]
     path_m = float(np.linalg.norm(np.diff(path_m_t3, axis=0), axis=1).sum())
@@ -297,8 +261,8 @@ def _movement(scene: Scene, k: int, begin: int, end: int, params: FactsParams) -
             scene.source, "mean_speed", path_m / seconds, sigma_m / seconds, unit="m/s",
             frame="world", method="path length over time", region_ids=region, span_ns=span_ns,
         )  # fmt: skip
-    moves_margin = _beyond(extent_m, params.moving_threshold_m, sigma_m)
-    turn = _turn(scene.world_T_obj_kt44[k, begin : end + 1, :3, :3])
+    moves_margin = beyond(extent_m, params.moving_threshold_m, sigma_m)
+    turn = turn_of(scene.world_T_obj_kt44[k, begin : end + 1, :3, :3])
     turns_margin = (turn.total_rad - params.turning_threshold_rad) / TURN_SIGMA_RAD
     surely_moving, surely_still = max(moves_margin, turns_margin), -max(moves_margin, turns_margin)
     yield word(
@@ -327,12 +291,6 @@ def _movement(scene: Scene, k: int, begin: int, end: int, params: FactsParams) -
     )  # fmt: skip
 
 
-def _beyond(extent_m: float, threshold_m: float, visible_sigma_m: float) -> float:
-    """Signed margin of a movement. To move it must be seen to; to rest it must be measured to."""
-    excess_m = extent_m - threshold_m
-    return excess_m / (visible_sigma_m if excess_m > 0 else 2 * POSITION_SIGMA_M)
-
-
 def _direction(
     scene: Scene,
     region: Sequence[str],
@@ -344,7 +302,7 @@ def _direction(
     """The one of six level directions nearest to a movement, or none."""
     text, margin = STAYS, -moves_margin
     if moves_margin > 0:
-        axis, sign, heading_margin = _dominant(moved_m_3)
+        axis, sign, heading_margin = dominant(moved_m_3)
         text = (("left", "right"), ("down", "up"), ("towards the camera", "away from the camera"))[
             axis
         ][int(sign > 0)]
@@ -371,7 +329,7 @@ def _picture_direction(
     yield word(
         scene.source, "picture_direction", text, margin, PICTURE_DIRECTIONS, frame="camera_first",
         method="projected into the camera at the start", region_ids=[scene.region_ids[k]],
-        span_ns=_span(scene, begin, end),
+        span_ns=scene.span(begin, end),
     )  # fmt: skip
 
 
@@ -379,7 +337,7 @@ def picture_direction(
     moved_px_2: np.ndarray, sigma_px: float, heading_sigma_rad: float = HEADING_SIGMA_RAD
 ) -> tuple[str, float]:
     """The nearest of left, right, up, down and its margin; v of a picture points down."""
-    axis, sign, heading_margin = _dominant(moved_px_2)
+    axis, sign, heading_margin = dominant(moved_px_2)
     heading_margin *= HEADING_SIGMA_RAD / heading_sigma_rad
     text = (("left", "right"), ("up", "down"))[axis][int(sign > 0)]
     length_px = float(np.linalg.norm(moved_px_2))
@@ -387,51 +345,7 @@ def picture_direction(
     return text, min(heading_margin, (length_px - LEAST_MOVEMENT_PX) / sigma_px)
 
 
-def _dominant(vector: np.ndarray) -> tuple[int, float, float]:
-    """Largest axis of a vector, its sign, and the angle to the nearest border in sigmas."""
-    sizes = np.abs(vector)
-    axis = int(sizes.argmax())
-    rest = float(np.sort(sizes)[-2])
-    to_border_rad = np.pi / 4 - float(np.arctan2(rest, sizes[axis]))
-    return axis, float(np.sign(vector[axis])), to_border_rad / HEADING_SIGMA_RAD
-
-
-@dataclass(frozen=True)
-class _Turn:
-    vertical_rad: float  # signed, about world z
-    level_rad: float  # sum of sizes about level axes
-    total_rad: float
-    largest_step_rad: float
-
-
-def _turn(rotations_t33: np.ndarray) -> _Turn:
-    """Rotation accumulated from frame to frame, in the world."""
-    steps_t33 = rotations_t33[1:] @ np.swapaxes(rotations_t33[:-1], -1, -2)
-    vectors = np.array([_rotation_vector(step) for step in steps_t33]).reshape(-1, 3)
-    angles = np.linalg.norm(vectors, axis=1)
-    return _Turn(
-        vertical_rad=float(vectors[:, 2].sum()),
-        level_rad=float(np.linalg.norm(vectors[:, :2], axis=1).sum()),
-        total_rad=float(angles.sum()),
-        largest_step_rad=float(angles.max(initial=0.0)),
-    )
-
-
-def _rotation_vector(rotation_33: np.ndarray) -> np.ndarray:
-    """Axis times angle of a rotation by less than pi."""
-    twice_sine = np.array(
-        [
-            rotation_33[2, 1] - rotation_33[1, 2],
-            rotation_33[0, 2] - rotation_33[2, 0],
-            rotation_33[1, 0] - rotation_33[0, 1],
-        ]
-    )
-    length = float(np.linalg.norm(twice_sine))
-    angle = float(np.arctan2(length, np.trace(rotation_33) - 1.0))
-    return np.zeros(3) if length < 1e-9 else twice_sine * (angle / length)
-
-
-def _sense(turn: _Turn, threshold_rad: float) -> tuple[str, float]:
+def _sense(turn: Turn, threshold_rad: float) -> tuple[str, float]:
     """Word for a rotation and its margin; a mixture of spin and tumble has none."""
     if turn.largest_step_rad > MAX_STEP_RAD:
         return NOT_ROTATING, 0.0
@@ -449,7 +363,7 @@ def _sense(turn: _Turn, threshold_rad: float) -> tuple[str, float]:
 
 def _camera(scene: Scene, begin: int, end: int, params: FactsParams) -> Iterator[Fact]:
     """How the camera itself moves, along the level axes of the first frame."""
-    span_ns = _span(scene, begin, end)
+    span_ns = scene.span(begin, end)
     path_m_t3 = scene.world_T_cam_t44[begin : end + 1, :3, 3]
     moved_m_3 = path_m_t3[-1] - path_m_t3[0]
     extent_m = float(np.linalg.norm(path_m_t3 - path_m_t3[0], axis=1).max())
@@ -460,10 +374,10 @@ def _camera(scene: Scene, begin: int, end: int, params: FactsParams) -> Iterator
             scene.source, "camera_displacement", float(np.linalg.norm(moved_m_3)), sigma_m,
             unit="m", frame="world", method="camera centre", span_ns=span_ns,
         )  # fmt: skip
-    moves_margin = _beyond(extent_m, params.moving_threshold_m, sigma_m)
+    moves_margin = beyond(extent_m, params.moving_threshold_m, sigma_m)
     text, margin = STEADY, -moves_margin
     if moves_margin > 0:
-        axis, sign, heading_margin = _dominant(scene.level_axes() @ moved_m_3)
+        axis, sign, heading_margin = dominant(scene.level_axes() @ moved_m_3)
         text = (("left", "right"), ("down", "up"), ("backward", "forward"))[axis][int(sign > 0)]
         straight = path_m * MIN_STRAIGHTNESS <= float(np.linalg.norm(moved_m_3))
         margin = min(moves_margin, heading_margin) if straight else 0.0

@@ -18,3 +18,51 @@ MOTION = (STILL, MOVING)
 
 SIDES = ("left", "right")
 DEPTHS = ("nearer", "farther")
+
+
+# How a distance changes.
+TRENDS = ("closer", "farther", "closer, then farther", "farther, then closer", "constant")
+
+SPEED_CHANGES = ("speeds up", "slows down", "keeps its speed", STAYS)
+
+# When something moves within an interval.
+COURSES = (
+    "moves all the time",
+    "rests, then moves",
+    "moves, then rests",
+    "rests, moves, then rests",
+    "rests all the time",
+)
+
+# The shape of a way; left and right as seen by what goes there.
+STRAIGHT, BENDS_LEFT, BENDS_RIGHT = "straight on", "bends to the left", "bends to the right"
+RETURNS, RISES = "back to its start", "up and down again"
+WAYS = (STRAIGHT, BENDS_LEFT, BENDS_RIGHT, RETURNS, RISES, STAYS)
+
+# How a rotation looks from the camera: where the near side goes, or as a clock's hand.
+SEEN_TURNS = (
+    "its near side goes left",
+    "its near side goes right",
+    "its near side goes up",
+    "its near side goes down",
+    CLOCKWISE,
+    COUNTER_CLOCKWISE,
+    NOT_ROTATING,
+)
+
+STEADY_VIEW = "does not turn"
+CAMERA_TURNS = ("to the left", "to the right", "upwards", "downwards", STEADY_VIEW)
+
+OWN_SIDES = ("ahead of it", "behind it", "on its left", "on its right")
+HEIGHTS = ("higher", "lower")
+QUADRANTS = ("upper left", "upper right", "lower left", "lower right")
+PICTURE_SIDES = ("left and above", "right and above", "left and below", "right and below")
+
+# Which of two named objects.
+FORMER, LATTER, BOTH, NEITHER = "the former", "the latter", "both", "neither"
+PAIR = (FORMER, LATTER, BOTH, NEITHER)
+GO_ON, NEVER_MOVE = "both go on", "neither moves"
+RESTS = (FORMER, LATTER, GO_ON, NEVER_MOVE)
+
+# Which of the marked objects; an option says it as its mark does.
+OBJECTS = tuple(f"object {mark}" for mark in range(1, 10))

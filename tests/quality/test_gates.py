@@ -179,8 +179,9 @@ def test_listing_gates_is_light():
 @pytest.fixture
 def composed(tmp_path):
     """Real questions of real families: how many objects move, over four clips."""
-    from p4d.questions.compose import SCHEMA, Clip, compose
+    from p4d.questions.compose import SCHEMA
     from p4d.questions.fact_table import Source, quantity, write_facts
+    from tests.questions.scenes import Clip, compose_clips
 
     clips, facts = [], []
     for k in range(4):
@@ -210,7 +211,7 @@ def composed(tmp_path):
             )
         )
     params = Params.from_mapping(yaml.safe_load(PARAMS.read_text()))
-    rows = compose(clips, params.questions, params.release).questions
+    rows = compose_clips(clips, params.questions, params.release).questions
     assert rows
     folders = {name: tmp_path / name for name in ("questions", "facts", "regions", "clips")}
     for folder in folders.values():

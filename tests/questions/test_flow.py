@@ -137,7 +137,12 @@ def test_a_real_clip_gets_a_motion_region_and_facts_of_the_picture(flow):
     facts = read_facts(folders["facts"] / "facts.parquet")[REAL]
     whole = [f for f in facts if f.start_ns == 0 and f.end_ns == 1_750_000_000]
     words = {f.kind: f.value_text or f.value for f in whole}
-    assert words == {"moving": "moving", "picture_direction": "right", "moving_count": 1.0}
+    assert words == {
+        "moving": "moving", "picture_direction": "right", "screen_direction": "right",
+        "moving_count": 1.0,
+    }  # fmt: skip
+    places = {f.start_ns: f.value_text for f in facts if f.kind == "quadrant"}
+    assert set(places.values()) == {"upper left"}
     assert {f.teacher for f in facts} == {"expert4d"}
     assert {f.scale_kind for f in facts} == {"relative"}
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from p4d.config import QuestionsParams, ReleaseParams
-from p4d.questions.compose import Clip, compose
 from p4d.questions.fact_table import Source
 from p4d.questions.image_facts import FLOW_SIGMA_PX, image_facts
+from tests.questions.scenes import Clip, compose_clips
 
 REAL = Source(clip_id="clip_r", scale_kind="relative", teacher="expert4d", teacher_digest="d1")
 TIMES_NS = np.arange(8, dtype=np.int64) * 250_000_000
@@ -92,12 +92,14 @@ def _real_clips(speed_px, sigma_px):
         facts = tuple(image_facts(source, TIMES_NS, [f"reg_{i}"], *labels, sigma_px))
         clips.append(Clip(f"clip_{i}", "vid_r", False, (f"reg_{i}",), facts))
     splits = ReleaseParams(test_fraction=0.25, val_fraction=0.1, duplicate_hamming_bits=3)
-    return compose(clips, QuestionsParams(margin_sigma=3.0, options=4, max_per_clip=18), splits)
+    return compose_clips(
+        clips, QuestionsParams(margin_sigma=3.0, options=4, max_per_clip=18, families=()), splits
+    )
 
 
 def test_real_clips_that_clearly_move_are_asked_about():
     rows = _real_clips(0.75, FLOW_SIGMA_PX).questions
-    assert {row["family"] for row in rows} == {"picture_direction"}
+    assert {row["family"] for row in rows} == {"picture_direction", "screen_direction"}
     assert {row["clip_id"] for row in rows} == {"clip_0", "clip_1", "clip_2", "clip_3"}
     assert {row["answer_text"] for row in rows} == {"left", "right", "up", "down"}
 

@@ -60,3 +60,50 @@ def test_nothing_to_mark_leaves_the_frame_as_it_is():
 def test_masks_that_cannot_be_drawn_are_refused(shape, what):
     with pytest.raises(ContractError, match=what):
         draw_marks(GREY, np.zeros(shape, dtype=np.uint8))
+
+
+def _colours_of_numbers(picture, drawn):
+    """Which palette colours were painted, by number."""
+    changed = (picture != drawn).any(axis=-1)
+    painted = {tuple(int(v) for v in colour) for colour in drawn[changed]}
+    return {number for number, colour in enumerate(COLOURS_RGB, start=1) if colour in painted}
+
+
+def test_a_colour_says_the_number_and_nothing_about_what_is_marked():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        count = int(rng.integers(1, 5))
+        picture = rng.integers(0, 250, (64, 64, 3), dtype=np.uint8)
+        masks = np.stack(
+            [_mask(*rng.integers(2, 44, 2), size=int(rng.integers(8, 16))) for _ in range(count)]
+        )
+        drawn = draw_marks(picture, masks)
+        assert _colours_of_numbers(picture, drawn) == set(range(1, count + 1))
+        # Other things in the same regions: what is painted, and where, stays the same.
+        repainted = draw_marks(255 - picture, masks)
+        same = (drawn == repainted).all(axis=-1)
+        assert (same | (drawn == picture).all(axis=-1)).all()
+
+
+def test_colours_stand_apart_and_none_stands_out():
+    colours = np.array(COLOURS_RGB[:4], dtype=float)
+    light = colours @ [0.2126, 0.7152, 0.0722]
+    assert light.min() > 140  # on a dark tile all are easy to read
+    apart = np.linalg.norm(colours[:, None] - colours[None], axis=-1)
+    assert apart[~np.eye(4, dtype=bool)].min() > 100
+
+
+@pytest.mark.parametrize("number", range(1, 10))
+def test_every_number_can_be_read_back_at_the_students_size(number):
+    """The digit on its tile differs from every other by two pixels or more."""
+    masks = np.concatenate([np.zeros((number - 1, 64, 64), np.uint8), _mask(25, 25)[None]])
+    drawn = draw_marks(GREY, masks)
+    tile = (drawn == 0).all(axis=-1)
+    rows, columns = np.nonzero(tile)
+    box = np.s_[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    lit = ~tile[box]
+    assert lit.shape == (7, 5)
+    for other in range(1, 10):
+        masks = np.concatenate([np.zeros((other - 1, 64, 64), np.uint8), _mask(25, 25)[None]])
+        else_lit = ~(draw_marks(GREY, masks) == 0).all(axis=-1)[box]
+        assert (lit != else_lit).sum() >= (0 if other == number else 1)

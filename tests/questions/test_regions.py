@@ -1,10 +1,12 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
-from p4d.config import RegionsParams
+from p4d.config import Project
 from p4d.questions.regions import Track, judge, motion_tracks
 
-PARAMS = RegionsParams(max_regions=3, min_area_px=40, min_visible_frames=6, motion_threshold=0.5)
+PARAMS = dataclasses.replace(Project.find().params.regions, max_regions=3)
 
 
 def _track(key, size, frames=8):
@@ -78,3 +80,19 @@ def test_touching_corners_do_not_join(diagonal):
     motion[:, 4:8, 4:8] = 1.0
     motion[:, 8 if diagonal else 7 : 12, 8:12] = 1.0
     assert len(motion_tracks(motion, 0.5)) == (2 if diagonal else 1)
+
+
+def test_a_mark_says_nothing_of_name_shape_or_motion():
+    """Numbers follow from clip, source and key: whatever the things are, or do, they stay."""
+    for clip in range(30):
+        plain = judge(f"clip_{clip}", [_track(key, 9) for key in (1, 2, 3)], PARAMS)
+        marks = {region.track.key: region.mark for region in plain}
+        others = []
+        for key in (1, 2, 3):
+            mask = np.zeros((8, 64, 64), dtype=bool)
+            for t in range(8):
+                mask[t, 20 + t * (key - 2) :][:12, 10 * key :][:, :7] = True
+            others.append(
+                Track("truth", key, key, f"{['red', 'blue', 'green'][key - 1]} ball", mask)
+            )
+        assert {r.track.key: r.mark for r in judge(f"clip_{clip}", others, PARAMS)} == marks

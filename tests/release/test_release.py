@@ -10,13 +10,14 @@ from p4d.config import QuestionsParams, ReleaseParams
 from p4d.errors import ContractError
 from p4d.ids import seed_for
 from p4d.pipeline import StageInputs, stage_named
-from p4d.questions.compose import SCHEMA, compose
+from p4d.questions.compose import SCHEMA
 from p4d.release import drop_torn, duplicate_groups
+from p4d.review.verdicts import Verdict, add_verdicts
 from p4d.splits import split_for
-from tests.questions.scenes import random_clips
+from tests.questions.scenes import compose_clips, random_clips
 
 RELEASE = ReleaseParams(test_fraction=0.25, val_fraction=0.1, duplicate_hamming_bits=3)
-QUESTIONS = QuestionsParams(margin_sigma=3.0, options=4, max_per_clip=9)
+QUESTIONS = QuestionsParams(margin_sigma=3.0, options=4, max_per_clip=9, families=())
 
 
 class _Sections:
@@ -40,7 +41,7 @@ def _write_shard(base, name, clips, phash=None):
     write_table(
         base / "clips" / name / "clips.parquet", pl.DataFrame([*rows, bad]), sort_by=["clip_id"]
     )
-    questions = compose(clips, QUESTIONS, RELEASE).questions
+    questions = compose_clips(clips, QUESTIONS, RELEASE).questions
     write_table(
         base / "questions" / name / "questions.parquet",
         pl.DataFrame(questions, schema=SCHEMA),
@@ -48,7 +49,9 @@ def _write_shard(base, name, clips, phash=None):
     )
 
 
-def _release(base, out, *, shards=("0000-a", "0001-b"), params=RELEASE, excluded=None):
+def _release(
+    base, out, *, shards=("0000-a", "0001-b"), params=RELEASE, excluded=None, reviews=None
+):
     out.mkdir()
     stage = stage_named("release")
     inputs = StageInputs(
@@ -61,6 +64,7 @@ def _release(base, out, *, shards=("0000-a", "0001-b"), params=RELEASE, excluded
         versions={f"{name}@{shard}": f"md5:{name}{shard}" for name in ("clips", "questions")
                   for shard in shards},
         excluded=excluded or {},
+        tracked_={"reviews": reviews} if reviews else {},
     )  # fmt: skip
     report = stage.load()(inputs, out)
     return (
@@ -264,3 +268,66 @@ def test_splits_have_about_the_sizes_asked_for():
     splits = [split_for(f"vid_{i:05d}", RELEASE) for i in range(2000)]
     shares = [splits.count(name) / 2000 for name in ("test", "val", "train")]
     assert np.allclose(shares, [0.25, 0.1, 0.65], atol=0.04)
+
+
+def _judge(folder, qa_id, decision, **rest):
+    reason = "" if decision == "accept" else "seen by a person"
+    verdict = Verdict(
+        batch="review_a", qa_id=qa_id, decision=decision, reason=reason, annotator="ann",
+        at="2026-01-01T00:00:00+00:00", **rest,
+    )  # fmt: skip
+    add_verdicts(folder, [verdict])
+
+
+def test_verdicts_of_people_shape_the_next_release(corpus, released, tmp_path):
+    _, before, _, first = released
+    one, two, three = before.sort("qa_id").head(3).to_dicts()
+    reviews = tmp_path / "reviews"
+    _judge(reviews, one["qa_id"], "drop")
+    _judge(reviews, two["qa_id"], "fix", question="Which one, then?")
+    _judge(reviews, three["qa_id"], "accept")
+    _judge(reviews, "qa_of_yesterday", "drop")
+    report, after, _, manifest = _release(corpus, tmp_path / "release", reviews=reviews)
+    assert one["qa_id"] not in after["qa_id"]
+    (rejected,) = pl.read_parquet(tmp_path / "release" / "rejected.parquet").to_dicts()
+    assert (rejected["qa_id"], rejected["reason"]) == (one["qa_id"], "seen by a person")
+    assert report.rows["rejected"] == manifest["counts"]["rejected_questions"] == 1
+    assert manifest["counts"]["verdicts_not_applicable"] == 1
+    assert manifest["release_id"] != first["release_id"]
+    fixed = after.filter(pl.col("fixed_from") == two["qa_id"]).to_dicts()
+    assert [row["question"] for row in fixed] in ([], ["Which one, then?"])
+    # The dropped question took one of each other option of its set along: all stay equally right.
+    assert drop_torn(after)[1] == 0
+    assert before.height - after.height == 4
+    card = (tmp_path / "release" / "card.md").read_text()
+    assert "## Review by people" in card
+    assert "No person has verified" not in card
+    review = json.loads((tmp_path / "release" / "review.json").read_text())
+    assert review["decisions"] == {"accept": 1, "fix": 1, "drop": 1}
+    (family,) = (row for row in review["by_family"] if row["family"] == one["family"])
+    assert family["dropped"] == 1
+    rate = f"{family['drop_rate']:.2f} [{family['low']:.2f}, {family['high']:.2f}]"
+    assert rate in next(line for line in card.splitlines() if f"| {one['family']} |" in line)
+
+
+def test_a_corrected_answer_takes_the_place_of_the_composed_one(corpus, released, tmp_path):
+    _, before, _, _ = released
+    row = before.sort("qa_id").row(0, named=True)
+    letter = "ABCD"[(row["answer_index"] + 1) % 4]
+    _judge(tmp_path / "reviews", row["qa_id"], "fix", answer=letter)
+    _, after, _, manifest = _release(corpus, tmp_path / "release", reviews=tmp_path / "reviews")
+    assert row["qa_id"] not in after["qa_id"]
+    for fixed in after.filter(pl.col("review") == "fix").iter_rows(named=True):
+        assert fixed["answer"] == letter
+        assert fixed["options"][fixed["answer_index"]] == fixed["answer_text"]
+    assert manifest["counts"]["torn_questions_left_out"] > 0
+    assert drop_torn(after)[1] == 0
+
+
+def test_verdicts_that_change_nothing_leave_the_questions_as_they_are(corpus, released, tmp_path):
+    _, before, _, first = released
+    (tmp_path / "reviews").mkdir()
+    _judge(tmp_path / "reviews", "qa_of_yesterday", "drop")
+    _, after, _, manifest = _release(corpus, tmp_path / "release", reviews=tmp_path / "reviews")
+    assert after.equals(before)
+    assert manifest["release_id"] == first["release_id"]

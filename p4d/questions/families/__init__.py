@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from p4d.questions.families import counting, measuring, movement, placing, premises
-from p4d.questions.families.family import Ask, ClipView, Family
+from p4d.questions.families import (
+    counting,
+    grounding,
+    measuring,
+    placing,
+    premises,
+    rotating,
+    speeding,
+    translating,
+    travelling,
+)
+from p4d.questions.families.family import Evidence, Family
 
 FAMILIES: tuple[Family, ...] = (
-    *placing.FAMILIES,
+    *grounding.FAMILIES,
     *measuring.FAMILIES,
-    *movement.FAMILIES,
+    *placing.FAMILIES,
+    *translating.FAMILIES,
+    *rotating.FAMILIES,
     *counting.FAMILIES,
     *premises.FAMILIES,
+    *speeding.FAMILIES,
+    *travelling.FAMILIES,
 )
 BY_NAME = {family.name: family for family in FAMILIES}
 
-__all__ = ["BY_NAME", "FAMILIES", "Ask", "ClipView", "Family"]
+__all__ = ["BY_NAME", "FAMILIES", "Evidence", "Family"]

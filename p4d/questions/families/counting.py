@@ -1,69 +1,82 @@
-"""How many objects move: consecutive integers."""
+"""Counting: consecutive integers. How many move, how often one turns, how many come before one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import combinations
+from p4d.questions.families.family import count_family
 
-from p4d.questions.distractors import Answer, Counts
-from p4d.questions.fact_table import Fact
-from p4d.questions.families.family import Ask, ClipView, Family, interval
-
-
-def _all_asks(view: ClipView) -> Iterator[Ask]:
-    for fact in view.of("moving_count"):
-        if view.region_ids and set(fact.region_ids) == set(view.region_ids):
-            when = interval(fact)
-            yield Ask(fills={"when": when}, facts=(fact,), sigma=fact.sigma, reads_as=when)
-
-
-def _listed_asks(view: ClipView) -> Iterator[Ask]:
-    """Three named objects, as every count from none to all of them is then an option."""
-    spans = {(f.start_ns, f.end_ns): f for f in view.of("moving")}
-    for first in spans.values():
-        for trio in combinations(view.region_ids, 3):
-            found = [view.beside(first, "moving", [region]) for region in trio]
-            facts = tuple(fact for fact in found if fact is not None)
-            if len(facts) == 3:
-                slots = dict(zip("abc", (view.tag(r) for r in trio), strict=True))
-                yield Ask(
-                    fills={"when": interval(first), **slots},
-                    facts=facts,
-                    sigma=max(fact.sigma for fact in facts),
-                    reads_as=interval(first),
-                    regions=trio,
-                )
-
-
-def _total(facts: Sequence[Fact]) -> Answer:
-    return int(sum(fact.value for fact in facts))
-
+CATEGORY = "Counting"
 
 FAMILIES = (
-    Family(
-        category="Counting",
-        name="moving_objects",
-        dynamic=True,
-        needs=("moving_count",),
-        phrasings=(
+    count_family(
+        CATEGORY, "moving_objects", "world", "moving_count",
+        (
             "{when}, how many marked objects move or turn?",
             "{when}, how many of the marked objects are in motion?",
+            "{when}, count the marked objects that move or turn.",
+            "{when}, what number of marked objects are not at rest?",
         ),
-        rule=Counts(),
-        asks=_all_asks,
-        answer=_total,
     ),
-    Family(
-        category="Counting",
-        name="moving_of_three",
-        dynamic=True,
-        needs=("moving",),
-        phrasings=(
+    count_family(
+        CATEGORY, "moving_of_three", "world", "moving_of_three",
+        (
             "{when}, how many of {a}, {b} and {c} move or turn?",
             "{when}, of {a}, {b} and {c}, how many are in motion?",
+            "{when}, how many among {a}, {b} and {c} are not at rest?",
+            "{when}, count what moves or turns among {a}, {b} and {c}.",
         ),
-        rule=Counts(),
-        asks=_listed_asks,
-        answer=_total,
     ),
-)
+    count_family(
+        CATEGORY, "going_objects", "world", "going_count",
+        (
+            "{when}, how many marked objects change their place?",
+            "{when}, how many of the marked objects go somewhere else?",
+            "{when}, how many marked objects do not stay where they are?",
+            "{when}, count the marked objects that change their place.",
+        ),
+    ),
+    count_family(
+        CATEGORY, "turning_objects", "world", "turning_count",
+        (
+            "{when}, how many marked objects rotate?",
+            "{when}, how many of the marked objects turn or tumble?",
+            "{when}, count the marked objects that rotate.",
+            "{when}, what number of marked objects spin or tumble?",
+        ),
+    ),
+    count_family(
+        CATEGORY, "quarter_turns", "world", "quarter_turns",
+        (
+            "{when}, how many quarter turns does {a} complete?",
+            "{when}, how often does {a} turn by a full quarter?",
+            "{when}, how many times does {a} turn by 90 degrees?",
+            "{when}, count the whole quarter turns of {a}.",
+        ),
+    ),
+    count_family(
+        CATEGORY, "faster_objects", "world", "faster_count",
+        (
+            "{when}, how many marked objects are faster than {a}?",
+            "{when}, how many of the others move faster than {a}?",
+            "{when}, how many marked objects cover a longer way than {a}?",
+            "{when}, how many of the others outrun {a}?",
+        ),
+    ),
+    count_family(
+        CATEGORY, "nearer_objects", "camera_at", "nearer_count",
+        (
+            "{when}, how many marked objects are closer to the camera than {a}?",
+            "{when}, how many of the others are nearer to the camera than {a}?",
+            "{when}, how many marked objects does the camera have before {a}, by distance?",
+            "{when}, count the marked objects that are nearer to the camera than {a}.",
+        ),
+    ),
+    count_family(
+        CATEGORY, "objects_to_the_left", "camera_at", "left_count",
+        (
+            "{when}, how many marked objects are to the left of {a}?",
+            "{when}, seen from the camera, how many of the others are left of {a}?",
+            "{when}, how many marked objects lie on the left side of {a} in the view?",
+            "{when}, count the marked objects to the left of {a}.",
+        ),
+    ),
+)  # fmt: skip

@@ -1,91 +1,69 @@
-"""How large, how far, how fast: metres, never of a relative scale."""
+"""Dimensional Measurement: how large and how far, in metres; never of a relative scale."""
 
 from __future__ import annotations
 
 from p4d.questions.distractors import Numbers
-from p4d.questions.families.family import Family, numbers, single
+from p4d.questions.families.family import number_family, word_family
+
+CATEGORY = "Dimensional Measurement"
 
 FAMILIES = (
-    Family(
-        category="Dimensional Measurement",
-        name="longest_extent",
-        dynamic=False,
-        needs=("size_longest",),
-        phrasings=("What is the longest extent of {a}?", "How long is {a} at its longest?"),
-        rule=Numbers(unit="m", decimals=2, least_gap=0.06, least_ratio=0.1),
-        asks=single("size_longest"),
-        answer=numbers,
+    number_family(
+        CATEGORY, "longest_extent", "object", ("size_longest",),
+        (
+            "What is the longest extent of {a}?",
+            "How long is {a} at its longest?",
+            "How large is {a} in its longest dimension?",
+            "What does {a} measure along its longest side?",
+        ),
+        Numbers(unit="m", decimals=2, least_gap=0.06, least_ratio=0.1),
     ),
-    Family(
-        category="Dimensional Measurement",
-        name="distance_between",
-        dynamic=False,
-        needs=("distance",),
-        phrasings=(
+    number_family(
+        CATEGORY, "distance_between", "world", ("distance",),
+        (
             "{when}, how far is {a} from {b}?",
             "{when}, what is the distance between the centres of {a} and {b}?",
+            "{when}, how far apart are {a} and {b}?",
+            "{when}, how many metres lie between {a} and {b}?",
         ),
-        rule=Numbers(unit="m", decimals=1, least_gap=0.2),
-        asks=single("distance"),
-        answer=numbers,
+        Numbers(unit="m", decimals=1, least_gap=0.2),
     ),
-    Family(
-        category="Dimensional Measurement",
-        name="distance_to_camera",
-        dynamic=False,
-        needs=("distance_to_camera",),
-        phrasings=(
+    number_family(
+        CATEGORY, "distance_to_camera", "camera_at", ("distance_to_camera",),
+        (
             "{when}, how far is {a} from the camera?",
             "{when}, what is the distance from the camera to {a}?",
+            "{when}, how many metres away from the camera is {a}?",
+            "{when}, at which distance does the camera see {a}?",
         ),
-        rule=Numbers(unit="m", decimals=1, least_gap=0.2, least_ratio=0.1),
-        asks=single("distance_to_camera"),
-        answer=numbers,
+        Numbers(unit="m", decimals=1, least_gap=0.2, least_ratio=0.1),
     ),
-    Family(
-        category="Speed & Acceleration",
-        name="mean_speed",
-        dynamic=True,
-        needs=("mean_speed",),
-        phrasings=("{when}, what is the mean speed of {a}?", "{when}, how fast is {a} on average?"),
-        rule=Numbers(unit="m/s", decimals=1, least_gap=0.15),
-        asks=single("mean_speed"),
-        answer=numbers,
-    ),
-    Family(
-        category="Displacement & Path Length",
-        name="displacement",
-        dynamic=True,
-        needs=("displacement",),
-        phrasings=(
-            "{when}, how far does {a} get in a straight line?",
-            "{when}, what is the displacement of {a}?",
+    number_family(
+        CATEGORY, "closest_approach", "world", ("least_distance",),
+        (
+            "{when}, what is the least distance between {a} and {b}?",
+            "{when}, how close do {a} and {b} come to each other?",
+            "{when}, how near does {a} get to {b} at the nearest?",
+            "{when}, what is the closest that {a} and {b} are?",
         ),
-        rule=Numbers(unit="m", decimals=1, least_gap=0.15),
-        asks=single("displacement"),
-        answer=numbers,
+        Numbers(unit="m", decimals=1, least_gap=0.2),
     ),
-    Family(
-        category="Displacement & Path Length",
-        name="path_length",
-        dynamic=True,
-        needs=("path_length",),
-        phrasings=(
-            "{when}, how long is the path of {a}?",
-            "{when}, what length does {a} travel along its path?",
+    word_family(
+        CATEGORY, "largest_object", "object", "largest",
+        (
+            "Which object has the longest extent?",
+            "Which marked object is the largest?",
+            "Which of the marked objects is the biggest?",
+            "What is the largest of the marked objects?",
         ),
-        rule=Numbers(unit="m", decimals=1, least_gap=0.15),
-        asks=single("path_length"),
-        answer=numbers,
     ),
-    Family(
-        category="Displacement & Path Length",
-        name="camera_displacement",
-        dynamic=True,
-        needs=("camera_displacement",),
-        phrasings=("{when}, how far does the camera get?",),
-        rule=Numbers(unit="m", decimals=1, least_gap=0.1),
-        asks=single("camera_displacement"),
-        answer=numbers,
+    word_family(
+        CATEGORY, "smallest_object", "object", "smallest",
+        (
+            "Which object is shortest at its longest?",
+            "Which marked object is the smallest?",
+            "Which of the marked objects is the least in extent?",
+            "What is the smallest of the marked objects?",
+        ),
     ),
-)
+)  # fmt: skip

@@ -1,134 +1,80 @@
-"""Where things are at one instant: Spatial Relation and 3D Video Grounding."""
+"""Spatial Relation: where things are to each other, to the camera, and as an object sees it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 
-from p4d.questions.distractors import Answer, Numbers, Words
-from p4d.questions.fact_table import Fact
-from p4d.questions.families.family import Ask, ClipView, Family, interval
+from p4d.questions.distractors import Words
+from p4d.questions.families.family import Evidence, Family, word_family
 
-AXES = ("position_right", "position_down", "position_ahead")
-
-
-def _relation_asks(view: ClipView) -> Iterator[Ask]:
-    for side in view.of("side"):
-        depth = view.beside(side, "depth_order")
-        if depth is not None:
-            a, b = side.region_ids
-            yield Ask(
-                fills={"when": interval(side), "a": view.tag(a), "b": view.tag(b)},
-                facts=(side, depth),
-                sigma=max(side.sigma, depth.sigma),
-                reads_as=interval(side),
-                regions=(a, b),
-            )
+CATEGORY = "Spatial Relation"
 
 
-def _relation_answer(facts: Sequence[Fact]) -> Answer:
-    side, depth = facts
-    return f"{side.value_text} and {depth.value_text}"
-
-
-def _place_asks(view: ClipView) -> Iterator[Ask]:
-    for right in view.of(AXES[0]):
-        down, ahead = view.beside(right, AXES[1]), view.beside(right, AXES[2])
-        if down is not None and ahead is not None:
-            yield Ask(
-                fills={"when": interval(right), "a": view.tag(right.region_ids[0])},
-                facts=(right, down, ahead),
-                sigma=max(right.sigma, down.sigma, ahead.sigma),
-                reads_as=interval(right),
-                regions=right.region_ids,
-            )
-
-
-def _place_answer(facts: Sequence[Fact]) -> Answer:
-    return tuple(fact.value for fact in facts)
-
-
-def _extreme_asks(sign: int) -> Callable[[ClipView], Iterator[Ask]]:
-    def asks(view: ClipView) -> Iterator[Ask]:
-        instants = {(f.start_ns, f.end_ns): f for f in view.of("distance_to_camera")}
-        for first in instants.values():
-            found = [view.beside(first, "distance_to_camera", [r]) for r in view.region_ids]
-            facts = tuple(fact for fact in found if fact is not None)
-            # Four marks, so that every one of the four options is in the picture.
-            if len(facts) < 4 or len(facts) < len(view.region_ids):
-                continue
-            ranked = sorted(facts, key=lambda f: sign * f.value)
-            gap = abs(ranked[1].value - ranked[0].value)
-            sigma = float((ranked[0].sigma ** 2 + ranked[1].sigma ** 2) ** 0.5)
-            yield Ask(
-                fills={"when": interval(first)},
-                facts=facts,
-                sigma=sigma / gap if gap > 0 else 1e6,
-                reads_as=f"{interval(first)} of {len(facts)}",
-            )
-
-    return asks
-
-
-def _extreme_answer(sign: int) -> Callable[[Sequence[Fact]], Answer]:
-    def answer(facts: Sequence[Fact]) -> Answer:
-        values = [sign * fact.value for fact in facts]
-        return f"object {values.index(min(values)) + 1}"
-
-    return answer
+def _both(words: Sequence[str | None]) -> str | None:
+    return f"{words[0]} and {words[1]}"
 
 
 FAMILIES = (
     Family(
-        category="Spatial Relation",
+        category=CATEGORY,
         name="relation_to_object",
-        dynamic=False,
-        needs=("side", "depth_order"),
+        frame="camera_at",
+        evidence=(Evidence(kinds=("side", "depth_order"), says=_both),),
         phrasings=(
             "{when}, seen from the camera, where is {a} relative to {b}?",
             "{when}, where is {a} compared with {b}, as the camera sees it?",
             "{when}, how does {a} lie relative to {b} in the view?",
+            "{when}, from the camera, is {a} left or right of {b}, nearer or farther?",
         ),
         rule=Words(),
-        asks=_relation_asks,
-        answer=_relation_answer,
     ),
     Family(
-        category="3D Video Grounding",
-        name="place_of_object",
-        dynamic=False,
-        needs=AXES,
+        category=CATEGORY,
+        name="relation_with_height",
+        frame="camera_at",
+        evidence=(Evidence(kinds=("side", "height_order"), says=_both),),
         phrasings=(
-            "{when}, where is the centre of {a} (right, down, ahead of the camera)?",
-            "{when}, which point (right, down, ahead of the camera) is the centre of {a}?",
-        ),
-        rule=Numbers(unit="m", decimals=1, least_gap=0.35),
-        asks=_place_asks,
-        answer=_place_answer,
-    ),
-    Family(
-        category="3D Video Grounding",
-        name="nearest_object",
-        dynamic=False,
-        needs=("distance_to_camera",),
-        phrasings=(
-            "{when}, which object is closest to the camera?",
-            "{when}, which marked object is nearest to the camera?",
+            "{when}, is {a} left or right of {b}, and higher or lower?",
+            "{when}, seen from the camera, how is {a} placed beside and above {b}?",
+            "{when}, to which side of {b} is {a}, and at which height?",
+            "{when}, by side and height, where is {a} relative to {b}?",
         ),
         rule=Words(),
-        asks=_extreme_asks(1),
-        answer=_extreme_answer(1),
     ),
-    Family(
-        category="3D Video Grounding",
-        name="farthest_object",
-        dynamic=False,
-        needs=("distance_to_camera",),
-        phrasings=(
-            "{when}, which object is farthest from the camera?",
-            "{when}, which marked object is most distant?",
+    word_family(
+        CATEGORY, "relation_in_picture", "picture", "picture_side",
+        (
+            "{when}, where in the picture is {a} relative to {b}?",
+            "{when}, on the screen, where is {a} compared with {b}?",
+            "{when}, in the image, how does {a} lie relative to {b}?",
+            "{when}, on the screen, in which direction from {b} is {a}?",
         ),
-        rule=Words(),
-        asks=_extreme_asks(-1),
-        answer=_extreme_answer(-1),
     ),
-)
+    word_family(
+        CATEGORY, "quadrant", "picture", "quadrant",
+        (
+            "{when}, in which part of the picture is {a}?",
+            "{when}, in which quarter of the picture is {a}?",
+            "{when}, where on the screen is {a}?",
+            "{when}, which corner of the picture is {a} nearest to?",
+        ),
+    ),
+    word_family(
+        CATEGORY, "side_from_object", "object", "own_side",
+        (
+            "{when}, as {a} sees it, facing where it goes, where is {b} at the start?",
+            "{when}, from the view of {a} along its motion, where is {b} at the start?",
+            "{when}, for someone riding on {a} and looking ahead, where is {b} at the start?",
+            "{when}, at the start, on which side of the moving {a} is {b}?",
+        ),
+    ),
+    word_family(
+        CATEGORY, "comes_closest", "camera_at", "comes_closest",
+        (
+            "{when}, which object comes closest to the camera?",
+            "{when}, which marked object gets nearest to the camera?",
+            "{when}, what comes nearest to the camera at any time?",
+            "{when}, which of the marked objects is ever closest to the camera?",
+        ),
+    ),
+)  # fmt: skip

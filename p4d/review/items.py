@@ -1,0 +1,155 @@
+"""Questions as people see them: with the clip, the marked picture and the facts behind the answer.
+
+Read from a release folder and the stage folders beside it (`clips`, `regions`, `facts`).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from p4d.artifacts import Arrays, read_json, read_table
+from p4d.categories import CATEGORIES
+from p4d.errors import ContractError
+from p4d.ids import seed_for
+from p4d.questions.fact_table import Fact
+from p4d.questions.marks import draw_marks
+
+PEOPLE_SCALE = 6  # a 64 px frame becomes 384 px
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One question with what it is about.
+
+    Attributes:
+        row: the row of the release's `questions.parquet`.
+        rgb_thw3: frames of the clip.
+        marks_hw3: marked first frame, enlarged for people.
+        facts: the facts of the answer, in the order of `fact_ids`.
+        marks: region ids by mark.
+        length_s: length of the clip.
+    """
+
+    row: Mapping[str, Any]
+    rgb_thw3: np.ndarray
+    marks_hw3: np.ndarray
+    facts: tuple[Fact, ...]
+    marks: Mapping[str, int]
+    length_s: float
+
+
+def release_id(release: Path) -> str:
+    """Id of the release in a folder.
+
+    Raises:
+        ContractError: there is no release.
+    """
+    if not (release / "manifest.json").is_file():
+        raise ContractError(f"{release} holds no release; make one (`make up`), or name its folder")
+    return str(read_json(release / "manifest.json")["release_id"])
+
+
+def sample_questions(
+    questions: pl.DataFrame, count: int | None, categories: Sequence[str] = ()
+) -> pl.DataFrame:
+    """`count` questions, families in turn, within a family by a hash that has no meaning.
+
+    A larger sample contains a smaller one. None takes all.
+
+    Raises:
+        ContractError: no such category, or it has no question.
+    """
+    if unknown := sorted(set(categories) - set(CATEGORIES)):
+        raise ContractError(f"no category {unknown[0]!r}; there are: {', '.join(CATEGORIES)}")
+    if categories:
+        questions = questions.filter(pl.col("category").is_in(list(categories)))
+    if questions.is_empty():
+        raise ContractError(f"no question of {', '.join(categories) or 'any category'}")
+    turns = [
+        (order, row["family"], row["qa_id"])
+        for _, of in questions.select("family", "qa_id").group_by("family", maintain_order=True)
+        for order, row in enumerate(
+            sorted(of.iter_rows(named=True), key=lambda r: seed_for(r["qa_id"], "review"))
+        )
+    ]
+    chosen = [qa_id for *_, qa_id in sorted(turns)[:count]]
+    return questions.filter(pl.col("qa_id").is_in(chosen)).sort("category", "family", "qa_id")
+
+
+def read_items(release: Path, questions: pl.DataFrame) -> Iterator[Item]:
+    """Items of released questions, shard by shard."""
+    data = release.parent
+    for (shard,), rows in sorted(questions.group_by("shard"), key=lambda pair: pair[0]):
+        yield from _of_shard(data, str(shard), rows.sort("category", "family", "qa_id"))
+
+
+def _of_shard(data: Path, shard: str, rows: pl.DataFrame) -> Iterator[Item]:
+    folders = {name: data / name / shard for name in ("clips", "regions", "facts")}
+    if missing := [str(folder) for folder in folders.values() if not folder.is_dir()]:
+        raise ContractError(
+            f"{missing[0]} is missing: pictures and facts of a release lie beside it"
+        )
+    frames = Arrays(folders["clips"] / "frames.safetensors")
+    masks = Arrays(folders["regions"] / "masks.safetensors")
+    clips = {
+        row["clip_id"]: row for row in read_table(folders["clips"] / "clips.parquet").to_dicts()
+    }
+    wanted = [fact for ids in rows["fact_ids"] for fact in ids]
+    table = read_table(folders["facts"] / "facts.parquet").filter(pl.col("fact_id").is_in(wanted))
+    facts = {row["fact_id"]: Fact.from_row(row) for row in table.to_dicts()}
+    regions = read_table(folders["regions"] / "regions.parquet").filter(pl.col("outcome") == "ok")
+    marks = dict(regions.select("region_id", "mark").iter_rows())
+    for row in rows.iter_rows(named=True):
+        clip_id = row["clip_id"]
+        rgb_thw3 = frames[f"{clip_id}.rgb_thw3"]
+        first_khw = masks[f"{clip_id}.masks_kthw"][:, 0]
+        clip = clips[clip_id]
+        yield Item(
+            row=row,
+            rgb_thw3=rgb_thw3,
+            marks_hw3=draw_marks(rgb_thw3[0], first_khw, scale=PEOPLE_SCALE),
+            facts=tuple(facts[fact_id] for fact_id in row["fact_ids"]),
+            marks=marks,
+            length_s=(clip["end_ns"] - clip["start_ns"]) / 1e9,
+        )
+
+
+def fact_line(fact: Fact, marks: Mapping[str, int]) -> str:
+    """One fact in words: what, of whom, when, how certain, in which frame of reference."""
+    who = ", ".join(f"<obj_{marks[r]}>" for r in fact.region_ids if r in marks)
+    value = fact.value_text if fact.value_text is not None else f"{fact.value:.3f} {fact.unit}"
+    certain = (
+        f"{1 / fact.sigma:.1f} sigma from the next word"
+        if fact.value_text is not None
+        else f"sigma {fact.sigma:.3f}"
+    )
+    when = f"{fact.start_ns / 1e9:.2f} s"
+    if fact.end_ns != fact.start_ns:
+        when += f" to {fact.end_ns / 1e9:.2f} s"
+    return (
+        f"{fact.kind}{f' of {who}' if who else ''} = {value} ({certain}; {when}; "
+        f"frame: {fact.frame}; {fact.method}; {fact.teacher})"
+    )
+
+
+def clip_mp4(rgb_thw3: np.ndarray, length_s: float, scale: int = PEOPLE_SCALE) -> bytes:
+    """The clip enlarged, as H.264 that browsers play."""
+    import av  # brings FFmpeg, which only media need
+
+    frames, height, width, _ = rgb_thw3.shape
+    stream_bytes = io.BytesIO()
+    with av.open(stream_bytes, "w", format="mp4") as file:
+        stream = file.add_stream("libx264", rate=max(1, round(frames / length_s)))
+        stream.width, stream.height, stream.pix_fmt = width * scale, height * scale, "yuv420p"
+        stream.options = {"crf": "16", "preset": "fast", "threads": "1"}
+        for rgb_hw3 in rgb_thw3.repeat(scale, 1).repeat(scale, 2):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(rgb_hw3, format="rgb24")))
+        file.mux(stream.encode())
+    return stream_bytes.getvalue()

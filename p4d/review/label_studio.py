@@ -1,0 +1,336 @@
+"""Questions to Label Studio and verdicts back, in its own JSON formats (checked with 1.x servers).
+
+Out: `tasks.json` (one task per question, its answer prefilled as a prediction), `config.xml` (the
+labeling interface), `media/`. Back: the server's JSON export, one task with its annotations each.
+
+A task carries what the annotator saw and a hash of it. So an id that no table has is either a
+question of a superseded version, which the hash proves, or no question of ours.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from p4d.artifacts import read_table, write_bytes, write_json
+from p4d.config import Project
+from p4d.errors import ContractError
+from p4d.ids import content_id
+from p4d.previews import png
+from p4d.review.items import Item, clip_mp4, fact_line, read_items, release_id, sample_questions
+from p4d.review.verdicts import LETTERS, Verdict, add_verdicts, latest
+
+CONFIG = """\
+<View>
+  <View style="display: flex; gap: 16px; flex-wrap: wrap">
+    <View style="flex: 1 1 400px">
+      <Header value="Marked first frame" size="6"/>
+      <Image name="marks" value="$marks"/>
+    </View>
+    <View style="flex: 1 1 400px">
+      <Header value="Clip" size="6"/>
+      <Video name="clip" value="$clip" framerate="4"/>
+    </View>
+  </View>
+  <Header value="Question" size="6"/>
+  <Text name="question" value="$question"/>
+  <Choices name="answer" toName="question" value="$options" choice="single-radio"/>
+  <Header value="Derived from" size="6"/>
+  <Text name="facts" value="$facts"/>
+  <Header value="Verdict" size="6"/>
+  <Choices name="verdict" toName="question" choice="single-radio" required="true"
+           requiredMessage="Say accept, fix or drop." showInline="true">
+    <Choice value="accept" hint="The text is clear, marks are right, and so is the answer."/>
+    <Choice value="fix" hint="Choose the right answer above, or write a better question below."/>
+    <Choice value="drop" hint="Ambiguous, not visible, or wrong beyond repair."/>
+  </Choices>
+  <View visibleWhen="choice-selected" whenTagName="verdict" whenChoiceValue="fix">
+    <TextArea name="new_question" toName="question" maxSubmissions="1" editable="true"
+              placeholder="Better question text; leave empty to keep it"/>
+  </View>
+  <View visibleWhen="choice-selected" whenTagName="verdict" whenChoiceValue="fix,drop">
+    <TextArea name="reason" toName="question" maxSubmissions="1" editable="true" required="true"
+              requiredMessage="Say why." placeholder="Reason"/>
+  </View>
+</View>
+"""
+
+STEPS = """\
+# Review batch {batch}
+
+{count} questions of {release}. To judge them in Label Studio (`pip install label-studio`, in an
+environment of its own):
+
+    export LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true
+    export LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={root}
+    label-studio start
+
+1. Create a project; under Labeling Setup, Custom template, paste `config.xml`.
+2. Settings, Cloud Storage, Add Source Storage, Local files: the path of `media/` here. Save; do not
+   sync. It only allows the server to show these files.
+3. Import `tasks.json`. Under Settings, Annotation, let predictions be used to prelabel tasks.
+4. When done: Export, JSON. Then `p4d review import EXPORT.json`.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """One export.
+
+    Attributes:
+        batch: its id, which names the file that verdicts will go to.
+        questions: how many tasks.
+        folder: where everything is.
+    """
+
+    batch: str
+    questions: int
+    folder: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """An annotation that says nothing usable, with the reason."""
+
+    qa_id: str
+    annotator: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imported:
+    """What an import brought.
+
+    Attributes:
+        new: verdicts that were not known before.
+        known: how many were.
+        skipped: annotations that the annotator skipped.
+        refused: annotations that say nothing usable.
+        superseded: judged ids that are no question any more; their verdicts are kept.
+    """
+
+    new: tuple[Verdict, ...]
+    known: int
+    skipped: int
+    refused: tuple[Refused, ...]
+    superseded: tuple[str, ...]
+
+    def summary(self) -> str:
+        """A few lines for the terminal."""
+        lines = [f"{len(self.new)} new verdicts, {self.known} known before, {self.skipped} skipped"]
+        lines += [f"refused: {r.qa_id} by {r.annotator}: {r.reason}" for r in self.refused]
+        lines += [
+            f"not applicable: {qa_id} is a superseded version; its verdict is kept"
+            for qa_id in self.superseded
+        ]
+        return "\n".join(lines)
+
+
+def export_tasks(
+    release: Path, folder: Path, *, sample: int | None = None, media_url: str | None = None
+) -> Exported:
+    """Write a review batch to `folder`.
+
+    Args:
+        release: folder of a release, among the folders of the stages it was made from.
+        folder: new or empty.
+        sample: how many questions, families in turn; None for all.
+        media_url: what comes before the file names of media in tasks; by default what Label
+            Studio's local file serving wants with the parent of `folder` as document root.
+
+    Raises:
+        ContractError: there is no release, or `folder` holds something.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise ContractError(f"{folder} is not empty; name a new folder for the batch")
+    release_name = release_id(release)
+    questions = sample_questions(read_table(release / "questions.parquet"), sample)
+    batch = content_id("review", release_name, questions["qa_id"].sort().to_list())
+    url = media_url or f"/data/local-files/?d={folder.resolve().name}/media/"
+    tasks, drawn = [], set[str]()
+    for item in read_items(release, questions):
+        clip_id = item.row["clip_id"]
+        if clip_id not in drawn:
+            drawn.add(clip_id)
+            write_bytes(folder / "media" / f"{clip_id}.png", png(item.marks_hw3))
+            write_bytes(folder / "media" / f"{clip_id}.mp4", clip_mp4(item.rgb_thw3, item.length_s))
+        tasks.append(_task(item, batch, release_name, url))
+    write_json(folder / "tasks.json", tasks)
+    write_bytes(folder / "config.xml", CONFIG.encode())
+    steps = STEPS.format(
+        batch=batch, count=len(tasks), release=release_name, root=folder.resolve().parent
+    )
+    write_bytes(folder / "README.md", steps.encode())
+    return Exported(batch=batch, questions=len(tasks), folder=folder)
+
+
+def _task(item: Item, batch: str, release: str, url: str) -> dict[str, Any]:
+    row = item.row
+    options = [f"{letter}. {text}" for letter, text in zip(LETTERS, row["options"], strict=False)]
+    seen = {
+        "qa_id": row["qa_id"],
+        "question": row["question"],
+        "options": [{"value": option} for option in options],
+        "answer": row["answer"],
+    }
+    data = {
+        **seen,
+        "seen": _seen(seen),
+        "batch": batch,
+        "release": release,
+        "clip_id": row["clip_id"],
+        "category": row["category"],
+        "family": row["family"],
+        "facts": "\n".join(fact_line(fact, item.marks) for fact in item.facts),
+        "marks": f"{url}{row['clip_id']}.png",
+        "clip": f"{url}{row['clip_id']}.mp4",
+    }
+    prefilled = {
+        "from_name": "answer",
+        "to_name": "question",
+        "type": "choices",
+        "value": {"choices": [options[row["answer_index"]]]},
+    }
+    return {"data": data, "predictions": [{"model_version": release, "result": [prefilled]}]}
+
+
+def _seen(data: Mapping[str, Any]) -> str:
+    return content_id("seen", *(data[key] for key in ("qa_id", "question", "options", "answer")))
+
+
+def import_verdicts(export: Path, reviews: Path, known: Iterable[str]) -> Imported:
+    """Read Label Studio's JSON export into `reviews/<batch>.jsonl`. Safe to repeat.
+
+    Args:
+        export: the file from Export, JSON.
+        reviews: the folder of verdicts.
+        known: ids of all questions that exist now.
+
+    Raises:
+        ContractError: the file is no such export, or a task is about no question of ours. Then
+            nothing is written.
+    """
+    verdicts: list[Verdict] = []
+    refused: list[Refused] = []
+    superseded: set[str] = set()
+    skipped = 0
+    now = frozenset(known)
+    for task in _tasks(export):
+        data = task["data"]
+        if data["qa_id"] not in now:
+            if data.get("seen") != _seen(data):
+                raise ContractError(_unknown(str(data["qa_id"]), export, now))
+            superseded.add(data["qa_id"])
+        for annotation in task["annotations"]:
+            if annotation.get("was_cancelled"):
+                skipped += 1
+                continue
+            try:
+                verdicts.append(_verdict(data, annotation))
+            except ContractError as error:
+                refused.append(
+                    Refused(
+                        qa_id=data["qa_id"], annotator=_annotator(annotation), reason=str(error)
+                    )
+                )
+    new = add_verdicts(reviews, verdicts)
+    return Imported(
+        new=tuple(new),
+        known=len({v.verdict_id for v in verdicts}) - len(new),
+        skipped=skipped,
+        refused=tuple(refused),
+        superseded=tuple(sorted(superseded & {v.qa_id for v in latest(verdicts)})),
+    )
+
+
+def import_into(project: Project, export: Path) -> Imported:
+    """`import_verdicts` into the project's `reviews/`, about questions of its shards and release.
+
+    Raises:
+        ContractError: see `import_verdicts`.
+    """
+    tables = [
+        project.data / "questions" / shard / "questions.parquet" for shard in project.shards()
+    ]
+    tables += [project.data / "release" / f"{name}.parquet" for name in ("questions", "rejected")]
+    known = [qa_id for table in tables if table.is_file() for qa_id in read_table(table)["qa_id"]]
+    return import_verdicts(export, project.root / "reviews", known)
+
+
+def _tasks(export: Path) -> list[dict[str, Any]]:
+    try:
+        tasks = json.loads(export.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise ContractError(f"{export}: cannot be read as JSON ({error})") from error
+    needed = ("qa_id", "batch", "question", "options", "answer")
+    whole = isinstance(tasks, list) and all(
+        isinstance(task, dict)
+        and isinstance(task.get("annotations"), list)
+        and isinstance(task.get("data"), dict)
+        and all(key in task["data"] for key in needed)
+        for task in tasks
+    )
+    if not whole:
+        raise ContractError(
+            f"{export}: not Label Studio's JSON export of tasks from `p4d review export` "
+            "(choose JSON, not JSON-MIN or CSV)"
+        )
+    return tasks  # type: ignore[no-any-return]
+
+
+def _unknown(qa_id: str, export: Path, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(qa_id, sorted(known), cutoff=0.7)
+    hint = f"; near: {', '.join(near)}" if near else ""
+    return f"{export.name}: {qa_id} is no question of this project, now or before{hint}"
+
+
+def _verdict(data: Mapping[str, Any], annotation: Mapping[str, Any]) -> Verdict:
+    said = {result["from_name"]: result["value"] for result in annotation.get("result", [])}
+    decision = _one(said.get("verdict", {}).get("choices"))
+    if decision is None:
+        raise ContractError("no verdict chosen")
+    chosen = _one(said.get("answer", {}).get("choices"))
+    answer = chosen.partition(".")[0] if chosen else data["answer"]
+    text = (_one(said.get("new_question", {}).get("text")) or "").strip()
+    other_answer = None if answer == data["answer"] else answer
+    other_text = None if text in ("", data["question"]) else text
+    if decision == "accept" and other_answer:
+        raise ContractError(f"accepts the question, but answers {answer}, not {data['answer']}")
+    fixes = decision == "fix"
+    return Verdict(
+        batch=data["batch"],
+        qa_id=data["qa_id"],
+        decision=decision,  # type: ignore[arg-type]
+        reason=(_one(said.get("reason", {}).get("text")) or "").strip(),
+        annotator=_annotator(annotation),
+        at=_utc(str(annotation.get("updated_at") or annotation.get("created_at"))),
+        question=other_text if fixes else None,
+        answer=other_answer if fixes else None,
+    )
+
+
+def _one(values: Sequence[str] | str | None) -> str | None:
+    if isinstance(values, str):
+        return values
+    return values[0] if values else None
+
+
+def _annotator(annotation: Mapping[str, Any]) -> str:
+    """Exports name the annotator by number, or with address, depending on how they are made."""
+    by = annotation.get("completed_by")
+    if isinstance(by, Mapping):
+        return str(by.get("email") or f"user-{by.get('id')}")
+    return f"user-{by}"
+
+
+def _utc(text: str) -> str:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ContractError(f"{text!r} is no ISO 8601 time") from error
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC).isoformat()

@@ -1,0 +1,189 @@
+"""`label_studio_export.json` is a JSON export of Label Studio 1.23.2, less the predictions in it:
+
+a batch of `p4d review export` imported there, judged by two people (the last two tasks by hand in
+the browser), with one skipped annotation and one that contradicts itself.
+"""
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from p4d.config import Project
+from p4d.errors import ContractError
+from p4d.review.label_studio import (
+    CONFIG,
+    export_tasks,
+    import_into,
+    import_verdicts,
+)
+from p4d.review.verdicts import read_verdicts
+
+EXPORT = Path(__file__).with_name("label_studio_export.json")
+TASKS = json.loads(EXPORT.read_text())
+IDS = [task["data"]["qa_id"] for task in TASKS]
+
+
+def _edited(path, change):
+    tasks = json.loads(EXPORT.read_text())
+    change(tasks)
+    path.write_text(json.dumps(tasks))
+    return path
+
+
+def test_a_real_export_becomes_verdict_rows(tmp_path):
+    done = import_verdicts(EXPORT, tmp_path, IDS)
+    assert (len(done.new), done.skipped, len(done.refused), done.superseded) == (22, 1, 1, ())
+    assert "accepts the question, but answers" in done.refused[0].reason
+    (file,) = tmp_path.iterdir()
+    assert file.name == f"{TASKS[0]['data']['batch']}.jsonl"
+    rows = read_verdicts(tmp_path)
+    said = {(v.qa_id, v.annotator): v for v in rows}
+    assert len(said) == len(rows) == 22
+    dropped = said[(IDS[2], "user-1")]
+    assert (dropped.decision, dropped.reason) == ("drop", "object 2 is hidden")
+    assert dropped.at == "2026-11-22T12:02:52.480802+00:00"
+    answered = said[(IDS[3], "user-1")]
+    assert answered.decision == "fix"
+    assert answered.question is None
+    assert answered.answer not in (None, TASKS[3]["data"]["answer"])
+    reworded = said[(IDS[4], "user-1")]
+    assert (reworded.question, reworded.answer) == ("A clearer text?", None)
+    by_hand = said[(IDS[14], "user-1")]
+    assert (by_hand.decision, by_hand.reason) == ("drop", "typed by hand")
+
+
+def test_importing_again_changes_nothing(tmp_path):
+    import_verdicts(EXPORT, tmp_path, IDS)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    again = import_verdicts(EXPORT, tmp_path, IDS)
+    assert (len(again.new), again.known) == (0, 22)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_a_later_export_adds_to_the_same_batch(tmp_path):
+    half = _edited(tmp_path / "half.json", lambda tasks: tasks.__delitem__(slice(5, None)))
+    first = import_verdicts(half, tmp_path / "reviews", IDS)
+    rest = import_verdicts(EXPORT, tmp_path / "reviews", IDS)
+    assert len(first.new) + len(rest.new) == 22
+    assert len(list((tmp_path / "reviews").iterdir())) == 1
+
+
+def test_a_question_that_was_superseded_keeps_its_verdict(tmp_path):
+    done = import_verdicts(EXPORT, tmp_path, IDS[1:])
+    assert done.superseded == (IDS[0],)
+    assert "not applicable" in done.summary()
+    assert any(v.qa_id == IDS[0] for v in read_verdicts(tmp_path))
+
+
+def test_an_unknown_question_is_refused_with_near_ones_and_nothing_is_written(tmp_path):
+    wrong = IDS[0][:-1] + ("0" if IDS[0][-1] != "0" else "1")
+
+    def mistype(tasks):
+        tasks[0]["data"]["qa_id"] = wrong
+
+    export = _edited(tmp_path / "export.json", mistype)
+    with pytest.raises(ContractError, match=f"{wrong} is no question .* near: {IDS[0]}"):
+        import_verdicts(export, tmp_path / "reviews", IDS)
+    assert not (tmp_path / "reviews").exists()
+
+
+def test_a_task_that_was_altered_is_no_superseded_question(tmp_path):
+    def reword(tasks):
+        tasks[0]["data"]["question"] += " Really?"
+
+    export = _edited(tmp_path / "export.json", reword)
+    with pytest.raises(ContractError, match="no question of this project"):
+        import_verdicts(export, tmp_path / "reviews", IDS[1:])
+
+
+@pytest.mark.parametrize("text", ["", "{}", '[{"id": 1}]', '[{"data": {}, "annotations": []}]'])
+def test_other_files_are_refused(tmp_path, text):
+    path = tmp_path / "export.json"
+    path.write_text(text)
+    with pytest.raises(ContractError, match="JSON"):
+        import_verdicts(path, tmp_path, IDS)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reason"),
+    [
+        ([], "no verdict chosen"),
+        (["drop"], "drop needs a reason"),
+        (["fix"], "fix needs a reason"),
+        (["maybe"], "'maybe' is none of accept, fix, drop"),
+    ],
+)
+def test_an_annotation_that_says_nothing_usable_is_refused_by_itself(tmp_path, verdict, reason):
+    def change(tasks):
+        del tasks[1:], tasks[0]["annotations"][1:]
+        for result in tasks[0]["annotations"][0]["result"]:
+            if result["from_name"] == "verdict":
+                result["value"]["choices"] = verdict
+
+    done = import_verdicts(_edited(tmp_path / "export.json", change), tmp_path / "reviews", IDS)
+    assert done.new == ()
+    assert reason in done.refused[0].reason
+
+
+def test_annotators_are_named_as_the_export_names_them(tmp_path):
+    def address(tasks):
+        tasks[0]["annotations"][0]["completed_by"] = {"id": 9, "email": "ann@example.org"}
+
+    import_verdicts(_edited(tmp_path / "e.json", address), tmp_path / "reviews", IDS)
+    named = {v.annotator for v in read_verdicts(tmp_path / "reviews")}
+    assert named == {"ann@example.org", "user-1", "user-3"}
+
+
+def test_every_result_of_the_export_comes_from_a_control_of_the_interface():
+    controls = {tag.get("name") for tag in ET.fromstring(CONFIG).iter()} - {None}
+    used = {r["from_name"] for t in TASKS for a in t["annotations"] for r in a["result"]}
+    assert {"answer", "verdict", "reason", "new_question"} == used <= controls
+    shown = {tag.get("value", "")[1:] for tag in ET.fromstring(CONFIG).iter()
+             if tag.get("value", "").startswith("$")}  # fmt: skip
+    assert shown <= set(TASKS[0]["data"])
+
+
+def test_export_writes_tasks_media_and_steps(demo_release, tmp_path):
+    done = export_tasks(demo_release, tmp_path / "batch", sample=6)
+    tasks = json.loads((tmp_path / "batch" / "tasks.json").read_text())
+    assert len(tasks) == done.questions == 6
+    for task in tasks:
+        data, (prediction,) = task["data"], task["predictions"]
+        assert set(data) == set(TASKS[0]["data"])
+        options = [option["value"] for option in data["options"]]
+        (chosen,) = prediction["result"][0]["value"]["choices"]
+        assert chosen in options
+        assert chosen.startswith(f"{data['answer']}. ")
+        assert data["batch"] == done.batch
+        for key, head in (("marks", b"\x89PNG"), ("clip", b"ftyp")):
+            name = data[key].rpartition("/")[2]
+            assert data[key] == f"/data/local-files/?d=batch/media/{name}"
+            assert head in (tmp_path / "batch" / "media" / name).read_bytes()[:12]
+    assert done.batch in (tmp_path / "batch" / "README.md").read_text()
+    with pytest.raises(ContractError, match="not empty"):
+        export_tasks(demo_release, tmp_path / "batch")
+
+
+def test_an_exported_batch_comes_back_into_a_project(demo_release, tmp_path):
+    """The whole way, with annotations as the server writes them."""
+    export_tasks(demo_release, tmp_path / "batch", sample=3)
+    tasks = json.loads((tmp_path / "batch" / "tasks.json").read_text())
+    annotation = TASKS[15]["annotations"][0]  # an acceptance, made in the browser
+    for task in tasks:
+        answer = {**task["predictions"][0]["result"][0], "origin": "prediction"}
+        results = [r for r in annotation["result"] if r["from_name"] != "answer"]
+        task["annotations"] = [{**annotation, "result": [answer, *results]}]
+    (tmp_path / "export.json").write_text(json.dumps(tasks))
+    root = tmp_path / "project"
+    (root / "data").mkdir(parents=True)
+    (root / "data" / "release").symlink_to(demo_release)
+    done = import_into(Project(root), tmp_path / "export.json")
+    assert [v.decision for v in done.new] == ["accept"] * 3
+    assert done.superseded == ()
+
+
+def test_a_folder_without_a_release_says_so(tmp_path):
+    with pytest.raises(ContractError, match="holds no release"):
+        export_tasks(tmp_path, tmp_path / "batch")
