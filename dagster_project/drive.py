@@ -16,7 +16,7 @@ from dagster_project.bridge import project
 from dagster_project.definitions import defs
 from dagster_project.failures import Failed
 from dagster_project.partitions import sync_shards
-from dagster_project.processes import end_dead_runs
+from dagster_project.processes import PROCESS_TAG, end_dead_runs, process_identity
 from p4d.versioning.plan import Batch
 
 # The steps speak through `progress_to_terminal`; Dagster's own log goes to the instance.
@@ -54,7 +54,8 @@ def _run(batch: Batch, instance: dg.DagsterInstance, *, force: bool) -> Iterator
             "resources": {"workspace": {"config": {"force": force, "progress_to_terminal": True}}},
         },
         raise_on_error=False,
-        tags={"p4d/driver": "true"},
+        # From its first event on: a run that dies before its first step is found dead as well.
+        tags={"p4d/driver": "true", PROCESS_TAG: process_identity()},
     )
     for check in result.get_asset_check_evaluations():
         if not check.passed and check.severity == dg.AssetCheckSeverity.ERROR:

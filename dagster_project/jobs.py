@@ -9,14 +9,7 @@ from p4d.pipeline import STAGES
 from p4d.versioning import audit
 
 _PER_SHARD = [stage.name for stage in STAGES if stage.per_shard]
-_TRAINING = [
-    "base_student",
-    "student_sft",
-    "student_p4d",
-    "student_blind",
-    "evaluation",
-    "champion",
-]
+_FROM_RELEASE = [s.name for s in STAGES if s.group in ("release", "students", "evaluation")]
 
 
 demo = dg.define_asset_job(
@@ -36,7 +29,7 @@ build_release = dg.define_asset_job(
 )
 retrain = dg.define_asset_job(
     "retrain",
-    selection=dg.AssetSelection.assets("release", *_TRAINING),
+    selection=dg.AssetSelection.assets(*_FROM_RELEASE),
     description="Release, students, evaluation and promotion; unchanged steps are skipped.",
 )
 

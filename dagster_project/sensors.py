@@ -1,15 +1,18 @@
-"""Sensors: new files in the inbox become shards, and lost events are reported again."""
+"""Sensors: what lands, drifts, was not reported or needs somebody's attention."""
 
+import json
 from collections.abc import Iterator
 
 import dagster as dg
 
+from dagster_project.attention import needs_attention, tell
 from dagster_project.bridge import project
-from dagster_project.jobs import label_backfill
+from dagster_project.jobs import label_backfill, retrain
 from dagster_project.partitions import sync_shards
 from dagster_project.processes import end_dead_runs
-from dagster_project.reconcile import unreported
+from dagster_project.reconcile import tell_of_changes, unreported
 from p4d.config import Project
+from p4d.quality.drift import measure_drift
 from p4d.versioning.ledger import Ledger, anchor
 from p4d.versioning.plan import in_order
 from p4d.video.landing import land
@@ -53,6 +56,9 @@ def reconcile_sensor(
     if head != context.cursor:
         anchor(project(), "artifacts as published")
         context.update_cursor(head)
+    graph = context.repository_def.asset_graph if context.repository_def else None
+    for changed in tell_of_changes(context.instance, graph, project()) if graph else []:
+        context.log.warning(f"{changed.key} is {changed.state}: {'; '.join(changed.reasons)}")
     unheard = unreported(context.instance, project())
     if not unheard:
         yield dg.SkipReason("Dagster knows every published version")
@@ -63,6 +69,41 @@ def reconcile_sensor(
         )
 
 
+@dg.sensor(
+    minimum_interval_seconds=60,
+    description="Names shards that a gate holds back or whose run failed; requests nothing.",
+    target=dg.AssetSelection.all(),
+)
+def attention_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Tell each once on its asset, and all of them in every tick."""
+    found = needs_attention(context.instance, project())
+    told = json.loads(context.cursor or "{}")
+    news = {key: reason for key, reason in found.items() if told.get(key) != reason}
+    tell(context.instance, news)
+    for key, reason in news.items():
+        context.log.warning(f"{key} {reason}")
+    context.update_cursor(json.dumps(dict(found)))
+    if not found:
+        return dg.SkipReason("No shard is held back and no run failed")
+    return dg.SkipReason("\n".join(f"{key} {reason}" for key, reason in found.items()))
+
+
+@dg.sensor(
+    job=retrain,
+    minimum_interval_seconds=3600,
+    description="Requests retraining when what landed looks unlike what the release was made of.",
+)
+def drift_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """One run per set of new shards that differs."""
+    del context
+    drift = measure_drift(project().data, Project(project().root).shards())
+    told = ", ".join(f"{column} {value:.2f}" for column, value in drift.distance.items()) or "none"
+    if drift.is_drifting:
+        yield dg.RunRequest(run_key=f"drift {' '.join(drift.shards)}", tags={"p4d/drift": told})
+    else:
+        yield dg.SkipReason(f"{drift.new_clips} clips since the release; distance {told}")
+
+
 automation = dg.AutomationConditionSensorDefinition(
     "automation",
     target=dg.AssetSelection.all(),
@@ -70,4 +111,4 @@ automation = dg.AutomationConditionSensorDefinition(
     description="Materializes what an automation condition asks for.",
 )
 
-SENSORS = [landing_sensor, reconcile_sensor, automation]
+SENSORS = [landing_sensor, reconcile_sensor, attention_sensor, drift_sensor, automation]

@@ -62,6 +62,8 @@ def test_schedules_and_sensors_are_there():
     assert {sensor.name for sensor in defs.sensors} == {
         "landing_sensor",
         "reconcile_sensor",
+        "attention_sensor",
+        "drift_sensor",
         "automation",
     }
 

@@ -1,0 +1,145 @@
+"""A project with the product's stage table and trivial outputs, made in bulk to any size.
+
+Files, cache objects, dvc.lock and ledger are those that publishing one instance after another would
+leave (the benchmark verifies that they are), only without a flush to disk for each. What is
+measured on it afterwards goes the product's own way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import runpy
+import shutil
+import subprocess
+import sys
+import uuid
+from dataclasses import replace
+from pathlib import Path
+
+from p4d.config import Project
+from p4d.pipeline import STAGES, Stage
+from p4d.versioning import dvc_store, dvc_yaml
+from p4d.versioning.fingerprint import Workspace, instance_key
+from p4d.versioning.hashes import tree_of
+from p4d.versioning.ledger import Ledger, anchor
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PACKAGE = "synthetic_stages"
+STEP = """\
+import hashlib
+from p4d.pipeline import StageReport
+
+FILES, BYTES = {files}, {nbytes}
+
+
+def write(inputs, out):
+    count = FILES if inputs.stage.name == "videos" else 3
+    for number in range(count):
+        name = f"{{inputs.stage.name}} {{inputs.shard}} {{number}}"
+        block = hashlib.sha256(name.encode()).digest()
+        (out / f"part-{{number:03d}}.bin").write_bytes((block * (BYTES // 32 + 1))[:BYTES])
+    return StageReport(rows={{"ok": count}})
+"""
+
+
+def stages() -> tuple[Stage, ...]:
+    """The stage table, every function replaced."""
+    return tuple(
+        replace(stage, entry=f"{PACKAGE}.steps:write", extra_code=(), tracked=())
+        for stage in STAGES
+    )
+
+
+def make(root: Path, shards: int, *, files: int = 20, nbytes: int = 512) -> Project:
+    """Make a project with `shards` shards, in which every instance is fresh.
+
+    Args:
+        root: a folder that does not exist.
+        shards: how many.
+        files: source files per shard.
+        nbytes: size of every file.
+    """
+    package = root / PACKAGE
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "steps.py").write_text(STEP.format(files=files, nbytes=nbytes))
+    for name in ("params.yaml", ".dvcignore", ".gitignore"):
+        shutil.copy(REPOSITORY / name, root / name)
+    names = [f"{n:04d}-{hashlib.sha256(str(n).encode()).hexdigest()[:8]}" for n in range(shards)]
+    (root / "shards").mkdir()
+    (root / dvc_yaml.SHARD_LIST).write_text("shards:\n" + "".join(f"- {n}\n" for n in names))
+    for name in names:
+        (root / dvc_yaml.manifest_path(name)).write_text(f'{{"shard": "{name}", "files": []}}\n')
+    (root / "dvc.yaml").write_text(dvc_yaml.render(stages(), root))
+    identity = ("-c", "user.name=p4d", "-c", "user.email=p4d@localhost")
+    for command in (("init", "-q", "-b", "main"), ("add", "-A"), (*identity, "commit", "-qm", "0")):
+        subprocess.run(["git", *command], cwd=root, check=True, capture_output=True)
+    sys.path[:] = [str(root), *(path for path in sys.path if Path(path).name != "project")]
+    for name in [name for name in sys.modules if name.split(".")[0] == PACKAGE]:
+        del sys.modules[name]
+    project = Project(root)
+    dvc_store.ensure_initialised(root)
+    _publish_all(project)
+    anchor(project, "made in bulk")
+    return project
+
+
+def _publish_all(project: Project) -> None:
+    # Not imported: the runner loads the stages' code itself, sure of what it loads.
+    write = runpy.run_path(str(project.root / PACKAGE / "steps.py"))["write"]
+    lock, records = "schema: '2.0'\nstages:\n", []
+    versions: dict[str, str] = {}
+    with Workspace(project, stages()) as look:
+        for stage, shard in look.instances():
+            key, out = instance_key(stage.name, shard), dvc_yaml.out_path(stage, shard)
+            folder = project.root / out
+            folder.mkdir(parents=True)
+            write(_Given(stage, shard), folder)
+            tree = tree_of(folder)
+            objects = [(d.md5, (folder / name).read_bytes()) for name, d in tree.files.items()]
+            for md5, payload in [*objects, (tree.digest.md5, tree.payload)]:
+                path = dvc_store.object_path(project.root, md5)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                if not path.exists():
+                    path.write_bytes(payload)
+                    path.chmod(0o444)
+            made_of = look.required(stage, shard)
+            entry = made_of.to_entry({out: tree.digest}).to_text(key)
+            lock += entry
+            versions[key] = f"md5:{tree.digest.md5}"
+            records.append({
+                "id": uuid.uuid4().hex, "stage": stage.name, "shard": shard, "path": out,
+                "md5": tree.digest.md5, "nbytes": tree.digest.nbytes, "nfiles": tree.digest.nfiles,
+                "weights": {}, "code_version": look.code_version(stage),
+                "fingerprint": {
+                    "cmd": made_of.cmd, "params": made_of.params,
+                    "params_digest": made_of.params_digest,
+                    "deps": {path: digest.md5 for path, digest in made_of.deps.items() if digest},
+                },
+                "upstream": _upstream(look, stage, shard, versions), "excluded": {},
+                "previous": None, "lock_entry": hashlib.sha256(entry.encode()).hexdigest(),
+                "git": {"commit": None, "dirty": False}, "env": "", "rows": {}, "metrics": {},
+                "cost": {"wall_s": 0.0}, "run_id": "bulk", "started": "", "ended": "",
+            })  # fmt: skip
+    (project.root / "dvc.lock").write_text(lock)
+    Ledger(project).append_all([("materialization", record) for record in records])
+
+
+class _Given:
+    """The part of StageInputs that the trivial function reads."""
+
+    def __init__(self, stage: Stage, shard: str | None) -> None:
+        self.stage, self.shard = stage, shard
+
+
+def _upstream(
+    look: Workspace, stage: Stage, shard: str | None, versions: dict[str, str]
+) -> dict[str, str]:
+    keys = []
+    for name in stage.inputs:
+        if not look.stage(name).per_shard:
+            keys.append(name)
+        else:
+            of = [shard] if stage.per_shard else look.shards
+            keys += [instance_key(name, each) for each in of]
+    return {key: versions[key] for key in keys}

@@ -1,0 +1,207 @@
+"""Runs inside a toy checkout: imports Dagster once, then forks a process per command.
+
+Reads one JSON command per line from standard input and answers with one JSON line. A command runs
+in a child that leads a session of its own, as a shell would start it, so that it can be killed with
+all its workers. Only third-party libraries are imported here: every child imports the checkout's
+own code as it is then, as a new process would.
+"""
+
+import datetime
+import json
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+
+import dagster as dg
+import filelock  # noqa: F401 - imported for the children
+import ruamel.yaml  # noqa: F401
+import zc.lockfile  # noqa: F401
+from dagster._core.definitions.data_version import CachingStaleStatusResolver
+from dagster._core.loader import LoadingContextForTest
+
+
+def die_at(name, nth):
+    """A checkpoint that kills this very process when `name` is reached for the nth time."""
+    seen = []
+
+    def checkpoint(reached):
+        seen.append(reached)
+        if reached == name and seen.count(name) == nth:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return checkpoint
+
+
+def up(checkpoint=None, nth=1):
+    """`python -m dagster_project up`, in this process; dies at a checkpoint of the publisher."""
+    import functools
+
+    from dagster_project import __main__ as command_line
+    from dagster_project import bridge
+    from p4d.versioning.runner import run_instance
+
+    if checkpoint:
+        bridge.run_instance = functools.partial(run_instance, checkpoint=die_at(checkpoint, nth))
+    command_line.main(["up"], standalone_mode=False)
+
+
+def facts():
+    """What the harness compares and checks, as seen by the product."""
+    from dagster_project.reconcile import unreported
+    from p4d.config import Project
+    from p4d.pipeline import STAGES
+    from p4d.versioning import audit
+    from p4d.versioning.fingerprint import status
+    from p4d.versioning.ledger import Ledger
+
+    project = Project.find()
+    verified = audit.verify(project)
+    ledger = list(Ledger(project).records("materialization"))
+    with dg.DagsterInstance.get() as instance:
+        heard = {}
+        for stage in STAGES:
+            found = instance.fetch_materializations(dg.AssetKey(stage.name), limit=10_000)
+            for record in found.records:
+                event = record.event_log_entry.dagster_event.step_materialization_data
+                tags = event.materialization.tags or {}
+                key = f"{stage.name}@{record.partition_key}" if record.partition_key else stage.name
+                heard.setdefault(key, []).append(tags.get("dagster/data_version"))
+        unheard = sorted(map(str, unreported(instance, project)))
+        started = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
+        hanging = len(instance.get_runs(dg.RunsFilter(statuses=started)))
+        occupied = [
+            info.active_slot_count
+            for key in instance.event_log_storage.get_concurrency_keys()
+            if (info := instance.event_log_storage.get_concurrency_info(key)).active_slot_count
+        ]
+    return {
+        "verified": verified.ok,
+        "verify_text": verified.render_text(),
+        "not_fresh": [f"{s.key}: {s.state}" for s in status(project) if s.state != "fresh"],
+        "made": [[f"{r['stage']}@{r['shard']}" if r["shard"] else r["stage"], r["md5"]]
+                 for r in ledger],
+        "heard": heard,
+        "unheard": unheard,
+        "hanging_runs": hanging,
+        "occupied_slots": occupied,
+    }  # fmt: skip
+
+
+def stale():
+    """Instances that Dagster's own staleness resolver does not call fresh."""
+    from dagster_project.definitions import defs
+    from dagster_project.partitions import sync_shards
+    from p4d.config import Project
+    from p4d.pipeline import STAGES
+
+    project = Project.find()
+    with dg.DagsterInstance.get() as instance:
+        sync_shards(instance, project)
+        resolver = CachingStaleStatusResolver(
+            instance,
+            defs.resolve_asset_graph(),
+            LoadingContextForTest(instance),
+        )
+        return {
+            "stale": [
+                f"{s.name}@{shard}" if shard else s.name
+                for s in STAGES
+                for shard in (project.shards() if s.per_shard else [None])
+                if resolver.get_status(dg.AssetKey(s.name), shard).value != "FRESH"
+            ]
+        }
+
+
+def tick(name):
+    """A tick of a sensor or schedule, and what it asked for."""
+    from dagster._core.definitions.partitions.context import partition_loading_context
+
+    from dagster_project.definitions import defs
+
+    with (
+        dg.DagsterInstance.get() as instance,
+        partition_loading_context(dynamic_partitions_store=instance),
+    ):
+        if name in {schedule.name for schedule in defs.schedules}:
+            context = dg.build_schedule_context(
+                instance=instance, scheduled_execution_time=datetime.datetime.now(datetime.UTC)
+            )
+            asked = defs.resolve_schedule_def(name).evaluate_tick(context)
+        else:
+            context = dg.build_sensor_context(instance=instance, definitions=defs)
+            asked = defs.resolve_sensor_def(name).evaluate_tick(context)
+        return {
+            "asked": [[[k.to_user_string() for k in r.asset_selection or ()], r.partition_key]
+                      for r in asked.run_requests],
+            "skipped": asked.skip_message,
+        }  # fmt: skip
+
+
+def job(name):
+    """A run of a named job; what each of its materializations says of being skipped."""
+    from dagster_project.definitions import defs
+
+    with dg.DagsterInstance.get() as instance:
+        result = defs.resolve_job_def(name).execute_in_process(instance=instance)
+        made = result.get_asset_materialization_events()
+        return {
+            event.asset_key.to_user_string(): event.materialization.metadata["skipped"].value
+            for event in made
+        }
+
+
+def observations(asset):
+    """What was told on an asset, newest first."""
+    with dg.DagsterInstance.get() as instance:
+        found = instance.fetch_observations(dg.AssetKey(asset), limit=20).records
+        return [[r.partition_key, r.asset_observation.description] for r in found]
+
+
+COMMANDS = {
+    "up": up, "facts": facts, "stale": stale, "tick": tick, "job": job,
+    "observations": observations,
+}  # fmt: skip
+
+
+def child(command, answer):
+    """Run one command; its result goes to the file `answer`, what it prints to `answer`.log."""
+    os.setsid()
+    log = os.open(f"{answer}.log", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+    for stream in (1, 2):
+        os.dup2(log, stream)
+    status_code = 0
+    try:
+        result = COMMANDS[command.pop("do")](**command)
+        Path(answer).write_text(json.dumps(result))
+    except SystemExit as error:
+        status_code = int(error.code or 0)
+    except BaseException:  # noqa: BLE001 - whatever it is, the parent is told
+        traceback.print_exc()
+        status_code = 70
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status_code)
+
+
+def main():
+    answers = Path(sys.argv[1])
+    print("ready", flush=True)
+    for number, line in enumerate(sys.stdin):
+        command = json.loads(line)
+        if "wait" in command:
+            ended = os.waitpid(command["wait"], 0)[1]
+            print(json.dumps({"status": os.waitstatus_to_exitcode(ended)}), flush=True)
+            continue
+        answer = answers / str(number)
+        environment = command.pop("environment", {})
+        pid = os.fork()
+        if pid == 0:
+            os.environ.update(environment)
+            child(command, str(answer))
+        print(json.dumps({"pid": pid, "answer": str(answer)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

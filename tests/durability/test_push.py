@@ -1,0 +1,117 @@
+"""Versions in object storage: an S3 interface served here, through DVC's own client."""
+
+import pytest
+
+from p4d.errors import PublishError
+from p4d.versioning.ledger import Ledger
+from p4d.versioning.remote import push, verify_remote
+from tests.versioning.conftest import dvc_of_its_own, fake  # noqa: F401 - fixtures
+from tests.versioning.fake import SHARDS
+
+moto_server = pytest.importorskip("moto.server")
+pytest.importorskip("dvc_s3")
+BUCKET = "versions"
+
+
+@pytest.fixture(scope="module")
+def endpoint():
+    server = moto_server.ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(endpoint, monkeypatch):
+    import boto3
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    store = boto3.resource("s3", endpoint_url=endpoint).Bucket(BUCKET)
+    store.create()
+    yield store
+    store.objects.delete()
+    store.delete()
+
+
+@pytest.fixture
+def stored(fake, endpoint, bucket):  # noqa: F811
+    """A project with a superseded version, and a remote that has nothing yet."""
+    fake.make_all()
+    fake.edit("params.yaml", "seed: 17", "seed: 18")
+    fake.make_all()
+    fake.dvc("remote", "add", "-q", "-d", "store", f"s3://{BUCKET}/p4d")
+    fake.dvc("remote", "modify", "-q", "store", "endpointurl", endpoint)
+    return fake
+
+
+def test_every_version_is_sent_and_looked_at_there(stored, bucket):
+    told = []
+    report = push(stored.project, progress=lambda *step: told.append(step))
+    assert report.ok, report.render_text()
+    assert report.sent == report.objects == len(list(bucket.objects.all()))
+    assert told[-1][:2] == (report.objects, report.objects)
+    assert "dvc" not in [r["kind"] for r in Ledger(stored.project).records()]
+    record = list(Ledger(stored.project).records("push"))[-1]
+    assert (record["remote"], record["objects"]) == ("store", report.objects)
+    again = push(stored.project, rehash=True)
+    assert (again.ok, again.sent, again.rehashed) == (True, 0, True)
+    # DVC's own pull takes it from there, superseded versions included in what was sent.
+    import shutil
+
+    shutil.rmtree(stored.root / ".dvc" / "cache")
+    shutil.rmtree(stored.out(f"label@{SHARDS[0]}"))
+    stored.dvc("pull", "-q")
+    assert stored.dvc_status() == {}
+
+
+def test_what_is_missing_or_altered_there_is_named(stored, bucket):
+    push(stored.project)
+    keys = sorted(each.key for each in bucket.objects.all())
+    gone, cut, flipped = keys[0], keys[1], keys[2]
+    bucket.Object(gone).delete()
+    bucket.put_object(Key=cut, Body=b"x")
+    payload = bytearray(bucket.Object(flipped).get()["Body"].read())
+    payload[0] ^= 1
+    bucket.put_object(Key=flipped, Body=bytes(payload))
+
+    def found(report):
+        return {(p.kind, p.path.partition(":")[2]) for p in report.problems}
+
+    def name(key):
+        return "/".join(key.split("/")[-2:])
+
+    by_size = {("missing", name(gone)), ("altered", name(cut))}
+    assert found(verify_remote(stored.project)) == by_size
+    by_content = {*by_size, ("altered", name(flipped))}
+    assert found(verify_remote(stored.project, rehash=True)) == by_content
+    # An object that is gone is sent again; DVC's own index would believe it is there.
+    assert found(push(stored.project)) == {("altered", name(cut))}
+
+
+def test_sending_goes_on_beside_a_run(stored, monkeypatch):
+    from p4d.versioning import remote
+
+    real = remote._send
+
+    def publish_meanwhile(*arguments):
+        stored.edit("params.yaml", "seed: 18", "seed: 19")
+        assert not stored.make("teach").skipped
+        real(*arguments)
+
+    monkeypatch.setattr(remote, "_send", publish_meanwhile)
+    report = push(stored.project)
+    assert report.ok
+    monkeypatch.undo()
+    assert not verify_remote(stored.project).ok  # the version made meanwhile is sent next time
+    assert push(stored.project).sent == 2
+
+
+def test_no_remote_or_an_unknown_one_is_named(fake):  # noqa: F811
+    fake.make("teach")
+    with pytest.raises(PublishError, match="dvc remote add --default"):
+        push(fake.project)
+    with pytest.raises(PublishError, match="remote nowhere cannot be used"):
+        push(fake.project, "nowhere")

@@ -1,0 +1,98 @@
+"""The table of docs/states.md, row by row, in both directions: real DVC, real Dagster.
+
+Rows follow each other on one checkout per direction: each begins and ends with everything fresh.
+"""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.durability.kills import Server
+from tests.durability.toy import SHARDS
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "states.md"
+A, B = SHARDS
+C = "0003-cccccccc"
+LETTERS = {"A": A, "B": B, "C": C}
+
+
+def _instances(cell):
+    return {
+        re.sub(r"@([ABC])", lambda m: f"@{LETTERS[m[1]]}", name)
+        for name in re.findall(r"`([^`]+)`", cell)
+    }
+
+
+def _rows():
+    rows = re.findall(r"^\| ([a-z][^|]+) \|([^|]+)\|([^|]+)\|$", DOCUMENT.read_text(), re.M)
+    return {name.strip(): (_instances(stale), _instances(made)) for name, stale, made in rows}
+
+
+ROWS = _rows()
+CHANGES = {
+    "fresh": lambda toy: None,
+    "params changed": lambda toy: toy.edit("params.yaml", "seed: 17", "seed: 18"),
+    "code changed": lambda toy: toy.edit("p4d/toy/release.py", "VERSION = 1", "VERSION = 2"),
+    "input changed with equal bytes": lambda toy: toy.edit(
+        f"shards/{A}.json", "text of", "TEXT of"
+    ),
+    "output edited by hand": lambda toy: (toy.root / "data/release/content.txt").write_text("me"),
+    "output deleted": lambda toy: shutil.rmtree(toy.root / "data/release"),
+    "new shard": lambda toy: toy.set_shards([A, B, C]),
+    "shard removed": lambda toy: toy.set_shards([A, B]),
+}
+
+
+def test_the_document_has_a_row_for_every_state():
+    assert list(ROWS) == list(CHANGES)
+
+
+@pytest.fixture(scope="module", params=["Dagster, then dvc repro", "dvc repro, then Dagster"])
+def line(request, made_toy, tmp_path_factory):
+    """A checkout with its server, and the order in which the two bring it up to date."""
+    root = tmp_path_factory.mktemp("states")
+    toy = made_toy.copy_to(root / "toy")
+    with Server(toy, root / "answers") as server:
+        yield toy, server, request.param.startswith("Dagster")
+
+
+def not_fresh(toy, server):
+    """What each of the three says."""
+    server.run("tick", name="reconcile_sensor")
+    dvc = toy.run("dvc", "status", "--json").stdout
+    ours = toy.run("python", "-m", "p4d.cli", "status").stdout.splitlines()
+    return {
+        "p4d": {line.split(": ")[0] for line in ours if line != "Everything is fresh."},
+        "dvc": set(json.loads(dvc)),
+        "dagster": set(server.run("stale")["stale"]),
+    }
+
+
+def by_dagster(toy, server):
+    child = server.start("up")
+    assert child.wait() == 0
+    return "Nothing to do" not in child.log()
+
+
+def by_dvc(toy, server):
+    return "Running stage" in toy.run("dvc", "repro").stdout
+
+
+@pytest.mark.parametrize("state", ROWS)
+def test_all_three_agree_and_the_second_finds_nothing_left(line, state):
+    toy, server, dagster_first = line
+    before = server.run("facts")["made"]
+    CHANGES[state](toy)
+    stale, made = ROWS[state]
+    assert not_fresh(toy, server) == {"p4d": stale, "dvc": stale, "dagster": stale}
+    first, second = (by_dagster, by_dvc) if dagster_first else (by_dvc, by_dagster)
+    assert first(toy, server) == bool(made)
+    after = server.run("facts")
+    assert {key for key, _ in after["made"][len(before) :]} == made
+    assert after["verified"], after["verify_text"]
+    assert not second(toy, server)
+    assert not_fresh(toy, server) == {"p4d": set(), "dvc": set(), "dagster": set()}
+    assert server.run("facts")["made"] == after["made"]
