@@ -24,7 +24,16 @@ from transformers import PreTrainedTokenizerBase
 from p4d.artifacts import Arrays, read_table
 from p4d.errors import ContractError
 from p4d.ids import seed_for
-from p4d.students.prompt import LETTERS, TURN_END, VIDEO, opening, question_turn
+from p4d.students.adapters.protocol import ABSENT, StudentAdapter
+from p4d.students.prompt import (
+    LETTERS,
+    REGION_MARKS,
+    TURN_END,
+    VIDEO,
+    opening,
+    question_turn,
+)
+from p4d.students.reading import Reading
 from p4d.students.tokenizer import encode, letter_ids, token_id
 
 IGNORED = -100
@@ -44,6 +53,10 @@ class Question:
     options: tuple[str, ...]
     answer_index: int
     dynamic: bool
+
+    def turn(self) -> str:
+        """What a student reads of it."""
+        return question_turn(self.question, self.options)
 
 
 def load_questions(release: Path, split: str) -> list[Question]:
@@ -73,10 +86,13 @@ class Visual:
     Attributes:
         frames: u8 `[1+T, S, S, 3]`: the marked picture of the first frame, then the clip.
         times_s: float64 `[1+T]`, seconds since the start of the clip; NaN for the marked picture.
+        masks_khw: u8 0/1 `[K, S, S]`, regions in the first frame in the order of their marks; no
+            later frame, as a track would tell how a region moves. `[0, S, S]` without regions.
     """
 
     frames: np.ndarray
     times_s: np.ndarray
+    masks_khw: np.ndarray
 
 
 class ClipReader:
@@ -103,7 +119,13 @@ class ClipReader:
         clip = frames[name]
         marked = marks[f"{clip_id}.marks_hw3"] if f"{clip_id}.marks_hw3" in marks else clip[0]
         times = np.concatenate([[np.nan], self._times[clip_id]])
-        return Visual(np.concatenate([marked[None], clip]), times)
+        masks = self._arrays(self._regions[shard] / "masks.safetensors")
+        tracks = f"{clip_id}.masks_kthw"
+        if tracks in masks:
+            first = masks[tracks][:, 0]
+        else:
+            first = np.zeros((0, *clip.shape[1:3]), np.uint8)
+        return Visual(np.concatenate([marked[None], clip]), times, first)
 
     @cached_property
     def _times(self) -> dict[str, np.ndarray]:
@@ -131,22 +153,33 @@ class Batch:
         position_ids: `[B, N]`, restarting after the clip for each question.
         segment_ids: `[B, N]`: 0 for the clip, k for the k-th question, -1 for padding.
         targets: `[B, N]` the token each position must predict, or -100.
-        letter_rows: `[Q, 2]` row and position whose hidden state predicts each answer letter.
+        branch_ids: `[B, N]`: k where a position belongs to the k-th option's text alone (counted
+            from 1), else 0. Options of a question do not see each other's text.
+        letter_rows: `[Q, 2]` row and position whose hidden state predicts each answer.
+        scored: `[A, 4]` row, position, question and option of each token that makes up an answer;
+            the likelihood of an option is the product over its tokens.
+        scored_tokens: `[A]` those tokens.
         answer_index: `[Q]` index of the right option.
         option_counts: `[Q]` number of options.
         qa_ids: ids of the questions, in the order of `letter_rows`.
         clip_ids: ids of the clips, one per row.
         frames: u8 `[B, 1+T, S, S, 3]`, or None for an arm that sees no video.
-        times_s: `[B, 1+T]` or None.
+        times_s: `[B, 1+T]` or None; see p4d/students/adapters/protocol.py for what is no time.
         labels: what the teacher says, stacked over the rows that have labels (training only).
         labelled_rows: `[L]` those rows, in order.
+        masks: u8 `[B, K, S, S]` regions in the first frame, for a student that reads them as tokens
+            (p4d/students/region_tokens.py), else None.
+        region_ids: `[K]` the tokens that name them.
     """
 
     input_ids: Tensor
     position_ids: Tensor
     segment_ids: Tensor
     targets: Tensor
+    branch_ids: Tensor
     letter_rows: Tensor
+    scored: Tensor
+    scored_tokens: Tensor
     answer_index: Tensor
     option_counts: Tensor
     qa_ids: tuple[str, ...]
@@ -155,6 +188,8 @@ class Batch:
     times_s: Tensor | None = None
     labels: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)
     labelled_rows: Tensor
+    masks: Tensor | None = None
+    region_ids: Tensor | None = None
 
     @property
     def token_mask(self) -> Tensor:
@@ -168,7 +203,9 @@ class Batch:
         causal = torch.ones(length, length, dtype=torch.bool, device=segments.device).tril()
         same = segments[:, :, None] == segments[:, None, :]
         clip = (segments == PREFIX)[:, None, :]
-        return (causal & (same | clip))[:, None]
+        branches = self.branch_ids
+        shared = (branches == 0)[:, None, :] | (branches[:, :, None] == branches[:, None, :])
+        return (causal & (clip | (same & shared)))[:, None]
 
     def to(self, device: torch.device | str) -> Batch:
         """A copy on another device."""
@@ -194,62 +231,114 @@ class Sample:
     labels: Mapping[str, np.ndarray]
 
 
+@dataclass
+class _Row:
+    """One packed row while it is laid out; the lists are as long as the row."""
+
+    tokens: list[int]
+    positions: list[int]
+    segments: list[int]
+    branches: list[int]
+    targets: list[int]
+    letters_at: list[int] = dataclasses.field(default_factory=list)
+    scored: list[tuple[int, int, int, int]] = dataclasses.field(default_factory=list)
+
+    @classmethod
+    def of(cls, opening: list[int]) -> _Row:
+        count = len(opening)
+        fills = [PREFIX] * count, [0] * count, [IGNORED] * count
+        return cls(list(opening), list(range(count)), *fills)
+
+    def add(self, tokens: Sequence[int], at: int, question: int, branch: int = 0) -> int:
+        """Append tokens of a question at positions from `at`; returns where they start."""
+        start = len(self.tokens)
+        self.tokens += tokens
+        self.positions += range(at, at + len(tokens))
+        self.segments += [question] * len(tokens)
+        self.branches += [branch] * len(tokens)
+        self.targets += [IGNORED] * len(tokens)
+        return start
+
+
 class Packer:
     """Turns samples into batches for one tokenizer and one student family."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, visual_tokens: int) -> None:
-        """`visual_tokens`: placeholders of one clip, 0 for an arm that sees no video."""
-        self._tokenizer = tokenizer
-        video = token_id(tokenizer, VIDEO)
-        self._opening: list[int] = []
-        for token in encode(tokenizer, opening(sees_video=visual_tokens > 0)):
-            self._opening += [token] * (visual_tokens if token == video else 1)
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, adapter: StudentAdapter) -> None:
+        """`adapter` says what stands for pictures, its model's config how it reads and answers."""
+        self._tokenizer, self._adapter = tokenizer, adapter
+        self._reading = Reading.of(adapter.model)
+        before, after = opening(sees_video=True).split(VIDEO)
+        self._around = encode(tokenizer, before), encode(tokenizer, after)
+        self._blind_opening = encode(tokenizer, opening(sees_video=False))
         self._letters = letter_ids(tokenizer)
+        self._region_ids = torch.tensor([token_id(tokenizer, mark) for mark in REGION_MARKS])
         self._end = token_id(tokenizer, TURN_END)
         self._pad = token_id(tokenizer, str(tokenizer.pad_token))
-        self._turns: dict[str, list[int]] = {}
+        self._texts: dict[str, list[int]] = {}
 
-    def pack(self, samples: Sequence[Sample]) -> Batch:
-        """Pack one row per sample; the answer letter and the end of the turn are targets."""
-        rows = [self._row(sample) for sample in samples]
-        length = max(len(tokens) for tokens, *_ in rows)
+    def pack(self, samples: Sequence[Sample], *, scored: bool = True) -> Batch:
+        """Pack one row per sample; the right answer and the end of the turn are targets.
 
-        def padded(index: int, fill: int) -> Tensor:
+        Args:
+            samples: one row each.
+            scored: whether options are to be compared. A student that answers in the text of an
+                option then reads every option's text, in a branch of its own; the branch of the
+                right one holds the targets. Training does without.
+        """
+        samples = [self._as_read(sample) for sample in samples]
+        rows = [self._row(sample, scored=scored) for sample in samples]
+        length = max(len(row.tokens) for row in rows)
+
+        def padded(lists: Sequence[list[int]], fill: int) -> Tensor:
             table = np.full((len(rows), length), fill, dtype=np.int64)
-            for number, row in enumerate(rows):
-                table[number, : len(row[index])] = row[index]
+            for number, values in enumerate(lists):
+                table[number, : len(values)] = values
             return torch.from_numpy(table)
 
         questions = [question for sample in samples for question in sample.questions]
-        letter_rows = [(b, at) for b, row in enumerate(rows) for at in row[4]]
-        pictures = [sample.visual for sample in samples if sample.visual is not None]
+        letter_rows: list[tuple[int, int]] = []
+        marks: list[tuple[int, int, int, int, int]] = []
+        for number, row in enumerate(rows):
+            marks += [
+                (number, at, len(letter_rows) + q, k, token) for at, q, k, token in row.scored
+            ]
+            letter_rows += [(number, at) for at in row.letters_at]
+        marks_table = torch.tensor(marks, dtype=torch.long).view(-1, 5)
+        visuals = [sample.visual for sample in samples]
+        frames, times_s = _stacked(visuals)
         labelled = [row for row, sample in enumerate(samples) if sample.labels]
         names = sorted(samples[labelled[0]].labels) if labelled else []
+        masks = _stacked_masks(visuals) if self._reading.regions == "tokens" else None
         return Batch(
-            input_ids=padded(0, self._pad),
-            position_ids=padded(1, 0),
-            segment_ids=padded(2, PADDING),
-            targets=padded(3, IGNORED),
+            input_ids=padded([row.tokens for row in rows], self._pad),
+            position_ids=padded([row.positions for row in rows], 0),
+            segment_ids=padded([row.segments for row in rows], PADDING),
+            targets=padded([row.targets for row in rows], IGNORED),
+            branch_ids=padded([row.branches for row in rows], 0),
             letter_rows=torch.tensor(letter_rows, dtype=torch.long).view(-1, 2),
+            scored=marks_table[:, :4],
+            scored_tokens=marks_table[:, 4],
             answer_index=torch.tensor([q.answer_index for q in questions]),
             option_counts=torch.tensor([len(q.options) for q in questions]),
             qa_ids=tuple(q.qa_id for q in questions),
             clip_ids=tuple(sample.clip_id for sample in samples),
-            frames=torch.from_numpy(np.stack([p.frames for p in pictures])) if pictures else None,
-            times_s=torch.from_numpy(np.stack([p.times_s for p in pictures])) if pictures else None,
+            frames=frames,
+            times_s=times_s,
             labels={
                 name: torch.from_numpy(np.stack([samples[row].labels[name] for row in labelled]))
                 for name in names
             },
             labelled_rows=torch.tensor(labelled, dtype=torch.long),
+            masks=masks,
+            region_ids=self._region_ids if masks is not None else None,
         )
 
     def prompts(self, samples: Sequence[Sample]) -> Batch:
         """One unanswered question per row, padded on the left, for generation."""
         rows = []
-        for sample in samples:
+        for sample in map(self._as_read, samples):
             (question,) = sample.questions
-            rows.append(self._opening + self._turn(question))
+            rows.append(self._opening(sample.visual) + self._encoded(question.turn()))
         batch = self.pack(samples)
         length = max(len(row) for row in rows)
         tokens = torch.full((len(rows), length), self._pad)
@@ -257,31 +346,102 @@ class Packer:
         for number, row in enumerate(rows):
             tokens[number, length - len(row) :] = torch.tensor(row)
             segments[number, length - len(row) :] = PREFIX
-        return dataclasses.replace(batch, input_ids=tokens, segment_ids=segments)
+        return dataclasses.replace(
+            batch,
+            input_ids=tokens,
+            segment_ids=segments,
+            branch_ids=torch.zeros_like(tokens),
+        )
 
-    def _turn(self, question: Question) -> list[int]:
-        if question.qa_id not in self._turns:
-            text = question_turn(question.question, question.options)
-            self._turns[question.qa_id] = encode(self._tokenizer, text)
-        return self._turns[question.qa_id]
+    def _as_read(self, sample: Sample) -> Sample:
+        """Without the marked picture, for a student that reads regions as tokens."""
+        visual = sample.visual
+        if self._reading.regions == "marks" or visual is None:
+            return sample
+        marked = len(visual.times_s) > 1 and np.isnan(visual.times_s[0])
+        if not marked:
+            return sample
+        plain = dataclasses.replace(visual, frames=visual.frames[1:], times_s=visual.times_s[1:])
+        return dataclasses.replace(sample, visual=plain)
 
-    def _row(self, sample: Sample) -> tuple[list[int], list[int], list[int], list[int], list[int]]:
-        start = len(self._opening)
-        tokens = list(self._opening)
-        positions = list(range(start))
-        segments = [PREFIX] * start
-        targets = [IGNORED] * start
-        letters_at = []
-        for number, question in enumerate(sample.questions, start=1):
-            turn = self._turn(question)
-            letter = self._letters[question.answer_index]
-            # The last token of the turn predicts the letter, the letter predicts the end.
-            tokens += [*turn, letter]
-            targets += [IGNORED] * (len(turn) - 1) + [letter, self._end]
-            letters_at.append(len(tokens) - 2)
-            positions += range(start, start + len(turn) + 1)
-            segments += [number] * (len(turn) + 1)
-        return tokens, positions, segments, targets, letters_at
+    def _opening(self, visual: Visual | None) -> list[int]:
+        if visual is None:
+            return self._blind_opening
+        before, after = self._around
+        return [*before, *self._adapter.visual_ids(visual.times_s.tolist()), *after]
+
+    def _encoded(self, text: str) -> list[int]:
+        if text not in self._texts:
+            self._texts[text] = encode(self._tokenizer, text)
+        return self._texts[text]
+
+    def _answers(self, question: Question) -> list[list[int]]:
+        """Each option as the student says it."""
+        if self._reading.answers == "letter":
+            return [[letter] for letter in self._letters[: len(question.options)]]
+        return [self._encoded(option) for option in question.options]
+
+    def _row(self, sample: Sample, *, scored: bool) -> _Row:
+        row = _Row.of(self._opening(sample.visual))
+        start = len(row.tokens)
+        for number, question in enumerate(sample.questions):
+            *turn, last = self._encoded(question.turn())
+            answers = self._answers(question)
+            segment, asked = number + 1, start + len(turn)
+            row.add(turn, start, segment)
+            if not scored or all(len(answer) == 1 for answer in answers):
+                self._say(row, last, answers, question.answer_index, number, asked)
+                continue
+            # Every branch begins with the last token of the turn, which predicts its first one.
+            for option, answer in enumerate(answers):
+                at = row.add([last, *answer[:-1]], asked, segment, branch=option + 1)
+                places = range(at, at + len(answer))
+                row.scored += zip(
+                    places, [number] * len(answer), [option] * len(answer), answer, strict=True
+                )
+                if option == question.answer_index:
+                    row.targets[at:] = answer
+                    row.letters_at.append(at)
+        return row
+
+    def _say(
+        self, row: _Row, last: int, answers: list[list[int]], right: int, number: int, asked: int
+    ) -> None:
+        """The right answer alone; what it has in common with the others is where it begins."""
+        said = answers[right] if answers else []  # without options: to be generated
+        at = row.add([last, *said], asked, number + 1)
+        row.targets[at:] = [*said, self._end]
+        row.letters_at.append(at)
+        if all(len(answer) == 1 for answer in answers):
+            row.scored += [(at, number, option, answer[0]) for option, answer in enumerate(answers)]
+
+
+def _stacked_masks(visuals: Sequence[Visual | None]) -> Tensor | None:
+    """Masks of all rows `[B, K, S, S]`, filled up with empty ones."""
+    seen = [visual.masks_khw for visual in visuals if visual is not None]
+    most = max((len(masks) for masks in seen), default=0)
+    if not most:
+        return None
+    stacked = np.zeros((len(visuals), most, *seen[0].shape[1:]), np.uint8)
+    for row, visual in enumerate(visuals):
+        if visual is not None:
+            stacked[row, : len(visual.masks_khw)] = visual.masks_khw
+    return torch.from_numpy(stacked)
+
+
+def _stacked(visuals: Sequence[Visual | None]) -> tuple[Tensor | None, Tensor | None]:
+    """Pictures and times of all rows, filled up to the longest with pictures that are absent."""
+    seen = [visual for visual in visuals if visual is not None]
+    if not seen:
+        return None, None
+    longest = max(len(visual.frames) for visual in seen)
+    frames = np.zeros((len(visuals), longest, *seen[0].frames.shape[1:]), np.uint8)
+    times_s = np.full((len(visuals), longest), ABSENT)
+    for row, visual in enumerate(visuals):
+        if visual is not None:
+            frames[row, : len(visual.frames)] = visual.frames
+            times_s[row, : len(visual.times_s)] = visual.times_s
+    return torch.from_numpy(frames), torch.from_numpy(times_s)
 
 
 class LabelReader:

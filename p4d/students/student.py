@@ -17,7 +17,9 @@ from p4d.artifacts import read_json
 from p4d.errors import ContractError
 from p4d.students.adapters import StudentAdapter, adapter_for, load_model
 from p4d.students.data import Batch
-from p4d.students.tokenizer import letter_ids
+from p4d.students.prompt import LETTERS
+from p4d.students.reading import Reading
+from p4d.students.region_tokens import coverage, pooled, region_embeddings, tagged
 
 
 @dataclass(frozen=True)
@@ -34,42 +36,44 @@ class Student:
     tokenizer: PreTrainedTokenizerBase
     sees_video: bool
 
+    def visual_tokens(self, frames: int) -> int:
+        """Visual tokens of a clip, with those of the marked picture if the student reads marks."""
+        stills = int(Reading.of(self.adapter.model).regions == "marks")
+        return self.adapter.visual_tokens(frames, stills=stills)
+
     def hidden(self, batch: Batch) -> Tensor:
         """Last hidden states `[B, N, D]` of a batch."""
         return hidden_states(self.adapter, batch)
 
     @torch.no_grad()
     def answer_scores(self, batch: Batch) -> Tensor:
-        """Log-likelihood of each letter at the answer position.
+        """Log-likelihood of each option as the student answers: its letter, or its text.
 
         Returns:
-            `[Q, 5]` float32, one row per question of the batch in `batch.qa_ids` order; letters
-            that a question does not offer are -inf. Rows are normalised over the vocabulary.
+            `[Q, 5]` float32, one row per question of the batch in `batch.qa_ids` order; options
+            that a question does not offer are -inf. Each token is normalised over the vocabulary.
         """
         self.adapter.model.eval()
-        rows = self.hidden(batch)[batch.letter_rows[:, 0], batch.letter_rows[:, 1]]
-        scores = self.adapter.logits(rows).log_softmax(dim=-1)
-        letters = scores[:, torch.tensor(letter_ids(self.tokenizer), device=scores.device)]
-        offered = torch.arange(letters.shape[1], device=scores.device)
-        return letters.masked_fill(offered >= batch.option_counts[:, None], float("-inf"))
+        row, position, question, option = batch.scored.unbind(dim=1)
+        likelihood = self.adapter.logits(self.hidden(batch)[row, position]).float()
+        said = likelihood.log_softmax(dim=-1).gather(1, batch.scored_tokens[:, None])[:, 0]
+        scores = said.new_zeros(len(batch.qa_ids), len(LETTERS))
+        scores.index_put_((question, option), said, accumulate=True)
+        offered = torch.arange(len(LETTERS), device=scores.device)
+        return scores.masked_fill(offered >= batch.option_counts[:, None], float("-inf"))
 
     @torch.no_grad()
     def generate(self, batch: Batch, *, max_new_tokens: int) -> list[str]:
         """Greedy text of each row of a batch that holds one unanswered question per row."""
         self.adapter.model.eval()
-        arguments: dict[str, Tensor] = {"input_ids": batch.input_ids}
-        arguments["attention_mask"] = batch.token_mask.long()
-        times = None
-        if batch.frames is not None:
-            arguments |= self.adapter.pixel_inputs(batch.frames)
-            times = batch.times_s
-        model: Any = self.adapter.model  # the mixin that generates is not part of its type
-        with self.adapter.at_times(times):
-            tokens = model.generate(
-                **arguments,
+        with _seen(self.adapter, batch) as pictures:
+            tokens = self.adapter.generate(
+                input_ids=batch.input_ids,
+                attention_mask=batch.token_mask.long(),
                 max_new_tokens=max_new_tokens,
                 do_sample=False,
                 pad_token_id=self.tokenizer.pad_token_id,
+                **pictures,
             )
         fresh = tokens[:, batch.input_ids.shape[1] :]
         texts: list[str] = self.tokenizer.batch_decode(fresh, skip_special_tokens=True)
@@ -78,34 +82,60 @@ class Student:
 
 def hidden_states(adapter: StudentAdapter, batch: Batch) -> Tensor:
     """Run a packed batch: pictures, time encoding, and the mask that keeps questions apart."""
-    arguments = {
-        "input_ids": batch.input_ids,
-        "attention_mask": batch.attention_mask(),
-        "position_ids": batch.position_ids,
-    }
-    if batch.frames is None:
-        return adapter.last_hidden(**arguments)
-    with adapter.at_times(batch.times_s):
-        return adapter.last_hidden(**arguments, **adapter.pixel_inputs(batch.frames))
+    with _seen(adapter, batch) as pictures:
+        return adapter.last_hidden(
+            input_ids=batch.input_ids,
+            attention_mask=batch.attention_mask(),
+            position_ids=batch.position_ids,
+            **pictures,
+        )
+
+
+@contextmanager
+def _seen(adapter: StudentAdapter, batch: Batch) -> Iterator[dict[str, Any]]:
+    """The pictures of a batch as the model takes them; nothing for an arm that sees none.
+
+    While open, tokens that name regions carry what the regions show, if the student reads them so.
+    """
+    if batch.frames is None or batch.times_s is None:
+        yield {}
+        return
+    pictures = adapter.encode(batch.frames, batch.times_s)
+    if batch.masks is None or batch.region_ids is None:
+        yield pictures
+        return
+    embeddings: Any = adapter.model.get_input_embeddings()
+    cover = coverage(batch.masks, adapter.frame_grid())
+    names = embeddings.weight[batch.region_ids[: cover.shape[1]]]
+    shown = cover.new_zeros(*cover.shape[:2], adapter.hidden_width)
+
+    def tie(row: int, features: Tensor) -> Tensor:
+        shown[row] = pooled(features, cover[row]).to(shown)
+        return tagged(features, cover[row], names)
+
+    adapter.change_first_media(pictures, batch.times_s, tie)
+    with region_embeddings(embeddings, batch.region_ids, shown):
+        yield pictures
 
 
 def save_student(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
     """Write `model/` and `tokenizer/` as transformers checkpoints."""
-    with _no_progress_bars():
+    with no_progress_bars():
         model.save_pretrained(folder / "model")
         tokenizer.save_pretrained(folder / "tokenizer")
 
 
 def load_checkpoint(weights: Path, texts: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A model and its tokenizer from local folders; nothing is ever fetched."""
-    with _no_progress_bars():
+    with no_progress_bars():
         model = load_model(str(weights))
     tokenizer = AutoTokenizer.from_pretrained(str(texts), local_files_only=True)
     return model, tokenizer
 
 
 @contextmanager
-def _no_progress_bars() -> Iterator[None]:
+def no_progress_bars() -> Iterator[None]:
+    """Silence the bars that transformers draws while it loads and saves."""
     shown = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()
     try:

@@ -20,12 +20,12 @@ from safetensors.torch import save as tensor_bytes
 from torch import Tensor, nn
 from torch.nn import functional
 
-from p4d.artifacts import write_arrays, write_bytes, write_json
+from p4d.artifacts import read_json, write_arrays, write_bytes, write_json
 from p4d.config import ExpertParams
-from p4d.errors import TrainingError
-from p4d.ids import seed_for
+from p4d.errors import ContractError, TrainingError
+from p4d.ids import seed_for, sha256_file
 from p4d.pipeline import StageInputs, StageReport
-from p4d.teachers import measures
+from p4d.teachers import embedded, measures
 from p4d.teachers.compute import deterministic
 from p4d.teachers.expert4d import Expert4D, ExpertConfig, ExpertMaps, config_json, load
 from p4d.teachers.training_worlds import ClipBatch, WorldsFile, mirrored, recoloured
@@ -49,19 +49,15 @@ def build_expert(inputs: StageInputs, out: Path) -> StageReport:
     params: ExpertParams = inputs.params("expert")
     config = ExpertConfig.from_params(inputs.params("clips"), params)
     folder = inputs.folder("expert_worlds")
-    worlds = WorldsFile(folder, "train")
     with deterministic(params.threads, seed_for("expert", params.seed, "weights")):
-        expert, curve = train(worlds, config, params, inputs)
-        write_bytes(out / "weights.safetensors", tensor_bytes(_plain(expert)))
-        write_json(out / "config.json", config_json(config))
-        write_bytes(out / "curve.csv", curve.write_csv().encode())
+        if params.checkpoint:
+            trained_on = _take_embedded(config, out)
+        else:
+            trained_on = _train_new(folder, config, params, inputs, out)
         frozen = load(out)
-        write_arrays(out / "latent_stats.safetensors", latent_statistics(frozen, worlds))
         card = measure(frozen, WorldsFile(folder, "holdout"))
+    card |= trained_on
     card |= {
-        "train_worlds": len(worlds),
-        "steps": params.steps,
-        "batch": params.batch,
         "parameters": sum(p.numel() for p in frozen.parameters()),
         "digest": frozen.digest,
     }
@@ -69,9 +65,42 @@ def build_expert(inputs: StageInputs, out: Path) -> StageReport:
     names = ("depth_absrel", "flow_epe_px", "flow_zero_epe_px", "motion_iou", "ray_angle_rad")
     measured = {name: card["expert4d"][name] for name in names}
     return StageReport(
-        rows={"ok": len(worlds)},
+        rows={"ok": trained_on["train_worlds"]},
         metrics={name: value for name, value in measured.items() if value is not None},
     )
+
+
+def _train_new(
+    folder: Path, config: ExpertConfig, params: ExpertParams, inputs: StageInputs, out: Path
+) -> dict[str, int]:
+    worlds = WorldsFile(folder, "train")
+    expert, curve = train(worlds, config, params, inputs)
+    write_bytes(out / "weights.safetensors", tensor_bytes(_plain(expert)))
+    write_json(out / "config.json", config_json(config))
+    write_bytes(out / "curve.csv", curve.write_csv().encode())
+    write_arrays(out / "latent_stats.safetensors", latent_statistics(load(out), worlds))
+    return {"train_worlds": len(worlds), "steps": params.steps, "batch": params.batch}
+
+
+def _take_embedded(config: ExpertConfig, out: Path) -> dict[str, int]:
+    """Copy the embedded expert; its card tells what it was trained on.
+
+    Raises:
+        ContractError: its weights are not the recorded ones, or it was made for other sizes.
+    """
+    if sha256_file(embedded.FOLDER / "weights.safetensors") != embedded.WEIGHTS_SHA256:
+        raise ContractError(
+            f"{embedded.FOLDER}: weights.safetensors has not the recorded SHA-256; reinstall p4d"
+        )
+    for name in ("weights.safetensors", "config.json", "curve.csv", "latent_stats.safetensors"):
+        write_bytes(out / name, (embedded.FOLDER / name).read_bytes())
+    if load(out).config != config:
+        raise ContractError(
+            "the embedded expert was made for other clips or sizes than params.yaml has in clips "
+            "and expert; set expert.checkpoint to an empty value to train one"
+        )
+    card = read_json(embedded.FOLDER / "card.json")
+    return {name: card[name] for name in ("train_worlds", "steps", "batch")}
 
 
 def train(

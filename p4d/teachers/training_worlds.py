@@ -113,7 +113,8 @@ def plan_worlds(clips: ClipsParams, expert: ExpertParams) -> list[WorldTask]:
     """Which worlds are drawn, in file order."""
     step_ns = round(1e9 / clips.grid_hz)
     tasks = []
-    counts = {"train": expert.worlds, "holdout": expert.holdout_worlds}
+    trained = 0 if expert.checkpoint else expert.worlds
+    counts = {"train": trained, "holdout": expert.holdout_worlds}
     for split in SPLITS:
         for row in range(counts[split]):
             seed = seed_for("expert", expert.seed, split, row)

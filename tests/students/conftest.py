@@ -1,5 +1,10 @@
+import dataclasses
+
 import pytest
 
+from p4d.config import replace_params
+from p4d.students import load
+from p4d.students.adapters import FAMILIES
 from p4d.students.base import build_base_student
 from tests.students import tiny
 
@@ -10,3 +15,20 @@ def project(tmp_path_factory):
     project = tiny.make(tmp_path_factory.mktemp("students") / "data")
     build_base_student(project.inputs("base_student"), project.root / "base_student")
     return project
+
+
+@pytest.fixture(scope="session", params=list(FAMILIES))
+def student_folder(request, project, tmp_path_factory):
+    """The base student of each family in turn."""
+    if request.param == project.params.student.architecture:
+        return project.root / "base_student"
+    folder = tmp_path_factory.mktemp(request.param)
+    inputs = project.inputs("base_student")
+    params = replace_params(inputs.params_, student={"architecture": request.param})
+    build_base_student(dataclasses.replace(inputs, params_=params), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def family_student(student_folder):
+    return load(student_folder)

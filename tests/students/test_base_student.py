@@ -4,15 +4,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from p4d.artifacts import read_json
+from p4d.artifacts import read_json, write_json
 from p4d.config import replace_params
 from p4d.errors import ContractError
 from p4d.students import load
-from p4d.students.base import build_base_student, initial_student
+from p4d.students.adapters import FAMILIES, initial_model
+from p4d.students.adapters.pictures import Pictures
+from p4d.students.base import build_base_student
+from p4d.students.pretrained import from_checkpoint
 from p4d.students.prompt import REGION_MARKS
 from p4d.students.student import save_student
 from p4d.students.tokenizer import encode, train_tokenizer
-from tests.students import tiny
 
 
 def from_folder(project, folder, out):
@@ -60,7 +62,7 @@ def test_a_checkpoint_without_region_marks_learns_their_names(project, tmp_path,
         patched.setattr("p4d.students.tokenizer.REGION_MARKS", ())
         tokenizer = train_tokenizer(["a question"], 300)
     params = project.params
-    model = initial_student(params.student, params.clips, tokenizer)
+    model = initial_model(params.student, params.clips, tokenizer)
     save_student(tmp_path / "plain", model, tokenizer)
     student = from_folder(project, tmp_path / "plain", tmp_path / "out")
     assert all(len(encode(student.tokenizer, mark)) == 1 for mark in REGION_MARKS)
@@ -68,14 +70,41 @@ def test_a_checkpoint_without_region_marks_learns_their_names(project, tmp_path,
     assert embeddings == len(student.tokenizer) == len(tokenizer) + len(REGION_MARKS)
 
 
-def test_pictures_are_squashed_to_the_size_of_the_encoder(project):
-    adapter = load(project.root / "base_student").adapter
-    pixels = adapter.pixel_inputs(torch.full((1, 2, 96, 80, 3), 255, dtype=torch.uint8))
-    video = pixels["pixel_values_videos"]
-    assert video.shape == (1, 2, 3, tiny.SIZE, tiny.SIZE)
-    torch.testing.assert_close(video, torch.ones_like(video))
-
-
 def test_a_folder_without_weights_is_named(project, tmp_path):
     with pytest.raises(ContractError, match="holds no"):
         from_folder(project, tmp_path, tmp_path / "out")
+
+
+def test_a_qwen_checkpoint_keeps_its_processor_and_reads_clips_at_the_nearest_size(
+    project, tmp_path
+):
+    tokenizer = train_tokenizer(["a question"], 300, FAMILIES["qwen2_5_vl"].special_tokens)
+    params = replace_params(
+        project.params, student={"architecture": "qwen2_5_vl"}, clips={"size_px": 64}
+    )
+    folder = tmp_path / "published"  # one flat folder, as on the Hub
+    initial_model(params.student, params.clips, tokenizer).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    write_json(
+        folder / "preprocessor_config.json", {"image_mean": [0.1] * 3, "image_std": [0.2] * 3}
+    )
+    changed = replace_params(project.params, clips={"size_px": 40})
+    model, *_ = from_checkpoint(str(folder), size_px=changed.clips.size_px, seed=0)
+    assert Pictures.of(model, None) == Pictures(32, (0.1,) * 3, (0.2,) * 3)
+    student = from_folder(project, folder, tmp_path / "out")
+    assert student.adapter.frame_grid() == (2, 2)
+
+
+def test_a_checkpoint_whose_tokenizer_lacks_the_tokens_of_its_family_is_refused(project, tmp_path):
+    tokenizer = train_tokenizer(["a question"], 300, FAMILIES["qwen3_vl"].special_tokens)
+    params = replace_params(project.params, student={"architecture": "qwen3_vl"})
+    model = initial_model(params.student, params.clips, tokenizer)
+    save_student(tmp_path / "odd", model, train_tokenizer(["a question"], 300))
+    with pytest.raises(ContractError, match=r"vision_start.* is not a single token"):
+        from_folder(project, tmp_path / "odd", tmp_path / "out")
+
+
+def test_a_hub_id_that_cannot_be_fetched_names_the_way_out(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(ContractError, match="hf download org/model --local-dir"):
+        from_checkpoint("org/model@0123abc", size_px=64, seed=0)

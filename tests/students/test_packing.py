@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from p4d.students import load
+from p4d.errors import ContractError
 from p4d.students.data import (
     IGNORED,
     ClipReader,
@@ -16,9 +16,9 @@ from p4d.students.prompt import VIDEO
 from tests.students import tiny
 
 
-@pytest.fixture(scope="module")
-def student(project):
-    return load(project.root / "base_student")
+@pytest.fixture
+def student(family_student):
+    return family_student
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def clips(project):
 
 
 def packer_of(student):
-    return Packer(student.tokenizer, student.adapter.visual_tokens(1 + tiny.FRAMES))
+    return Packer(student.tokenizer, student.adapter)
 
 
 def sample(clips, questions):
@@ -76,7 +76,9 @@ def test_the_first_frame_shown_is_the_marked_picture_and_has_no_time(clips, ques
 
 
 def test_a_blind_arm_has_no_visual_tokens(student, questions):
-    batch = Packer(student.tokenizer, 0).pack([Sample("c", (questions[0],), None, {})])
+    batch = Packer(student.tokenizer, student.adapter).pack(
+        [Sample("c", (questions[0],), None, {})]
+    )
     assert batch.frames is None
     assert not student.adapter.visual_mask(batch.input_ids).any()
     assert VIDEO not in student.tokenizer.decode(batch.input_ids[0])
@@ -84,20 +86,21 @@ def test_a_blind_arm_has_no_visual_tokens(student, questions):
 
 def test_visual_tokens_are_found_by_mask_wherever_they_stand(student):
     adapter = student.adapter
-    count, width = adapter.visual_tokens(2), adapter.hidden_width
-    video = student.tokenizer.convert_tokens_to_ids(VIDEO)
-    ids = torch.full((2, count + 5), 9)
-    hidden = torch.arange(2 * (count + 5) * width, dtype=torch.float32).view(2, -1, width)
-    places = [[*range(3, 3 + count)], [0, *range(4, 3 + count)]]
-    for row, place in enumerate(places):
-        ids[row, place] = video
-    tokens = adapter.frame_tokens(hidden, ids, frames=2)
-    assert tokens.shape == (2, 2, 2, 2, width)
-    for row, place in enumerate(places):
-        torch.testing.assert_close(tokens[row].flatten(0, 2), hidden[row, place[:-1]])
+    shown = torch.tensor(adapter.visual_ids([float("nan"), 0.0, 0.5, 1.0, 1.5]))
+    length, width = len(shown) + 6, adapter.hidden_width
+    hidden = torch.arange(2 * length * width, dtype=torch.float32).view(2, length, width)
+    ids = torch.full((2, length), 9)
+    ids[0, 3 : 3 + len(shown)] = ids[1, 5 : 5 + len(shown)] = shown
+    times_s = torch.tensor([[float("nan"), 0.0, 0.5, 1.0, 1.5]] * 2)
+    tokens = adapter.frame_tokens(hidden, ids, times_s)
+    slots, side = 4 // adapter.frames_per_slot, adapter.frame_grid()[0]
+    assert tokens.shape == (2, slots, side, side, width)
+    assert torch.equal(tokens[1] - tokens[0], torch.full_like(tokens[0], (length + 2) * width))
+    with pytest.raises(ContractError, match="visual tokens"):
+        adapter.frame_tokens(hidden, ids, times_s[:, :3])
 
 
-def test_time_reaches_the_student_and_only_through_the_encoding(student, questions, clips):
+def test_time_reaches_the_student_and_leaves_nothing_behind(student, questions, clips):
     batch = packer_of(student).pack([sample(clips, questions[:1])])
     later = packer_of(student).pack([sample(clips, questions[:1])])
     assert batch.times_s is not None
@@ -105,7 +108,7 @@ def test_time_reaches_the_student_and_only_through_the_encoding(student, questio
     same = student.answer_scores(batch)
     assert torch.equal(same, student.answer_scores(batch))
     assert not torch.allclose(same, student.answer_scores(later), atol=1e-6)
-    assert not student.adapter.model.model.multi_modal_projector._forward_pre_hooks
+    assert not any(module._forward_pre_hooks for module in student.adapter.model.modules())
 
 
 def test_data_order_is_the_same_for_every_arm_and_covers_all_clips(questions, clips):
@@ -129,3 +132,12 @@ def test_generation_continues_the_prompt_it_is_given(student, questions, clips):
     for question, text in zip(asked, together, strict=True):
         alone = packer_of(student).prompts([sample(clips, [question])])
         assert student.generate(alone, max_new_tokens=4) == [text]
+
+
+def test_generation_answers_what_the_packed_question_scores_highest(student, questions, clips):
+    packed = packer_of(student).pack([sample(clips, questions[:2])])
+    hidden = student.hidden(packed)[packed.letter_rows[:, 0], packed.letter_rows[:, 1]]
+    expected = student.adapter.logits(hidden).argmax(dim=-1)
+    prompts = packer_of(student).prompts([sample(clips, [q]) for q in questions[:2]])
+    texts = student.generate(prompts, max_new_tokens=1)
+    assert texts == student.tokenizer.batch_decode(expected[:, None], skip_special_tokens=True)

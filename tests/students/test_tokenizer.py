@@ -26,8 +26,17 @@ def test_any_text_survives_a_round_trip(tokenizer):
 def test_marks_and_letters_are_single_tokens(tokenizer):
     assert all(len(encode(tokenizer, mark)) == 1 for mark in REGION_MARKS)
     assert len(set(letter_ids(tokenizer))) == len(LETTERS)
+    marks = [encode(tokenizer, f"\n{letter}. ") for letter in LETTERS[:4]]
+    assert all(len(mark) == 1 for mark in marks)
     turn = encode(tokenizer, TEXTS[1])
-    assert all(turn.count(letter) == 1 for letter in letter_ids(tokenizer)[:4])
+    assert all(turn.count(mark) == 1 for (mark,) in marks)
+
+
+def test_an_option_is_written_alike_wherever_it_stands(tokenizer):
+    turn = encode(tokenizer, TEXTS[1])
+    for option in ("left", "right", "up", "down"):
+        alone = encode(tokenizer, option)
+        assert any(turn[at : at + len(alone)] == alone for at in range(len(turn)))
 
 
 def test_digits_stay_single_so_a_number_reads_alike_everywhere(tokenizer):

@@ -9,20 +9,17 @@ from torch.utils.flop_counter import FlopCounterMode
 from p4d.artifacts import read_json
 from p4d.errors import ContractError, TrainingError
 from p4d.students import load
+from p4d.students.arm import Arm, Distillation
 from p4d.students.base import build_base_student
 from p4d.students.data import ClipReader, Packer, Sample, TrainingSamples, load_questions
 from p4d.students.losses import TermWeights
 from p4d.students.perception import LatentStats, PerceptionDecoder
 from p4d.students.train import (
-    MAX_GRADIENT_NORM,
-    Arm,
-    ClipPartsSeparately,
-    Distillation,
     build_blind,
     build_p4d,
     build_sft,
-    train_arm,
 )
+from p4d.students.trainer import MAX_GRADIENT_NORM, ClipPartsSeparately, train_arm
 from p4d.teachers import expert4d
 from p4d.teachers.store import LabelArrays, LabelWriter
 from tests.students import tiny
@@ -78,7 +75,7 @@ def test_gradients_reach_student_and_decoder_and_never_the_expert(project):
     student, arm = distilling_arm(project)
     expert = arm._distillation[0].expert
     before = {name: value.clone() for name, value in expert.state_dict().items()}
-    packer = Packer(student.tokenizer, student.adapter.visual_tokens(1 + tiny.FRAMES))
+    packer = Packer(student.tokenizer, student.adapter)
     batch = packer.pack([samples(project, tiny.SquareLabels())[i] for i in range(2)])
     terms = arm(batch)
     assert list(terms) == ["sft", "latent", *ALL]
@@ -106,14 +103,14 @@ def test_a_large_gradient_of_the_decoder_does_not_shrink_the_step_of_the_student
 
 def test_gradients_are_clipped_during_training(project, monkeypatch):
     """Clipped to nothing, what has no weight decay stays as it was."""
-    monkeypatch.setattr("p4d.students.train.MAX_GRADIENT_NORM", 0.0)
+    monkeypatch.setattr("p4d.students.trainer.MAX_GRADIENT_NORM", 0.0)
     student, arm = distilling_arm(project)
     norm = student.adapter.model.model.language_model.norm.weight
     before = norm.detach().clone()
     train_arm(
         arm,
         samples(project, tiny.SquareLabels()),
-        Packer(student.tokenizer, student.adapter.visual_tokens(1 + tiny.FRAMES)),
+        Packer(student.tokenizer, student.adapter),
         project.params.training,
         TermWeights("paper", 0.0),
         lambda done, total, note: None,
@@ -151,7 +148,7 @@ def test_inference_of_both_arms_costs_the_same(project, trained):
         student = load(trained / name)
         question = load_questions(project.root / "release", "test")[0]
         visual = readers(project).read(tiny.SHARD, question.clip_id)
-        packer = Packer(student.tokenizer, student.adapter.visual_tokens(1 + tiny.FRAMES))
+        packer = Packer(student.tokenizer, student.adapter)
         batch = packer.pack([Sample(question.clip_id, (question,), visual, {})])
         with FlopCounterMode(display=False) as counter:
             student.answer_scores(batch)
@@ -166,9 +163,16 @@ def test_curves_name_every_term_and_the_card_keeps_the_weights(trained):
         rows = list(csv.DictReader(stream))
     assert [row["step"] for row in rows] == ["1", "2", "3"]
     assert set(rows[0]) == {"step", "total", "sft", "latent", *ALL}
-    weights = read_json(trained / "student_p4d" / "card.json")["loss_weights"]
-    total = float(rows[-1]["sft"]) + sum(w * float(rows[-1][name]) for name, w in weights.items())
-    assert float(rows[-1]["total"]) == pytest.approx(total, rel=1e-3)
+    with (trained / "student_p4d" / "weights.csv").open() as stream:
+        weights = list(csv.DictReader(stream))
+    assert [row["step"] for row in weights] == ["1", "2", "3"]
+    for row, weight in zip(rows, weights, strict=True):
+        total = sum(float(weight[name]) * float(row[name]) for name in ("sft", "latent", *ALL))
+        assert float(row["total"]) == pytest.approx(total, rel=1e-3)
+    assert [float(weights[0][name]) for name in ("sft", "latent")] == [1.0, 0.0]
+    assert float(weights[1]["latent"]) > 0
+    kept = read_json(trained / "student_p4d" / "card.json")["loss_weights"]
+    assert set(kept) == {"latent", *ALL}
     assert read_json(trained / "student_sft" / "card.json")["loss_weights"] == {}
 
 
@@ -185,7 +189,7 @@ def test_all_arms_start_equal_and_the_blind_one_sees_nothing(trained):
 
 def test_nan_labels_stop_training_and_name_the_clips(project):
     student, arm = distilling_arm(project)
-    packer = Packer(student.tokenizer, student.adapter.visual_tokens(1 + tiny.FRAMES))
+    packer = Packer(student.tokenizer, student.adapter)
     with pytest.raises(TrainingError, match=r"step 1 .*clip_00\d, clip_00\d"):
         train_arm(
             arm,
@@ -251,8 +255,7 @@ def test_a_student_learns_clips_by_heart_that_only_seeing_tells_apart(tmp_path):
     for name, build in (("student_sft", build_sft), ("student_blind", build_blind)):
         build(project.inputs(name), project.root / name)
         student = load(project.root / name)
-        frames = student.adapter.visual_tokens(1 + tiny.FRAMES) if student.sees_video else 0
-        batch = Packer(student.tokenizer, frames).pack(
+        batch = Packer(student.tokenizer, student.adapter).pack(
             [
                 Sample(q.clip_id, (q,), readers(project).read(tiny.SHARD, q.clip_id), {})
                 if student.sees_video

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +48,14 @@ def params(**sections: dict) -> Params:
     return Params.from_mapping(raw)
 
 
+def raw_params() -> dict[str, dict]:
+    """The tiny parameters as params.yaml would hold them."""
+    return {
+        section: {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+        for section, values in dataclasses.asdict(params()).items()
+    }
+
+
 @dataclass(frozen=True)
 class TinyProject:
     root: Path
@@ -69,13 +78,14 @@ def make(
     all are in the train split.
     """
     rng = np.random.default_rng(seed)
-    frames, marks, rows, questions = {}, {}, [], []
+    frames, marks, masks, rows, questions = {}, {}, {}, [], []
     for number in range(clips):
         clip_id, video_id = f"clip_{number:03d}", f"vid_{number:03d}"
         way = list(WAYS)[number % 4]
         video = moving_square(WAYS[way], rng)
         frames[f"{clip_id}.rgb_thw3"] = video
         marks[f"{clip_id}.marks_hw3"] = video[0].copy()
+        masks[f"{clip_id}.masks_kthw"] = (video.max(axis=-1) > 60).astype(np.uint8)[None]
         start_ns = number * 10**9
         split = "test" if number % 3 == 2 and not alike else "train"
         rows.append(
@@ -103,6 +113,7 @@ def make(
     table = pl.DataFrame(rows)
     write_table(root / "clips" / SHARD / "clips.parquet", table, sort_by=["clip_id"])
     write_arrays(root / "regions" / SHARD / "marks.safetensors", marks)
+    write_arrays(root / "regions" / SHARD / "masks.safetensors", masks)
     write_table(root / "release" / "questions.parquet", pl.DataFrame(questions), sort_by=["qa_id"])
     write_table(root / "release" / "clips.parquet", table, sort_by=["clip_id"])
     write_expert(root / "expert")

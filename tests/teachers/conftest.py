@@ -17,8 +17,8 @@ def params():
         Project(ROOT).params,
         clips={"size_px": 32, "frames": 4},
         expert={
-            "worlds": 4, "holdout_worlds": 2, "width": 32, "blocks": 2, "heads": 2,
-            "hooks": (1, 2), "map_px": 16, "steps": 4, "batch": 3, "threads": 1,
+            "checkpoint": "", "worlds": 4, "holdout_worlds": 2, "width": 32, "blocks": 2,
+            "heads": 2, "hooks": (1, 2), "map_px": 16, "steps": 4, "batch": 3, "threads": 1,
         },
         labels={"threads": 1, "batch": 2},
     )  # fmt: skip

@@ -1,0 +1,256 @@
+"""What training and labelling cost: `python -m benchmarks.training`, on a quiet machine.
+
+Draws a small corpus of simulated clips and runs every stage up to `base_student` at the default
+sizes (`benchmarks/.cache/training`, kept), then measures, in turn and several times, so that a slow
+minute of the machine hits all alike:
+
+- a step of SFT, of P4D with cached labels, and of P4D with the teacher run in the step;
+- the same in bfloat16;
+- the share of a real run that waits for data;
+- labelling against bare forward passes of the teacher.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.machine import describe
+from p4d.artifacts import read_json, write_json
+from p4d.config import Params, Project, replace_params
+from p4d.pipeline import StageInputs, stage_named
+from p4d.standalone import run_stages
+from p4d.students import load, train
+from p4d.students.arm import Arm
+from p4d.students.data import (
+    Batch,
+    ClipReader,
+    LabelReader,
+    Packer,
+    TrainingSamples,
+    load_questions,
+)
+from p4d.students.losses import TermWeights
+from p4d.students.trainer import train_arm
+from p4d.teachers import expert4d
+from p4d.teachers.compute import deterministic
+from p4d.teachers.label import ShardClips, label_clips
+from p4d.teachers.teacher import ExpertTeacher
+from p4d.worlds.clip_shards import write_clip_shard
+
+SHARDS = ("0000-0a1b2c3d", "0001-0a1b2c3d")
+WORLDS_PER_SHARD = 24
+STAGES = (
+    "expert_worlds", "expert", "labels", "regions", "facts", "questions", "release", "base_student",
+)  # fmt: skip
+
+
+def corpus(folder: Path, params: Params) -> None:
+    """Make what is not there yet."""
+    for number, shard in enumerate(SHARDS):
+        if not (folder / "clips" / shard).is_dir():
+            seeds = range(7_000_000 * (number + 1), 7_000_000 * (number + 1) + WORLDS_PER_SHARD)
+            write_clip_shard(folder / "clips" / shard, list(seeds), params.clips, shard=shard)
+    run_stages(folder, params, STAGES, SHARDS)
+
+
+def inputs_of(folder: Path, stage: str, params: Params, work: Path | None = None) -> StageInputs:
+    def of(name: str) -> Path | dict[str, Path]:
+        if stage_named(name).per_shard:
+            return {shard: folder / name / shard for shard in SHARDS}
+        return folder / name
+
+    made = stage_named(stage)
+    return StageInputs(
+        stage=made, params_=params, folders={name: of(name) for name in made.inputs}, work=work
+    )
+
+
+class Rig:
+    """An arm and its batches, ready for single steps."""
+
+    def __init__(self, folder: Path, params: Params, *, distils: bool) -> None:
+        inputs = inputs_of(folder, "student_p4d", params)
+        base = load(inputs.folder("base_student"))
+        questions = load_questions(inputs.folder("release"), "train")
+        clips = ClipReader(inputs.shard_folders("clips"), inputs.shard_folders("regions"))
+        packer = Packer(base.tokenizer, base.adapter)
+        self.teaching = train.teaching_of(inputs, base, questions, clips, packer)
+        self.arm = Arm(base.adapter, self.teaching.distillation if distils else None)
+        self.packer = packer
+        self.samples = TrainingSamples(
+            questions,
+            length=params.training.steps * params.training.batch,
+            questions_per_clip=params.training.questions_per_clip,
+            seed=params.training.seed,
+            clips=clips,
+            labels=self.teaching.labels if distils else LabelReader(),
+        )
+        self.batch: Batch = packer.pack([self.samples[i] for i in range(params.training.batch)])
+        self.optimizer = torch.optim.AdamW(self.arm.parameters(), lr=1e-4)
+
+    def step(self, precision: torch.dtype | None = None, teacher: Callable | None = None) -> None:
+        """One optimizer step on the fixed batch."""
+        self.arm.train()
+        if teacher is not None:
+            teacher(self.batch)
+        with torch.autocast("cpu", precision or torch.bfloat16, enabled=precision is not None):
+            terms = self.arm(self.batch)
+        torch.stack(list(terms.values())).sum().backward()
+        for part in self.arm.children():
+            torch.nn.utils.clip_grad_norm_(part.parameters(), 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+
+def interleaved(runs: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:
+    """Median seconds of each, measured in turn."""
+    walls: dict[str, list[float]] = {name: [] for name in runs}
+    for round_ in range(rounds + 1):
+        for name, run in runs.items():
+            started = time.perf_counter()
+            run()
+            if round_:  # the first one warms up
+                walls[name].append(time.perf_counter() - started)
+    return {name: statistics.median(values) for name, values in walls.items()}
+
+
+def steps(folder: Path, params: Params, rounds: int) -> dict[str, object]:
+    sft = Rig(folder, params, distils=False)
+    p4d = Rig(folder, params, distils=True)
+    distillation = p4d.teaching.distillation
+    assert distillation is not None
+
+    def teacher(batch: Batch) -> None:
+        with torch.no_grad():
+            distillation.expert(batch.frames[:, 1:].contiguous())
+
+    found = interleaved(
+        {
+            "sft": sft.step,
+            "p4d_cached": p4d.step,
+            "p4d_online": lambda: p4d.step(teacher=teacher),
+            "sft_bfloat16": lambda: sft.step(torch.bfloat16),
+            "p4d_cached_bfloat16": lambda: p4d.step(torch.bfloat16),
+        },
+        rounds,
+    )
+    clips = params.training.batch
+    tokens = int(sft.batch.token_mask.sum())
+    return {
+        "step_s": {name: round(value, 5) for name, value in found.items()},
+        "p4d_over_sft": round(found["p4d_cached"] / found["sft"], 4),
+        "p4d_over_online": round(found["p4d_cached"] / found["p4d_online"], 4),
+        "bfloat16_over_float32": {
+            name: round(found[f"{name}_bfloat16"] / found[name], 4)
+            for name in ("sft", "p4d_cached")
+        },
+        "clips_per_s": {name: round(clips / value, 2) for name, value in found.items()},
+        "tokens_per_s": {name: round(tokens / value, 1) for name, value in found.items()},
+    }
+
+
+def waiting(folder: Path, params: Params) -> dict[str, object]:
+    """A real run of P4D with the loader; a process of its own, for its peak of memory."""
+    rig = Rig(folder, params, distils=True)
+    trained = train_arm(
+        rig.arm,
+        rig.samples,
+        rig.packer,
+        params.training,
+        TermWeights("auto", 1.0),
+        lambda done, total, note: None,
+    )
+    started = time.perf_counter()
+    for index in range(48):
+        rig.samples[index]
+    read_s = (time.perf_counter() - started) / 48
+    return {
+        "steps": trained.times.steps,
+        "wait_share": round(trained.times.data_wait, 5),
+        "read_ms_per_clip": round(1e3 * read_s, 3),
+        "clips_per_s": round(trained.times.clips / trained.times.wall_s, 2),
+        "tokens_per_s": round(trained.times.tokens / trained.times.wall_s, 1),
+        "peak_rss_bytes": trained.times.peak_rss_bytes,
+    }
+
+
+def labelling(folder: Path, params: Params, rounds: int) -> dict[str, float]:
+    """Clips per second of the labels stage's work on a shard, and of bare forward passes."""
+    clips = ShardClips(folder / "clips" / SHARDS[0])
+    teacher = ExpertTeacher(folder / "expert")
+    expert = expert4d.load(folder / "expert")
+    size = params.labels.batch
+    frames = [clips.read(clip_id).rgb_thw3 for clip_id in clips.clip_ids]
+    batches = [
+        torch.from_numpy(np.stack(frames[i : i + size])) for i in range(0, len(frames), size)
+    ]
+
+    def bare() -> None:
+        with torch.no_grad():
+            for batch in batches:
+                expert(batch)
+
+    out = folder / "labelled"
+    with deterministic(params.labels.threads, 0):
+        found = interleaved(
+            {
+                "bare": bare,
+                "labelled": lambda: label_clips(
+                    clips, [teacher], out, batch=size, tokens_hw=teacher.tokens_hw
+                ),
+            },
+            rounds,
+        )
+    return {
+        "bare_clips_per_s": round(len(frames) / found["bare"], 2),
+        "labelled_clips_per_s": round(len(frames) / found["labelled"], 2),
+        "labelled_over_bare": round(found["bare"] / found["labelled"], 4),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--steps", type=int, default=60, help="of the run that is watched")
+    parser.add_argument("--only", choices=["waiting"], help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    project = Project.find()
+    folder = project.root / "benchmarks" / ".cache" / "training"
+    params = replace_params(
+        project.params,
+        expert={"worlds": 32, "holdout_worlds": 4, "steps": 20},
+        training={"steps": chosen.steps},
+        distillation={"look_steps": ()},
+    )
+    result = project.root / "benchmarks" / "results" / "training.json"
+    if chosen.only:
+        write_json(folder / "waiting.json", waiting(folder, params))
+        return
+    corpus(folder, params)
+    again = [sys.executable, "-m", "benchmarks.training", "--only", "waiting"]
+    subprocess.run([*again, "--steps", str(chosen.steps)], check=True, cwd=project.root)
+    torch.set_num_threads(params.training.threads)
+    figures = {
+        "machine": describe(project.root),
+        "command": f"python -m benchmarks.training --rounds {chosen.rounds} --steps {chosen.steps}",
+        "step": steps(folder, params, chosen.rounds),
+        "data": read_json(folder / "waiting.json"),
+        "labelling": labelling(folder, params, max(chosen.rounds // 5, 2)),
+    }
+    write_json(result, figures)
+    for name, value in figures.items():
+        if name != "machine":
+            print(name, value)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""What a student family has to say about itself, and the two helpers every family uses.
+
+Pictures come as one row of frames per sample with a time each. A time says what a frame is: seconds
+for a frame of a video, NaN for a still picture, +inf for padding. Where time goes back, another
+video begins. Several videos and stills of a sample are therefore one row, in the order of the text.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from p4d.errors import ContractError
+
+ABSENT = math.inf
+
+
+class StudentAdapter(Protocol):
+    """One family of video-language models."""
+
+    @property
+    def model(self) -> PreTrainedModel:
+        """The transformers model."""
+        ...
+
+    @property
+    def hidden_width(self) -> int:
+        """Channels of the hidden state that is read."""
+        ...
+
+    @property
+    def vocabulary(self) -> int:
+        """Rows of the table of token embeddings; may exceed the tokenizer's, as real ones pad."""
+        ...
+
+    @property
+    def frames_per_slot(self) -> int:
+        """Frames that share one set of visual tokens: 1, or the frames of a tubelet."""
+        ...
+
+    def encoder(self) -> nn.Module:
+        """The vision encoder, which the paper freezes."""
+        ...
+
+    def projector(self) -> list[nn.Module]:
+        """What leads from the encoder to the language model; may lie inside of the encoder."""
+        ...
+
+    def frame_grid(self) -> tuple[int, int]:
+        """Rows and columns of visual tokens per slot."""
+        ...
+
+    def visual_tokens(self, frames: int, stills: int = 0) -> int:
+        """Placeholders that a video of `frames` frames and `stills` pictures take in the text."""
+        ...
+
+    def visual_ids(self, times_s: Sequence[float]) -> list[int]:
+        """Token ids that stand for pictures in the text: placeholders, with what surrounds them."""
+        ...
+
+    def visual_mask(self, input_ids: Tensor) -> Tensor:
+        """Which positions `[B, N]` are visual tokens."""
+        ...
+
+    def encode(self, frames_bfhw3: Tensor, times_s: Tensor) -> dict[str, Any]:
+        """What the model takes in place of pictures: encoded, timed and projected features.
+
+        Args:
+            frames_bfhw3: u8 `[B, F, H, W, 3]`.
+            times_s: `[B, F]`, see the text of this module.
+
+        Returns:
+            Keyword arguments for `last_hidden` and `generate`.
+        """
+        ...
+
+    def change_first_media(
+        self, encoded: dict[str, Any], times_s: Tensor, change: Callable[[int, Tensor], Tensor]
+    ) -> None:
+        """Put `change(row, features [n, D])` in the place of each row's first still or video.
+
+        `encoded` is what `encode` returned; it is changed.
+        """
+        ...
+
+    def last_hidden(self, **inputs: Any) -> Tensor:  # noqa: ANN401
+        """Last hidden state after the final norm, `[B, N, D]`.
+
+        Takes `input_ids` and `position_ids` `[B, N]`, a boolean `attention_mask` `[B, 1, N, N]`
+        (query, key), and what `encode` returned.
+        """
+        ...
+
+    def generate(self, **inputs: Any) -> Tensor:  # noqa: ANN401
+        """Tokens `[B, N + new]`: `transformers`' generation, with what `encode` returned."""
+        ...
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Scores over the vocabulary, `[..., V]`."""
+        ...
+
+    def frame_tokens(self, hidden: Tensor, input_ids: Tensor, times_s: Tensor) -> Tensor:
+        """Hidden states of the video's visual tokens as `[B, slots, rows, columns, D]`.
+
+        Stills are left out. Found by mask, never by a slice.
+
+        Raises:
+            ContractError: rows do not hold the visual tokens of their frames, or unequally many.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Medium:
+    """One still or one video within a row of frames: frames `start` to `stop`."""
+
+    start: int
+    stop: int
+    is_still: bool
+
+
+def media_of(times_s: Sequence[float]) -> list[Medium]:
+    """Split a row of frames into stills and videos, in order; padding is left out."""
+    media: list[Medium] = []
+    for place, time_s in enumerate(times_s):
+        if time_s == ABSENT:
+            continue
+        still = math.isnan(time_s)
+        last = media[-1] if media else None
+        if last and not (still or last.is_still) and time_s > times_s[place - 1]:
+            media[-1] = Medium(last.start, place + 1, is_still=False)
+        else:
+            media.append(Medium(place, place + 1, is_still=still))
+    return media
+
+
+@contextmanager
+def added_before(module: nn.Module, encoding: Tensor) -> Iterator[None]:
+    """While open, `encoding` `[G, D]` is added to the features `[..., D]` that enter `module`.
+
+    The features are G equal groups in order: frames, or tubelets.
+
+    Raises:
+        ContractError: the features do not divide into G groups.
+    """
+
+    def add(_: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        features, *rest = arguments
+        groups = len(encoding)
+        vectors = features.numel() // features.shape[-1]
+        if vectors % groups:
+            raise ContractError(f"{vectors} encoded patches do not divide into {groups} frames")
+        grouped = features.reshape(groups, vectors // groups, -1) + encoding[:, None].to(features)
+        return (grouped.view(features.shape), *rest)
+
+    handle = module.register_forward_pre_hook(add)
+    try:
+        yield
+    finally:
+        handle.remove()

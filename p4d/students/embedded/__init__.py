@@ -1,0 +1,33 @@
+"""The embedded base student: a small network that reads text and still pictures, with its recipe.
+
+It stands where a pretrained vision-language checkpoint stands otherwise: it reads questions, facts
+and single pictures, and has been taught nothing about depth or motion. `card.json` says how it was
+made and what it can; `recipe.py` makes it again.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+EMBEDDED = "embedded"
+"""The value of `student.checkpoint` that means this student."""
+
+FOLDER = Path(__file__).parent
+"""Holds `model/`, `tokenizer/` and `card.json`."""
+
+CORE_FAMILIES = (
+    "place_of_object",
+    "distance_to_camera",
+    "relation_to_object",
+    "moving_objects",
+    "moving_of_three",
+    "direction",
+    "picture_direction",
+    "rotation",
+    "premise_moves",
+    "premise_spins",
+    "mean_speed",
+    "displacement",
+    "path_length",
+)
+"""Families of questions that it has read facts of; one or two per category."""

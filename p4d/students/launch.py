@@ -1,0 +1,107 @@
+"""Train one arm on a pipeline's folders without publishing it: `p4d train`.
+
+For runs that a pipeline would not hold: several processes, other machines, trials of a parameter.
+Alone, or once per process under a launcher (docs/training.md):
+
+    p4d train p4d --out runs/a --set training.steps=2000
+    torchrun --nproc-per-node 2 -m p4d.cli train p4d --out runs/a
+    accelerate launch --config_file configs/fsdp.yaml -m p4d.cli train p4d --out runs/a
+
+`OUT/work` holds checkpoints while it runs (the same command goes on after a kill), and
+`OUT/work/live` what it shows: `live.csv`, TensorBoard events, `times.json`.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch.distributed
+import yaml
+
+from p4d.artifacts import read_table
+from p4d.config import Params
+from p4d.errors import ConfigError, ContractError
+from p4d.pipeline import Stage, StageInputs, StageReport, stage_named
+
+ARMS = ("sft", "p4d", "blind")
+
+
+def train(
+    arm: str,
+    out: Path,
+    *,
+    data: Path,
+    params: Params,
+    progress: Callable[[int, int, str], None] = lambda done, total, note: None,
+) -> StageReport:
+    """Train `arm` (sft, p4d or blind) on the folders of `data` into `out`.
+
+    Args:
+        arm: which.
+        out: new folder, or one that a killed run left.
+        data: laid out like a project's `data/`, up to `base_student`.
+        params: all sections.
+        progress: called after each step, by the first process alone.
+
+    Raises:
+        ContractError: no such arm, an input is missing, or `out` holds a finished student.
+    """
+    if arm not in ARMS:
+        raise ContractError(f"no arm called {arm!r}; arms: {', '.join(ARMS)}")
+    if (out / "card.json").exists():
+        raise ContractError(f"{out} holds a finished student; name another folder")
+    stage = stage_named(f"student_{arm}")
+    first = os.environ.get("RANK", "0") == "0"
+    inputs = StageInputs(
+        stage=stage,
+        params_=params,
+        folders=_folders(data, stage),
+        work=out / "work",
+        progress=progress if first else lambda done, total, note: None,
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        report = stage.load()(inputs, out)
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+    if first:
+        shutil.rmtree(out / "work" / "checkpoints", ignore_errors=True)
+    return report
+
+
+def with_settings(raw: Mapping[str, Any], settings: Sequence[str]) -> Params:
+    """Parameters with `section.key=value` settings applied; values are YAML.
+
+    Raises:
+        ConfigError: a setting is malformed, unknown or out of range.
+    """
+    changed = copy.deepcopy(dict(raw))
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        section, dot, key = name.partition(".")
+        if not (equals and dot and key) or section not in changed:
+            raise ConfigError(f"{setting!r} is not section.key=value of params.yaml")
+        changed[section][key] = yaml.safe_load(value)
+    return Params.from_mapping(changed)
+
+
+def _folders(data: Path, stage: Stage) -> dict[str, Path | dict[str, Path]]:
+    table = data / "release" / "clips.parquet"
+    if not table.is_file():
+        raise ContractError(f"{table} is missing; make the stages up to base_student first")
+    shards = sorted(read_table(table)["shard"].unique())
+    folders: dict[str, Path | dict[str, Path]] = {}
+    for name in stage.inputs:
+        per_shard = stage_named(name).per_shard
+        each = {shard: data / name / shard for shard in shards} if per_shard else {}
+        missing = [str(f) for f in each.values() or [data / name] if not f.is_dir()]
+        if missing:
+            raise ContractError(f"missing: {', '.join(missing[:3])}; make or restore it first")
+        folders[name] = each if per_shard else data / name
+    return folders
