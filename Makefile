@@ -7,10 +7,10 @@ export DAGSTER_HOME := $(CURDIR)/.dagster
 PORT ?= 3000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types unit ui up bench clean
+.PHONY: help setup demo test lint types unit ui up bench bench-distillation r4d-world clean
 
 help:  ## Show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 setup: .venv/.ready  ## Make the environment (Python 3.11, packages, rendering libraries)
 
@@ -41,6 +41,12 @@ unit: setup
 
 bench: setup  ## Measure; results land in benchmarks/results/
 	@python -m benchmarks.spine
+
+bench-distillation: setup  ## Train and compare all arms, about an hour on two cores; resumes
+	@python -m benchmarks.distillation
+
+r4d-world: setup  ## Make the embedded benchmark in benchmark_data/r4d-world
+	@p4d benchmark make benchmark_data/r4d-world
 
 clean:  ## Remove everything the pipeline wrote (not the inbox, not the environment)
 	rm -rf data reports .dagster .p4d .staging dvc.lock .dvc/cache .dvc/tmp

@@ -11,14 +11,16 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 from safetensors import safe_open
 from safetensors.numpy import save as safetensors_bytes
 
 from p4d.errors import ContractError
+
+if TYPE_CHECKING:  # looking at the state of a project must not wait for it
+    import polars as pl
 
 
 def write_bytes(path: Path, payload: bytes) -> None:
@@ -60,6 +62,8 @@ def write_table(path: Path, frame: pl.DataFrame, *, sort_by: Sequence[str]) -> N
 
 def read_table(path: Path) -> pl.DataFrame:
     """Read one Parquet file."""
+    import polars as pl
+
     return pl.read_parquet(path)
 
 

@@ -109,8 +109,13 @@ class ClipsParams:
 
 @dataclass(frozen=True, kw_only=True)
 class ExpertParams:
-    """The expert network and its training on worlds with exact truth."""
+    """The expert network and its training on worlds with exact truth.
 
+    `checkpoint`: `embedded` takes the expert of p4d/teachers/embedded, and only the worlds that
+    measure it are drawn; empty: one is trained.
+    """
+
+    checkpoint: str
     seed: int
     worlds: int
     holdout_worlds: int
@@ -127,6 +132,7 @@ class ExpertParams:
     threads: int
 
     def __post_init__(self) -> None:
+        _check(self.checkpoint in ("", "embedded"), self, "checkpoint must be empty or embedded")
         _check_seed(self, self.seed)
         _check_at_least_1(self, "worlds", "holdout_worlds", "width", "blocks", "heads")
         _check_at_least_1(self, "patch_px", "tubelet", "map_px", "steps", "batch", "threads")
@@ -161,14 +167,39 @@ class LabelsParams:
 
 @dataclass(frozen=True, kw_only=True)
 class RegionsParams:
-    """Which tracked objects become regions."""
+    """Which tracked objects become regions.
 
+    `sources` are tried in order until one gives a usable region; where there is truth, only that
+    counts. `checkpoint` needs `keywords` to
+    look for, a `detector` and a `tracker`: folders or hub ids of transformers checkpoints.
+    """
+
+    sources: tuple[str, ...]
+    keywords: tuple[str, ...]
+    detector: str
+    tracker: str
+    detector_threshold: float
+    threads: int
     max_regions: int
     min_area_px: int
     min_visible_frames: int
     motion_threshold: float
 
     def __post_init__(self) -> None:
+        known = {"truth", "checkpoint", "motion"}
+        _check(
+            self.sources[:1] == ("truth",) and set(self.sources) <= known,
+            self,
+            f"sources must begin with truth and be among {sorted(known)}",
+        )
+        _check(
+            "checkpoint" not in self.sources
+            or bool(self.keywords and self.detector and self.tracker),
+            self,
+            "the source checkpoint needs keywords, detector and tracker",
+        )
+        _check(0 < self.detector_threshold < 1, self, "detector_threshold must be in (0, 1)")
+        _check_at_least_1(self, "threads")
         _check(1 <= self.max_regions <= 9, self, "max_regions must be in [1, 9]")
         _check_at_least_1(self, "min_area_px", "min_visible_frames")
         _check(0 < self.motion_threshold < 1, self, "motion_threshold must be in (0, 1)")
@@ -188,11 +219,15 @@ class FactsParams:
 
 @dataclass(frozen=True, kw_only=True)
 class QuestionsParams:
-    """How certain an answer must be, and how many questions a clip may get."""
+    """How certain an answer must be, and how many questions a clip may get.
+
+    `families`: names of those that may ask; none: all.
+    """
 
     margin_sigma: float
     options: int
     max_per_clip: int
+    families: tuple[str, ...]
 
     def __post_init__(self) -> None:
         _check(self.margin_sigma >= 1, self, "margin_sigma must be at least 1")
@@ -223,10 +258,15 @@ class StudentParams:
     """The student network, built from a transformers video-language architecture.
 
     `checkpoint` is a folder of weights and tokenizer to start from; empty: from scratch.
+    `region_prompt`: how regions reach it, `marks` (drawn on a picture that precedes the clip) or
+    `tokens` (their first-frame masks tie the tokens `<obj_k>` to visual tokens).
+    `answers`: what it says, the `letter` of an option or the `option` itself.
     """
 
     architecture: str
     checkpoint: str
+    region_prompt: str
+    answers: str
     seed: int
     vision_width: int
     vision_blocks: int
@@ -238,8 +278,10 @@ class StudentParams:
     vocabulary: int
 
     def __post_init__(self) -> None:
-        known = {"llava_onevision"}
+        known = {"llava_onevision", "qwen2_5_vl", "qwen3_vl"}
         _check(self.architecture in known, self, f"architecture must be among {sorted(known)}")
+        _check(self.region_prompt in ("marks", "tokens"), self, "region_prompt: marks or tokens")
+        _check(self.answers in ("letter", "option"), self, "answers: letter or option")
         _check_seed(self, self.seed)
         _check_at_least_1(self, "vision_width", "vision_blocks", "vision_heads", "patch_px")
         _check_at_least_1(self, "text_width", "text_blocks", "text_heads")
@@ -259,7 +301,11 @@ class StudentParams:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingParams:
-    """The budget of one training run; equal for every arm."""
+    """The budget of one training run; equal for every arm.
+
+    `batch` clips make one optimizer step, whatever they are split into: gradient accumulation and
+    processes change where and when they are computed, not what is learned.
+    """
 
     seed: int
     steps: int
@@ -268,22 +314,52 @@ class TrainingParams:
     learning_rate: float
     warmup_fraction: float
     threads: int
+    device: str
+    precision: str
+    gradient_accumulation: int
+    gradient_checkpointing: bool
+    save_steps: int
+    trainable: str
 
     def __post_init__(self) -> None:
         _check_seed(self, self.seed)
         _check_at_least_1(self, "steps", "batch", "questions_per_clip", "threads")
+        _check_at_least_1(self, "gradient_accumulation")
+        _check(self.device in ("cpu", "cuda"), self, "device must be cpu or cuda")
+        known = ("float32", "bfloat16")
+        _check(self.precision in known, self, f"precision must be among {list(known)}")
+        _check(
+            self.batch % self.gradient_accumulation == 0,
+            self,
+            f"batch {self.batch} must be a multiple of gradient_accumulation "
+            f"{self.gradient_accumulation}",
+        )
+        _check(self.save_steps >= 0, self, "save_steps must not be negative (0: no checkpoints)")
+        ways = ("full", "frozen_encoder", "lora")
+        _check(self.trainable in ways, self, f"trainable must be among {list(ways)}")
         _check(self.learning_rate > 0, self, "learning_rate must be positive")
         _check(0 <= self.warmup_fraction < 1, self, "warmup_fraction must be in [0, 1)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class DistillationParams:
-    """Weights of the P4D terms (paper section 3.3; presets differ, see p4d/students/losses.py)."""
+    """The P4D terms (paper section 3.3; weights of presets: p4d/students/losses.py).
 
+    `teacher: exact` distils truth where clips have it; truth has no latents. In the first
+    `warmup_fraction` of the steps the SFT loss counts `warmup_sft_weight`. `unlabelled_clips` are
+    clips per step, beyond the batch, that nobody asks about: they are distilled only.
+    """
+
+    teacher: str
+    latents: bool
+    modalities: tuple[str, ...]
     preset: str
     target_ratio: float
     hidden_width: int
-    modalities: tuple[str, ...]
+    warmup_fraction: float
+    warmup_sft_weight: float
+    unlabelled_clips: int
+    look_steps: tuple[int, ...]
 
     def __post_init__(self) -> None:
         presets = {"paper", "release", "auto"}
@@ -292,6 +368,17 @@ class DistillationParams:
         _check_at_least_1(self, "hidden_width")
         known = {"depth", "flow", "motion", "rays"}
         _check(set(self.modalities) <= known, self, f"modalities must be among {sorted(known)}")
+        _check(self.teacher in ("expert4d", "exact"), self, "teacher must be expert4d or exact")
+        _check(
+            not (self.latents and self.teacher == "exact"),
+            self,
+            "teacher exact has no latents; set latents: false",
+        )
+        _check(self.latents or bool(self.modalities), self, "without latents name some modalities")
+        _check(0 <= self.warmup_fraction <= 1, self, "warmup_fraction must be in [0, 1]")
+        _check(self.warmup_sft_weight >= 0, self, "warmup_sft_weight must not be negative")
+        _check(self.unlabelled_clips >= 0, self, "unlabelled_clips must not be negative")
+        _check(all(step >= 1 for step in self.look_steps), self, "look_steps count from 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -313,14 +400,24 @@ class EvaluationParams:
 
 @dataclass(frozen=True, kw_only=True)
 class PromotionParams:
-    """When a challenger becomes champion."""
+    """When a challenger becomes champion.
+
+    A first one must gain more than `first_min_gain_over_blind` over the control that sees no video,
+    a later one more than `min_gain` over the champion; both by the lower bound of their interval.
+    """
 
     min_gain: float
+    first_min_gain_over_blind: float
     max_category_drop: float
     protected_categories: tuple[str, ...]
 
     def __post_init__(self) -> None:
         _check(-1 <= self.min_gain <= 1, self, "min_gain must be in [-1, 1]")
+        _check(
+            -1 <= self.first_min_gain_over_blind <= 1,
+            self,
+            "first_min_gain_over_blind must be in [-1, 1]",
+        )
         _check(0 <= self.max_category_drop <= 1, self, "max_category_drop must be in [0, 1]")
         unknown = sorted(set(self.protected_categories) - set(CATEGORIES))
         _check(
@@ -360,6 +457,16 @@ class Params:
         for name, value, of, part in divisible:
             if value % part:
                 raise ConfigError(f"params.yaml: {name} {value} must be a multiple of {of} {part}")
+        if self.distillation.teacher not in self.labels.teachers:
+            raise ConfigError(
+                f"params.yaml: distillation.teacher {self.distillation.teacher} is not among "
+                f"labels.teachers {list(self.labels.teachers)}"
+            )
+        if self.distillation.unlabelled_clips % self.training.gradient_accumulation:
+            raise ConfigError(
+                "params.yaml: distillation.unlabelled_clips must be a multiple of "
+                "training.gradient_accumulation"
+            )
 
     @classmethod
     def from_mapping(cls, raw: Mapping[str, Any]) -> Params:

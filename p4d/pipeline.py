@@ -30,6 +30,7 @@ class Stage:
         params: sections of params.yaml the function may read.
         per_shard: one instance per shard; an upstream per-shard stage is then read shard by shard.
         manifest: reads `shards/<shard>.json`.
+        tracked: folders of the repository that the function reads, versioned by git.
         extra_code: files or folders beside the entry's import closure that shape the result.
         pool: name of the concurrency pool, for stages that want the whole machine.
         previous: whether the function may read the stage's own last version; where it is required
@@ -44,6 +45,7 @@ class Stage:
     params: tuple[str, ...] = ()
     per_shard: bool = False
     manifest: bool = False
+    tracked: tuple[str, ...] = ()
     extra_code: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
     plots: tuple[str, ...] = ()
@@ -84,10 +86,13 @@ class StageInputs:
         shard: the shard of this instance, or None.
         manifest: the parsed `shards/<shard>.json`, where declared.
         inbox: the drop folder (for the stage that takes videos from it).
+        tracked_: the declared folders of the repository, by name.
         versions: data version (`md5:...`) of every upstream instance, keyed `stage` or
             `stage@shard`; safe to write into an artifact, as it is content.
         excluded: upstream shards that a failed gate keeps out of a fan-in, with the reason.
         previous: the stage's own last version, where declared and there is one.
+        work: scratch that survives a kill of the process and goes when the result is published;
+            never an artifact. None where nobody keeps it.
         progress: call `(done, total, note)` now and then.
     """
 
@@ -97,9 +102,11 @@ class StageInputs:
     shard: str | None = None
     manifest: Mapping[str, Any] | None = None
     inbox: Path | None = None
+    tracked_: Mapping[str, Path] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     excluded: Mapping[str, str] = field(default_factory=dict)
     previous: Path | None = None
+    work: Path | None = None
     progress: Callable[[int, int, str], None] = _ignore_progress
 
     def params(self, section: str) -> Any:  # noqa: ANN401 - one dataclass per section
@@ -127,6 +134,16 @@ class StageInputs:
         if isinstance(found, Path):
             raise ContractError(f"{upstream} has a single folder: use folder()")
         return found
+
+    def tracked(self, name: str) -> Path | None:
+        """A declared folder of the repository; None where the stage runs outside of one.
+
+        Raises:
+            ContractError: the stage does not declare this folder.
+        """
+        if name not in self.stage.tracked:
+            raise ContractError(f"stage {self.stage.name} reads {name}/ without declaring it")
+        return self.tracked_.get(name)
 
     def _declared(self, upstream: str) -> Path | Mapping[str, Path]:
         if upstream not in self.stage.inputs:
@@ -214,6 +231,7 @@ STAGES: tuple[Stage, ...] = (
         description="Frozen shards, splits by source and near-duplicate group, and questions.",
         inputs=("clips", "questions"),
         params=("release",),
+        tracked=("reviews",),
         extra_code=("p4d/quality", "sql/gates"),
     ),
     Stage(

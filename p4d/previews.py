@@ -306,6 +306,27 @@ def training_curve(folders: Folders) -> bytes:
     return _drawn(figure)
 
 
+def student_looks(folders: Folders, clips: int = 3) -> bytes:
+    """How the student came to see, beside its teacher, then its losses; as PNG.
+
+    The losses alone for an arm that kept no looks.
+    """
+    from p4d.students.looking import LOOKS_FILE, looks_picture  # it draws with this module
+
+    name, folder = list(folders.items())[-1]
+    curve = training_curve({name: folder})
+    if not (folder / LOOKS_FILE).is_file():
+        return curve
+    below = np.asarray(Image.open(io.BytesIO(curve)).convert("RGB"))
+    looks = looks_picture(folder, clips=clips)
+    width = max(looks.shape[1], below.shape[1])
+    both = [
+        np.pad(part, ((0, 0), (0, width - part.shape[1]), (0, 0)), constant_values=255)
+        for part in (looks, below)
+    ]
+    return png(np.concatenate(both))
+
+
 def accuracy_by_category(folders: Folders) -> bytes:
     """Accuracy of each arm by category with its interval, from `by_category.csv`, as PNG."""
     table = pl.read_csv(folders["evaluation"] / "by_category.csv")
@@ -345,7 +366,7 @@ PREVIEWS: Mapping[str, Callable[[Folders], bytes]] = {
     "regions": regions_sheet,
     "expert": training_curve,
     "student_sft": training_curve,
-    "student_p4d": training_curve,
+    "student_p4d": student_looks,
     "student_blind": training_curve,
     "evaluation": accuracy_by_category,
 }

@@ -17,7 +17,14 @@ ROOT = Path(__file__).resolve().parent.parent
 TINY = {
     "worlds": {"videos": 8, "size_px": 96, "duration_s": 4.0},
     "landing": {"max_clips_per_shard": 8},
-    "expert": {"worlds": 16, "holdout_worlds": 4, "width": 32, "steps": 6, "batch": 4},
+    "expert": {
+        "checkpoint": "",
+        "worlds": 16,
+        "holdout_worlds": 4,
+        "width": 32,
+        "steps": 6,
+        "batch": 4,
+    },
     "student": {"vision_width": 32, "vision_blocks": 1, "text_width": 64, "text_blocks": 2},
     "training": {"steps": 4, "batch": 2, "questions_per_clip": 3},
     "distillation": {"hidden_width": 32},

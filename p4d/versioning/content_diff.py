@@ -78,7 +78,8 @@ def _tables(old: Path, new: Path) -> Iterator[str]:
             if was.schema[name].is_numeric():
                 gap = (differing[name].cast(pl.Float64) - differing[f"{name}__now"]).abs().max()
                 text += f", by {gap:g} at most"
-            yield f"{text}; first {_first(differing, key)}: {row[name]} -> {row[f'{name}__now']}"
+            change = f"{row[name]!r} -> {row[f'{name}__now']!r}"
+            yield f"{text}; first {_first(differing, key)}: {change}"
     if was.columns == now.columns and was.sort(key).equals(now.sort(key)):
         yield "equal rows, written differently (order of row groups, encoding or library)"
 

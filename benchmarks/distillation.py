@@ -1,0 +1,382 @@
+"""Does distillation make the embedded student answer better? `make bench-distillation`.
+
+All arms start from the same base, see the same questions in the same order for as many steps, and
+answer the same held-out questions, seeds and all. Every run leaves a small file in the work folder
+and is not repeated, so a killed benchmark goes on where it was. Figures: benchmarks/results/.
+
+An arm differs from SFT in nothing but what its entry in `plan` says. Controls change what is in the
+data, not the code: they are copies of the release or of the clips with something taken away.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from benchmarks.distillation_report import collect
+from p4d.artifacts import Arrays, read_table, write_arrays, write_bytes, write_json, write_table
+from p4d.config import Params, Project, replace_params
+from p4d.pipeline import StageInputs, stage_named
+from p4d.standalone import run_stages
+from p4d.students.embedded import CORE_FAMILIES
+from p4d.worlds.clip_shards import write_clip_shard
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+FIRST_WORLD, WORLDS_PER_SHARD = 9_000_000, 150
+PER_SHARD = ("clips", "labels", "regions", "facts", "questions")
+EVALUATED = 8  # clips per batch
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run and its answers.
+
+    Attributes:
+        arm: name of what is compared.
+        seed: of data order and decoder.
+        stage: student_sft | student_p4d | student_blind.
+        length: steps as a share of the full length.
+        distillation: changed keys of that section.
+        release: variant of the questions.
+        clips: variant of the clips.
+        role: arm | control | ablation.
+    """
+
+    arm: str
+    seed: int = 0
+    stage: str = "student_sft"
+    length: float = 1.0
+    distillation: Mapping[str, Any] = field(default_factory=dict)
+    release: str = "release"
+    clips: str = "clips"
+    role: str = "arm"
+
+    @property
+    def name(self) -> str:
+        """Of its files."""
+        return f"{self.arm}-{self.seed}"
+
+
+EXACT = {"teacher": "exact", "latents": False}
+
+
+def plan(seeds: int, p4d_over_sft: float | None) -> list[Run]:
+    """All runs, those that matter most first; equal-time runs once the ratio of costs is known."""
+    runs = [
+        Run(arm, seed, stage)
+        for seed in range(seeds)
+        for arm, stage in (("sft", "student_sft"), ("p4d", "student_p4d"))
+    ]
+    if p4d_over_sft is not None:
+        runs += [
+            Run("p4d_equal_time", seed, "student_p4d", length=min(1.0, 1 / p4d_over_sft))
+            for seed in range(seeds)
+        ]
+    runs += [Run("p4d_exact", seed, "student_p4d", distillation=EXACT) for seed in range(seeds)]
+    blind, control = "student_blind", "control"
+    runs += [
+        Run("text_only", stage=blind, role=control),
+        Run("text_and_time", stage=blind, release="release_timed", role=control),
+        Run("regions_only", clips="clips_first_frame", role=control),
+        Run("perfect_facts", stage=blind, length=3.0, release="release_facts", role=control),
+    ]
+    half = {"length": 0.5, "role": "ablation"}
+    runs += [
+        Run("half_sft", **half),
+        Run("half_p4d", stage="student_p4d", **half),
+        Run("latent_only", stage="student_p4d", distillation={"modalities": ()}, **half),
+        Run("explicit_only", stage="student_p4d", distillation={"latents": False}, **half),
+        *(
+            Run(f"latent_{name}", stage="student_p4d", distillation={"modalities": (name,)}, **half)
+            for name in ("depth", "flow", "motion", "rays")
+        ),
+        Run("time_none", stage="student_p4d", clips="clips_timeless", **half),
+        Run("time_in_text", stage="student_p4d", clips="clips_timeless",
+            release="release_timed", **half),
+        Run("time_burned_in", stage="student_p4d", clips="clips_burned", **half),
+    ]  # fmt: skip
+    return runs
+
+
+def settings(steps: int, seed: int, distillation: Mapping[str, Any], length: float) -> Params:
+    """The project's parameters with one thread and the run's length and seed."""
+    params = Project(CHECKOUT).params
+    return replace_params(
+        params,
+        student={"checkpoint": "embedded"},
+        expert={"checkpoint": "embedded"},
+        release={"test_fraction": 0.12, "val_fraction": 0.0},
+        questions={"families": CORE_FAMILIES},
+        training={
+            "steps": round(steps * length),
+            "seed": params.training.seed + seed,
+            "threads": 1,
+            "save_steps": 0,
+        },
+        distillation={"look_steps": (), **distillation},
+        labels={"threads": 1},
+    )
+
+
+def prepare(work: Path, worlds: int, params: Params) -> list[str]:
+    """Corpus, labels, questions, release, base student and the variants; returns the shards."""
+    shards = []
+    per_shard = min(worlds, WORLDS_PER_SHARD)
+    for number in range(worlds // per_shard):
+        first = FIRST_WORLD + number * per_shard
+        shard = f"{number:04d}-{first:08x}"
+        shards.append(shard)
+        target = work / "clips" / shard
+        if not target.is_dir():
+            partial = target.with_name(f".{shard}.partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            seeds = range(first, first + per_shard)
+            write_clip_shard(partial, seeds, params.clips, shard=shard, workers=2)
+            partial.rename(target)
+    began = time.perf_counter()
+    stages = ("expert_worlds", "expert", *PER_SHARD[1:], "release", "base_student")
+    run_stages(work, params, stages, shards)
+    print(f"corpus of {len(shards)} shards in {time.perf_counter() - began:.0f} s", flush=True)
+    make_variants(work, shards)
+    return shards
+
+
+def make_variants(work: Path, shards: Sequence[str]) -> None:
+    """Copies with something given or taken away."""
+    from p4d.students.fact_text import FactTexts, with_facts
+
+    for name in ("release_timed", "release_facts"):
+        if (work / name).is_dir():
+            continue
+        table = read_table(work / "release" / "questions.parquet")
+        if name == "release_timed":
+            said = "The frames are 0.25 sec apart: 0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75 sec.\n"
+            table = table.with_columns(question=pl.lit(said) + pl.col("question"))
+        else:
+            texts = {
+                shard: FactTexts(*(work / n / shard for n in ("regions", "facts", "questions")))
+                for shard in shards
+            }
+            given = [
+                with_facts(question, texts[question.shard].of(question)).question
+                for question in _questions(table)
+            ]
+            table = table.with_columns(question=pl.Series(given))
+        partial = work / f".{name}"
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(work / "release", partial)
+        write_table(partial / "questions.parquet", table, sort_by=["qa_id"])
+        partial.rename(work / name)
+    for name in ("clips_first_frame", "clips_timeless", "clips_burned"):
+        for shard in shards:
+            _clips_variant(work, name, shard)
+
+
+def _clips_variant(work: Path, name: str, shard: str) -> None:
+    target = work / name / shard
+    if target.is_dir():
+        return
+    source, partial = work / "clips" / shard, work / name / f".{shard}"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    table = read_table(source / "clips.parquet")
+    if name != "clips_first_frame":
+        # Neighbouring nanoseconds: order stays, and the encoding of time says nothing.
+        count = len(table["frame_pts_ns"][0])
+        ticks = [[start + k for k in range(count)] for start in table["start_ns"].to_list()]
+        table = table.with_columns(frame_pts_ns=pl.Series(ticks))
+    write_table(partial / "clips.parquet", table, sort_by=["clip_id"])
+    if name == "clips_timeless":
+        write_bytes(partial / "frames.safetensors", (source / "frames.safetensors").read_bytes())
+    else:
+        change = _frozen if name == "clips_first_frame" else _burned
+        arrays = Arrays(source / "frames.safetensors")
+        names = [f"{clip}.rgb_thw3" for clip in table["clip_id"].to_list()]
+        write_arrays(
+            partial / "frames.safetensors", {n: change(arrays[n]) for n in names if n in arrays}
+        )
+    partial.rename(target)
+
+
+def _frozen(frames: np.ndarray) -> np.ndarray:
+    return np.repeat(frames[:1], len(frames), axis=0)
+
+
+def _burned(frames: np.ndarray) -> np.ndarray:
+    """A white bar at the lower edge that grows with time: numbers are unreadable at this size."""
+    marked = frames.copy()
+    side = frames.shape[2]
+    for t in range(len(frames)):
+        marked[t, -3:, : side * (t + 1) // len(frames)] = 255
+    return marked
+
+
+def _questions(table: pl.DataFrame) -> Iterator[Any]:
+    from p4d.students.data import Question
+
+    names = [each.name for each in dataclasses.fields(Question)]
+    for row in table.select(names).iter_rows(named=True):
+        yield Question(**{**row, "options": tuple(row["options"])})
+
+
+def train_and_answer(work: Path, run: Run, steps: int, shards: Sequence[str]) -> dict[str, Any]:
+    """One run in this process: the stage's own function, then every test question."""
+    params = settings(steps, run.seed, run.distillation, run.length)
+    stage = stage_named(run.stage)
+    variants = {"clips": run.clips, "release": run.release}
+    folders: dict[str, Path | Mapping[str, Path]] = {}
+    for name in stage.inputs:
+        folder = work / variants.get(name, name)
+        per_shard = stage_named(name).per_shard
+        folders[name] = {shard: folder / shard for shard in shards} if per_shard else folder
+    out = work / "students" / run.name
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    live = work / "live" / run.name
+    shutil.rmtree(live, ignore_errors=True)
+    live.mkdir(parents=True)
+    inputs = StageInputs(
+        stage=stage,
+        params_=params,
+        folders=folders,
+        work=live,
+        progress=lambda done, total, note: _tell(run.name, done, total, note),
+    )
+    wall_s, cpu_s = time.perf_counter(), time.process_time()
+    report = stage.load()(inputs, out)
+    wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
+    answers = answer(work, run, out, shards)
+    return {
+        "run": dataclasses.asdict(run),
+        "steps": params.training.steps,
+        "wall_s": round(wall_s, 1),
+        "cpu_s": round(cpu_s, 1),
+        "data_wait": _data_wait(live),
+        "metrics": dict(report.metrics),
+        "answers": answers,
+    }
+
+
+def _data_wait(live: Path) -> float | None:
+    """Share of the training time that waited for a batch."""
+    from p4d.students.live import TIMES
+
+    found = live / TIMES
+    return json.loads(found.read_text()).get("data_wait") if found.is_file() else None
+
+
+def answer(work: Path, run: Run, student: Path, shards: Sequence[str]) -> dict[str, int]:
+    """Which option the student finds likeliest, by question."""
+    import torch
+
+    from p4d.students.data import ClipReader, Packer, Sample
+    from p4d.students.student import load
+
+    torch.set_num_threads(1)
+    loaded = load(student)
+    table = read_table(work / run.release / "questions.parquet").filter(pl.col("split") == "test")
+    clips = ClipReader(
+        {shard: work / run.clips / shard for shard in shards},
+        {shard: work / "regions" / shard for shard in shards},
+    )
+    by_clip: dict[str, list[Any]] = {}
+    for question in _questions(table.sort("clip_id", "qa_id")):
+        by_clip.setdefault(question.clip_id, []).append(question)
+    samples = [
+        Sample(
+            clip_id,
+            tuple(asked),
+            clips.read(asked[0].shard, clip_id) if loaded.sees_video else None,
+            {},
+        )
+        for clip_id, asked in by_clip.items()
+    ]
+    packer = Packer(loaded.tokenizer, loaded.adapter)
+    said: dict[str, int] = {}
+    for start in range(0, len(samples), EVALUATED):
+        batch = packer.pack(samples[start : start + EVALUATED])
+        best = loaded.answer_scores(batch).argmax(dim=1).tolist()
+        said |= dict(zip(batch.qa_ids, best, strict=True))
+    return said
+
+
+def _tell(name: str, done: int, total: int, note: str) -> None:
+    if done % 50 == 0 or done == total:
+        print(f"{name} {done}/{total} {note}", flush=True)
+
+
+def perform(work: Path, runs: Sequence[Run], arguments: argparse.Namespace) -> None:
+    """Run what is missing in `processes` processes of one thread each."""
+
+    def one(run: Run) -> None:
+        if (work / "runs" / f"{run.name}.json").is_file():
+            return
+        command = [sys.executable, "-m", "benchmarks.distillation", "--one", run.name]
+        for name in ("work", "worlds", "steps", "seeds"):
+            command += [f"--{name}", str(getattr(arguments, name))]
+        began = time.perf_counter()
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        with (work / "runs" / f"{run.name}.log").open("w") as log:
+            done = subprocess.run(command, cwd=CHECKOUT, env=environment, stdout=log, stderr=log)
+        outcome = "failed" if done.returncode else f"{time.perf_counter() - began:.0f} s"
+        print(f"{run.name}: {outcome}", flush=True)
+
+    with ThreadPoolExecutor(arguments.processes) as pool:
+        list(pool.map(one, runs))
+
+
+def cost_ratio(work: Path, seeds: int) -> float | None:
+    """CPU seconds per step of P4D over those of SFT; None while a run is missing."""
+    per_step: dict[str, list[float]] = {"sft": [], "p4d": []}
+    for arm, found in per_step.items():
+        for seed in range(seeds):
+            path = work / "runs" / f"{arm}-{seed}.json"
+            if not path.is_file():
+                return None
+            result = json.loads(path.read_text())
+            found.append(result["cpu_s"] / result["steps"])
+    return float(np.mean(per_step["p4d"]) / np.mean(per_step["sft"]))
+
+
+def main() -> None:
+    """Prepare, run, collect."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, default=CHECKOUT / "benchmark_data" / "distillation")
+    parser.add_argument("--worlds", type=int, default=900)
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--one", help="a single run, by name; used by the benchmark itself")
+    arguments = parser.parse_args()
+    work: Path = arguments.work.resolve()
+    (work / "runs").mkdir(parents=True, exist_ok=True)
+    if arguments.one:
+        shards = sorted(path.name for path in (work / "questions").iterdir())
+        chosen = {run.name: run for run in plan(arguments.seeds, cost_ratio(work, arguments.seeds))}
+        run = chosen[arguments.one]
+        result = train_and_answer(work, run, arguments.steps, shards)
+        write_json(work / "runs" / f"{run.name}.json", result)
+        return
+    shards = prepare(work, arguments.worlds, settings(arguments.steps, 0, {}, 1.0))
+    first = [run for run in plan(arguments.seeds, None) if run.arm in ("sft", "p4d")]
+    perform(work, first, arguments)
+    perform(work, plan(arguments.seeds, cost_ratio(work, arguments.seeds)), arguments)
+    collect(work, CHECKOUT, seeds=arguments.seeds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,247 @@
+"""What the runs of `benchmarks.distillation` say together: JSON, a table, a picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from benchmarks.machine import describe
+from p4d.artifacts import read_json, read_table, write_json
+from p4d.config import Project
+from p4d.ids import seed_for
+
+SAMPLES, CONFIDENCE = 2000, 0.95
+TITLES = {
+    "text_only": "text only",
+    "text_and_time": "text and time",
+    "regions_only": "regions in the first frame, no motion",
+    "perfect_facts": "perfect facts as text",
+    "sft": "SFT",
+    "p4d": "P4D",
+    "p4d_equal_time": "P4D, equal time",
+    "p4d_exact": "P4D, exact truth as teacher",
+}
+
+
+class Answers:
+    """Right and wrong of all runs on the same questions, with categories and clusters."""
+
+    def __init__(self, work: Path, results: Mapping[str, Mapping[str, Any]]) -> None:
+        """`results` by name of the run."""
+        table = read_table(work / "release" / "questions.parquet")
+        test = table.filter(pl.col("split") == "test").sort("qa_id")
+        self.categories = test["category"].to_numpy()
+        self.names = sorted(set(self.categories.tolist()))
+        self.chance = {
+            name: round(
+                float(np.mean([1 / len(o) for o in test.filter(category=name)["options"]])), 4
+            )
+            for name in self.names
+        }
+        _, self.cluster = np.unique(test["video_id"].to_numpy(), return_inverse=True)
+        index = dict(zip(test["qa_id"], test["answer_index"], strict=True))
+        self._right = {
+            name: np.array([result["answers"][qa] == right for qa, right in index.items()], float)
+            for name, result in results.items()
+        }
+
+    def right(self, run: str) -> np.ndarray:
+        """1 where the run answered right, one value per question."""
+        return self._right[run]
+
+    def accuracy(self, run: str) -> dict[str, float]:
+        """Per category, and their mean."""
+        right = self.right(run)
+        found = {name: float(right[self.categories == name].mean()) for name in self.names}
+        found["mean"] = float(np.mean(list(found.values())))
+        return {name: round(value, 4) for name, value in found.items()}
+
+    def gain(self, ones: Sequence[str], others: Sequence[str]) -> dict[str, Any]:
+        """Mean over categories of accuracy of `ones` less that of `others`, seed by seed.
+
+        The interval resamples videos (all questions of a video go together) and seeds.
+        """
+        pairs = zip(ones, others, strict=True)
+        difference = np.stack([self.right(a) - self.right(b) for a, b in pairs])
+        clusters, kinds = int(self.cluster.max()) + 1, len(self.names)
+        kind = np.searchsorted(self.names, self.categories)
+        cell = self.cluster * kinds + kind
+        counts = np.bincount(cell, minlength=clusters * kinds).reshape(clusters, kinds)
+        sums = np.stack(
+            [np.bincount(cell, d, clusters * kinds).reshape(clusters, kinds) for d in difference]
+        )
+        rng = np.random.default_rng(seed_for("gain", *ones, *others))
+        drawn = rng.multinomial(clusters, np.full(clusters, 1 / clusters), SAMPLES)
+        seeds = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), SAMPLES) / len(sums)
+        per_seed = np.einsum("bc,sck->bsk", drawn, sums)
+        resampled = np.einsum("bs,bsk->bk", seeds, per_seed) / np.maximum(drawn @ counts, 1)
+        value = sums.mean(axis=0).sum(axis=0) / counts.sum(axis=0)
+        return {
+            "mean": round(float(value.mean()), 4),
+            "ci95": _interval(resampled.mean(axis=1)),
+            "per_category": {
+                name: {"mean": round(float(value[k]), 4), "ci95": _interval(resampled[:, k])}
+                for k, name in enumerate(self.names)
+            },
+        }
+
+
+def _interval(values: np.ndarray) -> list[float]:
+    tail = (1 - CONFIDENCE) / 2
+    return [round(float(v), 4) for v in np.quantile(values, [tail, 1 - tail])]
+
+
+def collect(work: Path, checkout: Path, *, seeds: int) -> None:
+    """Write benchmarks/results/distillation.json, .md and .svg from the finished runs."""
+    results = {p.stem: json.loads(p.read_text()) for p in sorted((work / "runs").glob("*.json"))}
+    answers = Answers(work, results)
+    by_role: dict[str, list[dict[str, Any]]] = {"arm": [], "control": [], "ablation": []}
+    for name, result in results.items():
+        run = result["run"]
+        by_role[run["role"]].append(
+            {
+                "name": run["arm"],
+                "seed": run["seed"],
+                "steps": result["steps"],
+                "wall_s": result["wall_s"],
+                "cpu_s": result["cpu_s"],
+                "accuracy": answers.accuracy(name),
+            }
+        )
+
+    def gain(arm: str, other: str = "sft") -> dict[str, Any] | None:
+        both = [s for s in range(seeds) if {f"{arm}-{s}", f"{other}-{s}"} <= set(results)]
+        if not both:
+            return None
+        return answers.gain([f"{arm}-{s}" for s in both], [f"{other}-{s}" for s in both])
+
+    at_equal_steps = gain("p4d") or {}
+    per_step = {
+        arm: float(np.mean([r["cpu_s"] / r["steps"] for r in by_role["arm"] if r["name"] == arm]))
+        for arm in ("sft", "p4d")
+    }
+    report = {
+        "command": "python -m benchmarks.distillation",
+        "machine": describe(checkout),
+        "questions": {"test": len(answers.categories), "chance": answers.chance},
+        "arms": by_role["arm"],
+        "gain": {
+            **at_equal_steps,
+            "equal_steps": at_equal_steps,
+            "equal_time": gain("p4d_equal_time"),
+            "exact_teacher": gain("p4d_exact"),
+        },
+        "controls": by_role["control"],
+        "ablations": by_role["ablation"],
+        "teacher": read_json(work / "expert" / "card.json"),
+        "step_ratio": round(per_step["p4d"] / per_step["sft"], 3),
+        "data_wait": _data_wait(results),
+        "inference": _inference(work),
+    }
+    target = checkout / "benchmarks" / "results"
+    write_json(target / "distillation.json", report)
+    (target / "distillation.md").write_text(table_of(report, answers.names))
+    (target / "distillation.svg").write_text(picture_of(report, answers.names))
+
+
+def _data_wait(results: Mapping[str, Mapping[str, Any]]) -> float | None:
+    """Mean share of the time of P4D runs that waited for data."""
+    shares = [r["data_wait"] for r in results.values() if r.get("data_wait") is not None]
+    return round(float(np.mean(shares)), 4) if shares else None
+
+
+def _inference(work: Path) -> dict[str, float]:
+    """P4D over the base: weights, counted operations, and time in alternating pairs."""
+    from p4d.students.cost import inference_cost, latency_ratio
+
+    clips = Project.find(Path(__file__).parent).params.clips
+    student, base = work / "students" / "p4d-0", work / "base_student"
+    after, before = inference_cost(student, clips), inference_cost(base, clips)
+    latency = latency_ratio(student, base, clips)
+    return {
+        "params_ratio": after.parameters / before.parameters,
+        "flops_ratio": after.flops / before.flops,
+        "visual_tokens_ratio": after.visual_tokens / before.visual_tokens,
+        "text_tokens_ratio": after.text_tokens / before.text_tokens,
+        "latency_ratio": round(latency.ratio, 4),
+        "latency_low": round(latency.low, 4),
+        "latency_high": round(latency.high, 4),
+    }
+
+
+def _means(report: Mapping[str, Any], names: Sequence[str]) -> dict[str, list[float]]:
+    """Accuracy per category and mean, averaged over seeds, by arm or control."""
+    rows: dict[str, list[Mapping[str, float]]] = {}
+    for entry in (*report["controls"], *report["arms"], *report["ablations"]):
+        rows.setdefault(entry["name"], []).append(entry["accuracy"])
+    return {
+        arm: [float(np.mean([r[name] for r in found])) for name in (*names, "mean")]
+        for arm, found in rows.items()
+    }
+
+
+def table_of(report: Mapping[str, Any], names: Sequence[str]) -> str:
+    """Markdown: a row per arm, a column per category."""
+    means = _means(report, names)
+    lines = [
+        f"| | {' | '.join(names)} | mean |",
+        "|---|" + "---|" * (len(names) + 1),
+        "| chance | "
+        + " | ".join(f"{report['questions']['chance'][n]:.2f}" for n in names)
+        + f" | {np.mean(list(report['questions']['chance'].values())):.2f} |",
+    ]
+    order = [*(arm for arm in TITLES if arm in means), *sorted(set(means) - set(TITLES))]
+    for arm in order:
+        values = " | ".join(f"{value:.3f}" for value in means[arm])
+        lines.append(f"| {TITLES.get(arm, arm.replace('_', ' '))} | {values} |")
+    for label, key in (("equal steps", "equal_steps"), ("equal time", "equal_time")):
+        found = report["gain"].get(key)
+        if found:
+            low, high = found["ci95"]
+            lines.append(
+                f"\nP4D over SFT at {label}: {100 * found['mean']:+.1f} points "
+                f"(95 % interval {100 * low:+.1f} to {100 * high:+.1f})."
+            )
+    return "\n".join(lines) + "\n"
+
+
+def picture_of(report: Mapping[str, Any], names: Sequence[str]) -> str:
+    """SVG: grouped bars per category for text only, SFT, P4D and P4D with exact truth."""
+    means = _means(report, names)
+    colours = {"text_only": "#b0b0b0", "sft": "#4c78a8", "p4d": "#e45756", "p4d_exact": "#f2a900"}
+    shown = [arm for arm in colours if arm in means]
+    groups = [*names, "mean"]
+    wide, high, left, base = 96, 260, 44, 290
+    width = left + wide * len(groups) + 20
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="360" '
+        'font-family="sans-serif" font-size="11">'
+    ]
+    for tick in range(0, 11, 2):
+        y = base - high * tick / 10
+        parts.append(f'<line x1="{left}" x2="{width - 10}" y1="{y}" y2="{y}" stroke="#ddd"/>')
+        parts.append(f'<text x="{left - 6}" y="{y + 4}" text-anchor="end">{tick / 10:.1f}</text>')
+    bar = (wide - 16) / max(len(shown), 1)
+    for g, group in enumerate(groups):
+        x = left + g * wide + 8
+        for k, arm in enumerate(shown):
+            tall = high * means[arm][g]
+            parts.append(
+                f'<rect x="{x + k * bar:.1f}" y="{base - tall:.1f}" width="{bar - 1:.1f}" '
+                f'height="{tall:.1f}" fill="{colours[arm]}"/>'
+            )
+        for line, word in enumerate(group.replace(" & ", " &amp; ").split(" ", 1)):
+            parts.append(
+                f'<text x="{x + (wide - 16) / 2}" y="{base + 16 + 12 * line}" '
+                f'text-anchor="middle">{word}</text>'
+            )
+    for k, arm in enumerate(shown):
+        x = left + 8 + k * 190
+        parts.append(f'<rect x="{x}" y="336" width="10" height="10" fill="{colours[arm]}"/>')
+        parts.append(f'<text x="{x + 15}" y="345">{TITLES[arm]}</text>')
+    return "\n".join([*parts, "</svg>"]) + "\n"
