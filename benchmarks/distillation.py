@@ -81,12 +81,7 @@ def plan(seeds: int, p4d_over_sft: float | None) -> list[Run]:
         for seed in range(seeds)
         for arm, stage in (("sft", "student_sft"), ("p4d", "student_p4d"))
     ]
-    if p4d_over_sft is not None:
-        runs += [
-            Run("p4d_equal_time", seed, "student_p4d", length=min(1.0, 1 / p4d_over_sft))
-            for seed in range(seeds)
-        ]
-    runs += [Run("p4d_exact", seed, "student_p4d", distillation=EXACT) for seed in range(seeds)]
+    runs += [Run("p4d_exact", 0, "student_p4d", distillation=EXACT)]
     blind, control = "student_blind", "control"
     runs += [
         Run("text_only", stage=blind, role=control),
@@ -94,7 +89,13 @@ def plan(seeds: int, p4d_over_sft: float | None) -> list[Run]:
         Run("regions_only", clips="clips_first_frame", role=control),
         Run("perfect_facts", stage=blind, length=3.0, release="release_facts", role=control),
     ]
-    half = {"length": 0.5, "role": "ablation"}
+    if p4d_over_sft is not None:
+        runs += [
+            Run("p4d_equal_time", seed, "student_p4d", length=min(1.0, 1 / p4d_over_sft))
+            for seed in range(seeds)
+        ]
+    runs += [Run("p4d_exact", seed, "student_p4d", distillation=EXACT) for seed in range(1, seeds)]
+    half: dict[str, Any] = {"length": 0.5, "role": "ablation"}
     runs += [
         Run("half_sft", **half),
         Run("half_p4d", stage="student_p4d", **half),
@@ -132,8 +133,8 @@ def settings(steps: int, seed: int, distillation: Mapping[str, Any], length: flo
     )
 
 
-def prepare(work: Path, worlds: int, params: Params) -> list[str]:
-    """Corpus, labels, questions, release, base student and the variants; returns the shards."""
+def prepare(work: Path, worlds: int, params: Params) -> None:
+    """Corpus, labels, questions, release, base student and the variants."""
     shards = []
     per_shard = min(worlds, WORLDS_PER_SHARD)
     for number in range(worlds // per_shard):
@@ -152,7 +153,6 @@ def prepare(work: Path, worlds: int, params: Params) -> list[str]:
     run_stages(work, params, stages, shards)
     print(f"corpus of {len(shards)} shards in {time.perf_counter() - began:.0f} s", flush=True)
     make_variants(work, shards)
-    return shards
 
 
 def make_variants(work: Path, shards: Sequence[str]) -> None:
@@ -319,11 +319,11 @@ def _tell(name: str, done: int, total: int, note: str) -> None:
         print(f"{name} {done}/{total} {note}", flush=True)
 
 
-def perform(work: Path, runs: Sequence[Run], arguments: argparse.Namespace) -> None:
-    """Run what is missing in `processes` processes of one thread each."""
+def perform(work: Path, runs: Sequence[Run], arguments: argparse.Namespace, until_s: float) -> None:
+    """Run what is missing in `processes` processes of one thread each; none begins too late."""
 
     def one(run: Run) -> None:
-        if (work / "runs" / f"{run.name}.json").is_file():
+        if (work / "runs" / f"{run.name}.json").is_file() or time.monotonic() > until_s:
             return
         command = [sys.executable, "-m", "benchmarks.distillation", "--one", run.name]
         for name in ("work", "worlds", "steps", "seeds"):
@@ -356,10 +356,12 @@ def main() -> None:
     """Prepare, run, collect."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=CHECKOUT / "benchmark_data" / "distillation")
-    parser.add_argument("--worlds", type=int, default=900)
-    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--worlds", type=int, default=600)
+    parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--minutes", type=float, default=60.0, help="no run begins after these")
+    parser.add_argument("--collect", action="store_true", help="report what there is; run nothing")
     parser.add_argument("--one", help="a single run, by name; used by the benchmark itself")
     arguments = parser.parse_args()
     work: Path = arguments.work.resolve()
@@ -371,10 +373,14 @@ def main() -> None:
         result = train_and_answer(work, run, arguments.steps, shards)
         write_json(work / "runs" / f"{run.name}.json", result)
         return
-    shards = prepare(work, arguments.worlds, settings(arguments.steps, 0, {}, 1.0))
+    if arguments.collect:
+        collect(work, CHECKOUT, seeds=arguments.seeds)
+        return
+    until_s = time.monotonic() + 60 * arguments.minutes
+    prepare(work, arguments.worlds, settings(arguments.steps, 0, {}, 1.0))
     first = [run for run in plan(arguments.seeds, None) if run.arm in ("sft", "p4d")]
-    perform(work, first, arguments)
-    perform(work, plan(arguments.seeds, cost_ratio(work, arguments.seeds)), arguments)
+    perform(work, first, arguments, until_s)
+    perform(work, plan(arguments.seeds, cost_ratio(work, arguments.seeds)), arguments, until_s)
     collect(work, CHECKOUT, seeds=arguments.seeds)
 
 

@@ -43,7 +43,10 @@ def test_the_shipped_parameters_are_valid():
         (changed("expert", hooks=[4, 2]), r"hooks must increase, got \[4, 2\]"),
         (changed("expert", hooks=[2, 2]), "hooks must increase"),
         (changed("expert", patch_px=7), r"clips\.size_px 64 .* expert\.patch_px 7"),
-        (changed("student", patch_px=7), r"clips\.size_px 64 .* student\.patch_px 7"),
+        (
+            changed("student", checkpoint="", patch_px=7),
+            r"clips\.size_px 64 .* student\.patch_px 7",
+        ),
         (changed("expert", tubelet=3), r"clips\.frames 8 .* expert\.tubelet 3"),
         (changed("student", text_width=100, text_heads=20), "multiple of 2 x text_heads"),
         (changed("student", vision_width=33, vision_heads=3), "must be even"),

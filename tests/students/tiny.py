@@ -29,6 +29,7 @@ def params(**sections: dict) -> Params:
     tiny = {
         "clips": {"size_px": SIZE, "frames": FRAMES},
         "student": {
+            "checkpoint": "",
             "vision_width": 32,
             "vision_blocks": 1,
             "vision_heads": 2,

@@ -31,3 +31,7 @@ CORE_FAMILIES = (
     "path_length",
 )
 """Families of questions that it has read facts of; one or two per category."""
+
+WEIGHTS_SHA256 = "6cc11cd108ffcfa21129df7d2e9c758f9069a40ddc93053d4bc7afe94a3e42a1"
+"""Of `model/model.safetensors`. In the code, so that other weights are other code to whoever tracks
+that."""
