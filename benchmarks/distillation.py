@@ -275,8 +275,8 @@ def _data_wait(live: Path) -> float | None:
     """Share of the training time that waited for a batch."""
     from p4d.students.live import TIMES
 
-    found = live / TIMES
-    return json.loads(found.read_text()).get("data_wait") if found.is_file() else None
+    found = next(live.rglob(TIMES), None)
+    return json.loads(found.read_text()).get("data_wait") if found else None
 
 
 def answer(work: Path, run: Run, student: Path, shards: Sequence[str]) -> dict[str, int]:

@@ -76,8 +76,8 @@ def _tables(old: Path, new: Path) -> Iterator[str]:
             row = differing.row(0, named=True)
             text = f"{name} differs in {differing.height} of {both.height} rows"
             if was.schema[name].is_numeric():
-                gap = (differing[name].cast(pl.Float64) - differing[f"{name}__now"]).abs().max()
-                text += f", by {gap:g} at most"
+                gaps = (differing[name].cast(pl.Float64) - differing[f"{name}__now"]).abs()
+                text += f", by {gaps.to_numpy().max():g} at most"
             change = f"{row[name]!r} -> {row[f'{name}__now']!r}"
             yield f"{text}; first {_first(differing, key)}: {change}"
     if was.columns == now.columns and was.sort(key).equals(now.sort(key)):

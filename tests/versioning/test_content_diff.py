@@ -27,7 +27,7 @@ def test_rows_are_paired_by_their_key(pair):
         "1 rows are gone, first a",
         "1 rows are new, first d",
         "value differs in 1 of 2 rows, by 0.5 at most; first c: 3.0 -> 3.5",
-        "text differs in 1 of 2 rows; first c: z -> w",
+        "text differs in 1 of 2 rows; first c: 'z' -> 'w'",
     ]
     write_table(new, was.with_columns(more=pl.lit(1)).drop("text"), sort_by=["qa_id"])
     assert differences(old, new) == ["column text is gone", "column more is new"]
