@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
@@ -25,12 +25,22 @@ def per_video(function: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterato
     if not jobs:
         return
     with _pool(function, min(MAX_WORKERS, os.cpu_count() or 1, len(jobs))) as pool:
-        pending = [pool.submit(function, job) for job in jobs]
+        pending = [_submitted(pool, function, job) for job in jobs]
         for job, future in zip(jobs, pending, strict=True):
             try:
-                yield future.result()
+                yield future.result() if future else _alone(function, job)
             except BrokenProcessPool:
                 yield _alone(function, job)
+
+
+def _submitted(
+    pool: ProcessPoolExecutor, function: Callable[[Job], Result], job: Job
+) -> Future[Result] | None:
+    """None where the pool is already broken: a process may die while jobs are still handed in."""
+    try:
+        return pool.submit(function, job)
+    except BrokenProcessPool:
+        return None
 
 
 def _alone(function: Callable[[Job], Result], job: Job) -> Result | None:

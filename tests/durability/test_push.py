@@ -101,10 +101,10 @@ def test_sending_goes_on_beside_a_run(stored, monkeypatch):
         assert not stored.make("teach").skipped
         real(*arguments)
 
-    monkeypatch.setattr(remote, "_send", publish_meanwhile)
-    report = push(stored.project)
+    with monkeypatch.context() as patched:
+        patched.setattr(remote, "_send", publish_meanwhile)
+        report = push(stored.project)
     assert report.ok
-    monkeypatch.undo()
     assert not verify_remote(stored.project).ok  # the version made meanwhile is sent next time
     assert push(stored.project).sent == 2
 

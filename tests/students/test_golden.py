@@ -12,7 +12,7 @@ from p4d.students.train import build_p4d, build_sft
 from tests.students.test_trainer import inputs_of
 
 SETTINGS = {
-    "training": {"steps": 20, "batch": 2, "threads": 1},
+    "training": {"steps": 20, "batch": 2, "threads": 1, "learning_rate": 0.001},
     "distillation": {"preset": "paper", "look_steps": ()},
 }
 GOLDEN = {

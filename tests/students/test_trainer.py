@@ -79,7 +79,7 @@ def test_a_step_computed_in_parts_is_the_same_step(project, undivided, tmp_path,
     settings = BUDGET | {"gradient_accumulation": parts}
     build_p4d(inputs_of(project, "student_p4d", training=settings), tmp_path)
     # Sums of float32 in another order, through three steps of AdamW.
-    close(tmp_path, undivided, rtol=1e-3, atol=2e-5)
+    close(tmp_path, undivided, rtol=1e-3, atol=6e-5)
     for column in ("sft", "latent", "depth", "flow", "motion", "rays"):
         one, other = curve_of(tmp_path)[column], curve_of(undivided)[column]
         assert one.to_list() == pytest.approx(other.to_list(), rel=1e-4)
@@ -230,12 +230,12 @@ def labelled_by_truth(project, folder):
     return {"labels": {tiny.SHARD: folder}}
 
 
-EXACT = {"teacher": "exact", "latents": False}
+EXACT = {"teacher": "exact", "latents": False, "target_ratio": 1.0}
 
 
 def test_truth_can_be_the_teacher(project, tmp_path):
     folders = labelled_by_truth(project, tmp_path / "labels")
-    settings = BUDGET | {"steps": 12}
+    settings = BUDGET | {"steps": 12, "learning_rate": 0.001}
     build_p4d(
         inputs_of(project, "student_p4d", folders=folders, training=settings, distillation=EXACT),
         tmp_path / "out",
@@ -247,7 +247,7 @@ def test_truth_can_be_the_teacher(project, tmp_path):
     assert curve["rays"][-1] < curve["rays"][0]
     weights = curve_of(tmp_path / "out", "weights.csv").row(-1, named=True)
     shares = [weights[name] * curve[name][-1] for name in ("depth", "flow", "motion", "rays")]
-    assert sum(shares) <= 1.5 * curve["sft"][-1]
+    assert 0 < sum(shares) <= 1.5 * curve["sft"][-1]
 
 
 @pytest.mark.parametrize("off", ["depth", "flow", "motion", "rays"])
