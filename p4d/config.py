@@ -170,8 +170,8 @@ class RegionsParams:
     """Which tracked objects become regions.
 
     `sources` are tried in order until one gives a usable region; where there is truth, only that
-    counts. `checkpoint` needs `keywords` to
-    look for, a `detector` and a `tracker`: folders or hub ids of transformers checkpoints.
+    counts. `checkpoint` needs `keywords` to look for, a `detector` and a `tracker`: folders or hub
+    ids of transformers checkpoints.
     """
 
     sources: tuple[str, ...]

@@ -168,11 +168,6 @@ def ask(
     return {question.qa_id: replies[question.qa_id] for question in questions}
 
 
-def packer_for(student: Student) -> Packer:
-    """The packer of a student."""
-    return Packer(student.tokenizer, student.adapter)
-
-
 def _ask_batch(
     student: Student,
     packer: Packer,

@@ -333,11 +333,6 @@ def sync_folder(folder: Path) -> None:
 # --- initialisation and locks -----------------------------------------------------------------
 
 
-def is_initialised(root: Path) -> bool:
-    """Whether `root` is a DVC repository."""
-    return (root / ".dvc" / "config").is_file()
-
-
 def ensure_initialised(root: Path) -> None:
     """Make `root` a DVC repository where it is none, and complete a fresh clone or source tree.
 

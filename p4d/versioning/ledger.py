@@ -136,11 +136,6 @@ class Ledger:
                 return record
         return None
 
-    def materializations_of(self, md5: str) -> list[Record]:
-        """All records that made the version `md5` (a prefix will do), oldest first."""
-        wanted = bare(md5)
-        return [r for r in self.records("materialization") if r["md5"].startswith(wanted)]
-
     def checks_for(
         self, md5: str, stage: str | None = None, shard: str | None = None
     ) -> dict[str, Record]:
