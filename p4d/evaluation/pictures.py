@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from p4d.errors import ContractError, DecodeError
 from p4d.evaluation.benchmarks.item import BenchmarkItem, Sampling
@@ -15,6 +14,7 @@ from p4d.ids import content_id
 from p4d.students.data import Question, Visual
 from p4d.video.appearance import area_mean
 from p4d.video.decode import decode, read_timeline
+from p4d.video.still import read_still
 
 MAX_VIDEO_S = 7200.0
 _KEPT = 8  # questions of one clip follow each other; a few clips are enough
@@ -62,7 +62,7 @@ class VideoPictures:
             end_ns=item.end_ns,
             sampling=self._sampling,
         )
-        marked = clip[0] if item.marks is None else _marked(item.marks, self._size_px)
+        marked = clip[0] if item.marks is None else read_still(item.marks, self._size_px)
         return Visual(
             frames=np.concatenate([marked[None], clip]),
             times_s=np.concatenate([[np.nan], times_s]),
@@ -127,12 +127,3 @@ def sampled_frames(
                 break
     times_s = np.maximum(pts_ns[chosen] - start, 0) / 1e9
     return np.stack([pictures[index] for index in chosen.tolist()]), times_s
-
-
-def _marked(path: Path, size_px: int) -> np.ndarray:
-    try:
-        with Image.open(path) as picture:
-            rgb = np.asarray(picture.convert("RGB"))
-    except OSError as error:
-        raise ContractError(f"{path.name}: no readable picture ({error})") from error
-    return area_mean(rgb, size_px, size_px)

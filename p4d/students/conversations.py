@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
@@ -28,6 +27,7 @@ from p4d.students.prompt import IMAGE, TURN_END, TURN_START, VIDEO
 from p4d.students.tokenizer import encode, token_id
 from p4d.video.appearance import area_mean
 from p4d.video.decode import decode, read_timeline
+from p4d.video.still import read_still
 
 MARKER = re.compile(f"({re.escape(VIDEO)}|{re.escape(IMAGE)})")
 MAX_VIDEO_S = 7200.0
@@ -120,7 +120,7 @@ def seen(conversation: Conversation, clips: ClipsParams) -> Shown:
         if marker == VIDEO:
             frames, times_s = _spread(path, clips)
         else:
-            frames, times_s = _picture(path, clips.size_px)[None], np.array([np.nan])
+            frames, times_s = read_still(path, clips.size_px)[None], np.array([np.nan])
         visuals.append(Visual(frames, times_s, np.zeros((0, *frames.shape[1:3]), np.uint8)))
     return Shown(conversation, tuple(visuals))
 
@@ -131,15 +131,6 @@ def _spread(path: Path, clips: ClipsParams) -> tuple[np.ndarray, np.ndarray]:
     size_px, wanted = clips.size_px, set(at.tolist())
     pictures = [area_mean(f.rgb(), size_px, size_px) for f in decode(path) if f.index in wanted]
     return np.stack(pictures), (pts_ns[at] - pts_ns[0]) / 1e9
-
-
-def _picture(path: Path, size_px: int) -> np.ndarray:
-    try:
-        with Image.open(path) as picture:
-            rgb = np.asarray(picture.convert("RGB"))
-    except OSError as error:
-        raise ContractError(f"{path.name}: no readable picture ({error})") from error
-    return area_mean(rgb, size_px, size_px)
 
 
 @dataclass(frozen=True)

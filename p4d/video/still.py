@@ -1,0 +1,25 @@
+"""Single pictures from files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from p4d.errors import ContractError
+from p4d.video.appearance import area_mean
+
+
+def read_still(path: Path, size_px: int) -> np.ndarray:
+    """A picture file as u8 `[size_px, size_px, 3]`, squashed by area averaging.
+
+    Raises:
+        ContractError: it is no readable picture.
+    """
+    try:
+        with Image.open(path) as picture:
+            rgb = np.asarray(picture.convert("RGB"))
+    except OSError as error:
+        raise ContractError(f"{path.name}: no readable picture ({error})") from error
+    return area_mean(rgb, size_px, size_px)
