@@ -62,6 +62,22 @@ def mix(*parts: NDArray | int | str) -> Hashes:
     return state
 
 
+def radix_order(*keys: NDArray) -> Ints:
+    """Order of rows by integer columns, the last one first: `np.lexsort`, for codes of few values.
+
+    Sixteen bits at a time, from the least of the first column: numpy orders those by counting.
+    """
+    order = np.arange(len(keys[0]))
+    if not len(order):
+        return order
+    for key in keys:
+        rest = (key - key.min()).astype(np.uint64)
+        for shift in range(0, int(rest.max()).bit_length(), 16):
+            digit = (rest >> np.uint64(shift)).astype(np.uint16)
+            order = order[np.argsort(digit[order], kind="stable")]
+    return order
+
+
 def run_starts(*columns: NDArray) -> Ints:
     """First places of the runs of equal rows in sorted columns."""
     if not len(columns[0]):
@@ -88,7 +104,7 @@ class Groups:
 
 def _collect(place: Ints, pool: Ints, number: Ints, size: int) -> Groups:
     """Rows of candidates of equal (pool, number); each such pair has `size` of them."""
-    order = np.lexsort((place, number, pool))
+    order = radix_order(place, number, pool)
     members = place[order].reshape(-1, size)
     return Groups(members, pool[order].reshape(-1, size)[:, 0])
 
@@ -106,7 +122,7 @@ def word_groups(
         always: words that every group must have.
     """
     # Runs of equal words per pool, from the rarest to the most frequent.
-    order = np.lexsort((turn, word, pool))
+    order = radix_order(turn, word, pool)
     starts = run_starts(pool[order], word[order])
     counts = np.diff(np.append(starts, len(order)))
     run_pool, run_word = pool[order][starts], word[order][starts]
@@ -168,7 +184,7 @@ def count_groups(pool: Ints, count: Ints, turn: NDArray, size: int) -> Groups:
         turn: who goes first among equal counts of a pool.
         size: options per question.
     """
-    order = np.lexsort((turn, count, pool))
+    order = radix_order(turn, count, pool)
     pools, at = np.unique(pool[order], return_inverse=True)
     value = count[order]
     rank = ranks(pool[order], value)
@@ -233,19 +249,25 @@ def number_groups(
         margin_sigma: least margin of every member against the options.
     """
     rows = np.arange(len(pool))
+    cell = near_equal(values[:, 0], spacing.least_gap, spacing.least_ratio)
+    # Points are hardly ever equal: each has a cell of its own.
+    point = (values[:, 1:] != 0).any(axis=1)
+    cell[point] = 2**20 + np.flatnonzero(point)
+    height = np.unique(values[:, 0], return_inverse=True)[1]
     found: list[Groups] = []
     for attempt, chunk in enumerate((*_CHUNKS, *_MORE_CHUNKS)):
         if attempt == len(_CHUNKS):
-            _, at, counts = np.unique(pool[rows], return_inverse=True, return_counts=True)
-            rows = rows[counts[at] <= _SMALL_POOL]
+            rows = rows[np.bincount(pool[rows])[pool[rows]] <= _SMALL_POOL]
         if len(rows) < size:
             break
-        chance = mix(key[rows], attempt)
-        kept = _thinned(rows, pool, values, chance, spacing, size)
-        tried = _combed(rows[kept], pool, values, chance[kept], (size, chunk))
-        good = _fit(tried, values, sigma, spacing, margin_sigma)
-        found.append(Groups(tried[good], pool[tried[good][:, 0]]))
-        rows = np.setdiff1d(rows, tried[good].ravel(), assume_unique=True)
+        shuffled = rows[radix_order(mix(key[rows], attempt))]
+        kept = shuffled[_thinned(cell[shuffled], pool[shuffled], size)]
+        tried = _combed(kept, pool[kept], height[kept], (size, chunk))
+        good = tried[_fit(tried, values, sigma, spacing, margin_sigma)]
+        found.append(Groups(good, pool[good[:, 0]]))
+        is_left = np.ones(len(pool), dtype=bool)
+        is_left[good.ravel()] = False
+        rows = rows[is_left[rows]]
     if not found:
         return Groups(np.zeros((0, size), dtype=np.int64), np.zeros(0, dtype=np.int64))
     return Groups(
@@ -262,49 +284,48 @@ def near_equal(
     return np.rint(np.arcsinh(number * least_ratio / least_gap) / least_ratio).astype(np.int64)
 
 
-def _thinned(
-    rows: Ints, pool: Ints, values: NDArray, chance: Hashes, spacing: Spacing, size: int
-) -> NDArray[np.bool_]:
-    """Of equal numbers, keep as many as groups can have; points are hardly ever equal."""
-    of, number = spacing.of(rows), values[rows, 0]
-    point = (values[rows, 1:] != 0).any(axis=1)
-    near = near_equal(number, of.least_gap, of.least_ratio)
-    cell = np.where(point, np.arange(len(rows)) + 2**20, near)
-    order = np.lexsort((chance, cell, pool[rows]))
-    starts = run_starts(pool[rows][order], cell[order])
+def _thinned(cell: Ints, pool: Ints, size: int) -> NDArray[np.bool_]:
+    """Of equal numbers, as many as groups can have: the first ones of each cell of a pool."""
+    order = radix_order(cell, pool)
+    cell, pool = cell[order], pool[order]
+    starts = run_starts(pool, cell)
     counts = np.diff(np.append(starts, len(order)))
-    run_pool = pool[rows][order][starts]
-    pools, at = np.unique(run_pool, return_inverse=True)
-    by_count = np.lexsort((counts, at))
+    pools = run_starts(pool[starts])
+    at = np.repeat(np.arange(len(pools)), np.diff(np.append(pools, len(starts))))
+    by_count = radix_order(counts, at)
     most = _most_groups(at[by_count], counts[by_count], len(pools), size)
-    kept = np.empty(len(rows), dtype=bool)
-    kept[order] = ranks(pool[rows][order], cell[order]) < np.repeat(most[at], counts)
+    kept = np.empty(len(order), dtype=bool)
+    kept[order] = np.arange(len(order)) - np.repeat(starts, counts) < np.repeat(most[at], counts)
     return kept
 
 
-def _combed(
-    rows: Ints, pool: Ints, values: NDArray, chance: Hashes, shape: tuple[int, int]
-) -> Ints:
-    """Rows as groups [groups, size] from chunks of so many groups.
+def _combed(rows: Ints, pool: Ints, height: Ints, shape: tuple[int, int]) -> Ints:
+    """Rows as groups [groups, size] from chunks of so many groups, the first rows of a pool first.
 
     Within a chunk, the members of a group lie a chunk's groups apart in the order of values.
+
+    Args:
+        rows: shuffled.
+        pool: of each.
+        height: rank of the value of each.
+        shape: members per group, groups per chunk.
     """
     size, chunk = shape
-    order = np.lexsort((chance, pool[rows]))
-    rows, chance = rows[order], chance[order]
-    place = ranks(pool[rows])
-    counts = np.unique(pool[rows], return_counts=True)[1]
+    order = radix_order(pool)
+    pool = pool[order]
+    counts = np.diff(np.append(run_starts(pool), len(pool)))
+    place = ranks(pool)
     usable = place < np.repeat(counts // size * size, counts)
-    rows, place, chance = rows[usable], place[usable], chance[usable]
-    number = place // (size * chunk)
-    order = np.lexsort((chance, values[rows, 0], number, pool[rows]))
-    rows, number = rows[order], number[order]
-    place = ranks(pool[rows], number)
-    starts = run_starts(pool[rows], number)
-    lengths = np.diff(np.append(starts, len(rows)))
-    teeth = np.repeat(lengths // size, lengths)
-    order = np.lexsort((place // teeth, place % teeth, number, pool[rows]))
-    return rows[order].reshape(-1, size)
+    order, pool, place = order[usable], pool[usable], place[usable]
+    starts = run_starts(pool, place // (size * chunk))
+    lengths = np.diff(np.append(starts, len(order)))
+    run = np.repeat(np.arange(len(starts)), lengths)
+    order = order[radix_order(height[order], run)]
+    place = np.arange(len(order)) - starts[run]
+    teeth = lengths[run] // size
+    groups = np.empty(len(order), dtype=np.int64)
+    groups[starts[run] + place % teeth * size + place // teeth] = rows[order]
+    return groups.reshape(-1, size)
 
 
 def _fit(
@@ -313,22 +334,25 @@ def _fit(
     """Which groups have all their numbers apart, of one scale, and certain."""
     if not len(groups):
         return np.zeros(0, dtype=bool)
-    size = groups.shape[1]
+    first, second = np.triu_indices(groups.shape[1], 1)
     exact = values[groups]
+    point = (exact[..., 1:] != 0).any(axis=(1, 2))
+    apart = np.abs(exact[:, first, 0] - exact[:, second, 0])
+    apart[point] = np.linalg.norm(exact[point][:, first] - exact[point][:, second], axis=-1)
+    good = apart.min(axis=1) >= spacing.least_gap[groups[:, 0]]
+    # Few are left, and the rest costs more.
+    groups, exact, apart, point = groups[good], exact[good], apart[good], point[good]
     of = spacing.of(groups[:, 0])
     written = np.rint(exact / of.unit[:, None, None]) * of.unit[:, None, None]
-    gap = np.linalg.norm(exact[:, :, None] - exact[:, None, :], axis=-1)
-    apart = gap + np.where(np.eye(size, dtype=bool), np.inf, 0.0)
-    good = apart.min(axis=(1, 2)) >= of.least_gap
-    single = (exact[..., 1:] == 0).all(axis=(1, 2)) if exact.shape[2] > 1 else np.ones_like(good)
     sizes = np.abs(written[..., 0])
-    larger = np.maximum(sizes[:, :, None], sizes[:, None, :])
-    in_proportion = (apart >= of.least_ratio[:, None, None] * larger - 1e-9).all(axis=(1, 2))
+    larger = np.maximum(sizes[:, first], sizes[:, second])
+    in_proportion = (apart >= of.least_ratio[:, None] * larger - 1e-9).all(axis=1)
     nonzero = np.where(sizes > 1e-9, sizes, np.inf)
     least, most = nonzero.min(axis=1), sizes.max(axis=1)
     of_one_scale = (least == np.inf) | (most <= of.most_ratio * least + 1e-9)
-    good &= ~single | (in_proportion & of_one_scale)
-    return np.asarray(good & (_margins(exact, written, sigma[groups]).min(axis=1) >= margin_sigma))
+    certain = _margins(exact, written, sigma[groups]).min(axis=1) >= margin_sigma
+    good[good] = (point | (in_proportion & of_one_scale)) & certain
+    return np.asarray(good)
 
 
 def _margins(
@@ -381,8 +405,8 @@ def within_shares(
         taken = fits.reshape(-1, size).all(axis=1)
         asked[open_groups[taken]] = True
         flat = np.repeat(taken, size)
-        np.subtract.at(room_all, member_clip[flat], 1)
-        np.subtract.at(room_some, member_some[flat], 1)
+        room_all -= np.bincount(member_clip[flat], minlength=len(room_all))
+        room_some -= np.bincount(member_some[flat], minlength=len(room_some))
         # What cannot fit even alone never will: rooms only shrink.
         need_all = _shares_of_own(member_clip.reshape(-1, size))
         alone = (need_all <= room_all[clips[open_groups]]).all(axis=1) & (
@@ -394,7 +418,7 @@ def within_shares(
 
 def _places(column: Ints) -> Ints:
     """How many equal entries come before each."""
-    order = np.argsort(column, kind="stable")
+    order = radix_order(column)
     places = np.empty(len(column), dtype=np.int64)
     places[order] = ranks(column[order])
     return places

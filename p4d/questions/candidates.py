@@ -14,7 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from p4d.ids import seed_for
-from p4d.questions.balance import Hashes, Ints, mix, near_equal, ranks
+from p4d.questions.balance import Hashes, Ints, mix, near_equal, radix_order, ranks
 from p4d.questions.distractors import Counts, Numbers, Words
 from p4d.questions.families import FAMILIES, Evidence, Family
 from p4d.splits import SPLITS
@@ -58,7 +58,7 @@ class FactColumns:
         words = facts["value_text"].drop_nulls().unique().sort()
         self.texts: list[str] = words.to_list()
         self.text = _codes(facts["value_text"], words)[self.row]
-        self.region = _first_regions(facts["region_ids"], regions["region_id"])[self.row]
+        self.region = _first_regions(facts["region_ids"], regions["region_id"], self.row)
         marks = np.append(regions["mark"].to_numpy().astype(np.int64), 0)
         self.mark: Ints = marks[self.region]
         self._bounds = np.searchsorted(self.kind, np.arange(len(KINDS) + 1))
@@ -113,13 +113,15 @@ def _codes(column: pl.Series, words: pl.Series) -> Ints:
     return np.asarray(codes.cast(pl.Int64).fill_null(NONE).to_numpy())
 
 
-def _first_regions(region_ids: pl.Series, known: pl.Series) -> Ints:
-    """Codes of the first three regions of each list, [n, 3]."""
+def _first_regions(region_ids: pl.Series, known: pl.Series, rows: Ints) -> Ints:
+    """Codes of the first three regions of the lists of some rows, [n, 3]."""
     lengths = region_ids.list.len().to_numpy().astype(np.int64)
-    codes = np.append(_codes(region_ids.filter(lengths > 0).explode(), known), NONE)
-    starts = np.cumsum(lengths) - lengths
-    columns = [codes[np.where(lengths > i, starts + i, NONE)] for i in range(3)]
-    return np.stack(columns, axis=1)
+    starts, lengths = (np.cumsum(lengths) - lengths)[rows], lengths[rows]
+    codes = np.append(_codes(region_ids.explode(empty_as_null=False), known), NONE)
+    regions = np.empty((len(rows), 3), dtype=np.int64)
+    for i in range(3):
+        regions[:, i] = codes[np.where(lengths > i, starts + i, NONE)]
+    return regions
 
 
 def _spans(start_ns: Ints, end_ns: Ints) -> tuple[list[tuple[int, int]], Ints]:
@@ -187,17 +189,19 @@ class Options:
     def __init__(self) -> None:
         self.texts: list[str] = []
         self._number: dict[str, int] = {}
+        self._hashes: list[int] = []
 
     def number(self, text: str) -> int:
         """The number of a text, a new one if it is new."""
         if text not in self._number:
             self._number[text] = len(self.texts)
             self.texts.append(text)
+            self._hashes.append(seed_for(text))
         return self._number[text]
 
     def hashes(self) -> Hashes:
         """A hash of each text."""
-        return np.array([seed_for(text) for text in self.texts] or [0], dtype=np.uint64)
+        return np.array(self._hashes or [0], dtype=np.uint64)
 
 
 @dataclass(frozen=True)
@@ -266,7 +270,10 @@ class _Answers:
     sigma: NDArray[np.float64]
 
     def of(self, wanted: NDArray[np.bool_]) -> _Answers:
-        return _Answers(**{f.name: getattr(self, f.name)[wanted] for f in fields(self)})
+        if wanted.all():
+            return self
+        rows = np.flatnonzero(wanted)
+        return _Answers(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
     def clip(self, facts: FactColumns) -> Ints:
         return np.asarray(facts.clip[self.rows[:, 0]])
@@ -323,7 +330,7 @@ def _candidates(
         alike = near_equal(answers.values[:, 0], gap, ratio) if single else word
     clip_hash, span_hash = facts.clip_hash[clip], facts.span_hash[span]
     key = mix(f"family {family.name}", clip_hash, span_hash, about, *answer)[: len(rows)]
-    order = np.lexsort((key, clip, alike, pool))
+    order = radix_order(key, clip, alike, pool)
     again = ranks(pool[order], alike[order], clip[order])
     few = again < ALIKE_PER_CLIP
     crowded += np.bincount(clip[order[~few]], minlength=len(crowded))
@@ -352,6 +359,8 @@ def _evidence_rows(facts: FactColumns, evidence: Evidence) -> Ints:
     if evidence.attribute is not None:
         columns.append(facts.beside(first, evidence.attribute, whole_clip=True))
     rows = np.stack(columns, axis=1)
+    if rows.shape[1] == 1:
+        return rows
     return np.asarray(rows[(rows != NONE).all(axis=1)])
 
 

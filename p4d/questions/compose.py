@@ -29,6 +29,7 @@ from p4d.questions.balance import (
     mix,
     number_groups,
     number_margins,
+    radix_order,
     ranks,
     within_shares,
     word_groups,
@@ -83,6 +84,7 @@ REASONS = (NO_FACT, UNCERTAIN, CROWDED, NO_PARTNERS, CLIP_FULL)
 
 _CATEGORY = np.array([CATEGORIES.index(family.category) for family in FAMILIES])
 _TEMPLATES = [text for family in FAMILIES for text in family.phrasings]
+_TEMPLATE_HASHES = np.array([seed_for(text) for text in _TEMPLATES], dtype=np.uint64)
 _FIRST_TEMPLATE = np.cumsum([0, *(len(family.phrasings) for family in FAMILIES)])
 
 
@@ -268,13 +270,13 @@ def _together(candidates: Candidates, groups: Groups) -> Hashes:
 
 def _in_turns(category: Ints, family: Ints, split: Ints, chance: Hashes) -> Ints:
     """An order of groups in which categories take turns, and in each of them its families."""
-    order = np.lexsort((chance, family, split))
+    order = radix_order(chance, family, split)
     round_of_family = np.empty(len(order), dtype=np.int64)
     round_of_family[order] = ranks(split[order], family[order])
-    order = np.lexsort((chance, round_of_family, category, split))
+    order = radix_order(chance, round_of_family, category, split)
     round_of_category = np.empty(len(order), dtype=np.int64)
     round_of_category[order] = ranks(split[order], category[order])
-    return np.lexsort((chance, category, round_of_category))
+    return radix_order(chance, category, round_of_category)
 
 
 def _table(
@@ -298,13 +300,12 @@ def _table(
         mix(asked.key, "phrasing") % np.diff(_FIRST_TEMPLATE)[asked.family].astype(np.uint64)
     ).astype(np.int64)
     together = np.repeat(_together(candidates, groups), size)
-    words = np.array([seed_for(text) for text in _TEMPLATES], dtype=np.uint64)
     fact_ids = _lists(facts["fact_id"], _fact_rows(asked, columns))
     evidence = hashes_of(fact_ids.explode())
     lengths = fact_ids.list.len().to_numpy().astype(np.int64)
     starts = np.cumsum(lengths) - lengths
     cited = np.bitwise_xor.reduceat(mix(evidence), starts)
-    qa = mix(asked.key, together, words[template], index, cited)
+    qa = mix(asked.key, together, _TEMPLATE_HASHES[template], index, cited)
     family = asked.family
     return pl.DataFrame(
         {
@@ -424,17 +425,21 @@ def _refusals(
     counts[REASONS.index(NO_FACT)] = found.lacking
     counts[REASONS.index(UNCERTAIN)] = found.uncertain
     counts[REASONS.index(CROWDED)] = found.crowded
-    why, family, clip = np.nonzero(counts)
+    # Clips are sorted; with the others in the order of their names the rows come sorted, too.
+    families = sorted(range(len(FAMILIES)), key=lambda f: (FAMILIES[f].category, FAMILIES[f].name))
+    reasons = sorted(range(len(REASONS)), key=REASONS.__getitem__)
+    counts = counts.transpose(2, 1, 0)[:, families][:, :, reasons]
+    clip, family, why = np.nonzero(counts)
     return pl.DataFrame(
         {
             "clip_id": clips["clip_id"].gather(clip),
-            "category": _gather([f.category for f in FAMILIES], family),
-            "family": _gather([f.name for f in FAMILIES], family),
-            "reason": _gather(list(REASONS), why),
-            "count": counts[why, family, clip].astype(np.int64),
+            "category": _gather([FAMILIES[f].category for f in families], family),
+            "family": _gather([FAMILIES[f].name for f in families], family),
+            "reason": _gather([REASONS[r] for r in reasons], why),
+            "count": counts[clip, family, why].astype(np.int64),
         },
         schema=REFUSALS_SCHEMA,
-    ).sort("clip_id", "category", "family", "reason")
+    )
 
 
 def recompute(question_row: Mapping[str, Any], facts: Iterable[Fact] | Mapping[str, Fact]) -> int:

@@ -26,6 +26,7 @@ from p4d.questions.scene import (
     Scene,
     beyond,
     dominant,
+    path_sigma_m,
     turn_of,
 )
 from p4d.questions.vocabulary import (
@@ -72,6 +73,7 @@ class _Way:
     k: int
     points_m_t3: np.ndarray
     sigma_m: float  # of one place, as seen
+    rest_sigma_m: float  # of two places that are the same
     moves_margin: float  # positive: changes place; negative: stays
     path_m: float
     seconds: float
@@ -87,6 +89,49 @@ class _Way:
     @property
     def straight(self) -> bool:
         return self.path_m * MIN_STRAIGHTNESS <= float(np.linalg.norm(self.moved_m_3))
+
+    @property
+    def goes(self) -> np.ndarray:
+        """Of each step between two frames whether it changes place."""
+        return self.steps_m > STEP_M
+
+    @property
+    def begins(self) -> _Onset:
+        """When it begins to move."""
+        return _onset(self.points_m_t3, self.goes, 2**0.5 * self.sigma_m)
+
+    @property
+    def ends(self) -> _Onset:
+        """When it comes to rest: the same, played backwards."""
+        return _onset(self.points_m_t3[::-1], self.goes[::-1], 2**0.5 * self.sigma_m)
+
+
+@dataclass(frozen=True)
+class _Onset:
+    """When something begins to move.
+
+    Attributes:
+        frame: the first of the movement.
+        margin: how surely it rests until then, or moves from the start, in sigmas.
+        away_t: distance from the first place at each frame, in sigmas.
+    """
+
+    frame: int
+    margin: float
+    away_t: np.ndarray
+
+
+def _onset(points_m_t3: np.ndarray, goes: np.ndarray, sigma_m: float) -> _Onset:
+    """The onset of a way, given which of its steps change place.
+
+    What moves from the start must be seen to in its first step; what rests at first would have been
+    seen elsewhere by then, had it gone the same way evenly from the start.
+    """
+    away_t = np.linalg.norm(points_m_t3 - points_m_t3[0], axis=1) / sigma_m
+    frame = int(np.argmax(goes))
+    rests_again = frame + int(np.argmin(np.append(goes[frame:], False)))
+    margin = away_t[1] if frame == 0 else away_t[rests_again] * frame / rests_again
+    return _Onset(frame, float(margin), away_t)
 
 
 def course_facts(
@@ -111,7 +156,10 @@ def _way(scene: Scene, k: int, begin: int, end: int, params: FactsParams) -> _Wa
         k=k,
         points_m_t3=points_m_t3,
         sigma_m=sigma_m,
-        moves_margin=beyond(extent_m, params.moving_threshold_m, 2**0.5 * sigma_m),
+        rest_sigma_m=scene.rest_sigma_m,
+        moves_margin=beyond(
+            extent_m, params.moving_threshold_m, 2**0.5 * sigma_m, scene.rest_sigma_m
+        ),
         path_m=float(np.linalg.norm(np.diff(points_m_t3, axis=0), axis=1).sum()),
         seconds=(end_ns - start_ns) * 1e-9,
     )
@@ -120,7 +168,10 @@ def _way(scene: Scene, k: int, begin: int, end: int, params: FactsParams) -> _Wa
 def _one(scene: Scene, way: _Way, begin: int, end: int, params: FactsParams) -> Iterator[Fact]:
     span_ns, region = scene.span(begin, end), [scene.region_ids[way.k]]
     text, margin = _trend(
-        scene.range_m(way.k, begin, end), params.moving_threshold_m, 2**0.5 * way.sigma_m
+        scene.range_m(way.k, begin, end),
+        params.moving_threshold_m,
+        2**0.5 * way.sigma_m,
+        way.rest_sigma_m,
     )
     yield word(
         scene.source, "range_trend", text, margin, TRENDS, frame="camera_at",
@@ -149,7 +200,9 @@ def _one(scene: Scene, way: _Way, begin: int, end: int, params: FactsParams) -> 
     yield from _sides_seen(scene, way, begin, end)
 
 
-def _trend(values: np.ndarray, threshold: float, visible_sigma: float) -> tuple[str, float]:
+def _trend(
+    values: np.ndarray, threshold: float, visible_sigma: float, rest_sigma: float
+) -> tuple[str, float]:
     """How a distance goes: the word of TRENDS and its margin."""
     fall, climb = values[0] - values.min(), values.max() - values[0]
     rise_after, fall_after = values[-1] - values.min(), values.max() - values[-1]
@@ -158,7 +211,7 @@ def _trend(values: np.ndarray, threshold: float, visible_sigma: float) -> tuple[
         return float(change - threshold) / visible_sigma
 
     def is_none(change: float) -> float:
-        return float(threshold - change) / (2 * POSITION_SIGMA_M)
+        return float(threshold - change) / rest_sigma
 
     margins = (
         min(is_seen(fall), is_none(climb), is_none(rise_after)),
@@ -209,7 +262,7 @@ def _speed_change(way: _Way) -> tuple[str, float]:
     half_s = way.seconds * half / len(steps_m)
     change_m_s = float(steps_m[len(steps_m) - half :].sum() - steps_m[:half].sum()) / half_s
     if abs(change_m_s) <= LEAST_SPEED_CHANGE_M_S:
-        measured_m_s = 2 * POSITION_SIGMA_M / half_s
+        measured_m_s = way.rest_sigma_m / half_s
         margin = (LEAST_SPEED_CHANGE_M_S - abs(change_m_s)) / measured_m_s
         return "keeps its speed", min(way.moves_margin, margin)
     visible_m_s = 2 * way.sigma_m / half_s
@@ -219,16 +272,16 @@ def _speed_change(way: _Way) -> tuple[str, float]:
 
 def _course(way: _Way) -> tuple[str, float]:
     """In which part of the interval it changes place; unknown if it pauses in between."""
-    goes = way.steps_m > STEP_M
+    goes = way.goes
     if not goes.any():
         return "rests all the time", -way.moves_margin
     if ((way.steps_m > STEP_M / 4) & ~goes).any():
         return COURSES[0], 0.0  # creeps: neither rest nor movement
-    first, last = int(np.argmax(goes)), len(goes) - 1 - int(np.argmax(goes[::-1]))
-    if not goes[first : last + 1].all():
+    begins, ends = way.begins, way.ends
+    if not goes[begins.frame : len(goes) - ends.frame].all():
         return COURSES[0], 0.0
-    text = COURSES[2 * int(last < len(goes) - 1) + int(first > 0)]
-    return text, way.moves_margin
+    text = COURSES[2 * int(ends.frame > 0) + int(begins.frame > 0)]
+    return text, min(way.moves_margin, begins.margin, ends.margin)
 
 
 def _shape(way: _Way) -> tuple[str, float]:
@@ -237,7 +290,7 @@ def _shape(way: _Way) -> tuple[str, float]:
         return STAYS, -way.moves_margin
     points = way.points_m_t3 - way.points_m_t3[0]
     length_m = float(np.linalg.norm(points[-1]))
-    sigma_m, measured_m = 2**0.5 * way.sigma_m, 2 * POSITION_SIGMA_M
+    sigma_m, measured_m = 2**0.5 * way.sigma_m, way.rest_sigma_m
     rise_m = float(points[:, 2].max() - max(0.0, points[-1, 2]))
     if rise_m > LEAST_BEND_M:
         return RISES, min(way.moves_margin, (rise_m - LEAST_BEND_M) / sigma_m)
@@ -254,8 +307,10 @@ def _shape(way: _Way) -> tuple[str, float]:
         return STRAIGHT, min(way.moves_margin, margin) if monotone else 0.0
     # The way passes its straight line on the outer side: a bend to the left bulges to the right.
     bulge_left = float(np.cross(ahead, off_m[farthest])[2])
+    level_m = abs(bulge_left) - abs(float(off_m[farthest, 2]))
     level = abs(bulge_left) > 0.8 * bend_m
-    margin = (bend_m - LEAST_BEND_M) / sigma_m if level and monotone else 0.0
+    margin = min(bend_m - LEAST_BEND_M, level_m) / sigma_m if level and monotone else 0.0
+    margin = min(margin, (LEAST_BEND_M - rise_m) / measured_m)
     return (BENDS_RIGHT if bulge_left > 0 else BENDS_LEFT), min(way.moves_margin, margin)
 
 
@@ -265,9 +320,12 @@ def _rates(scene: Scene, way: _Way, begin: int, end: int) -> Iterator[Fact]:
     displacement_m = float(np.linalg.norm(way.moved_m_3))
     if displacement_m > 5 * 2**0.5 * way.sigma_m:
         ratio = way.path_m / displacement_m
+        # Of a straight way both err alike, and their ratio does not.
+        less_m_3 = ratio * way.moved_m_3 / displacement_m
+        ratio_sigma = path_sigma_m(way.points_m_t3, way.sigma_m, less_m_3) / displacement_m
         yield quantity(
-            scene.source, "path_ratio", ratio, ratio * 2**0.5 * way.sigma_m / displacement_m,
-            unit="ratio", frame="world", method="path length over displacement", region_ids=region,
+            scene.source, "path_ratio", ratio, ratio_sigma, unit="ratio", frame="world",
+            method="path length over displacement", region_ids=region,
             span_ns=span_ns,
         )  # fmt: skip
     if begin == 0 and end == len(scene.time_ns) - 1:
@@ -280,7 +338,7 @@ def _rates(scene: Scene, way: _Way, begin: int, end: int) -> Iterator[Fact]:
     along_m = (way.points_m_t3 - way.points_m_t3[0]) @ (way.moved_m_3 / displacement_m)
     design = np.stack([np.ones_like(time_s), time_s, 0.5 * time_s**2], axis=1)
     solution = np.linalg.lstsq(design, along_m, rcond=None)[0]
-    if np.abs(design @ solution - along_m).max() > 2 * POSITION_SIGMA_M:
+    if np.abs(design @ solution - along_m).max() > way.rest_sigma_m:
         return
     spread = float(np.linalg.inv(design.T @ design)[2, 2]) ** 0.5
     yield quantity(
@@ -298,11 +356,12 @@ def _speeds_at(scene: Scene, way: _Way) -> Iterator[Fact]:
             continue
         before_m, after_m = way.steps_m[frame - 1], way.steps_m[frame]
         seconds = float(scene.time_ns[frame + 1] - scene.time_ns[frame - 1]) * 1e-9
-        if abs(after_m - before_m) > SAME_SPEED * (after_m + before_m) + POSITION_SIGMA_M:
+        if abs(after_m - before_m) > SAME_SPEED * (after_m + before_m) + way.rest_sigma_m / 2:
             continue  # it changes its speed just then
         yield quantity(
             scene.source, "speed", (before_m + after_m) / seconds,
-            2**0.5 * way.sigma_m / seconds, unit="m/s", frame="world",
+            path_sigma_m(way.points_m_t3[frame - 1 : frame + 2], way.sigma_m) / seconds,
+            unit="m/s", frame="world",
             method="path from the frame before to the frame after, over time",
             region_ids=[scene.region_ids[way.k]], span_ns=scene.span(frame, frame),
         )  # fmt: skip
@@ -329,9 +388,9 @@ def _turning(scene: Scene, k: int, begin: int, end: int, params: FactsParams) ->
     if not known or (enough > 0 and not steady):
         return
     yield quantity(
-        scene.source, "turn_angle", turn.total_rad, TURN_SIGMA_RAD, unit="rad", frame="world",
-        method="sum of the angles between frames, about one axis", region_ids=region,
-        span_ns=span_ns,
+        scene.source, "turn_angle", turn.total_rad, turn.total_sigma_rad, unit="rad",
+        frame="world", method="sum of the angles between frames, about one axis",
+        region_ids=region, span_ns=span_ns,
     )  # fmt: skip
     quarters, rest = divmod(turn.total_rad, np.pi / 2)
     to_border_rad = min(rest if quarters else np.inf, np.pi / 2 - rest)
@@ -385,7 +444,7 @@ def _two(
     span_ns, pair = scene.span(begin, end), [scene.region_ids[one.k], scene.region_ids[other.k]]
     gap_m_t = np.linalg.norm(one.points_m_t3 - other.points_m_t3, axis=1)
     sigma_m = 2**0.5 * float(np.hypot(one.sigma_m, other.sigma_m))
-    text, margin = _trend(gap_m_t, params.moving_threshold_m, sigma_m)
+    text, margin = _trend(gap_m_t, params.moving_threshold_m, sigma_m, scene.rest_sigma_m)
     yield word(
         scene.source, "gap_trend", text, margin, TRENDS, frame="world",
         method="distance of the centres at each frame", region_ids=pair, span_ns=span_ns,
@@ -410,37 +469,34 @@ def _two(
 
 def _moves_first(one: _Way, other: _Way) -> tuple[str, float]:
     """Which begins to move first; neighbouring steps are not told apart."""
-    goes, others = one.steps_m > STEP_M, other.steps_m > STEP_M
     sure = min(abs(one.moves_margin), abs(other.moves_margin))
-    if not (goes.any() and others.any()):
-        text = FORMER if goes.any() else LATTER if others.any() else NEITHER
-        return text, sure
-    first, second = int(np.argmax(goes)), int(np.argmax(others))
-    if first == second:
+    if not (one.goes.any() and other.goes.any()):
+        return FORMER if one.goes.any() else LATTER if other.goes.any() else NEITHER, sure
+    first, second = one.begins, other.begins
+    if first.frame == second.frame:
         # Only what goes on from the very start is surely simultaneous.
-        return BOTH, sure if first == 0 else 0.0
-    return (FORMER if first < second else LATTER), min(sure, _apart(first, second))
+        return BOTH, min(sure, first.margin, second.margin) if first.frame == 0 else 0.0
+    return FORMER if first.frame < second.frame else LATTER, min(sure, _apart(first, second))
 
 
 def _rests_first(one: _Way, other: _Way) -> tuple[str, float]:
     """Which comes to rest first, of two that move or two that do not."""
-    goes, others = one.steps_m > STEP_M, other.steps_m > STEP_M
     sure = min(abs(one.moves_margin), abs(other.moves_margin))
-    if not goes.any() and not others.any():
+    if not one.goes.any() and not other.goes.any():
         return NEVER_MOVE, sure
-    if not (goes.any() and others.any()):
+    if not (one.goes.any() and other.goes.any()):
         return NEVER_MOVE, 0.0  # what never moved does not come to rest
-    if goes[-1] and others[-1]:
-        return GO_ON, sure
-    last, second = (
-        len(goes) - int(np.argmax(goes[::-1])),
-        len(others) - int(np.argmax(others[::-1])),
-    )
-    return (FORMER if last < second else LATTER), min(sure, _apart(last, second))
+    last, second = one.ends, other.ends
+    if last.frame == second.frame == 0:
+        return GO_ON, min(sure, last.margin, second.margin)
+    return FORMER if last.frame > second.frame else LATTER, min(sure, _apart(last, second))
 
 
-def _apart(one_step: int, other_step: int) -> float:
-    return abs(one_step - other_step) / ONSET_SIGMA_STEPS
+def _apart(one: _Onset, other: _Onset) -> float:
+    """How surely one sets off before the other does: it is seen to have, and the other not."""
+    early, late = sorted([one, other], key=lambda onset: onset.frame)
+    steps = (late.frame - early.frame) / ONSET_SIGMA_STEPS
+    return min(steps, late.margin, float(early.away_t[late.frame]))
 
 
 def _all(

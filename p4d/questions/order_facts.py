@@ -63,6 +63,7 @@ def picture_facts(
     centre_px: Mapping[int, np.ndarray],
     size_px_2: np.ndarray,
     at: tuple[int, int],
+    sigma_px: float = PICTURE_SIGMA_PX,
 ) -> Iterator[Fact]:
     """Quadrants and sides in the picture; the same for exact and for measured centres.
 
@@ -72,12 +73,14 @@ def picture_facts(
         centre_px: (u, v) of each seen region, by its place in `region_ids`.
         size_px_2: width and height of the picture.
         at: the instant, twice.
+        sigma_px: error of a centre.
+
     """
     for k, uv_px in centre_px.items():
         off_px = uv_px - size_px_2 / 2
         yield word(
             source, "quadrant", QUADRANTS[2 * int(off_px[1] > 0) + int(off_px[0] > 0)],
-            float(np.abs(off_px).min()) / PICTURE_SIGMA_PX, QUADRANTS, frame="picture",
+            float(np.abs(off_px).min()) / sigma_px, QUADRANTS, frame="picture",
             method="centre against the middle of the picture", region_ids=[region_ids[k]],
             span_ns=at,
         )  # fmt: skip
@@ -86,7 +89,7 @@ def picture_facts(
             off_px = centre_px[one] - centre_px[other]
             yield word(
                 source, "picture_side", PICTURE_SIDES[2 * int(off_px[1] > 0) + int(off_px[0] > 0)],
-                float(np.abs(off_px).min()) / (2**0.5 * PICTURE_SIGMA_PX), PICTURE_SIDES,
+                float(np.abs(off_px).min()) / (2**0.5 * sigma_px), PICTURE_SIDES,
                 frame="picture", method="centres in the picture",
                 region_ids=[region_ids[one], region_ids[other]], span_ns=at,
             )  # fmt: skip

@@ -7,6 +7,7 @@ carry `HEADING_SIGMA_RAD`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +39,8 @@ class Scene:
         visible_kt: whether the object is seen in the frame.
         names: what the objects are called, or empty.
         absent_name: what no object of the whole scene is called, marked or not.
+        rest_sigma_m: error of the distance between two places that are the same; constancy is
+            certain by it. That of exact poses, unless places were read off pictures.
 
     """
 
@@ -51,6 +54,7 @@ class Scene:
     visible_kt: np.ndarray
     names: tuple[str, ...] = ()
     absent_name: str | None = None
+    rest_sigma_m: float = 2 * POSITION_SIGMA_M
 
     @property
     def metric(self) -> bool:
@@ -107,10 +111,57 @@ class Scene:
         return int(self.time_ns[begin]), int(self.time_ns[end])
 
 
-def beyond(extent_m: float, threshold_m: float, visible_sigma_m: float) -> float:
+def beyond(
+    extent_m: float, threshold_m: float, visible_sigma_m: float, rest_sigma_m: float
+) -> float:
     """Signed margin of a movement. To move it must be seen to; to rest it must be measured to."""
     excess_m = extent_m - threshold_m
-    return excess_m / (visible_sigma_m if excess_m > 0 else 2 * POSITION_SIGMA_M)
+    return excess_m / (visible_sigma_m if excess_m > 0 else rest_sigma_m)
+
+
+def excess_of_length(length: float, sigma: float) -> float:
+    """By how much noise lengthens a vector on average, `sigma` being its error along each axis.
+
+    The mean of a noncentral Maxwell distribution less the length, taken two sigmas below `length`:
+    what is measured may itself be noise.
+    """
+    shortest = max(0.0, length - 2 * sigma) / sigma
+    if shortest < 1e-6:
+        return 2 * sigma * (2 / math.pi) ** 0.5
+    mean = (2 / math.pi) ** 0.5 * math.exp(-(shortest**2) / 2)
+    mean += (shortest + 1 / shortest) * math.erf(shortest / 2**0.5)
+    return sigma * (mean - shortest)
+
+
+def length_sigma(length: float, sigma: float) -> float:
+    """Error of the length of a vector whose every component errs by `sigma`."""
+    return math.hypot(sigma, excess_of_length(length, sigma))
+
+
+def path_sigma_m(
+    points_m_t3: np.ndarray, sigma_m: float, less_m_3: np.ndarray | None = None
+) -> float:
+    """Error of the length of a way through points, each of which errs by `sigma_m` along each axis.
+
+    The ends move the length as they move along the way, and each point between by as much as the
+    way turns there; so errors cancel along a straight way and add up over a crooked one. What turns
+    also goes farther between the points than straight on: an arc by a 24th of its angle squared.
+
+    Args:
+        points_m_t3: the points in order.
+        sigma_m: error of each.
+        less_m_3: of what is subtracted from the length, the derivative by the last point, if it is
+            a function of the difference of the ends.
+    """
+    steps_m = np.diff(points_m_t3, axis=0)
+    lengths_m = np.linalg.norm(steps_m, axis=1, keepdims=True)
+    # A step shorter than its own error has no heading to speak of.
+    headings = steps_m / np.hypot(lengths_m, sigma_m)
+    turns = (np.diff(headings, axis=0) ** 2).sum(axis=1)
+    between_m = float((turns * (lengths_m[1:, 0] + lengths_m[:-1, 0])).sum()) / 24
+    excess_m = excess_of_length(float(lengths_m.sum()), 2**0.5 * sigma_m)
+    ends = 2.0 if less_m_3 is None else float(((headings[[0, -1]] - less_m_3) ** 2).sum())
+    return math.hypot(sigma_m * (ends + float(turns.sum())) ** 0.5, excess_m, between_m)
 
 
 def dominant(vector: np.ndarray) -> tuple[int, float, float]:
@@ -130,6 +181,7 @@ class Turn:
     vertical_rad: float  # signed, about world z
     level_rad: float  # sum of sizes about level axes
     total_rad: float
+    total_sigma_rad: float
     largest_step_rad: float
 
 
@@ -143,6 +195,9 @@ def turn_of(rotations_t33: np.ndarray) -> Turn:
         vertical_rad=float(vectors[:, 2].sum()),
         level_rad=float(np.linalg.norm(vectors[:, :2], axis=1).sum()),
         total_rad=float(angles.sum()),
+        # Angles are never negative: what each step errs by adds up where little or nothing turns.
+        total_sigma_rad=TURN_SIGMA_RAD
+        + sum(excess_of_length(float(angle), TURN_SIGMA_RAD / 3**0.5) for angle in angles),
         largest_step_rad=float(angles.max(initial=0.0)),
     )
 

@@ -34,6 +34,8 @@ from p4d.questions.scene import (
     Turn,
     beyond,
     dominant,
+    length_sigma,
+    path_sigma_m,
     turn_of,
 )
 from p4d.questions.vocabulary import (
@@ -241,27 +243,31 @@ def _movement(scene: Scene, k: int, begin: int, end: int, params: FactsParams) -
     moved_m_3 = path_m_t3[-1] - path_m_t3[0]
     path_m = float(np.linalg.norm(np.diff(path_m_t3, axis=0), axis=1).sum())
     extent_m = float(np.linalg.norm(path_m_t3 - path_m_t3[0], axis=1).max())
-    sigma_m = float(np.sqrt(2)) * scene.position_sigma_m(path_m_t3[0], begin)
+    place_sigma_m = scene.position_sigma_m(path_m_t3[0], begin)
+    sigma_m = float(np.sqrt(2)) * place_sigma_m
     right_m, up_m, ahead_m = scene.level_axes() @ moved_m_3
     if scene.metric:
+        displacement_m = float(np.linalg.norm(moved_m_3))
+        way_sigma_m = path_sigma_m(path_m_t3, place_sigma_m)
         numbers = [
-            ("displacement", float(np.linalg.norm(moved_m_3)), "m", "world"),
-            ("displacement_right", right_m, "m", "camera_first"),
-            ("displacement_up", up_m, "m", "camera_first"),
-            ("displacement_ahead", ahead_m, "m", "camera_first"),
-            ("path_length", path_m, "m", "world"),
+            ("displacement", displacement_m, length_sigma(displacement_m, sigma_m), "world"),
+            ("displacement_right", right_m, sigma_m, "camera_first"),
+            ("displacement_up", up_m, sigma_m, "camera_first"),
+            ("displacement_ahead", ahead_m, sigma_m, "camera_first"),
+            ("path_length", path_m, way_sigma_m, "world"),
         ]
-        for kind, value, unit, frame in numbers:
+        for kind, value, error_m, frame in numbers:
             yield quantity(
-                scene.source, kind, value, sigma_m, unit=unit, frame=frame,
+                scene.source, kind, value, error_m, unit="m", frame=frame,
                 method="centre of the object's box", region_ids=region, span_ns=span_ns,
             )  # fmt: skip
         seconds = (span_ns[1] - span_ns[0]) * 1e-9
         yield quantity(
-            scene.source, "mean_speed", path_m / seconds, sigma_m / seconds, unit="m/s",
-            frame="world", method="path length over time", region_ids=region, span_ns=span_ns,
+            scene.source, "mean_speed", path_m / seconds, way_sigma_m / seconds,
+            unit="m/s", frame="world", method="path length over time", region_ids=region,
+            span_ns=span_ns,
         )  # fmt: skip
-    moves_margin = beyond(extent_m, params.moving_threshold_m, sigma_m)
+    moves_margin = beyond(extent_m, params.moving_threshold_m, sigma_m, scene.rest_sigma_m)
     turn = turn_of(scene.world_T_obj_kt44[k, begin : end + 1, :3, :3])
     turns_margin = (turn.total_rad - params.turning_threshold_rad) / TURN_SIGMA_RAD
     surely_moving, surely_still = max(moves_margin, turns_margin), -max(moves_margin, turns_margin)
@@ -281,8 +287,9 @@ def _movement(scene: Scene, k: int, begin: int, end: int, params: FactsParams) -
         span_ns=span_ns,
     )  # fmt: skip
     yield quantity(
-        scene.source, "turn_total", turn.total_rad, TURN_SIGMA_RAD, unit="rad", frame="world",
-        method="sum of the angles between frames", region_ids=region, span_ns=span_ns,
+        scene.source, "turn_total", turn.total_rad, turn.total_sigma_rad, unit="rad",
+        frame="world", method="sum of the angles between frames", region_ids=region,
+        span_ns=span_ns,
     )  # fmt: skip
     text, margin = _sense(turn, params.turning_threshold_rad)
     yield word(
@@ -374,7 +381,7 @@ def _camera(scene: Scene, begin: int, end: int, params: FactsParams) -> Iterator
             scene.source, "camera_displacement", float(np.linalg.norm(moved_m_3)), sigma_m,
             unit="m", frame="world", method="camera centre", span_ns=span_ns,
         )  # fmt: skip
-    moves_margin = beyond(extent_m, params.moving_threshold_m, sigma_m)
+    moves_margin = beyond(extent_m, params.moving_threshold_m, sigma_m, sigma_m)
     text, margin = STEADY, -moves_margin
     if moves_margin > 0:
         axis, sign, heading_margin = dominant(scene.level_axes() @ moved_m_3)

@@ -39,6 +39,7 @@ from p4d.geometry.rays import rays_from_cameras
 from p4d.ids import content_id, seed_for
 from p4d.pipeline import StageInputs, StageReport
 from p4d.teachers.maps import sample_flow, sample_map
+from p4d.workers import end_with_parent
 
 SPLITS = ("train", "holdout")
 
@@ -272,5 +273,5 @@ def _stacked_name(name: str) -> str:
 def _draw_all(tasks: list[WorldTask]) -> Iterator[dict[str, NDArray]]:
     workers = min(2, os.cpu_count() or 1)
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent) as pool:
         yield from pool.map(draw_world, tasks, chunksize=4)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from p4d.artifacts import write_arrays, write_table
 from p4d.config import ClipsParams
 from p4d.ids import content_id
+from p4d.workers import end_with_parent
 from p4d.worlds.scene import render, spec_for
 
 CLIPS_PER_WORLD = 2
@@ -83,7 +84,8 @@ def _draw_all(tasks: Sequence[_Task], workers: int) -> Iterator[_Drawn]:
         yield from map(_draw, tasks)
         return
     context = multiprocessing.get_context("spawn")  # an OpenGL context does not survive a fork
-    with ProcessPoolExecutor(min(workers, os.cpu_count() or 1), mp_context=context) as pool:
+    workers = min(workers, os.cpu_count() or 1)
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent) as pool:
         yield from pool.map(_draw, tasks, chunksize=4)
 
 

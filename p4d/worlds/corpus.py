@@ -19,12 +19,17 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from p4d.artifacts import write_json
 from p4d.config import WorldsParams
 from p4d.ids import content_id, seed_for
+from p4d.video.inbox import SOURCE_SUFFIX
+from p4d.workers import end_with_parent
 from p4d.worlds import sidecar
 from p4d.worlds.scene import render, spec_for
 
 VARIABLE_RATE_SHARE = 1 / 3
+LICENCE = "Apache-2.0"
+"""Of what this code draws: its own."""
 _JITTER = 0.3  # of the mean frame interval, either way
 
 # With AVX-512, x264's output depends on what its buffers held before: equal frames gave up to 8
@@ -54,7 +59,7 @@ def write_corpus(
         workers = min(2, os.cpu_count() or 1, len(missing))
         # spawn: an OpenGL context does not survive a fork.
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        with ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent) as pool:
             written = pool.map(
                 write_world,
                 [path for path, _ in missing],
@@ -77,7 +82,7 @@ def write_world(
     world_s: float | None = None,
     begin_s: float = 0.0,
 ) -> Path:
-    """Render one world and write `path` (MP4) with its sidecar beside it; equal seeds, equal bytes.
+    """Render one world and write `path` (MP4), truth and licence beside it; equal seeds, equal bytes.
 
     Args:
         path: the video.
@@ -97,8 +102,10 @@ def write_world(
     video = render(spec, times_ns, params.size_px)
     truth = dataclasses.replace(video.truth, pts_ns=video.truth.pts_ns - begin_ns)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The video appears last and at once: whoever watches the folder never sees half a pair.
+    # The video appears last and at once: whoever watches the folder never sees it without the rest.
     sidecar.write(sidecar.path_for(path), truth)
+    stated = {"licence": LICENCE, "source": f"simulated by p4d, world {seed}"}
+    write_json(path.with_name(path.stem + SOURCE_SUFFIX), stated)
     temporary = path.with_name(f".{path.name}.tmp{os.getpid()}")
     _encode(temporary, video.rgb_thw3, pts, time_base, params.fps)
     temporary.replace(path)

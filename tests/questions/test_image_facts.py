@@ -11,11 +11,17 @@ TIMES_NS = np.arange(8, dtype=np.int64) * 250_000_000
 END = 1_750_000_000
 
 
-def _labels(own_px, background_px, probability=0.95):
-    """Labels of a clip with one region; movements per frame at 32 px, forward in time."""
+def _labels(own_px, background_px, probability=0.95, outline_px=None):
+    """Labels of a clip with one region; movements per frame at 32 px, forward in time.
+
+    The outline goes as the surface does, unless told otherwise.
+    """
     masks = np.zeros((1, 8, 64, 64), dtype=np.uint8)
-    masks[:, :, 20:40, 20:40] = 1
-    small = masks[0, :, ::2, ::2].astype(bool)
+    step_u, step_v = 2 * np.asarray(own_px if outline_px is None else outline_px)
+    for t in range(8):
+        u, v = round(20 + t * step_u), round(20 + t * step_v)
+        masks[:, t, v : v + 20, u : u + 20] = 1
+    small = masks[0, :, 1::2, 1::2].astype(bool)
     flow = np.zeros((8, 32, 32, 2), dtype=np.float32)
     flow[1:] = -np.asarray(background_px, dtype=np.float32)
     flow[small] = -np.asarray(own_px, dtype=np.float32)
@@ -37,6 +43,13 @@ def test_the_picture_direction_is_that_of_the_region(own, word):
     assert fact.value_text == word
     assert fact.sigma < 1 / 3
     assert fact.unit == "class"
+
+
+@pytest.mark.parametrize("outline", [(0, 0), (0, 0.8), (-1, 0)])
+def test_a_surface_that_flows_otherwise_than_its_outline_goes_has_no_certain_direction(outline):
+    facts = _facts(*_labels((0.8, 0), (0, 0), outline_px=outline))
+    for kind in ("picture_direction", "screen_direction"):
+        assert facts[(kind, 0, END)].sigma > 1 / 3
 
 
 def test_a_panning_camera_is_taken_away():

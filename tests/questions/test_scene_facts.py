@@ -5,6 +5,7 @@ import pytest
 
 from p4d.errors import TruthError
 from p4d.geometry.cameras import axis_rotation, rigid
+from p4d.questions.scene import length_sigma, path_sigma_m
 from p4d.questions.scene_facts import scene_facts
 from p4d.questions.sentences import SENTENCES, fact_sentence
 from tests.questions.scenes import (
@@ -214,3 +215,54 @@ def test_every_kind_of_fact_has_a_sentence():
     assert {fact.kind for i in range(6) for fact in scene_facts(random_scene(i), FACTS)} <= set(
         SENTENCES
     )
+
+
+@pytest.mark.parametrize("length_m", [0.0, 0.05, 0.1, 0.6])
+def test_the_error_of_a_length_covers_what_noise_makes_of_it(length_m):
+    ends_m = np.random.default_rng(3).normal([length_m, 0, 0], 0.03, (4000, 3))
+    seen_m = np.linalg.norm(ends_m, axis=1)
+    sigma_m = length_sigma(length_m, 0.03)
+    assert (np.abs(seen_m - length_m) <= sigma_m).mean() > 0.65
+    assert 0.03 <= sigma_m < 2 * 0.03
+
+
+@pytest.mark.parametrize("bends", ["straight", "back", "zigzag"])
+def test_the_error_of_a_path_adds_up_where_the_way_turns(bends):
+    along_m = np.linspace(0, 2.0, FRAMES)
+    way_m = np.zeros((FRAMES, 3))
+    way_m[:, 0] = along_m if bends != "back" else 2 * np.minimum(along_m, 2.0 - along_m)
+    way_m[:, 1] = 0.5 * (np.arange(FRAMES) % 2) if bends == "zigzag" else 0.0
+    rng = np.random.default_rng(5)
+    seen_m = way_m + rng.normal(0, 0.02, (4000, FRAMES, 3))
+    lengths_m = np.linalg.norm(np.diff(seen_m, axis=1), axis=2).sum(axis=1)
+    true_m = np.linalg.norm(np.diff(way_m, axis=0), axis=1).sum()
+    sigma_m = path_sigma_m(way_m, 0.02)
+    assert lengths_m.std() < 1.15 * sigma_m
+    # A zigzag may also be arcs between the frames, which no noise of the places shows.
+    assert sigma_m < (12 if bends == "zigzag" else 1.5) * lengths_m.std()
+    assert true_m == pytest.approx(lengths_m.mean(), abs=3 * sigma_m)
+
+
+def test_rest_before_a_movement_is_certain_only_if_it_could_have_been_seen_to_move():
+    for length_m, certain in ((1.2, True), (0.12, False)):
+        late = thing((0, 0, 0.5))
+        late[3:, 0, 3] += np.linspace(0, length_m, FRAMES - 3)
+        fact = facts_of(scene([late]))[("course", (1,), 0, END)]
+        assert fact.value_text == "rests, then moves"
+        assert (fact.sigma < 1 / 3) == certain
+
+
+def test_who_sets_off_first_is_certain_only_if_it_gets_away_before_the_other_does():
+    late = thing((0.5, 0, 0.5), heading="right", length_m=1.2, course="late")
+    for length_m, certain in ((1.2, True), (0.15, False)):
+        one = thing((-0.5, 0, 0.5), heading="left", length_m=length_m)
+        fact = facts_of(scene([one, late]))[("moves_first", (1, 2), 0, END)]
+        assert fact.value_text == "the former"
+        assert (fact.sigma < 1 / 3) == certain
+
+
+def test_a_straight_way_is_as_long_as_its_displacement_more_surely_than_either_is_known():
+    facts = facts_of(scene([thing((0, 0, 0.5), heading="right", length_m=1.0)]))
+    ratio, path = facts[("path_ratio", (1,), 0, END)], facts[("path_length", (1,), 0, END)]
+    assert ratio.value == pytest.approx(1.0)
+    assert ratio.sigma < 0.5 * path.sigma / path.value
