@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ class Run:
     Attributes:
         arm: name of what is compared.
         seed: of data order and decoder.
-        stage: student_sft | student_p4d | student_blind.
+        stage: student_sft | student_p4d | student_blind | TEACHER_GIVEN.
         length: steps as a share of the full length.
         distillation: changed keys of that section.
         release: variant of the questions.
@@ -71,6 +72,8 @@ class Run:
         return f"{self.arm}-{self.seed}"
 
 
+TEACHER_GIVEN = "teacher_given"
+"""The control of benchmarks/teacher_given.py, which is no stage."""
 EXACT = {"teacher": "exact", "latents": False}
 
 
@@ -87,6 +90,7 @@ def plan(seeds: int, p4d_over_sft: float | None) -> list[Run]:
         Run("text_only", stage=blind, role=control),
         Run("text_and_time", stage=blind, release="release_timed", role=control),
         Run("regions_only", clips="clips_first_frame", role=control),
+        Run("teacher_features", stage=TEACHER_GIVEN, role=control),
         Run("perfect_facts", stage=blind, length=3.0, release="release_facts", role=control),
     ]
     if p4d_over_sft is not None:
@@ -143,11 +147,11 @@ def prepare(work: Path, worlds: int, params: Params) -> None:
         shards.append(shard)
         target = work / "clips" / shard
         if not target.is_dir():
-            partial = target.with_name(f".{shard}.partial")
-            shutil.rmtree(partial, ignore_errors=True)
+            unfinished = target.with_name(f".{shard}.partial")
+            shutil.rmtree(unfinished, ignore_errors=True)
             seeds = range(first, first + per_shard)
-            write_clip_shard(partial, seeds, params.clips, shard=shard, workers=2)
-            partial.rename(target)
+            write_clip_shard(unfinished, seeds, params.clips, shard=shard, workers=2)
+            unfinished.rename(target)
     began = time.perf_counter()
     stages = ("expert_worlds", "expert", *PER_SHARD[1:], "release", "base_student")
     run_stages(work, params, stages, shards)
@@ -176,11 +180,11 @@ def make_variants(work: Path, shards: Sequence[str]) -> None:
                 for question in _questions(table)
             ]
             table = table.with_columns(question=pl.Series(given))
-        partial = work / f".{name}"
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(work / "release", partial)
-        write_table(partial / "questions.parquet", table, sort_by=["qa_id"])
-        partial.rename(work / name)
+        unfinished = work / f".{name}"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.copytree(work / "release", unfinished)
+        write_table(unfinished / "questions.parquet", table, sort_by=["qa_id"])
+        unfinished.rename(work / name)
     for name in ("clips_first_frame", "clips_timeless", "clips_burned"):
         for shard in shards:
             _clips_variant(work, name, shard)
@@ -190,26 +194,26 @@ def _clips_variant(work: Path, name: str, shard: str) -> None:
     target = work / name / shard
     if target.is_dir():
         return
-    source, partial = work / "clips" / shard, work / name / f".{shard}"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    source, unfinished = work / "clips" / shard, work / name / f".{shard}"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
     table = read_table(source / "clips.parquet")
     if name != "clips_first_frame":
         # Neighbouring nanoseconds: order stays, and the encoding of time says nothing.
         count = len(table["frame_pts_ns"][0])
         ticks = [[start + k for k in range(count)] for start in table["start_ns"].to_list()]
         table = table.with_columns(frame_pts_ns=pl.Series(ticks))
-    write_table(partial / "clips.parquet", table, sort_by=["clip_id"])
+    write_table(unfinished / "clips.parquet", table, sort_by=["clip_id"])
     if name == "clips_timeless":
-        write_bytes(partial / "frames.safetensors", (source / "frames.safetensors").read_bytes())
+        write_bytes(unfinished / "frames.safetensors", (source / "frames.safetensors").read_bytes())
     else:
         change = _frozen if name == "clips_first_frame" else _burned
         arrays = Arrays(source / "frames.safetensors")
         names = [f"{clip}.rgb_thw3" for clip in table["clip_id"].to_list()]
         write_arrays(
-            partial / "frames.safetensors", {n: change(arrays[n]) for n in names if n in arrays}
+            unfinished / "frames.safetensors", {n: change(arrays[n]) for n in names if n in arrays}
         )
-    partial.rename(target)
+    unfinished.rename(target)
 
 
 def _frozen(frames: np.ndarray) -> np.ndarray:
@@ -235,7 +239,44 @@ def _questions(table: pl.DataFrame) -> Iterator[Any]:
 
 def train_and_answer(work: Path, run: Run, steps: int, shards: Sequence[str]) -> dict[str, Any]:
     """One run in this process: the stage's own function, then every test question."""
+    from p4d.students.data import ClipReader
+    from p4d.students.student import load
+
     params = settings(steps, run.seed, run.distillation, run.length)
+    clips = ClipReader(
+        {shard: work / run.clips / shard for shard in shards},
+        {shard: work / "regions" / shard for shard in shards},
+    )
+    live = work / "live" / run.name
+    shutil.rmtree(live, ignore_errors=True)
+    live.mkdir(parents=True)
+    wall_s, cpu_s = time.perf_counter(), time.process_time()
+    if run.stage == TEACHER_GIVEN:
+        from benchmarks.teacher_given import trained
+
+        with trained(work, params, clips, partial(_tell, run.name)) as student:
+            metrics: dict[str, Any] = {}
+            wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
+            answers = answer(work, run, student, clips)
+    else:
+        out = work / "students" / run.name
+        metrics = _train(work, run, params, shards, out, live)
+        wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
+        answers = answer(work, run, load(out), clips)
+    return {
+        "run": dataclasses.asdict(run),
+        "steps": params.training.steps,
+        "wall_s": round(wall_s, 1),
+        "cpu_s": round(cpu_s, 1),
+        "data_wait": _data_wait(live),
+        "metrics": metrics,
+        "answers": answers,
+    }
+
+
+def _train(
+    work: Path, run: Run, params: Params, shards: Sequence[str], out: Path, live: Path
+) -> dict[str, Any]:
     stage = stage_named(run.stage)
     variants = {"clips": run.clips, "release": run.release}
     folders: dict[str, Path | Mapping[str, Path]] = {}
@@ -243,32 +284,16 @@ def train_and_answer(work: Path, run: Run, steps: int, shards: Sequence[str]) ->
         folder = work / variants.get(name, name)
         per_shard = stage_named(name).per_shard
         folders[name] = {shard: folder / shard for shard in shards} if per_shard else folder
-    out = work / "students" / run.name
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    live = work / "live" / run.name
-    shutil.rmtree(live, ignore_errors=True)
-    live.mkdir(parents=True)
     inputs = StageInputs(
         stage=stage,
         params_=params,
         folders=folders,
         work=live,
-        progress=lambda done, total, note: _tell(run.name, done, total, note),
+        progress=partial(_tell, run.name),
     )
-    wall_s, cpu_s = time.perf_counter(), time.process_time()
-    report = stage.load()(inputs, out)
-    wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
-    answers = answer(work, run, out, shards)
-    return {
-        "run": dataclasses.asdict(run),
-        "steps": params.training.steps,
-        "wall_s": round(wall_s, 1),
-        "cpu_s": round(cpu_s, 1),
-        "data_wait": _data_wait(live),
-        "metrics": dict(report.metrics),
-        "answers": answers,
-    }
+    return dict(stage.load()(inputs, out).metrics)
 
 
 def _data_wait(live: Path) -> float | None:
@@ -279,20 +304,14 @@ def _data_wait(live: Path) -> float | None:
     return json.loads(found.read_text()).get("data_wait") if found else None
 
 
-def answer(work: Path, run: Run, student: Path, shards: Sequence[str]) -> dict[str, int]:
+def answer(work: Path, run: Run, student: Any, clips: Any) -> dict[str, int]:
     """Which option the student finds likeliest, by question."""
     import torch
 
-    from p4d.students.data import ClipReader, Packer, Sample
-    from p4d.students.student import load
+    from p4d.students.data import Packer, Sample
 
     torch.set_num_threads(1)
-    loaded = load(student)
     table = read_table(work / run.release / "questions.parquet").filter(pl.col("split") == "test")
-    clips = ClipReader(
-        {shard: work / run.clips / shard for shard in shards},
-        {shard: work / "regions" / shard for shard in shards},
-    )
     by_clip: dict[str, list[Any]] = {}
     for question in _questions(table.sort("clip_id", "qa_id")):
         by_clip.setdefault(question.clip_id, []).append(question)
@@ -300,16 +319,16 @@ def answer(work: Path, run: Run, student: Path, shards: Sequence[str]) -> dict[s
         Sample(
             clip_id,
             tuple(asked),
-            clips.read(asked[0].shard, clip_id) if loaded.sees_video else None,
+            clips.read(asked[0].shard, clip_id) if student.sees_video else None,
             {},
         )
         for clip_id, asked in by_clip.items()
     ]
-    packer = Packer(loaded.tokenizer, loaded.adapter)
+    packer = Packer(student.tokenizer, student.adapter)
     said: dict[str, int] = {}
     for start in range(0, len(samples), EVALUATED):
         batch = packer.pack(samples[start : start + EVALUATED])
-        best = loaded.answer_scores(batch).argmax(dim=1).tolist()
+        best = student.answer_scores(batch).argmax(dim=1).tolist()
         said |= dict(zip(batch.qa_ids, best, strict=True))
     return said
 

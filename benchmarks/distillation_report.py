@@ -21,6 +21,7 @@ TITLES = {
     "text_and_time": "text and time",
     "regions_only": "regions in the first frame, no motion",
     "perfect_facts": "perfect facts as text",
+    "teacher_features": "the teacher's features in the place of the encoder's",
     "sft": "SFT",
     "p4d": "P4D",
     "p4d_equal_time": "P4D, equal time",

@@ -345,14 +345,17 @@ class TrainingParams:
 class DistillationParams:
     """The P4D terms (paper section 3.3; weights of presets: p4d/students/losses.py).
 
-    `teacher: exact` distils truth where clips have it; truth has no latents. In the first
-    `warmup_fraction` of the steps the SFT loss counts `warmup_sft_weight`. `unlabelled_clips` are
-    clips per step, beyond the batch, that nobody asks about: they are distilled only.
+    `teacher: exact` distils truth where clips have it; truth has no latents. `student_layer` says
+    which hidden states of visual tokens are compared: -1 the last ones (paper), 0 what enters the
+    language model, where questions about regions pick it up, k what its k-th block gives. In the
+    first `warmup_fraction` of the steps the SFT loss counts `warmup_sft_weight`. `unlabelled_clips`
+    are clips per step, beyond the batch, that nobody asks about: they are distilled only.
     """
 
     teacher: str
     latents: bool
     modalities: tuple[str, ...]
+    student_layer: int
     preset: str
     target_ratio: float
     hidden_width: int
@@ -365,7 +368,8 @@ class DistillationParams:
         presets = {"paper", "release", "auto"}
         _check(self.preset in presets, self, f"preset must be among {sorted(presets)}")
         _check(self.target_ratio >= 0, self, "target_ratio must not be negative")
-        _check_at_least_1(self, "hidden_width")
+        _check(self.hidden_width >= 0, self, "hidden_width must not be negative; 0 is linear")
+        _check(self.student_layer >= -1, self, "student_layer must be -1 or more")
         known = {"depth", "flow", "motion", "rays"}
         _check(set(self.modalities) <= known, self, f"modalities must be among {sorted(known)}")
         _check(self.teacher in ("expert4d", "exact"), self, "teacher must be expert4d or exact")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +12,7 @@ from p4d.students.adapters import StudentAdapter
 from p4d.students.data import IGNORED, Batch
 from p4d.students.losses import counts, explicit_losses, latent_loss, sft_loss
 from p4d.students.perception import LatentStats, PerceptionDecoder
-from p4d.students.student import hidden_states
+from p4d.students.student import embedded_tokens, hidden_states
 from p4d.teachers.expert4d import Expert4D, ExpertMaps
 
 
@@ -22,6 +22,7 @@ class Distillation:
 
     Attributes:
         decoder: from visual tokens to the expert's latents; trained, and left behind.
+        layer: which hidden states of visual tokens it reads (`distillation.student_layer`).
         expert: its heads turn predicted latents into maps; never trained.
         stats: the expert's latents by hook and channel.
         modalities: explicit terms.
@@ -33,6 +34,7 @@ class Distillation:
     stats: LatentStats
     modalities: tuple[str, ...]
     latents: bool = True
+    layer: int = -1
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -94,7 +96,12 @@ class Arm(nn.Module):
         )
 
     def forward(
-        self, batch: Batch, of_step: Mapping[str, float] | None = None, *, look: bool = False
+        self,
+        batch: Batch,
+        of_step: Mapping[str, float] | None = None,
+        *,
+        look: bool = False,
+        ask: bool = True,
     ) -> dict[str, Tensor]:
         """Raw loss terms of a batch, `sft` first.
 
@@ -102,6 +109,8 @@ class Arm(nn.Module):
             batch: packed rows.
             of_step: `counts` of the step that the batch is part of; default: of the batch.
             look: instead of terms, the maps that the expert's heads see in every row.
+            ask: without, no question is answered and `sft` is 0. Where the decoder reads what
+                enters the language model, that is not run at all.
 
         A method of its own would be cleaner for `look`, but wrappers that gather sharded weights
         do so around `forward` alone.
@@ -109,27 +118,37 @@ class Arm(nn.Module):
         adapter, distillation = self._adapter[0], self._distillation[0]
         of_step = of_step or self.counts(batch)
         batch = batch.to(next(self.student.parameters()).device)
-        hidden = hidden_states(adapter, batch)
+        states: Sequence[Tensor]
+        if not ask and distillation and distillation.layer == 0:
+            states = (embedded_tokens(adapter, batch),)
+        else:
+            states = hidden_states(adapter, batch)
         if look:
-            return self._looked(hidden, batch)
-        asked = batch.targets != IGNORED
-        terms = {
-            "sft": sft_loss(adapter.logits(hidden[asked]), batch.targets[asked], of_step["sft"])
-        }
+            return self._looked(states, batch)
+        terms = {"sft": self._sft(states[-1], batch, of_step) if ask else self._nothing()}
         if distillation and batch.frames is not None:
             rows = batch.labelled_rows
             if len(rows):
-                tokens = self._clip_tokens(hidden, batch, rows)
+                tokens = self._clip_tokens(states, batch, rows)
                 terms |= distillation.terms(tokens, batch.labels, of_step)
             else:
-                terms |= {name: hidden.sum() * 0.0 for name in distillation.names}
+                terms |= {name: states[-1].sum() * 0.0 for name in distillation.names}
         return terms
 
-    def _looked(self, hidden: Tensor, batch: Batch) -> dict[str, Tensor]:
+    def _sft(self, hidden: Tensor, batch: Batch, of_step: Mapping[str, float]) -> Tensor:
+        asked = batch.targets != IGNORED
+        logits = self._adapter[0].logits(hidden[asked])
+        return sft_loss(logits, batch.targets[asked], of_step["sft"])
+
+    def _nothing(self) -> Tensor:
+        """Zero that every weight takes part in: processes wait for all gradients."""
+        return sum((w.sum() for w in self.student.parameters()), torch.zeros(())) * 0.0
+
+    def _looked(self, states: Sequence[Tensor], batch: Batch) -> dict[str, Tensor]:
         distillation = self._distillation[0]
         assert distillation is not None, "only an arm that distils can be looked at"
-        every = torch.arange(len(batch.clip_ids), device=hidden.device)
-        maps = distillation.maps(self._clip_tokens(hidden, batch, every))
+        every = torch.arange(len(batch.clip_ids), device=states[-1].device)
+        maps = distillation.maps(self._clip_tokens(states, batch, every))
         return {
             "depth": maps.log_depth_bthw.exp(),
             "flow": maps.flow_px_bthw2,
@@ -137,12 +156,14 @@ class Arm(nn.Module):
             "rays": maps.rays_bthw6,
         }
 
-    def _clip_tokens(self, hidden: Tensor, batch: Batch, rows: Tensor) -> Tensor:
+    def _clip_tokens(self, states: Sequence[Tensor], batch: Batch, rows: Tensor) -> Tensor:
         """Visual tokens of the clips of some rows, `[rows, slots, rows, columns, C]`.
 
         Stills are left out: the expert has never seen the picture with the drawn marks.
         """
-        assert batch.times_s is not None
+        distillation = self._distillation[0]
+        assert batch.times_s is not None and distillation is not None
+        hidden = states[distillation.layer]
         return self._adapter[0].frame_tokens(
             hidden[rows], batch.input_ids[rows], batch.times_s[rows]
         )

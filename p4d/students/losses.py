@@ -186,9 +186,12 @@ class TermWeights:
         return {name: self._ratio * part for name, part in (latent | parts).items()}
 
     def _sft_over(self, name: str) -> float:
-        """How many times the SFT loss is this term; 0 where the term had nothing to compare."""
+        """How many times the SFT loss is this term; 0 where the term had nothing to compare.
+
+        A batch of a warm-up that asks nothing has no SFT loss; 1 stands for it.
+        """
         term = sum(batch[name] for batch in self._recent)
-        return sum(batch["sft"] for batch in self._recent) / term if term > 0 else 0.0
+        return sum(batch["sft"] or 1.0 for batch in self._recent) / term if term > 0 else 0.0
 
     def of(self, names: Iterable[str]) -> dict[str, float]:
         """Weights in use for these terms; 0 for one that `auto` has not seen yet."""

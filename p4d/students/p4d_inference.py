@@ -7,7 +7,7 @@ Frames are u8 squares of the size in p4d.json, sampled at its rate; times are se
 first. `regions` is what `reading.regions` in config.json says: for `marks` a u8 picture, the first
 frame with the regions drawn on it; for `tokens` their 0/1 masks [K, S, S] in the first frame. All
 that is added to the network has no parameters: an encoding of time (arXiv 2512.17012, Eq. 5) and,
-for `tokens`, means of features under masks.
+for `tokens`, what features under a mask show and where it lies.
 """
 
 import json
@@ -46,6 +46,22 @@ def timed(module: nn.Module, times_s: Sequence[float], encode: Callable[[], Any]
         return encode()
     finally:
         handle.remove()
+
+
+def described(first: Tensor, cover: Tensor, side: int) -> Tensor:
+    """What a region shows beyond its frame and where it lies, `[K, D]`; zeros if it is empty."""
+    total = cover.sum(-1, keepdim=True).clamp_min(1e-6)
+    content = cover / total @ first - first.mean(dim=0)
+    middle = (torch.arange(side) + 0.5) / side
+    share = cover.unflatten(-1, (side, side))
+    x, y = share.sum(-2) @ middle / total[:, 0], share.sum(-1) @ middle / total[:, 0]
+    octaves = math.pi * 2.0 ** torch.linspace(0, 4, first.shape[-1] // 6)
+    extent = (total[:, 0] / side**2).sqrt()
+    angles = torch.cat([measure[:, None] * octaves for measure in (x, y, extent)], dim=-1)
+    waves = torch.cat([angles.sin(), angles.cos()], dim=-1)
+    where = nn.functional.pad(waves, (0, first.shape[-1] - waves.shape[-1]))
+    content, where = (nn.functional.normalize(part, dim=-1) for part in (content, where))
+    return (cover.sum(-1, keepdim=True) > 0) * (1.5 * content + 1.2 * where)
 
 
 class Student:
@@ -123,9 +139,9 @@ class Student:
         cover = nn.functional.adaptive_avg_pool2d(masks, (side, side))[0].flatten(1)
         names = torch.tensor([self._ids(f"<obj_{k + 1}>")[0] for k in range(len(cover))])
         table = self.model.get_input_embeddings()
-        first = features[: side * side]
-        shown = cover / cover.sum(-1, keepdim=True).clamp_min(1e-6) @ first
-        tagged = torch.cat([first + cover.T @ table.weight[names], features[side * side :]])
+        first, named = features[: side * side], table.weight[names]
+        shown = named.norm(dim=-1, keepdim=True) * described(first, cover, side)
+        tagged = torch.cat([first + cover.T @ named, features[side * side :]])
         output.pooler_output = [tagged] if self.is_qwen else tagged[None]
 
         def add(_: nn.Module, given: tuple[Tensor, ...], embedded: Tensor) -> Tensor:

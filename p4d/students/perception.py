@@ -1,17 +1,19 @@
 """The perception decoder: training-only, gone at inference.
 
-From the last hidden states of the visual tokens of the clip's frames it predicts the expert's
-latents, one MLP per hook (paper A1.1: three layers, GELU, Xavier weights, zero biases). Explicit
-maps then come from the expert's own frozen heads on the predicted latents (paper Eq. 4).
+From hidden states of the visual tokens of the clip's frames it predicts the expert's latents, per
+hook by an MLP (paper A1.1: three layers, GELU, Xavier weights, zero biases) or by one linear layer
+(the paper's released code). What a linear layer can read, so can a question. Explicit maps then
+come from the expert's own frozen heads on the predicted latents (paper Eq. 4).
 
-The paper samples frames and resizes the student's grid to the teacher's. Here all frames of a
+The paper samples frames and resizes the student's grid to the teacher's. Here all slots of a
 tubelet are read side by side, and where the teacher's grid is a whole multiple of the student's, a
-token predicts all teacher tokens it covers, because interpolating between coarse tokens cannot tell
-them apart; otherwise the grid is resized bilinearly.
+token predicts all teacher tokens it covers, in time too, because interpolating between coarse
+tokens cannot tell them apart; otherwise the grid is resized bilinearly.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +65,7 @@ class PerceptionDecoder(nn.Module):
         *,
         student_width: int,
         student_grid: tuple[int, int],
-        frames: int,
+        slots: int,
         hooks: int,
         latent_grid: tuple[int, int, int],
         latent_width: int,
@@ -74,47 +76,56 @@ class PerceptionDecoder(nn.Module):
         Args:
             student_width: channels of the hidden state.
             student_grid: rows and columns of visual tokens per frame.
-            frames: T, frames of the clip.
+            slots: groups of visual tokens that follow each other in time; of one frame or several.
             hooks: H, latents per clip.
             latent_grid: tubelets, rows and columns of the expert's tokens.
             latent_width: channels of a latent.
-            hidden_width: hidden width of each MLP.
+            hidden_width: hidden width of each MLP; 0 for a linear layer.
 
         Raises:
-            ContractError: T is not a multiple of the expert's tubelets.
+            ContractError: neither slots nor the expert's tubelets are a multiple of the other.
         """
         super().__init__()
         tubelets, rows, columns = latent_grid
-        if frames % tubelets:
-            raise ContractError(f"{frames} frames do not divide into {tubelets} tubelets")
+        if slots % tubelets and tubelets % slots:
+            raise ContractError(
+                f"{slots} slots of visual tokens and {tubelets} tubelets of the expert do not "
+                "divide into each other; change clips.frames or the student"
+            )
         self.latent_grid, self.latent_width = latent_grid, latent_width
-        self.frames_per_tubelet = frames // tubelets
+        self.groups = min(slots, tubelets)
         whole = rows % student_grid[0] == 0 and columns % student_grid[1] == 0
-        self.per_cell = (rows // student_grid[0], columns // student_grid[1]) if whole else (1, 1)
-        inputs = student_width * self.frames_per_tubelet
-        outputs = latent_width * self.per_cell[0] * self.per_cell[1]
+        down, across = (rows // student_grid[0], columns // student_grid[1]) if whole else (1, 1)
+        self.per_cell = (tubelets // self.groups, down, across)
+        inputs = student_width * (slots // self.groups)
+        outputs = latent_width * math.prod(self.per_cell)
         self.mlps = nn.ModuleList(_mlp(inputs, hidden_width, outputs) for _ in range(hooks))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Visual tokens `[B, T, rows, columns, C]` to latents `[B, H, t, h, w, D]`."""
-        batch, frames, height, width, _ = tokens.shape
-        tubelets, rows, columns = self.latent_grid
-        paired = tokens.view(batch, tubelets, frames // tubelets, height, width, -1)
+        """Visual tokens `[B, slots, rows, columns, C]` to latents `[B, H, t, h, w, D]`."""
+        batch, slots, height, width, _ = tokens.shape
+        _, rows, columns = self.latent_grid
+        paired = tokens.view(batch, self.groups, slots // self.groups, height, width, -1)
         paired = paired.permute(0, 1, 3, 4, 2, 5).flatten(-2)
-        if (height * self.per_cell[0], width * self.per_cell[1]) != (rows, columns):
+        if (height * self.per_cell[1], width * self.per_cell[2]) != (rows, columns):
             flat = paired.flatten(0, 1).permute(0, 3, 1, 2)
             flat = functional.interpolate(flat, (rows, columns), mode="bilinear", antialias=True)
-            paired = flat.permute(0, 2, 3, 1).unflatten(0, (batch, tubelets))
+            paired = flat.permute(0, 2, 3, 1).unflatten(0, (batch, self.groups))
         return torch.stack([self._spread(mlp(paired)) for mlp in self.mlps], dim=1)
 
     def _spread(self, cells: Tensor) -> Tensor:
-        """`[B, t, r, c, down * across * D]` to `[B, t, r * down, c * across, D]`."""
-        down, across = self.per_cell
-        cells = cells.unflatten(-1, (down, across, self.latent_width))
-        return cells.permute(0, 1, 2, 4, 3, 5, 6).flatten(4, 5).flatten(2, 3)
+        """`[B, g, r, c, (later, down, across, D)]` to `[B, g later, r down, c across, D]`."""
+        cells = cells.unflatten(-1, (*self.per_cell, self.latent_width))
+        spread = cells.permute(0, 1, 4, 2, 5, 3, 6, 7)
+        return spread.flatten(5, 6).flatten(3, 4).flatten(1, 2)
 
 
-def _mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+def _mlp(inputs: int, hidden: int, outputs: int) -> nn.Module:
+    if hidden == 0:
+        only = nn.Linear(inputs, outputs)
+        nn.init.xavier_uniform_(only.weight)
+        nn.init.zeros_(only.bias)
+        return only
     layers = [nn.Linear(inputs, hidden), nn.Linear(hidden, hidden), nn.Linear(hidden, outputs)]
     for layer in layers:
         nn.init.xavier_uniform_(layer.weight)

@@ -1,9 +1,14 @@
 """Region prompts without parameters: masks of the first frame tie `<obj_k>` to what it shows.
 
-In the place of the region extractor of 4D-RGPT: the embedding of `<obj_k>` in a question gains the
-mean of the projected visual tokens under region k, and the visual tokens of the first slot gain the
-embedding of `<obj_k>` in proportion to how much of them region k covers. Only the first frame's
-masks are used, as R4D-Bench has it: a track would tell how a region moves.
+In the place of the region extractor of 4D-RGPT: the embedding of `<obj_k>` in a question gains what
+the projected visual tokens under region k show beyond the rest of the first slot, and where the
+region lies; the visual tokens of the first slot gain the embedding of `<obj_k>` in proportion to
+how much of them region k covers. Only the first frame's masks are used, as R4D-Bench has it: a
+track would tell how a region moves.
+
+What is added has the size of the name it is added to. Visual tokens are many times larger and most
+of that is the same for all of them; their plain mean drowned the name, and a student given the true
+facts in these very tokens still answered at chance after 200 steps (docs/regime.md).
 """
 
 from __future__ import annotations
@@ -16,6 +21,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from p4d.errors import ContractError
+
+CONTENT, PLACE = 1.5, 1.2
+"""How large a region's content and place are beside its name."""
 
 
 def coverage(masks_bkss: Tensor, grid: tuple[int, int]) -> Tensor:
@@ -30,8 +38,29 @@ def tagged(features_nd: Tensor, cover_kc: Tensor, names_kd: Tensor) -> Tensor:
     return torch.cat([features_nd[:cells] + names, features_nd[cells:]])
 
 
-def pooled(features_nd: Tensor, cover_kc: Tensor) -> Tensor:
-    """Mean visual token of the first slot under each region, `[K, D]`; zero under an empty one.
+def described(
+    features_nd: Tensor, cover_kc: Tensor, grid: tuple[int, int], names_kd: Tensor
+) -> Tensor:
+    """What is added to the embedding of each region's name, `[K, D]`; zero for an empty region.
+
+    Args:
+        features_nd: projected visual tokens of a clip, the first slot first.
+        cover_kc: `coverage` of its regions.
+        grid: rows and columns of a slot.
+        names_kd: embeddings of `<obj_1>` ... `<obj_K>`.
+
+    Raises:
+        ContractError: there are fewer visual tokens than a slot has.
+    """
+    size = names_kd.norm(dim=-1, keepdim=True).detach()
+    content = CONTENT * functional.normalize(contrast(features_nd, cover_kc), dim=-1)
+    where = PLACE * functional.normalize(place(cover_kc, grid, names_kd.shape[-1]), dim=-1)
+    there = (cover_kc.sum(dim=-1, keepdim=True) > 0).to(names_kd)
+    return there * size * (content + where.to(content)).to(names_kd)
+
+
+def contrast(features_nd: Tensor, cover_kc: Tensor) -> Tensor:
+    """Mean visual token of the first slot under each region minus the mean of the slot, `[K, D]`.
 
     Raises:
         ContractError: there are fewer visual tokens than a slot has.
@@ -40,21 +69,43 @@ def pooled(features_nd: Tensor, cover_kc: Tensor) -> Tensor:
     if len(features_nd) < cells:
         raise ContractError(f"{len(features_nd)} visual tokens are fewer than a slot of {cells}")
     weights = cover_kc / cover_kc.sum(dim=-1, keepdim=True).clamp_min(1e-6)
-    return weights.to(features_nd) @ features_nd[:cells]
+    first = features_nd[:cells]
+    return weights.to(features_nd) @ first - first.mean(dim=0)
+
+
+def place(cover_kc: Tensor, grid: tuple[int, int], width: int) -> Tensor:
+    """Centre and extent of each region as sines and cosines, `[K, width]`.
+
+    Across, down and the root of the covered share, each from 0 to 1, in octaves from half a wave.
+    """
+    rows, columns = grid
+    across = (torch.arange(columns, device=cover_kc.device) + 0.5) / columns
+    down = (torch.arange(rows, device=cover_kc.device) + 0.5) / rows
+    share = cover_kc.unflatten(-1, grid)
+    total = share.sum(dim=(-2, -1)).clamp_min(1e-6)
+    measures = (
+        (share.sum(dim=-2) @ across) / total,
+        (share.sum(dim=-1) @ down) / total,
+        (total / (rows * columns)).sqrt(),
+    )
+    octaves = torch.pi * 2.0 ** torch.linspace(0, 4, width // 6, device=cover_kc.device)
+    angles = torch.cat([measure[:, None] * octaves for measure in measures], dim=-1)
+    waves = torch.cat([angles.sin(), angles.cos()], dim=-1)
+    return functional.pad(waves, (0, width - waves.shape[-1]))
 
 
 @contextmanager
 def region_embeddings(
-    embeddings: nn.Module, region_ids: Tensor, pooled_bkd: Tensor
+    embeddings: nn.Module, region_ids: Tensor, added_bkd: Tensor
 ) -> Iterator[None]:
-    """While open, the token `region_ids[k]` of row b is embedded with `pooled_bkd[b, k]` added."""
+    """While open, the token `region_ids[k]` of row b is embedded with `added_bkd[b, k]` added."""
 
     def add(_: nn.Module, given: tuple[Tensor, ...], embedded: Tensor) -> Tensor:
         (ids,) = given
-        if ids.shape[0] != len(pooled_bkd):  # a family that embeds placeholders by themselves
+        if ids.shape[0] != len(added_bkd):  # a family that embeds placeholders by themselves
             return embedded
-        named = (ids[..., None] == region_ids[: pooled_bkd.shape[1]]).to(embedded)
-        return embedded + named @ pooled_bkd.to(embedded)
+        named = (ids[..., None] == region_ids[: added_bkd.shape[1]]).to(embedded)
+        return embedded + named @ added_bkd.to(embedded)
 
     handle = embeddings.register_forward_hook(add)
     try:

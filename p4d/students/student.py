@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
@@ -19,7 +19,7 @@ from p4d.students.adapters import StudentAdapter, adapter_for, load_model
 from p4d.students.data import Batch
 from p4d.students.prompt import LETTERS
 from p4d.students.reading import Reading
-from p4d.students.region_tokens import coverage, pooled, region_embeddings, tagged
+from p4d.students.region_tokens import coverage, described, region_embeddings, tagged
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Student:
 
     def hidden(self, batch: Batch) -> Tensor:
         """Last hidden states `[B, N, D]` of a batch."""
-        return hidden_states(self.adapter, batch)
+        return hidden_states(self.adapter, batch)[-1]
 
     @torch.no_grad()
     def answer_scores(self, batch: Batch) -> Tensor:
@@ -80,15 +80,46 @@ class Student:
         return texts
 
 
-def hidden_states(adapter: StudentAdapter, batch: Batch) -> Tensor:
-    """Run a packed batch: pictures, time encoding, and the mask that keeps questions apart."""
+def hidden_states(adapter: StudentAdapter, batch: Batch) -> tuple[Tensor, ...]:
+    """Run a packed batch: pictures, time encoding, and the mask that keeps questions apart.
+
+    Returns:
+        States `[B, N, D]` of `StudentAdapter.states`, the embedded tokens first.
+    """
     with _seen(adapter, batch) as pictures:
-        return adapter.last_hidden(
+        return adapter.states(
             input_ids=batch.input_ids,
             attention_mask=batch.attention_mask(),
             position_ids=batch.position_ids,
             **pictures,
         )
+
+
+class _EnteredError(Exception):
+    """Not a fault: carries what enters the first block out of the forward pass."""
+
+    def __init__(self, states: Tensor) -> None:
+        super().__init__("entered")
+        self.states = states
+
+
+def embedded_tokens(adapter: StudentAdapter, batch: Batch) -> Tensor:
+    """`hidden_states(...)[0]` at the cost of the encoder alone: the language model does not run.
+
+    transformers has no way to stop there that all families share, so the first block's hook does.
+    """
+
+    def stop(_: nn.Module, given: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
+        raise _EnteredError(given[0] if given else named["hidden_states"])
+
+    handle = adapter.first_block().register_forward_pre_hook(stop, with_kwargs=True)
+    try:
+        hidden_states(adapter, batch)
+    except _EnteredError as entered:
+        return entered.states
+    finally:
+        handle.remove()
+    raise AssertionError("the first block did not run")
 
 
 @contextmanager
@@ -105,12 +136,13 @@ def _seen(adapter: StudentAdapter, batch: Batch) -> Iterator[dict[str, Any]]:
         yield pictures
         return
     embeddings: Any = adapter.model.get_input_embeddings()
-    cover = coverage(batch.masks, adapter.frame_grid())
+    grid = adapter.frame_grid()
+    cover = coverage(batch.masks, grid)
     names = embeddings.weight[batch.region_ids[: cover.shape[1]]]
     shown = cover.new_zeros(*cover.shape[:2], adapter.hidden_width)
 
     def tie(row: int, features: Tensor) -> Tensor:
-        shown[row] = pooled(features, cover[row]).to(shown)
+        shown[row] = described(features, cover[row], grid, names).to(shown)
         return tagged(features, cover[row], names)
 
     adapter.change_first_media(pictures, batch.times_s, tie)

@@ -195,7 +195,12 @@ def teaching_of(
     decoder = _decoder(base, expert, settings, params, clip_params.frames)
     stats = LatentStats.load(inputs.folder("expert"))
     distillation = Distillation(
-        decoder, expert, stats, settings.modalities, latents=settings.latents
+        decoder,
+        expert,
+        stats,
+        settings.modalities,
+        latents=settings.latents,
+        layer=_layer(base, settings),
     )
     unlabelled = None
     if settings.unlabelled_clips:
@@ -238,6 +243,17 @@ def teaching_of(
     )
 
 
+def _layer(base: Student, settings: DistillationParams) -> int:
+    """`student_layer`, if the student has as many blocks."""
+    blocks: int = base.adapter.model.config.get_text_config().num_hidden_layers
+    if settings.student_layer > blocks:
+        raise ContractError(
+            f"distillation.student_layer {settings.student_layer}: the student's language model "
+            f"has {blocks} blocks; choose at most that, or -1 for the last"
+        )
+    return settings.student_layer
+
+
 def _decoder(
     base: Student,
     expert: Expert4D,
@@ -251,7 +267,7 @@ def _decoder(
         return PerceptionDecoder(
             student_width=base.adapter.hidden_width,
             student_grid=base.adapter.frame_grid(),
-            frames=frames // base.adapter.frames_per_slot,
+            slots=frames // base.adapter.frames_per_slot,
             hooks=len(config.hooks),
             latent_grid=(config.tubelets, config.tokens_hw, config.tokens_hw),
             latent_width=config.width,

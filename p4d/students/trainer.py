@@ -51,7 +51,7 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Warmup:
-    """The first `steps`, in which the SFT loss counts `sft_weight`."""
+    """The first `steps`, in which the SFT loss counts `sft_weight`; at 0 nothing is asked."""
 
     steps: int = 0
     sft_weight: float = 1.0
@@ -224,9 +224,9 @@ class _ArmTrainer(Trainer):
         """Weighted sum of the arm's terms; this part's share of the step."""
         del num_items_in_batch
         batch: Batch = inputs["batch"]
-        terms: dict[str, Tensor] = model(batch, self._of_step)
         step = self.state.global_step + 1
         weights = self._weights(step)
+        terms: dict[str, Tensor] = model(batch, self._of_step, ask=weights["sft"] > 0)
         # Every term stays in the graph, also at weight 0: processes wait for all gradients.
         total = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
         raw = {name: value.detach() for name, value in terms.items()}

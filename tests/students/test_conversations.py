@@ -70,7 +70,7 @@ def packer(family_student):
 
 def logits_at_targets(student, batch, row, segment):
     """Scores where the answers of one conversation are predicted, in order."""
-    hidden = hidden_states(student.adapter, batch)
+    hidden = hidden_states(student.adapter, batch)[-1]
     at = (batch.targets[row] != IGNORED) & (batch.segment_ids[row] == segment)
     return student.adapter.logits(hidden[row, at])
 

@@ -34,7 +34,7 @@ def test_the_weights_are_those_of_the_card(student):
 
 def test_it_reads_regions_as_tokens_and_answers_in_the_text_of_an_option(student):
     assert Reading.of(student.adapter.model) == Reading(regions="tokens", answers="option")
-    assert student.visual_tokens(FRAMES) == 256
+    assert student.visual_tokens(FRAMES) == 128
 
 
 def test_it_tells_the_colours_of_regions(student):
@@ -49,6 +49,22 @@ def test_it_tells_the_colours_of_regions(student):
     visual = Visual(frame, np.array([np.nan]), masks)
     batch = Packer(student.tokenizer, student.adapter).pack([Sample("c", questions, visual, {})])
     assert student.answer_scores(batch).argmax(dim=1).tolist() == [0, 1, 2]
+
+
+def test_it_tells_where_regions_lie(student):
+    frame = np.full((1, SIZE_PX, SIZE_PX, 3), 110, np.uint8)
+    masks = np.zeros((2, SIZE_PX, SIZE_PX), np.uint8)
+    masks[0, 8:22, 6:20] = masks[1, 42:58, 38:58] = 1
+    frame[0][masks[0] > 0], frame[0][masks[1] > 0] = (204, 26, 23), (26, 56, 204)
+    questions = (
+        asked("In the picture, on which side of <obj_2> is <obj_1>?", "left", "right"),
+        asked("In the picture, on which side of <obj_1> is <obj_2>?", "right", "left"),
+        asked("In the picture, is <obj_1> above or below <obj_2>?", "above", "below"),
+        asked("In the picture, is <obj_2> above or below <obj_1>?", "below", "above"),
+    )
+    visual = Visual(frame, np.array([np.nan]), masks)
+    batch = Packer(student.tokenizer, student.adapter).pack([Sample("c", questions, visual, {})])
+    assert student.answer_scores(batch).argmax(dim=1).tolist() == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("way", ["left", "right", "up", "stays in place"])

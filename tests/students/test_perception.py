@@ -9,7 +9,7 @@ def decoder(**changed):
     sizes = {
         "student_width": 6,
         "student_grid": (2, 2),
-        "frames": 4,
+        "slots": 4,
         "hooks": 3,
         "latent_grid": (2, 4, 4),
         "latent_width": 5,
@@ -35,6 +35,23 @@ def test_a_coarse_token_predicts_the_teacher_tokens_it_covers_and_no_others():
     assert torch.equal(changed, expected)
 
 
+def test_a_slot_of_several_tubelets_predicts_each_of_them():
+    made = decoder(slots=1, student_grid=(4, 4))
+    tokens = torch.randn(1, 1, 4, 4, 6)
+    predicted = made(tokens)
+    assert predicted.shape == (1, 3, 2, 4, 4, 5)
+    assert not torch.equal(predicted[:, :, 0], predicted[:, :, 1])
+    tokens[0, 0, 2, 3] += 1
+    changed = (made(tokens) != predicted).any(dim=-1)[0, 0]
+    assert changed.nonzero().tolist() == [[0, 2, 3], [1, 2, 3]]
+
+
+def test_a_linear_decoder_is_linear():
+    made = decoder(hidden_width=0)
+    one, other = torch.randn(1, 4, 2, 2, 6), torch.randn(1, 4, 2, 2, 6)
+    torch.testing.assert_close(made(one + 2 * other), made(one) + 2 * made(other))
+
+
 def test_initialisation_follows_the_paper():
     made = decoder()
     assert len(made.mlps) == 3
@@ -44,9 +61,9 @@ def test_initialisation_follows_the_paper():
         assert not any(layer.bias.any() for layer in layers)
 
 
-def test_tubelets_must_divide_the_frames():
-    with pytest.raises(ContractError, match="tubelets"):
-        decoder(frames=5)
+def test_slots_and_tubelets_must_divide_into_each_other():
+    with pytest.raises(ContractError, match=r"5 slots .* 2 tubelets"):
+        decoder(slots=5)
 
 
 def test_restoring_undoes_standardising():

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from p4d.errors import ContractError
 from p4d.students.adapters import adapter_for, initial_model
 from p4d.students.data import IGNORED, Packer, Question, Sample, Visual
 from p4d.students.prompt import opening
 from p4d.students.reading import Reading
-from p4d.students.region_tokens import coverage, pooled, tagged
+from p4d.students.region_tokens import contrast, coverage, described, place, tagged
 from p4d.students.student import Student, load_checkpoint, save_student
 from p4d.students.tokenizer import train_tokenizer
 from tests.students.tiny import FRAMES, SIZE, params
@@ -20,6 +21,9 @@ ASKED = Question(
     question="Which way does <obj_1> move?",
     options=("left", "0.25 m", "to the right of <obj_2>"), answer_index=1,
 )  # fmt: skip
+
+UPPER_HALF_AND_NOTHING = torch.zeros(1, 2, 4, 4)
+UPPER_HALF_AND_NOTHING[0, 0, :2] = 1
 
 
 @pytest.fixture(scope="module", params=["llava_onevision", "qwen3_vl"])
@@ -112,11 +116,36 @@ def test_generated_text_depends_on_the_region_too(student):
     assert len(student.generate(batch, max_new_tokens=3)) == 1
 
 
-def test_pooling_is_a_mean_and_an_empty_region_gives_nothing():
-    masks = torch.zeros(1, 2, 4, 4)
-    masks[0, 0, :2] = 1
-    cover = coverage(masks, (2, 2))[0]
+def test_visual_tokens_under_a_region_carry_its_name():
+    cover = coverage(UPPER_HALF_AND_NOTHING, (2, 2))[0]
     features = torch.arange(10.0).view(5, 2)
-    assert torch.equal(pooled(features, cover), torch.tensor([[1.0, 2.0], [0.0, 0.0]]))
     tags = tagged(features, cover, torch.tensor([[10.0, 0.0], [0.0, 10.0]]))
     assert torch.equal(tags - features, torch.tensor([[10.0, 0]] * 2 + [[0.0, 0]] * 3))
+
+
+def test_a_region_is_described_by_what_sets_it_apart_from_its_frame():
+    cover = coverage(UPPER_HALF_AND_NOTHING, (2, 2))[0]
+    features = torch.tensor([[5.0, 1.0], [5.0, 1.0], [5.0, 3.0], [5.0, 3.0], [0.0, 9.0]])
+    assert torch.equal(contrast(features, cover)[0], torch.tensor([0.0, -1.0]))
+    with pytest.raises(ContractError, match="3 visual tokens are fewer than a slot of 4"):
+        contrast(features[:3], cover)
+
+
+def test_what_is_added_to_a_name_has_its_size_and_is_nothing_for_an_empty_region():
+    cover = coverage(UPPER_HALF_AND_NOTHING, (2, 2))[0]
+    features = torch.randn(8, 12, generator=torch.Generator().manual_seed(1))
+    names = torch.full((2, 12), 2.0)
+    added = described(features, cover, (2, 2), names)
+    larger = described(1000 * features, cover, (2, 2), names)
+    assert torch.allclose(added, larger, atol=1e-4)
+    assert 0.3 * 48**0.5 <= float(added[0].norm()) <= 2.7 * 48**0.5
+    assert not added[1].any()
+
+
+def test_places_tell_regions_apart_and_near_ones_are_alike():
+    masks = torch.zeros(1, 3, 8, 8)
+    for region, left in enumerate((0, 1, 5)):
+        masks[0, region, 2:5, left : left + 3] = 1
+    first, near, far = place(coverage(masks, (8, 8))[0], (8, 8), 96)
+    assert torch.cosine_similarity(first, near, 0) > torch.cosine_similarity(first, far, 0)
+    assert torch.cosine_similarity(first, near, 0) < 0.99

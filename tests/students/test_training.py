@@ -14,6 +14,7 @@ from p4d.students.base import build_base_student
 from p4d.students.data import ClipReader, Packer, Sample, TrainingSamples, load_questions
 from p4d.students.losses import TermWeights
 from p4d.students.perception import LatentStats, PerceptionDecoder
+from p4d.students.student import embedded_tokens, hidden_states
 from p4d.students.train import (
     build_blind,
     build_p4d,
@@ -50,7 +51,7 @@ def distilling_arm(project):
     decoder = PerceptionDecoder(
         student_width=student.adapter.hidden_width,
         student_grid=student.adapter.frame_grid(),
-        frames=tiny.FRAMES,
+        slots=tiny.FRAMES,
         hooks=2,
         latent_grid=(2, 4, 4),
         latent_width=16,
@@ -88,6 +89,26 @@ def test_gradients_reach_student_and_decoder_and_never_the_expert(project):
     assert not any(p.requires_grad or p.grad is not None for p in expert.parameters())
     assert all(torch.equal(before[name], value) for name, value in expert.state_dict().items())
     assert not any("expert" in name for name, _ in arm.named_parameters())
+
+
+def test_a_step_that_asks_nothing_perceives_the_same_and_runs_no_language_model(project):
+    student, arm = distilling_arm(project)
+    arm._distillation = [dataclasses.replace(arm._distillation[0], layer=0)]
+    packer = Packer(student.tokenizer, student.adapter)
+    batch = packer.pack([samples(project, tiny.SquareLabels())[i] for i in range(2)])
+    entering = embedded_tokens(student.adapter, batch)
+    assert torch.equal(entering, hidden_states(student.adapter, batch)[0])
+    asked, unasked = arm(batch), arm(batch, ask=False)
+    assert unasked["sft"] == 0 and asked["sft"] > 0
+    for name in ("latent", *ALL):
+        torch.testing.assert_close(unasked[name], asked[name])
+    ran = []
+    student.adapter.model.model.language_model.norm.register_forward_hook(
+        lambda *_: ran.append("language model")
+    )
+    sum(arm(batch, ask=False).values()).backward()
+    assert not ran
+    assert all(weight.grad is not None for weight in arm.student.parameters())
 
 
 def test_a_large_gradient_of_the_decoder_does_not_shrink_the_step_of_the_student(project):

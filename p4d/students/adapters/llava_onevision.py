@@ -111,10 +111,17 @@ class LlavaOnevisionAdapter:
             at += len(row)
         output.pooler_output = torch.cat(features)[None]
 
-    def last_hidden(self, **inputs: Any) -> Tensor:  # noqa: ANN401
+    def states(self, **inputs: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
         """Run the network without its language head."""
-        hidden: Tensor = self.model.model(**inputs, use_cache=False).last_hidden_state
-        return hidden
+        states: tuple[Tensor, ...] = self.model.model(
+            **inputs, use_cache=False, output_hidden_states=True
+        ).hidden_states
+        return states
+
+    def first_block(self) -> nn.Module:
+        """Of the language model."""
+        block: nn.Module = self.model.model.language_model.layers[0]
+        return block
 
     def generate(self, **inputs: Any) -> Tensor:  # noqa: ANN401
         """As `transformers` does."""

@@ -76,7 +76,7 @@ class StudentAdapter(Protocol):
             times_s: `[B, F]`, see the text of this module.
 
         Returns:
-            Keyword arguments for `last_hidden` and `generate`.
+            Keyword arguments for `states` and `generate`.
         """
         ...
 
@@ -89,12 +89,18 @@ class StudentAdapter(Protocol):
         """
         ...
 
-    def last_hidden(self, **inputs: Any) -> Tensor:  # noqa: ANN401
-        """Last hidden state after the final norm, `[B, N, D]`.
+    def states(self, **inputs: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
+        """Hidden states `[B, N, D]`: the embedded tokens, then what each block gives.
+
+        The last is after the final norm.
 
         Takes `input_ids` and `position_ids` `[B, N]`, a boolean `attention_mask` `[B, 1, N, N]`
         (query, key), and what `encode` returned.
         """
+        ...
+
+    def first_block(self) -> nn.Module:
+        """The language model's first block; its first input is `states(...)[0]`."""
         ...
 
     def generate(self, **inputs: Any) -> Tensor:  # noqa: ANN401

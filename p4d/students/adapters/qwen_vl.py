@@ -162,7 +162,7 @@ class QwenVLAdapter:
         for kind, output in outputs.items():
             output.pooler_output = tuple(features[kind])
 
-    def last_hidden(self, **inputs: Any) -> Tensor:  # noqa: ANN401
+    def states(self, **inputs: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
         """Run the network without its language head, with three-dimensional positions."""
         positions = self.positions(
             inputs["input_ids"],
@@ -170,14 +170,15 @@ class QwenVLAdapter:
             inputs["attention_mask"],
             inputs.get("second_per_grid_ts"),
         )
-        hidden: Tensor = self.model.model(
+        states: tuple[Tensor, ...] = self.model.model(
             input_ids=inputs["input_ids"],
             attention_mask=inputs["attention_mask"],
             position_ids=positions,
             mm_encoder_outputs=inputs.get("mm_encoder_outputs"),
             use_cache=False,
-        ).last_hidden_state
-        return hidden
+            output_hidden_states=True,
+        ).hidden_states
+        return states
 
     def positions(
         self, input_ids: Tensor, position_ids: Tensor, seen: Tensor, slot_s: Tensor | None
@@ -210,6 +211,11 @@ class QwenVLAdapter:
         number = videos.flatten().cumsum(0).view_as(slot) - 1
         interval = slot_s[number.clamp(min=0)] * self._slots_per_s
         return torch.where(input_ids == self._video, (slot * interval).long(), slot)
+
+    def first_block(self) -> nn.Module:
+        """Of the language model."""
+        block: nn.Module = self.model.model.language_model.layers[0]
+        return block
 
     def generate(self, **inputs: Any) -> Tensor:  # noqa: ANN401
         """As `transformers` does; it derives positions from the kinds of tokens."""

@@ -5,9 +5,10 @@
 1. Worlds with seeds of their own, their regions, facts and questions, through the stages.
 2. Reading, text only: facts and a question, answered in the text of an option. At first only the
    facts that answer; then all of the kind. Every token is a target, too, at a smaller weight.
-3. Colours of regions in stills, and nothing else.
-4. Seeing: questions about single pictures (stills.py), shown as a still or as the first frame of a
-   clip; every fourth step goes on reading.
+3. Seeing: questions about stills (stills.py), at first about the colours of regions alone.
+4. Clips: by turns the facts and questions of before beside a clip that adds nothing, questions
+   about a clip's first frame, reading as before, and stills. Without this, a clip in front of a
+   question is so strange to the student that it stops reading.
 
 A killed run goes on with the step it was at.
 
@@ -69,28 +70,24 @@ class Recipe:
     width: int = 96
     blocks: int = 4
     heads: int = 4
-    vision_width: int = 96
+    vision_width: int = 128
     vision_blocks: int = 3
     vision_heads: int = 4
     patch_px: int = 8
+    tubelet: int = 4
     reading_steps: int = 900
     reading_rows: int = 32
-    colour_steps: int = 170
-    colour_stills: int = 24
-    seeing_steps: int = 450
-    stills: int = 16
-    clips: int = 8
-    questions: int = 8
+    colour_steps: int = 100
+    seeing_steps: int = 400
+    clip_steps: int = 400
+    stills: int = 24
+    clips: int = 12
+    questions: int = 6
     learning_rate: float = 3e-3
     seeing_rate: float = 2e-3
 
 
 VISUAL_SCALE = 0.2
-COURSE: tuple[tuple[float, tuple[str, ...]], ...] = (
-    (0.35, ("colour", "name", "shape", "place")),
-    (1.0, ()),
-)
-"""Kinds of questions about stills until a share of the steps; none named: all."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +124,7 @@ def make(work: Path, folder: Path, recipe: Recipe, say: Callable[[str], None]) -
     tokenizer = train_tokenizer(_texts(clips, recipe), recipe.vocabulary, qwen_vl.SPECIAL_TOKENS)
     with deterministic(1, recipe.seed):
         model: PreTrainedModel = network(recipe, params.clips, tokenizer)
-        for learn in (learn_to_read, learn_colours, learn_to_see):
+        for learn in (learn_to_read, learn_to_see, learn_clips):
             done = work / learn.__name__
             if not (done / "model").is_dir():
                 learn(Student(adapter_for(model), tokenizer, sees_video=True), clips, recipe, say)
@@ -188,7 +185,7 @@ def network(
         "num_heads": recipe.vision_heads,
         "patch_size": recipe.patch_px,
         "spatial_merge_size": 1,
-        "temporal_patch_size": qwen_vl.FRAMES_PER_SLOT,
+        "temporal_patch_size": recipe.tubelet,
         "out_hidden_size": recipe.width,
         "initializer_range": recipe.vision_width**-0.5,
         "deepstack_visual_indexes": [],
@@ -290,7 +287,7 @@ def learn_to_read(
     for step in range(recipe.reading_steps):
         easy = order.rng.random() < max(0.1, 1 - step / 300)
         batch = packer.pack([(needed if easy else every)[k] for k in next(order)], scored=False)
-        hidden = hidden_states(student.adapter, batch)
+        hidden = hidden_states(student.adapter, batch)[-1]
         loss = _answer_loss(student, hidden, batch)
         if step % 2 == 0:
             loss = loss + 0.3 * _text_loss(student, hidden, batch)
@@ -299,43 +296,54 @@ def learn_to_read(
             say(f"reading {step + 1}: {learning.recent():.3f}")
 
 
-def learn_colours(
-    student: Student, clips: Sequence[_Clip], recipe: Recipe, say: Callable[[str], None]
-) -> None:
-    """Stills and their colours alone: what ties a region's name to what it shows.
-
-    It comes all at once after some 90 steps, and not at all among other questions.
-    """
-    packer = Packer(student.tokenizer, student.adapter)
-    learning = _Learning(
-        list(student.adapter.model.parameters()), recipe.seeing_rate, recipe.colour_steps
-    )
-    rng = np.random.default_rng(seed_for("colours", recipe.seed))
-    for step in range(recipe.colour_steps):
-        samples = _drawn(clips, rng, recipe.colour_stills, recipe, moving=False, only=("colour",))
-        _practise(student, packer, learning, samples, say, f"colours {step + 1}")
-
-
 def learn_to_see(
     student: Student, clips: Sequence[_Clip], recipe: Recipe, say: Callable[[str], None]
 ) -> None:
-    """Two steps of stills, one of first frames, one of reading, by turns."""
-    rows = [_read(question, facts) for clip in clips for question, facts, _ in clip.read]
-    order = _Alike(rows, recipe.reading_rows, "reading on", recipe.seed)
+    """Stills; their colours come first and alone, which ties a region's name to what it shows."""
     packer = Packer(student.tokenizer, student.adapter)
     learning = _Learning(
         list(student.adapter.model.parameters()), recipe.seeing_rate, recipe.seeing_steps
     )
     rng = np.random.default_rng(seed_for("seeing", recipe.seed))
     for step in range(recipe.seeing_steps):
-        if step % 4 == 3:
+        only = ("colour",) if step < recipe.colour_steps else ()
+        samples = _drawn(clips, rng, recipe.stills, recipe, moving=False, only=only)
+        _practise(student, packer, learning, samples, say, f"seeing {step + 1}")
+
+
+def learn_clips(
+    student: Student, clips: Sequence[_Clip], recipe: Recipe, say: Callable[[str], None]
+) -> None:
+    """Facts beside a clip, first frames, facts alone and stills, by turns."""
+    rows = [_read(question, facts) for clip in clips for question, facts, _ in clip.read]
+    order = _Alike(rows, recipe.reading_rows, "reading on", recipe.seed)
+    packer = Packer(student.tokenizer, student.adapter)
+    learning = _Learning(
+        list(student.adapter.model.parameters()), recipe.seeing_rate, recipe.clip_steps
+    )
+    rng = np.random.default_rng(seed_for("clips", recipe.seed))
+    for step in range(recipe.clip_steps):
+        kind = step % 4
+        if kind == 0:
+            samples = _read_beside(clips, rng, recipe)
+        elif kind == 2:
             samples = [rows[k] for k in next(order)]
         else:
-            only = next(kinds for until, kinds in COURSE if step < until * recipe.seeing_steps)
-            moving = step % 4 == 1
-            count = recipe.clips if moving else recipe.stills
-            samples = _drawn(clips, rng, count, recipe, moving=moving, only=only)
-        _practise(student, packer, learning, samples, say, f"seeing {step + 1}")
+            count = recipe.clips if kind == 1 else recipe.stills
+            samples = _drawn(clips, rng, count, recipe, moving=kind == 1)
+        _practise(student, packer, learning, samples, say, f"clips {step + 1}")
+
+
+def _read_beside(clips: Sequence[_Clip], rng: np.random.Generator, recipe: Recipe) -> list[Sample]:
+    """Facts and questions of clips, with the clips themselves before them."""
+    samples = []
+    for k in rng.choice(len(clips), min(recipe.clips, len(clips)), replace=False):
+        clip = clips[int(k)]
+        chosen = rng.permutation(len(clip.read))[: recipe.questions]
+        asked = tuple(with_facts(clip.read[i][0], clip.read[i][1]) for i in chosen)
+        visual = Visual(clip.frames, clip.times_s, clip.masks_kthw[:, 0])
+        samples.append(Sample(clip.clip_id, asked, visual, {}))
+    return samples
 
 
 def _practise(
@@ -347,8 +355,8 @@ def _practise(
     where: str,
 ) -> None:
     batch = packer.pack(samples, scored=False)
-    learning.step(_answer_loss(student, hidden_states(student.adapter, batch), batch))
-    if where.endswith("0") and len(learning.losses) % 20 == 0:
+    learning.step(_answer_loss(student, hidden_states(student.adapter, batch)[-1], batch))
+    if len(learning.losses) % 50 == 0:
         say(f"{where}: {learning.recent():.3f}")
 
 
@@ -359,7 +367,7 @@ def _drawn(
     recipe: Recipe,
     *,
     moving: bool,
-    only: Collection[str],
+    only: Collection[str] = (),
 ) -> list[Sample]:
     """Questions about pictures of `count` clips; clips that show too little are left out."""
     chosen = rng.choice(len(clips), min(count, len(clips)), replace=False)

@@ -1,0 +1,105 @@
+"""The control that is given the teacher's features: what an encoder that had them would be worth.
+
+The student's encoder is replaced by the expert and one linear layer, all else is the SFT arm: the
+same base, questions, order and steps. It bounds what distillation into this student can bring,
+and shows whether the student can read such features at all. Its answers cost a run of the expert.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+from p4d.config import Params
+from p4d.students.adapters.protocol import StudentAdapter
+from p4d.students.arm import Arm
+from p4d.students.data import ClipReader, LabelReader, Packer, TrainingSamples, load_questions
+from p4d.students.losses import TermWeights
+from p4d.students.perception import LatentStats
+from p4d.students.student import Student, load
+from p4d.students.trainer import train_arm
+from p4d.teachers import expert4d
+from p4d.teachers.expert4d import Expert4D
+
+
+class ExpertEyes(nn.Module):
+    """Frames to visual tokens by the expert's latents; stands where the student's encoder stood."""
+
+    def __init__(self, expert: Expert4D, stats: LatentStats, slots: int, width: int) -> None:
+        super().__init__()
+        self._expert, self._stats, self._slots = [expert], [stats], slots
+        config = expert.config
+        inputs = len(config.hooks) * config.width * config.tubelets // slots
+        self.project = nn.Linear(inputs, width)
+
+    def forward(self, frames_bthw3: Tensor) -> Tensor:
+        """u8 `[B, T, S, S, 3]` to `[B, slots * h * w, D]`."""
+        with torch.no_grad():
+            latents = self._stats[0].standardise(self._expert[0].encode(frames_bthw3))
+        # [B, hooks, tubelets, h, w, D] to [B, slots, h, w, everything of a place in a slot]
+        grouped = latents.unflatten(2, (self._slots, -1)).permute(0, 2, 4, 5, 1, 3, 6)
+        tokens: Tensor = self.project(grouped.flatten(4)).flatten(1, 3)
+        return tokens
+
+
+@contextmanager
+def _seeing_with(adapter: StudentAdapter, eyes: ExpertEyes) -> Iterator[None]:
+    """While open, the adapter encodes clips (without stills) with `eyes`."""
+    own: Any = adapter
+    encode = own.encode
+
+    def encode_with_eyes(frames_bfhw3: Tensor, times_s: Tensor) -> dict[str, Any]:
+        encoded: dict[str, Any] = encode(frames_bfhw3, times_s)
+        tokens: Any = tuple(eyes(frames_bfhw3))
+        video = BaseModelOutputWithPooling(pooler_output=tokens)
+        return {**encoded, "mm_encoder_outputs": {"video": video}}
+
+    own.encode = encode_with_eyes
+    try:
+        yield
+    finally:
+        own.encode = encode
+
+
+@contextmanager
+def trained(
+    work: Path,
+    params: Params,
+    clips: ClipReader,
+    tell: Any,
+) -> Iterator[Student]:
+    """The control, trained for `params.training`; it sees with the expert while open."""
+    student = load(work / "base_student")
+    expert = expert4d.load(work / "expert")
+    slots = params.clips.frames // student.adapter.frames_per_slot
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(params.training.seed)
+        eyes = ExpertEyes(
+            expert, LatentStats.load(work / "expert"), slots, student.adapter.hidden_width
+        )
+    samples = TrainingSamples(
+        load_questions(work / "release", "train"),
+        length=params.training.steps * params.training.batch,
+        questions_per_clip=params.training.questions_per_clip,
+        seed=params.training.seed,
+        clips=clips,
+        labels=LabelReader(),
+    )
+    packer = Packer(student.tokenizer, student.adapter)
+    student.adapter.model.model.add_module("eyes", eyes)  # so that it is trained
+    with _seeing_with(student.adapter, eyes):
+        train_arm(
+            Arm(student.adapter, None),
+            samples,
+            packer,
+            params.training,
+            TermWeights("paper", 0.0),
+            tell,
+        )
+        yield student
