@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import shutil
 import statistics
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from p4d.config import Project
 from p4d.pipeline import BY_NAME
 from p4d.sql_files import sql_files
 from p4d.versioning import dvc_store, dvc_yaml
+from p4d.versioning.dvc_lock import LockEntry
 from p4d.versioning.fingerprint import instance_key
 from p4d.versioning.hashes import Digest, tree_of
 from p4d.versioning.ledger import Ledger
@@ -80,6 +82,16 @@ class Synthetic:
             self.shard(shard)
         self.rest()
         self.commit()
+        return self
+
+    def read(self) -> Synthetic:
+        """What an earlier `write` left in the folder, which holds as many questions."""
+        if self.project.shards() != self.shards:
+            raise SystemExit(f"{self.project.root} holds another project; give an empty folder")
+        for record in Ledger(self.project).records("materialization"):
+            self.md5[instance_key(record["stage"], record["shard"])] = record["md5"]
+        table = self.project.data / "questions" / self.shards[-1] / "questions.parquet"
+        self.questions = pl.read_parquet(table)
         return self
 
     def shard(self, shard: str, edition: int = 1, without: str | None = None) -> None:
@@ -227,7 +239,7 @@ class Synthetic:
             deps[path] = Digest(hexdigest(path)[:32] + ".dir", 1, 1)
         if stage.manifest and shard:
             deps[dvc_yaml.manifest_path(shard)] = Digest(hexdigest(shard)[:32], 1)
-        entry = dvc_store.LockEntry(
+        entry = LockEntry(
             cmd=dvc_yaml.command(stage, shard), deps={**self._code, **deps},
             outs={out: tree.digest},
         )  # fmt: skip
@@ -238,9 +250,9 @@ class Synthetic:
     def commit(self) -> None:
         """Write what was collected to dvc.lock and the ledger."""
         text = "schema: '2.0'\nstages:\n" + "".join(self._lock.values())
-        write_bytes(self.project.root / "dvc.lock", text.encode())
         Ledger(self.project).append_all(self._records)
         self._records = []
+        write_bytes(self.project.root / "dvc.lock", text.encode())
 
     def _parts(self, reader: str, name: str, shard: str | None) -> list[str]:
         if not BY_NAME[name].per_shard:
@@ -301,6 +313,7 @@ def measure(made: Synthetic) -> dict[str, Any]:
     root = made.project.root
     row = made.questions.row(0, named=True)
     model = made.md5["student_p4d"]
+    shutil.rmtree(made.project.state / "ids", ignore_errors=True)
     first = timed(root, "why", row["qa_id"], runs=1)
     queries = {
         "sources_of_model": ["--set", f"md5={model}"],
@@ -324,19 +337,18 @@ def measure(made: Synthetic) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--questions", type=int, default=1_000_000)
-    parser.add_argument("--folder", type=Path, help="keep the project here instead of deleting it")
+    parser.add_argument("--folder", type=Path, help="keep the project here and use it again")
     parser.add_argument("--write", action="store_true", help="merge into durability.json")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="p4d-audit-") as scratch:
         root = (arguments.folder or Path(scratch) / "project").resolve()
-        started = time.perf_counter()
-        made = Synthetic(root, arguments.questions).write()
-        lines = sum(1 for _ in Ledger(made.project).records())
+        made = Synthetic(root, arguments.questions)
+        # Written last: a folder without it was left half made.
+        made = made.read() if (root / "dvc.lock").exists() else made.write()
         figures = {
             "questions": len(made.shards) * made.clips * QUESTIONS_PER_CLIP,
             "shards": len(made.shards),
-            "ledger_lines": lines,
-            "made_in_s": round(time.perf_counter() - started, 1),
+            "ledger_lines": sum(1 for _ in Ledger(made.project).records()),
             **measure(made),
         }
     for name, value in figures.items():

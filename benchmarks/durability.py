@@ -24,13 +24,16 @@ from benchmarks.machine import describe
 from p4d.artifacts import write_json
 from p4d.config import Project
 from p4d.versioning.fingerprint import status
+from p4d.versioning.ledger import is_anchored
 from p4d.versioning.plan import make_plan
+from p4d.versioning.publish import recover
 from p4d.versioning.runner import run_instance
 from p4d.versioning.verification import verify
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "durability.json"
 CLIPS = 10_000
+KILLS = ("kills", "torn", "lost", "byte_equal", "kills_detail")
 
 
 def measure_kills(kills: int, seed: int) -> dict[str, Any]:
@@ -44,11 +47,19 @@ def measure_kills(kills: int, seed: int) -> dict[str, Any]:
         )  # fmt: skip
         wall_s = time.monotonic() - started
     found = tally.to_json()
-    keys = ("kills", "torn", "lost", "byte_equal")
     return {
-        **{key: found.pop(key) for key in keys},
-        "kills_detail": {**found, "seed": seed, "wall_s": round(wall_s)},
+        **{key: found.pop(key) for key in KILLS[:-1]},
+        "kills_detail": {**found, "seeds": [seed], "wall_s": round(wall_s)},
     }
+
+
+def _added(before: Any, more: Any) -> Any:
+    """Two results of kills as one: numbers are added, lists joined, and truth must hold in both."""
+    if isinstance(more, dict):
+        either = {**before, **more}
+        both = before.keys() & more.keys()
+        return {k: _added(before[k], more[k]) if k in both else v for k, v in either.items()}
+    return before and more if isinstance(more, bool) else before + more
 
 
 def measure_publish(counts: list[int]) -> dict[str, Any]:
@@ -74,9 +85,11 @@ def measure_publish(counts: list[int]) -> dict[str, Any]:
 def noop(root: Path) -> None:
     """What `make up` looks at before it says that there is nothing to do."""
     project, stages = Project(root), synthetic.stages()
+    recover(project)
     plan = make_plan(project, gates={}, judge="", stages=stages)
     stale = [item.key for item in status(project, stages) if item.state != "fresh"]
     assert not plan.wanted and not stale, (plan.wanted, stale)
+    assert is_anchored(project)
 
 
 def measure_noop(clips: int) -> dict[str, Any]:
@@ -127,12 +140,22 @@ def measure_verify(mebibytes: int) -> dict[str, Any]:
 @click.command()
 @click.argument("what", type=click.Choice(["kills", "publish", "noop", "verify", "all"]))
 @click.option("--kills", default=200, show_default=True, help="Processes to kill.")
-@click.option("--seed", default=1, show_default=True)
+@click.option("--seed", default=1, show_default=True, help="Of the kills.")
+@click.option("--more", is_flag=True, help="Add the kills to those on record, of other seeds.")
 @click.option("--shards", default="10,100,1000", show_default=True, help="Sizes for publish.")
 @click.option("--clips", default=CLIPS, show_default=True, help="Size for noop.")
 @click.option("--mib", default=1024, show_default=True, help="Data for verify.")
 @click.option("--keep/--print", default=True, help="Merge into the results, or only print.")
-def main(what: str, kills: int, seed: int, shards: str, clips: int, mib: int, keep: bool) -> None:
+def main(
+    what: str,
+    kills: int,
+    seed: int,
+    more: bool,
+    shards: str,
+    clips: int,
+    mib: int,
+    keep: bool,
+) -> None:
     measured: dict[str, Any] = {}
     if what in ("publish", "all"):
         measured |= measure_publish([int(n) for n in shards.split(",")])
@@ -143,8 +166,10 @@ def main(what: str, kills: int, seed: int, shards: str, clips: int, mib: int, ke
     if what in ("kills", "all"):
         measured |= measure_kills(kills, seed)
     if keep:
-        before = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-        write_json(RESULTS, {**before, **measured, "machine": describe(ROOT)})
+        known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        if more and "kills" in measured:
+            measured |= {key: _added(known[key], measured[key]) for key in KILLS}
+        write_json(RESULTS, {**known, **measured, "machine": describe(ROOT)})
     click.echo(json.dumps(measured, indent=2))
 
 

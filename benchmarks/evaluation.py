@@ -1,7 +1,7 @@
-"""Throughput of the evaluator and of drawing marks: `python -m benchmarks.evaluation MODEL FOLDER`.
+"""Throughput of the evaluator: `python -m benchmarks.evaluation MODEL FOLDER`.
 
-MODEL is a student, FOLDER a benchmark (R4D-World, for example). Two threads; the first batch is
-not counted. Results land in benchmarks/results/evaluation.json.
+MODEL is a student, FOLDER a benchmark (R4D-World, for example). The first batch is not counted.
+Key `evaluation` of benchmarks/results/questions.json.
 """
 
 from __future__ import annotations
@@ -11,14 +11,11 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
-
 from benchmarks.machine import describe
-from p4d.artifacts import write_json
+from benchmarks.questions import merged
 from p4d.config import Project
 from p4d.evaluation.benchmarks.registry import open_benchmark
 from p4d.evaluation.evaluate import Settings, evaluate
-from p4d.questions.marks import draw_marks
 
 
 def items_per_s(project: Project, benchmark: str, model: Path, settings: Settings) -> dict:
@@ -39,49 +36,33 @@ def items_per_s(project: Project, benchmark: str, model: Path, settings: Setting
         "whole_items_per_s": round(last / whole, 2),
         "likelihood": settings.likelihood,
         "batch": settings.batch,
+        "threads": settings.threads,
     }
-
-
-def marks_per_s(size_px: int, regions: int, scale: int, seconds: float = 2.0) -> dict:
-    """Marked pictures per second on one core."""
-    rng = np.random.default_rng(0)
-    frame = rng.integers(0, 255, (size_px, size_px, 3), np.uint8)
-    rows, columns = np.mgrid[0:size_px, 0:size_px]
-    centres = rng.uniform(0.2, 0.8, (regions, 2)) * size_px
-    masks = np.stack([np.hypot(rows - y, columns - x) < size_px / 8 for y, x in centres])
-    drawn, started = 0, time.perf_counter()
-    while time.perf_counter() - started < seconds:
-        draw_marks(frame, masks.astype(np.uint8), scale=scale)
-        drawn += 1
-    rate = round(drawn / (time.perf_counter() - started), 1)
-    return {"size_px": size_px, "regions": regions, "scale": scale, "pictures_per_s": rate}
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("model", type=Path)
-    arguments.add_argument("benchmark")
-    arguments.add_argument("--limit", type=int, default=400)
-    arguments.add_argument("--batch", type=int, default=8)
-    given = arguments.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("benchmark")
+    parser.add_argument("--limit", type=int, default=400)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--threads", type=int, default=2)
+    given = parser.parse_args()
     project = Project.find()
-    runs = [
-        items_per_s(
-            project, given.benchmark, given.model,
-            Settings(batch=given.batch, limit=given.limit, likelihood=likelihood),
-        )
-        for likelihood in (True, False)
-    ]  # fmt: skip
+    runs = []
+    for likelihood in (True, False):
+        settings = Settings(batch=given.batch, limit=given.limit, likelihood=likelihood,
+                            threads=given.threads)  # fmt: skip
+        runs.append(items_per_s(project, given.benchmark, given.model, settings))
+        print(runs[-1], flush=True)
     figures = {
-        "machine": describe(project.root),
         "model": given.model.name,
-        "evaluation": runs,
-        "marks": [marks_per_s(64, 4, 1), marks_per_s(64, 4, 6), marks_per_s(192, 4, 2)],
+        "runs": runs,
+        "machine": describe(project.root),
+        "command": f"python -m benchmarks.evaluation {given.model} {given.benchmark}"
+        f" --limit {given.limit} --batch {given.batch} --threads {given.threads}",
     }
-    write_json(project.root / "benchmarks" / "results" / "evaluation.json", figures)
-    for name in ("evaluation", "marks"):
-        for row in figures[name]:
-            print(name, row)
+    merged(project.root / "benchmarks" / "results" / "questions.json", {"evaluation": figures})
 
 
 if __name__ == "__main__":

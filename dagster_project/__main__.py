@@ -103,12 +103,15 @@ def _bring_up_to_date(only: tuple[str, ...] | None) -> list[Failed]:
     import dagster as dg
 
     from dagster_project.failures import Failed
+    from dagster_project.processes import end_dead_runs
     from dagster_project.reconcile import unreported
     from p4d.quality.gates import blocking_gates
-    from p4d.versioning.ledger import Ledger, anchor
+    from p4d.versioning.ledger import anchor, is_anchored
     from p4d.versioning.plan import in_order, judge_version, make_plan
+    from p4d.versioning.publish import recover, write_ledger_table
 
     project = Project.find()
+    recover(project)  # also where nothing is to be made
     plan = make_plan(project, gates=blocking_gates(), judge=judge_version(project))
     held = [Failed(step=name, reason=f"held back: {why}") for name, why in plan.held.items()]
     with dg.DagsterInstance.get() as instance:
@@ -118,12 +121,16 @@ def _bring_up_to_date(only: tuple[str, ...] | None) -> list[Failed]:
         wanted = {each for each in plan.wanted | unheard if only is None or each[0] in only}
         if not wanted and not held:
             click.echo("Nothing to do: every artifact matches its code, parameters and inputs.")
-        if not wanted:
-            return held
-        from dagster_project.drive import materialize
+        failures: list[Failed] = []
+        if wanted:
+            from dagster_project.drive import materialize
 
-        failures = materialize(in_order(project, wanted), instance)
-    Ledger(project).export_parquet(project.data / "ledger" / "ledger.parquet")
+            failures = materialize(in_order(project, wanted), instance)
+        else:
+            end_dead_runs(instance)
+            if is_anchored(project):
+                return held
+    write_ledger_table(project)
     try:
         anchor(project, "bring artifacts up to date")
     except (P4DError, OSError) as error:

@@ -26,10 +26,11 @@ def cli() -> None:
 )
 def world(path: Path, seed: int) -> None:
     """Render one simulated 4D scene to PATH (MP4) with its truth sidecar beside it."""
+    from p4d.worlds import sidecar
     from p4d.worlds.corpus import write_world
 
-    sidecar = write_world(path, seed, Project.find().params.worlds)
-    click.echo(f"{path}\n{sidecar}")
+    written = write_world(path, seed, Project.find().params.worlds)
+    click.echo(f"{written}\n{sidecar.path_for(written)}")
 
 
 @cli.command()

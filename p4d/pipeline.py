@@ -10,7 +10,7 @@ Per-shard stages write `data/<stage>/<shard>/`, the others `data/<stage>/`.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -302,12 +302,3 @@ def stage_named(name: str) -> Stage:
     if name not in BY_NAME:
         raise ContractError(f"no stage called {name!r}; stages: {', '.join(BY_NAME)}")
     return BY_NAME[name]
-
-
-def downstream_of(names: Sequence[str]) -> list[Stage]:
-    """The given stages and everything that reads them, in pipeline order."""
-    reached = set(names)
-    for stage in STAGES:
-        if reached & set(stage.inputs):
-            reached.add(stage.name)
-    return [stage for stage in STAGES if stage.name in reached]

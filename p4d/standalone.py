@@ -10,12 +10,18 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
-from p4d.artifacts import read_json
+from p4d.artifacts import read_json, write_json
 from p4d.config import Params
+from p4d.ids import content_id
 from p4d.pipeline import Stage, StageInputs, StageReport, stage_named
-from p4d.versioning.hashes import tree_of
+from p4d.versioning.closure import code_files
+from p4d.versioning.hashes import HashCache, tree_of
+
+MADE_BY = "made_by.json"
+CODE = Path(__file__).resolve().parents[1]
 
 
 def run_stages(
@@ -49,6 +55,41 @@ def run_stages(
             key = f"{name}@{shard}" if shard else name
             reports[key] = _run(folder, params, stage, shard, shards, out, key, progress)
     return reports
+
+
+def drop_stale(
+    folder: Path, params: Params, stages: Sequence[str], *, code_root: Path = CODE
+) -> list[str]:
+    """Remove what other code or other parameters made, and every stage after it.
+
+    `made_by.json` says what the stages in `folder` were made by; one that it does not name goes.
+    Call this before `run_stages`, with the same stages.
+
+    Args:
+        folder: as `run_stages` takes it.
+        params: every section the stages read.
+        stages: names from the stage table, upstream first.
+        code_root: where the package `p4d` lies.
+
+    Returns:
+        Names of the stages whose results were removed.
+    """
+    record = folder / MADE_BY
+    before = read_json(record) if record.is_file() else {}
+    now: dict[str, str] = {}
+    made_by = ""
+    with HashCache(code_root, None) as cache:
+        for stage in map(stage_named, stages):
+            files = code_files(stage, code_root, cache)
+            digests = {path: cache.digest(code_root / path) for path in files}
+            code = {path: digest and digest.md5 for path, digest in digests.items()}
+            sections = {name: asdict(getattr(params, name)) for name in stage.params}
+            made_by = now[stage.name] = content_id("made", made_by, sections, code)
+    stale = [name for name in stages if before.get(name) != now[name] and (folder / name).is_dir()]
+    for name in stale:
+        shutil.rmtree(folder / name)
+    write_json(record, now)
+    return stale
 
 
 def _run(

@@ -20,7 +20,7 @@ import polars as pl
 from p4d.config import Project
 from p4d.errors import ContractError
 from p4d.pipeline import BY_NAME
-from p4d.sql_files import SqlFile, sql_files
+from p4d.sql_files import SqlFile, sql_files, stages_read
 
 Folder = Path | Mapping[str, Path]
 """A stage's folder, the folder that holds those of all shards, or the folders by shard."""
@@ -61,11 +61,15 @@ class Warehouse:
         self._ledger_seen: list[tuple[int, int]] = []
         self._con = duckdb.connect(":memory:", config=_SETTINGS)
         self._con.execute("create schema raw")
+        # A view over a file per shard looks at each of them whenever a query or view names it.
+        self._con.execute("set parquet_metadata_cache = true")
         # Dates in queries mean UTC on every machine.
         self._con.execute("set timezone = 'UTC'")
 
     def _make_views_of(self, text: str) -> None:
-        for name in sorted(set(re.findall(r"\w+", text)) & set(self._views) - self._made):
+        for name in sorted(set(re.findall(r"\w+", text)) & set(self._views)):
+            if name in self._made:  # maybe as part of the one before
+                continue
             view = self._views[name]
             if view.source is not None:
                 raw = _scan(view, _files(self._folders, view.source))
@@ -73,7 +77,7 @@ class Warehouse:
                     f"create or replace view raw.{name.removeprefix('stg_')} as {raw}"
                 )
             self._make_views_of(view.body)
-            # The ledger is parsed once: a recursive query would parse it at every step.
+            # What is of the ledger alone is computed once, not at every step of a recursive query.
             kind = "temp table" if _is_of_ledger(view) else "view"
             self._con.execute(f"create or replace {kind} {name} as\n{view.body}")
             self._made.add(name)
@@ -115,14 +119,23 @@ class Warehouse:
             raise ContractError(f"no gate called {name!r}; gates: {', '.join(gates)}")
         return self._run(name, gates[name].body, {})
 
+    def _ask(self, text: str, parameters: Mapping[str, object]) -> duckdb.DuckDBPyRelation | None:
+        if not parameters:
+            return self._con.sql(text)
+        # As literals: values bound from Python cost the import of pandas, a third of a second.
+        given = ", ".join(f'"{name}" := {_literal(value)}' for name, value in parameters.items())
+        self._con.execute(f"prepare asked as {text}")
+        return self._con.sql(f"execute asked({given})")
+
     def _run(self, name: str, text: str, parameters: Mapping[str, object]) -> pl.DataFrame:
         try:
             self._forget_old_ledger()
             self._make_views_of(text)
-            found = self._con.sql(text, params=dict(parameters) or None)
+            found = self._ask(text, parameters)
             if found is None:
                 raise ContractError(f"{name[:80]!r} gives no rows: only select statements do")
-            return found.pl()
+            # Executed first, so that errors are DuckDB's; `found.pl()` would import pyarrow.
+            return pl.DataFrame(found.execute())
         except duckdb.Error as error:
             raise ContractError(f"query {name[:80]!r}: {error}") from error
 
@@ -133,7 +146,7 @@ def gate(name: str, folders: Mapping[str, Folder]) -> pl.DataFrame:
 
 
 def _is_of_ledger(view: SqlFile) -> bool:
-    return (view.source or "").startswith("ledger/")
+    return stages_read(view.name) == {"ledger"}
 
 
 def _files(folders: Mapping[str, Folder], source: str) -> list[Path]:
@@ -167,9 +180,8 @@ def _scan(view: SqlFile, paths: list[Path]) -> str:
         empty = ", ".join(f'null::{column.type} as "{column.name}"' for column in view.columns)
         return f"select {empty} where false"
     reader = "read_parquet" if kind == "parquet" else "read_csv"
-    folders = ", ".join(f"{_text(path)}: {_text(path.parent.name)}" for path in paths)
     picked = ", ".join(
-        f'map {{{folders}}}[_file] as "{column.name}"'
+        f"string_split(_file, '/')[-2] as \"{column.name}\""
         if column.from_folder
         else f'"{column.name}"::{column.type} as "{column.name}"'
         for column in view.columns
@@ -181,6 +193,10 @@ def _scan(view: SqlFile, paths: list[Path]) -> str:
 
 def _list(paths: Iterable[Path]) -> str:
     return f"[{', '.join(map(_text, paths))}]"
+
+
+def _literal(value: object) -> str:
+    return str(value) if isinstance(value, int | float) else _text(value)
 
 
 def _text(value: object) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from p4d.config import Project
 from p4d.errors import ContractError
-from p4d.pipeline import BY_NAME, STAGES, Stage, StageInputs, downstream_of, stage_named
+from p4d.pipeline import STAGES, Stage, StageInputs, stage_named
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -56,12 +56,6 @@ def test_a_fan_in_and_a_single_folder_are_not_confused(tmp_path):
 def test_an_unknown_stage_is_named_with_the_known_ones():
     with pytest.raises(ContractError, match="no stage called 'label'; stages: videos, clips"):
         stage_named("label")
-
-
-def test_downstream_follows_declared_inputs():
-    assert [s.name for s in downstream_of(["evaluation"])] == ["evaluation", "champion"]
-    assert "student_sft" not in [s.name for s in downstream_of(["student_p4d"])]
-    assert len(downstream_of(["videos"])) == len(BY_NAME) - 2
 
 
 def imported(path):

@@ -27,10 +27,11 @@ def chance_report(predictions: pl.DataFrame, confidence: float = 0.95) -> dict[s
         confidence: of each single interval.
 
     Returns:
-        `n`, `accuracy`, `chance`, `low`, `high`, `inside` of all questions and, under `families`,
-        of each. `outside` names the families outside their own interval, of which a share of
-        1 - confidence is expected by luck; `named` those outside even at the confidence that holds
-        for all families together (Bonferroni). `named` should be empty.
+        `n`, `accuracy`, `chance`, `low`, `high`, `inside` of all questions and, under `families`
+        and (where the table has them) `categories`, of each. `outside` names the families outside
+        their own interval, of which a share of 1 - confidence is expected by luck; `named` those
+        outside even at the confidence that holds for all families together (Bonferroni).
+        `named` should be empty.
 
     Raises:
         ContractError: the table has no family, no options or no score.
@@ -46,23 +47,23 @@ def chance_report(predictions: pl.DataFrame, confidence: float = 0.95) -> dict[s
         raise ContractError("no answered question has a family")
     hits = rows[score].cast(pl.Float64).to_numpy()
     chances = 1 / rows["options"].list.len().cast(pl.Float64).to_numpy()
-    families = rows["family"].to_numpy()
-    names = sorted(set(families.tolist()))
-    jointly = 1 - (1 - confidence) / len(names)
-    found = {
-        name: _judged(hits[families == name], chances[families == name], confidence)
-        for name in names
-    }
-    named = [
-        name
-        for name in names
-        if not _judged(hits[families == name], chances[families == name], jointly)["inside"]
-    ]
+
+    def by(column: str, confidence: float) -> dict[str, dict[str, Any]]:
+        values = rows[column].to_numpy()
+        return {
+            name: _judged(hits[values == name], chances[values == name], confidence)
+            for name in sorted(set(values.tolist()))
+        }
+
+    found = by("family", confidence)
+    jointly = 1 - (1 - confidence) / len(found)
+    surely = by("family", jointly)
     return {
         **_judged(hits, chances, confidence),
+        **({"categories": by("category", confidence)} if "category" in rows.columns else {}),
         "families": found,
-        "outside": [name for name in names if not found[name]["inside"]],
-        "named": named,
+        "outside": [name for name in found if not found[name]["inside"]],
+        "named": [name for name in surely if not surely[name]["inside"]],
         "confidence": confidence,
         "confidence_of_named": round(jointly, 6),
     }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from p4d.errors import ContractError, DecodeError
+from p4d.errors import DecodeError
 from p4d.evaluation.benchmarks.item import BenchmarkItem, Sampling
 from p4d.ids import content_id
 from p4d.students.data import Question, Visual

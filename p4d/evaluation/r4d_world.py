@@ -12,6 +12,8 @@ groups are then chosen to stated shares of the categories. A folder holds
     SHA256SUMS                       of all of it
 
 Work goes on in `.build/`, where everything that is finished is kept: a run that was killed goes on.
+Stages made by other code or parameters are made again, and all worlds if the first one now comes
+out different.
 The same code makes the same bytes on one machine; `r4d_world.sha256`, in git, is the list of the
 release that figures refer to.
 """
@@ -21,6 +23,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -41,9 +44,10 @@ from p4d.evaluation.r4d_world_texts import card, datasheet
 from p4d.ids import content_id, seed_for, sha256_file
 from p4d.previews import png
 from p4d.questions.marks import draw_marks
-from p4d.standalone import run_stages
+from p4d.standalone import drop_stale, run_stages
 from p4d.video.decode import decode
 from p4d.video.landing import land
+from p4d.workers import end_with_parent
 from p4d.worlds.corpus import write_world
 
 NAME = "r4d-world"
@@ -129,18 +133,16 @@ def make(
     """
     fixed = replace_params(params, **SECTIONS)
     build = folder / ".build"
+    if not _still_written_so(build / "inbox", fixed.worlds):
+        shutil.rmtree(build)
     _write_worlds(build / "inbox", fixed.worlds, worlds, progress)
     shards = _land(build, fixed)
     for shard in shards:  # exact truth answers everything, so no labels are made
         (build / "labels" / shard).mkdir(parents=True, exist_ok=True)
     stages = ("videos", "clips", "regions", "facts", "questions")
+    drop_stale(build, fixed, stages)
     run_stages(build, fixed, stages, shards, progress=progress)
-    table = pl.concat(
-        read_table(build / "questions" / shard / "questions.parquet").with_columns(
-            shard=pl.lit(shard)
-        )
-        for shard in shards
-    )
+    table = pl.concat(_questions(build, shard) for shard in shards)
     chosen = choose(table, {name: -(-n * worlds // WORLDS) for name, n in SHARES.items()})
     counts = Counter(chosen["category"].to_list())
     asked = chosen["video_id"].n_unique()
@@ -152,41 +154,50 @@ def make(
 
 
 def choose(questions: pl.DataFrame, quotas: Mapping[str, int]) -> pl.DataFrame:
-    """Whole exchange groups up to the quota of each category, spread over the clips.
+    """Whole exchange groups up to the quota of each category, spread over families and clips.
 
     The members of a group share shard, family and options, and each option is right once; taken
-    whole, they keep letters, words and numbers even. Of the groups of a category the one whose
-    clips have fewest questions so far is next, then by hash.
+    whole, they keep letters, words and numbers even. Next is a group of the family that has fewest
+    questions so far, of these the one whose clips have fewest, then by hash.
+
+    Args:
+        questions: with `shard` and `marks_shown`, the number of marks of their clip.
+        quotas: questions wanted, by category.
     """
     used: Counter[str] = Counter()
     taken: list[str] = []
     for category in sorted(quotas, key=lambda name: (quotas[name], name)):
         groups = exchange_groups(questions.filter(pl.col("category") == category))
         waiting = sorted(groups, key=lambda group: seed_for(NAME, *(q["qa_id"] for q in group)))
-        count = 0
-        while waiting and count < quotas[category]:
-            lightest = min(
-                range(len(waiting)),
-                key=lambda k: sum(used[q["clip_id"]] for q in waiting[k]) / len(waiting[k]),
+        of_family: Counter[str] = Counter()
+        while waiting and of_family.total() < quotas[category]:
+            group = min(
+                waiting,
+                key=lambda group: (
+                    of_family[group[0]["family"]],
+                    sum(used[question["clip_id"]] for question in group) / len(group),
+                ),
             )
-            group = waiting.pop(lightest)
+            waiting.remove(group)
             used.update(question["clip_id"] for question in group)
+            of_family[group[0]["family"]] += len(group)
             taken += [question["qa_id"] for question in group]
-            count += len(group)
     return questions.filter(pl.col("qa_id").is_in(taken)).sort("qa_id")
 
 
 def exchange_groups(questions: pl.DataFrame) -> list[list[dict[str, Any]]]:
     """Questions by exchange group; what has no complete group is left out.
 
-    Equal texts of one clip count once.
+    Equal texts of one clip count once. Where marked objects are counted, the clips of a group show
+    equally many: the number of marks bounds a count, which whoever sees them could use.
     """
     unique = questions.sort("qa_id").unique(
         ["clip_id", "question"], keep="first", maintain_order=True
     )
     sets: dict[tuple[Any, ...], dict[str, list[dict[str, Any]]]] = {}
     for row in unique.iter_rows(named=True):
-        key = (row["shard"], row["family"], *sorted(row["options"]))
+        shown = row["marks_shown"] if row["category"] == "Counting" else 0
+        key = (row["shard"], row["family"], shown, *sorted(row["options"]))
         by_answer = sets.setdefault(key, {option: [] for option in row["options"]})
         by_answer[row["answer_text"]].append(row)
     return [
@@ -196,11 +207,19 @@ def exchange_groups(questions: pl.DataFrame) -> list[list[dict[str, Any]]]:
     ]
 
 
+def _questions(build: Path, shard: str) -> pl.DataFrame:
+    """The questions of a shard, with `shard` and the clip's number of marks, `marks_shown`."""
+    regions = read_table(build / "regions" / shard / "regions.parquet")
+    marked = regions.filter(pl.col("mark").is_not_null())
+    return (
+        read_table(build / "questions" / shard / "questions.parquet")
+        .join(marked.group_by("clip_id").agg(marks_shown=pl.len()), on="clip_id", how="left")
+        .with_columns(pl.col("marks_shown").fill_null(0), shard=pl.lit(shard))
+    )
+
+
 def _write_worlds(inbox: Path, params: WorldsParams, worlds: int, progress: Progress) -> None:
-    jobs = []
-    for index in range(worlds):
-        path = inbox / f"world_{index:04d}.mp4"
-        jobs.append((path, seed_for(NAME, SEED, index), params, index % 2 * WORLD_S / 2))
+    jobs = [_world(inbox, params, index) for index in range(worlds)]
     missing = [job for job in jobs if not job[0].is_file()]
     done = len(jobs) - len(missing)
     if not missing:
@@ -208,13 +227,34 @@ def _write_worlds(inbox: Path, params: WorldsParams, worlds: int, progress: Prog
     inbox.mkdir(parents=True, exist_ok=True)
     # spawn: an OpenGL context does not survive a fork.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(2, os.cpu_count() or 1), mp_context=context) as pool:
+    workers = min(2, os.cpu_count() or 1)
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent) as pool:
         for name in pool.map(_write_one, missing):
             done += 1
             progress("worlds", done, len(jobs), name)
 
 
-def _write_one(job: tuple[Path, int, WorldsParams, float]) -> str:
+_World = tuple[Path, int, WorldsParams, float]
+
+
+def _world(inbox: Path, params: WorldsParams, index: int) -> _World:
+    path = inbox / f"world_{index:04d}.mp4"
+    return path, seed_for(NAME, SEED, index), params, index % 2 * WORLD_S / 2
+
+
+def _still_written_so(inbox: Path, params: WorldsParams) -> bool:
+    """Whether the first world, written again, has the bytes of the files that are there."""
+    job = _world(inbox, params, 0)
+    if not job[0].is_file():
+        return True
+    with tempfile.TemporaryDirectory() as name:
+        again = Path(name)
+        _write_one((again / job[0].name, *job[1:]))
+        pairs = [(file, inbox / file.name) for file in sorted(again.iterdir())]
+        return all(old.is_file() and sha256_file(new) == sha256_file(old) for new, old in pairs)
+
+
+def _write_one(job: _World) -> str:
     path, seed, params, begin_s = job
     write_world(path, seed, params, appearance=APPEARANCE, world_s=WORLD_S, begin_s=begin_s)
     return path.name

@@ -72,7 +72,8 @@ material that certainly is in no training set and whose answers are certain. Mad
 - There is no split: everything is for testing. No noise in answers is known; questions whose
   answer did not lead every wrong option by three sigma were not asked.
 - Questions come in whole exchange groups: the options of a group are its members' own right
-  answers, so letters, words, numbers and ranks tell nothing.
+  answers, so letters, words, numbers and ranks tell nothing. Where objects are counted, the clips
+  of a group show equally many marks.
 
 ## Collection process
 
@@ -84,14 +85,16 @@ annotated anything and nobody was recorded.
 Videos are H.264 at 192 px, a third of them with a variable frame rate. They were landed and went
 through p4d's stages: decoding, clips, regions, facts, questions. Regions smaller than 40 px of
 64 x 64 in the first frame, or hidden for more than two of eight frames, are not asked about. Whole
-exchange groups were chosen to stated shares of the nine categories, clips with fewest questions
-first.
+exchange groups were chosen to stated shares of the nine categories, families and then clips with
+fewest questions first.
 
 ## Uses
 
 Comparing models with each other, and controls with chance (`p4d evaluate`, `p4d compare`). A model
 that was trained on p4d's simulated worlds has an advantage over one that was not: motions, cameras
 and phrasings are those of its training. It says little about real video. It must not be trained on.
+Items are to be answered one by one: within an exchange group every option is right once, so whoever
+reads several of its questions together can exclude options.
 
 ## Distribution
 

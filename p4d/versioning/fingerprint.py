@@ -20,7 +20,7 @@ from p4d.ids import canonical_json
 from p4d.pipeline import STAGES, Stage
 from p4d.versioning import dvc_yaml
 from p4d.versioning.closure import code_files
-from p4d.versioning.dvc_store import PARAMS_FILE, LockEntry, LockFile, load_yaml
+from p4d.versioning.dvc_lock import PARAMS_FILE, LockEntry, LockFile, load_yaml
 from p4d.versioning.hashes import Digest, HashCache, Tree
 
 State = Literal["fresh", "missing", "stale", "blocked"]

@@ -8,7 +8,6 @@ cover yet are added when somebody asks. It holds nothing that cannot be computed
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,10 +163,6 @@ class IdIndex:
         write_bytes(folder / "covered.json", json.dumps(state).encode())
         for old in merged:
             (folder / f"{old}.parquet").unlink(missing_ok=True)
-
-    def forget(self) -> None:
-        """Drop the index; the next question builds it anew."""
-        shutil.rmtree(self._project.state / "ids", ignore_errors=True)
 
 
 def _write_segment(path: Path, table: pl.DataFrame) -> None:

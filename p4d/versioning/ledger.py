@@ -30,7 +30,7 @@ from typing import Any, BinaryIO
 from p4d.config import Project
 from p4d.errors import LedgerError
 from p4d.ids import canonical_json
-from p4d.versioning.dvc_store import sync_folder
+from p4d.versioning.durable import sync_folder
 from p4d.versioning.locks import project_lock
 
 LEDGER_PATH = "data/ledger/ledger.jsonl"
@@ -422,6 +422,14 @@ def _drop_stale_lock(root: Path) -> None:
 def anchored(project: Project) -> bytes | None:
     """The ledger as the branch `p4d-ledger` has it, or None where nothing is anchored."""
     return _anchored_file(project.root, LEDGER_PATH)
+
+
+def is_anchored(project: Project) -> bool:
+    """Whether git keeps every line of the ledger, or there is no git to do so."""
+    if not (project.root / ".git").exists():
+        return True
+    path = project.root / LEDGER_PATH
+    return (anchored(project) or b"") == (path.read_bytes() if path.is_file() else b"")
 
 
 def anchored_lock(project: Project) -> str:

@@ -34,6 +34,8 @@ from typing import Any
 from p4d.config import Project
 from p4d.errors import LedgerError, PublishError
 from p4d.versioning import dvc_store
+from p4d.versioning.durable import out_of_space, sync_folder, write_durably
+from p4d.versioning.dvc_lock import LOCK_FILE, LockEntry, LockFile, write_lock
 from p4d.versioning.hashes import Digest, HashCache, Tree, tree_of, walk_files
 from p4d.versioning.ledger import Ledger, anchor, anchored_lock
 from p4d.versioning.locks import project_lock
@@ -43,6 +45,8 @@ CHECKPOINTS = (
     "ledger_written", "journal_dropped",
 )  # fmt: skip
 """Names passed to `checkpoint`, in order: the places where a test lets the process die."""
+TABLE_WRITTEN = "table_written"
+"""The same for the ledger's table, which follows when all is made."""
 
 logger = logging.getLogger(__name__)
 
@@ -184,23 +188,23 @@ def _recover(project: Project) -> list[str]:
 
 
 def _restore_torn_lock(project: Project) -> Iterator[str]:
-    root, backup = project.root, project.state / f"{dvc_store.LOCK_FILE}.bak"
-    if inside_dvc() or dvc_store.LockFile.read_as_is(root).damage() is None:
+    root, backup = project.root, project.state / f"{LOCK_FILE}.bak"
+    if inside_dvc() or LockFile.read_as_is(root).damage() is None:
         return
     with dvc_store.repository_lock(root):  # DVC may be writing it at this moment
-        damage = dvc_store.LockFile.read_as_is(root).damage()
+        damage = LockFile.read_as_is(root).damage()
         if damage is None:
             return
         if not backup.exists():
             raise PublishError(
-                f"{dvc_store.LOCK_FILE} is damaged ({damage}) and there is no copy in "
+                f"{LOCK_FILE} is damaged ({damage}) and there is no copy in "
                 f"{project.state}; `git show p4d-ledger:dvc.lock > dvc.lock` takes the last "
                 "anchored one"
             )
-        damaged = project.state / f"{dvc_store.LOCK_FILE}.damaged"
-        (root / dvc_store.LOCK_FILE).replace(damaged)
-        dvc_store.write_durably(root / dvc_store.LOCK_FILE, backup.read_bytes())
-        yield f"restored {dvc_store.LOCK_FILE} from its copy ({damage}; kept as {damaged})"
+        damaged = project.state / f"{LOCK_FILE}.damaged"
+        (root / LOCK_FILE).replace(damaged)
+        write_durably(root / LOCK_FILE, backup.read_bytes())
+        yield f"restored {LOCK_FILE} from its copy ({damage}; kept as {damaged})"
 
 
 def _finish_or_undo(project: Project, intent: Intent) -> str:
@@ -258,13 +262,13 @@ def _apply(project: Project, intent: Intent, checkpoint: Checkpoint, *, redo: bo
             target.replace(old)
         checkpoint("moved_aside")
         new.replace(target)
-        dvc_store.sync_folder(target.parent)
+        sync_folder(target.parent)
     checkpoint("swapped")
     if intent.entry is not None:
-        lock = dvc_store.LockFile.read_as_is(root)
+        lock = LockFile.read_as_is(root)
         if lock.block(intent.key) != intent.entry:
             text = lock.spliced(intent.key, intent.entry)
-            dvc_store.write_lock(root, text, project.state, checkpoint)
+            write_lock(root, text, project.state, checkpoint)
     checkpoint("lock_written")
     ledger = Ledger(project)
     ledger.repair()
@@ -279,7 +283,7 @@ def _undo(project: Project, intent: Intent) -> bool:
     """Put the old version back, where dvc.lock does not name the new one yet."""
     root, folder = project.root, project.root / intent.staging
     target, new, old = root / intent.out, folder / "new", folder / "old"
-    lock = dvc_store.LockFile.read_as_is(root)
+    lock = LockFile.read_as_is(root)
     if intent.entry is not None and lock.block(intent.key) == intent.entry:
         return False
     if intent.swap and not new.exists() and target.exists():
@@ -302,7 +306,7 @@ def publish(
     out: str,
     reads: list[str],
     tree: Tree,
-    entry: Callable[[], dvc_store.LockEntry],
+    entry: Callable[[], LockEntry],
     record: Mapping[str, Any],
     patience_s: float,
     checkpoint: Checkpoint = no_checkpoint,
@@ -358,7 +362,7 @@ def publish(
                 _undo(project, intent)
                 raise
     except OSError as error:
-        if dvc_store.out_of_space(error):
+        if out_of_space(error):
             raise PublishError(
                 f"{key}: no room left while publishing ({error}); nothing is torn: free space and "
                 "run again"
@@ -375,7 +379,7 @@ def _keep_replaced(project: Project, key: str, out: str, record: Mapping[str, An
     if replaced is None or inside_dvc():
         return
     try:
-        entry = dvc_store.LockFile(anchored_lock(project)).entry(key)
+        entry = LockFile(anchored_lock(project)).entry(key)
         if entry is None or entry.outs.get(out) != Digest(replaced):
             anchor(project, f"{key} is about to be replaced")
     except (LedgerError, PublishError, OSError) as error:
@@ -390,6 +394,21 @@ def _holds(project: Project, out: str, tree: Tree) -> bool:
         return cache.tree(target).digest == tree.digest
 
 
+def write_ledger_table(project: Project, *, checkpoint: Checkpoint = no_checkpoint) -> None:
+    """Write the ledger as one table beside it; a process that dies meanwhile leaves nothing there.
+
+    Args:
+        project: where.
+        checkpoint: for tests, called with `TABLE_WRITTEN` before the table is moved in.
+    """
+    ledger = Ledger(project)
+    with staging(project) as folder:
+        table = folder / "new" / "ledger.parquet"
+        ledger.export_parquet(table)
+        checkpoint(TABLE_WRITTEN)
+        table.replace(ledger.path.with_name(table.name))
+
+
 def has_journal(project: Project) -> bool:
     """Whether a publishing was decided and not finished: its process is at work, or died."""
     return _journal_path(project).exists()
@@ -401,8 +420,8 @@ def _journal_path(project: Project) -> Path:
 
 def _write_journal(project: Project, intent: Intent) -> None:
     payload = json.dumps(asdict(intent), sort_keys=True).encode()
-    dvc_store.write_durably(_journal_path(project), payload)
-    dvc_store.sync_folder(project.state)
+    write_durably(_journal_path(project), payload)
+    sync_folder(project.state)
 
 
 def _read_journal(project: Project) -> Intent | None:

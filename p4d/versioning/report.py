@@ -22,9 +22,8 @@ from p4d.pipeline import STAGES, Stage
 from p4d.versioning.dossier import Dossier, Entry, by_stage, collect
 from p4d.versioning.explain import Node
 from p4d.versioning.ledger import LEDGER_PATH
+from p4d.versioning.lineage_graph import lineage_svg
 from p4d.versioning.provenance import environment_digest
-
-_BOX_W, _BOX_H, _GAP_X, _GAP_Y = 122, 62, 26, 22
 
 _STYLE = """
 :root{--ink:#1c2733;--dim:#5c6b7a;--line:#d9e0e7;--soft:#f5f7f9;--ok:#1a7f4b;--warn:#9a6700;
@@ -36,7 +35,9 @@ padding-top:14px;border-top:1px solid var(--line)}h3{font-size:15px;margin:18px 
 p{max-width:860px}.dim{color:var(--dim)}code,pre,.hash{font:12.5px/1.45 ui-monospace,monospace}
 code{background:var(--soft);padding:1px 4px;border-radius:3px}.hash{overflow-wrap:anywhere}
 pre{background:var(--soft);border:1px solid var(--line);border-radius:6px;padding:10px 12px;
-overflow:auto;max-height:340px;white-space:pre}
+overflow:auto;max-height:340px;white-space:pre}pre.all{max-height:none}
+table.v{table-layout:fixed;min-width:980px}table.v th:nth-child(1){width:30%}
+table.v th:nth-child(3){width:21%}table.v th:nth-child(4){width:27%}
 table{border-collapse:collapse;width:100%;margin:8px 0 4px;font-size:13.5px}
 th{text-align:left;font-weight:600;color:var(--dim);border-bottom:2px solid var(--line);
 padding:5px 10px 5px 0;vertical-align:bottom}td{border-bottom:1px solid var(--line);
@@ -48,7 +49,8 @@ td.n,th.n{text-align:right}
 .badge{border:1px solid var(--line);border-radius:999px;padding:3px 12px;font-size:13.5px}
 .ok{color:var(--ok)}.warn{color:var(--warn)}.bad{color:var(--bad)}.none{color:var(--none)}
 .badge.ok{border-color:var(--ok)}.badge.warn{border-color:var(--warn)}
-.badge.bad{border-color:var(--bad)}nav{font-size:13.5px;margin:10px 0 0}nav a{margin-right:14px}
+.badge.bad{border-color:var(--bad)}nav{font-size:13.5px;margin:10px 0 0;
+display:flex;flex-wrap:wrap;gap:2px 14px}
 a{color:var(--accent);text-decoration:none}a:hover{text-decoration:underline}
 .claim{border-left:4px solid var(--accent);background:var(--soft);padding:12px 16px;margin:14px 0}
 .claim dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 16px;margin:0}
@@ -180,108 +182,15 @@ def _folded(gaps: Sequence[str]) -> list[str]:
 
 
 def _graph_section(dossier: Dossier, stages: Sequence[Stage]) -> str:
-    groups = by_stage(dossier.entries)
-    edges = _edges(dossier.entries)
-    column = _columns(list(groups), edges)
-    order = {stage.name: number for number, stage in enumerate(stages)}
-    columns: dict[int, list[str]] = {}
-    for name in sorted(groups, key=lambda name: order.get(name, len(order))):
-        columns.setdefault(column[name], []).append(name)
-    tallest = max(map(len, columns.values()))
-    height = tallest * (_BOX_H + _GAP_Y) + _GAP_Y
-    width = len(columns) * (_BOX_W + _GAP_X) + _GAP_X
-    place = {}
-    for number, names in columns.items():
-        offset = (height - len(names) * (_BOX_H + _GAP_Y) + _GAP_Y) / 2
-        for row, name in enumerate(names):
-            place[name] = (
-                _GAP_X / 2 + number * (_BOX_W + _GAP_X),
-                offset + row * (_BOX_H + _GAP_Y),
-            )
-    lines = "".join(_edge(place[a], place[b]) for a, b in sorted(edges))
-    boxes = "".join(
-        _box(name, groups[name], place[name], own=name == dossier.own.stage) for name in groups
-    )
     return (
         "<p>Each box is a stage, with the versions of it that were used; an arrow goes from what "
-        "was read to what was made of it. "
+        "was read to what was made of it. A thin arc is a further reading, of what a chain of "
+        "arrows leads to as well. "
         '<span class="ok">Green</span>: all checks passed. <span class="warn">Amber</span>: one '
         'that only warns failed. <span class="bad">Red</span>: a blocking check failed. '
         '<span class="none">Grey</span>: nothing judges this stage.</p>'
-        f'<div class="wide"><svg viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
-        f'style="display:block;margin:0 auto;max-width:100%;height:auto" role="img" '
-        'aria-label="lineage graph"><defs><marker id="a" viewBox="0 0 8 8" refX="7" refY="4" '
-        'markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8z" fill="#9aa7b4"/>'
-        f"</marker></defs>{lines}{boxes}</svg></div>"
+        f'<div class="wide">{lineage_svg(dossier.entries, [s.name for s in stages])}</div>'
     )
-
-
-def _edges(entries: Sequence[Entry]) -> set[tuple[str, str]]:
-    return {
-        (upstream.partition("@")[0], entry.stage)
-        for entry in entries
-        if entry.record
-        for upstream in entry.record["upstream"]
-    }
-
-
-def _columns(names: Sequence[str], edges: Iterable[tuple[str, str]]) -> dict[str, int]:
-    """Each stage one column right of the last stage that it reads; empty columns are closed."""
-    column = dict.fromkeys(names, 0)
-    for _ in names:
-        for above, below in edges:
-            if above != below:
-                column[below] = max(column[below], column[above] + 1)
-    used = {old: new for new, old in enumerate(sorted(set(column.values())))}
-    return {name: used[number] for name, number in column.items()}
-
-
-def _edge(start: tuple[float, float], end: tuple[float, float]) -> str:
-    x1, y1 = start[0] + _BOX_W, start[1] + _BOX_H / 2
-    x2, y2 = end[0], end[1] + _BOX_H / 2
-    bend = max(18.0, (x2 - x1) / 2)
-    return (
-        f'<path d="M{x1:g} {y1:g}C{x1 + bend:g} {y1:g} {x2 - bend:g} {y2:g} {x2:g} {y2:g}" '
-        'fill="none" stroke="#b7c2cd" stroke-width="1.3" marker-end="url(#a)"/>'
-    )
-
-
-def _box(name: str, entries: Sequence[Entry], at: tuple[float, float], *, own: bool) -> str:
-    x, y = at
-    state, colour = _state(entries)
-    if len(entries) == 1:
-        what = entries[0].shard or entries[0].md5[:12]
-    else:
-        shards = {entry.shard for entry in entries}
-        what = (
-            f"{len(entries)} shards" if len(shards) == len(entries) else f"{len(entries)} versions"
-        )
-    texts = "".join(
-        f'<text x="{x + 10:g}" y="{y + dy:g}" class="{style}" fill="{ink}">{_esc(text)}</text>'
-        for dy, style, ink, text in (
-            (20, "t", "#1c2733", name),
-            (36, "", "#5c6b7a", what),
-            (52, "", colour, state),
-        )
-    )
-    return (
-        f'<a href="#stage-{name}"><rect x="{x:g}" y="{y:g}" width="{_BOX_W}" height="{_BOX_H}" '
-        f'rx="7" fill="{"#eaf3fc" if own else "#fff"}" stroke="{colour}" '
-        f'stroke-width="{2.6 if own else 1.4}"/>{texts}</a>'
-    )
-
-
-def _state(entries: Sequence[Entry]) -> tuple[str, str]:
-    judged = sum(len(entry.checks) for entry in entries)
-    failed = sum(len(entry.failed) for entry in entries)
-    warned = sum(len(entry.warned) for entry in entries)
-    if failed:
-        return f"{failed} of {judged} failed", "#b42318"
-    if warned:
-        return f"{judged} checks, {warned} warn", "#9a6700"
-    if judged:
-        return f"{judged} checks passed", "#1a7f4b"
-    return "no checks", "#8a96a3"
 
 
 # --- the other sections -----------------------------------------------------------------------
@@ -325,17 +234,19 @@ def _sources_section(dossier: Dossier) -> str:
         [
             _esc(str(row["name"])),
             _esc(row["outcome"] + (f": {row['reason']}" if row["reason"] else "")),
+            _esc(str(row["licence"])),
             _esc(str(row["shard"])),
             f'<span class="hash">{_esc(str(row["sha256"]))}</span>',
         ]
         for row in dossier.sources
     ]
+    heads = ["file", "outcome", "licence", "shard", "SHA-256"]
     return (
         "<p>Licence and source are what was stated beside the file when it landed "
         "(<code>NAME.source.json</code>); nothing is assumed where nothing was stated. An id "
         "<code>vid_...</code> is the first 16 digits of the file's SHA-256.</p>"
-        f"{summary}<details{_open(len(rows))}><summary>{len(rows)} files, rejected ones included"
-        f"</summary>{_table(['file', 'outcome', 'shard', 'SHA-256'], rows)}</details>"
+        f"{summary}<details{_open(len(rows))}><summary>{_count(len(rows), 'file')}, rejected ones "
+        f"included</summary>{_table(heads, rows)}</details>"
     )
 
 
@@ -382,7 +293,7 @@ def _metrics_section(dossier: Dossier) -> str:
     ]
     return (
         "<p>What each stage said of its own run: counts of rows by outcome, and its own numbers."
-        f"</p><details{_open(len(rows), 40)}><summary>{len(rows)} values</summary>"
+        f"</p><details{_open(len(rows), 40)}><summary>{_count(len(rows), 'value')}</summary>"
         f"{_table(['version', 'name', 'value'], rows)}</details>"
     )
 
@@ -395,7 +306,7 @@ def _versions_section(dossier: Dossier) -> str:
         parts.append(
             f'<details id="stage-{stage}"{_open(len(entries), 8)}><summary><b>{stage}</b>: '
             f"{_count(len(entries), 'version')}</summary>"
-            f"<table>{head}{cards}</table></details>"
+            f'<div class="scroll"><table class="v">{head}{cards}</table></div></details>'
         )
     return (
         "<p>Every version behind this page, upstream first. <i>code</i> is a hash over command, "
@@ -455,7 +366,7 @@ def _params_section(dossier: Dossier) -> str:
         return ""
     return (
         "<p>Every parameter that shaped these bytes, as recorded when they were made.</p>"
-        f"<details{_open(len(rows), 20)}><summary>{len(rows)} sections</summary>"
+        f"<details{_open(len(rows), 20)}><summary>{_count(len(rows), 'section')}</summary>"
         f"{_table(['section', 'read by', 'values'], rows)}</details>"
     )
 
@@ -552,7 +463,7 @@ def _verify_section(dossier: Dossier) -> str:
         "git repository holds every line up to its last commit). Whoever knows the head can prove "
         "every line before it, and each line names the exact bytes of one version.</p>"
         f'<p>Head after {dossier.lines} lines: <span class="hash"><b>{dossier.head}</b></span></p>'
-        f"<pre>{_esc(commands)}</pre>"
+        f'<pre class="all">{_esc(commands)}</pre>'
         f"{_list('SHA256SUMS', sha256)}{_list('MD5SUMS', md5)}"
         f"<details><summary>The ledger's line of each version</summary>"
         f"{_table(['version', 'line', 'SHA-256 of the line'], lines, right={1})}</details>"

@@ -19,7 +19,8 @@ from p4d.config import Params, Project
 from p4d.errors import ContractError, PublishError
 from p4d.pipeline import STAGES, Stage, StageInputs, StageReport
 from p4d.versioning import dvc_store, dvc_yaml, provenance
-from p4d.versioning.dvc_store import LockEntry
+from p4d.versioning.durable import out_of_space, write_durably
+from p4d.versioning.dvc_lock import LockEntry
 from p4d.versioning.fingerprint import Fingerprint, Workspace, instance_key
 from p4d.versioning.gates import Gates
 from p4d.versioning.hashes import Digest, Tree, tree_of
@@ -208,7 +209,7 @@ def _update_dvc_yaml(look: Workspace) -> None:
         return
     if inside_dvc():
         raise PublishError("dvc.yaml is older than the code; run `p4d dvc-yaml`, then `dvc repro`")
-    dvc_store.write_durably(path, text.encode())
+    write_durably(path, text.encode())
     logger.info("dvc.yaml written anew: stages or imports changed")
 
 
@@ -308,7 +309,7 @@ def _compute(
     try:
         report = function(given, new)
     except OSError as error:
-        if dvc_store.out_of_space(error):
+        if out_of_space(error):
             raise PublishError(
                 f"{key}: no room left while computing ({error}); the old version is in place, "
                 "free space and run again"

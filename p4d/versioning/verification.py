@@ -26,6 +26,7 @@ from p4d.errors import LedgerError, P4DError, PublishError
 from p4d.ids import sha256_file
 from p4d.pipeline import STAGES, Stage
 from p4d.versioning import dvc_store, dvc_yaml, ledger
+from p4d.versioning.dvc_lock import LOCK_FILE, LockFile
 from p4d.versioning.fingerprint import Workspace, instance_key
 from p4d.versioning.hashes import Digest, Tree, file_md5, walk_files
 from p4d.versioning.ledger import LEDGER_PATH, Ledger, Record
@@ -223,7 +224,7 @@ class _Verifier:
                     for stage, shard in look.instances()
                 ]  # fmt: skip
         except P4DError as error:
-            self._report("altered", dvc_store.LOCK_FILE, str(error))
+            self._report("altered", LOCK_FILE, str(error))
         except Exception as error:  # noqa: BLE001 - a damaged list of shards fails in many ways
             self._report("altered", dvc_yaml.SHARD_LIST, str(error))
         return records, []
@@ -264,9 +265,9 @@ class _Verifier:
 
     def _check_lock_file(self, records: Sequence[Record], current: Sequence[_Current]) -> None:
         """Every entry of dvc.lock must be, byte for byte, the one that was published."""
-        lock = dvc_store.LockFile.read_as_is(self._root)
+        lock = LockFile.read_as_is(self._root)
         if damage := lock.damage():
-            self._report("altered", dvc_store.LOCK_FILE, damage)
+            self._report("altered", LOCK_FILE, damage)
         known = {each.key for each in current}
         latest = {instance_key(record["stage"], record["shard"]): record for record in records}
         rest = lock.text
@@ -276,12 +277,12 @@ class _Verifier:
             if name not in latest:
                 if name not in known:
                     detail = f"entry {name} is no instance and not in the ledger"
-                    self._report("unrecorded", dvc_store.LOCK_FILE, detail)
+                    self._report("unrecorded", LOCK_FILE, detail)
             elif _sha256(block) != latest[name].get("lock_entry", _sha256(block)):
                 detail = f"entry {name} is not the one published"
-                self._report("altered", dvc_store.LOCK_FILE, detail)
+                self._report("altered", LOCK_FILE, detail)
         if lock.names() and rest != "schema: '2.0'\nstages:\n":
-            self._report("altered", dvc_store.LOCK_FILE, "holds more than DVC writes")
+            self._report("altered", LOCK_FILE, "holds more than DVC writes")
 
     def _check_anchor(self) -> None:
         """The ledger must continue what git keeps of it: a rewritten one has a new chain."""

@@ -139,11 +139,13 @@ def expected_clips(params: Params, declared_ns: int | None) -> int:
 
 
 def _sweep(project: Project, shards: Sequence[str]) -> None:
-    """Remove manifests that no index lists: left by a landing that was killed."""
+    """Remove manifests that no index lists and unfinished files: left by a killed landing."""
     listed = {f"{shard}.json" for shard in shards}
     for manifest in project.shards_dir.glob("*.json"):
         if manifest.name not in listed:
             manifest.unlink()
+    for unfinished in project.shards_dir.glob(".*.tmp*"):
+        unfinished.unlink()
 
 
 def _landed(project: Project, shards: Sequence[str]) -> dict[str, Mapping[str, Any]]:

@@ -9,6 +9,8 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
+from p4d.workers import end_with_parent
+
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
@@ -55,4 +57,4 @@ def _pool(function: Callable[[Job], Result], workers: int) -> ProcessPoolExecuto
     context = multiprocessing.get_context("forkserver")
     # The server imports the libraries once; every later worker is a fork of it and starts at once.
     context.set_forkserver_preload([function.__module__])
-    return ProcessPoolExecutor(max_workers=workers, mp_context=context)
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent)

@@ -82,7 +82,7 @@ def write_world(
     world_s: float | None = None,
     begin_s: float = 0.0,
 ) -> Path:
-    """Render one world and write `path` (MP4), truth and licence beside it; equal seeds, equal bytes.
+    """Render a world and write `path` (MP4), truth and licence beside it; equal seeds, equal bytes.
 
     Args:
         path: the video.

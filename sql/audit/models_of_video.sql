@@ -9,10 +9,7 @@
 --   kind varchar: clip, question, or version
 --   id varchar: clip_id, qa_id, or stage or stage@shard
 --   detail varchar: outcome of the clip, split of the question, md5 of the version
-with recursive own_clips as (
-    select clip_id, shard, outcome from stg_clips where video_id = $video_id
-),
-own_shards as (
+with recursive own_shards as (
     select shard from stg_videos where video_id = $video_id
 ),
 reached as (
@@ -25,12 +22,17 @@ reached as (
     inner join stg_ledger_inputs as i on i.upstream = r.instance and i.upstream_md5 = r.md5
     inner join current_versions as v on v.id = i.id
 )
-select 'clip' as kind, clip_id as id, outcome as detail from own_clips
+select 'clip' as kind, clip_id as id, outcome as detail
+from stg_clips
+where video_id = $video_id
 union all
 select 'question', q.qa_id, coalesce(r.split, 'not released')
 from stg_questions as q
-left join stg_release_questions as r using (qa_id)
-where q.clip_id in (select clip_id from own_clips)
+left join (
+    -- Named again, so that only these of all the release's questions are read.
+    select qa_id, split from stg_release_questions where video_id = $video_id
+) as r using (qa_id)
+where q.video_id = $video_id
 union all
 select 'version', instance, md5 from reached
 order by kind, id

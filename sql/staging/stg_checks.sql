@@ -17,21 +17,28 @@
 --   details json: numbers and a sample of offending rows
 --   run_id varchar: run that judged
 with found as (
-    select record, row_number() over () as line
+    select
+        row_number() over () as line,
+        -- All at once: each path that is looked up parses the record again.
+        from_json(record, '{
+            "at": "TIMESTAMPTZ", "stage": "VARCHAR", "shard": "VARCHAR", "md5": "VARCHAR",
+            "name": "VARCHAR", "passed": "BOOLEAN", "blocking": "BOOLEAN", "severity": "VARCHAR",
+            "details": "JSON", "run_id": "VARCHAR"
+        }') as r
     from raw.checks
     where record ->> '$.kind' = 'check'
 )
 select
     line,
-    (record ->> '$.at')::timestamptz as recorded_at,
-    (record ->> '$.stage') || coalesce('@' || (record ->> '$.shard'), '') as instance,
-    record ->> '$.stage' as stage,
-    record ->> '$.shard' as shard,
-    replace(record ->> '$.md5', 'md5:', '') as md5,
-    record ->> '$.name' as name,
-    (record ->> '$.passed')::boolean as passed,
-    (record ->> '$.blocking')::boolean as blocking,
-    record ->> '$.severity' as severity,
-    record -> '$.details' as details,
-    record ->> '$.run_id' as run_id
+    r.at as recorded_at,
+    r.stage || coalesce('@' || r.shard, '') as instance,
+    r.stage as stage,
+    r.shard as shard,
+    replace(r.md5, 'md5:', '') as md5,
+    r.name as name,
+    r.passed as passed,
+    r.blocking as blocking,
+    r.severity as severity,
+    r.details as details,
+    r.run_id as run_id
 from found

@@ -25,29 +25,40 @@
 --   run_id varchar: run that made it
 --   metrics json: the stage's own numbers
 with found as (
-    select record, row_number() over () as line
+    select
+        row_number() over () as line,
+        -- All at once: each path that is looked up parses the record again.
+        from_json(record, '{
+            "id": "VARCHAR", "at": "TIMESTAMPTZ", "stage": "VARCHAR", "shard": "VARCHAR",
+            "md5": "VARCHAR", "path": "VARCHAR", "code_version": "VARCHAR",
+            "fingerprint": {"code_version": "VARCHAR", "params_digest": "VARCHAR"},
+            "git": {"commit": "VARCHAR", "dirty": "BOOLEAN"}, "env": "VARCHAR",
+            "nbytes": "BIGINT", "nfiles": "BIGINT",
+            "cost": {"wall_s": "DOUBLE", "cpu_s": "DOUBLE", "gpu_s": "DOUBLE"},
+            "run_id": "VARCHAR", "metrics": "JSON"
+        }') as r
     from raw.ledger
     where record ->> '$.kind' = 'materialization'
 )
 select
-    record ->> '$.id' as id,
+    r.id as id,
     line,
-    (record ->> '$.at')::timestamptz as recorded_at,
-    (record ->> '$.stage') || coalesce('@' || (record ->> '$.shard'), '') as instance,
-    record ->> '$.stage' as stage,
-    record ->> '$.shard' as shard,
-    replace(record ->> '$.md5', 'md5:', '') as md5,
-    record ->> '$.path' as path,
-    coalesce(record ->> '$.code_version', record ->> '$.fingerprint.code_version') as code_version,
-    record ->> '$.fingerprint.params_digest' as params_digest,
-    record ->> '$.git.commit' as git_commit,
-    (record ->> '$.git.dirty')::boolean as dirty,
-    record ->> '$.env' as environment,
-    (record ->> '$.nbytes')::bigint as nbytes,
-    (record ->> '$.nfiles')::bigint as nfiles,
-    (record ->> '$.cost.wall_s')::double as wall_s,
-    (record ->> '$.cost.cpu_s')::double as cpu_s,
-    (record ->> '$.cost.gpu_s')::double as gpu_s,
-    record ->> '$.run_id' as run_id,
-    record -> '$.metrics' as metrics
+    r.at as recorded_at,
+    r.stage || coalesce('@' || r.shard, '') as instance,
+    r.stage as stage,
+    r.shard as shard,
+    replace(r.md5, 'md5:', '') as md5,
+    r.path as path,
+    coalesce(r.code_version, r.fingerprint.code_version) as code_version,
+    r.fingerprint.params_digest as params_digest,
+    r.git.commit as git_commit,
+    r.git.dirty as dirty,
+    r.env as environment,
+    r.nbytes as nbytes,
+    r.nfiles as nfiles,
+    r.cost.wall_s as wall_s,
+    r.cost.cpu_s as cpu_s,
+    r.cost.gpu_s as gpu_s,
+    r.run_id as run_id,
+    r.metrics as metrics
 from found

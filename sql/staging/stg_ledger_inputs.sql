@@ -14,10 +14,14 @@ with found as (
         record ->> '$.id' as id,
         (record ->> '$.stage') || coalesce('@' || (record ->> '$.shard'), '') as instance,
         replace(record ->> '$.md5', 'md5:', '') as md5,
-        -- As one map: looking each of a fan-in's hundreds of inputs up would parse the line each time.
-        unnest(map_entries((record -> '$.upstream')::map(varchar, varchar))) as read
+        -- Keys and values apart, in one order: ten times as fast as a map of them.
+        json_keys(record, '$.upstream') as upstreams,
+        record ->> '$.upstream.*' as upstream_md5s
     from raw.ledger_inputs
     where record ->> '$.kind' = 'materialization'
+),
+each as (
+    select id, instance, md5, unnest(upstreams) as upstream, unnest(upstream_md5s) as upstream_md5
+    from found
 )
-select id, instance, md5, read.key as upstream, replace(read.value, 'md5:', '') as upstream_md5
-from found
+select id, instance, md5, upstream, replace(upstream_md5, 'md5:', '') as upstream_md5 from each

@@ -27,7 +27,7 @@ import zc.lockfile
 from filelock import FileLock, Timeout
 
 from p4d.versioning.hashes import tree_of, walk_files
-from p4d.versioning.publish import CHECKPOINTS
+from p4d.versioning.publish import CHECKPOINTS, TABLE_WRITTEN
 from tests.durability.toy import SHARDS, Toy, build, kill_tree
 
 SERVER = Path(__file__).with_name("server.py")
@@ -222,8 +222,9 @@ def run_kills(
 def _kill_up(server: Server, rng: np.random.Generator, wall_s: float, tally: Tally) -> None:
     kind = str(rng.choice(["tree", "tree", "main", "worker", "checkpoint", "checkpoint"]))
     if kind == "checkpoint":
-        point = str(rng.choice(CHECKPOINTS))
-        child = server.start("up", checkpoint=point, nth=int(rng.integers(1, 4)))
+        point = str(rng.choice([*CHECKPOINTS, TABLE_WRITTEN]))
+        nth = 1 if point == TABLE_WRITTEN else int(rng.integers(1, 4))
+        child = server.start("up", checkpoint=point, nth=nth)
         kind = f"checkpoint {point}"
     else:
         child = server.start("up", environment={"TOY_SLEEP_S": "0.05"})

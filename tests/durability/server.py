@@ -6,7 +6,10 @@ all its workers. Only third-party libraries are imported here: every child impor
 own code as it is then, as a new process would.
 """
 
+import contextlib
 import datetime
+import importlib
+import io
 import json
 import os
 import signal
@@ -15,11 +18,23 @@ import traceback
 from pathlib import Path
 
 import dagster as dg
-import filelock  # noqa: F401 - imported for the children
-import ruamel.yaml  # noqa: F401
-import zc.lockfile  # noqa: F401
+import dvc.cli
+import dvc.repo
 from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
+
+# What the children would import next, each anew: most of the time that they took.
+for name in (
+    "PIL.Image", "alembic.command", "av", "dagster._core.storage.local_compute_log_manager",
+    "dagster._core.storage.sqlite_storage", "dvc.commands.repro", "dvc.data_cloud", "dvc.dvcfile",
+    "dvc.output", "dvc.repo.index", "dvc.repo.reproduce", "dvc.repo.status", "dvc.scm",
+    "dvc.stage.cache", "dvc.stage.loader", "dvc.stage.run", "filelock", "networkx", "numpy",
+    "rich.progress", "ruamel.yaml", "safetensors.numpy", "scmrepo.git", "sqlalchemy", "structlog",
+    "upath", "zc.lockfile",
+):  # fmt: skip
+    importlib.import_module(name)
+# No polars: it starts threads, and those do not survive a fork.
+assert len([*Path("/proc/self/task").iterdir()]) == 1
 
 
 def die_at(name, nth):
@@ -40,11 +55,26 @@ def up(checkpoint=None, nth=1):
 
     from dagster_project import __main__ as command_line
     from dagster_project import bridge
+    from p4d.versioning import publish
     from p4d.versioning.runner import run_instance
 
     if checkpoint:
-        bridge.run_instance = functools.partial(run_instance, checkpoint=die_at(checkpoint, nth))
+        die = die_at(checkpoint, nth)
+        bridge.run_instance = functools.partial(run_instance, checkpoint=die)
+        publish.write_ledger_table = functools.partial(publish.write_ledger_table, checkpoint=die)
     command_line.main(["up"], standalone_mode=False)
+
+
+def run(stage, shard=None):
+    """`python -m dagster_project run`, in this process."""
+    from dagster_project import __main__ as command_line
+
+    command_line.main(["run", stage, *(["--shard", shard] if shard else [])], standalone_mode=False)
+
+
+def repro():
+    """`dvc repro`, in this process."""
+    sys.exit(dvc.cli.main(["repro"]))
 
 
 def facts():
@@ -89,14 +119,31 @@ def facts():
     }  # fmt: skip
 
 
-def stale():
+def not_fresh():
+    """Instances that are not fresh: by `p4d status`, `dvc status`, and Dagster after its sensor."""
+    from p4d.cli import cli
+    from p4d.config import Project
+
+    tick("reconcile_sensor")
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        cli(["status"], standalone_mode=False)
+    lines = [line for line in said.getvalue().splitlines() if line != "Everything is fresh."]
+    with dvc.repo.Repo() as repo:
+        by_dvc = list(repo.status())
+    return {
+        "p4d": [line.split(": ")[0] for line in lines],
+        "dvc": by_dvc,
+        "dagster": stale_by_dagster(Project.find()),
+    }
+
+
+def stale_by_dagster(project):
     """Instances that Dagster's own staleness resolver does not call fresh."""
     from dagster_project.definitions import defs
     from dagster_project.partitions import sync_shards
-    from p4d.config import Project
     from p4d.pipeline import STAGES
 
-    project = Project.find()
     with dg.DagsterInstance.get() as instance:
         sync_shards(instance, project)
         resolver = CachingStaleStatusResolver(
@@ -104,14 +151,12 @@ def stale():
             defs.resolve_asset_graph(),
             LoadingContextForTest(instance),
         )
-        return {
-            "stale": [
-                f"{s.name}@{shard}" if shard else s.name
-                for s in STAGES
-                for shard in (project.shards() if s.per_shard else [None])
-                if resolver.get_status(dg.AssetKey(s.name), shard).value != "FRESH"
-            ]
-        }
+        return [
+            f"{s.name}@{shard}" if shard else s.name
+            for s in STAGES
+            for shard in (project.shards() if s.per_shard else [None])
+            if resolver.get_status(dg.AssetKey(s.name), shard).value != "FRESH"
+        ]
 
 
 def tick(name):
@@ -160,8 +205,8 @@ def observations(asset):
 
 
 COMMANDS = {
-    "up": up, "facts": facts, "stale": stale, "tick": tick, "job": job,
-    "observations": observations,
+    "up": up, "run": run, "repro": repro, "facts": facts, "not_fresh": not_fresh, "tick": tick,
+    "job": job, "observations": observations,
 }  # fmt: skip
 
 

@@ -1,6 +1,10 @@
 """A handful of kills; the long form is `python -m benchmarks.durability kills`."""
 
-from tests.durability.kills import run_kills
+import signal
+
+from p4d.versioning.ledger import is_anchored
+from p4d.versioning.publish import TABLE_WRITTEN
+from tests.durability.kills import Server, run_kills
 
 
 def test_killed_runs_end_like_undisturbed_ones(tmp_path):
@@ -8,3 +12,18 @@ def test_killed_runs_end_like_undisturbed_ones(tmp_path):
     assert tally.problems == []
     assert tally.kills >= 4
     assert (tally.torn, tally.lost, tally.events_lost, tally.byte_equal) == (0, 0, 0, True)
+
+
+def test_what_a_run_left_after_its_last_version_is_done_by_one_that_makes_nothing(toy, tmp_path):
+    toy.edit("p4d/toy/champion.py", "VERSION = 1", "VERSION = 2")
+    with Server(toy, tmp_path / "answers") as server:
+        assert server.start("up", checkpoint=TABLE_WRITTEN).wait() == -signal.SIGKILL
+        assert not is_anchored(toy.project)
+        again = server.start("up")
+        assert again.wait() == 0
+        assert "Nothing to do" in again.log()
+        facts = server.run("facts")
+    assert facts["verified"], facts["verify_text"]
+    assert facts["hanging_runs"] == 0
+    assert is_anchored(toy.project)
+    assert list((toy.root / ".staging").iterdir()) == []

@@ -3,13 +3,14 @@
 Rows follow each other on one checkout per direction: each begins and ends with everything fresh.
 """
 
-import json
 import re
 import shutil
 from pathlib import Path
 
 import pytest
 
+from p4d.versioning.fingerprint import instance_key
+from p4d.versioning.ledger import Ledger
 from tests.durability.kills import Server
 from tests.durability.toy import SHARDS
 
@@ -59,41 +60,43 @@ def line(request, made_toy, tmp_path_factory):
         yield toy, server, request.param.startswith("Dagster")
 
 
-def not_fresh(toy, server):
+def not_fresh(server):
     """What each of the three says."""
-    server.run("tick", name="reconcile_sensor")
-    dvc = toy.run("dvc", "status", "--json").stdout
-    ours = toy.run("python", "-m", "p4d.cli", "status").stdout.splitlines()
-    return {
-        "p4d": {line.split(": ")[0] for line in ours if line != "Everything is fresh."},
-        "dvc": set(json.loads(dvc)),
-        "dagster": set(server.run("stale")["stale"]),
-    }
+    return {who: set(names) for who, names in server.run("not_fresh").items()}
+
+
+def made_by(toy):
+    """Versions on record, in order."""
+    made = Ledger(toy.project).records("materialization")
+    return [(instance_key(each["stage"], each["shard"]), each["md5"]) for each in made]
 
 
 def by_dagster(toy, server):
     """Whether it made anything; it may look at an instance and find that nothing changed."""
-    before = server.run("facts")["made"]
+    before = made_by(toy)
     assert server.start("up").wait() == 0
-    return server.run("facts")["made"] != before
+    return made_by(toy) != before
 
 
 def by_dvc(toy, server):
-    return "Running stage" in toy.run("dvc", "repro").stdout
+    child = server.start("repro")
+    assert child.wait() == 0
+    return "Running stage" in child.log()
 
 
 @pytest.mark.parametrize("state", ROWS)
 def test_all_three_agree_and_the_second_finds_nothing_left(line, state):
     toy, server, dagster_first = line
-    before = server.run("facts")["made"]
+    before = made_by(toy)
     CHANGES[state](toy)
     stale, made = ROWS[state]
-    assert not_fresh(toy, server) == {"p4d": stale, "dvc": stale, "dagster": stale}
+    assert not_fresh(server) == {"p4d": stale, "dvc": stale, "dagster": stale}
     first, second = (by_dagster, by_dvc) if dagster_first else (by_dvc, by_dagster)
     assert first(toy, server) == bool(made)
-    after = server.run("facts")
-    assert {key for key, _ in after["made"][len(before) :]} == made
-    assert after["verified"], after["verify_text"]
+    after = made_by(toy)
+    assert {key for key, _ in after[len(before) :]} == made
+    facts = server.run("facts")
+    assert facts["verified"], facts["verify_text"]
     assert not second(toy, server)
-    assert not_fresh(toy, server) == {"p4d": set(), "dvc": set(), "dagster": set()}
-    assert server.run("facts")["made"] == after["made"]
+    assert not_fresh(server) == {"p4d": set(), "dvc": set(), "dagster": set()}
+    assert made_by(toy) == after

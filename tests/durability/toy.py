@@ -64,6 +64,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from p4d.pipeline import StageReport
+from p4d.workers import end_with_parent
 
 
 def _read(inputs):
@@ -119,7 +120,8 @@ def part(path, text):
 def write_by_workers(inputs, out, version):
     text = _text(inputs, version)
     _pause(inputs)
-    with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
+    context = get_context("fork")
+    with ProcessPoolExecutor(2, mp_context=context, initializer=end_with_parent) as pool:
         jobs = [pool.submit(part, str(out / f"part-{n}.bin"), f"{n} {text}") for n in range(4)]
         [job.result() for job in jobs]
     (out / "content.txt").write_text(text)

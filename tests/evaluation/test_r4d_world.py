@@ -72,6 +72,17 @@ def test_a_run_that_was_stopped_goes_on_and_another_makes_the_same_bytes(made, t
     assert last.read_bytes() == before
 
 
+def test_worlds_that_would_now_come_out_differently_are_noticed(made, tmp_path):
+    import shutil
+
+    inbox, worlds = tmp_path / "inbox", r4d_world_params().worlds
+    shutil.copytree(made.folder / ".build" / "inbox", inbox)
+    assert r4d_world._still_written_so(inbox, worlds)
+    with (inbox / "world_0000.mp4").open("ab") as video:
+        video.write(b"x")
+    assert not r4d_world._still_written_so(inbox, worlds)
+
+
 def r4d_world_params():
     from p4d.config import replace_params
 
@@ -116,11 +127,11 @@ def test_the_look_is_of_no_training_world(made):
     assert not {thing.shape for thing in ordinary.objects} & set(HELDOUT_SHAPES)
 
 
-def question(number, family, answer, options, clip=None):
+def question(number, family, answer, options, clip=None, shown=4):
     return {
         "qa_id": f"qa_{number:03d}", "clip_id": clip or f"clip_{number:03d}", "shard": "s",
         "family": family, "category": "Counting", "question": f"q{number}",
-        "options": sorted(options), "answer_text": answer,
+        "options": sorted(options), "answer_text": answer, "marks_shown": shown,
     }  # fmt: skip
 
 
@@ -134,6 +145,23 @@ def test_groups_are_chosen_whole_and_incomplete_ones_left_out():
     assert chosen["family"].unique().to_list() == ["count"]
     assert len(chosen) == 12  # whole groups, so a little more than asked for
     assert set(Counter(chosen["answer_text"].to_list()).values()) == {3}
+
+
+def test_clips_of_a_counting_group_show_equally_many_marks():
+    options = ["1", "2", "3", "4"]
+    # The count is the number of marks, so a group of mixed clips would give it away.
+    rows = [question(n, "a", str(n), options, shown=n) for n in range(1, 5)]
+    assert exchange_groups(pl.DataFrame(rows)) == []
+    rows = [question(n, "a", str(n), options) for n in range(1, 5)]
+    assert len(exchange_groups(pl.DataFrame(rows))) == 1
+
+
+def test_families_of_a_category_get_equal_shares():
+    options = ["0", "1"]
+    rows = [question(n, "often", options[n % 2], options) for n in range(40)]
+    rows += [question(100 + n, "seldom", options[n % 2], options) for n in range(6)]
+    chosen = Counter(choose(pl.DataFrame(rows), {"Counting": 12})["family"].to_list())
+    assert chosen == {"often": 6, "seldom": 6}
 
 
 def test_clips_with_fewest_questions_are_asked_first():

@@ -227,3 +227,6 @@ def test_unknown_names_and_parameters_are_refused(warehouse):
 def test_free_sql_takes_parameters(warehouse):
     sql = "select clip_id from stg_clips where outcome = $outcome"
     assert warehouse.query(sql, outcome="filtered")["clip_id"].to_list() == ["clip_sky1"]
+    assert warehouse.query("select $n + 1 as m, $text as t", n=2, text="it's").rows() == [
+        (3, "it's")
+    ]

@@ -14,6 +14,7 @@ from p4d.quality.results import CheckResult
 from p4d.versioning.dvc_store import cache_dir, object_path
 from p4d.versioning.gates import record_checks
 from p4d.versioning.ledger import Ledger
+from p4d.versioning.lineage_graph import _implied
 from p4d.versioning.report import write_report
 
 SMALL = 4 * QUESTIONS_PER_CLIP
@@ -71,6 +72,18 @@ def test_the_page_names_every_version_with_its_maker_and_every_source(made, tmp_
     assert "CC0-1.0" in text
     assert "complete: 15 versions, each on record" in text
     assert "120 of 120 checks passed" in text
+
+
+def test_the_picture_shows_each_reading_and_puts_implied_ones_behind(made, tmp_path):
+    assert _implied({("a", "b"), ("b", "c"), ("c", "d"), ("a", "d"), ("a", "c")}) == {
+        ("a", "d"), ("a", "c"),
+    }  # fmt: skip
+    text = page(made, "champion", tmp_path / "a.html")
+    picture = text[text.index("</defs>") : text.index("</svg>")]
+    assert picture.count("<rect") == len(STAGES)
+    assert picture.count("<path") == sum(len(stage.inputs) for stage in STAGES)
+    arrows = picture.count("marker-end")
+    assert len(STAGES) - 1 <= arrows < picture.count("<path")
 
 
 def test_the_hashes_on_the_page_are_those_of_the_cache(made, tmp_path):

@@ -10,7 +10,7 @@ from dvc.repo import Repo
 from p4d.config import Project
 from p4d.errors import PublishError
 from p4d.versioning import audit, dvc_store
-from p4d.versioning.dvc_store import LockFile
+from p4d.versioning.dvc_lock import LockFile
 from p4d.versioning.fingerprint import status
 from p4d.versioning.hashes import HashCache
 from p4d.versioning.ledger import Ledger

@@ -237,6 +237,7 @@ from p4d.video import landing
 real = artifacts.write_bytes
 def dying(path, payload):
     if path.name == "index.yaml":
+        path.with_name(f".{path.name}.tmp{os.getpid()}").write_bytes(payload)
         os._exit(9)
     real(path, payload)
 landing.write_bytes = dying
@@ -260,6 +261,7 @@ def test_killed_before_the_index_nothing_has_landed_and_nothing_is_lost(tmp_path
     assert (len(report.shards), report.accepted, report.rejected) == (1, 4, 1)
     assert [p.stem for p in project.shards_dir.glob("*.json")] == list(report.shards)
     assert not left.is_file()
+    assert list(project.shards_dir.glob(".*")) == []
 
 
 def test_a_lost_manifest_is_told(tmp_path, samples):

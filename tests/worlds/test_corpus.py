@@ -5,7 +5,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from p4d.artifacts import Arrays
+from p4d.artifacts import Arrays, read_json
 from p4d.config import WorldsParams
 from p4d.worlds import sidecar
 from p4d.worlds.corpus import frame_times, write_corpus, write_world
@@ -37,7 +37,7 @@ def inbox(tmp_path_factory):
 def test_the_corpus_is_ordinary_video_with_agreeing_truth(inbox):
     folder, paths = inbox
     assert sorted(p.name for p in folder.iterdir()) == sorted(
-        [p.name for p in paths] + [sidecar.path_for(p).name for p in paths]
+        name for p in paths for name in (p.name, sidecar.path_for(p).name, f"{p.stem}.source.json")
     )
     for path in paths:
         frames, width_px, height_px = decoded(path)
@@ -62,6 +62,8 @@ def test_encoding_keeps_pictures_close_and_bytes_equal(tmp_path):
     two = write_world(tmp_path / "two.mp4", 11, PARAMS)
     assert one.read_bytes() == two.read_bytes()
     assert sidecar.path_for(one).read_bytes() == sidecar.path_for(two).read_bytes()
+    stated = [read_json(path.with_name(f"{path.stem}.source.json")) for path in (one, two)]
+    assert stated == [{"licence": "Apache-2.0", "source": "simulated by p4d, world 11"}] * 2
     frames, _, _ = decoded(one)
     drawn = render(spec_for(11, 1.0), [pts_ns for pts_ns, _ in frames], 96).rgb_thw3
     difference = np.abs(np.stack([p for _, p in frames]).astype(int) - drawn)
