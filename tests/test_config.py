@@ -74,7 +74,6 @@ def test_a_bad_parameter_is_named_with_what_is_allowed(raw, message):
         *[("student", key) for key in ("vision_width", "vision_blocks", "vision_heads")],
         *[("student", key) for key in ("text_width", "text_blocks", "text_heads", "patch_px")],
         *[("training", key) for key in ("steps", "questions_per_clip")],
-        ("distillation", "hidden_width"),
     ],
 )
 @pytest.mark.parametrize("value", [0, -1])
@@ -82,6 +81,13 @@ def test_counts_and_sizes_are_at_least_one(section, key, value):
     message = rf"section {section}: {key} must be at least 1, got {value}"
     with pytest.raises(ConfigError, match=message):
         Params.from_mapping(changed(section, **{key: value}))
+
+
+@pytest.mark.parametrize(("key", "value"), [("hidden_width", -1), ("student_layer", -2)])
+def test_where_distillation_reads_may_be_linear_or_last_but_no_less(key, value):
+    assert Params.from_mapping(changed("distillation", **{key: value + 1}))
+    with pytest.raises(ConfigError, match=f"section distillation: {key} must"):
+        Params.from_mapping(changed("distillation", **{key: value}))
 
 
 def test_the_patches_of_a_checkpoint_are_its_own():

@@ -13,7 +13,7 @@ from tests.students.test_trainer import inputs_of
 
 SETTINGS = {
     "training": {"steps": 20, "batch": 2, "threads": 1, "learning_rate": 0.001},
-    "distillation": {"preset": "paper", "look_steps": ()},
+    "distillation": {"student_layer": -1, "preset": "paper", "look_steps": ()},
 }
 GOLDEN = {
     "student_sft": {
