@@ -60,8 +60,7 @@ class Warehouse:
         self._made: set[str] = set()
         self._ledger_seen: list[tuple[int, int]] = []
         self._con = duckdb.connect(":memory:", config=_SETTINGS)
-        self._con.execute("create schema raw")
-        # A view over a file per shard looks at each of them whenever a query or view names it.
+        # A view over a file per shard looks at each of them whenever it is named.
         self._con.execute("set parquet_metadata_cache = true")
         # Dates in queries mean UTC on every machine.
         self._con.execute("set timezone = 'UTC'")
@@ -71,15 +70,15 @@ class Warehouse:
             if name in self._made:  # maybe as part of the one before
                 continue
             view = self._views[name]
-            if view.source is not None:
-                raw = _scan(view, _files(self._folders, view.source))
-                self._con.execute(
-                    f"create or replace view raw.{name.removeprefix('stg_')} as {raw}"
-                )
             self._make_views_of(view.body)
+            body = view.body
+            if view.source is not None:
+                # In place, not as a view of its own: each naming of a view looks at all files.
+                raw = _scan(view, _files(self._folders, view.source))
+                body = body.replace(f"raw.{name.removeprefix('stg_')}", f"({raw})")
             # What is of the ledger alone is computed once, not at every step of a recursive query.
             kind = "temp table" if _is_of_ledger(view) else "view"
-            self._con.execute(f"create or replace {kind} {name} as\n{view.body}")
+            self._con.execute(f"create or replace {kind} {name} as\n{body}")
             self._made.add(name)
 
     def _forget_old_ledger(self) -> None:

@@ -173,7 +173,7 @@ def run_kills(
     seed: int,
     *,
     per_episode: int = 4,
-    repro_every: int = 40,
+    repro_every: int = 8,
     progress: Any = lambda tally: None,
 ) -> Tally:
     """Kill until `kills` processes died, and say what was found.
@@ -304,8 +304,11 @@ def _compare(
     tally.lost += len(missing)
     if missing:
         problem(f"versions lost: {missing}")
-    repeated = [v for v, n in Counter(map(tuple, facts["made"])).items() if n > 1]
-    if repeated and not [v for v, n in Counter(map(tuple, twin["made"])).items() if n > 1]:
+    repeated = _repeated(facts)
+    # A `dvc repro` killed before DVC wrote down what its stage had published makes that again: the
+    # same bytes, twice on record. Nothing else may.
+    allowed = tally.by_kind["dvc repro tree"]
+    if len(repeated) > allowed and not _repeated(twin):
         problem(f"published twice: {repeated}")
     silent = [v for v in made if f"md5:{v[1]}" not in facts["heard"].get(v[0], [])]
     tally.events_lost += len(silent) + len(facts["unheard"])
@@ -316,6 +319,10 @@ def _compare(
             problem(f"{what}: {facts[what]}")
     for text in (*_dvc_problems(killed), *_leftovers(killed)):
         problem(text)
+
+
+def _repeated(facts: dict[str, Any]) -> list[tuple[str, ...]]:
+    return [version for version, n in Counter(map(tuple, facts["made"])).items() if n > 1]
 
 
 def _artifacts(toy: Toy) -> dict[str, str]:
