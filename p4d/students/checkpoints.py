@@ -32,6 +32,7 @@ from torch.distributed.checkpoint.state_dict import (
 
 from p4d.artifacts import read_json, write_bytes
 from p4d.errors import TrainingError
+from p4d.versioning.durable import sync_folder
 
 WEIGHTS, OPTIMIZER, STATE, LOOKS = (
     "weights.safetensors", "optimizer.safetensors", "state.json", "looks.safetensors"
@@ -105,7 +106,7 @@ class Checkpoints:
             also(new)
             _flush(new)
             new.rename(place)
-            _sync_folder(self._folder)
+            sync_folder(self._folder)
             for old in self._folder.glob("checkpoint-*"):
                 if old != place:
                     shutil.rmtree(old)
@@ -219,12 +220,4 @@ def _flush(folder: Path) -> None:
     for path in folder.iterdir():
         with path.open("rb") as handle:
             os.fsync(handle.fileno())
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync_folder(folder)
