@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from p4d.config import Params
 from p4d.students.adapters.protocol import StudentAdapter
@@ -56,9 +55,8 @@ def _seeing_with(adapter: StudentAdapter, eyes: ExpertEyes) -> Iterator[None]:
 
     def encode_with_eyes(frames_bfhw3: Tensor, times_s: Tensor) -> dict[str, Any]:
         encoded: dict[str, Any] = encode(frames_bfhw3, times_s)
-        tokens: Any = tuple(eyes(frames_bfhw3))
-        video = BaseModelOutputWithPooling(pooler_output=tokens)
-        return {**encoded, "mm_encoder_outputs": {"video": video}}
+        encoded["mm_encoder_outputs"]["video"].pooler_output = tuple(eyes(frames_bfhw3))
+        return encoded
 
     own.encode = encode_with_eyes
     try:
