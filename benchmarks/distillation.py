@@ -74,7 +74,7 @@ class Run:
 
 TEACHER_GIVEN = "teacher_given"
 """The control of benchmarks/teacher_given.py, which is no stage."""
-EXACT = {"teacher": "exact", "latents": False}
+EXACT = {"teacher": "exact", "latents": False, "maps_every": 1}
 
 
 def plan(seeds: int, p4d_over_sft: float | None) -> list[Run]:
@@ -91,7 +91,7 @@ def plan(seeds: int, p4d_over_sft: float | None) -> list[Run]:
         Run("text_and_time", stage=blind, release="release_timed", role=control),
         Run("regions_only", clips="clips_first_frame", role=control),
         Run("teacher_features", stage=TEACHER_GIVEN, role=control),
-        Run("perfect_facts", stage=blind, length=3.0, release="release_facts", role=control),
+        Run("perfect_facts", stage=blind, release="release_facts", role=control),
     ]
     if p4d_over_sft is not None:
         runs += [
@@ -104,7 +104,8 @@ def plan(seeds: int, p4d_over_sft: float | None) -> list[Run]:
         Run("half_sft", **half),
         Run("half_p4d", stage="student_p4d", **half),
         Run("latent_only", stage="student_p4d", distillation={"modalities": ()}, **half),
-        Run("explicit_only", stage="student_p4d", distillation={"latents": False}, **half),
+        Run("explicit_only", stage="student_p4d", distillation={"latents": False, "maps_every": 1},
+            **half),
         *(
             Run(f"latent_{name}", stage="student_p4d", distillation={"modalities": (name,)}, **half)
             for name in ("depth", "flow", "motion", "rays")
@@ -176,7 +177,7 @@ def make_variants(work: Path, shards: Sequence[str]) -> None:
                 for shard in shards
             }
             given = [
-                with_facts(question, texts[question.shard].of(question)).question
+                with_facts(question, texts[question.shard].of(question, as_asked=True)).question
                 for question in _questions(table)
             ]
             table = table.with_columns(question=pl.Series(given))

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from benchmarks.frozen_answers import frozen_answers, frozen_benchmark, questions_of
 from benchmarks.machine import describe
 from p4d.artifacts import read_json, read_table, write_json
 from p4d.config import Project
 from p4d.ids import seed_for
+from p4d.students.embedded import CORE_FAMILIES
 
 SAMPLES, CONFIDENCE = 2000, 0.95
 TITLES = {
@@ -32,10 +35,14 @@ TITLES = {
 class Answers:
     """Right and wrong of all runs on the same questions, with categories and clusters."""
 
-    def __init__(self, work: Path, results: Mapping[str, Mapping[str, Any]]) -> None:
-        """`results` by name of the run."""
-        table = read_table(work / "release" / "questions.parquet")
-        test = table.filter(pl.col("split") == "test").sort("qa_id")
+    def __init__(self, asked: pl.DataFrame, said: Mapping[str, Mapping[str, int]]) -> None:
+        """Compare with what is right.
+
+        Args:
+            asked: `qa_id`, `video_id`, `category`, `options`, `answer_index` of each question.
+            said: by name of the run, the chosen option of each question.
+        """
+        test = asked.sort("qa_id")
         self.categories = test["category"].to_numpy()
         self.names = sorted(set(self.categories.tolist()))
         self.chance = {
@@ -47,9 +54,14 @@ class Answers:
         _, self.cluster = np.unique(test["video_id"].to_numpy(), return_inverse=True)
         index = dict(zip(test["qa_id"], test["answer_index"], strict=True))
         self._right = {
-            name: np.array([result["answers"][qa] == right for qa, right in index.items()], float)
-            for name, result in results.items()
+            name: np.array([answers[qa] == right for qa, right in index.items()], float)
+            for name, answers in said.items()
         }
+
+    @property
+    def runs(self) -> frozenset[str]:
+        """Names of the runs."""
+        return frozenset(self._right)
 
     def right(self, run: str) -> np.ndarray:
         """1 where the run answered right, one value per question."""
@@ -100,7 +112,8 @@ def _interval(values: np.ndarray) -> list[float]:
 def collect(work: Path, checkout: Path, *, seeds: int) -> None:
     """Write benchmarks/results/distillation.json, .md and .svg from the finished runs."""
     results = {p.stem: json.loads(p.read_text()) for p in sorted((work / "runs").glob("*.json"))}
-    answers = Answers(work, results)
+    table = read_table(work / "release" / "questions.parquet").filter(pl.col("split") == "test")
+    answers = Answers(table, {name: result["answers"] for name, result in results.items()})
     by_role: dict[str, list[dict[str, Any]]] = {"arm": [], "control": [], "ablation": []}
     for name, result in results.items():
         run = result["run"]
@@ -115,12 +128,7 @@ def collect(work: Path, checkout: Path, *, seeds: int) -> None:
             }
         )
 
-    def gain(arm: str, other: str = "sft") -> dict[str, Any] | None:
-        both = [s for s in range(seeds) if {f"{arm}-{s}", f"{other}-{s}"} <= set(results)]
-        if not both:
-            return None
-        return answers.gain([f"{arm}-{s}" for s in both], [f"{other}-{s}" for s in both])
-
+    gain = partial(gain_over_seeds, answers, other="sft", seeds=seeds)
     at_equal_steps = gain("p4d") or {}
     per_step = {
         arm: float(np.mean([r["cpu_s"] / r["steps"] for r in by_role["arm"] if r["name"] == arm]))
@@ -137,6 +145,7 @@ def collect(work: Path, checkout: Path, *, seeds: int) -> None:
             "equal_time": gain("p4d_equal_time"),
             "exact_teacher": gain("p4d_exact"),
         },
+        "r4d_world": _on_frozen(work, results, seeds),
         "controls": by_role["control"],
         "ablations": by_role["ablation"],
         "teacher": read_json(work / "expert" / "card.json"),
@@ -148,6 +157,43 @@ def collect(work: Path, checkout: Path, *, seeds: int) -> None:
     write_json(target / "distillation.json", report)
     (target / "distillation.md").write_text(table_of(report, answers.names))
     (target / "distillation.svg").write_text(picture_of(report, answers.names))
+
+
+def gain_over_seeds(answers: Answers, arm: str, other: str, seeds: int) -> dict[str, Any] | None:
+    """Gain of one arm over another from the seeds that both have; None without any."""
+    pairs = [(f"{arm}-{seed}", f"{other}-{seed}") for seed in range(seeds)]
+    both = [pair for pair in pairs if all(name in answers.runs for name in pair)]
+    if not both:
+        return None
+    return answers.gain(*(list(names) for names in zip(*both, strict=True)))
+
+
+def _on_frozen(
+    work: Path, results: Mapping[str, Mapping[str, Any]], seeds: int
+) -> dict[str, Any] | None:
+    """SFT and P4D on R4D-World: all its families, and those that they were trained on."""
+    project = Project.find(Path(__file__).parent)
+    benchmark = frozen_benchmark(project)
+    if benchmark is None:
+        return None
+    said = {
+        name: frozen_answers(
+            benchmark, work / "students" / name, work / "frozen" / f"{name}.json", project
+        )
+        for name, result in results.items()
+        if result["run"]["arm"] in ("sft", "p4d")
+    }
+    asked = questions_of(benchmark)
+    parts = {"all": asked, "trained_families": asked.filter(pl.col("family").is_in(CORE_FAMILIES))}
+    found: dict[str, Any] = {}
+    for part, questions in parts.items():
+        answers = Answers(questions, said)
+        found[part] = {
+            "questions": len(questions),
+            "accuracy": {name: answers.accuracy(name) for name in said},
+            "gain": gain_over_seeds(answers, "p4d", "sft", seeds),
+        }
+    return found
 
 
 def _data_wait(results: Mapping[str, Mapping[str, Any]]) -> float | None:
@@ -200,8 +246,16 @@ def table_of(report: Mapping[str, Any], names: Sequence[str]) -> str:
     for arm in order:
         values = " | ".join(f"{value:.3f}" for value in means[arm])
         lines.append(f"| {TITLES.get(arm, arm.replace('_', ' '))} | {values} |")
-    for label, key in (("equal steps", "equal_steps"), ("equal time", "equal_time")):
-        found = report["gain"].get(key)
+    frozen = report["r4d_world"] or {}
+    gains = {
+        "equal steps": report["gain"].get("equal_steps"),
+        "equal time": report["gain"].get("equal_time"),
+        **{
+            f"equal steps on R4D-World, {part.replace('_', ' ')}": found["gain"]
+            for part, found in frozen.items()
+        },
+    }
+    for label, found in gains.items():
         if found:
             low, high = found["ci95"]
             lines.append(

@@ -349,12 +349,14 @@ class DistillationParams:
     which hidden states of visual tokens are compared: -1 the last ones (paper), 0 what enters the
     language model, where questions about regions pick it up, k what its k-th block gives. In the
     first `warmup_fraction` of the steps the SFT loss counts `warmup_sft_weight`. `unlabelled_clips`
-    are clips per step, beyond the batch, that nobody asks about: they are distilled only.
+    are clips per step, beyond the batch, that nobody asks about: they are distilled only. Of every
+    `maps_every` clips one is compared in the maps of its modalities, all in their latents.
     """
 
     teacher: str
     latents: bool
     modalities: tuple[str, ...]
+    maps_every: int
     student_layer: int
     preset: str
     target_ratio: float
@@ -379,6 +381,7 @@ class DistillationParams:
             "teacher exact has no latents; set latents: false",
         )
         _check(self.latents or bool(self.modalities), self, "without latents name some modalities")
+        _check_at_least_1(self, "maps_every")
         _check(0 <= self.warmup_fraction <= 1, self, "warmup_fraction must be in [0, 1]")
         _check(self.warmup_sft_weight >= 0, self, "warmup_sft_weight must not be negative")
         _check(self.unlabelled_clips >= 0, self, "unlabelled_clips must not be negative")

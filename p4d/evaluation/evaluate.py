@@ -103,8 +103,8 @@ def evaluate(
     student.adapter.model.to(settings.device)  # type: ignore[arg-type]
     frames, size_px, prompt = _as_trained(student, model, params, settings)
     views = {item.item_id: view_id(item) for item in items}
-    questions = [_question(benchmark, item, views[item.item_id], prompt) for item in items]
-    pictures = _pictures(benchmark, items, frames, size_px)
+    questions = [question_of(benchmark, item, views[item.item_id], prompt) for item in items]
+    pictures = pictures_of(benchmark, items, frames, size_px)
     how = Asking(
         frames=frames,
         batch=settings.batch,
@@ -178,7 +178,8 @@ def _as_trained(
     return int(frames or PUBLISHED_FRAMES), size_px, prompt
 
 
-def _question(benchmark: Benchmark, item: BenchmarkItem, view: str, prompt: str) -> Question:
+def question_of(benchmark: Benchmark, item: BenchmarkItem, view: str, prompt: str) -> Question:
+    """An item as our students or, with prompt `benchmark`, others are asked it."""
     common: dict[str, Any] = {
         "qa_id": item.item_id,
         "clip_id": view,
@@ -195,7 +196,7 @@ def _question(benchmark: Benchmark, item: BenchmarkItem, view: str, prompt: str)
     return Prompted(**common, body=benchmark.body(item))
 
 
-def _pictures(
+def pictures_of(
     benchmark: Benchmark, items: Sequence[BenchmarkItem], frames: int, size_px: int
 ) -> Pictures:
     """Clips in our own layout where they fit the model, masks included; else the video files."""

@@ -46,20 +46,30 @@ class Distillation:
         return self.expert.decode(self.stats.restore(self.decoder(tokens).float()))
 
     def terms(
-        self, tokens: Tensor, labels: Mapping[str, Tensor], of_step: Mapping[str, float]
+        self,
+        tokens: Tensor,
+        labels: Mapping[str, Tensor],
+        mapped: Tensor,
+        of_step: Mapping[str, float],
     ) -> dict[str, Tensor]:
         """Distillation terms from visual tokens `[B, slots, rows, columns, C]`.
 
-        `of_step`: what each term is a mean over (p4d/students/losses.py).
+        Args:
+            tokens: of the labelled rows of a batch.
+            labels: as in `Batch.labels`.
+            mapped: `[M]` which of the rows are compared in maps.
+            of_step: what each term is a mean over (p4d/students/losses.py).
         """
         predicted = self.decoder(tokens).float()
         terms = {}
         if self.latents:
             target = self.stats.standardise(labels["latents"].float())
             terms["latent"] = latent_loss(predicted, target, of_step["latent"])
-        if self.modalities:
-            maps = self.expert.decode(self.stats.restore(predicted))
+        if len(mapped):
+            maps = self.expert.decode(self.stats.restore(predicted[mapped]))
             terms |= explicit_losses(maps, labels, self.modalities, of_step)
+        else:
+            terms |= {name: predicted.sum() * 0.0 for name in self.modalities}
         return terms
 
 
@@ -130,7 +140,7 @@ class Arm(nn.Module):
             rows = batch.labelled_rows
             if len(rows):
                 tokens = self._clip_tokens(states, batch, rows)
-                terms |= distillation.terms(tokens, batch.labels, of_step)
+                terms |= distillation.terms(tokens, batch.labels, batch.mapped, of_step)
             else:
                 terms |= {name: states[-1].sum() * 0.0 for name in distillation.names}
         return terms

@@ -247,4 +247,5 @@ def _no_questions(shape: tuple[int, int]) -> dict[str, Any]:
         "option_counts": none,
         "qa_ids": (),
         "labelled_rows": none,
+        "mapped": none,
     }

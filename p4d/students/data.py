@@ -38,6 +38,7 @@ from p4d.students.tokenizer import encode, letter_ids, token_id
 
 IGNORED = -100
 PREFIX, PADDING = 0, -1
+LATENTS = "latents"  # among the arrays of labels; the others are maps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,8 +166,10 @@ class Batch:
         clip_ids: ids of the clips, one per row.
         frames: u8 `[B, 1+T, S, S, 3]`, or None for an arm that sees no video.
         times_s: `[B, 1+T]` or None; see p4d/students/adapters/protocol.py for what is no time.
-        labels: what the teacher says, stacked over the rows that have labels (training only).
-        labelled_rows: `[L]` those rows, in order.
+        labels: what the teacher says (training only): latents stacked over the rows that have
+            labels, maps over those of them that are compared in maps.
+        labelled_rows: `[L]` rows with labels, in order.
+        mapped: `[M]` which of the labelled rows are compared in maps.
         masks: u8 `[B, K, S, S]` regions in the first frame, for a student that reads them as tokens
             (p4d/students/region_tokens.py), else None.
         region_ids: `[K]` the tokens that name them.
@@ -188,6 +191,7 @@ class Batch:
     times_s: Tensor | None = None
     labels: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)
     labelled_rows: Tensor
+    mapped: Tensor
     masks: Tensor | None = None
     region_ids: Tensor | None = None
 
@@ -307,7 +311,7 @@ class Packer:
         visuals = [sample.visual for sample in samples]
         frames, times_s = _stacked(visuals)
         labelled = [row for row, sample in enumerate(samples) if sample.labels]
-        names = sorted(samples[labelled[0]].labels) if labelled else []
+        labels, mapped = _stacked_labels([samples[row].labels for row in labelled])
         masks = _stacked_masks(visuals) if self._reading.regions == "tokens" else None
         return Batch(
             input_ids=padded([row.tokens for row in rows], self._pad),
@@ -324,11 +328,9 @@ class Packer:
             clip_ids=tuple(sample.clip_id for sample in samples),
             frames=frames,
             times_s=times_s,
-            labels={
-                name: torch.from_numpy(np.stack([samples[row].labels[name] for row in labelled]))
-                for name in names
-            },
+            labels=labels,
             labelled_rows=torch.tensor(labelled, dtype=torch.long),
+            mapped=mapped,
             masks=masks,
             region_ids=self._region_ids if masks is not None else None,
         )
@@ -444,6 +446,19 @@ def _stacked(visuals: Sequence[Visual | None]) -> tuple[Tensor | None, Tensor | 
     return torch.from_numpy(frames), torch.from_numpy(times_s)
 
 
+def _stacked_labels(rows: Sequence[Mapping[str, np.ndarray]]) -> tuple[dict[str, Tensor], Tensor]:
+    mapped = [number for number, labels in enumerate(rows) if set(labels) - {LATENTS}]
+    having = {LATENTS: [number for number, labels in enumerate(rows) if LATENTS in labels]}
+    names = sorted({name for labels in rows for name in labels})
+    stacked = {
+        name: torch.from_numpy(
+            np.stack([rows[number][name] for number in having.get(name, mapped)])
+        )
+        for name in names
+    }
+    return stacked, torch.tensor(mapped, dtype=torch.long)
+
+
 class LabelReader:
     """What a teacher says of a clip; `p4d/students/labels.py` has the one that reads shards."""
 
@@ -452,9 +467,9 @@ class LabelReader:
         del shard, clip_id
         return False
 
-    def read(self, shard: str, clip_id: str) -> Mapping[str, np.ndarray]:
-        """Labels of a clip, empty where it has none."""
-        del shard, clip_id
+    def read(self, shard: str, clip_id: str, *, maps: bool = True) -> Mapping[str, np.ndarray]:
+        """Labels of a clip, empty where it has none; `maps`: whether maps are wanted, too."""
+        del shard, clip_id, maps
         return {}
 
 
@@ -462,7 +477,8 @@ class TrainingSamples(Dataset[Sample]):
     """The samples of a whole run in the order they are used, equal for every arm.
 
     Sample i belongs to pass i // n over the n clips, each pass in its own seeded order; the
-    questions asked of a clip are drawn per pass, without repetition.
+    questions asked of a clip are drawn per pass, without repetition. Of every `maps_every` samples
+    one brings the teacher's maps along; all bring its latents.
     """
 
     def __init__(
@@ -474,6 +490,7 @@ class TrainingSamples(Dataset[Sample]):
         seed: int,
         clips: ClipReader | None,
         labels: LabelReader,
+        maps_every: int = 1,
     ) -> None:
         """`clips` is None for an arm that sees no video."""
         self._by_clip: dict[str, list[Question]] = {}
@@ -481,7 +498,7 @@ class TrainingSamples(Dataset[Sample]):
             self._by_clip.setdefault(question.clip_id, []).append(question)
         self._clip_ids = sorted(self._by_clip)
         self._length, self._per_clip, self._seed = length, questions_per_clip, seed
-        self._clips, self._labels = clips, labels
+        self._clips, self._labels, self._maps_every = clips, labels, maps_every
 
     def __len__(self) -> int:
         """Samples of the run: steps times batch."""
@@ -500,5 +517,5 @@ class TrainingSamples(Dataset[Sample]):
             clip_id=clip_id,
             questions=tuple(asked[i] for i in chosen),
             visual=self._clips.read(shard, clip_id) if self._clips else None,
-            labels=self._labels.read(shard, clip_id),
+            labels=self._labels.read(shard, clip_id, maps=index % self._maps_every == 0),
         )

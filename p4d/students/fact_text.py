@@ -7,8 +7,9 @@ measured, and how well a student reads; what then remains to be learned is to se
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,28 +22,59 @@ from p4d.questions.wording import seconds
 from p4d.students.data import Question
 
 UNITS_WRITTEN = {"m": " m", "m/s": " m/s"}
+POSITION = ("position_right", "position_down", "position_ahead")
 
 
-def sentence(fact: Fact, marks: Mapping[str, int]) -> str:
-    """Like `<obj_2> mean speed: 0.41 m/s. `; intervals are stated before."""
-    named = "".join(f"<obj_{marks[region]}> " for region in fact.region_ids)
-    if fact.value_text is not None:
-        value = fact.value_text
-    elif fact.unit == "count":
-        value = f"{fact.value:.0f}"
-    else:
-        value = f"{fact.value:.2f}{UNITS_WRITTEN.get(fact.unit, '')}"
-    return f"{named}{fact.kind.replace('_', ' ')}: {value}. "
+def fact_text(facts: Sequence[Fact], marks: Mapping[str, int], decimals: int | None = None) -> str:
+    """Sentences grouped by their intervals, like `0 to 1.75: ...`; empty without facts.
 
-
-def fact_text(facts: Sequence[Fact], marks: Mapping[str, int]) -> str:
-    """Sentences grouped by their intervals, like `0 to 1.75: ...`; empty without facts."""
+    Args:
+        facts: of one clip.
+        marks: the mark of each region.
+        decimals: of measured values as an answer gives them, positions in one piece; default: two,
+            and positions by their parts.
+    """
     spans = sorted({(fact.start_ns, fact.end_ns) for fact in facts})
     return "".join(
         _when(*span)
-        + "".join(sentence(fact, marks) for fact in facts if (fact.start_ns, fact.end_ns) == span)
+        + "".join(_sentences([f for f in facts if (f.start_ns, f.end_ns) == span], marks, decimals))
         for span in spans
     )
+
+
+def _sentences(
+    facts: Sequence[Fact], marks: Mapping[str, int], decimals: int | None
+) -> Iterator[str]:
+    """Like `<obj_2> mean speed: 0.41 m/s. `."""
+    parts = {(fact.region_ids, fact.kind): fact.value for fact in facts}
+    for fact in facts:
+        position = [parts.get((fact.region_ids, kind)) for kind in POSITION]
+        whole = decimals is not None and fact.kind in POSITION and None not in position
+        if whole and fact.kind != POSITION[0]:
+            continue
+        kind = "position" if whole else fact.kind.replace("_", " ")
+        if fact.value_text is not None:
+            value = fact.value_text
+        elif fact.unit == "count":
+            value = f"{fact.value:.0f}"
+        else:
+            numbers = [_number(part, decimals) for part in position if part is not None]
+            said = f"({', '.join(numbers)})" if whole else _number(fact.value, decimals)
+            value = f"{said}{UNITS_WRITTEN.get(fact.unit, '')}"
+        named = "".join(f"<obj_{marks[region]}> " for region in fact.region_ids)
+        yield f"{named}{kind}: {value}. "
+
+
+def _number(value: float, decimals: int | None) -> str:
+    if decimals is None:
+        return f"{value:.2f}"
+    return f"{round(value, decimals) + 0.0:.{decimals}f}"  # + 0.0: no minus before a zero
+
+
+def _decimals(options: Sequence[str]) -> int:
+    """Digits after the point in the numbers of a question's options; 2 if there are none."""
+    digits = [len(found) for option in options for found in re.findall(r"\.(\d+)", option)]
+    return max(digits, default=2)
 
 
 def _when(start_ns: int, end_ns: int) -> str:
@@ -73,8 +105,12 @@ class FactTexts:
             row["qa_id"]: tuple(row["fact_ids"]) for row in rows.iter_rows(named=True)
         }
 
-    def of(self, question: Question) -> str:
-        """Facts of the kinds and the interval that the question is about, of all regions."""
+    def of(self, question: Question, *, as_asked: bool = False) -> str:
+        """Facts of the kinds and the interval that the question is about, of all regions.
+
+        `as_asked` gives numbers as the options do. A student that is given 0.41 m where 0.4 m is an
+        option has to learn rounding, number by number.
+        """
         needed = self._needed(question)
         kinds = list(dict.fromkeys(fact.kind for fact in needed))
         spans = {(fact.start_ns, fact.end_ns) for fact in needed}
@@ -85,7 +121,8 @@ class FactTexts:
             if fact.kind in kinds and (fact.start_ns, fact.end_ns) in spans
         ]
         beside.sort(key=lambda f: ([marks.get(r, 0) for r in f.region_ids], kinds.index(f.kind)))
-        return fact_text([fact for fact in beside if set(fact.region_ids) <= set(marks)], marks)
+        named = [fact for fact in beside if set(fact.region_ids) <= set(marks)]
+        return fact_text(named, marks, _decimals(question.options) if as_asked else None)
 
     def short(self, question: Question) -> str:
         """The facts that answer the question, and no others."""

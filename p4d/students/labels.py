@@ -11,7 +11,7 @@ import numpy as np
 
 from p4d.errors import ContractError
 from p4d.geometry.rays import rays_from_cameras
-from p4d.students.data import LabelReader
+from p4d.students.data import LATENTS, LabelReader
 from p4d.teachers.maps import picture_intrinsics
 from p4d.teachers.store import LabelStore
 
@@ -76,17 +76,19 @@ class StoredLabelReader(LabelReader):
             for needed in self._stored(store, clip_id, name)
         )
 
-    def read(self, shard: str, clip_id: str) -> Mapping[str, np.ndarray]:
+    def read(self, shard: str, clip_id: str, *, maps: bool = True) -> Mapping[str, np.ndarray]:
         """`latents` `[H, t, h, w, D]` float16 and the arrays of the modalities, masks as bool.
 
-        Empty for a clip without labels: it is then trained on its questions alone.
+        Empty for a clip without labels: it is then trained on its questions alone. Without `maps`
+        latents only.
         """
         if not self.has(shard, clip_id):
             return {}
         store = self._store(self._folders[shard])
-        found = {name: self._array(store, clip_id, name) for name in self._names}
+        wanted = self._names if maps else []
+        found = {name: self._array(store, clip_id, name) for name in wanted}
         if self._latents:
-            found["latents"] = store.latents(clip_id, self._teacher)
+            found[LATENTS] = store.latents(clip_id, self._teacher)
         return found
 
     def _stored(self, store: LabelStore, clip_id: str, name: str) -> tuple[str, ...]:

@@ -47,16 +47,19 @@ def counts(
     if latents:
         found["latent"] = float(labels["latents"].numel()) if labels else 0.0
     for name in modalities:
-        found[name] = _labelled(name, labels) if labels else 0.0
+        found[name] = _labelled(labels.get(_COUNTED.get(name, "valid_thw")), name)
     return found
 
 
-def _labelled(modality: str, labels: Mapping[str, Tensor]) -> float:
-    if modality == "flow":
-        return float((labels["flow_valid_thw"][:, 1:] > 0).sum())
+_COUNTED = {"flow": "flow_valid_thw", "rays": "rays_thw6"}
+
+
+def _labelled(counted: Tensor | None, modality: str) -> float:
+    if counted is None:
+        return 0.0
     if modality == "rays":
-        return float(labels["rays_thw6"].numel())
-    return float((labels["valid_thw"] > 0).sum())
+        return float(counted.numel())
+    return float((counted[:, 1:] > 0).sum() if modality == "flow" else (counted > 0).sum())
 
 
 def sft_loss(logits: Tensor, targets: Tensor, count: float | None = None) -> Tensor:

@@ -80,6 +80,7 @@ class Teaching:
     """The teacher's side of an arm; an arm without a teacher has the defaults."""
 
     labels: LabelReader = dataclasses.field(default_factory=LabelReader)
+    maps_every: int = 1
     distillation: Distillation | None = None
     weights: TermWeights = dataclasses.field(default_factory=lambda: TermWeights("paper", 0.0))
     extras: Extras = dataclasses.field(default_factory=Extras)
@@ -110,6 +111,7 @@ def _build(inputs: StageInputs, out: Path, *, sees_video: bool, distils: bool) -
         seed=params.seed,
         clips=clips,
         labels=teaching.labels,
+        maps_every=teaching.maps_every,
     )
     arm = Arm(base.adapter, teaching.distillation)
     trained = train_arm(
@@ -211,6 +213,7 @@ def teaching_of(
             length=params.steps * settings.unlabelled_clips,
             clips=clips,
             labels=labels,
+            maps_every=settings.maps_every,
         )
         if not unlabelled.clip_ids:
             raise ContractError(
@@ -229,6 +232,7 @@ def teaching_of(
     )
     return Teaching(
         labels=labels,
+        maps_every=settings.maps_every,
         distillation=distillation,
         weights=TermWeights(settings.preset, settings.target_ratio),
         extras=extras,

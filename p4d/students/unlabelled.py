@@ -26,6 +26,7 @@ class UnlabelledClips(Dataset[Sample]):
         length: int,
         clips: ClipReader,
         labels: LabelReader,
+        maps_every: int = 1,
     ) -> None:
         """Find the clips.
 
@@ -36,11 +37,13 @@ class UnlabelledClips(Dataset[Sample]):
             length: rows of the run.
             clips: reads pictures.
             labels: reads labels; a clip without any teaches nothing and is left out.
+            maps_every: of so many rows, one brings maps along.
         """
         table = read_table(release / "clips.parquet").filter(pl.col("split") == "train")
         rows = table.select("clip_id", "shard").sort("clip_id").iter_rows()
         self._rows = [(c, s) for c, s in rows if c not in asked and labels.has(s, c)]
         self._seed, self._length, self._clips, self._labels = seed, length, clips, labels
+        self._maps_every = maps_every
 
     @property
     def clip_ids(self) -> tuple[str, ...]:
@@ -60,5 +63,5 @@ class UnlabelledClips(Dataset[Sample]):
             clip_id=clip_id,
             questions=(),
             visual=self._clips.read(shard, clip_id),
-            labels=self._labels.read(shard, clip_id),
+            labels=self._labels.read(shard, clip_id, maps=index % self._maps_every == 0),
         )

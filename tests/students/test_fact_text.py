@@ -4,7 +4,7 @@ import numpy as np
 
 from p4d.questions.fact_table import Fact
 from p4d.students.embedded.stills import Shown, still_questions
-from p4d.students.fact_text import fact_text, with_facts
+from p4d.students.fact_text import POSITION, fact_text, with_facts
 from tests.students.test_reading import ASKED
 
 MARKS = {"reg_a": 1, "reg_b": 2}
@@ -29,6 +29,15 @@ def test_each_interval_is_stated_once_before_its_facts():
     assert fact_text(facts, MARKS) == (
         "0 to 1.75: <obj_2> mean speed: 0.41 m/s. <obj_1> direction: left. moving count: 2. "
         "1.75: <obj_1> <obj_2> distance: 1.50 m. "
+    )
+
+
+def test_numbers_have_the_precision_that_is_asked_for_and_positions_stay_together():
+    where = [fact(k, v, "reg_b") for k, v in zip(POSITION, (0.61, -0.04, 2.26), strict=True)]
+    facts = [*where, fact("displacement", 0.412, "reg_a"), fact(POSITION[2], 1.0, "reg_a")]
+    assert fact_text(facts, MARKS, decimals=1) == (
+        "0 to 1.75: <obj_2> position: (0.6, 0.0, 2.3) m. <obj_1> displacement: 0.4 m. "
+        "<obj_1> position ahead: 1.0 m. "
     )
 
 

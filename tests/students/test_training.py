@@ -61,7 +61,7 @@ def distilling_arm(project):
     return student, Arm(student.adapter, Distillation(decoder, expert, stats, ALL))
 
 
-def samples(project, labels, steps=3, split="train"):
+def samples(project, labels, steps=3, split="train", **rest):
     return TrainingSamples(
         load_questions(project.root / "release", split),
         length=steps * 2,
@@ -69,6 +69,7 @@ def samples(project, labels, steps=3, split="train"):
         seed=1,
         clips=readers(project),
         labels=labels,
+        **rest,
     )
 
 
@@ -109,6 +110,25 @@ def test_a_step_that_asks_nothing_perceives_the_same_and_runs_no_language_model(
     sum(arm(batch, ask=False).values()).backward()
     assert not ran
     assert all(weight.grad is not None for weight in arm.student.parameters())
+
+
+def test_all_clips_are_compared_in_latents_and_some_in_maps(project):
+    student, arm = distilling_arm(project)
+    packer = Packer(student.tokenizer, student.adapter)
+    order = samples(project, tiny.SquareLabels())
+    every_second = samples(project, tiny.SquareLabels(), maps_every=2)
+    full, some = (packer.pack([which[i] for i in range(2)]) for which in (order, every_second))
+    assert some.labelled_rows.tolist() == [0, 1]
+    assert some.mapped.tolist() == [0]
+    assert len(some.labels["latents"]) == 2
+    assert len(some.labels["depth_thw"]) == 1
+    terms, first = arm(some), arm(packer.pack([order[0]]))
+    torch.testing.assert_close(terms["latent"], arm(full)["latent"])
+    for name in ALL:
+        torch.testing.assert_close(terms[name], first[name])
+    none = arm(packer.pack([every_second[1]]))
+    assert [none[name].item() for name in ALL] == [0.0] * 4
+    assert none["latent"] > 0
 
 
 def test_a_large_gradient_of_the_decoder_does_not_shrink_the_step_of_the_student(project):
