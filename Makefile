@@ -42,8 +42,8 @@ unit: setup
 bench: setup  ## Measure; results land in benchmarks/results/
 	@python -m benchmarks.spine
 
-bench-distillation: setup  ## Train and compare all arms, about an hour on two cores; resumes
-	@python -m benchmarks.distillation
+bench-distillation: setup  ## Train and compare arms, about an hour on two cores; MINUTES=160: all
+	@python -m benchmarks.distillation $(if $(MINUTES),--minutes $(MINUTES))
 
 r4d-world: setup  ## Make the embedded benchmark in benchmark_data/r4d-world
 	@p4d benchmark make benchmark_data/r4d-world
