@@ -447,13 +447,10 @@ def _stacked(visuals: Sequence[Visual | None]) -> tuple[Tensor | None, Tensor | 
 
 
 def _stacked_labels(rows: Sequence[Mapping[str, np.ndarray]]) -> tuple[dict[str, Tensor], Tensor]:
-    mapped = [number for number, labels in enumerate(rows) if set(labels) - {LATENTS}]
-    having = {LATENTS: [number for number, labels in enumerate(rows) if LATENTS in labels]}
+    mapped = [number for number, labels in enumerate(rows) if labels.keys() - {LATENTS}]
     names = sorted({name for labels in rows for name in labels})
     stacked = {
-        name: torch.from_numpy(
-            np.stack([rows[number][name] for number in having.get(name, mapped)])
-        )
+        name: torch.from_numpy(np.stack([labels[name] for labels in rows if name in labels]))
         for name in names
     }
     return stacked, torch.tensor(mapped, dtype=torch.long)
