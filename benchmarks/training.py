@@ -130,8 +130,10 @@ def steps(folder: Path, params: Params, rounds: int) -> dict[str, object]:
     assert distillation is not None
 
     def teacher(batch: Batch) -> None:
+        # A student that reads drawn marks has their picture in front of the clip.
+        clip = batch.frames[:, -distillation.expert.config.frames :]
         with torch.no_grad():
-            distillation.expert(batch.frames[:, 1:].contiguous())
+            distillation.expert(clip.contiguous())
 
     found = interleaved(
         {
