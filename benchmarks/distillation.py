@@ -28,18 +28,23 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from benchmarks.answering import chosen_options
 from benchmarks.distillation_report import collect
 from p4d.artifacts import Arrays, read_table, write_arrays, write_bytes, write_json, write_table
 from p4d.config import Params, Project, replace_params
+from p4d.evaluation.answering import ClipPictures
 from p4d.pipeline import StageInputs, stage_named
 from p4d.standalone import run_stages
+from p4d.students.data import ClipReader, Question, load_questions
 from p4d.students.embedded import CORE_FAMILIES
+from p4d.students.fact_text import FactTexts, with_facts
+from p4d.students.live import TIMES
+from p4d.students.student import Student, load
 from p4d.worlds.clip_shards import write_clip_shard
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 FIRST_WORLD, WORLDS_PER_SHARD = 9_000_000, 150
 PER_SHARD = ("clips", "labels", "regions", "facts", "questions")
-EVALUATED = 8  # clips per batch
 
 
 @dataclass(frozen=True)
@@ -162,8 +167,6 @@ def prepare(work: Path, worlds: int, params: Params) -> None:
 
 def make_variants(work: Path, shards: Sequence[str]) -> None:
     """Copies with something given or taken away."""
-    from p4d.students.fact_text import FactTexts, with_facts
-
     for name in ("release_timed", "release_facts"):
         if (work / name).is_dir():
             continue
@@ -230,9 +233,7 @@ def _burned(frames: np.ndarray) -> np.ndarray:
     return marked
 
 
-def _questions(table: pl.DataFrame) -> Iterator[Any]:
-    from p4d.students.data import Question
-
+def _questions(table: pl.DataFrame) -> Iterator[Question]:
     names = [each.name for each in dataclasses.fields(Question)]
     for row in table.select(names).iter_rows(named=True):
         yield Question(**{**row, "options": tuple(row["options"])})
@@ -240,9 +241,6 @@ def _questions(table: pl.DataFrame) -> Iterator[Any]:
 
 def train_and_answer(work: Path, run: Run, steps: int, shards: Sequence[str]) -> dict[str, Any]:
     """One run in this process: the stage's own function, then every test question."""
-    from p4d.students.data import ClipReader
-    from p4d.students.student import load
-
     params = settings(steps, run.seed, run.distillation, run.length)
     clips = ClipReader(
         {shard: work / run.clips / shard for shard in shards},
@@ -258,12 +256,12 @@ def train_and_answer(work: Path, run: Run, steps: int, shards: Sequence[str]) ->
         with trained(work, params, clips, partial(_tell, run.name)) as student:
             metrics: dict[str, Any] = {}
             wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
-            answers = answer(work, run, student, clips)
+            answers = answer(work, run, student, clips, params)
     else:
         out = work / "students" / run.name
         metrics = _train(work, run, params, shards, out, live)
         wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
-        answers = answer(work, run, load(out), clips)
+        answers = answer(work, run, load(out), clips, params)
     return {
         "run": dataclasses.asdict(run),
         "steps": params.training.steps,
@@ -299,39 +297,16 @@ def _train(
 
 def _data_wait(live: Path) -> float | None:
     """Share of the training time that waited for a batch."""
-    from p4d.students.live import TIMES
-
     found = next(live.rglob(TIMES), None)
     return json.loads(found.read_text()).get("data_wait") if found else None
 
 
-def answer(work: Path, run: Run, student: Any, clips: Any) -> dict[str, int]:
-    """Which option the student finds likeliest, by question."""
-    import torch
-
-    from p4d.students.data import Packer, Sample
-
-    torch.set_num_threads(1)
-    table = read_table(work / run.release / "questions.parquet").filter(pl.col("split") == "test")
-    by_clip: dict[str, list[Any]] = {}
-    for question in _questions(table.sort("clip_id", "qa_id")):
-        by_clip.setdefault(question.clip_id, []).append(question)
-    samples = [
-        Sample(
-            clip_id,
-            tuple(asked),
-            clips.read(asked[0].shard, clip_id) if student.sees_video else None,
-            {},
-        )
-        for clip_id, asked in by_clip.items()
-    ]
-    packer = Packer(student.tokenizer, student.adapter)
-    said: dict[str, int] = {}
-    for start in range(0, len(samples), EVALUATED):
-        batch = packer.pack(samples[start : start + EVALUATED])
-        best = student.answer_scores(batch).argmax(dim=1).tolist()
-        said |= dict(zip(batch.qa_ids, best, strict=True))
-    return said
+def answer(
+    work: Path, run: Run, student: Student, clips: ClipReader, params: Params
+) -> dict[str, int]:
+    """Which option the student finds likeliest, by test question."""
+    questions = load_questions(work / run.release, "test")
+    return chosen_options(student, questions, ClipPictures(clips), params)
 
 
 def _tell(name: str, done: int, total: int, note: str) -> None:

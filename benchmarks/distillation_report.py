@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from benchmarks.frozen_answers import frozen_answers, frozen_benchmark, questions_of
+from benchmarks.answering import frozen_answers, frozen_benchmark, questions_of
 from benchmarks.machine import describe
 from p4d.artifacts import read_json, read_table, write_json
 from p4d.config import Project
@@ -177,9 +177,7 @@ def _on_frozen(
     if benchmark is None:
         return None
     said = {
-        name: frozen_answers(
-            benchmark, work / "students" / name, work / "frozen" / f"{name}.json", project
-        )
+        name: frozen_answers(benchmark, work / "students" / name, work / "frozen", project.params)
         for name, result in results.items()
         if result["run"]["arm"] in ("sft", "p4d")
     }

@@ -32,6 +32,9 @@ MAX_AUTO_WEIGHT = 10.0
 """A term that is already near zero is mostly noise; without a bound `auto` would amplify it."""
 
 
+_COUNTED = {"flow": "flow_valid_thw", "rays": "rays_thw6"}  # else valid_thw
+
+
 def counts(
     targets: int, labels: Mapping[str, Tensor], modalities: Sequence[str], *, latents: bool
 ) -> dict[str, float]:
@@ -49,9 +52,6 @@ def counts(
     for name in modalities:
         found[name] = _labelled(labels.get(_COUNTED.get(name, "valid_thw")), name)
     return found
-
-
-_COUNTED = {"flow": "flow_valid_thw", "rays": "rays_thw6"}
 
 
 def _labelled(counted: Tensor | None, modality: str) -> float:
