@@ -16,6 +16,7 @@ side of the explicit maps. Conventions (camera, flow, motion, rays): p4d/geometr
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -181,18 +182,17 @@ class Stem(nn.Module):
 
 
 class MapHead(nn.Module):
-    """Latents to one dense map of `channels` per frame, [B, T, M, M, channels]."""
+    """Reads one dense map of `channels` per frame from latents; `decoded` runs several together."""
 
     def __init__(self, config: ExpertConfig, channels: int) -> None:
         super().__init__()
-        self.config = config
-        self.scale = config.map_px // config.tokens_hw
+        scale = config.map_px // config.tokens_hw
         detail = config.detail_channels
         self.norms = nn.ModuleList([nn.LayerNorm(config.width) for _ in config.hooks])
         self.read = nn.Sequential(
             nn.Linear(len(config.hooks) * config.width, config.head_channels),
             nn.GELU(),
-            nn.Linear(config.head_channels, config.tubelet * detail * self.scale**2),
+            nn.Linear(config.head_channels, config.tubelet * detail * scale**2),
         )
         self.refine = nn.Sequential(nn.Conv2d(detail, 2 * detail, 3, padding=1), nn.GELU())
         for layer in (self.read[0], self.read[2], self.refine[0]):
@@ -202,15 +202,41 @@ class MapHead(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def forward(self, latents: Tensor) -> Tensor:
-        """[B, H, T / tubelet, h, w, D] to [B, T, M, M, channels]."""
-        batch, _, tubelets, side, _, _ = latents.shape
-        read = self.read(_normed(latents, self.norms))
-        frames = tubelets * self.config.tubelet
-        image = read.permute(0, 1, 4, 2, 3).reshape(batch * frames, -1, side, side)
-        detail = functional.pixel_shuffle(image, self.scale)
-        # Refined values alone are cut off below by GELU, and so would the answer be.
-        both = torch.cat([detail, self.refine(detail)], 1).permute(0, 2, 3, 1)
-        return self.out(both).unflatten(0, (batch, frames))
+        """[B, H, t, h, w, D] to what each token shows, [B, t, h, w, tubelet x detail x scale^2]."""
+        read: Tensor = self.read(_normed(latents, self.norms))
+        return read
+
+
+def decoded(heads: Sequence[MapHead], latents: Tensor, config: ExpertConfig) -> list[Tensor]:
+    """The maps of several heads, [B, T, channels, M, M] each, of latents [B, H, t, h, w, D].
+
+    Together, as one grouped convolution costs half of three, and this is most of what distillation
+    adds to a training step.
+    """
+    batch, _, tubelets = latents.shape[:3]
+    detail, scale = config.detail_channels, config.map_px // config.tokens_hw
+    shown = torch.stack([head(latents) for head in heads], dim=4)
+    shown = shown.unflatten(-1, (config.tubelet, detail, scale, scale))
+    # b t h w head frame detail down across -> (b t frame) (head detail) (h down) (w across)
+    shown = shown.permute(0, 1, 5, 4, 6, 2, 7, 3, 8).reshape(
+        batch * tubelets * config.tubelet, len(heads) * detail, config.map_px, config.map_px
+    )
+    refined = functional.conv2d(
+        shown,
+        torch.cat([head.refine.get_parameter("0.weight") for head in heads]),
+        torch.cat([head.refine.get_parameter("0.bias") for head in heads]),
+        padding=1,
+        groups=len(heads),
+    )
+    # Refined values alone are cut off below by GELU, and so would the answer be.
+    weights = [head.out.weight for head in heads]
+    plain = torch.block_diag(*[weight[:, :detail] for weight in weights])
+    fine = torch.block_diag(*[weight[:, detail:] for weight in weights])
+    maps = plain @ shown.flatten(2) + fine @ functional.gelu(refined).flatten(2)
+    maps = maps + torch.cat([head.out.bias for head in heads])[:, None]
+    maps = maps.unflatten(2, (config.map_px, config.map_px))
+    channels = [len(weight) for weight in weights]
+    return list(maps.unflatten(0, (batch, -1)).split(channels, dim=2))
 
 
 class RayHead(nn.Module):
@@ -283,10 +309,12 @@ class Expert4D(nn.Module):
 
     def decode(self, latents: Tensor) -> ExpertMaps:
         """Explicit maps of latents; a pure function of them, with gradients to them."""
+        heads = (self.depth_head, self.flow_head, self.motion_head)
+        depth, flow, motion = decoded(heads, latents, self.config)
         return ExpertMaps(
-            log_depth_bthw=self.depth_head(latents)[..., 0] + self.mean_log_depth_hw,
-            flow_px_bthw2=self.flow_head(latents),
-            motion_logit_bthw=self.motion_head(latents)[..., 0],
+            log_depth_bthw=depth[:, :, 0] + self.mean_log_depth_hw,
+            flow_px_bthw2=flow.movedim(2, -1),
+            motion_logit_bthw=motion[:, :, 0],
             rays_bthw6=self.ray_head(latents) + self.mean_rays_thw6,
         )
 

@@ -37,6 +37,17 @@ def test_maps_are_a_function_of_the_latents_alone(expert_folder, pictures):
         assert torch.allclose(values.flip(0), getattr(other, name), atol=1e-5), name
 
 
+def test_heads_that_are_decoded_together_say_what_each_says_alone(expert_folder, pictures):
+    expert = expert4d.load(expert_folder)
+    latents = expert.encode(pictures)
+    heads = (expert.depth_head, expert.flow_head, expert.motion_head)
+    together = expert4d.decoded(heads, latents, expert.config)
+    for head, values in zip(heads, together, strict=True):
+        (alone,) = expert4d.decoded([head], latents, expert.config)
+        assert torch.allclose(values, alone, atol=1e-5)
+        assert values.std() > 0
+
+
 def test_a_frozen_decoder_passes_gradients_to_latents_and_keeps_none(expert_folder, pictures):
     expert = expert4d.load(expert_folder)
     assert not expert.training
