@@ -23,6 +23,8 @@ from p4d.students.data import Question
 
 UNITS_WRITTEN = {"m": " m", "m/s": " m/s"}
 POSITION = ("position_right", "position_down", "position_ahead")
+WHOLES = {"position": POSITION, "relation": ("side", "depth_order")}
+"""Facts that one answer says together, and what they are called together."""
 
 
 def fact_text(facts: Sequence[Fact], marks: Mapping[str, int], decimals: int | None = None) -> str:
@@ -31,8 +33,8 @@ def fact_text(facts: Sequence[Fact], marks: Mapping[str, int], decimals: int | N
     Args:
         facts: of one clip.
         marks: the mark of each region.
-        decimals: of measured values as an answer gives them, positions in one piece; default: two,
-            and positions by their parts.
+        decimals: of measured values as an answer gives them, `WHOLES` in one piece; default: two,
+            and everything by its parts.
     """
     spans = sorted({(fact.start_ns, fact.end_ns) for fact in facts})
     return "".join(
@@ -46,23 +48,29 @@ def _sentences(
     facts: Sequence[Fact], marks: Mapping[str, int], decimals: int | None
 ) -> Iterator[str]:
     """Like `<obj_2> mean speed: 0.41 m/s. `."""
-    parts = {(fact.region_ids, fact.kind): fact.value for fact in facts}
+    known = {(fact.region_ids, fact.kind): fact for fact in facts}
     for fact in facts:
-        position = [parts.get((fact.region_ids, kind)) for kind in POSITION]
-        whole = decimals is not None and fact.kind in POSITION and None not in position
-        if whole and fact.kind != POSITION[0]:
+        kind, said = fact.kind.replace("_", " "), [fact]
+        for whole, parts in WHOLES.items():
+            found = [known[key] for part in parts if (key := (fact.region_ids, part)) in known]
+            if decimals is not None and fact.kind in parts and len(found) == len(parts):
+                kind, said = whole, found
+        if fact is not said[0]:
             continue
-        kind = "position" if whole else fact.kind.replace("_", " ")
-        if fact.value_text is not None:
-            value = fact.value_text
-        elif fact.unit == "count":
-            value = f"{fact.value:.0f}"
-        else:
-            numbers = [_number(part, decimals) for part in position if part is not None]
-            said = f"({', '.join(numbers)})" if whole else _number(fact.value, decimals)
-            value = f"{said}{UNITS_WRITTEN.get(fact.unit, '')}"
         named = "".join(f"<obj_{marks[region]}> " for region in fact.region_ids)
-        yield f"{named}{kind}: {value}. "
+        yield f"{named}{kind}: {_value(said, decimals)}. "
+
+
+def _value(facts: Sequence[Fact], decimals: int | None) -> str:
+    """What one or several facts say, as one value."""
+    words = [fact.value_text for fact in facts if fact.value_text is not None]
+    if words:
+        return " and ".join(words)
+    if facts[0].unit == "count":
+        return f"{facts[0].value:.0f}"
+    numbers = [_number(fact.value, decimals) for fact in facts]
+    said = f"({', '.join(numbers)})" if len(numbers) > 1 else numbers[0]
+    return f"{said}{UNITS_WRITTEN.get(facts[0].unit, '')}"
 
 
 def _number(value: float, decimals: int | None) -> str:

@@ -32,6 +32,20 @@ def test_each_interval_is_stated_once_before_its_facts():
     )
 
 
+def test_relations_are_said_as_one_where_a_question_asks_for_both():
+    pair = [
+        fact(kind, 1.0, "reg_b", "reg_a", word=word, unit="class")
+        for kind, word in (("side", "left"), ("depth_order", "nearer"))
+    ]
+    assert fact_text(pair, MARKS, decimals=2) == (
+        "0 to 1.75: <obj_2> <obj_1> relation: left and nearer. "
+    )
+    assert fact_text(pair, MARKS) == (
+        "0 to 1.75: <obj_2> <obj_1> side: left. <obj_2> <obj_1> depth order: nearer. "
+    )
+    assert fact_text(pair[:1], MARKS, decimals=2) == "0 to 1.75: <obj_2> <obj_1> side: left. "
+
+
 def test_numbers_have_the_precision_that_is_asked_for_and_positions_stay_together():
     where = [fact(k, v, "reg_b") for k, v in zip(POSITION, (0.61, -0.04, 2.26), strict=True)]
     facts = [*where, fact("displacement", 0.412, "reg_a"), fact(POSITION[2], 1.0, "reg_a")]
