@@ -93,8 +93,10 @@ class Rig:
             seed=params.training.seed,
             clips=clips,
             labels=self.teaching.labels if distils else LabelReader(),
+            maps_every=self.teaching.maps_every,
         )
-        self.batch: Batch = packer.pack([self.samples[i] for i in range(params.training.batch)])
+        rows = [self.samples[i] for i in range(params.training.batch)]
+        self.batch: Batch = packer.pack(rows, scored=False)
         self.optimizer = torch.optim.AdamW(self.arm.parameters(), lr=1e-4)
 
     def step(self, precision: torch.dtype | None = None, teacher: Callable | None = None) -> None:
