@@ -19,9 +19,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,7 @@ class Run:
         stage: student_sft | student_p4d | student_blind | TEACHER_GIVEN.
         length: steps as a share of the full length.
         distillation: changed keys of that section.
+        training: the same of that one.
         release: variant of the questions.
         clips: variant of the clips.
         role: arm | control | ablation.
@@ -67,6 +69,7 @@ class Run:
     stage: str = "student_sft"
     length: float = 1.0
     distillation: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
     release: str = "release"
     clips: str = "clips"
     role: str = "arm"
@@ -80,6 +83,11 @@ class Run:
 TEACHER_GIVEN = "teacher_given"
 """The control of benchmarks/teacher_given.py, which is no stage."""
 EXACT = {"teacher": "exact", "latents": False, "maps_every": 1}
+ALONE = {"batch": 64, "questions_per_clip": 1}
+"""As many questions a step, each in a row of its own where no clip is there to be shared."""
+READING = {"batch": 32, "questions_per_clip": 1}
+"""Half as many a step, over more steps: facts are there to see whether they answer the questions,
+not how fast a student learns to read them."""
 
 
 def plan(seeds: int, p4d_over_sft: float | None) -> list[Run]:
@@ -92,11 +100,18 @@ def plan(seeds: int, p4d_over_sft: float | None) -> list[Run]:
     runs += [Run("p4d_exact", 0, "student_p4d", distillation=EXACT)]
     blind, control = "student_blind", "control"
     runs += [
-        Run("text_only", stage=blind, role=control),
-        Run("text_and_time", stage=blind, release="release_timed", role=control),
+        Run("text_only", stage=blind, training=ALONE, role=control),
+        Run("text_and_time", stage=blind, training=ALONE, release="release_timed", role=control),
         Run("regions_only", clips="clips_first_frame", role=control),
         Run("teacher_features", stage=TEACHER_GIVEN, role=control),
-        Run("perfect_facts", stage=blind, release="release_facts", role=control),
+        Run(
+            "perfect_facts",
+            stage=blind,
+            length=3.0,
+            training=READING,
+            release="release_facts",
+            role=control,
+        ),
     ]
     if p4d_over_sft is not None:
         runs += [
@@ -123,46 +138,50 @@ def plan(seeds: int, p4d_over_sft: float | None) -> list[Run]:
     return runs
 
 
-def settings(steps: int, seed: int, distillation: Mapping[str, Any], length: float) -> Params:
-    """The project's parameters with one thread and the run's length and seed."""
+def settings(steps: int, run: Run) -> Params:
+    """The project's parameters with one thread and what the run changes."""
     params = Project(CHECKOUT).params
     return replace_params(
         params,
         student={"checkpoint": "embedded"},
         expert={"checkpoint": "embedded"},
-        release={"test_fraction": 0.12, "val_fraction": 0.0},
+        release={"test_fraction": 0.10, "val_fraction": 0.0},
         questions={"families": CORE_FAMILIES},
         training={
-            "steps": round(steps * length),
-            "seed": params.training.seed + seed,
+            "steps": round(steps * run.length),
+            "seed": params.training.seed + run.seed,
             "threads": 1,
             "save_steps": 0,
+            **run.training,
         },
-        distillation={"look_steps": (), **distillation},
+        distillation={"look_steps": (), **run.distillation},
         labels={"threads": 1},
     )
 
 
-def prepare(work: Path, worlds: int, params: Params) -> None:
+def prepare(work: Path, worlds: int, params: Params, processes: int) -> None:
     """Corpus, labels, questions, release, base student and the variants."""
-    shards = []
-    per_shard = min(worlds, WORLDS_PER_SHARD)
-    for number in range(worlds // per_shard):
-        first = FIRST_WORLD + number * per_shard
-        shard = f"{number:04d}-{first:08x}"
-        shards.append(shard)
-        target = work / "clips" / shard
-        if not target.is_dir():
-            unfinished = target.with_name(f".{shard}.partial")
-            shutil.rmtree(unfinished, ignore_errors=True)
-            seeds = range(first, first + per_shard)
-            write_clip_shard(unfinished, seeds, params.clips, shard=shard, workers=2)
-            unfinished.rename(target)
     began = time.perf_counter()
-    stages = ("expert_worlds", "expert", *PER_SHARD[1:], "release", "base_student")
-    run_stages(work, params, stages, shards)
+    run_stages(work, params, ("expert_worlds", "expert"), ())
+    per_shard = min(worlds, WORLDS_PER_SHARD)
+    firsts = [FIRST_WORLD + number * per_shard for number in range(worlds // per_shard)]
+    shards = [f"{number:04d}-{first:08x}" for number, first in enumerate(firsts)]
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        list(pool.map(partial(_make_shard, work, params, per_shard), shards, firsts))
+    run_stages(work, params, ("release", "base_student"), shards)
     print(f"corpus of {len(shards)} shards in {time.perf_counter() - began:.0f} s", flush=True)
     make_variants(work, shards)
+
+
+def _make_shard(work: Path, params: Params, worlds: int, shard: str, first: int) -> None:
+    target = work / "clips" / shard
+    if not target.is_dir():
+        unfinished = target.with_name(f".{shard}.partial")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        seeds = range(first, first + worlds)
+        write_clip_shard(unfinished, seeds, params.clips, shard=shard, workers=1)
+        unfinished.rename(target)
+    run_stages(work, params, PER_SHARD[1:], [shard])
 
 
 def make_variants(work: Path, shards: Sequence[str]) -> None:
@@ -241,7 +260,7 @@ def _questions(table: pl.DataFrame) -> Iterator[Question]:
 
 def train_and_answer(work: Path, run: Run, steps: int, shards: Sequence[str]) -> dict[str, Any]:
     """One run in this process: the stage's own function, then every test question."""
-    params = settings(steps, run.seed, run.distillation, run.length)
+    params = settings(steps, run)
     clips = ClipReader(
         {shard: work / run.clips / shard for shard in shards},
         {shard: work / "regions" / shard for shard in shards},
@@ -351,7 +370,7 @@ def main() -> None:
     """Prepare, run, collect."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=CHECKOUT / "benchmark_data" / "distillation")
-    parser.add_argument("--worlds", type=int, default=600)
+    parser.add_argument("--worlds", type=int, default=1800)
     parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--processes", type=int, default=2)
@@ -372,7 +391,7 @@ def main() -> None:
         collect(work, CHECKOUT, seeds=arguments.seeds)
         return
     until_s = time.monotonic() + 60 * arguments.minutes
-    prepare(work, arguments.worlds, settings(arguments.steps, 0, {}, 1.0))
+    prepare(work, arguments.worlds, settings(arguments.steps, Run("sft")), arguments.processes)
     first = [run for run in plan(arguments.seeds, None) if run.arm in ("sft", "p4d")]
     perform(work, first, arguments, until_s)
     perform(work, plan(arguments.seeds, cost_ratio(work, arguments.seeds)), arguments, until_s)
