@@ -86,8 +86,7 @@ EXACT = {"teacher": "exact", "latents": False, "maps_every": 1}
 ALONE = {"batch": 64, "questions_per_clip": 1}
 """As many questions a step, each in a row of its own where no clip is there to be shared."""
 READING = {"batch": 32, "questions_per_clip": 1}
-"""Half as many a step, over more steps: facts are there to see whether they answer the questions,
-not how fast a student learns to read them."""
+"""Half as many a step: facts are long."""
 
 
 def plan(seeds: int, p4d_over_sft: float | None) -> list[Run]:
@@ -99,19 +98,14 @@ def plan(seeds: int, p4d_over_sft: float | None) -> list[Run]:
     ]
     runs += [Run("p4d_exact", 0, "student_p4d", distillation=EXACT)]
     blind, control = "student_blind", "control"
+    facts: dict[str, Any] = {"stage": blind, "training": READING, "role": control}
     runs += [
         Run("text_only", stage=blind, training=ALONE, role=control),
         Run("text_and_time", stage=blind, training=ALONE, release="release_timed", role=control),
         Run("regions_only", clips="clips_first_frame", role=control),
         Run("teacher_features", stage=TEACHER_GIVEN, role=control),
-        Run(
-            "perfect_facts",
-            stage=blind,
-            length=3.0,
-            training=READING,
-            release="release_facts",
-            role=control,
-        ),
+        Run("perfect_facts", release="release_perfect_facts", **facts),
+        Run("all_facts", release="release_all_facts", length=3.0, **facts),
     ]
     if p4d_over_sft is not None:
         runs += [
@@ -186,7 +180,7 @@ def _make_shard(work: Path, params: Params, worlds: int, shard: str, first: int)
 
 def make_variants(work: Path, shards: Sequence[str]) -> None:
     """Copies with something given or taken away."""
-    for name in ("release_timed", "release_facts"):
+    for name in ("release_timed", "release_perfect_facts", "release_all_facts"):
         if (work / name).is_dir():
             continue
         table = read_table(work / "release" / "questions.parquet")
@@ -198,10 +192,11 @@ def make_variants(work: Path, shards: Sequence[str]) -> None:
                 shard: FactTexts(*(work / n / shard for n in ("regions", "facts", "questions")))
                 for shard in shards
             }
-            given = [
-                with_facts(question, texts[question.shard].of(question, as_asked=True)).question
-                for question in _questions(table)
-            ]
+            given = []
+            for question in _questions(table):
+                facts = texts[question.shard]
+                chosen = facts.of if name == "release_all_facts" else facts.short
+                given.append(with_facts(question, chosen(question, as_asked=True)).question)
             table = table.with_columns(question=pl.Series(given))
         unfinished = work / f".{name}"
         shutil.rmtree(unfinished, ignore_errors=True)

@@ -132,9 +132,10 @@ class FactTexts:
         named = [fact for fact in beside if set(fact.region_ids) <= set(marks)]
         return fact_text(named, marks, _decimals(question.options) if as_asked else None)
 
-    def short(self, question: Question) -> str:
-        """The facts that answer the question, and no others."""
-        return fact_text(self._needed(question), self._marks[question.clip_id])
+    def short(self, question: Question, *, as_asked: bool = False) -> str:
+        """The facts that answer the question, and no others; `as_asked` as in `of`."""
+        decimals = _decimals(question.options) if as_asked else None
+        return fact_text(self._needed(question), self._marks[question.clip_id], decimals)
 
     def _needed(self, question: Question) -> list[Fact]:
         by_id = {fact.fact_id: fact for fact in self._facts[question.clip_id]}
