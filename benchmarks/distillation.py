@@ -113,22 +113,18 @@ def plan(seeds: int, p4d_over_sft: float | None) -> list[Run]:
             for seed in range(seeds)
         ]
     runs += [Run("p4d_exact", seed, "student_p4d", distillation=EXACT) for seed in range(1, seeds)]
-    half: dict[str, Any] = {"length": 0.5, "role": "ablation"}
+    taken_away: dict[str, Any] = {"stage": "student_p4d", "role": "ablation"}
     runs += [
-        Run("half_sft", **half),
-        Run("half_p4d", stage="student_p4d", **half),
-        Run("latent_only", stage="student_p4d", distillation={"modalities": ()}, **half),
-        Run("explicit_only", stage="student_p4d", distillation={"latents": False, "maps_every": 1},
-            **half),
+        Run("latent_only", distillation={"modalities": ()}, **taken_away),
+        Run("explicit_only", distillation={"latents": False}, **taken_away),
         *(
-            Run(f"latent_{name}", stage="student_p4d", distillation={"modalities": (name,)}, **half)
+            Run(f"latent_{name}", distillation={"modalities": (name,)}, **taken_away)
             for name in ("depth", "flow", "motion", "rays")
         ),
-        Run("time_none", stage="student_p4d", clips="clips_timeless", **half),
-        Run("time_in_text", stage="student_p4d", clips="clips_timeless",
-            release="release_timed", **half),
-        Run("time_burned_in", stage="student_p4d", clips="clips_burned", **half),
-    ]  # fmt: skip
+        Run("time_none", clips="clips_timeless", **taken_away),
+        Run("time_in_text", clips="clips_timeless", release="release_timed", **taken_away),
+        Run("time_burned_in", clips="clips_burned", **taken_away),
+    ]
     return runs
 
 
