@@ -13,6 +13,7 @@ minute of the machine hits all alike:
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import statistics
 import subprocess
 import sys
@@ -24,7 +25,7 @@ import numpy as np
 import torch
 
 from benchmarks.machine import describe
-from p4d.artifacts import read_json, write_json
+from p4d.artifacts import read_json, write_arrays, write_json
 from p4d.config import Params, Project, replace_params
 from p4d.pipeline import StageInputs, stage_named
 from p4d.standalone import run_stages
@@ -187,13 +188,40 @@ def waiting(folder: Path, params: Params) -> dict[str, object]:
     }
 
 
-def labelling(folder: Path, params: Params, rounds: int) -> dict[str, float]:
-    """Clips per second of the labels stage's work on a shard, and of bare forward passes."""
-    clips = ShardClips(folder / "clips" / SHARDS[0])
-    teacher = ExpertTeacher(folder / "expert")
-    expert = expert4d.load(folder / "expert")
+def labelling(folder: Path, params: Params, rounds: int) -> dict[str, object]:
+    """Clips per second of the labels stage's work on a shard, and of bare forward passes.
+
+    What is done beside the forward pass is the same for every expert, so its share depends on the
+    expert's size: once for the small one of the project, once for one as large as a ViT-B.
+    """
+    large = folder / "large_expert"
+    enlarged(folder / "expert", large)
+    return {
+        "small_expert": _labelling(folder, folder / "expert", params, rounds, clips=None),
+        "vit_b_sized_expert": _labelling(folder, large, params, rounds=2, clips=16),
+    }
+
+
+def enlarged(source: Path, target: Path) -> None:
+    """An expert of 12 blocks of width 768 that knows the mean maps of `source` and no more."""
+    small = expert4d.load(source)
+    config = dataclasses.replace(small.config, width=768, blocks=12, heads=12, hooks=(6, 12))
+    torch.manual_seed(0)
+    large = expert4d.Expert4D(config)
+    large.load_state_dict(dict(small.named_buffers()), strict=False)
+    write_json(target / "config.json", expert4d.config_json(config))
+    weights = {name: value.numpy() for name, value in large.state_dict().items()}
+    write_arrays(target / "weights.safetensors", weights)
+
+
+def _labelling(
+    folder: Path, expert_folder: Path, params: Params, rounds: int, clips: int | None
+) -> dict[str, float]:
+    shard = _Some(folder / "clips" / SHARDS[0], clips)
+    teacher = ExpertTeacher(expert_folder)
+    expert = expert4d.load(expert_folder)
     size = params.labels.batch
-    frames = [clips.read(clip_id).rgb_thw3 for clip_id in clips.clip_ids]
+    frames = [shard.read(clip_id).rgb_thw3 for clip_id in shard.clip_ids]
     batches = [
         torch.from_numpy(np.stack(frames[i : i + size])) for i in range(0, len(frames), size)
     ]
@@ -203,22 +231,33 @@ def labelling(folder: Path, params: Params, rounds: int) -> dict[str, float]:
             for batch in batches:
                 expert(batch)
 
-    out = folder / "labelled"
-    with deterministic(params.labels.threads, 0):
-        found = interleaved(
-            {
-                "bare": bare,
-                "labelled": lambda: label_clips(
-                    clips, [teacher], out, batch=size, tokens_hw=teacher.tokens_hw
-                ),
-            },
-            rounds,
+    def labelled() -> None:
+        made = label_clips(
+            shard, [teacher], folder / "labelled", batch=size, tokens_hw=teacher.tokens_hw
         )
+        assert all(label.reason is None for label in made), "a refused label costs less"
+
+    with deterministic(params.labels.threads, 0):
+        found = interleaved({"bare": bare, "labelled": labelled}, rounds)
     return {
+        "parameters": sum(weight.numel() for weight in expert.parameters()),
         "bare_clips_per_s": round(len(frames) / found["bare"], 2),
         "labelled_clips_per_s": round(len(frames) / found["labelled"], 2),
+        "beside_ms_per_clip": round(1e3 * (found["labelled"] - found["bare"]) / len(frames), 2),
         "labelled_over_bare": round(found["bare"] / found["labelled"], 4),
     }
+
+
+class _Some(ShardClips):
+    """The first clips of a shard; all with None."""
+
+    def __init__(self, folder: Path, count: int | None) -> None:
+        super().__init__(folder)
+        self._count = count
+
+    @property
+    def clip_ids(self) -> tuple[str, ...]:
+        return super().clip_ids[: self._count]
 
 
 def main() -> None:

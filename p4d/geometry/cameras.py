@@ -31,14 +31,16 @@ def pixel_centres(height_px: int, width_px: int) -> NDArray[np.float64]:
 
 
 def camera_directions(K: Floats, height_px: int, width_px: int) -> NDArray[np.float64]:
-    """Directions with z = 1 through every pixel centre, in the camera, [height, width, 3].
+    """Directions with z = 1 through every pixel centre, in the camera, [..., height, width, 3].
 
-    Multiplied by planar depth they are camera points.
+    Takes [..., 3, 3]. Multiplied by planar depth they are camera points.
     """
-    pixels = pixel_centres(height_px, width_px)
-    x = (pixels[..., 0] - K[0, 2]) / K[0, 0]
-    y = (pixels[..., 1] - K[1, 2]) / K[1, 1]
-    return np.stack([x, y, np.ones_like(x)], axis=-1)
+    directions = np.ones((*K.shape[:-2], height_px, width_px, 3))
+    x = (np.arange(width_px) + 0.5 - K[..., 0, 2, None]) / K[..., 0, 0, None]
+    y = (np.arange(height_px) + 0.5 - K[..., 1, 2, None]) / K[..., 1, 1, None]
+    directions[..., 0] = x[..., None, :]
+    directions[..., 1] = y[..., :, None]
+    return directions
 
 
 def unproject(z_depth_m_hw: Floats, K: Floats, world_T_cam: Floats) -> NDArray[np.float64]:

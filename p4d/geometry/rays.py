@@ -36,7 +36,7 @@ def rays_from_cameras(
     height, width = grid or size_px
     K_t33 = scale_intrinsics(K_t33, width / size_px[1], height / size_px[0])
     first_T_cam_t44 = inverse(world_T_cam_t44[0]) @ world_T_cam_t44
-    directions = np.stack([camera_directions(K, height, width) for K in K_t33])
+    directions = camera_directions(K_t33, height, width)
     directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
     directions = np.einsum("tij,thwj->thwi", first_T_cam_t44[:, :3, :3], directions)
     moments = np.cross(first_T_cam_t44[:, None, None, :3, 3], directions)
@@ -44,14 +44,17 @@ def rays_from_cameras(
 
 
 def pose_from_rays(rays_hw6: Floats, K: Floats) -> NDArray[np.float64]:
-    """Least-squares pose `first_T_cam` (4x4) of one frame's rays, for known intrinsics.
+    """Least-squares poses `first_T_cam` [..., 4, 4] of rays [..., height, width, 6], each a frame.
 
-    `K` belongs to the grid of `rays_hw6`. Directions need not be unit and may be noisy.
+    `K`, 3x3, belongs to the grid of the rays. Directions need not be unit and may be noisy.
+
+    Raises:
+        numpy.linalg.LinAlgError: a frame's rays fit no pose.
     """
-    seen = camera_directions(K, *rays_hw6.shape[:2]).reshape(-1, 3)
+    seen = camera_directions(K, *rays_hw6.shape[-3:-1]).reshape(-1, 3)
     seen /= np.linalg.norm(seen, axis=-1, keepdims=True)
     directions, centre = _directions_and_centre(rays_hw6)
-    return rigid(_closest_rotation(directions.T @ seen), centre)
+    return rigid(_closest_rotation(np.swapaxes(directions, -1, -2) @ seen), centre)
 
 
 def camera_from_rays(rays_hw6: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -89,16 +92,16 @@ def camera_from_rays(rays_hw6: Floats) -> tuple[NDArray[np.float64], NDArray[np.
 
 
 def _directions_and_centre(rays_hw6: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    rays = np.asarray(rays_hw6, np.float64).reshape(-1, 6)
-    length = np.linalg.norm(rays[:, :3], axis=-1, keepdims=True)
-    directions, moments = rays[:, :3] / length, rays[:, 3:] / length
+    rays = np.asarray(rays_hw6, np.float64).reshape(*rays_hw6.shape[:-3], -1, 6)
+    length = np.linalg.norm(rays[..., :3], axis=-1, keepdims=True)
+    directions, moments = rays[..., :3] / length, rays[..., 3:] / length
     # The centre o solves o x d = m for all rays: -[d]x o = m, in normal equations.
-    projector = np.eye(3) * len(rays) - directions.T @ directions
-    centre = np.linalg.solve(projector, np.cross(directions, moments).sum(axis=0))
-    return directions, centre
+    projector = np.eye(3) * rays.shape[-2] - np.swapaxes(directions, -1, -2) @ directions
+    turned = np.cross(directions, moments).sum(axis=-2)
+    return directions, np.linalg.solve(projector, turned[..., None])[..., 0]
 
 
 def _closest_rotation(matrix: Floats) -> NDArray[np.float64]:
     u, _, vt = np.linalg.svd(matrix)
-    flip = np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    return np.asarray(u @ flip @ vt)
+    u[..., 2] *= np.sign(np.linalg.det(u @ vt))[..., None]
+    return np.asarray(u @ vt)

@@ -8,6 +8,8 @@ label contract refuses with the clip's name.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,11 +23,9 @@ def fit_cameras(rays_thw6: Floats) -> tuple[NDArray[np.float64], NDArray[np.floa
     poses = np.full((len(rays_thw6), 4, 4), np.nan)
     poses[0] = np.eye(4)
     if np.isfinite(K).all():
-        for t in range(1, len(rays_thw6)):
-            try:
-                poses[t] = pose_from_rays(rays_thw6[t], K)
-            except np.linalg.LinAlgError:
-                poses[t] = np.nan
+        # One frame that fits nowhere leaves all NaN: the clip is refused for one as for all.
+        with suppress(np.linalg.LinAlgError):
+            poses[1:] = pose_from_rays(rays_thw6[1:], K)
     return K, poses
 
 

@@ -253,8 +253,8 @@ def _statistics(
 
 
 def _row(modality: str, values: NDArray, valid: NDArray[np.bool_] | None) -> dict[str, Any]:
-    chosen = (values if valid is None else values[valid]).astype(np.float64)
-    finite = chosen[np.isfinite(chosen)]
+    known = values if valid is None else values[valid]
+    finite = known[np.isfinite(known)]
     row: dict[str, Any] = {
         "modality": modality,
         "n_nan": int(np.isnan(values).sum()),
@@ -262,11 +262,10 @@ def _row(modality: str, values: NDArray, valid: NDArray[np.bool_] | None) -> dic
         "coverage": 1.0 if valid is None else float(valid.mean()),
     }
     if finite.size:
-        row |= {"min": float(finite.min()), "max": float(finite.max())}
-        levels = np.percentile(finite, [1, 50, 99])
-        row |= {
-            name: float(level) for name, level in zip(("p01", "p50", "p99"), levels, strict=True)
-        }
+        ordered, last = np.sort(finite), finite.size - 1
+        levels = np.interp(np.array([0, 0.01, 0.5, 0.99, 1]) * last, np.arange(last + 1), ordered)
+        names = ("min", "p01", "p50", "p99", "max")
+        row |= {name: float(level) for name, level in zip(names, levels, strict=True)}
     return row
 
 
