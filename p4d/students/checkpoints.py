@@ -29,6 +29,7 @@ from torch.distributed.checkpoint.state_dict import (
     set_model_state_dict,
     set_optimizer_state_dict,
 )
+from torch.distributed.tensor import DTensor
 
 from p4d.artifacts import read_json, write_bytes
 from p4d.errors import TrainingError
@@ -176,6 +177,28 @@ def random_state() -> dict[str, Tensor]:
     if torch.cuda.is_available():
         states |= {f"cuda{i}": state for i, state in enumerate(torch.cuda.get_rng_state_all())}
     return states
+
+
+def sharded(model: nn.Module) -> bool:
+    """Whether processes hold parts of weights."""
+    return any(isinstance(weight, DTensor) for weight in model.parameters())
+
+
+def put_together(model: nn.Module) -> None:
+    """Give the first process whole weights, in memory, in the place of its shards.
+
+    All processes take part. Afterwards nothing can be computed with the model, nor can it be moved:
+    the sharding still watches it.
+    """
+    whole: Any = get_model_state_dict(model, options=_FULL)
+    if process()[0] > 0:
+        return
+    made: dict[nn.Parameter, nn.Parameter] = {}  # tied weights stay one
+    for name, shard in list(model.named_parameters(remove_duplicate=False)):
+        if shard not in made:
+            made[shard] = nn.Parameter(whole[name], requires_grad=shard.requires_grad)
+        owner, _, own_name = name.rpartition(".")
+        setattr(model.get_submodule(owner), own_name, made[shard])
 
 
 def process() -> tuple[int, int]:

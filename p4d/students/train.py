@@ -132,7 +132,6 @@ def _build(inputs: StageInputs, out: Path, *, sees_video: bool, distils: bool) -
     )
     if checkpoints.process()[0] > 0:
         return report  # the first process writes for all
-    arm.place("cpu")
     save_student(out, merged(base.adapter.model), base.tokenizer)
     _write_curves(out, trained, teaching.distillation)
     if teaching.shown:

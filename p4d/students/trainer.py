@@ -396,10 +396,10 @@ def train_arm(
     work: Path | None = None,
     identity: str = "",
 ) -> Trained:
-    """Train `arm` in place.
+    """Train `arm` in place; it ends in the memory of the CPU.
 
     Under `torchrun` or `accelerate launch` each process computes its share of every step, and all
-    end with equal weights.
+    end with equal weights; where they are sharded, the first process alone ends with whole ones.
 
     Args:
         arm: student and, where it distils, decoder.
@@ -433,6 +433,7 @@ def train_arm(
             logger.info("resuming after step %d from %s", len(progressed.rows), newest)
             if len(progressed.rows) >= params.steps:  # killed between the last step and the end
                 checkpoints.restore_weights(newest, arm)
+                arm.place("cpu")
                 return progressed.trained(Clock().times(waited_s=0.0))
         trainer = _ArmTrainer(
             model=arm,
@@ -458,6 +459,10 @@ def train_arm(
         trainer.train(resume_from_checkpoint=str(newest) if newest else None)
         if params.gradient_checkpointing:
             arm.student.gradient_checkpointing_disable()
+    if checkpoints.sharded(arm):
+        checkpoints.put_together(arm)
+    else:
+        arm.place("cpu")
     broken = [name for name, weight in arm.named_parameters() if not _finite(weight)]
     if broken:
         raise TrainingError(f"weights are not finite after step {params.steps}: {broken[:3]}")

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from p4d.students.launch import train, with_settings
 from tests.students.tiny import raw_params
 
+CHECKOUT = Path(__file__).parents[2]
 SETTINGS = ("training.steps=4", "training.batch=4", "training.save_steps=2")
 
 
@@ -31,7 +32,7 @@ def free_port():
         return found.getsockname()[1]
 
 
-def launch(project, out, launcher, *settings):
+def launch(project, out, launcher, *settings, program="p4d.cli"):
     """`p4d train p4d` in a project of its own that reads the tiny data."""
     home = out.parent / f"{out.name}-project"
     home.mkdir()
@@ -40,11 +41,11 @@ def launch(project, out, launcher, *settings):
     arguments = ["p4d", "--out", str(out), "--data", str(project.root)]
     arguments += [part for setting in settings for part in ("--set", setting)]
     done = subprocess.run(
-        [sys.executable, "-m", *launcher, "-m", "p4d.cli", "train", *arguments],
+        [sys.executable, "-m", *launcher, "-m", program, "train", *arguments],
         env={
             **os.environ,
             "OMP_NUM_THREADS": "1",
-            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "PYTHONPATH": str(CHECKOUT),
             "P4D_ROOT": str(home),
             "GLOO_SOCKET_IFNAME": "lo",
         },
@@ -84,4 +85,16 @@ def test_accelerate_with_two_processes_learns_the_same(project, alone, tmp_path)
         str(free_port()),
     ]  # fmt: skip
     launch(project, tmp_path / "out", launcher, *SETTINGS)
+    check_equal(tmp_path / "out", alone)
+
+
+def test_sharded_over_two_processes_it_learns_the_same(project, alone, tmp_path):
+    launcher = [
+        "accelerate.commands.launch", "--config_file", str(CHECKOUT / "configs" / "fsdp.yaml"),
+        "--num_processes", "2", "--mixed_precision", "no", "--main_process_port",
+        str(free_port()),
+    ]  # fmt: skip
+    program = "tests.students.sharded_on_cpu"
+    done = launch(project, tmp_path / "out", launcher, *SETTINGS, program=program)
+    assert "sharded weights: DTensor" in done.stderr
     check_equal(tmp_path / "out", alone)
