@@ -83,6 +83,9 @@ class Arm(nn.Module):
         self.decoder = distillation.decoder if distillation else None
         self._adapter = [adapter]
         self._distillation = [distillation]
+        # What accelerate shards one by one; the decoder stays in the outer unit.
+        inside = {type(module).__name__ for module in self.student.modules()}
+        self._no_split_modules = sorted(inside & set(self.student._no_split_modules or ()))
 
     @property
     def distils(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from accelerate import state
 from accelerate.utils import DistributedType
 from torch import nn
+from torch.distributed.fsdp import FSDPModule
 
 from p4d import cli
 from p4d.students import checkpoints
@@ -25,8 +26,8 @@ def _start_as_if_on_accelerators(self: state.AcceleratorState, *args: Any, **res
 
 
 def _put_together_and_tell(model: nn.Module) -> None:
-    kinds = {type(weight.data).__name__ for weight in model.parameters()}
-    print("sharded weights:", *kinds, file=sys.stderr)
+    units = {type(part).__name__ for part in model.modules() if isinstance(part, FSDPModule)}
+    print("sharded:", *sorted(units), file=sys.stderr)
     _put_together(model)
 
 

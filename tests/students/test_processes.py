@@ -96,5 +96,5 @@ def test_sharded_over_two_processes_it_learns_the_same(project, alone, tmp_path)
     ]  # fmt: skip
     program = "tests.students.sharded_on_cpu"
     done = launch(project, tmp_path / "out", launcher, *SETTINGS, program=program)
-    assert "sharded weights: DTensor" in done.stderr
+    assert "sharded: FSDPArm FSDPQwen2DecoderLayer FSDPSiglipEncoderLayer" in done.stderr
     check_equal(tmp_path / "out", alone)

@@ -7,6 +7,7 @@ from p4d.artifacts import read_json
 from p4d.config import replace_params
 from p4d.errors import ContractError
 from p4d.students import load
+from p4d.students.arm import Arm
 from p4d.students.export import training_only_weights
 from p4d.students.student import save_student
 from p4d.students.train import build_sft
@@ -131,3 +132,12 @@ def test_an_arm_trained_with_additions_is_a_plain_checkpoint(project, tmp_path):
     changed = {name for name, weight in learnt.items() if not torch.equal(weight, base[name])}
     assert changed
     assert not any("vision_tower" in name for name in changed)
+
+
+def test_every_family_names_the_layers_that_are_sharded_one_by_one(adapter):
+    arm = Arm(adapter, None)
+    names = [n for n, part in arm.named_modules() if type(part).__name__ in arm._no_split_modules]
+    config = adapter.model.config
+    seeing = getattr(config.vision_config, "num_hidden_layers", None) or config.vision_config.depth
+    assert sum("language_model" in n for n in names) == config.text_config.num_hidden_layers
+    assert sum("vis" in n for n in names) >= seeing  # SigLIP also names its pooling head
