@@ -42,8 +42,8 @@ unit: setup
 bench: setup  ## Measure; results land in benchmarks/results/
 	@python -m benchmarks.spine
 
-bench-distillation: setup  ## Train and compare arms, about an hour on two cores; MINUTES=160: all
-	@python -m benchmarks.distillation $(if $(MINUTES),--minutes $(MINUTES))
+bench-distillation: setup  ## Compare SFT and P4D, some 70 minutes on two cores; MINUTES=270: all arms
+	@python -m benchmarks.distillation $(if $(MINUTES),--minutes $(MINUTES)) $(if $(STEPS),--steps $(STEPS))
 
 r4d-world: setup  ## Make the embedded benchmark in benchmark_data/r4d-world
 	@p4d benchmark make benchmark_data/r4d-world

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -96,6 +97,11 @@ def plan(seeds: int, p4d_over_sft: float | None) -> list[Run]:
         for seed in range(seeds)
         for arm, stage in (("sft", "student_sft"), ("p4d", "student_p4d"))
     ]
+    if p4d_over_sft is not None:
+        runs += [
+            Run("p4d_equal_time", seed, "student_p4d", length=min(1.0, 1 / p4d_over_sft))
+            for seed in range(seeds)
+        ]
     runs += [Run("p4d_exact", 0, "student_p4d", distillation=EXACT)]
     blind, control = "student_blind", "control"
     facts: dict[str, Any] = {"stage": blind, "training": READING, "role": control}
@@ -107,11 +113,6 @@ def plan(seeds: int, p4d_over_sft: float | None) -> list[Run]:
         Run("perfect_facts", release="release_perfect_facts", **facts),
         Run("all_facts", release="release_all_facts", length=3.0, **facts),
     ]
-    if p4d_over_sft is not None:
-        runs += [
-            Run("p4d_equal_time", seed, "student_p4d", length=min(1.0, 1 / p4d_over_sft))
-            for seed in range(seeds)
-        ]
     runs += [Run("p4d_exact", seed, "student_p4d", distillation=EXACT) for seed in range(1, seeds)]
     taken_away: dict[str, Any] = {"stage": "student_p4d", "role": "ablation"}
     runs += [
@@ -325,7 +326,7 @@ def _tell(name: str, done: int, total: int, note: str) -> None:
 
 
 def perform(work: Path, runs: Sequence[Run], arguments: argparse.Namespace, until_s: float) -> None:
-    """Run what is missing in `processes` processes of one thread each; none begins too late."""
+    """Run what is missing, each in a process of one thread; none begins after `until_s`."""
 
     def one(run: Run) -> None:
         if (work / "runs" / f"{run.name}.json").is_file() or time.monotonic() > until_s:
@@ -365,7 +366,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--minutes", type=float, default=45.0, help="no run begins after these")
+    parser.add_argument(
+        "--minutes", type=float, default=45.0, help="none but SFT and P4D begins after these"
+    )
     parser.add_argument("--collect", action="store_true", help="report what there is; run nothing")
     parser.add_argument("--one", help="a single run, by name; used by the benchmark itself")
     arguments = parser.parse_args()
@@ -384,7 +387,7 @@ def main() -> None:
     until_s = time.monotonic() + 60 * arguments.minutes
     prepare(work, arguments.worlds, settings(arguments.steps, Run("sft")), arguments.processes)
     first = [run for run in plan(arguments.seeds, None) if run.arm in ("sft", "p4d")]
-    perform(work, first, arguments, until_s)
+    perform(work, first, arguments, math.inf)
     perform(work, plan(arguments.seeds, cost_ratio(work, arguments.seeds)), arguments, until_s)
     collect(work, CHECKOUT, seeds=arguments.seeds)
 
