@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -149,6 +149,7 @@ def collect(work: Path, checkout: Path, *, seeds: int) -> None:
         "r4d_world": _on_frozen(work, results, seeds),
         "controls": by_role["control"],
         "ablations": by_role["ablation"],
+        "p4d_over": _over_the_others(answers, {r["run"]["arm"] for r in results.values()}, seeds),
         "teacher": read_json(work / "expert" / "card.json"),
         "step_ratio": round(per_step["p4d"] / per_step["sft"], 3),
         "data_wait": _data_wait(results),
@@ -167,6 +168,16 @@ def gain_over_seeds(answers: Answers, arm: str, other: str, seeds: int) -> dict[
     if not both:
         return None
     return answers.gain(*(list(names) for names in zip(*both, strict=True)))
+
+
+def _over_the_others(answers: Answers, arms: Iterable[str], seeds: int) -> dict[str, Any]:
+    """What P4D gains over every other arm, control and ablation, from the seeds of that one."""
+    gains = {arm: gain_over_seeds(answers, "p4d", arm, seeds) for arm in sorted(arms)}
+    return {
+        arm: {"mean": gain["mean"], "ci95": gain["ci95"]}
+        for arm, gain in gains.items()
+        if gain and arm != "p4d"
+    }
 
 
 def _on_frozen(
@@ -235,16 +246,17 @@ def table_of(report: Mapping[str, Any], names: Sequence[str]) -> str:
     """Markdown: a row per arm, a column per category."""
     means = _means(report, names)
     lines = [
-        f"| | {' | '.join(names)} | mean |",
-        "|---|" + "---|" * (len(names) + 1),
+        f"| | {' | '.join(names)} | mean | P4D over it, points |",
+        "|---|" + "---|" * (len(names) + 2),
         "| chance | "
         + " | ".join(f"{report['questions']['chance'][n]:.2f}" for n in names)
-        + f" | {np.mean(list(report['questions']['chance'].values())):.2f} |",
+        + f" | {np.mean(list(report['questions']['chance'].values())):.2f} | |",
     ]
     order = [*(arm for arm in TITLES if arm in means), *sorted(set(means) - set(TITLES))]
     for arm in order:
         values = " | ".join(f"{value:.3f}" for value in means[arm])
-        lines.append(f"| {TITLES.get(arm, arm.replace('_', ' '))} | {values} |")
+        over = _points(report["p4d_over"][arm]) if arm in report["p4d_over"] else ""
+        lines.append(f"| {TITLES.get(arm, arm.replace('_', ' '))} | {values} | {over} |")
     frozen = report["r4d_world"] or {}
     gains = {
         "equal steps": report["gain"].get("equal_steps"),
@@ -256,12 +268,13 @@ def table_of(report: Mapping[str, Any], names: Sequence[str]) -> str:
     }
     for label, found in gains.items():
         if found:
-            low, high = found["ci95"]
-            lines.append(
-                f"\nP4D over SFT at {label}: {100 * found['mean']:+.1f} points "
-                f"(95 % interval {100 * low:+.1f} to {100 * high:+.1f})."
-            )
+            lines.append(f"\nP4D over SFT at {label}, points (95 % interval): {_points(found)}.")
     return "\n".join(lines) + "\n"
+
+
+def _points(gain: Mapping[str, Any]) -> str:
+    low, high = gain["ci95"]
+    return f"{100 * gain['mean']:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
 
 
 def picture_of(report: Mapping[str, Any], names: Sequence[str]) -> str:
