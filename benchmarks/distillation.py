@@ -31,7 +31,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks.answering import chosen_options
-from benchmarks.distillation_report import collect
+from benchmarks.distillation_report import UNABLATED, collect
 from p4d.artifacts import Arrays, read_table, write_arrays, write_bytes, write_json, write_table
 from p4d.config import Params, Project, replace_params
 from p4d.evaluation.answering import ClipPictures
@@ -83,7 +83,10 @@ class Run:
 
 TEACHER_GIVEN = "teacher_given"
 """The control of benchmarks/teacher_given.py, which is no stage."""
-EXACT = {"teacher": "exact", "latents": False, "maps_every": 1}
+LOOK_STEPS = (50, 300, 600)
+"""And after the last one."""
+TO_THE_END = {"until_fraction": 1.0}
+EXACT = {"teacher": "exact", "latents": False, "maps_every": 1, **TO_THE_END}
 ALONE = {"batch": 64, "questions_per_clip": 1}
 """As many questions a step, each in a row of its own where no clip is there to be shared."""
 READING = {"batch": 32, "questions_per_clip": 1}
@@ -114,17 +117,18 @@ def plan(seeds: int, p4d_over_sft: float | None) -> list[Run]:
         Run("all_facts", release="release_all_facts", length=3.0, **facts),
     ]
     runs += [Run("p4d_exact", seed, "student_p4d", distillation=EXACT) for seed in range(1, seeds)]
-    taken_away: dict[str, Any] = {"stage": "student_p4d", "role": "ablation"}
+    whole = partial(Run, stage="student_p4d", role="ablation", distillation=TO_THE_END)
     runs += [
-        Run("latent_only", distillation={"modalities": ()}, **taken_away),
-        Run("explicit_only", distillation={"latents": False}, **taken_away),
+        *(whole(UNABLATED, seed) for seed in range(seeds)),
+        whole("latent_only", distillation={"modalities": (), **TO_THE_END}),
+        whole("explicit_only", distillation={"latents": False, **TO_THE_END}),
         *(
-            Run(f"latent_{name}", distillation={"modalities": (name,)}, **taken_away)
+            whole(f"latent_{name}", distillation={"modalities": (name,), **TO_THE_END})
             for name in ("depth", "flow", "motion", "rays")
         ),
-        Run("time_none", clips="clips_timeless", **taken_away),
-        Run("time_in_text", clips="clips_timeless", release="release_timed", **taken_away),
-        Run("time_burned_in", clips="clips_burned", **taken_away),
+        whole("time_none", clips="clips_timeless"),
+        whole("time_in_text", clips="clips_timeless", release="release_timed"),
+        whole("time_burned_in", clips="clips_burned"),
     ]
     return runs
 
@@ -145,7 +149,7 @@ def settings(steps: int, run: Run) -> Params:
             "save_steps": 0,
             **run.training,
         },
-        distillation={"look_steps": (), **run.distillation},
+        distillation={"look_steps": LOOK_STEPS, **run.distillation},
         labels={"threads": 1},
     )
 

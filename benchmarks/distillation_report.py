@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,12 @@ from benchmarks.machine import describe
 from p4d.artifacts import read_json, read_table, write_json
 from p4d.config import Project
 from p4d.ids import seed_for
+from p4d.previews import png
 from p4d.students.embedded import CORE_FAMILIES
+from p4d.students.looking import LOOKS_FILE, looks_picture
 
+UNABLATED = "to_the_end"
+"""P4D that distils in all steps; its parts are what ablations take away."""
 SAMPLES, CONFIDENCE = 2000, 0.95
 TITLES = {
     "text_only": "text only",
@@ -30,6 +34,7 @@ TITLES = {
     "p4d": "P4D",
     "p4d_equal_time": "P4D, equal time",
     "p4d_exact": "P4D, exact truth as teacher",
+    UNABLATED: "P4D, distilling to the end",
 }
 
 
@@ -149,7 +154,7 @@ def collect(work: Path, checkout: Path, *, seeds: int) -> None:
         "r4d_world": _on_frozen(work, results, seeds),
         "controls": by_role["control"],
         "ablations": by_role["ablation"],
-        "p4d_over": _over_the_others(answers, {r["run"]["arm"] for r in results.values()}, seeds),
+        "p4d_over": _over_the_others(answers, by_role, seeds),
         "teacher": read_json(work / "expert" / "card.json"),
         "step_ratio": round(per_step["p4d"] / per_step["sft"], 3),
         "data_wait": _data_wait(results),
@@ -159,6 +164,10 @@ def collect(work: Path, checkout: Path, *, seeds: int) -> None:
     write_json(target / "distillation.json", report)
     (target / "distillation.md").write_text(table_of(report, answers.names))
     (target / "distillation.svg").write_text(picture_of(report, answers.names))
+    if (work / "students" / "p4d-0" / LOOKS_FILE).is_file():
+        (target / "distillation_looks.png").write_bytes(
+            png(looks_picture(work / "students" / "p4d-0"))
+        )
 
 
 def gain_over_seeds(answers: Answers, arm: str, other: str, seeds: int) -> dict[str, Any] | None:
@@ -170,14 +179,21 @@ def gain_over_seeds(answers: Answers, arm: str, other: str, seeds: int) -> dict[
     return answers.gain(*(list(names) for names in zip(*both, strict=True)))
 
 
-def _over_the_others(answers: Answers, arms: Iterable[str], seeds: int) -> dict[str, Any]:
-    """What P4D gains over every other arm, control and ablation, from the seeds of that one."""
-    gains = {arm: gain_over_seeds(answers, "p4d", arm, seeds) for arm in sorted(arms)}
-    return {
-        arm: {"mean": gain["mean"], "ci95": gain["ci95"]}
-        for arm, gain in gains.items()
-        if gain and arm != "p4d"
-    }
+def _over_the_others(
+    answers: Answers, by_role: Mapping[str, Sequence[Mapping[str, Any]]], seeds: int
+) -> dict[str, Any]:
+    """What P4D gains over every other arm and control, from the seeds of that one.
+
+    With what distils to the end, the P4D that does so, too, is compared.
+    """
+    found = {}
+    for role, entries in by_role.items():
+        for arm in sorted({entry["name"] for entry in entries} - {"p4d"}):
+            to_the_end = role == "ablation" or arm == "p4d_exact"
+            whole = UNABLATED if to_the_end and arm != UNABLATED else "p4d"
+            if gain := gain_over_seeds(answers, whole, arm, seeds):
+                found[arm] = {"from": whole, "mean": gain["mean"], "ci95": gain["ci95"]}
+    return found
 
 
 def _on_frozen(

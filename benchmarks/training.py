@@ -133,6 +133,7 @@ def steps(folder: Path, params: Params, rounds: int) -> dict[str, object]:
     assert distillation is not None
 
     def teacher(batch: Batch) -> None:
+        assert batch.frames is not None, "the arm sees video"
         # A student that reads drawn marks has their picture in front of the clip.
         clip = batch.frames[:, -distillation.expert.config.frames :]
         with torch.no_grad():
@@ -153,6 +154,9 @@ def steps(folder: Path, params: Params, rounds: int) -> dict[str, object]:
     return {
         "step_s": {name: round(value, 5) for name, value in found.items()},
         "p4d_over_sft": round(found["p4d_cached"] / found["sft"], 4),
+        "p4d_run_over_sft_run": round(
+            1 + params.distillation.until_fraction * (found["p4d_cached"] / found["sft"] - 1), 4
+        ),
         "p4d_over_online": round(found["p4d_cached"] / found["p4d_online"], 4),
         "bfloat16_over_float32": {
             name: round(found[f"{name}_bfloat16"] / found[name], 4)

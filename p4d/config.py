@@ -348,9 +348,11 @@ class DistillationParams:
     `teacher: exact` distils truth where clips have it; truth has no latents. `student_layer` says
     which hidden states of visual tokens are compared: -1 the last ones (paper), 0 what enters the
     language model, where questions about regions pick it up, k what its k-th block gives. In the
-    first `warmup_fraction` of the steps the SFT loss counts `warmup_sft_weight`. `unlabelled_clips`
-    are clips per step, beyond the batch, that nobody asks about: they are distilled only. Of every
-    `maps_every` clips one is compared in the maps of its modalities, all in their latents.
+    first `warmup_fraction` of the steps the SFT loss counts `warmup_sft_weight`; after the first
+    `until_fraction` nothing is distilled any more, and a step costs what one of SFT does.
+    `unlabelled_clips` are clips per step, beyond the batch, that nobody asks about: they are
+    distilled only. Of every `maps_every` clips one is compared in the maps of its modalities, all
+    in their latents.
     """
 
     teacher: str
@@ -363,6 +365,7 @@ class DistillationParams:
     hidden_width: int
     warmup_fraction: float
     warmup_sft_weight: float
+    until_fraction: float
     unlabelled_clips: int
     look_steps: tuple[int, ...]
 
@@ -384,6 +387,11 @@ class DistillationParams:
         _check_at_least_1(self, "maps_every")
         _check(0 <= self.warmup_fraction <= 1, self, "warmup_fraction must be in [0, 1]")
         _check(self.warmup_sft_weight >= 0, self, "warmup_sft_weight must not be negative")
+        _check(
+            0 < self.until_fraction <= 1 and self.warmup_fraction <= self.until_fraction,
+            self,
+            "until_fraction must be in (0, 1] and not end before the warm-up",
+        )
         _check(self.unlabelled_clips >= 0, self, "unlabelled_clips must not be negative")
         _check(all(step >= 1 for step in self.look_steps), self, "look_steps count from 1")
 

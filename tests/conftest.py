@@ -33,7 +33,7 @@ TINY = {
         "text_blocks": 2,
     },
     "training": {"steps": 4, "batch": 2, "questions_per_clip": 3},
-    "distillation": {"hidden_width": 32, "maps_every": 1},
+    "distillation": {"hidden_width": 32, "maps_every": 1, "until_fraction": 1.0},
     "evaluation": {"bootstrap_samples": 100},
 }
 

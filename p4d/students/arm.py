@@ -115,6 +115,7 @@ class Arm(nn.Module):
         *,
         look: bool = False,
         ask: bool = True,
+        distil: bool = True,
     ) -> dict[str, Tensor]:
         """Raw loss terms of a batch, `sft` first.
 
@@ -124,6 +125,7 @@ class Arm(nn.Module):
             look: instead of terms, the maps that the expert's heads see in every row.
             ask: without, no question is answered and `sft` is 0. Where the decoder reads what
                 enters the language model, that is not run at all.
+            distil: without, `sft` is the only term.
 
         A method of its own would be cleaner for `look`, but wrappers that gather sharded weights
         do so around `forward` alone.
@@ -139,7 +141,7 @@ class Arm(nn.Module):
         if look:
             return self._looked(states, batch)
         terms = {"sft": self._sft(states[-1], batch, of_step) if ask else self._nothing()}
-        if distillation and batch.frames is not None:
+        if distillation and distil and batch.frames is not None:
             rows = batch.labelled_rows
             if len(rows):
                 tokens = self._clip_tokens(states, batch, rows)

@@ -474,8 +474,8 @@ class TrainingSamples(Dataset[Sample]):
     """The samples of a whole run in the order they are used, equal for every arm.
 
     Sample i belongs to pass i // n over the n clips, each pass in its own seeded order; the
-    questions asked of a clip are drawn per pass, without repetition. Of every `maps_every` samples
-    one brings the teacher's maps along; all bring its latents.
+    questions asked of a clip are drawn per pass, without repetition. The first `labelled` samples
+    bring the teacher's latents along, and of every `maps_every` of them one its maps.
     """
 
     def __init__(
@@ -487,15 +487,18 @@ class TrainingSamples(Dataset[Sample]):
         seed: int,
         clips: ClipReader | None,
         labels: LabelReader,
+        labelled: int | None = None,
         maps_every: int = 1,
     ) -> None:
-        """`clips` is None for an arm that sees no video."""
+        """`clips` is None for an arm that sees no video, `labelled` where all samples are."""
         self._by_clip: dict[str, list[Question]] = {}
         for question in sorted(questions, key=lambda q: q.qa_id):
             self._by_clip.setdefault(question.clip_id, []).append(question)
         self._clip_ids = sorted(self._by_clip)
         self._length, self._per_clip, self._seed = length, questions_per_clip, seed
-        self._clips, self._labels, self._maps_every = clips, labels, maps_every
+        self._clips, self._labels = clips, labels
+        self._labelled = length if labelled is None else labelled
+        self._maps_every = maps_every
 
     def __len__(self) -> int:
         """Samples of the run: steps times batch."""
@@ -510,9 +513,12 @@ class TrainingSamples(Dataset[Sample]):
         draw = np.random.default_rng(seed_for("questions", self._seed, epoch, clip_id))
         chosen = draw.permutation(len(asked))[: self._per_clip]
         shard = asked[0].shard
+        labels: Mapping[str, np.ndarray] = {}
+        if index < self._labelled:
+            labels = self._labels.read(shard, clip_id, maps=index % self._maps_every == 0)
         return Sample(
             clip_id=clip_id,
             questions=tuple(asked[i] for i in chosen),
             visual=self._clips.read(shard, clip_id) if self._clips else None,
-            labels=self._labels.read(shard, clip_id, maps=index % self._maps_every == 0),
+            labels=labels,
         )

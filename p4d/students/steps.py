@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 
 from p4d.errors import ContractError
 from p4d.students.data import Batch, Packer, Sample
+from p4d.students.unlabelled import UnlabelledClips
 
 AHEAD = 4
 """Batches that lie ready. One hides reading; more hide a slow disk's hiccups."""
@@ -40,7 +41,7 @@ class StepBatches:
     """Packed batches of a whole run.
 
     `samples` has `batch` rows for every step; `extra` has `extra_per_step` more, which are
-    appended (clips without questions).
+    appended (clips without questions) to the first steps, for as long as it has any.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class StepBatches:
         steps: int,
         batch: int,
         share: Share,
-        extra: Dataset[Sample] | None = None,
+        extra: UnlabelledClips | None = None,
         extra_per_step: int = 0,
     ) -> None:
         """Plan the run.
@@ -72,16 +73,13 @@ class StepBatches:
 
     def read(self, step: int, part: int) -> Batch:
         """One part of a step, of this process; steps count from 0."""
-        rows = [
-            *((self._samples, step * self._batch + i) for i in range(self._batch)),
-            *((self._extra, step * self._extra_per_step + i) for i in range(self._extra_per_step)),
-        ]
-        chosen: list[Sample] = []
-        for row in self.share.rows(part, len(rows)):
-            dataset, index = rows[row]
-            assert dataset is not None
-            chosen.append(dataset[index])
-        return self._packer.pack(chosen, scored=False)
+        rows: list[tuple[Dataset[Sample], int]]
+        rows = [(self._samples, step * self._batch + i) for i in range(self._batch)]
+        first = step * self._extra_per_step
+        if self._extra is not None and first < len(self._extra):
+            rows += [(self._extra, first + i) for i in range(self._extra_per_step)]
+        chosen = [rows[row] for row in self.share.rows(part, len(rows))]
+        return self._packer.pack([dataset[index] for dataset, index in chosen], scored=False)
 
 
 class Prefetched:

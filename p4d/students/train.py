@@ -12,6 +12,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,7 @@ from p4d.students.losses import TermWeights
 from p4d.students.perception import LatentStats, PerceptionDecoder
 from p4d.students.student import Student, load, save_student
 from p4d.students.trainable import merged, prepare
-from p4d.students.trainer import Extras, Looks, Trained, Warmup, train_arm
+from p4d.students.trainer import Extras, Looks, Phases, Trained, train_arm
 from p4d.students.unlabelled import UnlabelledClips
 from p4d.teachers import expert4d
 from p4d.teachers.expert4d import Expert4D
@@ -80,6 +81,7 @@ class Teaching:
     """The teacher's side of an arm; an arm without a teacher has the defaults."""
 
     labels: LabelReader = dataclasses.field(default_factory=LabelReader)
+    distilled_steps: int = 0
     maps_every: int = 1
     distillation: Distillation | None = None
     weights: TermWeights = dataclasses.field(default_factory=lambda: TermWeights("paper", 0.0))
@@ -111,6 +113,7 @@ def _build(inputs: StageInputs, out: Path, *, sees_video: bool, distils: bool) -
         seed=params.seed,
         clips=clips,
         labels=teaching.labels,
+        labelled=teaching.distilled_steps * params.batch,
         maps_every=teaching.maps_every,
     )
     arm = Arm(base.adapter, teaching.distillation)
@@ -203,13 +206,14 @@ def teaching_of(
         latents=settings.latents,
         layer=_layer(base, settings),
     )
+    distilled_steps = math.ceil(settings.until_fraction * params.steps)
     unlabelled = None
     if settings.unlabelled_clips:
         unlabelled = UnlabelledClips(
             inputs.folder("release"),
             asked=train_clips,
             seed=params.seed,
-            length=params.steps * settings.unlabelled_clips,
+            length=distilled_steps * settings.unlabelled_clips,
             clips=clips,
             labels=labels,
             maps_every=settings.maps_every,
@@ -223,14 +227,16 @@ def teaching_of(
     extras = Extras(
         unlabelled=unlabelled,
         unlabelled_per_step=settings.unlabelled_clips,
-        warmup=Warmup(
-            steps=round(settings.warmup_fraction * params.steps),
-            sft_weight=settings.warmup_sft_weight,
+        phases=Phases(
+            warmup_steps=round(settings.warmup_fraction * params.steps),
+            warmup_sft_weight=settings.warmup_sft_weight,
+            distilled_steps=distilled_steps,
         ),
         looks=shown.looks if shown else None,
     )
     return Teaching(
         labels=labels,
+        distilled_steps=distilled_steps,
         maps_every=settings.maps_every,
         distillation=distillation,
         weights=TermWeights(settings.preset, settings.target_ratio),
@@ -365,6 +371,10 @@ def _csv(rows: Sequence[Mapping[str, float]]) -> bytes:
 
 
 def _mean_of_last(rows: Sequence[Mapping[str, float]], count: int = 10) -> dict[str, float]:
-    last = rows[-count:]
-    names = [name for name in rows[0] if name != "step"]
-    return {name: round(sum(row[name] for row in last) / len(last), 4) for name in names}
+    """Of every term over the last steps that had it."""
+    means = {}
+    for name in rows[0]:
+        last = [row[name] for row in rows if name in row][-count:]
+        means[name] = round(sum(last) / len(last), 4)
+    del means["step"]
+    return means

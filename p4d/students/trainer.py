@@ -38,6 +38,7 @@ from p4d.students.data import Batch, Packer, Sample
 from p4d.students.live import Clock, LiveMetrics, Times
 from p4d.students.losses import TermWeights
 from p4d.students.steps import Prefetched, Share, StepBatches
+from p4d.students.unlabelled import UnlabelledClips
 from p4d.teachers.compute import deterministic
 
 logger = logging.getLogger(__name__)
@@ -50,15 +51,26 @@ Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Warmup:
-    """The first `steps`, in which the SFT loss counts `sft_weight`; at 0 nothing is asked."""
+class Phases:
+    """What the steps of a run learn from; steps count from 1.
 
-    steps: int = 0
-    sft_weight: float = 1.0
+    Attributes:
+        warmup_steps: the first ones, in which the SFT loss counts `warmup_sft_weight`.
+        warmup_sft_weight: at 0 nothing is asked.
+        distilled_steps: the first ones, in which the teacher is compared with; None: all.
+    """
+
+    warmup_steps: int = 0
+    warmup_sft_weight: float = 1.0
+    distilled_steps: int | None = None
 
     def sft_weight_at(self, step: int) -> float:
-        """Weight of the SFT loss in a step, counted from 1."""
-        return self.sft_weight if step <= self.steps else 1.0
+        """Weight of the SFT loss."""
+        return self.warmup_sft_weight if step <= self.warmup_steps else 1.0
+
+    def distils_at(self, step: int) -> bool:
+        """Whether the teacher is compared with."""
+        return self.distilled_steps is None or step <= self.distilled_steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,13 +95,13 @@ class Extras:
     Attributes:
         unlabelled: rows without questions; None: there are none.
         unlabelled_per_step: how many of them each step has.
-        warmup: first steps that weigh the SFT loss differently.
+        phases: which steps ask, and which distil.
         looks: what is kept to show how the student comes to see.
     """
 
-    unlabelled: Dataset[Sample] | None = None
+    unlabelled: UnlabelledClips | None = None
     unlabelled_per_step: int = 0
-    warmup: Warmup = Warmup()
+    phases: Phases = Phases()
     looks: Looks | None = None
 
 
@@ -225,8 +237,14 @@ class _ArmTrainer(Trainer):
         del num_items_in_batch
         batch: Batch = inputs["batch"]
         step = self.state.global_step + 1
-        weights = self._weights(step)
-        terms: dict[str, Tensor] = model(batch, self._of_step, ask=weights["sft"] > 0)
+        phases = self._extras.phases
+        weights = {
+            "sft": phases.sft_weight_at(step),
+            **self._done.weights.of(self._of_step),
+        }
+        terms: dict[str, Tensor] = model(
+            batch, self._of_step, ask=weights["sft"] > 0, distil=phases.distils_at(step)
+        )
         # Every term stays in the graph, also at weight 0: processes wait for all gradients.
         total = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
         raw = {name: value.detach() for name, value in terms.items()}
@@ -246,10 +264,6 @@ class _ArmTrainer(Trainer):
         scaled = total * checkpoints.process()[1]
         return (scaled, terms) if return_outputs else scaled
 
-    def _weights(self, step: int) -> dict[str, float]:
-        sft = {"sft": self._extras.warmup.sft_weight_at(step)}
-        return sft | self._done.weights.of(self._of_step)
-
     def _finish_row(self, step: int, weights: Mapping[str, float]) -> None:
         names = list(self._terms)
         summed = self._summed(torch.stack([self._terms[name] for name in names]), self.args.device)
@@ -259,7 +273,8 @@ class _ArmTrainer(Trainer):
         self._done.rows.append({name: round(value, 6) for name, value in row.items()})
         shown = {name: float(f"{weights[name]:.6g}") for name in names}
         self._done.weight_rows.append({"step": step, **shown})
-        self._done.weights.observe(raw)
+        if self._extras.phases.distils_at(step):
+            self._done.weights.observe(raw)
 
     def _summed(self, values: Tensor, device: torch.device) -> Tensor:
         """The sum over all processes."""

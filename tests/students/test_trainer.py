@@ -110,17 +110,18 @@ def test_a_batch_that_does_not_divide_is_refused(project):
 # --- resume -------------------------------------------------------------------------------------
 
 LONG = {"steps": 7, "batch": 2, "save_steps": 2}
+TAUGHT = {"training": LONG, "distillation": {"until_fraction": 0.5}}
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(project, tmp_path_factory):
     root = tmp_path_factory.mktemp("uninterrupted")
-    for stage, build in (("student_p4d", build_p4d), ("student_sft", build_sft)):
-        build(inputs_of(project, stage, training=LONG), root / stage)
+    build_p4d(inputs_of(project, "student_p4d", **TAUGHT), root / "student_p4d")
+    build_sft(inputs_of(project, "student_sft", training=LONG), root / "student_sft")
     return root
 
 
-@pytest.mark.parametrize("died_after", [1, 4])
+@pytest.mark.parametrize("died_after", [1, 4, 6])
 def test_a_run_that_resumes_leaves_equal_bytes(project, uninterrupted, tmp_path, died_after):
     seen = []
 
@@ -130,7 +131,7 @@ def test_a_run_that_resumes_leaves_equal_bytes(project, uninterrupted, tmp_path,
             raise Killed
 
     work = tmp_path / "work"
-    inputs = inputs_of(project, "student_p4d", work=work, progress=die, training=LONG)
+    inputs = inputs_of(project, "student_p4d", work=work, progress=die, **TAUGHT)
     with pytest.raises(Killed):
         build_p4d(inputs, tmp_path / "first")
     build_p4d(inputs, tmp_path / "out")
@@ -286,6 +287,23 @@ def test_the_question_loss_can_wait_until_the_student_sees(project, tmp_path):
     assert [value > 0 for value in curve["sft"]] == [False, False, True, True]
 
 
+def test_after_its_part_the_teacher_is_silent(project, tmp_path):
+    taught = {"training": {"steps": 4}, "distillation": {"until_fraction": 0.5, "preset": "paper"}}
+    build_p4d(inputs_of(project, "student_p4d", **taught), tmp_path)
+    curve = curve_of(tmp_path)
+    for name in ("latent", "depth", "flow", "motion", "rays"):
+        assert [value is None for value in curve[name]] == [False, False, True, True]
+    assert curve["total"][2:].to_list() == curve["sft"][2:].to_list()
+    card = read_json(tmp_path / "card.json")
+    assert card["loss_weights"]["latent"] == 0.5
+    assert card["loss_of_last_steps"]["latent"] == round(curve["latent"][:2].mean(), 4)
+
+
+def test_a_warm_up_that_outlasts_the_teacher_is_refused(project):
+    with pytest.raises(ValueError, match="not end before the warm-up"):
+        replace_params(project.params, distillation={"until_fraction": 0.2, "warmup_fraction": 0.5})
+
+
 def test_clips_that_nobody_asks_about_teach_too(project, tmp_path):
     release = tmp_path / "release"
     shutil.copytree(project.root / "release", release)
@@ -301,7 +319,7 @@ def test_clips_that_nobody_asks_about_teach_too(project, tmp_path):
                 "student_p4d",
                 folders={"release": release},
                 training=BUDGET,
-                distillation={"unlabelled_clips": extra},
+                distillation={"unlabelled_clips": extra, "until_fraction": 0.6},
             ),
             out,
         )
@@ -310,6 +328,7 @@ def test_clips_that_nobody_asks_about_teach_too(project, tmp_path):
     # The questions of a step are the same; what is distilled is not.
     assert curves[2]["sft"][0] == pytest.approx(curves[0]["sft"][0], rel=1e-5)
     assert curves[2]["latent"][0] != pytest.approx(curves[0]["latent"][0], rel=1e-4)
+    assert curves[2]["latent"].null_count() == 1
 
 
 def test_unlabelled_clips_that_do_not_exist_are_refused(project, tmp_path):

@@ -112,6 +112,12 @@ def test_a_step_that_asks_nothing_perceives_the_same_and_runs_no_language_model(
     assert all(weight.grad is not None for weight in arm.student.parameters())
 
 
+def test_labels_are_read_only_while_the_teacher_teaches(project):
+    first = samples(project, tiny.SquareLabels(), labelled=1)
+    assert first[0].labels and not first[1].labels
+    assert first[1].questions == samples(project, tiny.SquareLabels())[1].questions
+
+
 def test_all_clips_are_compared_in_latents_and_some_in_maps(project):
     student, arm = distilling_arm(project)
     packer = Packer(student.tokenizer, student.adapter)

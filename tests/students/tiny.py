@@ -39,7 +39,7 @@ def params(**sections: dict) -> Params:
             "vocabulary": 320,
         },
         "training": {"steps": 3, "batch": 2, "questions_per_clip": 2, "threads": 1},
-        "distillation": {"hidden_width": 16, "maps_every": 1},
+        "distillation": {"hidden_width": 16, "maps_every": 1, "until_fraction": 1.0},
         "evaluation": {"threads": 1},
     }
     raw = copy.deepcopy(raw)
