@@ -31,8 +31,17 @@ import numpy as np
 import polars as pl
 
 from benchmarks.answering import chosen_options
-from benchmarks.distillation_report import UNABLATED, collect
-from p4d.artifacts import Arrays, read_table, write_arrays, write_bytes, write_json, write_table
+from benchmarks.distillation_report import COST, UNABLATED, collect
+from benchmarks.training import cost_of_distilling
+from p4d.artifacts import (
+    Arrays,
+    read_json,
+    read_table,
+    write_arrays,
+    write_bytes,
+    write_json,
+    write_table,
+)
 from p4d.config import Params, Project, replace_params
 from p4d.evaluation.answering import ClipPictures
 from p4d.pipeline import StageInputs, stage_named
@@ -46,6 +55,7 @@ from p4d.worlds.clip_shards import write_clip_shard
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 FIRST_WORLD, WORLDS_PER_SHARD = 9_000_000, 150
+COST_ROUNDS = 24
 PER_SHARD = ("clips", "labels", "regions", "facts", "questions")
 
 
@@ -93,18 +103,17 @@ READING = {"batch": 32, "questions_per_clip": 1}
 """Half as many a step: facts are long."""
 
 
-def plan(seeds: int, p4d_over_sft: float | None) -> list[Run]:
-    """All runs, those that matter most first; equal-time runs once the ratio of costs is known."""
+def plan(seeds: int, p4d_over_sft: float) -> list[Run]:
+    """All runs, those that matter most first; `p4d_over_sft`: time of a run."""
     runs = [
         Run(arm, seed, stage)
         for seed in range(seeds)
         for arm, stage in (("sft", "student_sft"), ("p4d", "student_p4d"))
     ]
-    if p4d_over_sft is not None:
-        runs += [
-            Run("p4d_equal_time", seed, "student_p4d", length=min(1.0, 1 / p4d_over_sft))
-            for seed in range(seeds)
-        ]
+    runs += [
+        Run("p4d_equal_time", seed, "student_p4d", length=min(1.0, 1 / p4d_over_sft))
+        for seed in range(seeds)
+    ]
     runs += [Run("p4d_exact", 0, "student_p4d", distillation=EXACT)]
     blind, control = "student_blind", "control"
     facts: dict[str, Any] = {"stage": blind, "training": READING, "role": control}
@@ -349,17 +358,19 @@ def perform(work: Path, runs: Sequence[Run], arguments: argparse.Namespace, unti
         list(pool.map(one, runs))
 
 
-def cost_ratio(work: Path, seeds: int) -> float | None:
-    """CPU seconds per step of P4D over those of SFT; None while a run is missing."""
-    per_step: dict[str, list[float]] = {"sft": [], "p4d": []}
-    for arm, found in per_step.items():
-        for seed in range(seeds):
-            path = work / "runs" / f"{arm}-{seed}.json"
-            if not path.is_file():
-                return None
-            result = json.loads(path.read_text())
-            found.append(result["cpu_s"] / result["steps"])
-    return float(np.mean(per_step["p4d"]) / np.mean(per_step["sft"]))
+def measure_cost(work: Path, params: Params) -> None:
+    """Write once what distillation costs, from which equal time follows.
+
+    Steps of both arms are taken in turn: whole runs are hours apart on machines that others share.
+    """
+    if not (work / COST).is_file():
+        write_json(work / COST, cost_of_distilling(work, params, COST_ROUNDS))
+
+
+def planned(work: Path, arguments: argparse.Namespace) -> list[Run]:
+    """The plan, with the cost of this machine."""
+    measure_cost(work, settings(arguments.steps, Run("p4d")))
+    return plan(arguments.seeds, read_json(work / COST)["run_ratio"])
 
 
 def main() -> None:
@@ -380,8 +391,7 @@ def main() -> None:
     (work / "runs").mkdir(parents=True, exist_ok=True)
     if arguments.one:
         shards = sorted(path.name for path in (work / "questions").iterdir())
-        chosen = {run.name: run for run in plan(arguments.seeds, cost_ratio(work, arguments.seeds))}
-        run = chosen[arguments.one]
+        run = {run.name: run for run in planned(work, arguments)}[arguments.one]
         result = train_and_answer(work, run, arguments.steps, shards)
         write_json(work / "runs" / f"{run.name}.json", result)
         return
@@ -390,9 +400,9 @@ def main() -> None:
         return
     until_s = time.monotonic() + 60 * arguments.minutes
     prepare(work, arguments.worlds, settings(arguments.steps, Run("sft")), arguments.processes)
-    first = [run for run in plan(arguments.seeds, None) if run.arm in ("sft", "p4d")]
-    perform(work, first, arguments, math.inf)
-    perform(work, plan(arguments.seeds, cost_ratio(work, arguments.seeds)), arguments, until_s)
+    runs = planned(work, arguments)
+    perform(work, [run for run in runs if run.arm in ("sft", "p4d")], arguments, math.inf)
+    perform(work, runs, arguments, until_s)
     collect(work, CHECKOUT, seeds=arguments.seeds)
 
 

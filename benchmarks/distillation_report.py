@@ -20,6 +20,8 @@ from p4d.previews import png
 from p4d.students.embedded import CORE_FAMILIES
 from p4d.students.looking import LOOKS_FILE, looks_picture
 
+COST = "cost.json"
+"""In the work folder: what distillation costs."""
 UNABLATED = "to_the_end"
 """P4D that distils in all steps; its parts are what ablations take away."""
 SAMPLES, CONFIDENCE = 2000, 0.95
@@ -136,10 +138,6 @@ def collect(work: Path, checkout: Path, *, seeds: int) -> None:
 
     gain = partial(gain_over_seeds, answers, other="sft", seeds=seeds)
     at_equal_steps = gain("p4d") or {}
-    per_step = {
-        arm: float(np.mean([r["cpu_s"] / r["steps"] for r in by_role["arm"] if r["name"] == arm]))
-        for arm in ("sft", "p4d")
-    }
     report = {
         "command": "python -m benchmarks.distillation",
         "machine": describe(checkout),
@@ -156,7 +154,7 @@ def collect(work: Path, checkout: Path, *, seeds: int) -> None:
         "ablations": by_role["ablation"],
         "p4d_over": _over_the_others(answers, by_role, seeds),
         "teacher": read_json(work / "expert" / "card.json"),
-        "step_ratio": round(per_step["p4d"] / per_step["sft"], 3),
+        **read_json(work / COST),
         "data_wait": _data_wait(results),
         "inference": _inference(work),
     }

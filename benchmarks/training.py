@@ -47,7 +47,7 @@ from p4d.teachers.label import ShardClips, label_clips
 from p4d.teachers.teacher import ExpertTeacher
 from p4d.worlds.clip_shards import write_clip_shard
 
-SHARDS = ("0000-0a1b2c3d", "0001-0a1b2c3d")
+SHARDS = ("0000-0a1b2c3d", "0001-0a1b2c3d")  # of `corpus`
 WORLDS_PER_SHARD = 24
 STAGES = (
     "expert_worlds", "expert", "labels", "regions", "facts", "questions", "release", "base_student",
@@ -63,15 +63,15 @@ def corpus(folder: Path, params: Params) -> None:
     run_stages(folder, params, STAGES, SHARDS)
 
 
-def inputs_of(folder: Path, stage: str, params: Params, work: Path | None = None) -> StageInputs:
+def inputs_of(folder: Path, stage: str, params: Params) -> StageInputs:
     def of(name: str) -> Path | dict[str, Path]:
         if stage_named(name).per_shard:
-            return {shard: folder / name / shard for shard in SHARDS}
+            return {shard.name: shard for shard in sorted((folder / name).iterdir())}
         return folder / name
 
     made = stage_named(stage)
     return StageInputs(
-        stage=made, params_=params, folders={name: of(name) for name in made.inputs}, work=work
+        stage=made, params_=params, folders={name: of(name) for name in made.inputs}, work=None
     )
 
 
@@ -126,6 +126,20 @@ def interleaved(runs: dict[str, Callable[[], None]], rounds: int) -> dict[str, f
     return {name: statistics.median(values) for name, values in walls.items()}
 
 
+def cost_of_distilling(folder: Path, params: Params, rounds: int) -> dict[str, float]:
+    """Time of P4D over that of SFT, from steps taken in turn: of a step that distils, of a run."""
+    sft, p4d = (Rig(folder, params, distils=distils) for distils in (False, True))
+    with deterministic(params.training.threads, 0):
+        found = interleaved({"sft": sft.step, "p4d": p4d.step}, rounds)
+    return {"sft_step_s": round(found["sft"], 4), **ratios(found["p4d"] / found["sft"], params)}
+
+
+def ratios(step_ratio: float, params: Params) -> dict[str, float]:
+    """Of a step that distils, and of a run, whose last steps do not."""
+    run_ratio = 1 + params.distillation.until_fraction * (step_ratio - 1)
+    return {"step_ratio": round(step_ratio, 4), "run_ratio": round(run_ratio, 4)}
+
+
 def steps(folder: Path, params: Params, rounds: int) -> dict[str, object]:
     sft = Rig(folder, params, distils=False)
     p4d = Rig(folder, params, distils=True)
@@ -153,10 +167,7 @@ def steps(folder: Path, params: Params, rounds: int) -> dict[str, object]:
     tokens = int(sft.batch.token_mask.sum())
     return {
         "step_s": {name: round(value, 5) for name, value in found.items()},
-        "p4d_over_sft": round(found["p4d_cached"] / found["sft"], 4),
-        "p4d_run_over_sft_run": round(
-            1 + params.distillation.until_fraction * (found["p4d_cached"] / found["sft"] - 1), 4
-        ),
+        "p4d_over_sft": ratios(found["p4d_cached"] / found["sft"], params),
         "p4d_over_online": round(found["p4d_cached"] / found["p4d_online"], 4),
         "bfloat16_over_float32": {
             name: round(found[f"{name}_bfloat16"] / found[name], 4)
