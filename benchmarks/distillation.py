@@ -30,8 +30,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from benchmarks.answering import chosen_options
-from benchmarks.distillation_report import COST, UNABLATED, collect
+from benchmarks.answering import chosen_options, frozen_answers, frozen_benchmark
+from benchmarks.distillation_report import COST, FROZEN, ON_FROZEN, UNABLATED, collect
 from benchmarks.training import cost_of_distilling
 from p4d.artifacts import (
     Arrays,
@@ -164,7 +164,7 @@ def settings(steps: int, run: Run) -> Params:
 
 
 def prepare(work: Path, worlds: int, params: Params, processes: int) -> None:
-    """Corpus, labels, questions, release, base student and the variants."""
+    """Corpus, labels, questions, release and base student."""
     began = time.perf_counter()
     run_stages(work, params, ("expert_worlds", "expert"), ())
     per_shard = min(worlds, WORLDS_PER_SHARD)
@@ -174,7 +174,6 @@ def prepare(work: Path, worlds: int, params: Params, processes: int) -> None:
         list(pool.map(partial(_make_shard, work, params, per_shard), shards, firsts))
     run_stages(work, params, ("release", "base_student"), shards)
     print(f"corpus of {len(shards)} shards in {time.perf_counter() - began:.0f} s", flush=True)
-    make_variants(work, shards)
 
 
 def _make_shard(work: Path, params: Params, worlds: int, shard: str, first: int) -> None:
@@ -186,6 +185,11 @@ def _make_shard(work: Path, params: Params, worlds: int, shard: str, first: int)
         write_clip_shard(unfinished, seeds, params.clips, shard=shard, workers=1)
         unfinished.rename(target)
     run_stages(work, params, PER_SHARD[1:], [shard])
+
+
+def shards_of(work: Path) -> list[str]:
+    """Names of the shards of a prepared corpus."""
+    return sorted(path.name for path in (work / "questions").iterdir())
 
 
 def make_variants(work: Path, shards: Sequence[str]) -> None:
@@ -390,10 +394,13 @@ def main() -> None:
     work: Path = arguments.work.resolve()
     (work / "runs").mkdir(parents=True, exist_ok=True)
     if arguments.one:
-        shards = sorted(path.name for path in (work / "questions").iterdir())
         run = {run.name: run for run in planned(work, arguments)}[arguments.one]
-        result = train_and_answer(work, run, arguments.steps, shards)
+        result = train_and_answer(work, run, arguments.steps, shards_of(work))
         write_json(work / "runs" / f"{run.name}.json", result)
+        project = Project(CHECKOUT)
+        if run.arm in ON_FROZEN and (benchmark := frozen_benchmark(project)):
+            student = work / "students" / run.name
+            frozen_answers(benchmark, student, work / FROZEN, project.params)
         return
     if arguments.collect:
         collect(work, CHECKOUT, seeds=arguments.seeds)
@@ -401,8 +408,10 @@ def main() -> None:
     until_s = time.monotonic() + 60 * arguments.minutes
     prepare(work, arguments.worlds, settings(arguments.steps, Run("sft")), arguments.processes)
     runs = planned(work, arguments)
-    perform(work, [run for run in runs if run.arm in ("sft", "p4d")], arguments, math.inf)
-    perform(work, runs, arguments, until_s)
+    perform(work, [run for run in runs if run.arm in ON_FROZEN], arguments, math.inf)
+    if time.monotonic() < until_s:
+        make_variants(work, shards_of(work))
+        perform(work, runs, arguments, until_s)
     collect(work, CHECKOUT, seeds=arguments.seeds)
 
 

@@ -22,8 +22,12 @@ from p4d.students.looking import LOOKS_FILE, looks_picture
 
 COST = "cost.json"
 """In the work folder: what distillation costs."""
+FROZEN = "frozen"
+"""In the work folder: answers to R4D-World."""
 UNABLATED = "to_the_end"
 """P4D that distils in all steps; its parts are what ablations take away."""
+ON_FROZEN = ("sft", "p4d")
+"""Arms that are also asked R4D-World; they run first, however little time there is."""
 SAMPLES, CONFIDENCE = 2000, 0.95
 TITLES = {
     "text_only": "text only",
@@ -164,7 +168,7 @@ def collect(work: Path, checkout: Path, *, seeds: int) -> None:
     (target / "distillation.svg").write_text(picture_of(report, answers.names))
     if (work / "students" / "p4d-0" / LOOKS_FILE).is_file():
         (target / "distillation_looks.png").write_bytes(
-            png(looks_picture(work / "students" / "p4d-0"))
+            png(looks_picture(work / "students" / "p4d-0", split="test"))
         )
 
 
@@ -203,9 +207,9 @@ def _on_frozen(
     if benchmark is None:
         return None
     said = {
-        name: frozen_answers(benchmark, work / "students" / name, work / "frozen", project.params)
+        name: frozen_answers(benchmark, work / "students" / name, work / FROZEN, project.params)
         for name, result in results.items()
-        if result["run"]["arm"] in ("sft", "p4d")
+        if result["run"]["arm"] in ON_FROZEN
     }
     asked = questions_of(benchmark)
     parts = {"all": asked, "trained_families": asked.filter(pl.col("family").is_in(CORE_FAMILIES))}

@@ -32,6 +32,8 @@ LOOKS_FILE = "looks.safetensors"
 MAPS = ("depth", "flow", "motion", "rays")
 FRAME = -1
 """Which frame of a clip is looked at; the first one has no flow."""
+LEAST_MOMENT_M = 0.25
+"""Full blue in the picture of rays, unless the teacher's moments are longer."""
 
 
 def chosen(clip_ids: Iterable[str], count: int) -> list[str]:
@@ -65,13 +67,18 @@ def steps_of(looks: Arrays) -> list[int]:
 
 
 def looks_picture(
-    folder: Path, *, clips: int = 4, steps: Sequence[int] | None = None
+    folder: Path,
+    *,
+    clips: int = 4,
+    split: str | None = None,
+    steps: Sequence[int] | None = None,
 ) -> NDArray[np.uint8]:
     """Per clip a row of the teacher and one of each step; columns are frame and maps.
 
     Args:
         folder: of an arm that distils.
         clips: how many.
+        split: clips of this one alone, as "test"; default: of all.
         steps: which; default: all that were kept.
 
     Returns:
@@ -88,7 +95,8 @@ def looks_picture(
     if missing := sorted(set(wanted) - set(kept)):
         raise ContractError(f"{folder}: no looks at steps {missing}; there are {kept}")
     rows, captions = [], []
-    for clip_id in clips_of(looks)[:clips]:
+    splits: Mapping[str, str] = looks.meta["splits"]
+    for clip_id in [c for c in clips_of(looks) if split in (None, splits[c])][:clips]:
         rgb = looks[f"{clip_id}.rgb_hw3"]
         said = {
             "teacher": _maps(looks, clip_id, "teacher"),
@@ -97,18 +105,19 @@ def looks_picture(
         for name, maps in said.items():
             first = rgb if name == "teacher" else np.full_like(rgb, 255)
             rows.append([first, *_drawn(maps, said["teacher"])])
-            split = looks.meta["splits"][clip_id]
-            captions.append(f"{clip_id} ({split})  teacher" if name == "teacher" else name)
+            said_of = f"{clip_id} ({splits[clip_id]})  teacher"
+            captions.append(said_of if name == "teacher" else name)
     return sheet(rows, captions=captions, titles=("frame", *MAPS), tile_px=96)
 
 
 def rays_rgb(rays_hw6: NDArray, like_hw6: NDArray) -> NDArray[np.uint8]:
     """Rays as colours: direction right red, down green; size of the moment blue.
 
-    Scaled by the rays of `like_hw6`, so that two pictures on one scale can be compared.
+    Scaled by the rays of `like_hw6`, so that two pictures on one scale can be compared; the moments
+    of a camera that stands are noise, which `LEAST_MOMENT_M` keeps dark.
     """
     across = max(float(np.abs(like_hw6[..., :2]).max()), 1e-3)
-    moment = max(float(np.linalg.norm(like_hw6[..., 3:], axis=-1).max()), 1e-3)
+    moment = max(float(np.linalg.norm(like_hw6[..., 3:], axis=-1).max()), LEAST_MOMENT_M)
     red_green = 0.5 + 0.5 * rays_hw6[..., :2] / across
     blue = np.linalg.norm(rays_hw6[..., 3:], axis=-1, keepdims=True) / moment
     shown = np.clip(np.concatenate([red_green, blue], axis=-1), 0, 1)

@@ -394,6 +394,9 @@ def test_a_student_is_looked_at_after_the_chosen_steps_and_the_last(project, tmp
     picture = looks_picture(tmp_path, clips=1)
     assert picture.shape[0] > 4 * 96  # the teacher and three steps
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 50
+    unseen = looks_picture(tmp_path, split="test")
+    assert unseen.shape == looks_picture(tmp_path, clips=2).shape
+    assert not np.array_equal(unseen, looks_picture(tmp_path, clips=2))
     with pytest.raises(ContractError, match="no looks at steps"):
         looks_picture(tmp_path, steps=[3])
 
