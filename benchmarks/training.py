@@ -213,7 +213,7 @@ def labelling(folder: Path, params: Params, rounds: int) -> dict[str, object]:
     enlarged(folder / "expert", large)
     return {
         "small_expert": _labelling(folder, folder / "expert", params, rounds, clips=None),
-        "vit_b_sized_expert": _labelling(folder, large, params, rounds=2, clips=16),
+        "vit_b_sized_expert": _labelling(folder, large, params, rounds=max(rounds // 5, 2), clips=16),
     }
 
 
@@ -302,7 +302,7 @@ def main() -> None:
         "command": f"python -m benchmarks.training --rounds {chosen.rounds} --steps {chosen.steps}",
         "step": steps(folder, params, chosen.rounds),
         "data": read_json(folder / "waiting.json"),
-        "labelling": labelling(folder, params, max(chosen.rounds // 5, 2)),
+        "labelling": labelling(folder, params, chosen.rounds),
     }
     write_json(result, figures)
     for name, value in figures.items():
