@@ -18,7 +18,7 @@ import polars as pl
 from p4d.artifacts import read_json, write_json
 from p4d.config import Params, Project, replace_params
 from p4d.questions.calibration import calibration_errors, coverage, fit_factors
-from p4d.standalone import run_stages
+from p4d.standalone import drop_stale, run_stages
 from p4d.worlds.clip_shards import write_clip_shard
 
 # Far from the seeds of corpus, expert and embedded benchmark.
@@ -36,6 +36,7 @@ def prepare(folder: Path, expert: Path, params: Params, worlds: int) -> None:
             seeds = range(first_seed, first_seed + worlds)
             write_clip_shard(clips, seeds, params.clips, shard=shard)
     shards = [shard for shard, _ in SETS.values()]
+    drop_stale(folder, params, ["labels", "regions"])
     run_stages(folder, params, ["labels", "regions"], shards)
 
 

@@ -31,7 +31,8 @@ import numpy as np
 import polars as pl
 
 from benchmarks.answering import chosen_options, frozen_answers, frozen_benchmark
-from benchmarks.distillation_report import COST, FROZEN, ON_FROZEN, UNABLATED, collect
+from benchmarks.distillation_report import COST, FROZEN, ON_FROZEN, collect
+from benchmarks.machine import describe
 from benchmarks.training import cost_of_distilling
 from p4d.artifacts import (
     Arrays,
@@ -44,19 +45,24 @@ from p4d.artifacts import (
 )
 from p4d.config import Params, Project, replace_params
 from p4d.evaluation.answering import ClipPictures
+from p4d.ids import content_id
 from p4d.pipeline import StageInputs, stage_named
-from p4d.standalone import run_stages
+from p4d.standalone import drop_stale, run_stages
 from p4d.students.data import ClipReader, Question, load_questions
 from p4d.students.embedded import CORE_FAMILIES
 from p4d.students.fact_text import FactTexts, with_facts
 from p4d.students.live import TIMES
 from p4d.students.student import Student, load
+from p4d.versioning.hashes import tree_of
 from p4d.worlds.clip_shards import write_clip_shard
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 FIRST_WORLD, WORLDS_PER_SHARD = 9_000_000, 150
 COST_ROUNDS = 24
-PER_SHARD = ("clips", "labels", "regions", "facts", "questions")
+PER_SHARD = ("labels", "regions", "facts", "questions")
+STAGES = ("expert_worlds", "expert", *PER_SHARD, "release", "base_student")
+RELEASES = ("release_timed", "release_perfect_facts", "release_all_facts")
+CLIPS = ("clips_first_frame", "clips_timeless", "clips_burned")
 
 
 @dataclass(frozen=True)
@@ -95,8 +101,7 @@ TEACHER_GIVEN = "teacher_given"
 """The control of benchmarks/teacher_given.py, which is no stage."""
 LOOK_STEPS = (50, 300, 600)
 """And after the last one."""
-TO_THE_END = {"until_fraction": 1.0}
-EXACT = {"teacher": "exact", "latents": False, "maps_every": 1, **TO_THE_END}
+EXACT = {"teacher": "exact", "latents": False, "maps_every": 1}
 ALONE = {"batch": 64, "questions_per_clip": 1}
 """As many questions a step, each in a row of its own where no clip is there to be shared."""
 READING = {"batch": 32, "questions_per_clip": 1}
@@ -126,18 +131,18 @@ def plan(seeds: int, p4d_over_sft: float) -> list[Run]:
         Run("all_facts", release="release_all_facts", length=3.0, **facts),
     ]
     runs += [Run("p4d_exact", seed, "student_p4d", distillation=EXACT) for seed in range(1, seeds)]
-    whole = partial(Run, stage="student_p4d", role="ablation", distillation=TO_THE_END)
+    ablation = partial(Run, stage="student_p4d", role="ablation")
     runs += [
-        *(whole(UNABLATED, seed) for seed in range(seeds)),
-        whole("latent_only", distillation={"modalities": (), **TO_THE_END}),
-        whole("explicit_only", distillation={"latents": False, **TO_THE_END}),
+        ablation("latent_only", distillation={"modalities": ()}),
+        ablation("explicit_only", distillation={"latents": False}),
         *(
-            whole(f"latent_{name}", distillation={"modalities": (name,), **TO_THE_END})
+            ablation(f"latent_{name}", distillation={"modalities": (name,)})
             for name in ("depth", "flow", "motion", "rays")
         ),
-        whole("time_none", clips="clips_timeless"),
-        whole("time_in_text", clips="clips_timeless", release="release_timed"),
-        whole("time_burned_in", clips="clips_burned"),
+        ablation("time_none", clips="clips_timeless"),
+        ablation("time_in_text", clips="clips_timeless", release="release_timed"),
+        ablation("time_burned_in", clips="clips_burned"),
+        ablation("to_the_end", distillation={"until_fraction": 1.0}),
     ]
     return runs
 
@@ -164,8 +169,12 @@ def settings(steps: int, run: Run) -> Params:
 
 
 def prepare(work: Path, worlds: int, params: Params, processes: int) -> None:
-    """Corpus, labels, questions, release and base student."""
+    """Corpus, labels, questions, release and base student; what other code made is made anew."""
     began = time.perf_counter()
+    stale = drop_stale(work, params, STAGES)
+    drawn = ["clips"] if "expert_worlds" in stale else []  # by the same code
+    for name in (*drawn, *(RELEASES + CLIPS if stale else ())):
+        shutil.rmtree(work / name, ignore_errors=True)
     run_stages(work, params, ("expert_worlds", "expert"), ())
     per_shard = min(worlds, WORLDS_PER_SHARD)
     firsts = [FIRST_WORLD + number * per_shard for number in range(worlds // per_shard)]
@@ -184,7 +193,7 @@ def _make_shard(work: Path, params: Params, worlds: int, shard: str, first: int)
         seeds = range(first, first + worlds)
         write_clip_shard(unfinished, seeds, params.clips, shard=shard, workers=1)
         unfinished.rename(target)
-    run_stages(work, params, PER_SHARD[1:], [shard])
+    run_stages(work, params, PER_SHARD, [shard])
 
 
 def shards_of(work: Path) -> list[str]:
@@ -192,9 +201,15 @@ def shards_of(work: Path) -> list[str]:
     return sorted(path.name for path in (work / "questions").iterdir())
 
 
+def corpus_of(work: Path) -> str:
+    """Id of all that a run reads, by content."""
+    read = ("clips", "expert", *PER_SHARD, "release", "base_student")
+    return content_id("corpus", *(tree_of(work / name).digest.md5 for name in read))
+
+
 def make_variants(work: Path, shards: Sequence[str]) -> None:
     """Copies with something given or taken away."""
-    for name in ("release_timed", "release_perfect_facts", "release_all_facts"):
+    for name in RELEASES:
         if (work / name).is_dir():
             continue
         table = read_table(work / "release" / "questions.parquet")
@@ -217,7 +232,7 @@ def make_variants(work: Path, shards: Sequence[str]) -> None:
         shutil.copytree(work / "release", unfinished)
         write_table(unfinished / "questions.parquet", table, sort_by=["qa_id"])
         unfinished.rename(work / name)
-    for name in ("clips_first_frame", "clips_timeless", "clips_burned"):
+    for name in CLIPS:
         for shard in shards:
             _clips_variant(work, name, shard)
 
@@ -292,6 +307,8 @@ def train_and_answer(work: Path, run: Run, steps: int, shards: Sequence[str]) ->
         answers = answer(work, run, load(out), clips, params)
     return {
         "run": dataclasses.asdict(run),
+        "corpus": corpus_of(work),
+        "commit": describe(CHECKOUT)["commit"],
         "steps": params.training.steps,
         "wall_s": round(wall_s, 1),
         "cpu_s": round(cpu_s, 1),
@@ -344,9 +361,13 @@ def _tell(name: str, done: int, total: int, note: str) -> None:
 
 def perform(work: Path, runs: Sequence[Run], arguments: argparse.Namespace, until_s: float) -> None:
     """Run what is missing, each in a process of one thread; none begins after `until_s`."""
+    corpus = corpus_of(work)
 
     def one(run: Run) -> None:
-        if (work / "runs" / f"{run.name}.json").is_file() or time.monotonic() > until_s:
+        there = work / "runs" / f"{run.name}.json"
+        if there.is_file() and read_json(there)["corpus"] == corpus:
+            return
+        if time.monotonic() > until_s:
             return
         command = [sys.executable, "-m", "benchmarks.distillation", "--one", run.name]
         for name in ("work", "worlds", "steps", "seeds"):
@@ -403,7 +424,7 @@ def main() -> None:
             frozen_answers(benchmark, student, work / FROZEN, project.params)
         return
     if arguments.collect:
-        collect(work, CHECKOUT, seeds=arguments.seeds)
+        collect(work, CHECKOUT, corpus_of(work), seeds=arguments.seeds)
         return
     until_s = time.monotonic() + 60 * arguments.minutes
     prepare(work, arguments.worlds, settings(arguments.steps, Run("sft")), arguments.processes)
@@ -412,7 +433,7 @@ def main() -> None:
     if time.monotonic() < until_s:
         make_variants(work, shards_of(work))
         perform(work, runs, arguments, until_s)
-    collect(work, CHECKOUT, seeds=arguments.seeds)
+    collect(work, CHECKOUT, corpus_of(work), seeds=arguments.seeds)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from benchmarks.answering import frozen_answers, frozen_benchmark, questions_of
 from benchmarks.machine import describe
 from p4d.artifacts import read_json, read_table, write_json
 from p4d.config import Project
+from p4d.errors import ContractError
 from p4d.ids import seed_for
 from p4d.previews import png
 from p4d.students.embedded import CORE_FAMILIES
@@ -24,8 +24,6 @@ COST = "cost.json"
 """In the work folder: what distillation costs."""
 FROZEN = "frozen"
 """In the work folder: answers to R4D-World."""
-UNABLATED = "to_the_end"
-"""P4D that distils in all steps; its parts are what ablations take away."""
 ON_FROZEN = ("sft", "p4d")
 """Arms that are also asked R4D-World; they run first, however little time there is."""
 SAMPLES, CONFIDENCE = 2000, 0.95
@@ -40,7 +38,7 @@ TITLES = {
     "p4d": "P4D",
     "p4d_equal_time": "P4D, equal time",
     "p4d_exact": "P4D, exact truth as teacher",
-    UNABLATED: "P4D, distilling to the end",
+    "to_the_end": "P4D, distilling to the end",
 }
 
 
@@ -121,9 +119,24 @@ def _interval(values: np.ndarray) -> list[float]:
     return [round(float(v), 4) for v in np.quantile(values, [tail, 1 - tail])]
 
 
-def collect(work: Path, checkout: Path, *, seeds: int) -> None:
-    """Write benchmarks/results/distillation.json, .md and .svg from the finished runs."""
-    results = {p.stem: json.loads(p.read_text()) for p in sorted((work / "runs").glob("*.json"))}
+def runs_of(work: Path, corpus: str) -> dict[str, dict[str, Any]]:
+    """The finished runs by name.
+
+    Raises:
+        ContractError: some have learned from another corpus.
+    """
+    results = {p.stem: read_json(p) for p in sorted((work / "runs").glob("*.json"))}
+    if strange := [name for name, result in results.items() if result["corpus"] != corpus]:
+        raise ContractError(
+            f"{work / 'runs'}: {', '.join(strange)} did not learn from {corpus}, which lies there "
+            "now; remove them, or let the benchmark run them again"
+        )
+    return results
+
+
+def collect(work: Path, checkout: Path, corpus: str, *, seeds: int) -> None:
+    """Write benchmarks/results/distillation.json, .md, .svg and looks from the finished runs."""
+    results = runs_of(work, corpus)
     table = read_table(work / "release" / "questions.parquet").filter(pl.col("split") == "test")
     answers = Answers(table, {name: result["answers"] for name, result in results.items()})
     by_role: dict[str, list[dict[str, Any]]] = {"arm": [], "control": [], "ablation": []}
@@ -134,6 +147,7 @@ def collect(work: Path, checkout: Path, *, seeds: int) -> None:
                 "name": run["arm"],
                 "seed": run["seed"],
                 "steps": result["steps"],
+                "commit": result["commit"],
                 "wall_s": result["wall_s"],
                 "cpu_s": result["cpu_s"],
                 "accuracy": answers.accuracy(name),
@@ -145,6 +159,7 @@ def collect(work: Path, checkout: Path, *, seeds: int) -> None:
     report = {
         "command": "python -m benchmarks.distillation",
         "machine": describe(checkout),
+        "corpus": corpus,
         "questions": {"test": len(answers.categories), "chance": answers.chance},
         "arms": by_role["arm"],
         "gain": {
@@ -184,17 +199,12 @@ def gain_over_seeds(answers: Answers, arm: str, other: str, seeds: int) -> dict[
 def _over_the_others(
     answers: Answers, by_role: Mapping[str, Sequence[Mapping[str, Any]]], seeds: int
 ) -> dict[str, Any]:
-    """What P4D gains over every other arm and control, from the seeds of that one.
-
-    With what distils to the end, the P4D that does so, too, is compared.
-    """
+    """What P4D gains over every other arm, control and ablation, from the seeds of that one."""
     found = {}
-    for role, entries in by_role.items():
+    for entries in by_role.values():
         for arm in sorted({entry["name"] for entry in entries} - {"p4d"}):
-            to_the_end = role == "ablation" or arm == "p4d_exact"
-            whole = UNABLATED if to_the_end and arm != UNABLATED else "p4d"
-            if gain := gain_over_seeds(answers, whole, arm, seeds):
-                found[arm] = {"from": whole, "mean": gain["mean"], "ci95": gain["ci95"]}
+            if gain := gain_over_seeds(answers, "p4d", arm, seeds):
+                found[arm] = {"mean": gain["mean"], "ci95": gain["ci95"]}
     return found
 
 

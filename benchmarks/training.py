@@ -28,7 +28,7 @@ from benchmarks.machine import describe
 from p4d.artifacts import read_json, write_arrays, write_json
 from p4d.config import Params, Project, replace_params
 from p4d.pipeline import StageInputs, stage_named
-from p4d.standalone import run_stages
+from p4d.standalone import drop_stale, run_stages
 from p4d.students import load, train
 from p4d.students.arm import Arm
 from p4d.students.data import (
@@ -60,6 +60,7 @@ def corpus(folder: Path, params: Params) -> None:
         if not (folder / "clips" / shard).is_dir():
             seeds = range(7_000_000 * (number + 1), 7_000_000 * (number + 1) + WORLDS_PER_SHARD)
             write_clip_shard(folder / "clips" / shard, list(seeds), params.clips, shard=shard)
+    drop_stale(folder, params, STAGES)
     run_stages(folder, params, STAGES, SHARDS)
 
 
@@ -211,9 +212,10 @@ def labelling(folder: Path, params: Params, rounds: int) -> dict[str, object]:
     """
     large = folder / "large_expert"
     enlarged(folder / "expert", large)
+    few = max(rounds // 5, 2)
     return {
         "small_expert": _labelling(folder, folder / "expert", params, rounds, clips=None),
-        "vit_b_sized_expert": _labelling(folder, large, params, rounds=max(rounds // 5, 2), clips=16),
+        "vit_b_sized_expert": _labelling(folder, large, params, few, clips=16),
     }
 
 

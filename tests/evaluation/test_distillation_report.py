@@ -3,7 +3,9 @@
 import polars as pl
 import pytest
 
-from benchmarks.distillation_report import Answers, gain_over_seeds
+from benchmarks.distillation_report import Answers, gain_over_seeds, runs_of
+from p4d.artifacts import write_json
+from p4d.errors import ContractError
 
 QUESTIONS, RIGHT = 40, 1
 
@@ -44,3 +46,12 @@ def test_a_gain_pairs_the_seeds_that_both_arms_have():
 def test_without_a_common_seed_there_is_no_gain():
     runs = {"sft-0": said(4, 4), "p4d-1": said(12, 4)}
     assert gain_over_seeds(Answers(asked(), runs), "p4d", "sft", seeds=3) is None
+
+
+def test_runs_of_another_corpus_are_named_and_not_compared(tmp_path):
+    for name, corpus in (("sft-0", "corpus_now"), ("p4d-0", "corpus_then")):
+        write_json(tmp_path / "runs" / f"{name}.json", {"corpus": corpus})
+    with pytest.raises(ContractError, match="p4d-0 did not learn from corpus_now"):
+        runs_of(tmp_path, "corpus_now")
+    (tmp_path / "runs" / "p4d-0.json").unlink()
+    assert list(runs_of(tmp_path, "corpus_now")) == ["sft-0"]
