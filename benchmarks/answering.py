@@ -6,21 +6,19 @@ benchmark, asks all families, about worlds of another look. `make r4d-world` mak
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
 from p4d.config import Params, Project
 from p4d.errors import ContractError
-from p4d.evaluation.answering import Asking, Journal, Pictures, ask
+from p4d.evaluation.answering import Asking, Pictures, ask
 from p4d.evaluation.benchmarks.item import Benchmark
 from p4d.evaluation.benchmarks.registry import home, open_benchmark
 from p4d.evaluation.evaluate import pictures_of, question_of
 from p4d.evaluation.pictures import view_id
-from p4d.ids import content_id, sha256_file
 from p4d.students.data import Question
-from p4d.students.student import Student, load
+from p4d.students.student import Student
 from p4d.teachers.compute import deterministic
 
 NAME = "r4d-world"
@@ -32,7 +30,6 @@ def chosen_options(
     questions: Sequence[Question],
     pictures: Pictures,
     params: Params,
-    journal: Journal | None = None,
 ) -> dict[str, int]:
     """The option that a student finds likeliest, by question; computed by one thread.
 
@@ -41,7 +38,7 @@ def chosen_options(
     """
     how = Asking(frames=params.clips.frames, batch=EVALUATED, answer_tokens=1)
     with deterministic(1, seed=0):
-        replies = ask(student, questions, pictures, how, generated=(), journal=journal)
+        replies = ask(student, questions, pictures, how, generated=())
     chosen = {}
     for qa_id, reply in replies.items():
         if reply.likeliest is None:
@@ -70,15 +67,27 @@ def questions_of(benchmark: Benchmark) -> pl.DataFrame:
     )
 
 
-def frozen_answers(
-    benchmark: Benchmark, student_folder: Path, kept: Path, params: Params
-) -> dict[str, int]:
-    """`chosen_options` on a benchmark; the folder `kept` has a file per student and questions."""
-    run = {
-        "weights": sha256_file(student_folder / "model" / "model.safetensors"),
-        "items": content_id("items", *(item.item_id for item in benchmark.items)),
-    }
+def frozen_answers(benchmark: Benchmark, student: Student, params: Params) -> dict[str, int]:
+    """`chosen_options` on a benchmark."""
     questions = [question_of(benchmark, item, view_id(item), "student") for item in benchmark.items]
     pictures = pictures_of(benchmark, benchmark.items, params.clips.frames, params.clips.size_px)
-    journal = Journal(kept / f"{content_id('run', run)}.jsonl", run)
-    return chosen_options(load(student_folder), questions, pictures, params, journal)
+    return chosen_options(student, questions, pictures, params)
+
+
+def as_digits(answers: Mapping[str, int]) -> str:
+    """Chosen options in the order of their questions' ids, one digit each."""
+    return "".join(str(answers[qa_id]) for qa_id in sorted(answers))
+
+
+def from_digits(digits: str, asked: pl.DataFrame) -> dict[str, int]:
+    """The inverse of `as_digits`, for the questions in `asked` (`qa_id`).
+
+    Raises:
+        ContractError: as many answers are not asked for.
+    """
+    ids = sorted(asked["qa_id"])
+    if len(ids) != len(digits):
+        raise ContractError(
+            f"{len(digits)} answers to {len(ids)} questions; the run was asked others: run it again"
+        )
+    return dict(zip(ids, map(int, digits), strict=True))

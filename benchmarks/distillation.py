@@ -30,8 +30,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from benchmarks.answering import chosen_options, frozen_answers, frozen_benchmark
-from benchmarks.distillation_report import COST, FROZEN, ON_FROZEN, collect
+from benchmarks.answering import as_digits, chosen_options, frozen_answers, frozen_benchmark
+from benchmarks.distillation_report import COST, ON_FROZEN, collect, restore
 from benchmarks.machine import describe
 from benchmarks.training import cost_of_distilling
 from p4d.artifacts import (
@@ -102,6 +102,8 @@ TEACHER_GIVEN = "teacher_given"
 LOOK_STEPS = (50, 300, 600)
 """And after the last one."""
 EXACT = {"teacher": "exact", "latents": False, "maps_every": 1}
+KEEP_FREED_MEMORY = {"MALLOC_TRIM_THRESHOLD_": "4000000000", "MALLOC_MMAP_THRESHOLD_": "4000000000"}
+"""For glibc, which else returns it to the system after every step: 4 % of a run's time."""
 ALONE = {"batch": 64, "questions_per_clip": 1}
 """As many questions a step, each in a row of its own where no clip is there to be shared."""
 READING = {"batch": 32, "questions_per_clip": 1}
@@ -202,8 +204,11 @@ def shards_of(work: Path) -> list[str]:
 
 
 def corpus_of(work: Path) -> str:
-    """Id of all that a run reads, by content."""
-    read = ("clips", "expert", *PER_SHARD, "release", "base_student")
+    """Id of what runs learn from and are asked, by content.
+
+    Labels follow from clips and expert; their last bits are those of the machine's arithmetic.
+    """
+    read = ("clips", "regions", "expert", "release", "base_student")
     return content_id("corpus", *(tree_of(work / name).digest.md5 for name in read))
 
 
@@ -299,12 +304,13 @@ def train_and_answer(work: Path, run: Run, steps: int, shards: Sequence[str]) ->
         with trained(work, params, clips, partial(_tell, run.name)) as student:
             metrics: dict[str, Any] = {}
             wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
-            answers = answer(work, run, student, clips, params)
+            answers, frozen = answer(work, run, student, clips, params), ""
     else:
         out = work / "students" / run.name
         metrics = _train(work, run, params, shards, out, live)
         wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
-        answers = answer(work, run, load(out), clips, params)
+        student = load(out)
+        answers, frozen = answer(work, run, student, clips, params), _on_frozen(run, student)
     return {
         "run": dataclasses.asdict(run),
         "corpus": corpus_of(work),
@@ -314,8 +320,17 @@ def train_and_answer(work: Path, run: Run, steps: int, shards: Sequence[str]) ->
         "cpu_s": round(cpu_s, 1),
         "data_wait": _data_wait(live),
         "metrics": metrics,
-        "answers": answers,
+        "answers": as_digits(answers),
+        "r4d_world": frozen,
     }
+
+
+def _on_frozen(run: Run, student: Student) -> str:
+    """Answers to R4D-World of the arms that are asked it; empty for others, and where it is not."""
+    project = Project(CHECKOUT)
+    if run.arm not in ON_FROZEN or (benchmark := frozen_benchmark(project)) is None:
+        return ""
+    return as_digits(frozen_answers(benchmark, student, project.params))
 
 
 def _train(
@@ -373,7 +388,7 @@ def perform(work: Path, runs: Sequence[Run], arguments: argparse.Namespace, unti
         for name in ("work", "worlds", "steps", "seeds"):
             command += [f"--{name}", str(getattr(arguments, name))]
         began = time.perf_counter()
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", **KEEP_FREED_MEMORY}
         with (work / "runs" / f"{run.name}.log").open("w") as log:
             done = subprocess.run(command, cwd=CHECKOUT, env=environment, stdout=log, stderr=log)
         outcome = "failed" if done.returncode else f"{time.perf_counter() - began:.0f} s"
@@ -410,6 +425,9 @@ def main() -> None:
         "--minutes", type=float, default=45.0, help="none but SFT and P4D begins after these"
     )
     parser.add_argument("--collect", action="store_true", help="report what there is; run nothing")
+    parser.add_argument(
+        "--recorded", action="store_true", help="run only what is not in benchmarks/results yet"
+    )
     parser.add_argument("--one", help="a single run, by name; used by the benchmark itself")
     arguments = parser.parse_args()
     work: Path = arguments.work.resolve()
@@ -418,16 +436,14 @@ def main() -> None:
         run = {run.name: run for run in planned(work, arguments)}[arguments.one]
         result = train_and_answer(work, run, arguments.steps, shards_of(work))
         write_json(work / "runs" / f"{run.name}.json", result)
-        project = Project(CHECKOUT)
-        if run.arm in ON_FROZEN and (benchmark := frozen_benchmark(project)):
-            student = work / "students" / run.name
-            frozen_answers(benchmark, student, work / FROZEN, project.params)
         return
     if arguments.collect:
         collect(work, CHECKOUT, corpus_of(work), seeds=arguments.seeds)
         return
     until_s = time.monotonic() + 60 * arguments.minutes
     prepare(work, arguments.worlds, settings(arguments.steps, Run("sft")), arguments.processes)
+    if arguments.recorded:
+        restore(work, CHECKOUT, corpus_of(work))
     runs = planned(work, arguments)
     perform(work, [run for run in runs if run.arm in ON_FROZEN], arguments, math.inf)
     if time.monotonic() < until_s:

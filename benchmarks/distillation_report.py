@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,20 +11,23 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from benchmarks.answering import frozen_answers, frozen_benchmark, questions_of
+from benchmarks.answering import from_digits, frozen_benchmark, questions_of
 from benchmarks.machine import describe
-from p4d.artifacts import read_json, read_table, write_json
-from p4d.config import Project
+from p4d.artifacts import read_json, read_table, write_bytes, write_json
+from p4d.config import Params, Project
 from p4d.errors import ContractError
 from p4d.ids import seed_for
 from p4d.previews import png
+from p4d.students.cost import inference_cost, latency_ratio
 from p4d.students.embedded import CORE_FAMILIES
 from p4d.students.looking import LOOKS_FILE, looks_picture
 
 COST = "cost.json"
 """In the work folder: what distillation costs."""
-FROZEN = "frozen"
-"""In the work folder: answers to R4D-World."""
+INFERENCE = "inference.json"
+"""In the work folder: what the student costs in use."""
+RECORDED = Path("benchmarks/results/distillation")
+"""In the checkout: small files of the work folder that the report rests on, of all runs."""
 ON_FROZEN = ("sft", "p4d")
 """Arms that are also asked R4D-World; they run first, however little time there is."""
 SAMPLES, CONFIDENCE = 2000, 0.95
@@ -134,11 +138,33 @@ def runs_of(work: Path, corpus: str) -> dict[str, dict[str, Any]]:
     return results
 
 
+def record(work: Path, checkout: Path, runs: Iterable[str]) -> None:
+    """Keep beside the report what it rests on, so that it can be computed again or completed."""
+    shutil.rmtree(checkout / RECORDED, ignore_errors=True)
+    for name in (COST, INFERENCE, *(f"runs/{run}.json" for run in runs)):
+        write_bytes(checkout / RECORDED / name, (work / name).read_bytes())
+
+
+def restore(work: Path, checkout: Path, corpus: str) -> None:
+    """Take the recorded runs of this corpus as if they had been made here.
+
+    Raises:
+        ContractError: they have learned from another corpus.
+    """
+    recorded = checkout / RECORDED
+    if runs := runs_of(recorded, corpus):
+        for name in (COST, INFERENCE, *(f"runs/{run}.json" for run in runs)):
+            write_bytes(work / name, (recorded / name).read_bytes())
+
+
 def collect(work: Path, checkout: Path, corpus: str, *, seeds: int) -> None:
     """Write benchmarks/results/distillation.json, .md, .svg and looks from the finished runs."""
+    measure_inference(work, Project(checkout).params)
     results = runs_of(work, corpus)
+    record(work, checkout, results)
     table = read_table(work / "release" / "questions.parquet").filter(pl.col("split") == "test")
-    answers = Answers(table, {name: result["answers"] for name, result in results.items()})
+    said = {name: from_digits(result["answers"], table) for name, result in results.items()}
+    answers = Answers(table, said)
     by_role: dict[str, list[dict[str, Any]]] = {"arm": [], "control": [], "ablation": []}
     for name, result in results.items():
         run = result["run"]
@@ -168,14 +194,14 @@ def collect(work: Path, checkout: Path, corpus: str, *, seeds: int) -> None:
             "equal_time": gain("p4d_equal_time"),
             "exact_teacher": gain("p4d_exact"),
         },
-        "r4d_world": _on_frozen(work, results, seeds),
+        "r4d_world": _on_frozen(checkout, results, seeds),
         "controls": by_role["control"],
         "ablations": by_role["ablation"],
         "p4d_over": _over_the_others(answers, by_role, seeds),
         "teacher": read_json(work / "expert" / "card.json"),
         **read_json(work / COST),
         "data_wait": _data_wait(results),
-        "inference": _inference(work),
+        "inference": read_json(work / INFERENCE),
     }
     target = checkout / "benchmarks" / "results"
     write_json(target / "distillation.json", report)
@@ -209,19 +235,15 @@ def _over_the_others(
 
 
 def _on_frozen(
-    work: Path, results: Mapping[str, Mapping[str, Any]], seeds: int
+    checkout: Path, results: Mapping[str, Mapping[str, Any]], seeds: int
 ) -> dict[str, Any] | None:
     """SFT and P4D on R4D-World: all its families, and those that they were trained on."""
-    project = Project.find(Path(__file__).parent)
-    benchmark = frozen_benchmark(project)
-    if benchmark is None:
+    benchmark = frozen_benchmark(Project(checkout))
+    digits = {name: result["r4d_world"] for name, result in results.items() if result["r4d_world"]}
+    if benchmark is None or not digits:
         return None
-    said = {
-        name: frozen_answers(benchmark, work / "students" / name, work / FROZEN, project.params)
-        for name, result in results.items()
-        if result["run"]["arm"] in ON_FROZEN
-    }
     asked = questions_of(benchmark)
+    said = {name: from_digits(answers, asked) for name, answers in digits.items()}
     parts = {"all": asked, "trained_families": asked.filter(pl.col("family").is_in(CORE_FAMILIES))}
     found: dict[str, Any] = {}
     for part, questions in parts.items():
@@ -240,15 +262,14 @@ def _data_wait(results: Mapping[str, Mapping[str, Any]]) -> float | None:
     return round(float(np.mean(shares)), 4) if shares else None
 
 
-def _inference(work: Path) -> dict[str, float]:
-    """P4D over the base: weights, counted operations, and time in alternating pairs."""
-    from p4d.students.cost import inference_cost, latency_ratio
-
-    clips = Project.find(Path(__file__).parent).params.clips
+def measure_inference(work: Path, params: Params) -> None:
+    """Write once P4D over its base: weights, counted operations, and time in alternating pairs."""
     student, base = work / "students" / "p4d-0", work / "base_student"
-    after, before = inference_cost(student, clips), inference_cost(base, clips)
-    latency = latency_ratio(student, base, clips)
-    return {
+    if (work / INFERENCE).is_file():
+        return
+    after, before = inference_cost(student, params.clips), inference_cost(base, params.clips)
+    latency = latency_ratio(student, base, params.clips)
+    found = {
         "params_ratio": after.parameters / before.parameters,
         "flops_ratio": after.flops / before.flops,
         "visual_tokens_ratio": after.visual_tokens / before.visual_tokens,
@@ -257,6 +278,7 @@ def _inference(work: Path) -> dict[str, float]:
         "latency_low": round(latency.low, 4),
         "latency_high": round(latency.high, 4),
     }
+    write_json(work / INFERENCE, found)
 
 
 def _means(report: Mapping[str, Any], names: Sequence[str]) -> dict[str, list[float]]:

@@ -3,7 +3,16 @@
 import polars as pl
 import pytest
 
-from benchmarks.distillation_report import Answers, gain_over_seeds, runs_of
+from benchmarks.answering import as_digits, from_digits
+from benchmarks.distillation_report import (
+    COST,
+    INFERENCE,
+    Answers,
+    gain_over_seeds,
+    record,
+    restore,
+    runs_of,
+)
 from p4d.artifacts import write_json
 from p4d.errors import ContractError
 
@@ -55,3 +64,25 @@ def test_runs_of_another_corpus_are_named_and_not_compared(tmp_path):
         runs_of(tmp_path, "corpus_now")
     (tmp_path / "runs" / "p4d-0.json").unlink()
     assert list(runs_of(tmp_path, "corpus_now")) == ["sft-0"]
+
+
+def test_answers_are_kept_as_digits_in_the_order_of_ids():
+    answers = {"qa_02": 3, "qa_00": 1, "qa_01": 0}
+    table = pl.DataFrame({"qa_id": ["qa_01", "qa_02", "qa_00"]})
+    assert as_digits(answers) == "103"
+    assert from_digits("103", table) == answers
+    with pytest.raises(ContractError, match="4 answers to 3 questions"):
+        from_digits("1030", table)
+
+
+def test_recorded_runs_go_on_elsewhere_with_the_same_corpus_only(tmp_path):
+    work, elsewhere = tmp_path / "work", tmp_path / "elsewhere"
+    for name in (COST, INFERENCE):
+        write_json(work / name, {})
+    write_json(work / "runs" / "sft-0.json", {"corpus": "corpus_now", "answers": "103"})
+    record(work, tmp_path, runs_of(work, "corpus_now"))
+    with pytest.raises(ContractError, match="sft-0 did not learn from corpus_then"):
+        restore(elsewhere, tmp_path, "corpus_then")
+    assert not elsewhere.exists()
+    restore(elsewhere, tmp_path, "corpus_now")
+    assert runs_of(elsewhere, "corpus_now") == runs_of(work, "corpus_now")
