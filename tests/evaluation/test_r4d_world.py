@@ -1,4 +1,5 @@
 import json
+import re
 from collections import Counter
 
 import polars as pl
@@ -181,6 +182,24 @@ def test_a_full_release_is_held_against_the_frozen_list(made, tmp_path, monkeypa
     frozen.write_text(frozen.read_text().replace("test.json", "test2.json"))
     with pytest.raises(ContractError, match=r"test\.json"):
         r4d_world._judge(made.folder, full=True, freeze=False)
+
+
+def test_another_machine_may_differ_in_truth_but_not_in_what_is_asked(made, tmp_path, monkeypatch):
+    frozen = tmp_path / "list.sha256"
+    monkeypatch.setattr(r4d_world, "FROZEN", frozen)
+    lines = (made.folder / "SHA256SUMS").read_text().splitlines()
+
+    def elsewhere(*changed):
+        """The list with other digests of some files, and other names of shards."""
+        listed = ["0" * 64 + line[64:] if line.endswith(changed) else line for line in lines]
+        frozen.write_text(re.sub(r"/(\d{4})-[0-9a-f]{8}/", r"/\1-00000000/", "\n".join(listed)))
+
+    elsewhere("facts.parquet", "/clips.parquet", "test.json")
+    assert "questions, answers" in r4d_world._judge(made.folder, full=True, freeze=False)
+    for asked_or_shown in ("questions.parquet", ".mp4", ".png", "README.md"):
+        elsewhere(asked_or_shown)
+        with pytest.raises(ContractError, match="not those of the frozen release"):
+            r4d_world._judge(made.folder, full=True, freeze=False)
 
 
 def test_too_few_questions_are_no_full_release():
