@@ -42,7 +42,7 @@ unit: setup
 bench: setup  ## Measure; results land in benchmarks/results/
 	@python -m benchmarks.spine
 
-bench-distillation: setup  ## Compare SFT and P4D, some 70 minutes on two cores; MINUTES=270: all arms
+bench-distillation: setup  ## Compare SFT and P4D, 50 to 70 minutes on two cores; MINUTES=270: all arms
 	@python -m benchmarks.distillation $(if $(MINUTES),--minutes $(MINUTES)) $(if $(STEPS),--steps $(STEPS))
 
 r4d-world: setup  ## Make the embedded benchmark in benchmark_data/r4d-world
