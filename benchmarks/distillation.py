@@ -45,7 +45,7 @@ from p4d.artifacts import (
 )
 from p4d.config import Params, Project, replace_params
 from p4d.evaluation.answering import ClipPictures
-from p4d.ids import content_id
+from p4d.ids import content_id, sha256_file
 from p4d.pipeline import StageInputs, stage_named
 from p4d.standalone import drop_stale, run_stages
 from p4d.students.data import ClipReader, Question, load_questions
@@ -53,7 +53,6 @@ from p4d.students.embedded import CORE_FAMILIES
 from p4d.students.fact_text import FactTexts, with_facts
 from p4d.students.live import TIMES
 from p4d.students.student import Student, load
-from p4d.versioning.hashes import tree_of
 from p4d.worlds.clip_shards import write_clip_shard
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -204,12 +203,19 @@ def shards_of(work: Path) -> list[str]:
 
 
 def corpus_of(work: Path) -> str:
-    """Id of what runs learn from and are asked, by content.
+    """Id of what runs see and are asked, by content.
 
-    Labels follow from clips and expert; their last bits are those of the machine's arithmetic.
+    Truth, labels and cards are left out: their last digits are those of the processor.
     """
-    read = ("clips", "regions", "expert", "release", "base_student")
-    return content_id("corpus", *(tree_of(work / name).digest.md5 for name in read))
+    shards = shards_of(work)
+    files = (
+        *(work / "clips" / shard / "frames.safetensors" for shard in shards),
+        *(work / "regions" / shard / "masks.safetensors" for shard in shards),
+        work / "release" / "questions.parquet",
+        work / "expert" / "weights.safetensors",
+        work / "base_student" / "model" / "model.safetensors",
+    )
+    return content_id("corpus", *map(sha256_file, files))
 
 
 def make_variants(work: Path, shards: Sequence[str]) -> None:
