@@ -31,7 +31,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks.answering import as_digits, chosen_options, frozen_answers, frozen_benchmark
-from benchmarks.distillation_report import COST, ON_FROZEN, collect, restore
+from benchmarks.distillation_report import COST, INFERENCE, ON_FROZEN, collect, restore
 from benchmarks.machine import describe
 from benchmarks.training import cost_of_distilling
 from p4d.artifacts import (
@@ -176,6 +176,8 @@ def prepare(work: Path, worlds: int, params: Params, processes: int) -> None:
     drawn = ["clips"] if "expert_worlds" in stale else []  # by the same code
     for name in (*drawn, *(RELEASES + CLIPS if stale else ())):
         shutil.rmtree(work / name, ignore_errors=True)
+    for name in (COST, INFERENCE) if stale else ():
+        (work / name).unlink(missing_ok=True)
     run_stages(work, params, ("expert_worlds", "expert"), ())
     per_shard = min(worlds, WORLDS_PER_SHARD)
     firsts = [FIRST_WORLD + number * per_shard for number in range(worlds // per_shard)]
@@ -205,7 +207,7 @@ def shards_of(work: Path) -> list[str]:
 def corpus_of(work: Path) -> str:
     """Id of what runs see and are asked, by content.
 
-    Truth, labels and cards are left out: their last digits are those of the processor.
+    Truth, labels and cards are left out: their bytes may be those of the processor.
     """
     shards = shards_of(work)
     files = (

@@ -141,8 +141,7 @@ def runs_of(work: Path, corpus: str) -> dict[str, dict[str, Any]]:
 def record(work: Path, checkout: Path, runs: Iterable[str]) -> None:
     """Keep beside the report what it rests on, so that it can be computed again or completed."""
     shutil.rmtree(checkout / RECORDED, ignore_errors=True)
-    for name in (COST, INFERENCE, *(f"runs/{run}.json" for run in runs)):
-        write_bytes(checkout / RECORDED / name, (work / name).read_bytes())
+    _copy(work, checkout / RECORDED, runs)
 
 
 def restore(work: Path, checkout: Path, corpus: str) -> None:
@@ -153,8 +152,12 @@ def restore(work: Path, checkout: Path, corpus: str) -> None:
     """
     recorded = checkout / RECORDED
     if runs := runs_of(recorded, corpus):
-        for name in (COST, INFERENCE, *(f"runs/{run}.json" for run in runs)):
-            write_bytes(work / name, (recorded / name).read_bytes())
+        _copy(recorded, work, runs)
+
+
+def _copy(source: Path, target: Path, runs: Iterable[str]) -> None:
+    for name in (COST, INFERENCE, *(f"runs/{run}.json" for run in runs)):
+        write_bytes(target / name, (source / name).read_bytes())
 
 
 def collect(work: Path, checkout: Path, corpus: str, *, seeds: int) -> None:

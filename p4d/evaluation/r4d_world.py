@@ -86,7 +86,7 @@ SECTIONS: Mapping[str, Mapping[str, Any]] = {
 
 _IMAGE_PX = 384
 _SHARD = re.compile(r"(?<=/)(\d{4})-[0-9a-f]{8}(?=/)")
-# Rendered depth differs in last digits between processors; questions.parquet must not.
+# Bytes of truth, which shards are named by, differ between processors; questions.parquet must not.
 _OF_TRUTH = re.compile(r"stages/(clips/\d+/clips|facts/\d+/facts)\.parquet|test\.json")
 _COPIED = {
     "clips": ("clips.parquet", "objects.parquet", "frames.safetensors"),
