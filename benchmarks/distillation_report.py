@@ -331,8 +331,15 @@ def _points(gain: Mapping[str, Any]) -> str:
 
 
 def picture_of(report: Mapping[str, Any], names: Sequence[str]) -> str:
-    """SVG: grouped bars per category for text only, SFT, P4D and P4D with exact truth."""
+    """SVG: grouped bars per category for text only, SFT, P4D and P4D with exact truth.
+
+    Whiskers: the interval of the difference from SFT, around the bar.
+    """
     means = _means(report, names)
+    over_sft = {
+        "p4d": report["gain"]["equal_steps"],
+        "p4d_exact": report["gain"]["exact_teacher"],
+    }
     colours = {"text_only": "#b0b0b0", "sft": "#4c78a8", "p4d": "#e45756", "p4d_exact": "#f2a900"}
     shown = [arm for arm in colours if arm in means]
     groups = [*names, "mean"]
@@ -340,7 +347,8 @@ def picture_of(report: Mapping[str, Any], names: Sequence[str]) -> str:
     width = left + wide * len(groups) + 20
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="360" '
-        'font-family="sans-serif" font-size="11">'
+        'font-family="sans-serif" font-size="11">',
+        '<rect width="100%" height="100%" fill="white"/>',
     ]
     for tick in range(0, 11, 2):
         y = base - high * tick / 10
@@ -355,6 +363,14 @@ def picture_of(report: Mapping[str, Any], names: Sequence[str]) -> str:
                 f'<rect x="{x + k * bar:.1f}" y="{base - tall:.1f}" width="{bar - 1:.1f}" '
                 f'height="{tall:.1f}" fill="{colours[arm]}"/>'
             )
+            if gain := over_sft.get(arm):
+                found = gain if group == "mean" else gain["per_category"][group]
+                low, top = (base - tall - high * (end - found["mean"]) for end in found["ci95"])
+                middle = x + (k + 0.5) * bar - 0.5
+                parts.append(
+                    f'<line x1="{middle:.1f}" x2="{middle:.1f}" y1="{low:.1f}" y2="{top:.1f}" '
+                    'stroke="#333"/>'
+                )
         for line, word in enumerate(group.replace(" & ", " &amp; ").split(" ", 1)):
             parts.append(
                 f'<text x="{x + (wide - 16) / 2}" y="{base + 16 + 12 * line}" '
@@ -364,4 +380,7 @@ def picture_of(report: Mapping[str, Any], names: Sequence[str]) -> str:
         x = left + 8 + k * 190
         parts.append(f'<rect x="{x}" y="336" width="10" height="10" fill="{colours[arm]}"/>')
         parts.append(f'<text x="{x + 15}" y="345">{TITLES[arm]}</text>')
+    if any(over_sft.values()):
+        said = "lines: 95 % interval of the difference from SFT"
+        parts.append(f'<text x="{width - 10}" y="14" text-anchor="end" fill="#555">{said}</text>')
     return "\n".join([*parts, "</svg>"]) + "\n"

@@ -1,5 +1,7 @@
 """The statistics of `make bench-distillation`: gains are paired by question and by seed."""
 
+from xml.etree import ElementTree
+
 import polars as pl
 import pytest
 
@@ -9,6 +11,7 @@ from benchmarks.distillation_report import (
     INFERENCE,
     Answers,
     gain_over_seeds,
+    picture_of,
     record,
     restore,
     runs_of,
@@ -55,6 +58,29 @@ def test_a_gain_pairs_the_seeds_that_both_arms_have():
 def test_without_a_common_seed_there_is_no_gain():
     runs = {"sft-0": said(4, 4), "p4d-1": said(12, 4)}
     assert gain_over_seeds(Answers(asked(), runs), "p4d", "sft", seeds=3) is None
+
+
+def test_the_picture_shows_the_interval_of_a_gain_around_its_bar():
+    accuracies = {"sft": 0.25, "p4d": 0.5}
+    gain = {"mean": 0.25, "ci95": [0.15, 0.30]}
+    steps = {**gain, "per_category": {"Counting": gain}}
+    report = {
+        "controls": [],
+        "ablations": [],
+        "arms": [
+            {"name": arm, "accuracy": {"Counting": value, "mean": value}}
+            for arm, value in accuracies.items()
+        ],
+        "gain": {"equal_steps": steps, "exact_teacher": None},
+    }
+    drawn = list(ElementTree.fromstring(picture_of(report, ["Counting"])))
+    bars = [each for each in drawn if each.get("fill") == "#e45756"][:2]
+    whiskers = [each for each in drawn if each.get("stroke") == "#333"]
+    assert len(whiskers) == len(bars) == 2
+    for bar, whisker in zip(bars, whiskers, strict=True):
+        top_px, per_unit = float(bar.get("y")), float(bar.get("height")) / accuracies["p4d"]
+        assert float(whisker.get("y1")) == pytest.approx(top_px + 0.10 * per_unit, abs=0.1)
+        assert float(whisker.get("y2")) == pytest.approx(top_px - 0.05 * per_unit, abs=0.1)
 
 
 def test_runs_of_another_corpus_are_named_and_not_compared(tmp_path):
