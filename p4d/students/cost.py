@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
 from p4d.config import ClipsParams
@@ -73,14 +74,19 @@ def latency_ratio(
     run = [_runner(folder, clips) for folder in (student_folder, base_folder)]
     for warm_up in run:
         warm_up()
-    ratios = np.empty(pairs)
+    took_s = np.empty((2, pairs))
     for pair in range(pairs):
-        took_s = [0.0, 0.0]
         for which in (0, 1) if pair % 2 else (1, 0):
             began = time.perf_counter()
             run[which]()
-            took_s[which] = time.perf_counter() - began
-        ratios[pair] = took_s[0] / took_s[1]
+            took_s[which, pair] = time.perf_counter() - began
+    return paired_ratio(*took_s)
+
+
+def paired_ratio(one_s: NDArray[np.float64], other_s: NDArray[np.float64]) -> LatencyRatio:
+    """Times of one over times of the other, both [pairs]; what slows a whole pair cancels."""
+    ratios = one_s / other_s
+    pairs = len(ratios)
     rng = np.random.default_rng(seed_for("latency bootstrap", pairs))
     medians = np.median(ratios[rng.integers(0, pairs, (2000, pairs))], axis=1)
     low, high = np.percentile(medians, [2.5, 97.5])

@@ -23,7 +23,7 @@ from p4d.students import load
 from p4d.students.adapters import FAMILIES
 from p4d.students.asking import ask_video, look_at, region_mask, seen_by_student, student_folder
 from p4d.students.base import build_base_student
-from p4d.students.cost import inference_cost, latency_ratio
+from p4d.students.cost import inference_cost, latency_ratio, paired_ratio
 from p4d.students.data import Packer, Question, Sample
 from p4d.students.export import export_student, training_only_weights
 from tests.students import tiny
@@ -245,8 +245,19 @@ def test_cost_is_counted(student_folder, clips):
     assert cost.training_only_weights == ()
 
 
-def test_two_equal_students_take_equal_time(project, clips):
+def test_the_ratio_of_times_is_of_pairs():
+    rng = np.random.default_rng(3)
+    load_of_machine = rng.uniform(1, 20, 40)
+    other_s = load_of_machine * rng.uniform(0.99, 1.01, 40)
+    found = paired_ratio(1.5 * load_of_machine, other_s)
+    assert found.pairs == 40
+    assert found.low < found.ratio < found.high
+    assert found.ratio == pytest.approx(1.5, abs=0.01)
+    assert found.high - found.low < 0.02
+
+
+def test_latency_is_taken_in_pairs_of_whole_answers(project, clips):
     base = project.root / "base_student"
-    ratio = latency_ratio(base, base, clips, pairs=12)
-    assert ratio.low <= ratio.ratio <= ratio.high
-    assert 0.5 < ratio.ratio < 2
+    found = latency_ratio(base, base, clips, pairs=4)
+    assert found.pairs == 4
+    assert 0 < found.low <= found.ratio <= found.high
