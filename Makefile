@@ -32,6 +32,7 @@ test: setup lint types unit  ## Everything that must hold
 lint: setup
 	@ruff check .
 	@ruff format --check .
+	@lint-imports --quiet || lint-imports
 
 types: setup
 	@mypy

@@ -1,5 +1,5 @@
 """Quality gates as asset checks, one definition per stage that has gates."""
 
-from dagster_project.bridge import all_stage_checks
+from dagster_project.stage_assets import all_stage_checks
 
 CHECKS = all_stage_checks()

@@ -2,8 +2,9 @@
 
 import dagster as dg
 
-from dagster_project.bridge import Workspace, stage_asset
-from p4d import previews
+from dagster_project.resources import Workspace
+from dagster_project.stage_assets import stage_asset
+from p4d.display import previews
 
 
 @stage_asset("base_student")

@@ -12,14 +12,14 @@ import polars as pl
 
 from p4d.config import Params, Project
 from p4d.errors import ContractError
-from p4d.evaluation.answering import Asking, Pictures, ask
 from p4d.evaluation.benchmarks.item import Benchmark
 from p4d.evaluation.benchmarks.registry import home, open_benchmark
 from p4d.evaluation.evaluate import pictures_of, question_of
 from p4d.evaluation.pictures import view_id
-from p4d.students.data import Question
-from p4d.students.student import Student
-from p4d.teachers.compute import deterministic
+from p4d.evaluation.scoring.answering import Asking, Pictures, ask
+from p4d.students.data.batch import Question
+from p4d.students.model.student import Student
+from p4d.teachers.labelling.compute import deterministic
 
 NAME = "r4d-world"
 EVALUATED = 8  # clips per batch

@@ -27,11 +27,12 @@ from p4d.artifacts import read_json, write_bytes, write_json, write_table
 from p4d.config import Project
 from p4d.pipeline import BY_NAME
 from p4d.sql_files import sql_files
-from p4d.versioning import dvc_store, dvc_yaml
-from p4d.versioning.dvc_lock import LockEntry
-from p4d.versioning.fingerprint import instance_key
-from p4d.versioning.hashes import Digest, tree_of
-from p4d.versioning.ledger import Ledger
+from p4d.versioning.dvc import cache as dvc_store
+from p4d.versioning.dvc import pipeline_file as dvc_yaml
+from p4d.versioning.dvc.lock_file import LockEntry
+from p4d.versioning.files.hashes import Digest, tree_of
+from p4d.versioning.ledger.ledger import Ledger
+from p4d.versioning.state.workspace import instance_key
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 CLIPS_PER_SHARD, QUESTIONS_PER_CLIP, CLIPS_PER_VIDEO = 256, 16, 4

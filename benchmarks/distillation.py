@@ -44,15 +44,15 @@ from p4d.artifacts import (
     write_table,
 )
 from p4d.config import Params, Project, replace_params
-from p4d.evaluation.answering import ClipPictures
+from p4d.evaluation.scoring.answering import ClipPictures
 from p4d.ids import content_id, sha256_file
 from p4d.pipeline import StageInputs, stage_named
 from p4d.standalone import drop_stale, run_stages
-from p4d.students.data import ClipReader, Question, load_questions
+from p4d.students.data.batch import ClipReader, Question, load_questions
 from p4d.students.embedded import CORE_FAMILIES
-from p4d.students.fact_text import FactTexts, with_facts
-from p4d.students.live import TIMES
-from p4d.students.student import Student, load
+from p4d.students.model.student import Student, load
+from p4d.students.training.live import TIMES
+from p4d.studies.fact_text import FactTexts, with_facts
 from p4d.worlds.clip_shards import write_clip_shard
 
 CHECKOUT = Path(__file__).resolve().parent.parent

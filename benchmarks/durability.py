@@ -22,13 +22,13 @@ import click
 from benchmarks import synthetic
 from benchmarks.machine import describe
 from p4d.artifacts import write_json
+from p4d.audit.proof.verify import verify
 from p4d.config import Project
-from p4d.versioning.fingerprint import status
-from p4d.versioning.ledger import is_anchored
-from p4d.versioning.plan import make_plan
-from p4d.versioning.publish import recover
-from p4d.versioning.runner import run_instance
-from p4d.versioning.verification import verify
+from p4d.versioning.ledger.anchor import is_anchored
+from p4d.versioning.run.publish import recover
+from p4d.versioning.run.run_stage import run_instance
+from p4d.versioning.state.plan import make_plan
+from p4d.versioning.state.workspace import status
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "durability.json"

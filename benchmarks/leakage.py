@@ -1,6 +1,7 @@
-"""What texts alone, and marks alone, tell of the answers: `python -m benchmarks.leakage R4D_WORLD`.
+"""What texts alone, and marks alone, tell of the answers: `python -m benchmarks.leakage FOLDER`.
 
-Readers that see no video (p4d/evaluation/controls.py) learn from the questions of other worlds,
+Readers that see no video (p4d/evaluation/arms/controls.py) learn from the questions of other
+worlds,
 with the look of training, and answer R4D-World. They also answer the questions they learn from,
 each by a reader that learned from other shards: many times as many, so that a small leak of a
 family shows. Keys of benchmarks/results/questions.json:
@@ -27,9 +28,9 @@ from benchmarks.machine import describe
 from benchmarks.questions import merged
 from p4d.artifacts import Arrays, read_json, read_table
 from p4d.config import Params, Project, replace_params
-from p4d.evaluation.chance import chance_report
-from p4d.evaluation.controls import Marks, answer_across_folds, answer_after_learning
-from p4d.evaluation.r4d_world import SECTIONS
+from p4d.evaluation.arms.controls import Marks, answer_across_folds, answer_after_learning
+from p4d.evaluation.benchmarks.r4d_world.make import SECTIONS
+from p4d.evaluation.scoring.chance import chance_report
 from p4d.standalone import drop_stale, run_stages
 from p4d.worlds.clip_shards import write_clip_shard
 

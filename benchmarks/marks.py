@@ -18,7 +18,7 @@ from benchmarks.machine import describe
 from benchmarks.questions import merged
 from p4d.artifacts import Arrays
 from p4d.config import Project
-from p4d.questions.marks import COLOURS_RGB, draw_marks
+from p4d.questions.regions.marks import COLOURS_RGB, draw_marks
 
 SIZES_PX = (64, 128, 384)
 _CORNER_PX = 24  # a picture of nothing but one mark, whose label is clear of it

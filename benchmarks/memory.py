@@ -11,8 +11,8 @@ from __future__ import annotations
 import torch
 from transformers import LlavaOnevisionConfig, Qwen2_5_VLConfig, Qwen3VLConfig
 
-from p4d.students.adapters import adapter_for, family_named
-from p4d.students.trainable import FROZEN_ENCODER, FULL, LORA, prepare
+from p4d.students.model.adapters import adapter_for, family_named
+from p4d.students.training.trainable import FROZEN_ENCODER, FULL, LORA, prepare
 
 GB = 1e9
 

@@ -24,10 +24,10 @@ from benchmarks.machine import describe
 from p4d.artifacts import read_json, read_table, write_json
 from p4d.categories import CATEGORIES
 from p4d.config import Params, Project
-from p4d.questions.balance import mix
-from p4d.questions.candidates import hashes_of
-from p4d.questions.compose import compose
-from p4d.release import balance
+from p4d.questions.asking.balance import mix
+from p4d.questions.asking.candidates import hashes_of
+from p4d.questions.asking.compose import compose
+from p4d.release.balance import balance
 from p4d.splits import split_for
 from p4d.standalone import run_stages
 from p4d.worlds.clip_shards import CLIPS_PER_WORLD, write_clip_shard

@@ -17,8 +17,8 @@ from pathlib import Path
 from benchmarks.machine import describe
 from p4d.artifacts import write_json
 from p4d.config import Project
-from p4d.versioning.fingerprint import status
-from p4d.versioning.ledger import Ledger
+from p4d.versioning.ledger.ledger import Ledger
+from p4d.versioning.state.workspace import status
 
 
 def timed(command: list[str], root: Path, runs: int = 3) -> float:

@@ -18,10 +18,12 @@ from pathlib import Path
 
 from p4d.config import Project
 from p4d.pipeline import STAGES, Stage
-from p4d.versioning import dvc_store, dvc_yaml
-from p4d.versioning.fingerprint import Workspace, instance_key
-from p4d.versioning.hashes import tree_of
-from p4d.versioning.ledger import Ledger, anchor
+from p4d.versioning.dvc import cache as dvc_store
+from p4d.versioning.dvc import pipeline_file as dvc_yaml
+from p4d.versioning.files.hashes import tree_of
+from p4d.versioning.ledger.anchor import anchor
+from p4d.versioning.ledger.ledger import Ledger
+from p4d.versioning.state.workspace import Workspace, instance_key
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = "synthetic_stages"

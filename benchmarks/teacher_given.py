@@ -16,15 +16,15 @@ import torch
 from torch import Tensor, nn
 
 from p4d.config import Params
-from p4d.students.adapters.protocol import StudentAdapter
-from p4d.students.arm import Arm
-from p4d.students.data import ClipReader, LabelReader, Packer, TrainingSamples, load_questions
-from p4d.students.losses import TermWeights
-from p4d.students.perception import LatentStats
-from p4d.students.student import Student, load
-from p4d.students.trainer import train_arm
-from p4d.teachers import expert4d
-from p4d.teachers.expert4d import Expert4D
+from p4d.students.data.batch import ClipReader, LabelReader, Packer, TrainingSamples, load_questions
+from p4d.students.distillation.losses import TermWeights
+from p4d.students.distillation.perception import LatentStats
+from p4d.students.model.adapters.protocol import StudentAdapter
+from p4d.students.model.student import Student, load
+from p4d.students.training.arm import Arm
+from p4d.students.training.loop import train_arm
+from p4d.teachers.expert4d import network as expert4d
+from p4d.teachers.expert4d.network import Expert4D
 
 
 class ExpertEyes(nn.Module):

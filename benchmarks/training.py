@@ -29,9 +29,8 @@ from p4d.artifacts import read_json, write_arrays, write_json
 from p4d.config import Params, Project, replace_params
 from p4d.pipeline import StageInputs, stage_named
 from p4d.standalone import drop_stale, run_stages
-from p4d.students import load, train
-from p4d.students.arm import Arm
-from p4d.students.data import (
+from p4d.students import load
+from p4d.students.data.batch import (
     Batch,
     ClipReader,
     LabelReader,
@@ -39,12 +38,14 @@ from p4d.students.data import (
     TrainingSamples,
     load_questions,
 )
-from p4d.students.losses import TermWeights
-from p4d.students.trainer import train_arm
-from p4d.teachers import expert4d
-from p4d.teachers.compute import deterministic
-from p4d.teachers.label import ShardClips, label_clips
-from p4d.teachers.teacher import ExpertTeacher
+from p4d.students.distillation.losses import TermWeights
+from p4d.students.training import stages as train
+from p4d.students.training.arm import Arm
+from p4d.students.training.loop import train_arm
+from p4d.teachers.expert4d import network as expert4d
+from p4d.teachers.labelling.compute import deterministic
+from p4d.teachers.labelling.label import ShardClips, label_clips
+from p4d.teachers.protocol import ExpertTeacher
 from p4d.worlds.clip_shards import write_clip_shard
 
 SHARDS = ("0000-0a1b2c3d", "0001-0a1b2c3d")  # of `corpus`

@@ -20,7 +20,7 @@ from p4d.config import Project
 from p4d.errors import P4DError
 
 if TYPE_CHECKING:
-    from dagster_project.failures import Failed
+    from dagster_project.batches import Failed
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -42,10 +42,10 @@ def run(stage: str, shard: str | None, force: bool) -> None:
     """Materialize one stage instance and judge it. The command of every dvc.yaml stage."""
     import dagster as dg
 
-    from dagster_project.drive import materialize
+    from dagster_project.batches import materialize
     from p4d.pipeline import stage_named
-    from p4d.versioning.plan import Batch
-    from p4d.versioning.publish import inside_dvc
+    from p4d.versioning.run.publish import inside_dvc
+    from p4d.versioning.state.plan import Batch
 
     declared = stage_named(stage)
     if declared.per_shard != (shard is not None):
@@ -102,13 +102,13 @@ def ui(port: int) -> None:
 def _bring_up_to_date(only: tuple[str, ...] | None) -> list[Failed]:
     import dagster as dg
 
-    from dagster_project.failures import Failed
-    from dagster_project.processes import end_dead_runs
+    from dagster_project.batches import Failed
+    from dagster_project.dead_runs import end_dead_runs
     from dagster_project.reconcile import unreported
     from p4d.quality.gates import blocking_gates
-    from p4d.versioning.ledger import anchor, is_anchored
-    from p4d.versioning.plan import in_order, judge_version, make_plan
-    from p4d.versioning.publish import recover, write_ledger_table
+    from p4d.versioning.ledger.anchor import anchor, is_anchored
+    from p4d.versioning.run.publish import recover, write_ledger_table
+    from p4d.versioning.state.plan import in_order, judge_version, make_plan
 
     project = Project.find()
     recover(project)  # also where nothing is to be made
@@ -123,7 +123,7 @@ def _bring_up_to_date(only: tuple[str, ...] | None) -> list[Failed]:
             click.echo("Nothing to do: every artifact matches its code, parameters and inputs.")
         failures: list[Failed] = []
         if wanted:
-            from dagster_project.drive import materialize
+            from dagster_project.batches import materialize
 
             failures = materialize(in_order(project, wanted), instance)
         else:

@@ -12,8 +12,8 @@ warnings.filterwarnings("ignore", category=dg.BetaWarning)
 
 import assets  # noqa: E402
 from assets.checks import CHECKS  # noqa: E402
-from dagster_project.bridge import Workspace  # noqa: E402
 from dagster_project.jobs import JOBS  # noqa: E402
+from dagster_project.resources import Workspace  # noqa: E402
 from dagster_project.schedules import SCHEDULES  # noqa: E402
 from dagster_project.sensors import SENSORS  # noqa: E402
 

@@ -35,7 +35,7 @@ def prepare(project: Project, *, real_videos: bool) -> None:
 def show(project: Project, *, wall_s: float, failed: bool) -> None:
     """Write reports/summary.json and print its short form."""
     from p4d.artifacts import write_json
-    from p4d.summary import build_summary, render
+    from p4d.display.summary import build_summary, render
 
     summary = build_summary(project)
     path = project.root / "reports" / "summary.json"

@@ -4,9 +4,9 @@ from typing import Any
 
 import dagster as dg
 
-from dagster_project.bridge import project
+from dagster_project.project import project
+from p4d import audit
 from p4d.pipeline import STAGES
-from p4d.versioning import audit
 
 _PER_SHARD = [stage.name for stage in STAGES if stage.per_shard]
 _FROM_RELEASE = [s.name for s in STAGES if s.group in ("release", "students", "evaluation")]

@@ -17,9 +17,9 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContext
 
 from p4d.config import Project
-from p4d.versioning.dvc_yaml import out_path
-from p4d.versioning.fingerprint import InstanceStatus, Workspace, code_versions, status
-from p4d.versioning.plan import Instance
+from p4d.versioning.dvc.pipeline_file import out_path
+from p4d.versioning.state.plan import Instance
+from p4d.versioning.state.workspace import InstanceStatus, Workspace, code_versions, status
 
 if TYPE_CHECKING:
     from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph

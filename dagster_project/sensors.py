@@ -5,16 +5,17 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from dagster_project.attention import needs_attention, tell
-from dagster_project.bridge import project
+from dagster_project.alerts import needs_attention, tell
+from dagster_project.dead_runs import end_dead_runs
 from dagster_project.jobs import label_backfill, retrain
 from dagster_project.partitions import sync_shards
-from dagster_project.processes import end_dead_runs
+from dagster_project.project import project
 from dagster_project.reconcile import tell_of_changes, unreported
 from p4d.config import Project
 from p4d.quality.drift import measure_drift
-from p4d.versioning.ledger import Ledger, anchor
-from p4d.versioning.plan import in_order
+from p4d.versioning.ledger.anchor import anchor
+from p4d.versioning.ledger.ledger import Ledger
+from p4d.versioning.state.plan import in_order
 from p4d.video.landing import land
 
 # A file that is still being copied grows; it lands at the first look after it has rested.

@@ -44,7 +44,7 @@ def land() -> None:
 @cli.command()
 def status() -> None:
     """Say of every stage instance whether it is fresh, and if not, why."""
-    from p4d.versioning.fingerprint import status as instances
+    from p4d.versioning.state.workspace import status as instances
 
     not_fresh = [s for s in instances(Project.find()) if s.state != "fresh"]
     for item in not_fresh:
@@ -64,8 +64,8 @@ def stage(name: str, shard: str | None, force: bool) -> None:
 
     from p4d.pipeline import stage_named
     from p4d.quality.gates import blocking_gates
-    from p4d.versioning.judging import judge_published
-    from p4d.versioning.runner import run_instance
+    from p4d.versioning.run.check_published import judge_published
+    from p4d.versioning.run.run_stage import run_instance
 
     project, run_id = Project.find(), f"cli-{uuid.uuid4()}"
     made = run_instance(
@@ -89,8 +89,8 @@ def stage(name: str, shard: str | None, force: bool) -> None:
 def train(arm: str, out: Path, settings: tuple[str, ...], data: Path | None) -> None:
     """Train ARM on the pipeline's folders without publishing it; torchrun can start this, too."""
     from p4d.progress import bar
-    from p4d.students.launch import train as train_student
-    from p4d.students.launch import with_settings
+    from p4d.students.training.launch import train as train_student
+    from p4d.students.training.launch import with_settings
 
     project = Project.find()
     params = with_settings(project.raw_params, settings)
@@ -109,7 +109,7 @@ def why(identifier: str, at: str | None, as_json: bool) -> None:
     evaluation:ARM/CATEGORY or another number of a stage's JSON files, a release (rel_), a decision,
     a stage, stage@shard, an md5, or a path below data/.
     """
-    from p4d.versioning.explain import why as explain
+    from p4d.audit.lookup.why import why as explain
 
     node = explain(Project.find(), identifier, at=at)
     click.echo(json.dumps(node.to_json(), indent=2) if as_json else node.render_text())
@@ -132,8 +132,8 @@ def audit_group() -> None:
 @click.option("--rehash", is_flag=True, help="With --remote: read every object back and hash it.")
 def verify(resume: bool, remote: str | None, rehash: bool) -> None:
     """Re-hash everything the ledger names; exit 1 if anything is missing or altered."""
-    from p4d.versioning import audit
-    from p4d.versioning.remote import verify_remote
+    from p4d import audit
+    from p4d.versioning.storage.push import verify_remote
 
     project = Project.find()
     if remote is None:
@@ -152,7 +152,7 @@ def verify(resume: bool, remote: str | None, rehash: bool) -> None:
 @click.option("--rehash", is_flag=True, help="Read every object back and hash it.")
 def push(remote: str | None, rehash: bool) -> None:
     """Send every version on record to a remote, beside running work, and look at each there."""
-    from p4d.versioning.remote import push as push_versions
+    from p4d.versioning.storage.push import push as push_versions
 
     report = push_versions(Project.find(), remote, rehash=rehash, progress=_progress)
     click.echo(report.render_text())
@@ -171,7 +171,7 @@ def _progress(done: int, total: int, note: str) -> None:
 @click.option("--at", help="First digits of the md5 of the version wanted; default: the current.")
 def audit_report(identifier: str, output: Path, at: str | None) -> None:
     """Write one offline page about what stands behind IDENTIFIER, made for a stranger."""
-    from p4d.versioning.report import write_report
+    from p4d.audit.page.report import write_report
 
     dossier = write_report(Project.find(), identifier, output, at=at)
     click.echo(f"{output}: {len(dossier.entries)} versions")
@@ -184,7 +184,7 @@ def audit_report(identifier: str, output: Path, at: str | None) -> None:
 @click.option("--at", help="First digits of the md5 of the version wanted; default: the current.")
 def bundle(identifier: str, output: Path, with_data: bool, at: str | None) -> None:
     """Write an archive from which anybody can prove IDENTIFIER with Python alone."""
-    from p4d.versioning.bundle import write_bundle
+    from p4d.audit.proof.bundle import write_bundle
 
     click.echo(write_bundle(Project.find(), identifier, output, with_data=with_data, at=at))
 
@@ -194,8 +194,8 @@ def bundle(identifier: str, output: Path, with_data: bool, at: str | None) -> No
 @click.option("--shard", help="Shard id, for stages that have one instance per shard.")
 def replay(name: str, shard: str | None) -> None:
     """Make a published version again and compare the bytes; exit 1 if they differ."""
+    from p4d import audit
     from p4d.quality.gates import blocking_gates
-    from p4d.versioning import audit
 
     done = audit.replay(Project.find(), name, shard, gates=blocking_gates())
     click.echo(done.render_text())
@@ -209,7 +209,7 @@ def replay(name: str, shard: str | None) -> None:
 @click.option("--at", help="First digits of the md5 of the version wanted; default: the latest.")
 def restore(identifier: str, dest: Path, at: str | None) -> None:
     """Bring the version that is or holds IDENTIFIER, current or superseded, back to DEST."""
-    from p4d.versioning.restoration import restore as bring_back
+    from p4d.audit.lookup.restore import restore as bring_back
 
     click.echo(bring_back(Project.find(), identifier, dest, at=at))
 
@@ -218,7 +218,7 @@ def restore(identifier: str, dest: Path, at: str | None) -> None:
 @click.option("--dry", is_flag=True, help="Only say what would go.")
 def gc(dry: bool) -> None:
     """Free the cache of what no version on record needs: `dvc gc --all-commits`, made safe."""
-    from p4d.versioning.keep import collect_garbage
+    from p4d.versioning.storage.gc import collect_garbage
 
     click.echo(collect_garbage(Project.find(), dry=dry))
 
@@ -247,7 +247,7 @@ def sql(name: str, settings: tuple[str, ...]) -> None:
 @click.option("--purge", is_flag=True, help="After the rebuild: remove superseded objects.")
 def takedown(video: str, confirm: bool, reason: str | None, by: str | None, purge: bool) -> None:
     """List everything that was made from VIDEO, and on confirmation remove it for good."""
-    from p4d.versioning import takedown as takedowns
+    from p4d.audit import takedown as takedowns
 
     project = Project.find()
     if purge:
@@ -281,7 +281,7 @@ def export() -> None:
 @click.option("--namespace", help="Of jobs and datasets; default: p4d://FOLDER.")
 def openlineage(output: Path, namespace: str | None) -> None:
     """Write all runs on record as OpenLineage events, one JSON object per line."""
-    from p4d.versioning.openlineage import export_openlineage
+    from p4d.audit.export.openlineage import export_openlineage
 
     click.echo(f"{output}: {export_openlineage(Project.find(), output, namespace)} events")
 
@@ -292,7 +292,7 @@ def openlineage(output: Path, namespace: str | None) -> None:
 @click.option("--base-url", help="Where the files are published; default: data/release.")
 def croissant(output: Path, release: str, base_url: str | None) -> None:
     """Describe a release in Croissant."""
-    from p4d.versioning.croissant import export_croissant
+    from p4d.audit.export.croissant import export_croissant
 
     done = export_croissant(Project.find(), output, release, base_url=base_url)
     click.echo(f"{output}: {done}")
@@ -302,7 +302,7 @@ def croissant(output: Path, release: str, base_url: str | None) -> None:
 @click.option("--on", metavar="DATE", help="ISO date or time, UTC; default: now.")
 def champion(on: str | None) -> None:
     """Say which student is champion, or was on a date, and why."""
-    from p4d.champion import champion_text
+    from p4d.audit.champion import champion_text
 
     click.echo(champion_text(Project.find(), on))
 
@@ -310,7 +310,7 @@ def champion(on: str | None) -> None:
 @cli.command()
 def summary() -> None:
     """Print the summary of everything that is published."""
-    from p4d.summary import build_summary, render
+    from p4d.display.summary import build_summary, render
 
     click.echo(render(build_summary(Project.find())))
 
@@ -410,9 +410,9 @@ def evaluate(name: str, model: Path, out: Path | None, text_only: bool, **chosen
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 def compare(first: Path, second: Path, way: str | None, as_json: bool) -> None:
     """Compare two evaluations (folders of p4d evaluate) item by item: SECOND minus FIRST."""
-    from p4d.evaluation.comparison import compare as compared
-    from p4d.evaluation.comparison import render
-    from p4d.evaluation.metrics import Bootstrap
+    from p4d.evaluation.scoring.comparison import compare as compared
+    from p4d.evaluation.scoring.comparison import render
+    from p4d.evaluation.scoring.metrics import Bootstrap
 
     statistics = Project.find().params.evaluation
     how = Bootstrap(statistics.bootstrap_samples, statistics.confidence)
@@ -431,7 +431,7 @@ def benchmark() -> None:
 @click.option("--freeze", is_flag=True, help="Write the digest list that git keeps.")
 def benchmark_make(folder: Path, worlds: int | None, freeze: bool) -> None:
     """Make R4D-World in FOLDER; stopped, the same command goes on where it was."""
-    from p4d.evaluation.r4d_world import WORLDS, make
+    from p4d.evaluation.benchmarks.r4d_world.make import WORLDS, make
 
     def progress(where: str, done: int, total: int, note: str) -> None:
         click.echo(f"\r{where} {done} of {total}\033[K", nl=False, err=True)
@@ -468,7 +468,7 @@ def ask(
     picture: Path | None,
 ) -> None:
     """Ask a student about regions of any VIDEO."""
-    from p4d.students import asking
+    from p4d.students.use import ask as asking
 
     loaded, folder = asking.load_asked(student)
     answer = asking.ask_video(
@@ -494,7 +494,7 @@ def ask(
 @click.argument("dest", type=click.Path(path_type=Path))
 def export_one_student(student: Path, dest: Path) -> None:
     """Copy STUDENT to DEST as one folder that transformers loads, with a file that asks it."""
-    from p4d.students.export import export_student
+    from p4d.students.use.export import export_student
 
     click.echo(export_student(student, dest, Project.find().params.clips))
 
@@ -504,7 +504,7 @@ def export_one_student(student: Path, dest: Path) -> None:
 def dvc_yaml(check: bool) -> None:
     """Write dvc.yaml from the stage table (after a stage or an import changed)."""
     from p4d.pipeline import STAGES
-    from p4d.versioning.dvc_yaml import render as render_dvc_yaml
+    from p4d.versioning.dvc.pipeline_file import render as render_dvc_yaml
 
     root = Path(__file__).resolve().parent.parent
     path, text = root / "dvc.yaml", render_dvc_yaml(STAGES, root)

@@ -174,14 +174,14 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="expert_worlds",
         group="teacher",
-        entry="p4d.teachers.training_worlds:build_expert_worlds",
+        entry="p4d.teachers.expert4d.training_worlds:build_expert_worlds",
         description="Simulated training scenes of the expert, with exact truth.",
         params=("clips", "expert"),
     ),
     Stage(
         name="expert",
         group="teacher",
-        entry="p4d.teachers.train:build_expert",
+        entry="p4d.teachers.expert4d.train:build_expert",
         description="The expert network: frozen weights and the card of its measured quality.",
         inputs=("expert_worlds",),
         params=("clips", "expert"),
@@ -190,7 +190,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="labels",
         group="labels",
-        entry="p4d.teachers.label:build_labels",
+        entry="p4d.teachers.labelling.label:build_labels",
         description="Depth, flow, motion, camera, latents per clip, with validity and statistics.",
         inputs=("clips", "expert"),
         params=("clips", "labels"),
@@ -200,7 +200,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="regions",
         group="questions",
-        entry="p4d.questions.regions:build_regions",
+        entry="p4d.questions.regions.stage:build_regions",
         description="Tracked object masks and the marked picture of the first frame.",
         inputs=("clips", "labels"),
         params=("regions",),
@@ -209,7 +209,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="facts",
         group="questions",
-        entry="p4d.questions.facts:build_facts",
+        entry="p4d.questions.facts.stage:build_facts",
         description="Measured quantities with unit, sigma, interval and frame of reference.",
         inputs=("clips", "labels", "regions"),
         params=("facts",),
@@ -218,7 +218,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="questions",
         group="questions",
-        entry="p4d.questions.compose:build_questions",
+        entry="p4d.questions.asking.compose:build_questions",
         description="Multiple-choice questions derived from facts, and the refused candidates.",
         inputs=("clips", "regions", "facts"),
         params=("questions", "release"),
@@ -227,7 +227,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="release",
         group="release",
-        entry="p4d.release:build_release",
+        entry="p4d.release.build:build_release",
         description="Frozen shards, splits by source and near-duplicate group, and questions.",
         inputs=("clips", "questions"),
         params=("release",),
@@ -237,7 +237,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="base_student",
         group="students",
-        entry="p4d.students.base:build_base_student",
+        entry="p4d.students.model.base:build_base_student",
         description="Tokenizer trained on the release and the initial weights all arms share.",
         inputs=("release",),
         params=("clips", "student"),
@@ -245,7 +245,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="student_sft",
         group="students",
-        entry="p4d.students.train:build_sft",
+        entry="p4d.students.training.stages:build_sft",
         description="Student trained on the questions alone.",
         inputs=("clips", "regions", "release", "base_student"),
         params=("clips", "training"),
@@ -255,7 +255,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="student_p4d",
         group="students",
-        entry="p4d.students.train:build_p4d",
+        entry="p4d.students.training.stages:build_p4d",
         description="Student trained on the same questions, with latent and explicit distillation.",
         inputs=("clips", "regions", "labels", "expert", "release", "base_student"),
         params=("clips", "training", "distillation"),
@@ -265,7 +265,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="student_blind",
         group="students",
-        entry="p4d.students.train:build_blind",
+        entry="p4d.students.training.stages:build_blind",
         description="The control that reads the questions and sees no video.",
         inputs=("release", "base_student"),
         params=("clips", "training"),
@@ -275,7 +275,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="evaluation",
         group="evaluation",
-        entry="p4d.evaluation.run:build_evaluation",
+        entry="p4d.evaluation.arms.evaluation_stage:build_evaluation",
         description="Answers of every arm to held-out questions, with intervals and comparisons.",
         inputs=("clips", "regions", "release", "student_sft", "student_p4d", "student_blind"),
         params=("clips", "evaluation"),
@@ -286,7 +286,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="champion",
         group="evaluation",
-        entry="p4d.evaluation.promotion:build_champion",
+        entry="p4d.evaluation.arms.promotion:build_champion",
         description="The promotion decision with its evidence, appended to the champion ledger.",
         inputs=("evaluation", "student_p4d"),
         params=("promotion", "evaluation"),

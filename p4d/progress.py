@@ -6,9 +6,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+Progress = Callable[[int, int, str], None]  # (done, total, note)
+
 
 @contextmanager
-def bar(name: str) -> Iterator[Callable[[int, int, str], None]]:
+def bar(name: str) -> Iterator[Progress]:
     """A callable `(done, total, note)` that draws a bar on standard error while this is open.
 
     Where standard error is no terminal, it prints a line per tenth of the way.

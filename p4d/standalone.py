@@ -3,7 +3,7 @@
 For studies and frozen test sets, which are made from many simulated shards at once and are
 versioned as a whole by whoever makes them. The functions are the very ones of the stage table;
 folders are laid out like `data/`. Nothing here publishes: a pipeline's artifacts come from
-`p4d/versioning/runner.py` alone.
+`p4d/versioning/run/run_stage.py` alone.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from p4d.artifacts import read_json, write_json
 from p4d.config import Params
 from p4d.ids import content_id
 from p4d.pipeline import Stage, StageInputs, StageReport, stage_named
-from p4d.versioning.closure import code_files
-from p4d.versioning.hashes import HashCache, tree_of
+from p4d.versioning.files.code_closure import code_files
+from p4d.versioning.files.hashes import HashCache, tree_of
 
 MADE_BY = "made_by.json"
 CODE = Path(__file__).resolve().parents[1]

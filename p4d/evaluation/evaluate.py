@@ -13,19 +13,19 @@ import polars as pl
 from p4d.artifacts import read_json, write_bytes, write_json, write_table
 from p4d.config import Params
 from p4d.errors import ConfigError, ContractError
-from p4d.evaluation.answering import Asking, ClipPictures, Journal, Pictures, ask
 from p4d.evaluation.benchmarks.item import Benchmark, BenchmarkItem
-from p4d.evaluation.chance import chance_report
-from p4d.evaluation.metrics import Bootstrap, by_category_csv
 from p4d.evaluation.page import render_page
 from p4d.evaluation.pictures import VideoPictures, view_id
-from p4d.evaluation.scoring import WAYS, by_way, metrics, predictions
+from p4d.evaluation.scoring.answering import Asking, ClipPictures, Journal, Pictures, ask
+from p4d.evaluation.scoring.chance import chance_report
+from p4d.evaluation.scoring.methods import WAYS, by_way, metrics, predictions
+from p4d.evaluation.scoring.metrics import Bootstrap, by_category_csv
 from p4d.ids import content_id, seed_for
-from p4d.students.adapters import adapter_for
-from p4d.students.data import ClipReader, Question
-from p4d.students.prompt import question_turn
-from p4d.students.student import Student, load, load_checkpoint
-from p4d.teachers.compute import deterministic
+from p4d.students.data.batch import ClipReader, Question
+from p4d.students.model.adapters import adapter_for
+from p4d.students.model.chat import question_turn
+from p4d.students.model.student import Student, load, load_checkpoint
+from p4d.teachers.labelling.compute import deterministic
 
 JOURNAL = "replies.jsonl"
 PUBLISHED_FRAMES, PUBLISHED_PX = 16, 384
@@ -225,7 +225,7 @@ def _items_id(benchmark: Benchmark, items: Sequence[BenchmarkItem]) -> str:
 
 
 def _model_id(model: Path) -> str:
-    from p4d.versioning.hashes import tree_of
+    from p4d.versioning.files.hashes import tree_of
 
     return f"md5:{tree_of(model).digest.md5}"
 

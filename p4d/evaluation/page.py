@@ -17,10 +17,10 @@ import polars as pl
 from PIL import Image
 
 from p4d.errors import P4DError
-from p4d.evaluation.scoring import COLUMNS, WAYS
+from p4d.evaluation.scoring.methods import COLUMNS, WAYS
 from p4d.ids import seed_for
-from p4d.students.data import Visual
-from p4d.students.prompt import LETTERS
+from p4d.students.data.batch import Visual
+from p4d.students.model.chat import LETTERS
 
 ERRORS_PER_CATEGORY = 4
 _MOST_WORDS = 10  # a confusion table of more different answers is one of letters

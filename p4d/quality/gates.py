@@ -1,7 +1,7 @@
 """The gates of each stage, and the one function that runs them.
 
 Three kinds: `gx` judges a small table with Great Expectations, `sql` is a file in sql/gates that
-returns offending rows, `code` recomputes what no query can (p4d/quality/recheck.py). A critical
+returns offending rows, `code` recomputes what no query can (p4d/quality/code_gates.py). A critical
 gate blocks descendants, a warning is only shown. Listing the gates imports neither a database nor
 Great Expectations.
 """
@@ -229,7 +229,7 @@ def _run_suite(stage_name: str, warehouse: Warehouse) -> list[CheckResult]:
     suite = _SUITES.get(stage_name)
     if suite is None:
         return []
-    from p4d.quality.runner import validate
+    from p4d.quality.great_expectations import validate
 
     try:
         return validate(suite, warehouse.query(suite.query))
@@ -246,7 +246,7 @@ def _run_sql(gate: Gate, warehouse: Warehouse) -> CheckResult:
 
 
 def _run_code(gate: Gate, folders: Mapping[str, Folder]) -> CheckResult:
-    from p4d.quality import recheck
+    from p4d.quality import code_gates as recheck
 
     try:
         metrics, offenders = recheck.RECHECKS[gate.name](gate.stage, folders)

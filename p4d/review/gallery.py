@@ -15,9 +15,9 @@ import numpy as np
 from PIL import Image
 
 from p4d.artifacts import read_table, write_bytes
-from p4d.previews import png
-from p4d.questions.fact_table import Fact
-from p4d.questions.marks import COLOURS_RGB
+from p4d.drawing import png
+from p4d.questions.facts.table import Fact
+from p4d.questions.regions.marks import COLOURS_RGB
 from p4d.review.items import Item, read_items, release_id, sample_questions
 from p4d.review.verdicts import LETTERS
 

@@ -18,8 +18,8 @@ from p4d.artifacts import Arrays, read_json, read_table
 from p4d.categories import CATEGORIES
 from p4d.errors import ContractError
 from p4d.ids import seed_for
-from p4d.questions.fact_table import Fact
-from p4d.questions.marks import draw_marks
+from p4d.questions.facts.table import Fact
+from p4d.questions.regions.marks import draw_marks
 
 PEOPLE_SCALE = 6  # a 64 px frame becomes 384 px
 

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from p4d.students.student import Student
+    from p4d.students.model.student import Student
 
 
 def load(folder: Path) -> Student:
     """Load any arm, or the base student, from its stage folder (see `Student`)."""
-    from p4d.students.student import load as load_student  # torch and transformers, only on use
+    from p4d.students.model.student import (
+        load as load_student,  # torch and transformers, only on use
+    )
 
     return load_student(folder)

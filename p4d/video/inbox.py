@@ -13,9 +13,9 @@ from pathlib import Path
 from p4d.artifacts import write_bytes
 from p4d.errors import ContractError
 from p4d.ids import content_id, sha256_file, video_id
+from p4d.worlds.sidecar import SOURCE_SUFFIX
 
 TRUTH_SUFFIX = ".truth.safetensors"
-SOURCE_SUFFIX = ".source.json"
 PARTIAL_SUFFIXES = (".tmp", ".part", ".partial", ".crdownload", ".filepart", "~")
 
 # A file written twice within one tick of the file system's clock keeps its time stamp, so a hash is

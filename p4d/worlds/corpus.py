@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from p4d.artifacts import write_json
 from p4d.config import WorldsParams
 from p4d.ids import content_id, seed_for
-from p4d.video.inbox import SOURCE_SUFFIX
 from p4d.workers import end_with_parent
 from p4d.worlds import sidecar
 from p4d.worlds.scene import render, spec_for
+from p4d.worlds.sidecar import SOURCE_SUFFIX
 
 VARIABLE_RATE_SHARE = 1 / 3
 LICENCE = "Apache-2.0"

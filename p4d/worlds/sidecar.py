@@ -216,3 +216,6 @@ def _check_values(
         raise TruthError(f"{name}: object rows k are not 0..{len(objects) - 1}")
     if len({thing.name for thing in objects}) != len(objects):
         raise TruthError(f"{name}: object names repeat")
+
+
+SOURCE_SUFFIX = ".source.json"

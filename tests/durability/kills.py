@@ -26,8 +26,8 @@ import numpy as np
 import zc.lockfile
 from filelock import FileLock, Timeout
 
-from p4d.versioning.hashes import tree_of, walk_files
-from p4d.versioning.publish import CHECKPOINTS, TABLE_WRITTEN
+from p4d.versioning.files.hashes import tree_of, walk_files
+from p4d.versioning.run.publish import CHECKPOINTS, TABLE_WRITTEN
 from tests.durability.toy import SHARDS, Toy, build, kill_tree
 
 SERVER = Path(__file__).with_name("server.py")

@@ -54,9 +54,9 @@ def up(checkpoint=None, nth=1):
     import functools
 
     from dagster_project import __main__ as command_line
-    from dagster_project import bridge
-    from p4d.versioning import publish
-    from p4d.versioning.runner import run_instance
+    from dagster_project import resources as bridge
+    from p4d.versioning.run import publish
+    from p4d.versioning.run.run_stage import run_instance
 
     if checkpoint:
         die = die_at(checkpoint, nth)
@@ -80,11 +80,11 @@ def repro():
 def facts():
     """What the harness compares and checks, as seen by the product."""
     from dagster_project.reconcile import unreported
+    from p4d import audit
     from p4d.config import Project
     from p4d.pipeline import STAGES
-    from p4d.versioning import audit
-    from p4d.versioning.fingerprint import status
-    from p4d.versioning.ledger import Ledger
+    from p4d.versioning.ledger.ledger import Ledger
+    from p4d.versioning.state.workspace import status
 
     project = Project.find()
     verified = audit.verify(project)

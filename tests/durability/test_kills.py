@@ -2,8 +2,8 @@
 
 import signal
 
-from p4d.versioning.ledger import is_anchored
-from p4d.versioning.publish import TABLE_WRITTEN
+from p4d.versioning.ledger.anchor import is_anchored
+from p4d.versioning.run.publish import TABLE_WRITTEN
 from tests.durability.kills import Server, run_kills
 
 

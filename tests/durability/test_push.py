@@ -3,8 +3,8 @@
 import pytest
 
 from p4d.errors import PublishError
-from p4d.versioning.ledger import Ledger
-from p4d.versioning.remote import push, verify_remote
+from p4d.versioning.ledger.ledger import Ledger
+from p4d.versioning.storage.push import push, verify_remote
 from tests.versioning.conftest import dvc_of_its_own, fake  # noqa: F401 - fixtures
 from tests.versioning.fake import SHARDS
 
@@ -92,7 +92,7 @@ def test_what_is_missing_or_altered_there_is_named(stored, bucket):
 
 
 def test_sending_goes_on_beside_a_run(stored, monkeypatch):
-    from p4d.versioning import remote
+    from p4d.versioning.storage import push as remote
 
     real = remote._send
 

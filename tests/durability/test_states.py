@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from p4d.versioning.fingerprint import instance_key
-from p4d.versioning.ledger import Ledger
+from p4d.versioning.ledger.ledger import Ledger
+from p4d.versioning.state.workspace import instance_key
 from tests.durability.kills import Server
 from tests.durability.toy import SHARDS
 

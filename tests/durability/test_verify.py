@@ -6,9 +6,9 @@ import shutil
 import numpy as np
 import pytest
 
+from p4d.audit.proof import verify as verification
 from p4d.ids import seed_for
 from p4d.pipeline import Stage
-from p4d.versioning import verification
 from tests.durability.toy import SHARDS
 
 
@@ -88,7 +88,7 @@ def test_what_is_missing_orphaned_or_unexplained_is_named(toy):
 
 
 def test_a_ledger_that_was_rewritten_as_a_whole_does_not_continue_what_git_has(toy):
-    from p4d.versioning.ledger import Ledger
+    from p4d.versioning.ledger.ledger import Ledger
 
     stages, ledger = stages_of(toy), Ledger(toy.project)
     records = [dict(r) for r in ledger.records()]

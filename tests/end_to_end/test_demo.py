@@ -31,7 +31,7 @@ import dagster as dg, json
 from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
 from dagster_project.definitions import defs
-from dagster_project.bridge import project
+from dagster_project.project import project
 from p4d.pipeline import STAGES
 with dg.DagsterInstance.get() as instance:
     resolver = CachingStaleStatusResolver(

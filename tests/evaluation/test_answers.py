@@ -1,6 +1,6 @@
 import pytest
 
-from p4d.evaluation.answers import (
+from p4d.evaluation.scoring.answers import (
     first_letter,
     last_or_named_letter,
     leading_letter,

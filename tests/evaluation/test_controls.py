@@ -3,8 +3,8 @@ import polars as pl
 import pytest
 
 from p4d.errors import ContractError
-from p4d.evaluation.chance import chance_report
-from p4d.evaluation.controls import Marks, answer_across_folds, answer_after_learning
+from p4d.evaluation.arms.controls import Marks, answer_across_folds, answer_after_learning
+from p4d.evaluation.scoring.chance import chance_report
 
 WAYS = ["left", "right", "up", "down"]
 OBJECTS = ["<obj_1>", "<obj_2>", "<obj_3>", "<obj_4>"]

@@ -10,11 +10,11 @@ import pytest
 
 from p4d.artifacts import read_json
 from p4d.errors import ContractError
-from p4d.evaluation.answering import Asking, Journal, Reply, ask
-from p4d.evaluation.comparison import compare, render
-from p4d.evaluation.metrics import Bootstrap
-from p4d.students.data import Question
-from p4d.students.student import load
+from p4d.evaluation.scoring.answering import Asking, Journal, Reply, ask
+from p4d.evaluation.scoring.comparison import compare, render
+from p4d.evaluation.scoring.metrics import Bootstrap
+from p4d.students.data.batch import Question
+from p4d.students.model.student import load
 from tests.evaluation import asked
 from tests.evaluation.benchmarks import files
 from tests.video.media import ROOT

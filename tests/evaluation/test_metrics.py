@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 
 from p4d.errors import ContractError
-from p4d.evaluation.metrics import (
+from p4d.evaluation.scoring.metrics import (
     Bootstrap,
     accuracy_by_slice,
     cluster_bootstrap,

@@ -3,7 +3,7 @@ import pytest
 
 from p4d.artifacts import read_json, write_table
 from p4d.errors import ContractError
-from p4d.evaluation.promotion import build_champion, read_ledger
+from p4d.evaluation.arms.promotion import build_champion, read_ledger
 from p4d.pipeline import StageInputs, stage_named
 from tests.students import tiny
 

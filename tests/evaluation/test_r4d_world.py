@@ -7,9 +7,9 @@ import pytest
 
 from p4d.categories import CATEGORIES
 from p4d.errors import ContractError
-from p4d.evaluation import r4d_world
 from p4d.evaluation.benchmarks import r4d_bench
-from p4d.evaluation.r4d_world import SUMS, choose, exchange_groups, make
+from p4d.evaluation.benchmarks.r4d_world import make as r4d_world
+from p4d.evaluation.benchmarks.r4d_world.make import SUMS, choose, exchange_groups, make
 from p4d.ids import sha256_file
 from p4d.worlds.spec import HELDOUT_COLOURS, HELDOUT_SHAPES, spec_for
 from tests.evaluation import asked
@@ -114,7 +114,7 @@ def test_a_student_sees_masks_and_is_scored_family_by_family(made, tmp_path):
 
 
 def r4d_columns():
-    from p4d.evaluation.scoring import COLUMNS
+    from p4d.evaluation.scoring.methods import COLUMNS
 
     return COLUMNS
 

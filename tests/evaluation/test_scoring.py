@@ -3,11 +3,10 @@ import polars as pl
 import pytest
 
 from p4d.errors import ContractError
-from p4d.evaluation.answering import Reply
 from p4d.evaluation.benchmarks import sti_bench, vsti_bench
-from p4d.evaluation.chance import chance_interval, chance_report
-from p4d.evaluation.metrics import Bootstrap
-from p4d.evaluation.scoring import (
+from p4d.evaluation.scoring.answering import Reply
+from p4d.evaluation.scoring.chance import chance_interval, chance_report
+from p4d.evaluation.scoring.methods import (
     COLUMNS,
     by_way,
     mean_relative_accuracy,
@@ -16,6 +15,7 @@ from p4d.evaluation.scoring import (
     predictions,
     twelve_columns,
 )
+from p4d.evaluation.scoring.metrics import Bootstrap
 from tests.evaluation.benchmarks import files
 
 HOW = Bootstrap(100, 0.95)

@@ -12,7 +12,7 @@ from dagster_project.demo import ensure_history
 from p4d.config import Project
 from p4d.pipeline import BY_NAME, STAGES
 from p4d.quality.gates import GATES
-from p4d.versioning.dvc_yaml import render
+from p4d.versioning.dvc.pipeline_file import render
 
 ROOT = Project.find().root
 GRAPH = defs.resolve_asset_graph()

@@ -6,12 +6,12 @@ import time
 
 import dagster as dg
 
-from dagster_project.processes import PROCESS_TAG, end_dead_runs, process_identity
+from dagster_project.dead_runs import PROCESS_TAG, end_dead_runs, process_identity
 
 KILLED = """
 import os, sys, time
 import dagster as dg
-from dagster_project.processes import PROCESS_TAG, process_identity
+from dagster_project.dead_runs import PROCESS_TAG, process_identity
 
 @dg.asset(pool="machine")
 def slow(context: dg.AssetExecutionContext):
@@ -20,7 +20,7 @@ def slow(context: dg.AssetExecutionContext):
     time.sleep(0 if len(sys.argv) > 2 else 600)
 
 with dg.DagsterInstance.get() as instance:
-    from dagster_project.processes import end_dead_runs
+    from dagster_project.dead_runs import end_dead_runs
     print("ended", len(end_dead_runs(instance)))
     job = dg.Definitions(assets=[slow]).resolve_implicit_global_asset_job_def()
     print("success", job.execute_in_process(instance=instance).success)

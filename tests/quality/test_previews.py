@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from p4d import previews
 from p4d.artifacts import write_arrays, write_table
+from p4d.display import previews
 from p4d.errors import ContractError
-from p4d.teachers.store import LabelArrays, LabelWriter
+from p4d.teachers.labelling.store import LabelArrays, LabelWriter
 
 GREY = [200, 200, 200]
 T, S = 4, 16

@@ -8,7 +8,7 @@ import math
 import polars as pl
 import pytest
 
-from p4d.quality.runner import validate
+from p4d.quality.great_expectations import validate
 from p4d.quality.suites import LABELS, QUESTIONS, Expectation, Suite
 from p4d.warehouse import Warehouse
 from tests.sql import example_project as example

@@ -6,7 +6,7 @@ import pytest
 
 from p4d.artifacts import read_json, write_json
 from p4d.config import Project
-from p4d.summary import build_summary, render
+from p4d.display.summary import build_summary, render
 from tests.sql import example_project as example
 
 

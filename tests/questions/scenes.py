@@ -8,11 +8,11 @@ import polars as pl
 from p4d.config import FactsParams
 from p4d.geometry.cameras import axis_rotation, look_at, rigid
 from p4d.ids import content_id
-from p4d.questions.compose import compose
-from p4d.questions.fact_table import SCHEMA as FACTS_SCHEMA
-from p4d.questions.fact_table import Fact, Source
-from p4d.questions.scene import Scene
-from p4d.questions.scene_facts import scene_facts
+from p4d.questions.asking.compose import compose
+from p4d.questions.facts.scene import Scene
+from p4d.questions.facts.scene_facts import scene_facts
+from p4d.questions.facts.table import SCHEMA as FACTS_SCHEMA
+from p4d.questions.facts.table import Fact, Source
 
 FACTS = FactsParams(moving_threshold_m=0.05, turning_threshold_rad=0.2)
 FRAMES = 8

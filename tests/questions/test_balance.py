@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from p4d.questions.balance import (
+from p4d.questions.asking.balance import (
     Spacing,
     count_groups,
     deal,

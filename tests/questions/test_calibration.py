@@ -2,8 +2,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from p4d.config import Project
-from p4d.questions.calibration import (
+from benchmarks.fact_calibration import (
     ERRORS_SCHEMA,
     SEEN,
     calibration_errors,
@@ -11,6 +10,7 @@ from p4d.questions.calibration import (
     even_way,
     fit_factors,
 )
+from p4d.config import Project
 from tests.questions.scenes import FACTS
 
 
@@ -77,9 +77,9 @@ def labelled(tmp_path_factory):
     """Clips with truth, true regions, and an expert that says what is true."""
     from p4d.artifacts import write_table
     from p4d.standalone import run_stages
-    from p4d.teachers.label import INDEX_SCHEMA, STATS_SCHEMA, ShardClips
-    from p4d.teachers.store import LabelWriter
-    from p4d.teachers.teacher import truth_labels
+    from p4d.teachers.labelling.label import INDEX_SCHEMA, STATS_SCHEMA, ShardClips
+    from p4d.teachers.labelling.store import LabelWriter
+    from p4d.teachers.protocol import truth_labels
     from tests.factories import make_clips_dir
 
     base, shard = tmp_path_factory.mktemp("calibration"), "0000-00000000"

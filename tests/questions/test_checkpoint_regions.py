@@ -9,8 +9,8 @@ from p4d.artifacts import Arrays, read_table, write_table
 from p4d.config import Project
 from p4d.errors import ConfigError
 from p4d.pipeline import StageInputs, stage_named
-from p4d.questions.checkpoint_regions import Box, CheckpointTracks, Detector, Segmenter, _choose
-from p4d.questions.regions import build_regions
+from p4d.questions.regions.checkpoint import Box, CheckpointTracks, Detector, Segmenter, _choose
+from p4d.questions.regions.stage import build_regions
 from tests.factories import make_clips_dir
 from tests.questions.checkpoints import save_grounding_dino, save_owlv2, save_sam2_video
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from p4d.categories import CATEGORIES
 from p4d.config import QuestionsParams, ReleaseParams
 from p4d.errors import ContractError
-from p4d.questions.compose import CLIP_FULL, NO_FACT, NO_PARTNERS, UNCERTAIN, recompute
-from p4d.questions.families import BY_NAME, FAMILIES
+from p4d.questions.asking.compose import CLIP_FULL, NO_FACT, NO_PARTNERS, UNCERTAIN, recompute
+from p4d.questions.asking.families import BY_NAME, FAMILIES
 from p4d.splits import split_for
 from tests.questions.scenes import (
     clip_of,

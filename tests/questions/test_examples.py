@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from p4d.categories import CATEGORIES
-from p4d.questions.examples import write_page
-from p4d.questions.families import FAMILIES
+from p4d.questions.asking.families import FAMILIES
+from p4d.studies.question_examples import write_page
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -16,7 +16,7 @@ def made(tmp_path_factory):
 
 def test_the_page_on_questions_says_what_the_code_does(made):
     assert made.read_text() == (DOCS / "questions.md").read_text(), (
-        "run `python -m p4d.questions.examples docs`"
+        "run `python -m p4d.studies.question_examples docs`"
     )
 
 

@@ -11,9 +11,9 @@ from p4d.artifacts import Arrays, read_table, write_arrays, write_table
 from p4d.config import Params, replace_params
 from p4d.ids import sha256_file
 from p4d.pipeline import StageInputs, stage_named
-from p4d.questions.compose import recompute
-from p4d.questions.fact_table import read_facts
-from p4d.teachers.store import LabelArrays, LabelWriter
+from p4d.questions.asking.compose import recompute
+from p4d.questions.facts.table import read_facts
+from p4d.teachers.labelling.store import LabelArrays, LabelWriter
 from tests.factories import make_clips_dir
 
 ROOT = Path(__file__).parents[2]

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from p4d.config import QuestionsParams, ReleaseParams
-from p4d.questions.fact_table import Source
-from p4d.questions.image_facts import FLOW_SIGMA_PX, image_facts
+from p4d.questions.facts.image_facts import FLOW_SIGMA_PX, image_facts
+from p4d.questions.facts.table import Source
 from tests.questions.scenes import Clip, compose_clips
 
 REAL = Source(clip_id="clip_r", scale_kind="relative", teacher="expert4d", teacher_digest="d1")

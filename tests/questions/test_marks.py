@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from p4d.errors import ContractError
-from p4d.questions.marks import COLOURS_RGB, draw_marks
+from p4d.questions.regions.marks import COLOURS_RGB, draw_marks
 
 GREY = np.full((64, 64, 3), 90, dtype=np.uint8)
 

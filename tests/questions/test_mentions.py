@@ -1,6 +1,6 @@
 import pytest
 
-from p4d.questions.mentions import keywords_in, match_marks
+from p4d.questions.regions.mentions import keywords_in, match_marks
 
 NAMES = ("box", "red box", "dog", "bus", "berry")
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from p4d.config import Project
-from p4d.questions.regions import Track, judge, motion_tracks
+from p4d.questions.regions.stage import judge, motion_tracks
+from p4d.questions.regions.tracks import Track
 
 PARAMS = dataclasses.replace(Project.find().params.regions, max_regions=3)
 

@@ -5,9 +5,9 @@ import pytest
 
 from p4d.errors import TruthError
 from p4d.geometry.cameras import axis_rotation, rigid
-from p4d.questions.scene import length_sigma, path_sigma_m
-from p4d.questions.scene_facts import scene_facts
-from p4d.questions.sentences import SENTENCES, fact_sentence
+from p4d.questions.facts.scene import length_sigma, path_sigma_m
+from p4d.questions.facts.scene_facts import scene_facts
+from p4d.questions.facts.sentences import SENTENCES, fact_sentence
 from tests.questions.scenes import (
     FACTS,
     FRAMES,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from p4d.champion import champion_text
+from p4d.audit.champion import champion_text
 from p4d.config import Project
 from p4d.errors import ConfigError
 from tests.sql import example_project as example

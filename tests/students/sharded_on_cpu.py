@@ -12,7 +12,7 @@ from torch import nn
 from torch.distributed.fsdp import FSDPModule
 
 from p4d import cli
-from p4d.students import checkpoints
+from p4d.students.training import checkpoints
 
 _start = state.AcceleratorState.__init__
 _put_together = checkpoints.put_together

@@ -8,13 +8,13 @@ from transformers import GPT2Config, GPT2LMHeadModel, Qwen2VLImageProcessorPil
 from p4d.config import replace_params
 from p4d.errors import ContractError
 from p4d.students import load
-from p4d.students.adapters import FAMILIES, adapter_for, initial_model
-from p4d.students.adapters.pictures import Pictures, tubelet_patches
-from p4d.students.adapters.protocol import ABSENT, Medium, media_of
-from p4d.students.adapters.qwen_vl import CLIP
-from p4d.students.student import save_student
-from p4d.students.time_encoding import time_encoding
-from p4d.students.tokenizer import train_tokenizer
+from p4d.students.model.adapters import FAMILIES, adapter_for, initial_model
+from p4d.students.model.adapters.pictures import Pictures, tubelet_patches
+from p4d.students.model.adapters.protocol import ABSENT, Medium, media_of
+from p4d.students.model.adapters.qwen_vl import CLIP
+from p4d.students.model.student import save_student
+from p4d.students.model.time_encoding import time_encoding
+from p4d.students.model.tokenizer import train_tokenizer
 from tests.students import tiny
 
 NAN = float("nan")

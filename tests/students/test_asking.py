@@ -20,12 +20,12 @@ from p4d.cli import cli
 from p4d.config import Project, replace_params
 from p4d.errors import ContractError, DecodeError
 from p4d.students import load
-from p4d.students.adapters import FAMILIES
-from p4d.students.asking import ask_video, look_at, region_mask, seen_by_student, student_folder
-from p4d.students.base import build_base_student
-from p4d.students.cost import inference_cost, latency_ratio, paired_ratio
-from p4d.students.data import Packer, Question, Sample
-from p4d.students.export import export_student, training_only_weights
+from p4d.students.data.batch import Packer, Question, Sample
+from p4d.students.model.adapters import FAMILIES
+from p4d.students.model.base import build_base_student
+from p4d.students.use.ask import ask_video, look_at, region_mask, seen_by_student, student_folder
+from p4d.students.use.cost import inference_cost, latency_ratio, paired_ratio
+from p4d.students.use.export import export_student, training_only_weights
 from tests.students import tiny
 
 QUESTION, OPTIONS = "Which way does <obj_1> move?", ("left", "right", "up")

@@ -8,13 +8,13 @@ from p4d.artifacts import read_json, write_json
 from p4d.config import replace_params
 from p4d.errors import ContractError
 from p4d.students import load
-from p4d.students.adapters import FAMILIES, initial_model
-from p4d.students.adapters.pictures import Pictures
-from p4d.students.base import build_base_student
-from p4d.students.pretrained import from_checkpoint
-from p4d.students.prompt import REGION_MARKS
-from p4d.students.student import save_student
-from p4d.students.tokenizer import encode, train_tokenizer
+from p4d.students.model.adapters import FAMILIES, initial_model
+from p4d.students.model.adapters.pictures import Pictures
+from p4d.students.model.base import build_base_student
+from p4d.students.model.chat import REGION_MARKS
+from p4d.students.model.pretrained import from_checkpoint
+from p4d.students.model.student import save_student
+from p4d.students.model.tokenizer import encode, train_tokenizer
 
 
 def from_folder(project, folder, out):
@@ -58,8 +58,8 @@ def test_a_checkpoint_is_taken_over_unchanged(project, tmp_path):
 def test_a_checkpoint_without_region_marks_learns_their_names(project, tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
         specials = ("<|pad|>", "<|im_start|>", "<|im_end|>", "<video>", "<image>")
-        patched.setattr("p4d.students.tokenizer.SPECIAL_TOKENS", specials)
-        patched.setattr("p4d.students.tokenizer.REGION_MARKS", ())
+        patched.setattr("p4d.students.model.tokenizer.SPECIAL_TOKENS", specials)
+        patched.setattr("p4d.students.model.tokenizer.REGION_MARKS", ())
         tokenizer = train_tokenizer(["a question"], 300)
     params = project.params
     model = initial_model(params.student, params.clips, tokenizer)

@@ -6,8 +6,8 @@ import pytest
 from p4d.artifacts import read_json
 from p4d.ids import sha256_file
 from p4d.students import embedded, load
-from p4d.students.data import Packer, Question, Sample, Visual
-from p4d.students.reading import Reading
+from p4d.students.data.batch import Packer, Question, Sample, Visual
+from p4d.students.model.prompt_settings import Reading
 
 SIZE_PX, FRAMES = 64, 8
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from p4d.questions.fact_table import Fact
-from p4d.students.embedded.stills import Shown, still_questions
-from p4d.students.fact_text import POSITION, fact_text, with_facts
+from p4d.questions.facts.table import Fact
+from p4d.studies.fact_text import POSITION, fact_text, with_facts
+from p4d.studies.stills import Shown, still_questions
 from tests.students.test_reading import ASKED
 
 MARKS = {"reg_a": 1, "reg_b": 2}

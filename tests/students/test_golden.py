@@ -8,7 +8,7 @@ step must agree to 1e-4 and every step to 2 %.
 import polars as pl
 import pytest
 
-from p4d.students.train import build_p4d, build_sft
+from p4d.students.training.stages import build_p4d, build_sft
 from tests.students.test_trainer import inputs_of
 
 SETTINGS = {

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from p4d.errors import ConfigError
-from p4d.students.losses import TermWeights, explicit_losses, latent_loss, sft_loss
-from p4d.teachers.expert4d import ExpertMaps
+from p4d.students.distillation.losses import TermWeights, explicit_losses, latent_loss, sft_loss
+from p4d.teachers.expert4d.network import ExpertMaps
 
 ALL = ("depth", "flow", "motion", "rays")
 

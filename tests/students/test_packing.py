@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from p4d.errors import ContractError
-from p4d.students.data import (
+from p4d.students.data.batch import (
     IGNORED,
     ClipReader,
     LabelReader,
@@ -12,7 +12,7 @@ from p4d.students.data import (
     TrainingSamples,
     load_questions,
 )
-from p4d.students.prompt import VIDEO
+from p4d.students.model.chat import VIDEO
 from tests.students import tiny
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from p4d.errors import ContractError
-from p4d.students.perception import LatentStats, PerceptionDecoder
+from p4d.students.distillation.perception import LatentStats, PerceptionDecoder
 
 
 def decoder(**changed):

@@ -12,7 +12,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from p4d.students.launch import train, with_settings
+from p4d.students.training.launch import train, with_settings
 from tests.students.tiny import raw_params
 
 CHECKOUT = Path(__file__).parents[2]

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from p4d.errors import ContractError
-from p4d.students.adapters import adapter_for, initial_model
-from p4d.students.data import IGNORED, Packer, Question, Sample, Visual
-from p4d.students.prompt import opening
-from p4d.students.reading import Reading
-from p4d.students.region_tokens import contrast, coverage, described, place, tagged
-from p4d.students.student import Student, load_checkpoint, save_student
-from p4d.students.tokenizer import train_tokenizer
+from p4d.students.data.batch import IGNORED, Packer, Question, Sample, Visual
+from p4d.students.model.adapters import adapter_for, initial_model
+from p4d.students.model.chat import opening
+from p4d.students.model.prompt_settings import Reading
+from p4d.students.model.region_tokens import contrast, coverage, described, place, tagged
+from p4d.students.model.student import Student, load_checkpoint, save_student
+from p4d.students.model.tokenizer import train_tokenizer
 from tests.students.tiny import FRAMES, SIZE, params
 
 ASKED = Question(
@@ -29,7 +29,7 @@ UPPER_HALF_AND_NOTHING[0, 0, :2] = 1
 @pytest.fixture(scope="module", params=["llava_onevision", "qwen3_vl"])
 def student(request):
     settings = params(student={"architecture": request.param})
-    from p4d.students.adapters import family_named
+    from p4d.students.model.adapters import family_named
 
     tokens = family_named(request.param).special_tokens
     texts = [opening(sees_video=True), ASKED.turn()]

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from p4d.students.time_encoding import time_encoding
+from p4d.students.model.time_encoding import time_encoding
 
 
 def test_values_of_the_papers_formula():

@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
-from p4d.students.prompt import LETTERS, REGION_MARKS, opening, question_turn
-from p4d.students.tokenizer import encode, letter_ids, train_tokenizer
+from p4d.students.model.chat import LETTERS, REGION_MARKS, opening, question_turn
+from p4d.students.model.tokenizer import encode, letter_ids, train_tokenizer
 
 TEXTS = [
     opening(sees_video=True),
@@ -47,7 +47,7 @@ def test_training_depends_on_the_texts_alone(tmp_path):
     train_tokenizer(TEXTS, 330).save_pretrained(tmp_path / "here")
     script = (
         "import sys; from tests.students.test_tokenizer import TEXTS;"
-        "from p4d.students.tokenizer import train_tokenizer;"
+        "from p4d.students.model.tokenizer import train_tokenizer;"
         "train_tokenizer(TEXTS[::-1], 330).save_pretrained(sys.argv[1])"
     )
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "elsewhere")], check=True)

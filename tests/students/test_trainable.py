@@ -7,11 +7,11 @@ from p4d.artifacts import read_json
 from p4d.config import replace_params
 from p4d.errors import ContractError
 from p4d.students import load
-from p4d.students.arm import Arm
-from p4d.students.export import training_only_weights
-from p4d.students.student import save_student
-from p4d.students.train import build_sft
-from p4d.students.trainable import merged, prepare
+from p4d.students.model.student import save_student
+from p4d.students.training.arm import Arm
+from p4d.students.training.stages import build_sft
+from p4d.students.training.trainable import merged, prepare
+from p4d.students.use.export import training_only_weights
 
 IDS = torch.arange(20, 40)[None]
 

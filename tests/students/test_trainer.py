@@ -16,10 +16,10 @@ from safetensors.torch import load_file
 from p4d.artifacts import Arrays, read_json, read_table, write_table
 from p4d.config import replace_params
 from p4d.errors import ContractError, TrainingError
-from p4d.students.launch import train, with_settings
-from p4d.students.looking import clips_of, looks_picture, steps_of
-from p4d.students.train import build_p4d, build_sft
-from p4d.teachers.store import LabelArrays, LabelWriter
+from p4d.students.distillation.probes import clips_of, looks_picture, steps_of
+from p4d.students.training.launch import train, with_settings
+from p4d.students.training.stages import build_p4d, build_sft
+from p4d.teachers.labelling.store import LabelArrays, LabelWriter
 from tests.students import tiny
 from tests.students.tiny import raw_params
 
@@ -169,7 +169,7 @@ def test_a_checkpoint_of_another_run_is_refused(project, tmp_path):
 def launched(project, out, *settings, launcher=(sys.executable,), **popen):
     """`p4d train p4d` in a process of its own, on the tiny project."""
     code = (
-        "import sys; from pathlib import Path; from p4d.students.launch import *; "
+        "import sys; from pathlib import Path; from p4d.students.training.launch import *; "
         "from tests.students import tiny; import yaml; "
         "from tests.students.tiny import raw_params; "
         "train(sys.argv[1], Path(sys.argv[2]), data=Path(sys.argv[3]), "

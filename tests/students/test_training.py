@@ -9,20 +9,20 @@ from torch.utils.flop_counter import FlopCounterMode
 from p4d.artifacts import read_json
 from p4d.errors import ContractError, TrainingError
 from p4d.students import load
-from p4d.students.arm import Arm, Distillation
-from p4d.students.base import build_base_student
-from p4d.students.data import ClipReader, Packer, Sample, TrainingSamples, load_questions
-from p4d.students.losses import TermWeights
-from p4d.students.perception import LatentStats, PerceptionDecoder
-from p4d.students.student import embedded_tokens, hidden_states
-from p4d.students.train import (
+from p4d.students.data.batch import ClipReader, Packer, Sample, TrainingSamples, load_questions
+from p4d.students.distillation.losses import TermWeights
+from p4d.students.distillation.perception import LatentStats, PerceptionDecoder
+from p4d.students.model.base import build_base_student
+from p4d.students.model.student import embedded_tokens, hidden_states
+from p4d.students.training.arm import Arm, Distillation
+from p4d.students.training.loop import MAX_GRADIENT_NORM, ClipPartsSeparately, train_arm
+from p4d.students.training.stages import (
     build_blind,
     build_p4d,
     build_sft,
 )
-from p4d.students.trainer import MAX_GRADIENT_NORM, ClipPartsSeparately, train_arm
-from p4d.teachers import expert4d
-from p4d.teachers.store import LabelArrays, LabelWriter
+from p4d.teachers.expert4d import network as expert4d
+from p4d.teachers.labelling.store import LabelArrays, LabelWriter
 from tests.students import tiny
 
 ALL = ("depth", "flow", "motion", "rays")
@@ -150,7 +150,7 @@ def test_a_large_gradient_of_the_decoder_does_not_shrink_the_step_of_the_student
 
 def test_gradients_are_clipped_during_training(project, monkeypatch):
     """Clipped to nothing, what has no weight decay stays as it was."""
-    monkeypatch.setattr("p4d.students.trainer.MAX_GRADIENT_NORM", 0.0)
+    monkeypatch.setattr("p4d.students.training.loop.MAX_GRADIENT_NORM", 0.0)
     student, arm = distilling_arm(project)
     norm = student.adapter.model.model.language_model.norm.weight
     before = norm.detach().clone()

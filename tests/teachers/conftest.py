@@ -6,7 +6,7 @@ import pytest
 
 from p4d.config import Project, replace_params
 from p4d.pipeline import StageInputs, stage_named
-from p4d.teachers.expert4d import ExpertConfig
+from p4d.teachers.expert4d.network import ExpertConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 

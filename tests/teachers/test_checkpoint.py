@@ -7,9 +7,9 @@ from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, D
 
 from p4d.artifacts import read_table
 from p4d.errors import LabelError
-from p4d.teachers.checkpoint import CheckpointDepthTeacher
-from p4d.teachers.label import ShardClips, label_clips
-from p4d.teachers.store import LabelStore
+from p4d.teachers.depth_checkpoint import CheckpointDepthTeacher
+from p4d.teachers.labelling.label import ShardClips, label_clips
+from p4d.teachers.labelling.store import LabelStore
 from tests.factories import make_clips_dir
 
 

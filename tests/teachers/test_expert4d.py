@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from p4d.errors import ConfigError, LabelError
-from p4d.teachers import expert4d
-from p4d.teachers.expert4d import Expert4D, ExpertConfig
+from p4d.teachers.expert4d import network as expert4d
+from p4d.teachers.expert4d.network import Expert4D, ExpertConfig
 
 
 @pytest.fixture

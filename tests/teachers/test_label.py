@@ -10,11 +10,11 @@ from p4d.artifacts import Arrays, read_table, write_arrays, write_table
 from p4d.errors import LabelError
 from p4d.geometry.cameras import axis_rotation, rigid
 from p4d.geometry.rays import rays_from_cameras
-from p4d.teachers.camera_fit import fit_cameras
-from p4d.teachers.label import ShardClips, label_clips
-from p4d.teachers.maps import lands_inside
-from p4d.teachers.store import LabelStore
-from p4d.teachers.teacher import ExactTeacher, ExpertTeacher
+from p4d.teachers.expert4d.camera_fit import fit_cameras
+from p4d.teachers.labelling.label import ShardClips, label_clips
+from p4d.teachers.labelling.maps import lands_inside
+from p4d.teachers.labelling.store import LabelStore
+from p4d.teachers.protocol import ExactTeacher, ExpertTeacher
 from tests.factories import make_clips_dir
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from p4d.teachers.local_flow import local_flow
+from p4d.teachers.expert4d.local_flow import local_flow
 
 
 def _picture():

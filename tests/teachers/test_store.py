@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from p4d.errors import LabelError
-from p4d.teachers.store import LabelArrays, LabelStore, LabelWriter
+from p4d.teachers.labelling.store import LabelArrays, LabelStore, LabelWriter
 
 
 @pytest.fixture
@@ -120,6 +120,6 @@ def test_a_map_needs_its_mask_of_the_same_shape(label):
 
 
 def test_another_codec_is_refused(store, tmp_path, monkeypatch):
-    monkeypatch.setattr("p4d.teachers.store.CODEC", "p4d-labels-2")
+    monkeypatch.setattr("p4d.teachers.labelling.store.CODEC", "p4d-labels-2")
     with pytest.raises(LabelError, match="'p4d-labels-1', this reads 'p4d-labels-2'"):
         LabelStore(tmp_path)

@@ -10,11 +10,11 @@ import torch
 
 from p4d.artifacts import Arrays
 from p4d.errors import TrainingError
-from p4d.teachers import expert4d
-from p4d.teachers.compute import deterministic
-from p4d.teachers.expert4d import Expert4D
-from p4d.teachers.train import all_clips, losses, measure, train
-from p4d.teachers.training_worlds import WorldsFile
+from p4d.teachers.expert4d import network as expert4d
+from p4d.teachers.expert4d.network import Expert4D
+from p4d.teachers.expert4d.train import all_clips, losses, measure, train
+from p4d.teachers.expert4d.training_worlds import WorldsFile
+from p4d.teachers.labelling.compute import deterministic
 
 
 @pytest.fixture(scope="module")

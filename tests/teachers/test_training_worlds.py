@@ -4,9 +4,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from p4d.teachers import measures
-from p4d.teachers.maps import map_intrinsics, picture_intrinsics, sampled_pixels
-from p4d.teachers.training_worlds import WorldsFile, mirrored, plan_worlds, recoloured
+from p4d.teachers.expert4d.training_worlds import WorldsFile, mirrored, plan_worlds, recoloured
+from p4d.teachers.labelling import measures
+from p4d.teachers.labelling.maps import map_intrinsics, picture_intrinsics, sampled_pixels
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from p4d.config import Project
 from p4d.pipeline import Stage
-from p4d.versioning.runner import Materialization, run_instance
+from p4d.versioning.run.run_stage import Materialization, run_instance
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHARDS = ("0001-aaaaaaaa", "0002-bbbbbbbb")
@@ -200,7 +200,7 @@ def build(root: Path, *, git: bool = True) -> Fake:
         "import sys\nfrom pathlib import Path\n"
         f"sys.path.insert(0, {str(REPOSITORY)!r})\n"
         "from tests.versioning.fake import stages_of\nfrom p4d.config import Project\n"
-        "from p4d.versioning.runner import run_instance\n"
+        "from p4d.versioning.run.run_stage import run_instance\n"
         "shard = sys.argv[4] if len(sys.argv) > 4 else None\n"
         "run_instance(Project(Path.cwd()), sys.argv[2], shard, run_id='dvc',\n"
         f"    stages=stages_of({package!r}))\n"

@@ -4,11 +4,11 @@ import shutil
 
 import pytest
 
+from p4d import audit
 from p4d.errors import LedgerError, PublishError
 from p4d.quality.results import CheckResult
-from p4d.versioning import audit
-from p4d.versioning.dvc_store import object_path
-from p4d.versioning.gates import record_checks
+from p4d.versioning.dvc.cache import object_path
+from p4d.versioning.state.check_records import record_checks
 from tests.versioning.fake import SHARDS
 
 FIRST, SECOND = SHARDS

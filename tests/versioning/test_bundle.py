@@ -8,10 +8,10 @@ import zipfile
 import pytest
 
 from benchmarks.audit import QUESTIONS_PER_CLIP, Synthetic
+from p4d.audit.proof.bundle import write_bundle
 from p4d.errors import LedgerError
 from p4d.ids import sha256_file
-from p4d.versioning.bundle import write_bundle
-from p4d.versioning.dvc_store import object_path
+from p4d.versioning.dvc.cache import object_path
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from p4d.artifacts import write_arrays, write_json, write_table
-from p4d.versioning.content_diff import MOST_LINES, differences
+from p4d.audit.proof.content_diff import MOST_LINES, differences
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from benchmarks.audit import QUESTIONS_PER_CLIP, Synthetic
+from p4d.audit.export.croissant import export_croissant
+from p4d.audit.export.openlineage import PRODUCER, export_openlineage
 from p4d.errors import LedgerError
-from p4d.versioning.croissant import export_croissant
-from p4d.versioning.openlineage import PRODUCER, export_openlineage
 
 
 @pytest.fixture(scope="module")

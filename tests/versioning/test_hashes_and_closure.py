@@ -8,8 +8,8 @@ import time
 import pytest
 
 from p4d.pipeline import STAGES, Stage
-from p4d.versioning.closure import code_files
-from p4d.versioning.hashes import HashCache
+from p4d.versioning.files.code_closure import code_files
+from p4d.versioning.files.hashes import HashCache
 
 
 def stage(entry, **rest):

@@ -6,8 +6,9 @@ import polars as pl
 import pytest
 
 from p4d.errors import LedgerError
-from p4d.versioning import ledger as module
-from p4d.versioning.ledger import Ledger, anchor
+from p4d.versioning.ledger import ledger as module
+from p4d.versioning.ledger.anchor import anchor
+from p4d.versioning.ledger.ledger import Ledger
 
 
 def test_an_edited_a_lost_and_a_swapped_line_show(fake):

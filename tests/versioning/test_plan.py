@@ -1,6 +1,6 @@
 from p4d.quality.results import CheckResult
-from p4d.versioning.gates import record_checks
-from p4d.versioning.plan import Batch, in_order, make_plan
+from p4d.versioning.state.check_records import record_checks
+from p4d.versioning.state.plan import Batch, in_order, make_plan
 from tests.versioning.fake import SHARDS
 
 GATES = {"label": ("finite",)}

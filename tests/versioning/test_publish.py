@@ -8,11 +8,11 @@ import sys
 
 import pytest
 
+from p4d import audit
 from p4d.errors import PublishError
-from p4d.versioning import audit
-from p4d.versioning.fingerprint import status
-from p4d.versioning.ledger import Ledger
-from p4d.versioning.publish import CHECKPOINTS, recover, write_ledger_table
+from p4d.versioning.ledger.ledger import Ledger
+from p4d.versioning.run.publish import CHECKPOINTS, recover, write_ledger_table
+from p4d.versioning.state.workspace import status
 from tests.versioning.fake import SHARDS
 
 DECIDED = CHECKPOINTS.index("journaled")
@@ -69,7 +69,7 @@ def test_a_process_killed_at_the_ledgers_table_leaves_nothing_beside_the_ledger(
     # Not forked: the threads of polars, which writes the table, do not survive that.
     code = (
         "import os, pathlib, signal; from p4d.config import Project\n"
-        "from p4d.versioning.publish import write_ledger_table\n"
+        "from p4d.versioning.run.publish import write_ledger_table\n"
         "die = lambda name: os.kill(os.getpid(), signal.SIGKILL)\n"
         "write_ledger_table(Project(pathlib.Path.cwd()), checkpoint=die)"
     )

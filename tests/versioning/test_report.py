@@ -8,14 +8,14 @@ from html.parser import HTMLParser
 import pytest
 
 from benchmarks.audit import QUESTIONS_PER_CLIP, Synthetic
+from p4d.audit.page.lineage_svg import _implied
+from p4d.audit.page.report import write_report
 from p4d.errors import LedgerError
 from p4d.pipeline import STAGES
 from p4d.quality.results import CheckResult
-from p4d.versioning.dvc_store import cache_dir, object_path
-from p4d.versioning.gates import record_checks
-from p4d.versioning.ledger import Ledger
-from p4d.versioning.lineage_graph import _implied
-from p4d.versioning.report import write_report
+from p4d.versioning.dvc.cache import cache_dir, object_path
+from p4d.versioning.ledger.ledger import Ledger
+from p4d.versioning.state.check_records import record_checks
 
 SMALL = 4 * QUESTIONS_PER_CLIP
 VOID = {"meta", "br", "path", "rect"}

@@ -3,12 +3,12 @@
 import pytest
 
 from benchmarks.audit import QUESTIONS_PER_CLIP, Synthetic
+from p4d import audit
+from p4d.audit.lookup.restore import restore
 from p4d.errors import ContractError, LedgerError
-from p4d.versioning import audit
-from p4d.versioning.dvc_store import object_path
-from p4d.versioning.keep import collect_garbage
-from p4d.versioning.ledger import anchor
-from p4d.versioning.restoration import restore
+from p4d.versioning.dvc.cache import object_path
+from p4d.versioning.ledger.anchor import anchor
+from p4d.versioning.storage.gc import collect_garbage
 from tests.versioning.fake import SHARDS
 
 FIRST = SHARDS[0]

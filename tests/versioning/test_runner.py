@@ -11,8 +11,8 @@ import pytest
 
 from p4d.errors import ContractError, GateError, PublishError
 from p4d.quality.results import CheckResult
-from p4d.versioning.gates import record_checks
-from p4d.versioning.ledger import Ledger
+from p4d.versioning.ledger.ledger import Ledger
+from p4d.versioning.state.check_records import record_checks
 from tests.versioning.fake import SHARDS
 
 FIRST, SECOND = SHARDS
@@ -237,7 +237,7 @@ def test_nan_in_a_report_does_not_break_publishing(fake, monkeypatch):
 
 def test_looking_at_the_status_needs_no_dvc_and_no_torch(fake):
     code = (
-        "import sys, p4d.versioning.fingerprint, p4d.versioning.runner, p4d.versioning.audit\n"
+        "import sys, p4d.versioning.state.workspace, p4d.versioning.run.run_stage, p4d.audit\n"
         "print([m for m in ('dvc', 'torch', 'polars', 'dagster') if m in sys.modules])"
     )
     done = subprocess.run(

@@ -6,11 +6,11 @@ import pytest
 import yaml
 
 from benchmarks.audit import QUESTIONS_PER_CLIP, Synthetic
+from p4d.audit.takedown import affected, purge, purged_objects, take_down, tombstones
 from p4d.errors import LedgerError, PublishError
-from p4d.versioning.dvc_store import object_path, read_tree
-from p4d.versioning.fingerprint import Workspace
-from p4d.versioning.ledger import Ledger
-from p4d.versioning.takedown import affected, purge, purged_objects, take_down, tombstones
+from p4d.versioning.dvc.cache import object_path, read_tree
+from p4d.versioning.ledger.ledger import Ledger
+from p4d.versioning.state.workspace import Workspace
 
 REQUEST = {"reason": "the person shown asked for it", "by": "privacy desk"}
 

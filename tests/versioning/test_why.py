@@ -5,8 +5,8 @@ import json
 import pytest
 
 from benchmarks.audit import QUESTIONS_PER_CLIP, Synthetic
+from p4d import audit
 from p4d.errors import LedgerError
-from p4d.versioning import audit
 
 SMALL = 4 * QUESTIONS_PER_CLIP
 

@@ -7,14 +7,15 @@ import shutil
 import pytest
 from dvc.repo import Repo
 
+from p4d import audit
 from p4d.config import Project
 from p4d.errors import PublishError
-from p4d.versioning import audit, dvc_store
-from p4d.versioning.dvc_lock import LockFile
-from p4d.versioning.fingerprint import status
-from p4d.versioning.hashes import HashCache
-from p4d.versioning.ledger import Ledger
-from p4d.versioning.publish import recover
+from p4d.versioning.dvc import cache as dvc_store
+from p4d.versioning.dvc.lock_file import LockFile
+from p4d.versioning.files.hashes import HashCache
+from p4d.versioning.ledger.ledger import Ledger
+from p4d.versioning.run.publish import recover
+from p4d.versioning.state.workspace import status
 from tests.versioning.fake import SHARDS
 
 FIRST, SECOND = SHARDS

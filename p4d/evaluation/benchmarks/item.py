@@ -18,7 +18,7 @@ from typing import Any, Literal
 import polars as pl
 
 from p4d.errors import ContractError
-from p4d.students.prompt import LETTERS
+from p4d.students.model.chat import LETTERS
 
 Record = Mapping[str, Any]
 Sampling = Literal["ends", "grid"]

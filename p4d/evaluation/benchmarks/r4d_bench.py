@@ -14,7 +14,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from p4d.categories import CATEGORIES, STATIC
-from p4d.evaluation.answers import first_letter
 from p4d.evaluation.benchmarks.item import (
     Benchmark,
     BenchmarkItem,
@@ -30,6 +29,7 @@ from p4d.evaluation.benchmarks.item import (
     trim_ns,
 )
 from p4d.evaluation.benchmarks.wording import lettered
+from p4d.evaluation.scoring.answers import first_letter
 
 FILE = "test.json"
 STAGES = "stages"

@@ -14,7 +14,6 @@ from typing import Any
 
 from p4d.categories import STATIC
 from p4d.errors import ContractError
-from p4d.evaluation.answers import last_or_named_letter
 from p4d.evaluation.benchmarks.item import (
     Benchmark,
     BenchmarkItem,
@@ -30,7 +29,8 @@ from p4d.evaluation.benchmarks.item import (
     trim_ns,
 )
 from p4d.evaluation.benchmarks.wording import lettered
-from p4d.students.prompt import LETTERS
+from p4d.evaluation.scoring.answers import last_or_named_letter
+from p4d.students.model.chat import LETTERS
 
 JSON_FILE = "qa_processed.json"
 TASKS = (

@@ -12,7 +12,6 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from p4d.errors import ContractError
-from p4d.evaluation.answers import leading_letter
 from p4d.evaluation.benchmarks.item import (
     Benchmark,
     BenchmarkItem,
@@ -27,7 +26,8 @@ from p4d.evaluation.benchmarks.item import (
     read_records,
 )
 from p4d.evaluation.benchmarks.wording import frames_prompt
-from p4d.students.prompt import LETTERS
+from p4d.evaluation.scoring.answers import leading_letter
+from p4d.students.model.chat import LETTERS
 
 FILES = {"real": "real_mc.json", "synthetic": "synthetic_mc.json"}
 _FOLDERS = ("", "QA", "data")

@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from p4d.errors import ContractError
-from p4d.evaluation.answers import leading_letter
 from p4d.evaluation.benchmarks.item import (
     Benchmark,
     BenchmarkItem,
@@ -29,6 +28,7 @@ from p4d.evaluation.benchmarks.item import (
     read_records,
 )
 from p4d.evaluation.benchmarks.wording import frames_prompt
+from p4d.evaluation.scoring.answers import leading_letter
 
 NUMERIC_TYPES = ("camera_obj_abs_dist", "camera_displacement")
 CHOICE_TYPES = (

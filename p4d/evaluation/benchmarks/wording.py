@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from p4d.evaluation.benchmarks.item import BenchmarkItem
-from p4d.students.prompt import LETTERS
+from p4d.students.model.chat import LETTERS
 
 FRAMES = "These are frames of a video."
 LETTER_PLEASE = "Answer with the option's letter from the given choices directly."

@@ -1,0 +1,190 @@
+"""Where an id lies: an index over the ids of every version on record, current or superseded.
+
+Per kind of id, sorted Parquet segments below `.p4d/ids`; a look-up reads the row groups whose range
+holds the id. An index of content-addressed versions cannot be stale: versions that it does not
+cover yet are added when somebody asks. It holds nothing that cannot be computed again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock
+
+from p4d.artifacts import write_bytes, write_table
+from p4d.config import Project
+from p4d.errors import PublishError
+from p4d.ids import content_id
+from p4d.versioning.dvc import cache as dvc_store
+from p4d.versioning.ledger.index import History, Version
+
+if TYPE_CHECKING:
+    import polars as pl
+
+MOST_SEGMENTS = 8
+"""More are merged into one."""
+
+NEAR_EDITS = 4
+"""An id this many edits away still counts as meant."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of id: the stage, table and column that hold it."""
+
+    word: str
+    stage: str
+    table: str
+    column: str
+
+
+KINDS: Mapping[str, Kind] = {
+    "qa": Kind("question", "questions", "questions.parquet", "qa_id"),
+    "fact": Kind("fact", "facts", "facts.parquet", "fact_id"),
+    "reg": Kind("region", "regions", "regions.parquet", "region_id"),
+    "clip": Kind("clip", "clips", "clips.parquet", "clip_id"),
+    "vid": Kind("video", "videos", "videos.parquet", "video_id"),
+}
+"""By the prefix of the id."""
+
+
+def object_of(root: Path, version: Version, file: str) -> Path | None:
+    """The cache object of one file of a version, or None where it is gone."""
+    try:
+        digest = dvc_store.read_tree(root, version[2]).files.get(file)
+    except PublishError:
+        return None
+    path = None if digest is None else dvc_store.object_path(root, digest.md5)
+    return path if path is not None and path.is_file() else None
+
+
+class IdIndex:
+    """The index of one project."""
+
+    def __init__(self, project: Project, history: History) -> None:
+        """Look at `project`, whose versions are those of `history`."""
+        self._project = project
+        self._history = history
+
+    def find(self, identifier: str) -> list[Version]:
+        """Versions that hold an id, in the order in which they were made."""
+        import polars as pl
+
+        kind = KINDS[identifier.partition("_")[0]]
+        segments = self._covering(kind)
+        if not segments:
+            return []
+        found = pl.scan_parquet(segments).filter(pl.col("id") == identifier).collect().iter_rows()
+        holders = {(kind.stage, shard, md5) for _, shard, md5 in found}
+        return [version for version in self._history.versions(kind.stage) if version in holders]
+
+    def near(self, identifier: str, most: int = 3) -> list[str]:
+        """Known ids that begin alike or differ by a few edits, nearest first."""
+        import duckdb
+
+        segments = self._covering(KINDS[identifier.partition("_")[0]])
+        if not segments:
+            return []
+        # A few edits leave one quarter of an id whole: cheap to look for, and few ids have it.
+        digits = identifier.partition("_")[2]
+        size = max(3, len(digits) // 4)
+        parts = [digits[k : k + size] for k in range(0, len(digits) - size + 1, size)]
+        alike = "".join(f" or contains(id, $part{k})" for k in range(len(parts)))
+        found = duckdb.connect(config={"threads": 2}).execute(
+            f"""
+            with alike as materialized (
+                select id from read_parquet($segments)
+                where starts_with(id, $wanted){alike}
+            )
+            select distinct id, starts_with(id, $wanted) as begins,
+                damerau_levenshtein(id, $wanted) as edits
+            from alike
+            where begins or edits <= $edits
+            order by not begins, edits, id
+            limit $most
+            """,
+            {
+                "segments": [str(path) for path in segments],
+                "wanted": identifier,
+                **{f"part{k}": part for k, part in enumerate(parts)},
+                "edits": NEAR_EDITS,
+                "most": most,
+            },
+        )
+        return [row[0] for row in found.fetchall()]
+
+    def _covering(self, kind: Kind) -> list[Path]:
+        """Segments that together cover every version whose table is still in the cache."""
+        folder = self._project.state / "ids" / kind.stage
+        folder.mkdir(parents=True, exist_ok=True)
+        versions = self._history.versions(kind.stage)
+        covered = _read_covered(folder)
+        if any(_name(version) not in covered for version in versions):
+            with FileLock(folder / "lock"):
+                covered = _read_covered(folder)
+                new = [version for version in versions if _name(version) not in covered]
+                self._add(kind, folder, covered, new)
+        return [folder / f"{name}.parquet" for name in _read_segments(folder)]
+
+    def _add(self, kind: Kind, folder: Path, covered: set[str], new: list[Version]) -> None:
+        import polars as pl
+
+        known = {f"{name}.parquet" for name in _read_segments(folder)}
+        for stray in folder.glob("*.parquet"):
+            if stray.name not in known:  # a process died before it listed this one
+                stray.unlink()
+        tables, added = [], []
+        for version in new:
+            path = object_of(self._project.root, version, kind.table)
+            if path is None:
+                continue
+            ids = pl.read_parquet(path, columns=[kind.column])
+            tables.append(
+                ids.select(
+                    id=pl.col(kind.column).unique(),
+                    shard=pl.lit(version[1]),
+                    md5=pl.lit(version[2]),
+                )
+            )
+            added.append(_name(version))
+        if not tables:
+            return
+        segments = _read_segments(folder)
+        name = content_id("segment", sorted(added))
+        merged = segments if len(segments) >= MOST_SEGMENTS else []
+        tables += [pl.read_parquet(folder / f"{old}.parquet") for old in merged]
+        _write_segment(folder / f"{name}.parquet", pl.concat(tables))
+        kept = [old for old in segments if old not in merged]
+        state = {"segments": [*kept, name], "covered": sorted({*covered, *added})}
+        write_bytes(folder / "covered.json", json.dumps(state).encode())
+        for old in merged:
+            (folder / f"{old}.parquet").unlink(missing_ok=True)
+
+
+def _write_segment(path: Path, table: pl.DataFrame) -> None:
+    write_table(path, table, sort_by=["id", "shard", "md5"])
+
+
+def _name(version: Version) -> str:
+    return f"{version[1]} {version[2]}"
+
+
+def _read_state(folder: Path) -> dict[str, list[str]]:
+    try:
+        state: dict[str, list[str]] = json.loads((folder / "covered.json").read_text())
+        whole = all((folder / f"{name}.parquet").is_file() for name in state["segments"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        whole = False
+    return state if whole else {"segments": [], "covered": []}
+
+
+def _read_covered(folder: Path) -> set[str]:
+    return set(_read_state(folder)["covered"])
+
+
+def _read_segments(folder: Path) -> list[str]:
+    return _read_state(folder)["segments"]

@@ -1,0 +1,311 @@
+"""What an id names: a row, a number or a decision, and the exact version that holds it.
+
+Ids of rows (`qa_ fact_ reg_ clip_ vid_`), labels (`label:CLIP/TEACHER`), numbers
+(`evaluation:p4d/Counting`, `expert:depth/absrel`: any number in a JSON file of a stage), releases
+(`rel_`), decisions (`decision_`), stages, `stage@shard`, hashes and paths below data/. The current
+version is meant where it holds the id, else the last one that did.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from p4d.audit.lookup.id_index import KINDS, IdIndex, object_of
+from p4d.errors import LedgerError
+from p4d.versioning.dvc import pipeline_file as dvc_yaml
+from p4d.versioning.ledger.index import History, Version
+from p4d.versioning.ledger.ledger import bare
+from p4d.versioning.state.workspace import Workspace, instance_key
+
+FORMS = (
+    "qa_, fact_, reg_, clip_, vid_, rel_ or decision_ ids, label:CLIP/TEACHER, "
+    "evaluation:ARM/CATEGORY, a stage, stage@shard, an md5, a path below data/"
+)
+
+_OUT = re.compile(
+    r"\n    outs:\n    - path: [^\n]+\n      hash: md5\n      md5: '?([0-9a-f]{32}\.dir)"
+)
+
+
+@dataclass(frozen=True)
+class Named:
+    """What an id names.
+
+    Attributes:
+        id: as given, completed.
+        kind: artifact, question, fact, region, clip, video, label, number or decision.
+        version: the version that is or holds it; an md5 of "" where nothing was ever made.
+        row: the row, number or decision itself.
+        file: the file of the version that holds it, where it is not the whole.
+    """
+
+    id: str
+    kind: str
+    version: Version
+    row: Mapping[str, Any] = field(default_factory=dict)
+    file: str | None = None
+
+
+class Names:
+    """Resolves ids against what is on record."""
+
+    def __init__(self, look: Workspace, history: History) -> None:
+        """Resolve ids of the project that `look` looks at."""
+        self._look = look
+        self._history = history
+        self._root = look.project.root
+        self._index = IdIndex(look.project, history)
+
+    def find(self, identifier: str, at: str | None = None) -> Named:
+        """What `identifier` names; `at` gives the first digits of the version wanted.
+
+        Raises:
+            LedgerError: nothing on record goes by that name; near ones are listed.
+        """
+        stage, colon, rest = identifier.partition(":")
+        if stage == "md5":
+            return self._hash(identifier)
+        if stage == "label" and colon:
+            return self._label(identifier, rest, at)
+        if colon:
+            return self._number(identifier, stage, rest, at)
+        if identifier.partition("@")[0] in self._look.by_name:
+            return self._instance(identifier, at)
+        prefix = identifier.partition("_")[0]
+        if prefix in KINDS:
+            return self._row(identifier, at)
+        if prefix == "rel":
+            return self._release(identifier)
+        if prefix == "decision":
+            return self._decision(identifier)
+        if identifier.startswith("data/"):
+            return self._path(identifier, at)
+        if re.fullmatch(r"[0-9a-f]{6,32}(\.dir)?", identifier):
+            return self._hash(identifier)
+        raise _unknown(identifier, [*self._look.by_name, *self._instances()])
+
+    def current(self, stage: str, shard: str | None) -> str | None:
+        """Hash of the version that dvc.lock names."""
+        block = self._look.lock.block(instance_key(stage, shard)) or ""
+        # An instance has one output. Parsing the whole block costs a hundred times as much, and a
+        # tree asks for every shard.
+        found = _OUT.search(block)
+        return found[1] if found else self._look.recorded_md5(stage, shard)
+
+    def rows(
+        self, version: Version, file: str, column: str, values: Sequence[str]
+    ) -> list[dict[str, Any]]:
+        """Rows of a table of a version; those that are not there are left out."""
+        import polars as pl
+
+        path = self.file(version, file)
+        if path is None or not values:
+            return []
+        found = pl.scan_parquet(path).filter(pl.col(column).is_in(list(values))).collect()
+        return found.to_dicts()
+
+    def file(self, version: Version, file: str) -> Path | None:
+        """One file of a version: its cache object, else the working file of that very content."""
+        stored = object_of(self._root, version, file)
+        if stored is not None:
+            return stored
+        stage, shard, md5 = version
+        if stage not in self._look.by_name:
+            return None
+        out = dvc_yaml.out_path(self._look.by_name[stage], shard)
+        digest = self._look.digest(out)
+        path = self._root / out / file
+        return path if digest is not None and digest.md5 == md5 and path.is_file() else None
+
+    # --- one kind of id each ------------------------------------------------------------------
+
+    def _row(self, identifier: str, at: str | None) -> Named:
+        kind = KINDS[identifier.partition("_")[0]]
+        holders = [v for v in self._index.find(identifier) if v[2].startswith(bare(at or ""))]
+        if not holders:
+            raise _unknown(identifier, self._index.near(identifier), ranked=True)
+        current = [v for v in holders if self.current(v[0], v[1]) == v[2]]
+        version = (current or holders)[-1]
+        rows = self.rows(version, kind.table, kind.column, [identifier])
+        if not rows:
+            raise LedgerError(
+                f"{identifier} is in version {version[2]} of {instance_key(*version[:2])}, whose "
+                "bytes are not here; `dvc pull` fetches them where a remote has them"
+            )
+        return Named(identifier, kind.word, version, rows[0], kind.table)
+
+    def _label(self, identifier: str, rest: str, at: str | None) -> Named:
+        clip, _, teacher = rest.partition("/")
+        if not (clip.startswith("clip_") and teacher):
+            raise LedgerError(f"{identifier}: a label is named label:CLIP/TEACHER")
+        shard = self._row(clip, None).version[1]
+        known: dict[str, None] = {}
+        for version in reversed(self._versions("labels", shard, at)):
+            rows = self.rows(version, "index.parquet", "clip_id", [clip])
+            for row in rows:
+                if row["teacher"] == teacher:
+                    stats = self.rows(version, "label_stats.parquet", "clip_id", [clip])
+                    quality = {
+                        s["modality"]: {k: v for k, v in s.items() if isinstance(v, float)}
+                        for s in stats
+                        if s["teacher"] == teacher
+                    }
+                    detail = {**row, "quality": quality}
+                    return Named(identifier, "label", version, detail, "labels.safetensors")
+                known[f"label:{clip}/{row['teacher']}"] = None
+        raise _unknown(identifier, list(known), ranked=True)
+
+    def _number(self, identifier: str, stage: str, rest: str, at: str | None) -> Named:
+        if stage not in self._look.by_name:
+            raise _unknown(identifier, list(self._look.by_name))
+        versions = self._versions(stage, None, at)
+        wanted = _normal(rest)
+        leaves: dict[str, tuple[str, Any]] = {}
+        for version in reversed(versions[-1:] if at is None else versions):
+            for file, name, value in self._numbers(version):
+                leaves.setdefault(_normal(name), (file, value))
+                if _normal(name) == wanted or _normal(f"{file}/{name}") == wanted:
+                    row = value if isinstance(value, Mapping) else {"value": value}
+                    return Named(f"{stage}:{name}", "number", version, row, file)
+        raise _unknown(identifier, [f"{stage}:{name}" for name in leaves])
+
+    def _numbers(self, version: Version) -> Iterator[tuple[str, str, Any]]:
+        """Every number of the JSON and CSV files of a version, as (file, path, value)."""
+        from p4d.errors import PublishError
+        from p4d.versioning.dvc import cache as dvc_store
+
+        try:
+            files = list(dvc_store.read_tree(self._root, version[2]).files)
+        except PublishError:
+            files = []
+        # by_category.csv names a score by arm and slice, with its interval: it comes first.
+        for file in sorted(files, key=lambda name: (not name.endswith(".csv"), name)):
+            path = self.file(version, file)
+            if path is None or "/" in file:
+                continue
+            if file.endswith(".csv"):
+                with path.open(newline="") as stream:
+                    for row in csv.DictReader(stream):
+                        if "arm" in row and "category" in row:
+                            yield file, f"{row['arm']}/{row['category']}", _typed(row)
+            elif file.endswith(".json"):
+                for name, value in _leaves(json.loads(path.read_text())):
+                    yield file, name, value
+
+    def _release(self, identifier: str) -> Named:
+        known = []
+        for records in reversed(self._history.made.get(("release", None), [])):
+            release_id = records["metrics"].get("release_id")
+            if release_id == identifier:
+                row = {"release_id": release_id}
+                version = ("release", None, records["md5"])
+                return Named(identifier, "release", version, row, "manifest.json")
+            known.append(str(release_id))
+        raise _unknown(identifier, known)
+
+    def _decision(self, identifier: str) -> Named:
+        known: dict[str, None] = {}
+        # Oldest first: the version that holds a decision first is the one that made it.
+        for version in self._versions("champion", None, None):
+            path = self.file(version, "champions.jsonl")
+            for line in path.read_text().splitlines() if path else ():
+                row = json.loads(line)
+                if row["key"] == identifier or identifier == f"decision_{row['order']}":
+                    return Named(row["key"], "decision", version, row, "champions.jsonl")
+                known[row["key"]] = None
+        raise _unknown(identifier, list(known))
+
+    def _instance(self, identifier: str, at: str | None) -> Named:
+        name, _, shard = identifier.partition("@")
+        stage = self._look.by_name[name]
+        if stage.per_shard and not shard:
+            return Named(identifier, "stage", (name, None, ""))
+        made = (name, shard or None) in self._history.made
+        if not made:  # a shard that was never made, or is not there at all
+            self._look.check_instance(stage, shard or None)
+        if at is None:
+            md5 = self.current(name, shard or None)
+            return Named(identifier, "artifact", (name, shard or None, md5 or ""))
+        versions = self._versions(name, shard or None, at)
+        return Named(identifier, "artifact", versions[-1])
+
+    def _path(self, path: str, at: str | None) -> Named:
+        _, *parts = Path(path).parts
+        if not parts:
+            raise LedgerError("data/ holds one folder per stage; name one of them")
+        stage = self._look.stage(parts[0])
+        if stage.per_shard and len(parts) == 1:
+            return self._instance(stage.name, at)
+        shard = parts[1] if stage.per_shard else None
+        file = "/".join(parts[2 if stage.per_shard else 1 :])
+        found = self._instance(instance_key(stage.name, shard), at)
+        return Named(found.id, "artifact", found.version, {"file": file} if file else {}, None)
+
+    def _hash(self, identifier: str) -> Named:
+        found = self._history.named(identifier)
+        if not found:
+            known = [record["md5"] for records in self._history.made.values() for record in records]
+            raise _unknown(identifier, known)
+        hashes = dict.fromkeys(version[2] for version in found)
+        if len(hashes) > 1:
+            raise LedgerError(f"{identifier} fits several versions: {', '.join(hashes)}")
+        return Named(instance_key(*found[-1][:2]), "artifact", found[-1])
+
+    def _versions(self, stage: str, shard: str | None, at: str | None) -> list[Version]:
+        """Versions of an instance, oldest first and the current one last.
+
+        Raises:
+            LedgerError: there is none, or none whose hash begins with `at`.
+        """
+        found = [v for v in self._history.versions(stage) if v[1] == shard]
+        current = self.current(stage, shard)
+        if current is not None:
+            found = [v for v in found if v[2] != current] + [(stage, shard, current)]
+        wanted = [v for v in found if v[2].startswith(bare(at or ""))]
+        if not wanted:
+            key = instance_key(stage, shard)
+            known = ", ".join(v[2][:12] for v in found) or "none"
+            raise LedgerError(f"no version {at or ''} of {key} is on record; on record: {known}")
+        return wanted
+
+    def _instances(self) -> list[str]:
+        return [instance_key(*instance) for instance in self._history.made]
+
+
+def _unknown(identifier: str, known: Sequence[str], *, ranked: bool = False) -> LedgerError:
+    near = (
+        list(known[:3]) if ranked else difflib.get_close_matches(identifier, known, n=3, cutoff=0.6)
+    )
+    hint = f"; near: {', '.join(near)}" if near else f"; known forms: {FORMS}"
+    return LedgerError(f"{identifier} is on no record{hint}")
+
+
+def _normal(name: str) -> str:
+    """One spelling: stages for arms, dots for slashes and capitals are all the same."""
+    return name.lower().replace("student_", "").replace(".json/", "/").replace(".", "/")
+
+
+def _leaves(value: object, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Numbers and texts of nested JSON objects with their paths."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _leaves(item, f"{name}/{key}" if name else str(key))
+    elif name and isinstance(value, (int, float, str)):
+        yield name, value
+
+
+def _typed(row: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, text in row.items():
+        try:
+            found[key] = int(text) if text.lstrip("-").isdigit() else float(text)
+        except ValueError:
+            found[key] = text
+    return found

@@ -1,0 +1,94 @@
+"""Bringing a version back, current or superseded, by any id or hash; verified file by file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from p4d.audit.lookup.resolve import Named, Names
+from p4d.config import Project
+from p4d.errors import ContractError, LedgerError
+from p4d.pipeline import STAGES, Stage
+from p4d.versioning.dvc import cache as dvc_store
+from p4d.versioning.ledger.index import History
+from p4d.versioning.ledger.ledger import Ledger, bare
+from p4d.versioning.state.workspace import Workspace, instance_key
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A version that was brought back.
+
+    Attributes:
+        key: the instance it was made as, or None where the ledger does not know it.
+        md5: its hash, verified file by file.
+        files: how many files it has.
+        path: where it is now.
+        holds: the row, number or decision that was asked for, and the file that holds it.
+    """
+
+    key: str | None
+    md5: str
+    files: int
+    path: Path
+    holds: str | None = None
+
+    def __str__(self) -> str:
+        """One line, and one for what was asked for."""
+        line = f"{self.path}: {self.key or 'object'} {self.md5}, {self.files} files, verified"
+        return f"{line}\n{self.holds}" if self.holds else line
+
+
+def restore(
+    project: Project,
+    identifier: str,
+    destination: Path,
+    at: str | None = None,
+    stages: Sequence[Stage] = STAGES,
+) -> Restored:
+    """Copy the version that is or holds `identifier` out of the cache.
+
+    Args:
+        project: where.
+        identifier: any id that `p4d why` explains: of a row, a label, a number, a decision, a
+            release, a stage or `stage@shard`, an md5 or its first digits.
+        destination: a path that does not exist yet.
+        at: first digits of the md5 of the version wanted; default: the current one, or the last
+            that holds the id.
+        stages: the whole pipeline.
+
+    Raises:
+        ContractError: a stage with shards is named without one.
+        LedgerError: no such version is on record, or several are.
+        PublishError: the destination exists, or an object is missing or damaged.
+    """
+    found = _find(project, identifier, at, stages)
+    if found is None:
+        md5, key, holds = bare(identifier), None, None
+    else:
+        stage, shard, md5 = found.version
+        if found.kind == "stage":
+            raise ContractError(f"{stage} has one version per shard: name {stage}@SHARD")
+        key = instance_key(stage, shard)
+        if not md5:
+            raise LedgerError(
+                f"{key} was never made, or dvc.lock lost it: name a version with --at"
+            )
+        holds = f"{found.id} is in {destination / found.file}" if found.file else None
+    tree = dvc_store.checkout(project.root, md5, destination)
+    return Restored(key, md5, len(tree.files), destination, holds)
+
+
+def _find(
+    project: Project, identifier: str, at: str | None, stages: Sequence[Stage]
+) -> Named | None:
+    """What is named; None for the whole hash of an object that is on no record."""
+    with Workspace(project, stages) as look:
+        try:
+            return Names(look, History(Ledger(project))).find(identifier, at)
+        except LedgerError:
+            if re.fullmatch(r"(md5:)?[0-9a-f]{32}(\.dir)?", identifier):
+                return None
+            raise

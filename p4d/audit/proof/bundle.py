@@ -1,0 +1,216 @@
+"""`p4d audit bundle`: an archive from which a stranger can prove a lineage with Python alone.
+
+Holds the whole ledger (a chain proves itself only unbroken), the list of files of every version in
+the lineage, all small texts (numbers, cards, decisions), optionally all data, and `verify.py`. The
+same record gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from p4d.audit.evidence import Dossier, Entry, collect
+from p4d.audit.proof import bundle_verifier
+from p4d.config import Project
+from p4d.errors import LedgerError
+from p4d.ids import sha256_file
+from p4d.pipeline import STAGES, Stage
+from p4d.versioning.dvc import cache as dvc_store
+from p4d.versioning.ledger.ledger import plain
+
+SMALL_BYTES = 1_000_000
+TEXTS = (".json", ".jsonl", ".csv", ".md", ".txt", ".yaml")
+"""Files with these endings and of at most `SMALL_BYTES` are always in the bundle."""
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+README = """\
+# Audit bundle of {id}
+
+This archive proves where {id} comes from. Unpack it and run
+
+    python3 verify.py
+
+Nothing but Python is needed; `verify.py` is short and made to be read. It checks the hash chain of
+`ledger.jsonl`, the lineage in `bundle.json`, and every object against its name. What a chain cannot
+prove is that it is the only one: get the head of the ledger, {head},
+from a source you trust, and give it with `--head`.
+
+| file | holds |
+|---|---|
+| `bundle.json` | the claim, every version behind it with files and hashes, the source videos |
+| `ledger.jsonl` | the whole ledger: one line per version, check and decision |
+| `objects/` | lists of files and {what}, named after their MD5 as in DVC's cache |
+| `manifests/` | what landed in each shard |
+| `SHA256SUMS` | for `sha256sum -c SHA256SUMS` |
+"""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An archive that was written.
+
+    Attributes:
+        path: where.
+        versions: how many versions it proves.
+        objects: files of theirs that are in it.
+        sha256: of the archive.
+        head: SHA-256 of the ledger's last line, to be published apart from the archive.
+    """
+
+    path: Path
+    versions: int
+    objects: int
+    sha256: str
+    head: str
+
+    def __str__(self) -> str:
+        """Three lines."""
+        return (
+            f"{self.path}: {self.versions} versions, {self.objects} objects\n"
+            f"sha256 {self.sha256}\n"
+            f"head of the ledger, to be given apart from it: {self.head}"
+        )
+
+
+def write_bundle(
+    project: Project,
+    identifier: str,
+    path: Path,
+    *,
+    with_data: bool = False,
+    stages: Sequence[Stage] = STAGES,
+    at: str | None = None,
+) -> Bundle:
+    """Write the archive about an id to `path`.
+
+    Args:
+        project: where.
+        identifier: what to prove; forms as for `p4d why`.
+        path: a zip archive; replaced when it is complete.
+        with_data: put in every file of every version, not only the small texts.
+        stages: the whole pipeline.
+        at: first digits of the md5 of the version wanted.
+
+    Raises:
+        LedgerError: nothing on record goes by that name, the ledger is damaged, or a version's list
+            of files (with `with_data` any file) is gone from the cache.
+    """
+    dossier = collect(project, identifier, stages, at)
+    objects = _objects(project, dossier, with_data)
+    contents: dict[str, bytes | Path] = {
+        "verify.py": Path(bundle_verifier.__file__),
+        "README.md": README.format(
+            id=dossier.named.id,
+            head=dossier.head,
+            what="all data" if with_data else "small texts",
+        ).encode(),
+        "bundle.json": _json(_about(dossier)),
+        "ledger.jsonl": dossier.ledger,
+        **{f"objects/{md5[:2]}/{md5[2:]}": file for md5, file in objects.items()},
+        **_manifests(project, dossier),
+    }
+    sums = "".join(f"{_sha256(contents[name])}  {name}\n" for name in sorted(contents))
+    contents["SHA256SUMS"] = sums.encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.tmp")
+    with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        for name in sorted(contents):
+            _add(archive, name, contents[name])
+    partial.replace(path)
+    return Bundle(path, len(dossier.entries), len(objects), sha256_file(path), dossier.head)
+
+
+def _about(dossier: Dossier) -> dict[str, Any]:
+    named, own = dossier.named, dossier.own
+    return {
+        "claim": {
+            "id": named.id,
+            "kind": named.kind,
+            "says": plain(named.row),
+            "file": named.file,
+            "version": {"key": own.key, "md5": own.md5},
+        },
+        "head": dossier.head,
+        "lines": dossier.lines,
+        "versions": [_version(entry) for entry in dossier.entries],
+        "sources": [plain(row) for row in dossier.sources],
+        "gaps": list(dossier.gaps),
+    }
+
+
+def _version(entry: Entry) -> dict[str, Any]:
+    return {
+        "key": entry.key,
+        "md5": entry.md5,
+        "line": entry.line,
+        "line_sha256": entry.line_sha256,
+        "files": [
+            {"path": f.path, "md5": f.md5, "sha256": f.sha256, "nbytes": f.nbytes}
+            for f in entry.files
+        ],
+    }
+
+
+def _objects(project: Project, dossier: Dossier, with_data: bool) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for entry in dossier.entries:
+        if not entry.files:
+            raise LedgerError(
+                f"the files of {entry.key} {entry.md5[:12]} are not in the cache; `dvc pull` "
+                "fetches them where a remote has them"
+            )
+        found[entry.md5] = dvc_store.object_path(project.root, entry.md5)
+        for file in entry.files:
+            if file.object is None:
+                if with_data:
+                    raise LedgerError(
+                        f"{file.path} of {entry.key} is not in the cache (`dvc pull`)"
+                    )
+                continue
+            small = file.path.endswith(TEXTS) and (file.nbytes or 0) <= SMALL_BYTES
+            if with_data or small:
+                found[file.md5] = file.object
+    return dict(sorted(found.items()))
+
+
+def _manifests(project: Project, dossier: Dossier) -> Mapping[str, Path]:
+    shards = {entry.shard for entry in dossier.entries if entry.shard}
+    paths = {f"manifests/{s}.json": project.shards_dir / f"{s}.json" for s in sorted(shards)}
+    return {name: path for name, path in paths.items() if path.is_file()}
+
+
+def _add(archive: zipfile.ZipFile, name: str, content: bytes | Path) -> None:
+    # Stored, not compressed: zlib's output differs between its versions, and data is compressed.
+    info = zipfile.ZipInfo(name, _EPOCH)
+    info.external_attr = 0o644 << 16
+    info.create_system = 3
+    with archive.open(info, "w", force_zip64=True) as target:
+        for chunk in _chunks(content):
+            target.write(chunk)
+
+
+def _chunks(content: bytes | Path) -> Iterator[bytes]:
+    if isinstance(content, bytes):
+        yield content
+        return
+    with content.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            yield chunk
+
+
+def _sha256(content: bytes | Path) -> str:
+    import hashlib
+
+    return (
+        sha256_file(content) if isinstance(content, Path) else hashlib.sha256(content).hexdigest()
+    )
+
+
+def _json(value: object) -> bytes:
+    return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()

@@ -1,0 +1,103 @@
+"""Proof by repetition: make a version again from the same inputs and compare the bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from p4d.audit.proof.content_diff import differences
+from p4d.config import Project
+from p4d.errors import LedgerError, PublishError
+from p4d.pipeline import STAGES, Stage
+from p4d.versioning.dvc import cache as dvc_store
+from p4d.versioning.dvc import pipeline_file as dvc_yaml
+from p4d.versioning.files.hashes import tree_of
+from p4d.versioning.ledger.ledger import Ledger
+from p4d.versioning.run.import_guard import load
+from p4d.versioning.run.run_stage import stage_inputs
+from p4d.versioning.run.staging import staging
+from p4d.versioning.state.check_records import Gates
+from p4d.versioning.state.inputs import inputs_of
+from p4d.versioning.state.workspace import Workspace, instance_key
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Result of making a version again.
+
+    Attributes:
+        key: `stage` or `stage@shard`.
+        recorded: hash of the published version.
+        repeated: hash of what came out now.
+        differing: files that differ, are new or are gone.
+        details: how each of them differs, as content.
+    """
+
+    key: str
+    recorded: str
+    repeated: str
+    differing: tuple[str, ...]
+    details: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every byte is the same."""
+        return self.recorded == self.repeated
+
+    def render_text(self) -> str:
+        """One line, and for each differing file how it differs."""
+        if self.ok:
+            return f"OK: {self.key} made again, byte for byte {self.recorded}"
+        lines = [f"{self.key}: recorded {self.recorded}, made again {self.repeated}"]
+        for name in self.differing:
+            lines.append(f"differs: {name}")
+            lines += [f"    {detail}" for detail in self.details.get(name, ())]
+        return "\n".join(lines)
+
+
+def replay(
+    project: Project,
+    stage_name: str,
+    shard: str | None = None,
+    *,
+    gates: Gates | None = None,
+    stages: Sequence[Stage] = STAGES,
+) -> Replay:
+    """Make the current version of an instance again and compare; publishes nothing.
+
+    An append-only stage continues from the version that it continued from then.
+
+    Raises:
+        PublishError: the version is not fresh (code, parameters or inputs are others by now), or
+            other shards would be left out today.
+        LedgerError: the version is not in the ledger.
+    """
+    key = instance_key(stage_name, shard)
+    with Workspace(project, stages) as look, staging(project) as folder:
+        stage = look.stage(stage_name)
+        look.check_instance(stage, shard)
+        now = look.status(stage, shard)
+        if now.state != "fresh" or now.md5 is None:
+            raise PublishError(f"{key} is not what it was made of: {'; '.join(now.reasons)}")
+        ledger = Ledger(project)
+        record = ledger.latest_materialization(stage_name, shard, now.md5)
+        if record is None:
+            raise LedgerError(f"version {now.md5} of {key} is not in the ledger")
+        inputs = inputs_of(look, ledger, stage, shard, gates or {})
+        if dict(inputs.excluded) != dict(record["excluded"]):
+            raise PublishError(f"{key} left out {record['excluded']}, today {inputs.excluded}")
+        previous: Path | None = None
+        if record["previous"] and stage.previous != "unread":
+            previous = folder / "previous"
+            dvc_store.checkout(project.root, record["previous"], previous)
+        given = stage_inputs(look, stage, shard, inputs, previous=previous)
+        load(look, stage)(given, folder / "new")
+        made = tree_of(folder / "new")
+        out = dvc_yaml.out_path(stage, shard)
+        old = look.tree(out)
+        names = sorted({*made.files, *old.files})
+        differing = tuple(n for n in names if made.files.get(n) != old.files.get(n))
+        recorded = project.root / out
+        details = {name: differences(recorded / name, folder / "new" / name) for name in differing}
+    return Replay(key, now.md5, made.digest.md5, differing, details)

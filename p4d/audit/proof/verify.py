@@ -1,0 +1,414 @@
+"""Whether everything that the ledger names is there and unaltered, by reading every byte.
+
+What is to be proven is listed under the project lock, so that no publishing is seen half way; the
+bytes are read without it, by all cores. An output that is not as listed is looked at again under
+the lock, as it may have been published anew meanwhile. Cache objects never change.
+
+The hash cache is not asked: equal times and sizes prove nothing. An interrupted run can be resumed
+from its own journal, which says what that very run has read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from p4d.audit.proof.hash_journal import _Read
+from p4d.audit.takedown import PURGED, TOMBSTONES, purged_objects, tombstones
+from p4d.config import Project
+from p4d.errors import LedgerError, P4DError, PublishError
+from p4d.ids import sha256_file
+from p4d.pipeline import STAGES, Stage
+from p4d.progress import Progress
+from p4d.versioning.dvc import cache as dvc_store
+from p4d.versioning.dvc import pipeline_file as dvc_yaml
+from p4d.versioning.dvc.lock_file import LOCK_FILE, LockFile
+from p4d.versioning.files.hashes import Digest, Tree, file_md5, walk_files
+from p4d.versioning.files.project_lock import project_lock
+from p4d.versioning.ledger.anchor import anchored
+from p4d.versioning.ledger.ledger import BRANCH, LEDGER_PATH, Ledger, Record
+from p4d.versioning.ledger.problem import Fault, Problem
+from p4d.versioning.run.journal import has_journal
+from p4d.versioning.run.publish import recover
+from p4d.versioning.state.workspace import Workspace, instance_key
+
+"""An interrupted run older than this is not resumed: what it read may have rotted since."""
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """Result of re-hashing everything that the ledger names.
+
+    Attributes:
+        versions: versions on record.
+        files: files of current versions that were re-hashed in the working tree.
+        objects: cache objects that were re-hashed.
+        ledger_lines: length of the chain.
+        ledger_head: SHA-256 of its last line.
+        problems: what is wrong; empty when all is well.
+        nbytes: bytes that were read.
+        seconds: how long reading them took.
+        resumed: files that an interrupted run had read and that were not read again.
+        unexplained: cache objects of no version on record: left by a run that died before it
+            published, or put there by DVC alone. Harmless; `dvc gc --all-commits` removes them.
+    """
+
+    versions: int
+    files: int
+    objects: int
+    ledger_lines: int
+    ledger_head: str
+    problems: tuple[Problem, ...]
+    nbytes: int = 0
+    seconds: float = 0.0
+    resumed: int = 0
+    unexplained: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether all is as the ledger says."""
+        return not self.problems
+
+    def render_text(self) -> str:
+        """The result and each problem, one per line."""
+        lines = [f"{p.kind}: {p.path}: {p.detail}" for p in self.problems]
+        lines += [f"note: {path}: of no version on record" for path in self.unexplained]
+        result = "OK" if self.ok else f"{len(self.problems)} problems"
+        resumed = f" ({self.resumed} of them by the interrupted run)" if self.resumed else ""
+        lines.insert(
+            0 if self.ok else len(lines),
+            f"{result}: {self.versions} versions on record, {self.files} files and {self.objects} "
+            f"cache objects re-hashed{resumed}, {self.nbytes / 2**20:.0f} MiB in "
+            f"{self.seconds:.1f} s, ledger of {self.ledger_lines} lines, head "
+            f"{self.ledger_head[:16]}",
+        )
+        return "\n".join(lines)
+
+
+def verify(
+    project: Project,
+    stages: Sequence[Stage] = STAGES,
+    *,
+    progress: Progress | None = None,
+    resume: bool = False,
+    workers: int | None = None,
+) -> VerifyReport:
+    """Re-hash every file of the current versions and every cache object of all versions.
+
+    Args:
+        project: where.
+        stages: the whole pipeline.
+        progress: called `(MiB done, MiB in all, what)` now and then.
+        resume: go on with an interrupted run of the last day, if there is one. Files that it read
+            count when their size, times and inode are those that it saw.
+        workers: threads that hash; default: one per core.
+    """
+    verifier = _Verifier(project, stages, progress or (lambda done, total, note: None))
+    return verifier.run(resume, workers or os.cpu_count() or 1)
+
+
+@dataclass(frozen=True)
+class _Current:
+    """What an instance should be, as listed under the lock."""
+
+    stage: Stage
+    shard: str | None
+    md5: str | None
+    latest: Record | None
+
+    @property
+    def key(self) -> str:
+        return instance_key(self.stage.name, self.shard)
+
+    @property
+    def out(self) -> str:
+        return dvc_yaml.out_path(self.stage, self.shard)
+
+
+class _Verifier:
+    def __init__(self, project: Project, stages: Sequence[Stage], progress: Progress) -> None:
+        self._project, self._stages, self._progress = project, stages, progress
+        self._root = project.root
+        self._ledger = Ledger(project)
+        self._cache = dvc_store.cache_dir(project.root)
+        self._problems: list[Problem] = []
+        self._read = _Read(project.root)
+        self._purged = purged_objects(project)
+        self._taken_down = {e["shard"]: e["manifest_md5"] for e in tombstones(project)}
+
+    def run(self, resume: bool, workers: int) -> VerifyReport:
+        self._progress(0, 1, "listing")
+        with project_lock(self._project):
+            if has_journal(self._project):
+                recover(self._project)  # a process died while it published; finish that first
+            chain = self._ledger.verify_chain()
+            records, current = self._list()
+            self._check_manifests(records)
+            self._check_lock_file(records, current)
+            self._find_orphans()
+            suspects = [c for c in current if (self._root / c.out).is_dir()]
+            files = {c.key: self._files_of(c) for c in suspects}
+        for fault in chain.faults:
+            self._report("altered", LEDGER_PATH, fault)
+        self._check_anchor()
+        versions = {(r["stage"], r["shard"], r["md5"]): r for r in records}
+        trees = {md5: self._tree(md5) for md5 in dict.fromkeys(md5 for _, _, md5 in versions)}
+        objects = {
+            oid
+            for md5, tree in trees.items()
+            for oid in (md5, *(digest.md5 for digest in (tree.files if tree else {}).values()))
+        }
+        paths = [self._root / c.out / name for c in suspects for name in files[c.key]]
+        paths += [self._object(oid) for oid in sorted(objects)]
+        started = time.monotonic()
+        self._read.all(paths, workers, self._progress, resume=resume, head=chain.head)
+        seconds = time.monotonic() - started
+        for each in current:
+            self._check_current(each, files.get(each.key))
+        for (stage, shard, md5), record in versions.items():
+            self._check_cached(instance_key(stage, shard), record["path"], md5, trees[md5])
+        self._check_table()
+        return VerifyReport(
+            versions=len(versions),
+            files=sum(map(len, files.values())),
+            objects=len(objects),
+            ledger_lines=chain.lines,
+            ledger_head=chain.head,
+            problems=tuple(dict.fromkeys(self._problems)),
+            nbytes=self._read.nbytes,
+            seconds=seconds,
+            resumed=self._read.resumed,
+            unexplained=tuple(self._unexplained(objects)),
+        )
+
+    def _report(self, kind: Fault, path: str, detail: str) -> None:
+        self._problems.append(Problem(kind, path, detail))
+
+    # --- what should be -----------------------------------------------------------------------
+
+    def _list(self) -> tuple[list[Record], list[_Current]]:
+        try:
+            records = list(self._ledger.records("materialization"))
+        except LedgerError as error:
+            self._report("altered", LEDGER_PATH, str(error))
+            return [], []
+        try:
+            with Workspace(self._project, self._stages) as look:
+                return records, [
+                    _Current(
+                        stage, shard, look.recorded_md5(stage.name, shard),
+                        self._ledger.latest_materialization(stage.name, shard),
+                    )
+                    for stage, shard in look.instances()
+                ]  # fmt: skip
+        except P4DError as error:
+            self._report("altered", LOCK_FILE, str(error))
+        except Exception as error:  # noqa: BLE001 - a damaged list of shards fails in many ways
+            self._report("altered", dvc_yaml.SHARD_LIST, str(error))
+        return records, []
+
+    def _files_of(self, current: _Current) -> list[str]:
+        return [name for name, _ in walk_files(self._root / current.out)]
+
+    def _check_manifests(self, records: Sequence[Record]) -> None:
+        """Closed shards never change: a manifest must be the one its versions were made from."""
+        folder = self._project.shards_dir
+        made_from = {
+            path: md5
+            for record in records
+            for path, md5 in record["fingerprint"]["deps"].items()
+            if path.startswith(f"{folder.name}/") and path != dvc_yaml.SHARD_LIST
+        }
+        try:
+            listed = self._project.shards()
+            text = (self._root / dvc_yaml.SHARD_LIST).read_text()
+        except Exception as error:  # noqa: BLE001 - as above
+            self._report("altered", dvc_yaml.SHARD_LIST, f"does not parse: {error}")
+            return
+        lines = [line.strip().removeprefix("- ").strip("'\"") for line in text.splitlines()[1:]]
+        if text and (not text.startswith("shards:") or (listed and lines != listed)):
+            self._report("altered", dvc_yaml.SHARD_LIST, "is no plain list of shards")
+        for shard in listed:
+            path = dvc_yaml.manifest_path(shard)
+            if not (self._root / path).is_file():
+                self._report("missing", path, "the shard is on the list")
+            elif path in made_from and file_md5(self._root / path) not in (
+                made_from[path],
+                self._taken_down.get(shard),
+            ):
+                self._report("altered", path, f"MD5 is not {made_from[path]}, which was read")
+        for file in sorted(folder.glob("*")) if folder.is_dir() else []:
+            if file.stem not in listed and file.name not in ("index.yaml", TOMBSTONES, PURGED):
+                self._report("orphaned", f"{folder.name}/{file.name}", "is on no list")
+
+    def _check_lock_file(self, records: Sequence[Record], current: Sequence[_Current]) -> None:
+        """Every entry of dvc.lock must be, byte for byte, the one that was published."""
+        lock = LockFile.read_as_is(self._root)
+        if damage := lock.damage():
+            self._report("altered", LOCK_FILE, damage)
+        known = {each.key for each in current}
+        latest = {instance_key(record["stage"], record["shard"]): record for record in records}
+        rest = lock.text
+        for name in lock.names():
+            block = lock.block(name) or ""
+            rest = rest.replace(block, "", 1)
+            if name not in latest:
+                if name not in known:
+                    detail = f"entry {name} is no instance and not in the ledger"
+                    self._report("unrecorded", LOCK_FILE, detail)
+            elif _sha256(block) != latest[name].get("lock_entry", _sha256(block)):
+                detail = f"entry {name} is not the one published"
+                self._report("altered", LOCK_FILE, detail)
+        if lock.names() and rest != "schema: '2.0'\nstages:\n":
+            self._report("altered", LOCK_FILE, "holds more than DVC writes")
+
+    def _check_anchor(self) -> None:
+        """The ledger must continue what git keeps of it: a rewritten one has a new chain."""
+        kept = anchored(self._project)
+        if kept is None:
+            return
+        path = self._ledger.path
+        with contextlib.suppress(FileNotFoundError), path.open("rb") as stream:
+            if stream.read(len(kept)) == kept:
+                return
+        detail = f"does not continue what branch {BRANCH} has of it"
+        self._report("altered", LEDGER_PATH, detail)
+
+    def _check_table(self) -> None:
+        """The table beside the ledger must be what the ledger's first lines give."""
+        path = self._project.data / "ledger" / "ledger.parquet"
+        if not path.is_file():
+            return
+        try:
+            fault = self._ledger.table_fault(path)
+        except LedgerError:
+            return  # reported already: there is nothing to compare with
+        if fault:
+            self._report("altered", str(path.relative_to(self._root)), fault)
+
+    # --- what is ------------------------------------------------------------------------------
+
+    def _check_current(self, current: _Current, files: Sequence[str] | None) -> None:
+        problems = self._judged(current, files)
+        if problems:
+            # Published anew since it was listed? Then what counts is what is there now.
+            with project_lock(self._project), Workspace(self._project, self._stages) as look:
+                if current.shard is not None and current.shard not in look.shards:
+                    return
+                now = _Current(
+                    current.stage, current.shard,
+                    look.recorded_md5(current.stage.name, current.shard),
+                    self._ledger.latest_materialization(current.stage.name, current.shard),
+                )  # fmt: skip
+                if now.md5 != current.md5 or now.latest != current.latest:
+                    there = (self._root / now.out).is_dir()
+                    again = self._files_of(now) if there else None
+                    self._read.forget(self._root / now.out / name for name in again or ())
+                    problems = self._judged(now, again)
+        self._problems += problems
+
+    def _judged(self, current: _Current, files: Sequence[str] | None) -> list[Problem]:
+        found: list[Problem] = []
+        out, md5, latest = current.out, current.md5, current.latest
+        if md5 is None:
+            if latest is not None:
+                detail = f"dvc.lock lost the entry; the ledger's latest is {latest['md5']}"
+                found.append(Problem("unrecorded", out, detail))
+            elif files:
+                found.append(Problem("orphaned", out, "lies there, but was never published"))
+            return found
+        if latest is None:
+            found.append(Problem("unrecorded", out, f"version {md5} is not in the ledger"))
+        elif latest["md5"] != md5:
+            detail = f"dvc.lock names {md5}, the ledger's latest is {latest['md5']}"
+            found.append(Problem("unrecorded", out, detail))
+        if files is None:
+            detail = f"`dvc checkout {current.key}` brings it back"
+            return [*found, Problem("missing", out, detail)]
+        folder = self._root / out
+        present = {name: self._read.md5(folder / name) for name in files}
+        found += self._compared(out, md5, present)
+        for name, sha256 in (latest or {}).get("weights", {}).items():
+            file = folder / name
+            if latest and latest["md5"] == md5 and file.is_file() and sha256_file(file) != sha256:
+                found.append(Problem("altered", f"{out}/{name}", f"SHA-256 is not {sha256}"))
+        return found
+
+    def _compared(self, out: str, md5: str, present: Mapping[str, str | None]) -> list[Problem]:
+        tree = Tree.of({name: Digest(known or "") for name, known in present.items()})
+        if tree.digest.md5 == md5:
+            return []
+        expected = self._tree(md5)
+        if expected is None:
+            return [Problem("altered", out, f"content is not version {md5}")]
+        found = []
+        for name, digest in expected.files.items():
+            if present.get(name) is None:
+                found.append(Problem("missing", f"{out}/{name}", f"of version {md5}"))
+            elif present[name] != digest.md5:
+                found.append(Problem("altered", f"{out}/{name}", f"MD5 is not {digest.md5}"))
+        for name in present.keys() - expected.files.keys():
+            found.append(Problem("orphaned", f"{out}/{name}", f"is no part of version {md5}"))
+        return found
+
+    def _check_cached(self, key: str, out: str, md5: str, tree: Tree | None) -> None:
+        for name, oid in [
+            ("", md5),
+            *((n, d.md5) for n, d in (tree.files if tree else {}).items()),
+        ]:
+            path = self._object(oid)
+            present = self._read.md5(path)
+            if present == oid.removesuffix(".dir") or (present is None and oid in self._purged):
+                continue
+            shown = path.relative_to(self._root) if path.is_relative_to(self._root) else path
+            kind: Fault = "missing" if present is None else "altered"
+            what = f"{out}/{name}" if name else out
+            detail = f"cache object of {what} ({key}); `dvc pull` may have it"
+            self._report(kind, str(shown), detail)
+
+    def _unexplained(self, objects: set[str]) -> Iterator[str]:
+        known = {self._object(oid) for oid in objects}
+        for path in sorted(self._cache.glob("??/*")):
+            if path not in known and not path.name.startswith("."):
+                yield str(path.relative_to(self._root) if path.is_relative_to(self._root) else path)
+
+    def _find_orphans(self) -> None:
+        data = self._project.data
+        try:
+            shards = set(self._project.shards())
+        except Exception:  # noqa: BLE001 - reported by `_check_manifests`
+            return
+        by_name = {stage.name: stage for stage in self._stages}
+        for found in sorted(data.iterdir()) if data.is_dir() else []:
+            stage = by_name.get(found.name)
+            if found.name == "ledger":
+                for file in sorted(found.iterdir()):
+                    if file.name not in ("ledger.jsonl", "ledger.parquet"):
+                        self._report("orphaned", f"data/ledger/{file.name}", "is not the ledger's")
+            elif stage is None:
+                self._report("orphaned", f"data/{found.name}", "no stage writes it")
+            elif stage.per_shard and found.is_dir():
+                for each in sorted(found.iterdir()):
+                    if each.name not in shards:
+                        path = f"data/{found.name}/{each.name}"
+                        self._report("orphaned", path, "no such shard has landed")
+
+    def _object(self, oid: str) -> Path:
+        return self._cache / oid[:2] / oid[2:]
+
+    def _tree(self, md5: str) -> Tree | None:
+        if not md5.endswith(".dir"):
+            return None
+        try:
+            return dvc_store.read_tree(self._root, md5)
+        except PublishError:
+            return None
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

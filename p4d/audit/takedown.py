@@ -1,0 +1,285 @@
+"""`p4d takedown`: a video goes, with everything that was made from it.
+
+Landing is the only way in, so the tombstone is put there: the row of the video in its shard's
+manifest becomes rejected. The manifest is an input of the stage `videos`, so exactly this shard
+becomes stale, and the ordinary `up` rebuilds it and what reads it, without the video. The same
+content is never landed again. `shards/takedowns.yaml` and the ledger say who asked for it, when
+and why.
+
+Superseded versions still hold the video until their objects are purged from the cache and from the
+remotes: `purge` lists them, and removes them from the cache.
+"""
+
+from __future__ import annotations
+
+import configparser
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+from filelock import FileLock
+
+from p4d.artifacts import read_json, write_bytes, write_json
+from p4d.audit.lookup.resolve import Names
+from p4d.config import Project
+from p4d.errors import LedgerError, PublishError
+from p4d.ids import sha256_file
+from p4d.versioning.dvc import cache as dvc_store
+from p4d.versioning.files.hashes import file_md5
+from p4d.versioning.ledger.index import History, Version
+from p4d.versioning.ledger.ledger import Ledger
+from p4d.versioning.state.workspace import Workspace, instance_key
+
+TOMBSTONES = "takedowns.yaml"
+PURGED = "purged"
+REASON = "taken down: "
+
+
+@dataclass(frozen=True, kw_only=True)
+class Affected:
+    """What was ever made from a video.
+
+    Attributes:
+        video_id: the video.
+        sha256: of its file.
+        shard: where it landed.
+        taken_down: whether its manifest says so.
+        ids: clips, questions and decisions, by kind; clips and questions are the video's own.
+        versions: every version on record that derives from it, oldest first.
+        current: those of them that dvc.lock names now.
+    """
+
+    video_id: str
+    sha256: str
+    shard: str
+    taken_down: bool
+    ids: Mapping[str, tuple[str, ...]]
+    versions: tuple[Version, ...]
+    current: frozenset[Version]
+
+    def render_text(self) -> str:
+        """What is affected, by kind, current and superseded."""
+        state = "taken down" if self.taken_down else "in use"
+        lines = [f"{self.video_id}: {state}, shard {self.shard}, sha256 {self.sha256}"]
+        lines += [f"{kind}: {len(ids)} ({_few(ids) or '-'})" for kind, ids in self.ids.items()]
+        for stage in dict.fromkeys(version[0] for version in self.versions):
+            of = [version for version in self.versions if version[0] == stage]
+            now = [version for version in of if version in self.current]
+            text = f"{len(now)} current, {len(of) - len(now)} superseded"
+            keys = dict.fromkeys(f"{instance_key(*v[:2])} {v[2][:12]}" for v in of)
+            lines.append(f"versions of {stage}: {text} ({_few(tuple(keys))})")
+        return "\n".join(lines)
+
+
+def affected(project: Project, video_id: str) -> Affected:
+    """Everything downstream of a video, in all versions on record.
+
+    Raises:
+        LedgerError: no such video has landed.
+    """
+    shard, row = _landed(project, video_id)
+    with Workspace(project) as look:
+        history = History(Ledger(project))
+        names = Names(look, history)
+        roots = {v for v in history.versions("videos") if v[1] == shard and _holds(names, v, row)}
+        versions = history.downstream(roots)
+        ids: dict[str, dict[str, None]] = {"clips": {}, "questions": {}, "decisions": {}}
+        for version in versions:
+            for stage, table, column in (
+                ("clips", "clips.parquet", "clip_id"),
+                ("questions", "questions.parquet", "qa_id"),
+            ):
+                if version[0] == stage:
+                    for found in names.rows(version, table, "video_id", [video_id]):
+                        ids[stage][found[column]] = None
+            if version[0] == "champion":
+                ids["decisions"] |= dict.fromkeys(_decisions(names, version))
+        current = frozenset(v for v in versions if names.current(v[0], v[1]) == v[2])
+    return Affected(
+        video_id=video_id,
+        sha256=row["sha256"],
+        shard=shard,
+        taken_down=str(row["reason"] or "").startswith(REASON),
+        ids={kind: tuple(found) for kind, found in ids.items()},
+        versions=tuple(versions),
+        current=current,
+    )
+
+
+def take_down(project: Project, video_id: str, *, reason: str, by: str) -> list[str]:
+    """Remove a video for good; returns what was done, one line each.
+
+    Taking down again finishes what was interrupted and changes nothing else.
+
+    Raises:
+        LedgerError: no such video has landed.
+    """
+    shard, row = _landed(project, video_id)
+    project.state.mkdir(parents=True, exist_ok=True)
+    done = []
+    with FileLock(project.state / "landing.lock"):
+        manifest = project.shards_dir / f"{shard}.json"
+        content = read_json(manifest)
+        for file in content["files"]:
+            if file["file_id"] == video_id and file["outcome"] == "ok":
+                file |= {"outcome": "rejected", "reason": REASON + reason, "expected_clips": 0}
+                file["container"] = None
+                write_json(manifest, content)
+                done.append(f"shards/{shard}.json rejects it: the shard is stale now")
+        if video_id not in {entry["video_id"] for entry in tombstones(project)}:
+            entry = {
+                "video_id": video_id,
+                "sha256": row["sha256"],
+                "shard": shard,
+                "at": datetime.now(UTC).isoformat(timespec="seconds"),
+                "by": by,
+                "reason": reason,
+                "manifest_md5": file_md5(manifest),
+            }
+            text = yaml.safe_dump({"takedowns": [*tombstones(project), entry]}, sort_keys=False)
+            write_bytes(project.shards_dir / TOMBSTONES, text.encode())
+            Ledger(project).append("decision", {"subject": "takedown", **entry})
+            done.append(f"recorded in shards/{TOMBSTONES} and in the ledger")
+        for path in _in_inbox(project, row):
+            path.unlink()
+            done.append(f"removed inbox/{path.relative_to(project.inbox)}")
+    return done
+
+
+def tombstones(project: Project) -> list[dict[str, Any]]:
+    """All takedowns on record, oldest first."""
+    path = project.shards_dir / TOMBSTONES
+    found: list[dict[str, Any]] = (
+        yaml.safe_load(path.read_text())["takedowns"] if path.is_file() else []
+    )
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Purge:
+    """Objects that hold a video or what was made of it, and that nothing else needs.
+
+    Attributes:
+        listing: file with one object per line, relative to the cache and to each remote.
+        objects: how many.
+        commands: that remove them from the remotes.
+    """
+
+    listing: Path
+    objects: int
+    commands: tuple[str, ...]
+
+
+def purge(project: Project, video_id: str) -> Purge:
+    """Remove all superseded objects of a taken-down video from the cache; list them for remotes.
+
+    The list is kept in shards/purged/, so that `p4d audit verify` knows why they are missing.
+
+    Raises:
+        PublishError: the video is not taken down, or what is current still derives from it.
+    """
+    found = affected(project, video_id)
+    listing = project.shards_dir / PURGED / f"{video_id}.txt"
+    if not found.taken_down:
+        raise PublishError(f"{video_id} is not taken down; `p4d takedown {video_id} --confirm`")
+    if found.current:
+        keys = sorted(instance_key(stage, shard) for stage, shard, _ in found.current)
+        raise PublishError(
+            f"{', '.join(keys[:5])} still derive from {video_id}: rebuild first (`make up`)"
+        )
+    listed = set(listing.read_text().split()) if listing.is_file() else set()
+    gone = _objects_of(project, set(found.versions))
+    needed: set[str] = set()
+    history = History(Ledger(project))
+    for stage, shard in history.made:
+        rest = {v for v in history.versions(stage) if v[1] == shard} - set(found.versions)
+        needed |= _objects_of(project, rest)
+    names = sorted(listed | {f"{md5[:2]}/{md5[2:]}" for md5 in gone - needed})
+    write_bytes(listing, "".join(f"{name}\n" for name in names).encode())
+    for name in names:
+        (dvc_store.cache_dir(project.root) / name).unlink(missing_ok=True)
+    relative = listing.relative_to(project.root).as_posix()
+    commands = tuple(_command(url, relative) for url in _remotes(project.root))
+    return Purge(listing=listing, objects=len(names), commands=commands)
+
+
+def purged_objects(project: Project) -> frozenset[str]:
+    """Hashes of all objects that were purged on purpose."""
+    folder = project.shards_dir / PURGED
+    return frozenset(
+        line.replace("/", "")
+        for path in (sorted(folder.glob("*.txt")) if folder.is_dir() else ())
+        for line in path.read_text().split()
+    )
+
+
+def _landed(project: Project, video_id: str) -> tuple[str, dict[str, Any]]:
+    for shard in project.shards():
+        path = project.shards_dir / f"{shard}.json"
+        if path.is_file() and video_id in path.read_text():
+            for row in read_json(path)["files"]:
+                if row["file_id"] == video_id:
+                    return shard, row
+    raise LedgerError(f"{video_id} is no landed video; `p4d why {video_id}` may know a near id")
+
+
+def _holds(names: Names, version: Version, row: Mapping[str, Any]) -> bool:
+    """Whether a version of the videos holds the file itself, and not only its rejection."""
+    rows = names.rows(version, "videos.parquet", "video_id", [row["file_id"]])
+    return any(found["outcome"] == "ok" for found in rows)
+
+
+def _decisions(names: Names, version: Version) -> list[str]:
+    path = names.file(version, "decision.json")
+    return [str(read_json(path)["key"])] if path else []
+
+
+def _in_inbox(project: Project, row: Mapping[str, Any]) -> list[Path]:
+    """The landed file and its sidecars, where the inbox still holds that very content."""
+    path = project.inbox / row["relpath"]
+    if not path.is_file() or sha256_file(path) != row["sha256"]:
+        return []
+    beside = [path.with_name(path.stem + end) for end in (".truth.safetensors", ".source.json")]
+    return [path, *(file for file in beside if file.is_file())]
+
+
+def _objects_of(project: Project, versions: set[Version]) -> set[str]:
+    found: set[str] = set()
+    for _, _, md5 in versions:
+        path = dvc_store.object_path(project.root, md5)
+        if path.is_file() and _intact(path, md5):
+            tree = dvc_store.read_tree(project.root, md5)
+            found |= {md5, *(digest.md5 for digest in tree.files.values())}
+    return found
+
+
+def _intact(path: Path, md5: str) -> bool:
+    content = path.read_bytes()
+    return hashlib.md5(content, usedforsecurity=False).hexdigest() == md5.removesuffix(".dir")
+
+
+def _remotes(root: Path) -> list[str]:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read([root / ".dvc" / "config", root / ".dvc" / "config.local"], encoding="utf-8")
+    return [
+        parser.get(section, "url")
+        for section in parser.sections()
+        if section.strip("'").startswith('remote "') and parser.has_option(section, "url")
+    ]
+
+
+def _command(url: str, listing: str) -> str:
+    objects = f"{url.rstrip('/')}/files/md5"
+    if url.startswith("s3://"):
+        return f"sed 's|^|{objects}/|' {listing} | xargs -n 1 aws s3 rm"
+    if "://" in url:
+        return f"remove from {url}, below files/md5, every object listed in {listing}"
+    return f"sed 's|^|{objects}/|' {listing} | xargs rm -f"
+
+
+def _few(items: tuple[str, ...]) -> str:
+    return ", ".join(items[:4]) + (", ..." if len(items) > 4 else "")

@@ -1,0 +1,36 @@
+"""Parameters and paths of a project.
+
+`params.yaml` is the only place for values that change a result. Each of its sections is a frozen
+dataclass here, checked when it is built: an unknown, missing, mistyped or out-of-range key raises
+`ConfigError` with the section, the key and the allowed values. Sections are grouped by the step of
+the flow that reads them: `corpus`, `teaching`, `asking`, `training`, `evaluation`. `project` finds
+the project's root and its folders. Settings that change no result do not belong here.
+"""
+
+from p4d.config.asking import FactsParams, QuestionsParams, RegionsParams, ReleaseParams
+from p4d.config.corpus import ClipsParams, LandingParams, WorldsParams
+from p4d.config.evaluation import EvaluationParams, PromotionParams
+from p4d.config.params import Params, replace_params
+from p4d.config.project import Project
+from p4d.config.teaching import ExpertParams, LabelsParams
+from p4d.config.training import DistillationParams, StudentParams, TrainingParams
+
+__all__ = [
+    "ClipsParams",
+    "DistillationParams",
+    "EvaluationParams",
+    "ExpertParams",
+    "FactsParams",
+    "LabelsParams",
+    "LandingParams",
+    "Params",
+    "Project",
+    "PromotionParams",
+    "QuestionsParams",
+    "RegionsParams",
+    "ReleaseParams",
+    "StudentParams",
+    "TrainingParams",
+    "WorldsParams",
+    "replace_params",
+]

@@ -1,0 +1,95 @@
+"""Sections regions, facts, questions and release."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from p4d.config.section import check, check_at_least_1
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegionsParams:
+    """Which tracked objects become regions.
+
+    `sources` are tried in order until one gives a usable region; where there is truth, only that
+    counts. `checkpoint` needs `keywords` to look for, a `detector` and a `tracker`: folders or hub
+    ids of transformers checkpoints.
+    """
+
+    sources: tuple[str, ...]
+    keywords: tuple[str, ...]
+    detector: str
+    tracker: str
+    detector_threshold: float
+    threads: int
+    max_regions: int
+    min_area_px: int
+    min_visible_frames: int
+    motion_threshold: float
+
+    def __post_init__(self) -> None:
+        known = {"truth", "checkpoint", "motion"}
+        check(
+            self.sources[:1] == ("truth",) and set(self.sources) <= known,
+            self,
+            f"sources must begin with truth and be among {sorted(known)}",
+        )
+        check(
+            "checkpoint" not in self.sources
+            or bool(self.keywords and self.detector and self.tracker),
+            self,
+            "the source checkpoint needs keywords, detector and tracker",
+        )
+        check(0 < self.detector_threshold < 1, self, "detector_threshold must be in (0, 1)")
+        check_at_least_1(self, "threads")
+        check(1 <= self.max_regions <= 9, self, "max_regions must be in [1, 9]")
+        check_at_least_1(self, "min_area_px", "min_visible_frames")
+        check(0 < self.motion_threshold < 1, self, "motion_threshold must be in (0, 1)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FactsParams:
+    """From when on a movement counts."""
+
+    moving_threshold_m: float
+    turning_threshold_rad: float
+
+    def __post_init__(self) -> None:
+        check(self.moving_threshold_m > 0, self, "moving_threshold_m must be positive")
+        check(self.turning_threshold_rad > 0, self, "turning_threshold_rad must be positive")
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuestionsParams:
+    """How certain an answer must be, and how many questions a clip may get.
+
+    `families`: names of those that may ask; none: all.
+    """
+
+    margin_sigma: float
+    options: int
+    max_per_clip: int
+    families: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        check(self.margin_sigma >= 1, self, "margin_sigma must be at least 1")
+        check(self.options in (4, 5), self, "options must be 4 or 5")
+        check_at_least_1(self, "max_per_clip")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseParams:
+    """Splits by source video and near-duplicate group."""
+
+    test_fraction: float
+    val_fraction: float
+    duplicate_hamming_bits: int
+
+    def __post_init__(self) -> None:
+        check(
+            self.test_fraction > 0 and self.val_fraction >= 0,
+            self,
+            "test_fraction must be positive, val_fraction not negative",
+        )
+        check(self.test_fraction + self.val_fraction < 0.9, self, "splits must leave a train part")
+        check(0 <= self.duplicate_hamming_bits <= 64, self, "duplicate_hamming_bits: [0, 64]")

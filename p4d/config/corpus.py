@@ -1,0 +1,67 @@
+"""Sections worlds, landing and clips: what enters the corpus."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from p4d.config.section import check, check_at_least_1, check_seed
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorldsParams:
+    """The simulated corpus: how many videos, how large, how long."""
+
+    seed: int
+    videos: int
+    size_px: int
+    duration_s: float
+    fps: float
+
+    def __post_init__(self) -> None:
+        check_seed(self, self.seed)
+        check_at_least_1(self, "videos")
+        check(16 <= self.size_px <= 1024, self, "size_px must be in [16, 1024]")
+        check(self.size_px % 2 == 0, self, "size_px must be even (yuv420p video)")
+        check(0 < self.duration_s <= 60, self, "duration_s must be in (0, 60]")
+        check(1 <= self.fps <= 120, self, "fps must be in [1, 120]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LandingParams:
+    """What may land, and when a shard is full."""
+
+    max_clips_per_shard: int
+    max_file_bytes: int
+    max_duration_s: float
+
+    def __post_init__(self) -> None:
+        check(1 <= self.max_clips_per_shard <= 256, self, "max_clips_per_shard must be in [1, 256]")
+        check(self.max_file_bytes > 0, self, "max_file_bytes must be positive")
+        check(self.max_duration_s > 0, self, "max_duration_s must be positive")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipsParams:
+    """Clips on a time grid and the frames sampled from them."""
+
+    size_px: int
+    frames: int
+    grid_hz: float
+    max_clips_per_video: int
+    max_reject_ratio: float
+    min_contrast_levels: int
+    min_motion_levels: float
+
+    def __post_init__(self) -> None:
+        check(16 <= self.size_px <= 512, self, "size_px must be in [16, 512]")
+        check(2 <= self.frames <= 64 and self.frames % 2 == 0, self, "frames: even, in [2, 64]")
+        check(0 < self.grid_hz <= 60, self, "grid_hz must be in (0, 60]")
+        check_at_least_1(self, "max_clips_per_video")
+        check(0 <= self.max_reject_ratio <= 1, self, "max_reject_ratio must be in [0, 1]")
+        check(0 <= self.min_contrast_levels <= 255, self, "min_contrast_levels: [0, 255]")
+        check(self.min_motion_levels >= 0, self, "min_motion_levels must not be negative")
+
+    @property
+    def length_ns(self) -> int:
+        """Length of a clip in nanoseconds."""
+        return round(self.frames / self.grid_hz * 1e9)

@@ -1,0 +1,75 @@
+"""Checks and conversion that the sections of params.yaml share."""
+
+from __future__ import annotations
+
+import math
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from p4d.errors import ConfigError
+
+Section = TypeVar("Section")
+
+
+def check(condition: bool, section: object, message: str) -> None:
+    """Raise `ConfigError` with the section's name unless the condition holds."""
+    if not condition:
+        raise ConfigError(f"params.yaml, section {section_name(type(section))}: {message}")
+
+
+def check_at_least_1(section: object, *names: str) -> None:
+    """Check that each named value is at least 1."""
+    for name in names:
+        value = getattr(section, name)
+        check(value >= 1, section, f"{name} must be at least 1, got {value}")
+
+
+def check_seed(section: object, seed: int) -> None:
+    """Check that a seed lies in `[0, 2^63)`."""
+    # The range that every generator takes: torch wants 64 bits, numpy no negative numbers.
+    check(0 <= seed < 2**63, section, f"seed must be in [0, 2^63), got {seed}")
+
+
+def section_name(kind: type) -> str:
+    """Name of the section in params.yaml: `ClipsParams` gives `clips`."""
+    return kind.__name__.removesuffix("Params").lower()
+
+
+def check_names(
+    where: str, what: str, given: Mapping[str, Any], known: Mapping[str, object]
+) -> None:
+    """Check that exactly the known names are given."""
+    unknown, missing = sorted(set(given) - set(known)), sorted(set(known) - set(given))
+    if unknown:
+        raise ConfigError(f"{where}: unknown {what} {unknown}; known are {sorted(known)}")
+    if missing:
+        raise ConfigError(f"{where}: missing {what} {missing}")
+
+
+def build_section(name: str, kind: type[Section], raw: object) -> Section:
+    """Build one section from its mapping.
+
+    Raises:
+        ConfigError: a key is missing, unknown or mistyped, or a value is out of range.
+    """
+    if not isinstance(raw, Mapping):
+        raise ConfigError(f"params.yaml, section {name}: expected keys and values, got {raw!r}")
+    hints = typing.get_type_hints(kind)
+    check_names(f"params.yaml, section {name}", "key", raw, hints)
+    return kind(**{key: _convert(f"{name}.{key}", hint, raw[key]) for key, hint in hints.items()})
+
+
+def _convert(where: str, hint: Any, value: object) -> object:  # noqa: ANN401
+    if typing.get_origin(hint) is tuple:
+        if not isinstance(value, list):
+            raise ConfigError(f"params.yaml, {where}: expected a list, got {value!r}")
+        inner = typing.get_args(hint)[0]
+        return tuple(_convert(where, inner, item) for item in value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"params.yaml, {where}: expected a finite number, got {value}")
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise ConfigError(f"params.yaml, {where}: expected {hint.__name__}, got {value!r}")
+    return value

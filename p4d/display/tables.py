@@ -1,0 +1,92 @@
+"""Small tables for the UI: what a stage instance holds, in a few rows.
+
+Like the pictures of p4d/display/previews.py, they are drawn from published folders and are no
+artifacts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import polars as pl
+
+from p4d.artifacts import read_json, read_table
+
+Folders = Mapping[str, Path]
+
+_QUALITY = (
+    "depth_absrel",
+    "depth_delta1",
+    "flow_epe_px",
+    "flow_zero_epe_px",
+    "motion_iou",
+    "ray_angle_rad",
+    "flow_reprojection_px",
+)
+
+
+def landed_files(folders: Folders) -> pl.DataFrame:
+    """Every landed file of a shard with its outcome and reason."""
+    columns = ["name", "codec", "width_px", "height_px", "n_frames", "is_vfr", "outcome", "reason"]
+    return read_table(folders["videos"] / "videos.parquet").select(columns)
+
+
+def expert_card(folders: Folders) -> pl.DataFrame:
+    """The expert's measured quality on unseen scenes, one row per number of its card."""
+    card = read_json(folders["expert"] / "card.json")
+    return pl.DataFrame(list(_leaves(card)), schema=["measure", "value"], orient="row")
+
+
+def label_quality(folders: Folders) -> pl.DataFrame:
+    """Mean quality of a shard's labels by teacher, against truth and by self-consistency."""
+    stats = read_table(folders["labels"] / "label_stats.parquet")
+    measures = [name for name in _QUALITY if name in stats.columns]
+    return stats.group_by("teacher").agg(pl.col(measures).mean().round(4)).sort("teacher")
+
+
+def question_counts(folders: Folders) -> pl.DataFrame:
+    """Questions asked and candidates refused, by category."""
+    asked = read_table(folders["questions"] / "questions.parquet")
+    refused = read_table(folders["questions"] / "refusals.parquet")
+    return (
+        asked.group_by("category")
+        .agg(asked=pl.len())
+        .join(
+            refused.group_by("category").agg(refused=pl.col("count").sum()),
+            on="category",
+            how="full",
+            coalesce=True,
+        )
+        .fill_null(0)
+        .sort("category")
+    )
+
+
+def release_counts(folders: Folders) -> pl.DataFrame:
+    """Questions of a release, categories by splits."""
+    questions = read_table(folders["release"] / "questions.parquet")
+    counted = questions.group_by("category", "split").agg(n=pl.len())
+    return counted.pivot("split", index="category", values="n").fill_null(0).sort("category")
+
+
+def accuracies(folders: Folders) -> pl.DataFrame:
+    """Accuracy of each arm by category, with its interval."""
+    return pl.read_csv(folders["evaluation"] / "by_category.csv").sort("category", "arm")
+
+
+def decision(folders: Folders) -> pl.DataFrame:
+    """The promotion decision and what it rests on."""
+    found = read_json(folders["champion"] / "decision.json")
+    return pl.DataFrame(list(_leaves(found)), schema=["item", "value"], orient="row")
+
+
+def _leaves(value: object, name: str = "") -> list[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        return [
+            leaf
+            for key in sorted(value)
+            for leaf in _leaves(value[key], f"{name}.{key}" if name else key)
+        ]
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return [(name, text)]

@@ -1,0 +1,147 @@
+"""Checks that derive a stage's output again, or open files that no query reads.
+
+Each takes the name of the judged stage and the folders, and returns metrics and offending rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from p4d.artifacts import Arrays, read_json, read_table
+from p4d.errors import ContractError
+
+Folders = Mapping[str, Path | Mapping[str, Path]]
+Found = tuple[dict[str, float | int | str], pl.DataFrame]
+
+
+def weights_finite(stage: str, folders: Folders) -> Found:
+    """Arrays with values that are not finite, in every safetensors file of the stage.
+
+    Raises:
+        ContractError: there is no such file, or a file holds a type numpy lacks.
+    """
+    folder = _single(folders, stage)
+    paths = sorted(folder.rglob("*.safetensors"))
+    if not paths:
+        raise ContractError(f"{folder} holds no weights")
+    counted = 0
+    rows: list[dict[str, object]] = []
+    for path in paths:
+        for name, values in _arrays(path):
+            counted += values.size
+            bad = int(values.size - np.isfinite(values).sum()) if values.dtype.kind == "f" else 0
+            if bad:
+                where = str(path.relative_to(folder))
+                rows.append({"file": where, "array": name, "not_finite": bad, "of": values.size})
+    schema = {"file": pl.String, "array": pl.String, "not_finite": pl.Int64, "of": pl.Int64}
+    return {"values": counted}, pl.DataFrame(rows, schema=schema)
+
+
+def loss_fell(stage: str, folders: Folders) -> Found:
+    """The curve, if the mean loss of its last fifth is not below that of its first fifth.
+
+    Raises:
+        ContractError: the curve is empty.
+    """
+    path = _single(folders, stage) / "curve.csv"
+    curve = pl.read_csv(path)
+    terms = [name for name in curve.columns if name != "step"]
+    if not terms or curve.is_empty():
+        raise ContractError(f"{path}: needs rows and a column for each loss term")
+    # Weights of distillation terms may move while training, so only sft is comparable over time.
+    column = "sft" if "sft" in terms else "sum of terms"
+    losses = curve.select(pl.sum_horizontal("sft" if "sft" in terms else terms)).to_series()
+    values = losses.to_numpy()
+    part = max(1, len(values) // 5)
+    first, last = float(values[:part].mean()), float(values[-part:].mean())
+    metrics: dict[str, float | int | str] = {
+        "loss": column,
+        "steps": len(values),
+        "first": round(first, 6),
+        "last": round(last, 6),
+    }
+    # Written so that a NaN does not pass.
+    fell = len(values) == 1 or last < first
+    return metrics, pl.DataFrame([] if fell else [metrics])
+
+
+def answers_follow_from_facts(stage: str, folders: Folders) -> Found:
+    """Questions whose answer is not what their facts give when it is derived again.
+
+    The derivation is `p4d.questions.asking.compose.recompute`; it does not look at the stored
+    answer.
+    """
+    from p4d.questions.asking.compose import recompute
+    from p4d.questions.facts.table import Fact
+
+    questions = read_table(_single(folders, stage) / "questions.parquet")
+    table = read_table(_single(folders, "facts") / "facts.parquet")
+    facts = {row["fact_id"]: Fact.from_row(row) for row in table.iter_rows(named=True)}
+    rows: list[dict[str, object]] = []
+    for question in questions.sort("qa_id").iter_rows(named=True):
+        try:
+            index = recompute(question, facts)
+            derived = question["options"][index]
+            problem = "" if index == question["answer_index"] else "another answer"
+        except (ContractError, KeyError, ValueError) as error:
+            derived, problem = None, f"{type(error).__name__}: {error}"
+        if problem:
+            rows.append(
+                {
+                    "qa_id": question["qa_id"],
+                    "family": question["family"],
+                    "given": question["answer_text"],
+                    "derived": derived,
+                    "problem": problem,
+                }
+            )
+    names = ("qa_id", "family", "given", "derived", "problem")
+    return {"questions": len(questions)}, pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String))
+
+
+def release_counts_match(stage: str, folders: Folders) -> Found:
+    """Counts of the manifest that differ from the rows of the tables."""
+    folder = _single(folders, stage)
+    manifest = read_json(folder / "manifest.json")
+    tables = {name: read_table(folder / f"{name}.parquet") for name in ("questions", "clips")}
+    actual: dict[str, int] = {name: len(table) for name, table in tables.items()}
+    claimed = {name: manifest["counts"].get(name) for name in tables}
+    for split, counts in manifest["splits"].items():
+        for name, table in tables.items():
+            actual[f"{split} {name}"] = len(table.filter(pl.col("split") == split))
+            claimed[f"{split} {name}"] = counts.get(name)
+    wrong = [
+        {"count": name, "claimed": claimed[name], "actual": actual[name]}
+        for name in sorted(actual)
+        if claimed[name] != actual[name]
+    ]
+    schema = {"count": pl.String, "claimed": pl.Int64, "actual": pl.Int64}
+    return dict(actual), pl.DataFrame(wrong, schema=schema)
+
+
+RECHECKS: Mapping[str, Callable[[str, Folders], Found]] = {
+    "answers_follow_from_facts": answers_follow_from_facts,
+    "loss_fell": loss_fell,
+    "release_counts_match": release_counts_match,
+    "weights_finite": weights_finite,
+}
+
+
+def _single(folders: Folders, stage: str) -> Path:
+    found = folders[stage]
+    if not isinstance(found, Path):
+        raise ContractError(f"{stage}: expected a single folder, got one per shard")
+    return found
+
+
+def _arrays(path: Path) -> list[tuple[str, np.ndarray]]:
+    try:
+        return list(Arrays(path).items())
+    except (TypeError, AttributeError):  # bfloat16 is unknown to numpy
+        from safetensors.torch import load_file
+
+        return [(name, values.float().numpy()) for name, values in load_file(path).items()]

@@ -1,0 +1,109 @@
+"""Facts as sentences: for datasheets, worked examples and the control "perfect facts in text".
+
+A sentence says what the fact says, in the words of the options and with the marks of the texts, and
+nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from p4d.errors import ContractError
+from p4d.questions.asking.wording import interval
+from p4d.questions.facts.table import Fact
+
+# Slots: {when}; {a} {b} {c} {d} the regions; {all} all of them; {word}; {m} metres and m/s,
+# {n} a count, {deg} degrees.
+SENTENCES: Mapping[str, str] = {
+    "marked_count": "{n} objects are marked.",
+    "position_right": "{when}, {a} is {m} m right of the camera.",
+    "position_down": "{when}, {a} is {m} m below the camera.",
+    "position_ahead": "{when}, {a} is {m} m ahead of the camera.",
+    "distance_to_camera": "{when}, {a} is {m} m from the camera.",
+    "distance": "{when}, {a} is {m} m from {b}.",
+    "side": "{when}, seen from the camera, {a} is {word} of {b}.",
+    "depth_order": "{when}, {a} is {word} than {b}.",
+    "size_longest": "The longest extent of {a} is {m} m.",
+    "displacement": "{when}, the displacement of {a} is {m} m.",
+    "displacement_right": "{when}, {a} gets {m} m to the right.",
+    "displacement_up": "{when}, {a} gets {m} m up.",
+    "displacement_ahead": "{when}, {a} gets {m} m away from the camera.",
+    "path_length": "{when}, the path of {a} is {m} m long.",
+    "mean_speed": "{when}, the mean speed of {a} is {m} m/s.",
+    "moving": "{when}, {a} is {word}.",
+    "direction": "{when}, direction of {a}: {word}.",
+    "picture_direction": "{when}, direction of {a} itself in the picture: {word}.",
+    "turn_vertical": "{when}, {a} turns {deg} degrees counter-clockwise, seen from above.",
+    "turn_total": "{when}, {a} turns by {deg} degrees.",
+    "rotation": "{when}, rotation of {a}, seen from above: {word}.",
+    "camera_displacement": "{when}, the camera gets {m} m far.",
+    "camera_direction": "{when}, direction of the camera: {word}.",
+    "moving_count": "{when}, {n} of {all} move or turn.",
+    "moving_of_three": "{when}, {n} of {a}, {b} and {c} move or turn.",
+    "turning_count": "{when}, {n} of {all} turn.",
+    "going_count": "{when}, {n} of {all} change their place.",
+    "faster_count": "{when}, {n} of the others are faster than {a}.",
+    "nearer_count": "{when}, {n} of the others are nearer to the camera than {a}.",
+    "left_count": "{when}, {n} of the others are to the left of {a}.",
+    "quarter_turns": "{when}, {a} completes {n} quarter turns.",
+    "nearest": "{when}, nearest to the camera: {word}.",
+    "farthest": "{when}, farthest from the camera: {word}.",
+    "comes_closest": "{when}, what comes closest to the camera: {word}.",
+    "fastest": "{when}, the fastest: {word}.",
+    "largest": "The largest: {word}.",
+    "smallest": "The smallest: {word}.",
+    "who_is_there": "{when}, where {a} is, there is {word}.",
+    "when_there": "{a} is where it is then {word}.",
+    "height_order": "{when}, {a} is {word} than {b}.",
+    "quadrant": "{when}, {a} is in the {word} of the picture.",
+    "picture_side": "{when}, in the picture {a} is {word} {b}.",
+    "own_side": "{when}, as {a} sees it, {b} is {word}.",
+    "range_trend": "{when}, distance of {a} to the camera: {word}.",
+    "gap_trend": "{when}, distance of {a} and {b}: {word}.",
+    "screen_direction": "{when}, direction of {a} on the screen: {word}.",
+    "speed_change": "{when}, {a} {word}.",
+    "acceleration": "{when}, the acceleration of {a} is {m} m/s2.",
+    "speed": "{when}, the speed of {a} is {m} m/s.",
+    "course": "{when}, {a} {word}.",
+    "way": "{when}, way of {a}: {word}.",
+    "path_ratio": "{when}, the path of {a} is {m} times its displacement.",
+    "least_distance": "{when}, the least distance of {a} and {b} is {m} m.",
+    "moves_first": "{when}, of {a} and {b}, in motion first: {word}.",
+    "rests_first": "{when}, of {a} and {b}, at rest first: {word}.",
+    "rotation_seen": "{when}, rotation of {a}, seen from the camera: {word}.",
+    "turn_angle": "{when}, {a} turns by {deg} degrees about one axis.",
+    "camera_turn": "{when}, the camera turns: {word}.",
+    "camera_speed": "{when}, the mean speed of the camera is {m} m/s.",
+    "name": "{a} is the {word}.",
+    "absent_name": "There is no {word}.",
+    "absent_mark": "There is no <obj_{n}>.",
+}
+
+
+def fact_sentence(fact: Fact, region_ids: Sequence[str]) -> str:
+    """One short sentence that says the fact.
+
+    Args:
+        fact: any row of `facts.parquet`.
+        region_ids: the clip's regions in mark order (`regions.marked_regions`); the first is
+            `<obj_1>`.
+
+    Raises:
+        ContractError: the kind has no sentence, or a region of the fact carries no mark.
+    """
+    if fact.kind not in SENTENCES:
+        raise ContractError(f"{fact.fact_id}: no sentence for facts of kind {fact.kind!r}")
+    unmarked = set(fact.region_ids) - set(region_ids)
+    if unmarked:
+        raise ContractError(f"{fact.fact_id}: regions {sorted(unmarked)} carry no mark")
+    tags = [f"<obj_{list(region_ids).index(region) + 1}>" for region in fact.region_ids]
+    return SENTENCES[fact.kind].format(
+        when=interval(fact.start_ns, fact.end_ns),
+        all=", ".join(tags) or "none",
+        word=fact.value_text,
+        m=f"{fact.value + 0.0:.2f}",
+        n=f"{fact.value:.0f}",
+        deg=f"{math.degrees(fact.value):.0f}",
+        **dict(zip("abcd", tags, strict=False)),
+    )

@@ -1,0 +1,128 @@
+"""What differs between student families, and nothing else: one module per family.
+
+An adapter says where visual features leave the encoder (the place of the time encoding), how
+pictures are cut up for it, which places of a sequence are visual tokens, which positions they have,
+and which hidden state is read. `docs/students.md` adds a family step by step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    AutoConfig,
+    LlavaOnevisionForConditionalGeneration,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen3VLForConditionalGeneration,
+)
+
+from p4d.config import ClipsParams, StudentParams
+from p4d.errors import ContractError
+from p4d.students.model.adapters import llava_onevision, qwen_vl
+from p4d.students.model.adapters.llava_onevision import LlavaOnevisionAdapter
+from p4d.students.model.adapters.pictures import Pictures
+from p4d.students.model.adapters.protocol import StudentAdapter
+from p4d.students.model.adapters.qwen_vl import QwenVLAdapter
+
+__all__ = [
+    "FAMILIES",
+    "Family",
+    "StudentAdapter",
+    "adapter_for",
+    "family_named",
+    "initial_model",
+    "load_model",
+]
+
+
+@dataclass(frozen=True)
+class Family:
+    """A transformers architecture that can be a student.
+
+    Attributes:
+        model: its class.
+        adapter: how it is used.
+        pictures: how it reads pictures when clips have a given size in pixels.
+        initial_model: builds it from sizes, drawing weights from torch's global generator.
+        special_tokens: what its texts need besides the tokens of every student.
+    """
+
+    model: type[PreTrainedModel]
+    adapter: Callable[[Any], StudentAdapter]
+    pictures: Callable[[Any, int], Pictures]
+    initial_model: Callable[[StudentParams, ClipsParams, PreTrainedTokenizerBase], PreTrainedModel]
+    special_tokens: tuple[str, ...]
+
+
+FAMILIES: dict[str, Family] = {
+    "llava_onevision": Family(
+        LlavaOnevisionForConditionalGeneration,
+        LlavaOnevisionAdapter,
+        llava_onevision.pictures,
+        llava_onevision.initial_model,
+        llava_onevision.SPECIAL_TOKENS,
+    ),
+    "qwen2_5_vl": Family(
+        Qwen2_5_VLForConditionalGeneration,
+        QwenVLAdapter,
+        qwen_vl.pictures,
+        qwen_vl.initial_model,
+        qwen_vl.SPECIAL_TOKENS,
+    ),
+    "qwen3_vl": Family(
+        Qwen3VLForConditionalGeneration,
+        QwenVLAdapter,
+        qwen_vl.pictures,
+        qwen_vl.initial_model,
+        qwen_vl.SPECIAL_TOKENS,
+    ),
+}
+"""By `model_type` of the transformers config, which is also `student.architecture`."""
+
+
+def family_named(model_type: str) -> Family:
+    """The family of a transformers config.
+
+    Raises:
+        ContractError: no adapter knows this architecture.
+    """
+    if model_type not in FAMILIES:
+        raise ContractError(
+            f"no student adapter for {model_type}; known are {', '.join(FAMILIES)}. "
+            "Add one under p4d/students/adapters, see docs/students.md"
+        )
+    return FAMILIES[model_type]
+
+
+def adapter_for(model: PreTrainedModel) -> StudentAdapter:
+    """The adapter of a loaded model.
+
+    Raises:
+        ContractError: no adapter knows this architecture.
+    """
+    return family_named(model.config.model_type).adapter(model)
+
+
+def initial_model(
+    params: StudentParams, clips: ClipsParams, tokenizer: PreTrainedTokenizerBase
+) -> PreTrainedModel:
+    """A network of the family and sizes that `params` name, initialised from `params.seed`."""
+    build = family_named(params.architecture).initial_model
+    # The initialisers of the network draw from torch's global generator; it is left as it was.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(params.seed)
+        return build(params, clips, tokenizer)
+
+
+def load_model(folder: str | Path) -> PreTrainedModel:
+    """Load a transformers checkpoint of a known family from `folder`, in float32."""
+    kind = AutoConfig.from_pretrained(str(folder), local_files_only=True).model_type
+    return family_named(kind).model.from_pretrained(
+        str(folder), dtype=torch.float32, local_files_only=True
+    )

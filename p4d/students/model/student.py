@@ -1,0 +1,190 @@
+"""A student as it is used: a transformers checkpoint, its tokenizer and the time encoding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+from p4d.artifacts import read_json
+from p4d.errors import ContractError
+from p4d.students.data.batch import Batch
+from p4d.students.model.adapters import StudentAdapter, adapter_for, load_model
+from p4d.students.model.chat import LETTERS
+from p4d.students.model.prompt_settings import Reading
+from p4d.students.model.region_tokens import coverage, described, region_embeddings, tagged
+
+
+@dataclass(frozen=True)
+class Student:
+    """A loaded student. Every arm is loaded and asked in the same way.
+
+    Attributes:
+        adapter: the family's adapter, which holds the model.
+        tokenizer: its tokenizer.
+        sees_video: False for the control that reads only the questions.
+    """
+
+    adapter: StudentAdapter
+    tokenizer: PreTrainedTokenizerBase
+    sees_video: bool
+
+    def visual_tokens(self, frames: int) -> int:
+        """Visual tokens of a clip, with those of the marked picture if the student reads marks."""
+        stills = int(Reading.of(self.adapter.model).regions == "marks")
+        return self.adapter.visual_tokens(frames, stills=stills)
+
+    def hidden(self, batch: Batch) -> Tensor:
+        """Last hidden states `[B, N, D]` of a batch."""
+        return hidden_states(self.adapter, batch)[-1]
+
+    @torch.no_grad()
+    def answer_scores(self, batch: Batch) -> Tensor:
+        """Log-likelihood of each option as the student answers: its letter, or its text.
+
+        Returns:
+            `[Q, 5]` float32, one row per question of the batch in `batch.qa_ids` order; options
+            that a question does not offer are -inf. Each token is normalised over the vocabulary.
+        """
+        self.adapter.model.eval()
+        row, position, question, option = batch.scored.unbind(dim=1)
+        likelihood = self.adapter.logits(self.hidden(batch)[row, position]).float()
+        said = likelihood.log_softmax(dim=-1).gather(1, batch.scored_tokens[:, None])[:, 0]
+        scores = said.new_zeros(len(batch.qa_ids), len(LETTERS))
+        scores.index_put_((question, option), said, accumulate=True)
+        offered = torch.arange(len(LETTERS), device=scores.device)
+        return scores.masked_fill(offered >= batch.option_counts[:, None], float("-inf"))
+
+    @torch.no_grad()
+    def generate(self, batch: Batch, *, max_new_tokens: int) -> list[str]:
+        """Greedy text of each row of a batch that holds one unanswered question per row."""
+        self.adapter.model.eval()
+        with _seen(self.adapter, batch) as pictures:
+            tokens = self.adapter.generate(
+                input_ids=batch.input_ids,
+                attention_mask=batch.token_mask.long(),
+                max_new_tokens=max_new_tokens,
+                do_sample=False,
+                pad_token_id=self.tokenizer.pad_token_id,
+                **pictures,
+            )
+        fresh = tokens[:, batch.input_ids.shape[1] :]
+        texts: list[str] = self.tokenizer.batch_decode(fresh, skip_special_tokens=True)
+        return texts
+
+
+def hidden_states(adapter: StudentAdapter, batch: Batch) -> tuple[Tensor, ...]:
+    """Run a packed batch: pictures, time encoding, and the mask that keeps questions apart.
+
+    Returns:
+        States `[B, N, D]` of `StudentAdapter.states`, the embedded tokens first.
+    """
+    with _seen(adapter, batch) as pictures:
+        return adapter.states(
+            input_ids=batch.input_ids,
+            attention_mask=batch.attention_mask(),
+            position_ids=batch.position_ids,
+            **pictures,
+        )
+
+
+class _EnteredError(Exception):
+    """Not a fault: carries what enters the first block out of the forward pass."""
+
+    def __init__(self, states: Tensor) -> None:
+        super().__init__("entered")
+        self.states = states
+
+
+def embedded_tokens(adapter: StudentAdapter, batch: Batch) -> Tensor:
+    """`hidden_states(...)[0]` at the cost of the encoder alone: the language model does not run.
+
+    transformers has no way to stop there that all families share, so the first block's hook does.
+    """
+
+    def stop(_: nn.Module, given: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
+        raise _EnteredError(given[0] if given else named["hidden_states"])
+
+    handle = adapter.first_block().register_forward_pre_hook(stop, with_kwargs=True)
+    try:
+        hidden_states(adapter, batch)
+    except _EnteredError as entered:
+        return entered.states
+    finally:
+        handle.remove()
+    raise AssertionError("the first block did not run")
+
+
+@contextmanager
+def _seen(adapter: StudentAdapter, batch: Batch) -> Iterator[dict[str, Any]]:
+    """The pictures of a batch as the model takes them; nothing for an arm that sees none.
+
+    While open, tokens that name regions carry what the regions show, if the student reads them so.
+    """
+    if batch.frames is None or batch.times_s is None:
+        yield {}
+        return
+    pictures = adapter.encode(batch.frames, batch.times_s)
+    if batch.masks is None or batch.region_ids is None:
+        yield pictures
+        return
+    embeddings: Any = adapter.model.get_input_embeddings()
+    grid = adapter.frame_grid()
+    cover = coverage(batch.masks, grid)
+    names = embeddings.weight[batch.region_ids[: cover.shape[1]]]
+    shown = cover.new_zeros(*cover.shape[:2], adapter.hidden_width)
+
+    def tie(row: int, features: Tensor) -> Tensor:
+        shown[row] = described(features, cover[row], grid, names).to(shown)
+        return tagged(features, cover[row], names)
+
+    adapter.change_first_media(pictures, batch.times_s, tie)
+    with region_embeddings(embeddings, batch.region_ids, shown):
+        yield pictures
+
+
+def save_student(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Write `model/` and `tokenizer/` as transformers checkpoints."""
+    with no_progress_bars():
+        model.save_pretrained(folder / "model")
+        tokenizer.save_pretrained(folder / "tokenizer")
+
+
+def load_checkpoint(weights: Path, texts: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A model and its tokenizer from local folders; nothing is ever fetched."""
+    with no_progress_bars():
+        model = load_model(str(weights))
+    tokenizer = AutoTokenizer.from_pretrained(str(texts), local_files_only=True)
+    return model, tokenizer
+
+
+@contextmanager
+def no_progress_bars() -> Iterator[None]:
+    """Silence the bars that transformers draws while it loads and saves."""
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()
+
+
+def load(folder: Path) -> Student:
+    """Load any arm, or the base student, from its stage folder.
+
+    Raises:
+        ContractError: the folder holds no student.
+    """
+    if not (folder / "card.json").is_file():
+        raise ContractError(f"{folder} holds no student: card.json is missing")
+    model, tokenizer = load_checkpoint(folder / "model", folder / "tokenizer")
+    sees_video = bool(read_json(folder / "card.json")["sees_video"])
+    return Student(adapter=adapter_for(model), tokenizer=tokenizer, sees_video=sees_video)

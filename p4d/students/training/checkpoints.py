@@ -1,0 +1,246 @@
+"""Checkpoints of a running training: whole or not there, and enough to go on bit by bit.
+
+A checkpoint is a folder that is written beside its place, flushed, and renamed, so a kill at any
+moment leaves the last whole one. It holds weights, optimizer, schedule, random states, the balance
+of the loss terms and the curve so far. Tensors lie in safetensors, the rest in JSON; nothing is
+pickled. Sharded models are gathered first, so a run may resume with another number of processes
+(then equal up to rounding, no longer bit by bit).
+
+Checkpoints are scratch: they live in the work folder of a stage instance, never in an artifact.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
+from torch.distributed.tensor import DTensor
+
+from p4d.artifacts import read_json, write_bytes
+from p4d.atomic import sync_folder
+from p4d.errors import TrainingError
+
+WEIGHTS, OPTIMIZER, STATE, LOOKS = (
+    "weights.safetensors", "optimizer.safetensors", "state.json", "looks.safetensors"
+)  # fmt: skip
+_FULL = StateDictOptions(full_state_dict=True, cpu_offload=True)
+
+
+class Checkpoints:
+    """The checkpoints of one run in one folder; only the newest is kept."""
+
+    def __init__(self, folder: Path, identity: str) -> None:
+        """Args: where they lie; `identity` names the inputs and parameters of the run."""
+        self._folder, self._identity = folder, identity
+
+    def newest(self) -> Path | None:
+        """The last whole checkpoint.
+
+        Raises:
+            TrainingError: it is of a run with other inputs or parameters.
+        """
+        found = sorted(self._folder.glob("checkpoint-*"))
+        if not found:
+            return None
+        if read_json(found[-1] / STATE)["identity"] != self._identity:
+            raise TrainingError(
+                f"{found[-1]} is of a run with other inputs, parameters or code; "
+                f"remove {self._folder} to start over"
+            )
+        return found[-1]
+
+    def write(
+        self,
+        step: int,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        state: Mapping[str, Any],
+        looks: Mapping[str, Tensor],
+        *,
+        also: Callable[[Path], None] = lambda folder: None,
+    ) -> None:
+        """Write the checkpoint of `step`; all processes take part, the first one writes.
+
+        Args:
+            step: optimizer steps done.
+            model: wrapped or not.
+            optimizer: of torch, unwrapped.
+            state: plain values that `read_state` gives back.
+            looks: tensors that `read_looks` gives back.
+            also: writes what else belongs into the folder, before it takes its place.
+        """
+        weights: Any = get_model_state_dict(model, options=_FULL)
+        moments: Any = get_optimizer_state_dict(model, optimizer, options=_FULL)
+        rank, _ = process()
+        place = self._folder / f"checkpoint-{step:07d}"
+        new = self._folder / f".{place.name}.new"
+        if rank == 0:
+            shutil.rmtree(new, ignore_errors=True)
+            new.mkdir(parents=True)
+        barrier()
+        save_file(random_state(), new / _random_file(rank))
+        if rank == 0:
+            tensors, values = _flattened(moments)
+            save_file(_once_each(weights), new / WEIGHTS)
+            save_file(tensors, new / OPTIMIZER)
+            save_file({name: value.contiguous() for name, value in looks.items()}, new / LOOKS)
+            content = {"identity": self._identity, "optimizer": values, **state}
+            # Not sorted: the order of a curve's columns is part of it.
+            write_bytes(new / STATE, json.dumps(content, allow_nan=False).encode())
+        barrier()
+        if rank == 0:
+            also(new)
+            _flush(new)
+            new.rename(place)
+            sync_folder(self._folder)
+            for old in self._folder.glob("checkpoint-*"):
+                if old != place:
+                    shutil.rmtree(old)
+        barrier()
+
+    def drop(self) -> None:
+        """Remove everything; for a run that has ended."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def read_state(checkpoint: Path) -> dict[str, Any]:
+    """The plain values of a checkpoint."""
+    state: dict[str, Any] = read_json(checkpoint / STATE)
+    return state
+
+
+def read_looks(checkpoint: Path) -> dict[str, Tensor]:
+    """The looks of a checkpoint."""
+    return load_file(checkpoint / LOOKS)
+
+
+def restore_weights(checkpoint: Path, model: nn.Module) -> None:
+    """Load the weights into `model`.
+
+    Raises:
+        TrainingError: weights of the model are missing in the checkpoint.
+    """
+    found: Any = load_file(checkpoint / WEIGHTS)
+    options = StateDictOptions(full_state_dict=True, strict=False)
+    done = set_model_state_dict(model, found, options=options)
+    trained = {name.removeprefix("module.") for name, _ in model.named_parameters()}
+    missing = sorted(trained & set(done.missing_keys))
+    if missing or done.unexpected_keys:
+        raise TrainingError(f"{checkpoint}: weights differ: {missing}, {done.unexpected_keys}")
+
+
+def restore_optimizer(checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Load moments and settings into `optimizer`."""
+    values = read_state(checkpoint)["optimizer"]
+    state: Any = {}
+    for key, value in load_file(checkpoint / OPTIMIZER).items():
+        name, _, kind = key.rpartition("/")
+        state.setdefault(name, {})[kind] = value
+    set_optimizer_state_dict(
+        model,
+        optimizer,
+        {"state": state, "param_groups": values},
+        options=StateDictOptions(full_state_dict=True, strict=False),
+    )
+
+
+def restore_random(checkpoint: Path) -> None:
+    """Load this process's random states; a process that was not there keeps its own."""
+    path = checkpoint / _random_file(process()[0])
+    if not path.is_file():
+        return
+    for name, state in load_file(path).items():
+        if name == "cpu":
+            torch.set_rng_state(state)
+        elif torch.cuda.is_available():
+            torch.cuda.set_rng_state(state, int(name.removeprefix("cuda")))
+
+
+def random_state() -> dict[str, Tensor]:
+    """States of torch's generators; nothing else draws during training."""
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states |= {f"cuda{i}": state for i, state in enumerate(torch.cuda.get_rng_state_all())}
+    return states
+
+
+def sharded(model: nn.Module) -> bool:
+    """Whether processes hold parts of weights."""
+    return any(isinstance(weight, DTensor) for weight in model.parameters())
+
+
+def put_together(model: nn.Module) -> None:
+    """Give the first process whole weights, in memory, in the place of its shards.
+
+    All processes take part. Afterwards nothing can be computed with the model, nor can it be moved:
+    the sharding still watches it.
+    """
+    whole: Any = get_model_state_dict(model, options=_FULL)
+    if process()[0] > 0:
+        return
+    made: dict[nn.Parameter, nn.Parameter] = {}  # tied weights stay one
+    for name, shard in list(model.named_parameters(remove_duplicate=False)):
+        if shard not in made:
+            made[shard] = nn.Parameter(whole[name], requires_grad=shard.requires_grad)
+        owner, _, own_name = name.rpartition(".")
+        setattr(model.get_submodule(owner), own_name, made[shard])
+
+
+def process() -> tuple[int, int]:
+    """Rank of this process and how many there are."""
+    if not torch.distributed.is_initialized():
+        return 0, 1
+    return torch.distributed.get_rank(), torch.distributed.get_world_size()
+
+
+def barrier() -> None:
+    """Wait for the other processes, where there are any."""
+    if process()[1] > 1:
+        torch.distributed.barrier()
+
+
+def _random_file(rank: int) -> str:
+    return f"random-{rank}.safetensors"
+
+
+def _flattened(moments: Mapping[str, Any]) -> tuple[dict[str, Tensor], list[Any]]:
+    tensors = {
+        f"{name}/{kind}": value.contiguous()
+        for name, kinds in moments["state"].items()
+        for kind, value in kinds.items()
+    }
+    return tensors, json.loads(json.dumps(moments["param_groups"]))
+
+
+def _once_each(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tied weights under their first name: safetensors refuses shared memory."""
+    seen: set[int] = set()
+    kept = {}
+    for name, value in weights.items():
+        if value.data_ptr() in seen:
+            continue
+        seen.add(value.data_ptr())
+        kept[name] = value.contiguous()
+    return kept
+
+
+def _flush(folder: Path) -> None:
+    for path in folder.iterdir():
+        with path.open("rb") as handle:
+            os.fsync(handle.fileno())
+    sync_folder(folder)

@@ -1,0 +1,75 @@
+"""An exported student: one folder that transformers loads, and one file that asks it.
+
+Nothing of training is in it: every weight belongs to the architecture that its config describes.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig
+
+from p4d.artifacts import read_json, write_json
+from p4d.config import ClipsParams
+from p4d.errors import ContractError
+from p4d.students.model.adapters import family_named, load_model
+from p4d.students.model.adapters.pictures import Pictures
+from p4d.students.model.student import no_progress_bars
+from p4d.students.use import standalone_inference as p4d_inference
+
+
+def export_student(student: Path, destination: Path, clips: ClipsParams) -> Path:
+    """Copy a student's checkpoint and tokenizer to one folder, with `p4d_inference.py` beside them.
+
+    Args:
+        student: the folder of an arm.
+        destination: a folder that does not exist yet.
+        clips: how the student's clips were sampled; written to `p4d.json`.
+
+    Returns:
+        `destination`.
+
+    Raises:
+        ContractError: `student` holds no student, or weights of training; or `destination` exists.
+    """
+    if not (student / "card.json").is_file():
+        raise ContractError(f"{student} holds no student: card.json is missing")
+    if destination.exists():
+        raise ContractError(f"{destination} exists; name a folder that does not")
+    if foreign := training_only_weights(student / "model"):
+        raise ContractError(f"{student}: not weights of the architecture: {foreign[:3]}")
+    shutil.copytree(student / "model", destination)
+    shutil.copytree(student / "tokenizer", destination, dirs_exist_ok=True)
+    shutil.copyfile(student / "card.json", destination / "card.json")
+    shutil.copyfile(p4d_inference.__file__, destination / "p4d_inference.py")
+    model = load_model(destination)
+    family = family_named(model.config.model_type)
+    pictures = Pictures.of(model, family.pictures(model, clips.size_px))
+    write_json(
+        destination / "p4d.json",
+        {
+            "pictures": asdict(pictures),
+            "frames": clips.frames,
+            "grid_hz": clips.grid_hz,
+            "size_px": clips.size_px,
+            "sees_video": bool(read_json(student / "card.json")["sees_video"]),
+        },
+    )
+    return destination
+
+
+def training_only_weights(checkpoint: Path) -> list[str]:
+    """Stored weights, and files of weights, that are not of the network in the config."""
+    config = AutoConfig.from_pretrained(str(checkpoint), local_files_only=True)
+    network: Any = family_named(config.model_type).model  # typed as if it returned the model only
+    with no_progress_bars():
+        # transformers renames weights as it loads them, so that only it can tell which are foreign.
+        _, loading = network.from_pretrained(
+            str(checkpoint), local_files_only=True, output_loading_info=True
+        )
+    others = {path.name for path in checkpoint.glob("*.safetensors")}
+    others -= {name for name in others if name.startswith("model")}  # shards of the network
+    return sorted([*loading["unexpected_keys"], *others])

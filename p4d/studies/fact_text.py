@@ -1,0 +1,151 @@
+"""Facts as text, for a student that is given perfect facts in the place of the video.
+
+That control shows whether a question can be answered at all from what the pipeline has
+measured, and how well a student reads; what then remains to be learned is to see.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from p4d.artifacts import read_table
+from p4d.questions.asking.wording import seconds
+from p4d.questions.facts.table import Fact, read_facts
+from p4d.questions.regions.stage import marked_regions
+from p4d.students.data.batch import Question
+
+UNITS_WRITTEN = {"m": " m", "m/s": " m/s"}
+POSITION = ("position_right", "position_down", "position_ahead")
+WHOLES = {"position": POSITION, "relation": ("side", "depth_order")}
+"""Facts that one answer says together, and what they are called together."""
+
+
+def fact_text(facts: Sequence[Fact], marks: Mapping[str, int], decimals: int | None = None) -> str:
+    """Sentences grouped by their intervals, like `0 to 1.75: ...`; empty without facts.
+
+    Args:
+        facts: of one clip.
+        marks: the mark of each region.
+        decimals: of measured values as an answer gives them, `WHOLES` in one piece; default: two,
+            and everything by its parts.
+    """
+    spans = sorted({(fact.start_ns, fact.end_ns) for fact in facts})
+    return "".join(
+        _when(*span)
+        + "".join(_sentences([f for f in facts if (f.start_ns, f.end_ns) == span], marks, decimals))
+        for span in spans
+    )
+
+
+def _sentences(
+    facts: Sequence[Fact], marks: Mapping[str, int], decimals: int | None
+) -> Iterator[str]:
+    """Like `<obj_2> mean speed: 0.41 m/s. `."""
+    known = {(fact.region_ids, fact.kind): fact for fact in facts}
+    for fact in facts:
+        kind, said = fact.kind.replace("_", " "), [fact]
+        for whole, parts in WHOLES.items():
+            found = [known[key] for part in parts if (key := (fact.region_ids, part)) in known]
+            if decimals is not None and fact.kind in parts and len(found) == len(parts):
+                kind, said = whole, found
+        if fact is not said[0]:
+            continue
+        named = "".join(f"<obj_{marks[region]}> " for region in fact.region_ids)
+        yield f"{named}{kind}: {_value(said, decimals)}. "
+
+
+def _value(facts: Sequence[Fact], decimals: int | None) -> str:
+    """What one or several facts say, as one value."""
+    words = [fact.value_text for fact in facts if fact.value_text is not None]
+    if words:
+        return " and ".join(words)
+    if facts[0].unit == "count":
+        return f"{facts[0].value:.0f}"
+    numbers = [_number(fact.value, decimals) for fact in facts]
+    said = f"({', '.join(numbers)})" if len(numbers) > 1 else numbers[0]
+    return f"{said}{UNITS_WRITTEN.get(facts[0].unit, '')}"
+
+
+def _number(value: float, decimals: int | None) -> str:
+    if decimals is None:
+        return f"{value:.2f}"
+    return f"{round(value, decimals) + 0.0:.{decimals}f}"  # + 0.0: no minus before a zero
+
+
+def _decimals(options: Sequence[str]) -> int:
+    """Digits after the point in the numbers of a question's options; 2 if there are none."""
+    digits = [len(found) for option in options for found in re.findall(r"\.(\d+)", option)]
+    return max(digits, default=2)
+
+
+def _when(start_ns: int, end_ns: int) -> str:
+    start, end = seconds(start_ns), seconds(end_ns)
+    return f"{start}: " if start_ns == end_ns else f"{start} to {end}: "
+
+
+def with_facts(question: Question, text: str) -> Question:
+    """The question with facts before it."""
+    return dataclasses.replace(question, question=f"{text}\n{question.question}")
+
+
+class FactTexts:
+    """Facts that belong to the questions of one shard, as text."""
+
+    def __init__(self, regions: Path, facts: Path, questions: Path) -> None:
+        """Folders of one shard."""
+        marked = marked_regions(read_table(regions / "regions.parquet"))
+        self._marks = {
+            clip_id: {region: mark for mark, region in enumerate(regions_, start=1)}
+            for clip_id, regions_ in marked.items()
+        }
+        self._facts: dict[str, list[Fact]] = defaultdict(list)
+        for clip_id, found in read_facts(facts / "facts.parquet").items():
+            self._facts[clip_id] = list(found)
+        rows = read_table(questions / "questions.parquet").select("qa_id", "clip_id", "fact_ids")
+        self._evidence: dict[str, tuple[str, ...]] = {
+            row["qa_id"]: tuple(row["fact_ids"]) for row in rows.iter_rows(named=True)
+        }
+
+    def of(self, question: Question, *, as_asked: bool = False) -> str:
+        """Facts of the kinds and the interval that the question is about, of all regions.
+
+        `as_asked` gives numbers as the options do. A student that is given 0.41 m where 0.4 m is an
+        option has to learn rounding, number by number.
+        """
+        needed = self._needed(question)
+        kinds = list(dict.fromkeys(fact.kind for fact in needed))
+        spans = {(fact.start_ns, fact.end_ns) for fact in needed}
+        marks = self._marks[question.clip_id]
+        beside = [
+            fact
+            for fact in self._facts[question.clip_id]
+            if fact.kind in kinds and (fact.start_ns, fact.end_ns) in spans
+        ]
+        beside.sort(key=lambda f: ([marks.get(r, 0) for r in f.region_ids], kinds.index(f.kind)))
+        named = [fact for fact in beside if set(fact.region_ids) <= set(marks)]
+        return fact_text(named, marks, _decimals(question.options) if as_asked else None)
+
+    def short(self, question: Question, *, as_asked: bool = False) -> str:
+        """The facts that answer the question, and no others; `as_asked` as in `of`."""
+        decimals = _decimals(question.options) if as_asked else None
+        return fact_text(self._needed(question), self._marks[question.clip_id], decimals)
+
+    def _needed(self, question: Question) -> list[Fact]:
+        by_id = {fact.fact_id: fact for fact in self._facts[question.clip_id]}
+        return [by_id[fact_id] for fact_id in self._evidence[question.qa_id]]
+
+
+def questions_of(folder: Path, shard: str) -> list[Question]:
+    """All questions of a shard's `questions` folder, whatever their split."""
+    names = [field.name for field in dataclasses.fields(Question) if field.name != "shard"]
+    rows: Iterable[Mapping[str, Any]] = (
+        read_table(folder / "questions.parquet").select(pl.col(names)).iter_rows(named=True)
+    )
+    return [Question(**{**row, "shard": shard, "options": tuple(row["options"])}) for row in rows]

@@ -1,0 +1,82 @@
+"""A depth expert from a transformers checkpoint in a local folder, behind the teacher interface.
+
+Any architecture of `AutoModelForDepthEstimation` works, Depth Anything among them (Yang et al.
+2024). It sees frames one by one and says nothing of flow, motion or camera: these modalities are
+absent from its labels. Nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+from transformers import AutoModelForDepthEstimation
+
+from p4d.artifacts import read_json
+from p4d.errors import LabelError
+from p4d.ids import sha256_file
+from p4d.teachers.labelling.store import LabelArrays
+from p4d.teachers.protocol import ClipInput
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class CheckpointDepthTeacher:
+    """Per-frame depth of a pretrained network.
+
+    A model whose config says `depth_estimation_type: metric` gives planar depth in metres. Others
+    give inverse depth up to an unknown scale and offset (`depth_kind` "inverse_affine"), which no
+    factor turns into depth; zero there means out of reach and is not valid.
+    """
+
+    needs_truth = False
+
+    def __init__(self, name: str, folder: Path, *, map_px: int, input_px: int) -> None:
+        """Load a checkpoint.
+
+        Args:
+            name: key in the label store, without dots.
+            folder: what `save_pretrained` wrote; `preprocessor_config.json` is used if there.
+            map_px: side of the maps to store.
+            input_px: side of the square the network sees; a multiple of its patch size.
+
+        Raises:
+            LabelError: there is no checkpoint in `folder`.
+        """
+        if not (folder / "config.json").is_file():
+            raise LabelError(f"{folder}: no transformers checkpoint (no config.json)")
+        self.name, self.map_px = name, map_px
+        self._input_px = input_px
+        self._model = AutoModelForDepthEstimation.from_pretrained(folder, local_files_only=True)
+        self._model.eval().requires_grad_(False)
+        metric = getattr(self._model.config, "depth_estimation_type", "relative") == "metric"
+        self.depth_kind = "z" if metric else "inverse_affine"
+        self.scale_kind = "metric" if metric else "relative"
+        preprocessing = folder / "preprocessor_config.json"
+        settings = read_json(preprocessing) if preprocessing.is_file() else {}
+        self._mean = torch.tensor(settings.get("image_mean", IMAGENET_MEAN)).view(3, 1, 1)
+        self._std = torch.tensor(settings.get("image_std", IMAGENET_STD)).view(3, 1, 1)
+        files = sorted([*folder.glob("*.json"), *folder.glob("*.safetensors")])
+        identity = "".join(path.name + sha256_file(path) for path in files)
+        self.digest = hashlib.sha256(f"{identity}/{map_px}/{input_px}".encode()).hexdigest()
+
+    def label(self, clips: Sequence[ClipInput]) -> list[LabelArrays]:
+        """Depth and validity of the clips, frame by frame."""
+        return [self._one(clip) for clip in clips]
+
+    def _one(self, clip: ClipInput) -> LabelArrays:
+        pictures = torch.from_numpy(clip.rgb_thw3).permute(0, 3, 1, 2).float() / 255
+        side = (self._input_px, self._input_px)
+        pictures = functional.interpolate(pictures, side, mode="bicubic", antialias=True)
+        with torch.no_grad():
+            found = self._model((pictures.clamp(0, 1) - self._mean) / self._std).predicted_depth
+        # nearest-exact is the nearest pixel of the centre, like every map
+        # (p4d/teachers/labelling/maps.py).
+        shape = (self.map_px, self.map_px)
+        depth = functional.interpolate(found[:, None], shape, mode="nearest-exact")[:, 0].numpy()
+        valid = depth > 0
+        return LabelArrays(depth_thw=np.where(depth <= 0, 0, depth), valid_thw=valid)

@@ -1,0 +1,279 @@
+"""The label store: dense labels of a shard, compressed frame by frame in one safetensors file.
+
+Per-frame payloads (blosc2: zstd level 3, bit shuffle, one thread, fixed block size, so equal labels
+give equal bytes) with an offset index: a reader can take a few frames without unpacking the clip.
+
+| modality | stored as | error |
+|---|---|---|
+| depth_thw (planar) | float16 | relative 2^-11 |
+| flow_px_thw2 (backward, px of its own grid) | int16 at 1/64 px | 1/128 px |
+| motion_thw (probability) | uint8 / 255 | 1/510 |
+| valid_thw, flow_valid_thw | packed bits | none |
+| world_T_cam_t44, K_t33 (of the map grid) | float64 | none |
+| rays_thw6 (a network's own token grid) | float16 | relative 2^-11 |
+
+Exact rays are not stored: 704 bytes of pose and intrinsics give them back
+(p4d/geometry/rays.py). Latents never compress: they lie raw, as float16, in `latents.safetensors`
+under `{clip_id}.{teacher}`, [H, T / tubelet, h, w, D].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import blosc2
+import numpy as np
+from numpy.typing import NDArray
+
+from p4d.artifacts import Arrays, write_arrays
+from p4d.errors import LabelError
+
+CODEC = "p4d-labels-1"
+LABELS_FILE = "labels.safetensors"
+LATENTS_FILE = "latents.safetensors"
+FLOW_STEPS_PER_PX = 64
+LONGEST_FLOW_PX = 511.0
+_BLOCK_BYTES = 1 << 15  # blosc2 would choose by the size of this machine's caches
+
+MASKS = ("valid_thw", "flow_valid_thw")
+CAMERAS = ("world_T_cam_t44", "K_t33")
+SHORT_NAMES = {
+    "depth": "depth_thw",
+    "valid": "valid_thw",
+    "flow": "flow_px_thw2",
+    "flow_valid": "flow_valid_thw",
+    "motion": "motion_thw",
+    "rays": "rays_thw6",
+}
+PACKED = {"depth_thw": np.float16, "flow_px_thw2": np.int16, "motion_thw": np.uint8}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelArrays:
+    """What a teacher says of one clip; None for a modality it does not have.
+
+    Attributes:
+        depth_thw: [T, M, M]; its kind and scale are in the index table.
+        valid_thw: where depth is known; needed with depth.
+        flow_px_thw2: backward flow in px of the M grid; frame 0 is zero.
+        flow_valid_thw: where flow is known; needed with flow.
+        motion_thw: probability in [0, 1].
+        world_T_cam_t44: poses; the first one is the identity for relative teachers.
+        K_t33: intrinsics of the M grid (p4d/teachers/labelling/maps.py).
+        rays_thw6: a network's raw rays on its token grid.
+        latents: [H, T / tubelet, h, w, D].
+    """
+
+    depth_thw: NDArray | None = None
+    valid_thw: NDArray | None = None
+    flow_px_thw2: NDArray | None = None
+    flow_valid_thw: NDArray | None = None
+    motion_thw: NDArray | None = None
+    world_T_cam_t44: NDArray | None = None
+    K_t33: NDArray | None = None
+    rays_thw6: NDArray | None = None
+    latents: NDArray | None = None
+
+    def present(self) -> dict[str, NDArray]:
+        """Modalities that are there, latents apart."""
+        named = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {k: v for k, v in named.items() if v is not None and k != "latents"}
+
+
+def check(arrays: LabelArrays) -> None:
+    """Raise LabelError when a label breaks the contract: shape, finiteness, range."""
+    present = arrays.present()
+    for modality, mask in (("depth_thw", "valid_thw"), ("flow_px_thw2", "flow_valid_thw")):
+        if (modality in present) != (mask in present):
+            raise LabelError(f"{modality} and {mask} come together or not at all")
+        if modality in present and present[modality].shape[:3] != present[mask].shape:
+            shapes = present[modality].shape, present[mask].shape
+            raise LabelError(f"{modality} and {mask} differ in shape: {shapes[0]}, {shapes[1]}")
+    latents = {} if arrays.latents is None else {"latents": arrays.latents}
+    for modality, values in (present | latents).items():
+        bad = int(values.size - np.isfinite(values).sum())
+        if bad:
+            raise LabelError(f"{modality}: {bad} of {values.size} values are not finite")
+    limits = {
+        "depth_thw": (0.0, float(np.finfo(np.float16).max)),
+        "flow_px_thw2": (-LONGEST_FLOW_PX, LONGEST_FLOW_PX),
+        "motion_thw": (0.0, 1.0),
+    }
+    for modality, (low, high) in limits.items():
+        if modality not in present:
+            continue
+        values = present[modality]
+        if values.size and (values.min() < low or values.max() > high):
+            found = f"[{values.min():.4g}, {values.max():.4g}]"
+            raise LabelError(f"{modality}: values {found} leave [{low:.4g}, {high:.4g}]")
+
+
+class LabelWriter:
+    """Collects labels of a shard, encoded as they come; `write` makes the two files."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[str, NDArray] = {}
+        self._latents: dict[str, NDArray] = {}
+        self._shapes: dict[str, list[int]] = {}
+
+    def add(self, clip_id: str, teacher: str, arrays: LabelArrays) -> None:
+        """Encode the label of one clip.
+
+        Raises:
+            LabelError: it breaks the contract (nothing of the clip is kept then), or is there.
+        """
+        if any(key.startswith(f"{clip_id}.{teacher}.") for key in self._arrays):
+            raise LabelError(f"clip {clip_id} already has a label by {teacher}")
+        check(arrays)
+        for modality, values in arrays.present().items():
+            key = f"{clip_id}.{teacher}.{modality}"
+            if modality in PACKED:
+                payload, offsets = _pack(_quantised(modality, values))
+                self._arrays |= {key: payload, f"{key}.off": offsets}
+            elif modality in MASKS:
+                self._arrays[key] = np.packbits(
+                    values.astype(bool).reshape(len(values), -1), axis=1
+                )
+            else:
+                kind = np.float64 if modality in CAMERAS else np.float16
+                self._arrays[key] = values.astype(kind)
+            self._shapes[key] = list(values.shape)
+        if arrays.latents is not None:
+            self._latents[f"{clip_id}.{teacher}"] = arrays.latents.astype(np.float16)
+
+    def write(self, folder: Path) -> None:
+        """Write `labels.safetensors` and `latents.safetensors`."""
+        meta = {"codec": CODEC, "flow_steps_per_px": FLOW_STEPS_PER_PX, "shapes": self._shapes}
+        write_arrays(folder / LABELS_FILE, self._arrays, meta=meta)
+        write_arrays(folder / LATENTS_FILE, self._latents)
+
+
+class LabelStore:
+    """Reads the labels of one shard."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the store in `folder`; payloads are read on demand.
+
+        Raises:
+            LabelError: written by another codec.
+        """
+        self._folder = folder
+        self._arrays = Arrays(folder / LABELS_FILE)
+        self._latents = Arrays(folder / LATENTS_FILE)
+        if self._arrays.meta.get("codec") != CODEC:
+            found = self._arrays.meta.get("codec")
+            raise LabelError(f"{folder / LABELS_FILE}: codec {found!r}, this reads {CODEC!r}")
+        self._shapes: dict[str, list[int]] = self._arrays.meta["shapes"]
+
+    def has(self, clip_id: str, teacher: str, modality: str) -> bool:
+        """Whether `teacher` gave `modality` for the clip."""
+        name = SHORT_NAMES.get(modality, modality)
+        return f"{clip_id}.{teacher}.{name}" in self._shapes
+
+    def shape(self, clip_id: str, teacher: str, modality: str) -> tuple[int, ...]:
+        """Shape of one modality, without decoding it.
+
+        Raises:
+            LabelError: there is no such label.
+        """
+        return tuple(self._shapes[self._key(clip_id, teacher, modality)])
+
+    def labels(self) -> list[tuple[str, str]]:
+        """(clip_id, teacher) of every label, sorted."""
+        return sorted({tuple(key.split(".")[:2]) for key in self._shapes})  # type: ignore[misc]
+
+    def get(
+        self, clip_id: str, teacher: str, modality: str, frames: slice | None = None
+    ) -> NDArray[Any]:
+        """One modality of one clip, decoded; `frames` unpacks only these.
+
+        `modality` is a name of the table above or its short form (`depth`, `flow`, `motion`).
+
+        Depth and rays come as float32, flow as float32 px, motion as float32 probability, masks as
+        bool, cameras as float64.
+
+        Raises:
+            LabelError: there is no such label.
+        """
+        modality = SHORT_NAMES.get(modality, modality)
+        key = self._key(clip_id, teacher, modality)
+        shape = self._shapes[key]
+        chosen = range(shape[0])[frames or slice(None)]
+        stored = self._arrays[key]
+        if modality in MASKS:
+            bits = np.unpackbits(stored[chosen], axis=1, count=int(np.prod(shape[1:])))
+            return bits.astype(bool).reshape(len(chosen), *shape[1:])
+        if modality in CAMERAS:
+            return stored[chosen]
+        if modality not in PACKED:
+            return stored[chosen].astype(np.float32)
+        offsets = self._arrays[f"{key}.off"]
+        # One thread: a frame is a few kilobytes, and starting more costs ten times the unpacking.
+        parts = [
+            blosc2.decompress2(stored[offsets[t] : offsets[t + 1]].tobytes(), nthreads=1)
+            for t in chosen
+        ]
+        raw = np.frombuffer(b"".join(parts), PACKED[modality]).reshape(len(chosen), *shape[1:])
+        return _restored(modality, raw)
+
+    def _key(self, clip_id: str, teacher: str, modality: str) -> str:
+        name = SHORT_NAMES.get(modality, modality)
+        key = f"{clip_id}.{teacher}.{name}"
+        if key not in self._shapes:
+            raise LabelError(f"{self._folder}: no {name} of clip {clip_id} by {teacher}")
+        return key
+
+    def get_all(self, clip_id: str, teacher: str) -> Mapping[str, NDArray[Any]]:
+        """Every modality of one label, latents apart."""
+        start = f"{clip_id}.{teacher}."
+        names = [key.removeprefix(start) for key in self._shapes if key.startswith(start)]
+        return {name: self.get(clip_id, teacher, name) for name in sorted(names)}
+
+    def latents(self, clip_id: str, teacher: str = "expert4d") -> NDArray[np.float16]:
+        """Raw latents [H, T / tubelet, h, w, D] of one clip.
+
+        Raises:
+            LabelError: the teacher gave none.
+        """
+        key = f"{clip_id}.{teacher}"
+        if key not in self._latents:
+            raise LabelError(f"{self._folder}: no latents of clip {clip_id} by {teacher}")
+        return self._latents[key]
+
+
+def _quantised(modality: str, values: NDArray) -> NDArray:
+    if modality == "flow_px_thw2":
+        return np.rint(values * FLOW_STEPS_PER_PX).astype(np.int16)
+    if modality == "motion_thw":
+        return np.rint(values * 255).astype(np.uint8)
+    return values.astype(np.float16)
+
+
+def _restored(modality: str, raw: NDArray) -> NDArray[np.float32]:
+    values = raw.astype(np.float32)
+    if modality == "flow_px_thw2":
+        return values / np.float32(FLOW_STEPS_PER_PX)
+    if modality == "motion_thw":
+        return values / np.float32(255)
+    return values
+
+
+def _pack(frames: NDArray) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """One payload per frame, end to end, and where each begins [T + 1]."""
+    payloads = [
+        blosc2.compress2(
+            np.ascontiguousarray(frame).tobytes(),
+            codec=blosc2.Codec.ZSTD,
+            clevel=3,
+            filters=[blosc2.Filter.BITSHUFFLE],
+            typesize=frames.dtype.itemsize,
+            blocksize=_BLOCK_BYTES,
+            nthreads=1,
+        )
+        for frame in frames
+    ]
+    offsets = np.concatenate([[0], np.cumsum([len(p) for p in payloads])]).astype(np.int64)
+    return np.frombuffer(b"".join(payloads), np.uint8), offsets

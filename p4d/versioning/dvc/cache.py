@@ -1,0 +1,252 @@
+"""DVC's repository on disk: initialisation, its lock, and the cache of versions.
+
+Written against DVC 3.67 with its `files/md5/xx/yyyy` cache layout and `.dir` objects, without
+importing it, like dvc_lock.py. Tests hold every line of this against the real DVC.
+"""
+
+from __future__ import annotations
+
+import configparser
+import contextlib
+import io
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from p4d.errors import PublishError
+from p4d.versioning.files.hashes import Digest, Tree, file_md5
+
+LOCK_WAIT_S = 60.0
+
+
+# --- initialisation and locks -----------------------------------------------------------------
+
+
+def ensure_initialised(root: Path) -> None:
+    """Make `root` a DVC repository where it is none, and complete a fresh clone or source tree.
+
+    Without git, DVC's own commands need `core.no_scm`; it goes to the local configuration.
+    """
+    folder = root / ".dvc"
+    (folder / "tmp").mkdir(parents=True, exist_ok=True)
+    if not (folder / "config").exists():
+        (folder / "config").write_text("")
+    if not (folder / ".gitignore").exists():
+        (folder / ".gitignore").write_text("/config.local\n/tmp\n/cache\n")
+    local = folder / "config.local"
+    if not (root / ".git").exists() and not local.exists():
+        local.write_text("[core]\n    no_scm = True\n")
+
+
+def cache_dir(root: Path) -> Path:
+    """The folder of cache objects, honouring `cache.dir` of DVC's configuration."""
+    folder = root / ".dvc"
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read([folder / "config", folder / "config.local"], encoding="utf-8")
+    configured = parser.get("cache", "dir", fallback="cache").strip("'\"")
+    return folder / configured / "files" / "md5"
+
+
+@contextlib.contextmanager
+def repository_lock(root: Path, wait_s: float | None = None) -> Iterator[None]:
+    """Hold DVC's repository lock, so that no DVC command runs meanwhile.
+
+    Raises:
+        PublishError: another process keeps it for longer than `wait_s` (default `LOCK_WAIT_S`).
+    """
+    import zc.lockfile  # DVC's own implementation
+
+    path = root / ".dvc" / "tmp" / "lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    wait_s = LOCK_WAIT_S if wait_s is None else wait_s
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            lock = zc.lockfile.LockFile(str(path))
+            break
+        except zc.lockfile.LockError as error:
+            if time.monotonic() > deadline:
+                raise PublishError(
+                    f"a DVC command holds {path} for more than {wait_s:.0f} s; "
+                    "let it finish (a running `dvc push`?), then run this again"
+                ) from error
+            time.sleep(0.05)
+    try:
+        yield
+    finally:
+        lock.close()
+
+
+def busy_processes(root: Path, writes: Path, reads: list[Path]) -> list[str]:
+    """Live foreign DVC processes (`dvc repro`) that work on the given paths, as text."""
+    try:
+        held = json.loads((root / ".dvc" / "tmp" / "rwlock").read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return []
+    busy = []
+    for mode, paths in (("write", [writes, *reads]), ("read", [writes])):
+        for path, holders in (held.get(mode) or {}).items():
+            if not any(_overlap(Path(path), ours) for ours in paths):
+                continue
+            for holder in holders if isinstance(holders, list) else [holders]:
+                if holder["pid"] != os.getpid() and _is_alive(int(holder["pid"])):
+                    busy.append(f"pid {holder['pid']} ({holder['cmd']}) {mode}s {path}")
+    return busy
+
+
+def wait_until_idle(
+    root: Path, writes: Path, reads: list[Path], wait_s: float | None = None
+) -> None:
+    """Wait while a foreign DVC process works on the paths.
+
+    Raises:
+        PublishError: it does so for longer than `wait_s` (default `LOCK_WAIT_S`).
+    """
+    wait_s = LOCK_WAIT_S if wait_s is None else wait_s
+    deadline = time.monotonic() + wait_s
+    while busy := busy_processes(root, writes, reads):
+        if time.monotonic() > deadline:
+            raise PublishError(
+                f"{writes.relative_to(root)} is busy: {busy[0]}; let that finish, then run again"
+            )
+        time.sleep(0.1)
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    return one == other or one in other.parents or other in one.parents
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+# --- cache ------------------------------------------------------------------------------------
+
+
+def object_path(root: Path, md5: str) -> Path:
+    """Where the object with this hash lies in the cache."""
+    return cache_dir(root) / md5[:2] / md5[2:]
+
+
+def store_tree(root: Path, folder: Path, tree: Tree) -> None:
+    """Put the files of `folder` and the folder's own object into the cache; content first.
+
+    Raises:
+        PublishError: a file's content is not what `tree` says, so it changed meanwhile.
+        OSError: the disk is full.
+    """
+    cache = cache_dir(root)
+    for name, digest in tree.files.items():
+        _store(cache, digest, lambda name=name: (folder / name).open("rb"), name)  # type: ignore[misc]
+    _store(cache, tree.digest, lambda: io.BytesIO(tree.payload), f"{folder.name}.dir")
+
+
+def _store(cache: Path, digest: Digest, source: Callable[[], Any], name: str) -> None:
+    target = cache / digest.md5[:2] / digest.md5[2:]
+    with contextlib.suppress(FileNotFoundError):
+        size = target.stat().st_size
+        if digest.md5.endswith(".dir") or size == digest.nbytes:
+            return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{uuid.uuid4().hex}.tmp")
+    try:
+        with source() as reader, temporary.open("wb") as writer:
+            while chunk := reader.read(1 << 20):
+                writer.write(chunk)
+            writer.flush()
+            os.fsync(writer.fileno())
+        if file_md5(temporary) != digest.md5.removesuffix(".dir"):
+            raise PublishError(f"{name} changed while it was being stored; run the step again")
+        temporary.chmod(0o444)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_tree(root: Path, md5: str) -> Tree:
+    """The list of files of a folder's object.
+
+    Raises:
+        PublishError: the object is not in the cache, or is damaged.
+    """
+    path = object_path(root, md5)
+    try:
+        payload = path.read_bytes()
+    except FileNotFoundError as error:
+        raise PublishError(
+            f"{md5} is not in the cache; `dvc pull` fetches it where a remote has it"
+        ) from error
+    try:
+        tree = Tree.of({e["relpath"]: Digest(e["md5"]) for e in json.loads(payload)})
+    except (ValueError, KeyError, TypeError) as error:
+        raise PublishError(f"cache object {path} is damaged: {error}") from error
+    if tree.digest.md5 != md5:
+        raise PublishError(f"cache object {path} is damaged: its content has another hash")
+    return tree
+
+
+def checkout(root: Path, md5: str, destination: Path) -> Tree:
+    """Copy an object, file or folder, out of the cache; each copy is verified.
+
+    The destination appears only when it is complete.
+
+    Raises:
+        PublishError: the destination exists, or an object is missing or damaged.
+    """
+    if destination.exists():
+        raise PublishError(f"{destination} exists already; restore to a new path")
+    tree = read_tree(root, md5) if md5.endswith(".dir") else Tree({"": Digest(md5)})
+    partial = destination.with_name(f".{destination.name}.{uuid.uuid4().hex[:8]}.partial")
+    try:
+        for name, digest in tree.files.items():
+            _copy_verified(
+                object_path(root, digest.md5), digest, partial / name if name else partial
+            )
+        partial.mkdir(parents=True, exist_ok=True) if not tree.files else None
+        partial.replace(destination)
+    except BaseException:
+        _remove(partial)
+        raise
+    return tree
+
+
+def _copy_verified(source: Path, digest: Digest, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with source.open("rb") as reader, target.open("wb") as writer:
+            while chunk := reader.read(1 << 20):
+                writer.write(chunk)
+    except FileNotFoundError as error:
+        raise PublishError(
+            f"{digest.md5} is not in the cache; `dvc pull` fetches it where a remote has it"
+        ) from error
+    if file_md5(target) != digest.md5:
+        raise PublishError(f"cache object {source} is damaged: its content has another hash")
+
+
+def _remove(path: Path) -> None:
+    import shutil
+
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def is_stored(root: Path, md5: str) -> bool:
+    """Whether an object, with all its files, lies in the cache (by name, not by content)."""
+    try:
+        tree = read_tree(root, md5) if md5.endswith(".dir") else Tree({"": Digest(md5)})
+    except PublishError:
+        return False
+    return all(object_path(root, digest.md5).is_file() for digest in tree.files.values())

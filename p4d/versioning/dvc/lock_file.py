@@ -1,0 +1,293 @@
+"""dvc.lock as DVC 3.67 writes it (`schema: '2.0'`), read and written entry by entry.
+
+DVC itself is not imported: the format is plain and stable, importing DVC costs most of a second,
+and `dvc commit` would record the inputs as they are afterwards, not as they were when the step read
+them. Tests hold every line of this against the real DVC.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from p4d.atomic import sync_folder, write_durably
+from p4d.errors import PublishError
+from p4d.versioning.files.hashes import Digest
+
+LOCK_FILE = "dvc.lock"
+PARAMS_FILE = "params.yaml"
+
+
+@functools.lru_cache(maxsize=256)
+def load_yaml(text: str) -> Any:  # noqa: ANN401 - YAML has no narrower type
+    """Parse YAML 1.2, as DVC does (`1e-5` is a number, `yes` a text). Do not change the result."""
+    from ruamel.yaml import YAML  # 50 ms, and only DVC's files need it
+
+    return YAML(typ="safe").load(text)
+
+
+def _dump_yaml(value: object) -> str:
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.default_flow_style = False
+    stream = io.StringIO()
+    yaml.dump(value, stream)
+    return stream.getvalue()
+
+
+@dataclass(frozen=True)
+class LockEntry:
+    """What dvc.lock says of one stage instance.
+
+    Attributes:
+        cmd: the command line.
+        deps: hashes of files and folders read, by path.
+        params: recorded sections of params.yaml.
+        outs: hashes of what was written, by path.
+    """
+
+    cmd: str
+    deps: Mapping[str, Digest] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)
+    outs: Mapping[str, Digest] = field(default_factory=dict)
+
+    def to_text(self, name: str) -> str:
+        """The block of dvc.lock for stage instance `name`, byte for byte as DVC writes it."""
+        text = f"  {name}:\n    " + _dump_scalar("cmd", self.cmd)
+        if self.deps:
+            text += "    deps:\n" + "".join(_item(p, d) for p, d in sorted(self.deps.items()))
+        if self.params:
+            text += _dump_params(json.dumps(self.params))
+        if self.outs:
+            text += "    outs:\n" + "".join(_item(p, d) for p, d in sorted(self.outs.items()))
+        return text
+
+
+_PLAIN = re.compile(r"[A-Za-z_./][A-Za-z0-9_./@+-]*(?: [A-Za-z0-9_./@+-]+)*")
+_RESERVED = re.compile(r"(?i)[-+]?\.(inf|nan)|null|true|false|~")
+_HASH = re.compile(r"[0-9a-f]*[a-df][0-9a-f]*(\.dir)?")
+_WIDTH = 70
+
+
+def _dump_scalar(key: str, value: str) -> str:
+    # Most values need no quotes and no line breaks; DVC's YAML library takes a millisecond each.
+    plain = _PLAIN.fullmatch(value) and not _RESERVED.fullmatch(value)
+    if plain and (" " not in value or len(value) < _WIDTH):
+        return f"{key}: {value}\n"
+    return _nested({key: value}).lstrip(" ")
+
+
+@functools.lru_cache(maxsize=256)
+def _dump_params(as_json: str) -> str:
+    params = json.loads(as_json)
+    return _nested({"params": {PARAMS_FILE: {key: params[key] for key in sorted(params)}}})
+
+
+def _nested(value: object) -> str:
+    """The text of `value` as it stands inside a stage's block: lines break by absolute column."""
+    return _dump_yaml({"stages": {"s": value}}).partition("  s:\n")[2]
+
+
+def _item(path: str, digest: Digest) -> str:
+    text = "    - " + _dump_scalar("path", path)
+    text += "      hash: md5\n"
+    quoted = digest.md5 if _HASH.fullmatch(digest.md5) else f"'{digest.md5}'"
+    text += f"      md5: {quoted}\n"
+    if digest.nbytes is not None:
+        text += f"      size: {digest.nbytes}\n"
+    if digest.nfiles is not None:
+        text += f"      nfiles: {digest.nfiles}\n"
+    return text
+
+
+class LockFile:
+    """The text of dvc.lock, cut into blocks; a block is parsed only when it is asked for.
+
+    Raises:
+        PublishError: on use, where the text is not laid out as DVC writes it.
+    """
+
+    def __init__(self, text: str) -> None:
+        """Cut `text` (empty where there is no file) into the blocks of stage instances."""
+        self.text = text
+        self._spans: dict[str, tuple[int, int]] = {}
+        self._end = len(text)
+        self._cut()
+
+    @classmethod
+    def read(cls, root: Path) -> LockFile:
+        """Read dvc.lock below `root`, waiting while another process is writing it.
+
+        Raises:
+            PublishError: the file stays damaged.
+        """
+        for _ in range(20):
+            found = cls.read_as_is(root)
+            damage = found.damage()
+            if damage is None:
+                return found
+            time.sleep(0.05)
+        raise PublishError(
+            f"{LOCK_FILE} is damaged ({damage}); running any stage restores its copy, or take the "
+            f"last anchored one: `git show p4d-ledger:{LOCK_FILE} > {LOCK_FILE}`"
+        )
+
+    @classmethod
+    def read_as_is(cls, root: Path) -> LockFile:
+        """Read dvc.lock below `root` without judging it."""
+        path = root / LOCK_FILE
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            return cls("")
+        identity = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+        return _read_lock(path, identity)
+
+    def names(self) -> list[str]:
+        """Names of all stage instances on record."""
+        return list(self._spans)
+
+    def block(self, name: str) -> str | None:
+        """The text of one instance, or None."""
+        span = self._spans.get(name)
+        return None if span is None else self.text[span[0] : span[1]]
+
+    def entry(self, name: str) -> LockEntry | None:
+        """The parsed record of one instance, or None."""
+        block = self.block(name)
+        return None if block is None else _parse_block(block)
+
+    def spliced(self, name: str, block: str) -> str:
+        """The text with the block of `name` replaced or appended; all other bytes stay."""
+        if not self.text.strip():
+            return f"schema: '2.0'\nstages:\n{block}"
+        if name in self._spans:
+            start, end = self._spans[name]
+            return self.text[:start] + block + self.text[end:]
+        if not self._has_stages:
+            return self.text.rstrip("\n") + f"\nstages:\n{block}"
+        return self.text[: self._end] + block + self.text[self._end :]
+
+    def damage(self) -> str | None:
+        """Why the text cannot be a complete lock file, or None.
+
+        A file that was cut while DVC wrote it lacks its final newline or the last output's count
+        of files; both are seen here without parsing the whole.
+        """
+        if not self.text.strip():
+            return None
+        if not self.text.endswith("\n"):
+            return "it does not end with a line"
+        if not self.text.startswith("schema:") or not self._has_stages:
+            return "it has no schema and stages"
+        if "\0" in self.text or "\ufffd" in self.text:
+            return "it holds bytes that are no text"
+        if self._spans:
+            last = list(self._spans)[-1]
+            try:
+                entry = _parse_block(self.block(last) or "")
+            except PublishError as error:
+                return str(error)
+            if not entry.outs or any(
+                out.nbytes is None or (out.md5.endswith(".dir") and out.nfiles is None)
+                for out in entry.outs.values()
+            ):
+                return f"its last entry {last} is not complete"
+        return None
+
+    def _cut(self) -> None:
+        # Patterns begin with the line break: a literal prefix makes the search ten times faster.
+        top = re.search(r"(?:^|\n)stages:[ \t]*(?=\n)", self.text)
+        self._has_stages = top is not None
+        if top is None:
+            return
+        after = re.compile(r"\n(?=[^\s#])").search(self.text, top.end())
+        self._end = after.end() if after else len(self.text)
+        heads = list(
+            re.compile(r"\n(  ([^ \n#][^\n]*):[ \t]*)(?=\n)").finditer(
+                self.text, top.end(), self._end
+            )
+        )
+        ends = [head.start(1) for head in heads[1:]] + [self._end]
+        for head, end in zip(heads, ends, strict=True):
+            self._spans[head.group(2).strip("'\"")] = (head.start(1), end)
+
+
+@functools.lru_cache(maxsize=4)
+def _read_lock(path: Path, identity: tuple[int, int, int, int]) -> LockFile:
+    del identity  # a key of the cache: another one, another content
+    return LockFile(path.read_text(encoding="utf-8", errors="replace"))
+
+
+@functools.lru_cache(maxsize=4096)
+def _parse_block(block: str) -> LockEntry:
+    sections: dict[str, list[str]] = {}
+    lines: list[str] = []
+    for line in block.splitlines()[1:]:
+        key = re.match(r"    ([a-z_]+):(.*)$", line)
+        if key:
+            lines = sections.setdefault(key.group(1), [line[4:]])
+        elif line.strip():
+            lines.append(line[4:])
+    if "cmd" not in sections:
+        raise PublishError(f"{LOCK_FILE}: entry without a command: {block[:80]!r}")
+    cmd = _parse_yaml_text("\n".join(sections["cmd"]))["cmd"]
+    params = {}
+    if "params" in sections:
+        params = _parse_yaml_text("\n".join(sections["params"]))["params"].get(PARAMS_FILE, {})
+    return LockEntry(
+        cmd=cmd,
+        deps=_parse_items(sections.get("deps", [])),
+        params=params,
+        outs=_parse_items(sections.get("outs", [])),
+    )
+
+
+def _parse_yaml_text(text: str) -> Any:  # noqa: ANN401
+    plain = re.fullmatch(r"cmd: ([A-Za-z][^#:'\"\n]*[^#:'\"\s])", text)
+    if plain:
+        return {"cmd": plain.group(1)}
+    try:
+        return load_yaml(text)
+    except Exception as error:
+        raise PublishError(f"{LOCK_FILE} does not parse: {error}") from error
+
+
+def _parse_items(lines: list[str]) -> dict[str, Digest]:
+    items: dict[str, Digest] = {}
+    values: dict[str, str] = {}
+    for line in [*lines[1:], "- "]:
+        if line.startswith("- "):
+            if values:
+                try:
+                    items[values["path"]] = Digest(
+                        values["md5"],
+                        int(values["size"]) if "size" in values else None,
+                        int(values["nfiles"]) if "nfiles" in values else None,
+                    )
+                except (KeyError, ValueError) as error:
+                    raise PublishError(f"{LOCK_FILE}: incomplete entry {values}") from error
+            values = {}
+        key, _, value = line[2:].partition(":")
+        values[key.strip()] = value.strip().strip("'\"")
+        values.pop("", None)
+    return items
+
+
+def write_lock(root: Path, text: str, scratch: Path, checkpoint: Callable[[str], None]) -> None:
+    """Replace dvc.lock atomically and durably, keeping the former one as `scratch/dvc.lock.bak`."""
+    target, temporary = root / LOCK_FILE, scratch / f"{LOCK_FILE}.new"
+    if target.exists():
+        write_durably(scratch / f"{LOCK_FILE}.bak", target.read_bytes(), sync=False)
+    write_durably(temporary, text.encode(), rename=False)
+    checkpoint("lock_prepared")
+    temporary.replace(target)
+    sync_folder(root)

@@ -1,0 +1,118 @@
+"""Which source files shape a stage's result: the static import closure of its entry module.
+
+Imports are read from the syntax tree, so nothing is executed; imports inside functions count, those
+under `if TYPE_CHECKING:` do not, as they never run. Packages bring their `__init__.py`. The stage
+table itself is left out: it holds every stage, so any edit of it would make all of them stale, and
+what it says of one stage (command, inputs, parameters) is part of the fingerprint anyway.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from p4d.errors import ContractError
+from p4d.pipeline import Stage
+from p4d.versioning.files.hashes import HashCache
+
+NOT_CODE = ("p4d/pipeline.py",)
+
+
+def code_files(stage: Stage, root: Path, cache: HashCache | None = None) -> list[str]:
+    """Paths, relative to `root` and sorted, of all code that shapes the result of `stage`.
+
+    An entry module that does not exist is listed nevertheless, so that it shows as missing.
+
+    Raises:
+        ContractError: a source file is not valid Python.
+    """
+    cache = cache or HashCache(root, None)
+    entry = stage.entry.partition(":")[0]
+    found = set(_files_of(entry, root)) or {entry.replace(".", "/") + ".py"}
+    package = entry.partition(".")[0]
+    todo, seen = sorted(found), set[str]()
+    while todo:
+        path = todo.pop()
+        for module in _imports(path, root, cache):
+            if module.partition(".")[0] != package or module in seen:
+                continue
+            seen.add(module)
+            new = [p for p in _files_of(module, root) if p not in found and p not in NOT_CODE]
+            found.update(new)
+            todo.extend(new)
+    for extra in stage.extra_code:
+        found.update(_expand(root / extra, root))
+    return sorted(found)
+
+
+def _files_of(module: str, root: Path) -> list[str]:
+    """The module's file and the `__init__.py` of every package above it, where they exist."""
+    parts = module.split(".")
+    bases = ["/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
+    candidates = [f"{base}{end}" for base in bases for end in ("/__init__.py", ".py")]
+    return [path for path in candidates if os.path.isfile(f"{root}/{path}")]  # noqa: PTH113 - hot
+
+
+def _expand(path: Path, root: Path) -> Iterator[str]:
+    if path.is_dir():
+        for file in sorted(path.rglob("*")):
+            if file.is_file() and "__pycache__" not in file.parts and file.suffix != ".pyc":
+                yield file.relative_to(root).as_posix()
+    else:
+        yield path.relative_to(root).as_posix()
+
+
+def _imports(path: str, root: Path, cache: HashCache) -> list[str]:
+    digest = cache.digest(root / path)
+    if digest is None:
+        return []
+    # Relative imports depend on where the file lies, so the path belongs to the key.
+    text = cache.remembered(
+        "imports", f"{digest.md5} {path}", lambda: json.dumps(_parse_imports(path, root))
+    )
+    names: list[str] = json.loads(text)
+    return names
+
+
+def _parse_imports(path: str, root: Path) -> list[str]:
+    try:
+        tree = ast.parse((root / path).read_bytes(), filename=path)
+    except SyntaxError as error:
+        raise ContractError(f"{path} is not valid Python: {error}") from error
+    package = path.removesuffix(".py").split("/")[:-1]
+    names: set[str] = set()
+    for node in _running_nodes(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            # `from package import name`: the name may be a module of its own.
+            names.add(module)
+            names.update(f"{module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and _is_import_module(node.func):
+            names.update(
+                argument.value
+                for argument in node.args[:1]
+                if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
+            )
+    return sorted(names)
+
+
+def _running_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
+            for otherwise in child.orelse:
+                yield otherwise
+                yield from _running_nodes(otherwise)
+            continue
+        yield child
+        yield from _running_nodes(child)
+
+
+def _is_import_module(function: ast.expr) -> bool:
+    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    return name == "import_module"

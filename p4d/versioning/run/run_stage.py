@@ -1,0 +1,402 @@
+"""Make one stage instance: check its inputs, compute into staging, publish.
+
+The one way a stage runs, whoever calls it: a Dagster asset, a `dvc.yaml` command, a person.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from p4d.atomic import out_of_space, write_durably
+from p4d.config import Params, Project
+from p4d.errors import ContractError, PublishError
+from p4d.pipeline import STAGES, Stage, StageInputs, StageReport
+from p4d.versioning.dvc import cache as dvc_store
+from p4d.versioning.dvc import pipeline_file as dvc_yaml
+from p4d.versioning.dvc.lock_file import LockEntry
+from p4d.versioning.files.hashes import Digest, Tree, tree_of
+from p4d.versioning.ledger.ledger import Ledger, plain
+from p4d.versioning.run import run_info as provenance
+from p4d.versioning.run.import_guard import load
+from p4d.versioning.run.publish import Checkpoint, inside_dvc, locked, no_checkpoint, publish
+from p4d.versioning.run.staging import check_staged, staging
+from p4d.versioning.run.work_dir import work_folder
+from p4d.versioning.state.check_records import Gates
+from p4d.versioning.state.fingerprint import Fingerprint
+from p4d.versioning.state.inputs import Inputs, inputs_of
+from p4d.versioning.state.workspace import Workspace, instance_key
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Materialization:
+    """One version of one instance, current when this is returned.
+
+    Attributes:
+        data_version: `md5:` and DVC's hash of exactly this instance's files.
+        code_version: hash of command, parameters and code; equal for all shards.
+        upstream: data version of every instance that was read, keyed `stage` or `stage@shard`.
+        excluded: shards that a fan-in left out, with the reason.
+        rows: outcomes of the rows the stage judged.
+        metrics: the stage's own numbers.
+        cost: wall_s, cpu_s, max_rss_bytes; of the run that made it when `skipped`.
+        skipped: nothing was computed, as nothing had changed.
+        path: where the files are.
+    """
+
+    stage: str
+    shard: str | None
+    data_version: str
+    code_version: str
+    upstream: Mapping[str, str]
+    excluded: Mapping[str, str] = field(default_factory=dict)
+    rows: Mapping[str, int] = field(default_factory=dict)
+    metrics: Mapping[str, float | int | str] = field(default_factory=dict)
+    cost: Mapping[str, float | int] = field(default_factory=dict)
+    skipped: bool
+    path: Path
+
+    @property
+    def key(self) -> str:
+        """`stage` or `stage@shard`."""
+        return instance_key(self.stage, self.shard)
+
+    @property
+    def md5(self) -> str:
+        """DVC's hash, without the prefix."""
+        return self.data_version.removeprefix("md5:")
+
+
+def run_instance(
+    project: Project,
+    stage: Stage | str,
+    shard: str | None = None,
+    *,
+    run_id: str,
+    progress: Progress | None = None,
+    force: bool = False,
+    gates: Gates | None = None,
+    stages: Sequence[Stage] = STAGES,
+    checkpoint: Checkpoint = no_checkpoint,
+) -> Materialization:
+    """Make one instance, or find that it is made already.
+
+    Args:
+        project: where.
+        stage: the stage, or its name.
+        shard: for a per-shard stage.
+        run_id: of the caller, for the ledger.
+        progress: called `(done, total, note)` by the stage.
+        force: compute although nothing changed.
+        gates: blocking checks of each stage; an input's version must have passed them.
+        stages: the whole pipeline.
+        checkpoint: for tests, called with each name of `publish.CHECKPOINTS`.
+
+    Raises:
+        PublishError: an input is not as recorded, or something changed while the stage ran.
+        GateError: an input's version failed a blocking check, or was never judged.
+        ContractError: no such instance.
+    """
+    with Workspace(project, stages) as look:
+        with locked(project):
+            _update_dvc_yaml(look)
+            _drop_delisted(look)
+        stage = look.stage(stage if isinstance(stage, str) else stage.name)
+        look.check_instance(stage, shard)
+        snapshot = look.required(stage, shard)
+        if snapshot.missing:
+            raise PublishError(
+                f"{instance_key(stage.name, shard)} cannot be made, as this is missing: "
+                f"{', '.join(snapshot.missing)}; make or restore it first"
+            )
+        ledger = Ledger(project)
+        inputs = inputs_of(look, ledger, stage, shard, gates or {})
+        made = None if force else _made_already(look, ledger, stage, shard, inputs)
+        if made is not None:
+            return made
+        function = load(look, stage)
+        previous = look.recorded_md5(stage.name, shard)
+        given = stage_inputs(
+            look, stage, shard, inputs, previous=_previous(look, stage, shard), progress=progress
+        )
+        code_version = look.code_version(stage)
+    return _compute_and_publish(
+        project,
+        stages,
+        stage,
+        shard,
+        function=function,
+        given=given,
+        snapshot=snapshot,
+        code_version=code_version,
+        previous=previous,
+        run_id=run_id,
+        checkpoint=checkpoint,
+    )
+
+
+def stage_inputs(
+    look: Workspace,
+    stage: Stage,
+    shard: str | None,
+    inputs: Inputs,
+    *,
+    previous: Path | None,
+    progress: Progress | None = None,
+) -> StageInputs:
+    """What the stage's function is called with."""
+    return StageInputs(
+        stage=stage,
+        params_=Params.from_mapping(look.raw_params),
+        folders=inputs.folders,
+        shard=shard,
+        manifest=_manifest(look.project, stage, shard),
+        inbox=look.project.inbox,
+        tracked_={name: look.project.root / name for name in stage.tracked},
+        versions=inputs.versions,
+        excluded=inputs.excluded,
+        previous=previous,
+        **({"progress": progress} if progress else {}),  # type: ignore[arg-type]
+    )
+
+
+def _drop_delisted(look: Workspace) -> None:
+    """Remove the folders of shards that are on the list no more; their versions stay in the cache.
+
+    What reads all shards would otherwise go on hashing them.
+    """
+    listed = set(look.shards)
+    for stage in look.stages:
+        home = look.project.data / stage.name
+        if not stage.per_shard or not home.is_dir():
+            continue
+        for folder in home.iterdir():
+            known = look.recorded_md5(stage.name, folder.name)
+            if (
+                folder.name in listed
+                or known is None
+                or look.digest(dvc_yaml.out_path(stage, folder.name)) != Digest(known)
+            ):
+                continue  # what is on no record, or was edited, is not ours to remove
+            logger.warning("%s is dropped: the shard is not on the list", folder)
+            shutil.rmtree(folder)
+
+
+def _update_dvc_yaml(look: Workspace) -> None:
+    """Write dvc.yaml anew where code or stages changed.
+
+    Raises:
+        PublishError: it is out of date inside `dvc repro`, which has read the old one.
+    """
+    path = look.project.root / "dvc.yaml"
+    text = dvc_yaml.compose(look.stages, {stage.name: look.code(stage) for stage in look.stages})
+    if path.is_file() and path.read_text() == text:
+        return
+    if inside_dvc():
+        raise PublishError("dvc.yaml is older than the code; run `p4d dvc-yaml`, then `dvc repro`")
+    write_durably(path, text.encode())
+    logger.info("dvc.yaml written anew: stages or imports changed")
+
+
+def _compute_and_publish(
+    project: Project,
+    stages: Sequence[Stage],
+    stage: Stage,
+    shard: str | None,
+    *,
+    function: Callable[[StageInputs, Path], StageReport],
+    given: StageInputs,
+    snapshot: Fingerprint,
+    code_version: str,
+    previous: str | None,
+    run_id: str,
+    checkpoint: Checkpoint,
+) -> Materialization:
+    key, out = instance_key(stage.name, shard), dvc_yaml.out_path(stage, shard)
+    started = _now()
+    with staging(project) as folder, work_folder(project, key, snapshot, code_version) as work:
+        new = folder / "new"
+        with provenance.Cost() as cost:
+            report = _compute(function, replace(given, work=work), new, key)
+        check_staged(new)
+        tree = tree_of(new)
+
+        def compare() -> LockEntry:
+            with Workspace(project, stages) as now:
+                _refuse_changes(now, stage, shard, snapshot, previous, tree)
+            return snapshot.to_entry({out: tree.digest})
+
+        record = plain(
+            {
+                "stage": stage.name,
+                "shard": shard,
+                "path": out,
+                "md5": tree.digest.md5,
+                "nbytes": tree.digest.nbytes,
+                "nfiles": tree.digest.nfiles,
+                "weights": dict(provenance.weight_hashes(new)),
+                "code_version": code_version,
+                "fingerprint": {
+                    "cmd": snapshot.cmd,
+                    "params": snapshot.params,
+                    "params_digest": snapshot.params_digest,
+                    "deps": {path: digest.md5 for path, digest in snapshot.deps.items() if digest},
+                },
+                "upstream": dict(given.versions),
+                "excluded": dict(given.excluded),
+                "previous": previous,
+                "lock_entry": hashlib.sha256(
+                    snapshot.to_entry({out: tree.digest}).to_text(key).encode()
+                ).hexdigest(),
+                "git": provenance.git_state(project.root, snapshot.code),
+                "env": provenance.environment_digest(),
+                "rows": dict(report.rows),
+                "metrics": dict(report.metrics),
+                "cost": cost.values,
+                "run_id": run_id,
+                "started": started,
+                "ended": _now(),
+            }
+        )
+        publish(
+            project,
+            folder,
+            key=key,
+            out=out,
+            reads=list(snapshot.deps),
+            tree=tree,
+            entry=compare,
+            record=record,
+            # A result that took hours is not thrown away because a `dvc push` takes minutes.
+            patience_s=max(dvc_store.LOCK_WAIT_S, cost.values["wall_s"]),
+            checkpoint=checkpoint,
+        )
+    with Workspace(project, stages) as look:
+        look.cache.adopt(project.root / out, tree)
+    return Materialization(
+        stage=stage.name,
+        shard=shard,
+        data_version=f"md5:{tree.digest.md5}",
+        code_version=code_version,
+        upstream=given.versions,
+        excluded=given.excluded,
+        rows=report.rows,
+        metrics=report.metrics,
+        cost=cost.values,
+        skipped=False,
+        path=project.root / out,
+    )
+
+
+def _compute(
+    function: Callable[[StageInputs, Path], StageReport], given: StageInputs, new: Path, key: str
+) -> StageReport:
+    try:
+        report = function(given, new)
+    except OSError as error:
+        if out_of_space(error):
+            raise PublishError(
+                f"{key}: no room left while computing ({error}); the old version is in place, "
+                "free space and run again"
+            ) from error
+        raise
+    if not isinstance(report, StageReport):
+        raise ContractError(f"{key}: the stage returned {type(report).__name__}, no StageReport")
+    return report
+
+
+def _refuse_changes(
+    now: Workspace,
+    stage: Stage,
+    shard: str | None,
+    snapshot: Fingerprint,
+    previous: str | None,
+    tree: Tree,
+) -> None:
+    key = instance_key(stage.name, shard)
+    changes = now.required(stage, shard).differences(snapshot.to_entry({}))
+    if changes:
+        raise PublishError(
+            f"{key} is not published, as this changed while it was made: {'; '.join(changes)}. "
+            "Run it again"
+        )
+    recorded = now.recorded_md5(stage.name, shard)
+    if recorded not in (previous, tree.digest.md5):
+        raise PublishError(f"{key} is not published: another run published it meanwhile")
+
+
+def _made_already(
+    look: Workspace, ledger: Ledger, stage: Stage, shard: str | None, inputs: Inputs
+) -> Materialization | None:
+    found = look.status(stage, shard)
+    if found.state != "fresh" or found.md5 is None:
+        return None
+    record = ledger.latest_materialization(stage.name, shard, found.md5)
+    # Gates are no input of DVC's: a shard let in or shut out since then is a reason to run.
+    if record is not None and set(record["excluded"]) != set(inputs.excluded):
+        return None
+    known: Mapping[str, Any] = record or {}
+    return Materialization(
+        stage=stage.name,
+        shard=shard,
+        data_version=f"md5:{found.md5}",
+        code_version=look.code_version(stage),
+        upstream=inputs.versions,
+        excluded=inputs.excluded,
+        rows=known.get("rows", {}),
+        metrics=known.get("metrics", {}),
+        cost=known.get("cost", {}),
+        skipped=True,
+        path=look.project.root / dvc_yaml.out_path(stage, shard),
+    )
+
+
+def _previous(look: Workspace, stage: Stage, shard: str | None) -> Path | None:
+    """The stage's last version, for stages that declare to read it.
+
+    Raises:
+        PublishError: it is required, and neither in place nor in the cache.
+    """
+    recorded = look.recorded_md5(stage.name, shard)
+    if stage.previous == "unread" or recorded is None:
+        return None
+    path = dvc_yaml.out_path(stage, shard)
+    if look.digest(path) == Digest(recorded):
+        return look.project.root / path
+    # Missing or edited: what lies there is not the version to continue from.
+    if dvc_store.is_stored(look.project.root, recorded):
+        copy = look.project.state / "previous" / recorded
+        if not copy.exists():
+            dvc_store.checkout(look.project.root, recorded, copy)
+        return copy
+    if stage.previous == "required":
+        key = instance_key(stage.name, shard)
+        raise PublishError(
+            f"{key} continues from its last version {recorded[:8]}, which is neither in place nor "
+            f"in the cache; `dvc pull {key}` brings it back"
+        )
+    return None
+
+
+def _manifest(project: Project, stage: Stage, shard: str | None) -> Mapping[str, Any] | None:
+    if not stage.manifest or shard is None:
+        return None
+    loaded: Mapping[str, Any] = json.loads(
+        (project.root / dvc_yaml.manifest_path(shard)).read_text()
+    )
+    return loaded
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

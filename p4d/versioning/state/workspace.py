@@ -1,0 +1,229 @@
+"""What a stage instance should be made of now, and whether what lies there is made of it.
+
+An instance is a stage, or one shard of a per-shard stage. Its fingerprint is the command, the
+parameters, the code and the inputs, by content. `status` compares it with dvc.lock and the working
+files, as `dvc status` does, in milliseconds and without importing DVC.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from p4d.config import Project
+from p4d.errors import ConfigError, ContractError
+from p4d.pipeline import STAGES, Stage
+from p4d.versioning.dvc import pipeline_file as dvc_yaml
+from p4d.versioning.dvc.lock_file import PARAMS_FILE, LockEntry, LockFile, load_yaml
+from p4d.versioning.files.code_closure import code_files
+from p4d.versioning.files.hashes import Digest, HashCache, Tree
+from p4d.versioning.state.fingerprint import Fingerprint, _digest
+
+State = Literal["fresh", "missing", "stale", "blocked"]
+
+
+def instance_key(stage: str, shard: str | None) -> str:
+    """`stage` or `stage@shard`: the name in dvc.lock, in versions and in messages."""
+    return stage if shard is None else f"{stage}@{shard}"
+
+
+@dataclass(frozen=True)
+class InstanceStatus:
+    """Where one instance stands.
+
+    Attributes:
+        state: `fresh` (nothing to do), `missing` (no intact output), `stale` (made of something
+            else than now), `blocked` (cannot be made: code or an input is missing).
+        reasons: why it is not fresh, in words.
+        md5: hash of the recorded output, or None.
+    """
+
+    stage: str
+    shard: str | None
+    state: State
+    reasons: tuple[str, ...]
+    md5: str | None
+
+    @property
+    def key(self) -> str:
+        """`stage` or `stage@shard`."""
+        return instance_key(self.stage, self.shard)
+
+
+class Workspace:
+    """One look at the project: every file is read and hashed at most once.
+
+    Make a new one to see changes. Use as a context manager, so that the hash cache is closed.
+    """
+
+    def __init__(self, project: Project, stages: Sequence[Stage] = STAGES) -> None:
+        """Look at `project`, whose pipeline is `stages`."""
+        self.project = project
+        self.stages = tuple(stages)
+        self.by_name = {stage.name: stage for stage in stages}
+        self.cache = HashCache(project.root, project.state / "hashes.sqlite")
+        self._digests: dict[str, Digest | None] = {}
+        self._code: dict[str, Mapping[str, Digest | None]] = {}
+
+    def __enter__(self) -> Workspace:
+        """The look itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the hash cache."""
+        self.cache.__exit__()
+
+    @cached_property
+    def lock(self) -> LockFile:
+        """dvc.lock."""
+        return LockFile.read(self.project.root)
+
+    @cached_property
+    def raw_params(self) -> Mapping[str, Any]:
+        """params.yaml as DVC reads it.
+
+        Raises:
+            ConfigError: the file is missing or holds no sections.
+        """
+        path = self.project.root / PARAMS_FILE
+        try:
+            loaded = load_yaml(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise ConfigError(f"{path} does not exist") from error
+        except Exception as error:
+            raise ConfigError(f"{path} is not valid YAML: {error}") from error
+        if not isinstance(loaded, dict):
+            raise ConfigError(f"{path} must hold sections")
+        return loaded
+
+    @cached_property
+    def shards(self) -> list[str]:
+        """Ids of the closed shards, in landing order."""
+        index = self.project.shards_dir / "index.yaml"
+        stat = index.stat() if index.is_file() else None
+        return _shards(self.project, stat and (stat.st_size, stat.st_mtime_ns, stat.st_ino))
+
+    def stage(self, name: str) -> Stage:
+        """Look a stage up; an unknown name raises with the known ones."""
+        if name not in self.by_name:
+            raise ContractError(f"no stage called {name!r}; stages: {', '.join(self.by_name)}")
+        return self.by_name[name]
+
+    def check_instance(self, stage: Stage, shard: str | None) -> None:
+        """Refuse a shard where there is none, none where one is needed, and unknown ones."""
+        if stage.per_shard != (shard is not None):
+            need = "needs a shard" if stage.per_shard else "has no shards"
+            raise ContractError(f"stage {stage.name} {need}")
+        if shard is not None and shard not in self.shards:
+            raise ContractError(
+                f"no shard {shard!r}; closed shards: {', '.join(self.shards) or 'none'}"
+            )
+
+    def digest(self, path: str) -> Digest | None:
+        """Hash of a file or folder of the project, or None where nothing is."""
+        if path not in self._digests:
+            self._digests[path] = self.cache.digest(self.project.root / path)
+        return self._digests[path]
+
+    def tree(self, path: str) -> Tree:
+        """Hashes of the files below a folder of the project."""
+        return self.cache.tree(self.project.root / path)
+
+    def code(self, stage: Stage) -> Mapping[str, Digest | None]:
+        """Hashes of the code that shapes a stage's result."""
+        if stage.name not in self._code:
+            files = code_files(stage, self.project.root, self.cache)
+            self._code[stage.name] = {path: self.digest(path) for path in files}
+        return self._code[stage.name]
+
+    def params_of(self, stage: Stage) -> dict[str, Any]:
+        """The sections of params.yaml that a stage declares."""
+        return {s: self.raw_params[s] for s in sorted(stage.params) if s in self.raw_params}
+
+    def code_version(self, stage: Stage) -> str:
+        """16 hex digits over command, parameters and code; equal for all shards of a stage."""
+        code = {path: digest and digest.md5 for path, digest in self.code(stage).items()}
+        return _digest([dvc_yaml.command(stage, None), self.params_of(stage), code])
+
+    def required(self, stage: Stage, shard: str | None) -> Fingerprint:
+        """What the instance should be made of now."""
+        deps: dict[str, Digest | None] = {}
+        if stage.manifest and shard is not None:
+            path = dvc_yaml.manifest_path(shard)
+            deps[path] = self.digest(path)
+        deps.update({path: self.digest(path) for path in stage.tracked})
+        if dvc_yaml.reads_all_shards(stage, self.by_name):
+            deps[dvc_yaml.SHARD_LIST] = self.digest(dvc_yaml.SHARD_LIST)
+        for name in stage.inputs:
+            path = dvc_yaml.input_path(stage, self.stage(name), shard)
+            deps[path] = self.digest(path)
+        return Fingerprint(
+            dvc_yaml.command(stage, shard), self.params_of(stage), self.code(stage), deps
+        )
+
+    def recorded(self, stage: str, shard: str | None) -> LockEntry | None:
+        """What dvc.lock says of an instance, or None."""
+        return self.lock.entry(instance_key(stage, shard))
+
+    def recorded_md5(self, stage: str, shard: str | None) -> str | None:
+        """Hash of an instance's recorded output, or None."""
+        entry = self.recorded(stage, shard)
+        out = None if entry is None else entry.outs.get(dvc_yaml.out_path(self.stage(stage), shard))
+        return None if out is None else out.md5
+
+    def instances(self) -> Iterator[tuple[Stage, str | None]]:
+        """Every instance: stages in pipeline order, shards in landing order."""
+        for stage in self.stages:
+            if stage.per_shard:
+                yield from ((stage, shard) for shard in self.shards)
+            else:
+                yield stage, None
+
+    def status(self, stage: Stage, shard: str | None) -> InstanceStatus:
+        """Where one instance stands."""
+        required, entry = self.required(stage, shard), self.recorded(stage.name, shard)
+        recorded = self.recorded_md5(stage.name, shard)
+        path = dvc_yaml.out_path(stage, shard)
+        present = self.digest(path)
+        reasons: list[str] = []
+        state: State = "fresh"
+        if entry is None or recorded is None:
+            state, reasons = "missing", ["never made"]
+        else:
+            if changes := required.differences(entry):
+                state, reasons = "stale", changes
+            if present is None:
+                state, reasons = "missing", ["output missing", *reasons]
+            elif present.md5 != recorded:
+                state, reasons = "stale", ["output edited", *reasons]
+        if state != "fresh" and required.missing:
+            waiting = [f"waits for {path}" for path in required.missing]
+            state, reasons = "blocked", [*reasons, *(w for w in waiting if w not in reasons)]
+        return InstanceStatus(stage.name, shard, state, tuple(reasons), recorded)
+
+
+def code_version(project: Project, stage: Stage, stages: Sequence[Stage] = STAGES) -> str:
+    """16 hex digits over command, parameters and code of a stage, for Dagster."""
+    with Workspace(project, stages) as look:
+        return look.code_version(stage)
+
+
+def code_versions(project: Project, stages: Sequence[Stage] = STAGES) -> dict[str, str]:
+    """`code_version` of every stage, in one look."""
+    with Workspace(project, stages) as look:
+        return {stage.name: look.code_version(stage) for stage in stages}
+
+
+def status(project: Project, stages: Sequence[Stage] = STAGES) -> list[InstanceStatus]:
+    """Where every instance stands. Agrees with `dvc status`."""
+    with Workspace(project, stages) as look:
+        return [look.status(stage, shard) for stage, shard in look.instances()]
+
+
+@functools.lru_cache(maxsize=4)
+def _shards(project: Project, identity: tuple[int, int, int] | None) -> list[str]:
+    del identity  # a key of the cache: hundreds of shards take a tenth of a second to parse
+    return project.shards()

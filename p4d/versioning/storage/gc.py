@@ -1,0 +1,71 @@
+"""Collecting garbage without losing a version that the ledger names.
+
+`dvc gc --all-commits` keeps what some commit's dvc.lock names. The branch `p4d-ledger` covers every
+version that was current when it was anchored, but not one that was replaced before. The branch
+`p4d-kept` names each version on record by a `.dvc` file of its own, so that form keeps them all.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+
+from p4d.config import Project
+from p4d.errors import LedgerError
+from p4d.versioning.dvc import cache as dvc_store
+from p4d.versioning.ledger.anchor import anchor
+from p4d.versioning.ledger.ledger import Ledger
+
+BRANCH = "p4d-kept"
+_WHO = "p4d ledger <ledger@p4d.invalid> 0 +0000"
+
+
+def keep(project: Project) -> int:
+    """Name every version on record on the branch `p4d-kept`; returns how many.
+
+    Raises:
+        LedgerError: the project is no git repository.
+    """
+    if not (project.root / ".git").exists():
+        raise LedgerError(f"{project.root} is no git repository: `dvc gc` cannot know what to keep")
+    anchor(project, "before collecting garbage")
+    versions = {
+        record["md5"]: f"kept/{record['path'].removeprefix('data/')}"
+        for record in Ledger(project).records("materialization")
+        if dvc_store.object_path(project.root, record["md5"]).is_file()
+    }
+    stream = b"".join(_commit(versions))
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    done = subprocess.run(
+        ["git", "fast-import", "--quiet", "--force"],
+        cwd=project.root, env=clean, input=stream, capture_output=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise LedgerError(f"git fast-import failed: {done.stderr.decode().strip()}")
+    return len(versions)
+
+
+def collect_garbage(project: Project, *, dry: bool = False) -> str:
+    """Run `dvc gc --all-commits` after `keep`; returns what DVC said.
+
+    Raises:
+        LedgerError: DVC failed.
+    """
+    count = keep(project)
+    command = ["dvc", "gc", "--all-commits", "--force", *(["--dry"] if dry else [])]
+    done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise LedgerError(f"{' '.join(command)} failed: {done.stderr.strip()}")
+    return f"{count} versions on record are kept\n{done.stdout.strip()}"
+
+
+def _commit(versions: dict[str, str]) -> Iterator[bytes]:
+    yield f"commit refs/heads/{BRANCH}\ncommitter {_WHO}\n".encode()
+    message = b"every version on record"
+    yield b"data %d\n%s\n" % (len(message), message)
+    for md5, folder in sorted(versions.items()):
+        name = md5.removesuffix(".dir")
+        text = f"outs:\n- md5: {md5}\n  hash: md5\n  path: {name}\n".encode()
+        yield f"M 100644 inline {folder}/{name}.dvc\n".encode()
+        yield b"data %d\n%s\n" % (len(text), text)

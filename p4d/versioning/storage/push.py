@@ -1,0 +1,205 @@
+"""Versions at a DVC remote: sent beside running work, and proven to lie there, object by object.
+
+`dvc push` keeps DVC's lock for the whole upload, believes an index of what it sent before, and ends
+with status 0 although objects may be missing. Cache objects never change, so sending them needs no
+lock. DVC's remotes and file systems are used as they are configured, and are imported only here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from p4d.config import Project
+from p4d.errors import PublishError
+from p4d.versioning.dvc import cache as dvc_store
+from p4d.versioning.ledger.ledger import Ledger
+from p4d.versioning.ledger.problem import Problem
+
+Progress = Callable[[int, int, str], None]
+
+BATCH = 64
+"""Objects that are sent between two calls of the progress."""
+
+WORKERS = 16
+"""Requests under way at once; a remote answers late and does not work hard."""
+
+
+@dataclass(frozen=True)
+class RemoteReport:
+    """What a remote holds of what the ledger names.
+
+    Attributes:
+        remote: its name in DVC's configuration.
+        url: where it is.
+        objects: objects that the ledger's versions consist of.
+        sent: objects that were sent now.
+        rehashed: whether each object was read back and hashed; else its size was compared.
+        problems: what is missing or altered there.
+    """
+
+    remote: str
+    url: str
+    objects: int
+    sent: int
+    rehashed: bool
+    problems: tuple[Problem, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether all is there."""
+        return not self.problems
+
+    def render_text(self) -> str:
+        """The result and each problem, one per line."""
+        how = "read back and hashed" if self.rehashed else "there with the right size"
+        result = "OK" if self.ok else f"{len(self.problems)} problems"
+        lines = [f"{p.kind}: {p.path}: {p.detail}" for p in self.problems]
+        good = self.objects - len(self.problems)
+        lines.append(
+            f"{result}: {good} of {self.objects} objects {how} at {self.remote} ({self.url})"
+            + (f", {self.sent} sent now" if self.sent else "")
+        )
+        return "\n".join(lines)
+
+
+def push(
+    project: Project,
+    remote: str | None = None,
+    *,
+    rehash: bool = False,
+    progress: Progress = lambda done, total, note: None,
+) -> RemoteReport:
+    """Send every object of every version on record that a remote lacks, then look at each there.
+
+    Takes no lock, so runs go on meanwhile; what they publish after this began is sent next time.
+    Files are sent before the lists that name them: a list at the remote is complete.
+
+    Args:
+        project: where.
+        remote: name in DVC's configuration; default: DVC's default remote.
+        rehash: read each object back and hash it, instead of comparing its size.
+        progress: called `(objects done, objects in all, what)`.
+
+    Raises:
+        PublishError: there is no such remote, it cannot be reached, or a package for it is missing.
+    """
+    wanted = _objects(project)
+    with _open(project, remote) as (name, odb):
+        there = set(odb.oids_exist(list(wanted)))
+        absent = sorted((oid for oid in wanted if oid not in there), key=_lists_last)
+        lacking = [oid for oid in absent if dvc_store.object_path(project.root, oid).is_file()]
+        _send(project, odb, lacking, progress)
+        report = _looked_at(project, name, odb, wanted, len(lacking), rehash, progress)
+    if report.ok:
+        body = {"remote": name, "url": report.url, "objects": report.objects, "rehashed": rehash}
+        Ledger(project).append("push", body)
+    return report
+
+
+def verify_remote(
+    project: Project,
+    remote: str | None = None,
+    *,
+    rehash: bool = False,
+    progress: Progress = lambda done, total, note: None,
+) -> RemoteReport:
+    """Look at a remote for every object of every version on record; sends nothing.
+
+    Raises:
+        PublishError: as `push`.
+    """
+    wanted = _objects(project)
+    with _open(project, remote) as (name, odb):
+        return _looked_at(project, name, odb, wanted, 0, rehash, progress)
+
+
+def _lists_last(oid: str) -> tuple[bool, str]:
+    return oid.endswith(".dir"), oid
+
+
+def _objects(project: Project) -> Mapping[str, str]:
+    """Every object of every version on record, with an instance's file that it is."""
+    found: dict[str, str] = {}
+    for record in Ledger(project).records("materialization"):
+        md5, out = record["md5"], record["path"]
+        if md5 in found:
+            continue
+        found[md5] = out
+        for file, digest in dvc_store.read_tree(project.root, md5).files.items():
+            found.setdefault(digest.md5, f"{out}/{file}")
+    return found
+
+
+@contextmanager
+def _open(project: Project, remote: str | None) -> Iterator[tuple[str, Any]]:
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo(str(project.root)) as repo:
+            name = remote or repo.config["core"].get("remote")
+            if name is None:
+                raise PublishError(
+                    "no remote is configured; `dvc remote add --default NAME URL` adds one"
+                )
+            yield name, repo.cloud.get_remote_odb(name, "push")
+    except (DvcException, OSError) as error:
+        raise PublishError(f"remote {remote or 'of DVC'} cannot be used: {error}") from error
+
+
+def _send(project: Project, odb: Any, oids: list[str], progress: Progress) -> None:  # noqa: ANN401
+    from dvc.fs import LocalFileSystem
+
+    local = LocalFileSystem()
+    for start in range(0, len(oids), BATCH):
+        batch = oids[start : start + BATCH]
+        paths = [str(dvc_store.object_path(project.root, oid)) for oid in batch]
+        odb.add(paths, local, batch)
+        progress(start + len(batch), len(oids), "objects sent")
+
+
+def _looked_at(
+    project: Project,
+    name: str,
+    odb: Any,  # noqa: ANN401 - DVC's object store
+    wanted: Mapping[str, str],
+    sent: int,
+    rehash: bool,
+    progress: Progress,
+) -> RemoteReport:
+    found: list[Problem] = []
+    with ThreadPoolExecutor(WORKERS) as pool:
+        faults = pool.map(lambda oid: _fault(project, odb, oid, rehash), wanted)
+        for done, (oid, fault) in enumerate(zip(wanted, faults, strict=True), start=1):
+            if fault:
+                kind, detail = fault
+                where = f"{name}:{oid[:2]}/{oid[2:]}"
+                found.append(Problem(kind, where, f"{detail} (object of {wanted[oid]})"))
+            if done % BATCH == 0 or done == len(wanted):
+                progress(done, len(wanted), "objects looked at")
+    url = str(odb.fs.unstrip_protocol(odb.path))
+    return RemoteReport(name, url, len(wanted), sent, rehash, tuple(found))
+
+
+def _fault(project: Project, odb: Any, oid: str, rehash: bool) -> Any:  # noqa: ANN401
+    path = odb.oid_to_path(oid)
+    try:
+        size = odb.fs.info(path)["size"]
+        if rehash:
+            digest = hashlib.md5(usedforsecurity=False)
+            with odb.fs.open(path, "rb") as stream:
+                while chunk := stream.read(1 << 20):
+                    digest.update(chunk)
+            if digest.hexdigest() != oid.removesuffix(".dir"):
+                return "altered", "its content has another hash"
+    except FileNotFoundError:
+        return "missing", "`p4d push` sends it where the cache has it"
+    local = dvc_store.object_path(project.root, oid)
+    if local.is_file() and local.stat().st_size != size:
+        return "altered", f"it has {size} bytes there, {local.stat().st_size} in the cache"
+    return None
