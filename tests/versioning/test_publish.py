@@ -10,6 +10,7 @@ import pytest
 
 from p4d import audit
 from p4d.errors import PublishError
+from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.run.publish import CHECKPOINTS, recover, write_ledger_table
 from p4d.versioning.state.workspace import status
@@ -50,7 +51,7 @@ def test_a_killed_publisher_leaves_one_whole_version(fake, point):
     expected = "18" if CHECKPOINTS.index(point) >= DECIDED else "17"
     assert (fake.out("teach") / "weights.safetensors").read_text() == expected
     assert [p.name for p in fake.out("teach").iterdir()] == ["weights.safetensors"]
-    state = {s.key: s.state for s in status(fake.project, fake.stages)}["teach"]
+    state = {str(s.key): s.state for s in status(fake.project, fake.stages)}["teach"]
     assert state == ("fresh" if expected == "18" else "stale")
     ledger = Ledger(fake.project)
     assert len(list(ledger.records("materialization"))) == (2 if expected == "18" else 1)
@@ -61,7 +62,7 @@ def test_a_killed_publisher_leaves_one_whole_version(fake, point):
     assert (fake.dvc_status("teach") == {}) == (expected == "18")
     again = fake.make("teach")
     assert again.skipped == (expected == "18")
-    assert ledger.latest_materialization("teach")["md5"] == again.md5
+    assert ledger.latest_materialization(ArtifactKey("teach"))["md5"] == again.md5
 
 
 def test_a_process_killed_at_the_ledgers_table_leaves_nothing_beside_the_ledger(fake):
