@@ -30,6 +30,8 @@ _TURNS = dict(
 
 def _camera_course(words: Sequence[str | None]) -> str | None:
     direction, turn = words
+    if direction is None or turn is None:
+        return None
     if direction == STEADY:
         return "does not move or turn" if turn == STEADY_VIEW else f"{_TURNS[turn]} without moving"
     how = "without turning" if turn == STEADY_VIEW else f"and {_TURNS[turn]}"
