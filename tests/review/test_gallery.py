@@ -45,7 +45,7 @@ def test_answer_facts_and_ids_stand_behind_a_click(page, demo_release):
         assert f"{row['answer']}. " in derivation
         assert all(fact_id in derivation for fact_id in row["fact_ids"])
         assert article.count('<button class="right"') == 0
-        assert article.count("class=right") == 1
+        assert article.count('class="right"') == 1
         marks = set(re.findall(r"<obj_(\d)>", row["question"]))
         assert all(f"object {mark}</span>" in shown for mark in marks)
 
