@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from p4d.config import Project
+from p4d.project import Project
 
 
 @cache

@@ -16,7 +16,7 @@ import dagster as dg
 from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContext
 
-from p4d.config import Project
+from p4d.project import Project
 from p4d.versioning.dvc.pipeline_file import out_path
 from p4d.versioning.files.artifact_key import ArtifactKey, data_version
 from p4d.versioning.state.workspace import ArtifactStatus, Workspace, code_versions, status

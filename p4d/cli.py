@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from p4d.config import Project
 from p4d.errors import P4DError
+from p4d.project import Project
 from p4d.versioning.files.artifact_key import ArtifactKey
 
 

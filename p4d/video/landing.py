@@ -16,9 +16,10 @@ import yaml
 from filelock import FileLock, Timeout
 
 from p4d.artifacts import read_json, write_bytes, write_json
-from p4d.config import Params, Project
+from p4d.config import Params
 from p4d.errors import ConfigError, ContractError, DecodeError, PublishError
 from p4d.ids import content_id, sha256_file
+from p4d.project import Project
 from p4d.video.inbox import TRUTH_SUFFIX, Found, Refused, Waiting, inside, scan
 from p4d.video.per_video import per_video
 from p4d.video.probe import Probe, probe
