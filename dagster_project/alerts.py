@@ -1,4 +1,4 @@
-"""Shards that a gate holds back or whose run failed, told on their assets, so none is silent."""
+"""Reports blocked and failed artifacts as observations of their assets."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from p4d.versioning.state.workspace import Workspace, instance_key
 
 
 def needs_attention(instance: dg.DagsterInstance, project: Project) -> Mapping[str, str]:
-    """Why an instance is held back or failed, keyed `stage` or `stage@shard`.
+    """Why an artifact is blocked or failed, keyed `stage` or `stage@shard`.
 
-    An instance failed when it is not fresh and the last run that tried it ended in its failure.
+    An artifact is blocked if it is fresh and a blocking check of it failed. It failed if it is not
+    fresh and its step failed in the last run that contained it.
     """
     ledger, gates = Ledger(project), blocking_gates()
     found: dict[str, str] = {}
-    with Workspace(project) as look:
-        for stage, shard in look.instances():
-            key, now = instance_key(stage.name, shard), look.status(stage, shard)
+    with Workspace(project) as workspace:
+        for stage, shard in workspace.instances():
+            key, now = instance_key(stage.name, shard), workspace.status(stage, shard)
             if now.state == "fresh":
                 if reason := refusal(ledger, gates, stage.name, shard, now.md5 or ""):
-                    found[key] = f"held back: {reason}"
+                    found[key] = f"blocked: {reason}"
             elif why := _failure(instance, stage.name, shard):
                 found[key] = f"failed: {why}"
     return found
@@ -42,18 +43,18 @@ def _failure(instance: dg.DagsterInstance, stage: str, shard: str | None) -> str
         for event in events:
             if event.is_step_failure:
                 data = event.step_failure_data
-                told = data.user_failure_data.description if data.user_failure_data else None
+                given = data.user_failure_data.description if data.user_failure_data else None
                 error = data.error
                 while error and error.cause:  # Dagster wraps what a step raised
                     error = error.cause
-                return told or (error.message.strip() if error else "no reason given")
+                return given or (error.message.strip() if error else "no reason given")
         if events:
             return None  # the last run that had this step did not fail in it
     return None
 
 
-def tell(instance: dg.DagsterInstance, found: Mapping[str, str]) -> None:
-    """Put each reason on its asset (and partition) as an observation."""
+def report_alerts(instance: dg.DagsterInstance, found: Mapping[str, str]) -> None:
+    """Report each reason as an observation of its asset (and partition)."""
     for key, reason in found.items():
         stage, _, shard = key.partition("@")
         instance.report_runless_asset_event(

@@ -52,7 +52,9 @@ def test_every_gate_is_an_asset_check_and_blocks_where_it_should():
     assert any(checks.values())
 
 
-@pytest.mark.parametrize("name", ["demo", "label_backfill", "build_release", "retrain", "audit"])
+@pytest.mark.parametrize(
+    "name", ["full_pipeline", "label_backfill", "build_release", "retrain", "audit"]
+)
 def test_the_named_jobs_exist(name):
     assert defs.resolve_job_def(name).name == name
 
