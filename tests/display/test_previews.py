@@ -11,6 +11,7 @@ from PIL import Image
 
 from p4d.artifacts import write_arrays, write_table
 from p4d.display import previews
+from p4d.display.markdown import markdown_table
 from p4d.display.stage_views import PICTURES
 from p4d.teachers.labelling.store import LabelArrays, LabelWriter
 
@@ -162,8 +163,8 @@ def test_accuracy_bars_have_the_colours_of_their_arms(tmp_path):
 
 def test_markdown_keeps_marks_and_says_what_it_leaves_out():
     frame = pl.DataFrame({"text": ["how far is <obj_1>?", "a|b"], "value": [0.123456, None]})
-    text = previews.markdown_table(frame, rows=1)
+    text = markdown_table(frame, rows=1)
     assert "&lt;obj_1>" in text
     assert "0.1235" in text
     assert text.endswith("1 more rows")
-    assert "a\\|b" in previews.markdown_table(frame)
+    assert "a\\|b" in markdown_table(frame)
