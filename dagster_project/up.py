@@ -14,7 +14,7 @@ from p4d.config import Project
 from p4d.errors import P4DError
 from p4d.quality.gates import blocking_gates
 from p4d.versioning.ledger.anchor import anchor, is_anchored
-from p4d.versioning.run.publish import recover, write_ledger_table
+from p4d.versioning.run.publish import recover
 from p4d.versioning.state.plan import in_order, judge_version, make_plan
 
 Say = Callable[[str], None]
@@ -60,7 +60,6 @@ def bring_up_to_date(
             end_dead_runs(instance)
             if not reported and is_anchored(project):
                 return blocked
-    write_ledger_table(project)
     try:
         anchor(project, "bring artifacts up to date")
     except (P4DError, OSError) as error:

@@ -13,7 +13,8 @@ from p4d.artifacts import write_arrays, write_table
 from p4d.display import previews
 from p4d.display.markdown import markdown_table
 from p4d.display.stage_views import PICTURES
-from p4d.teachers.labelling.store import LabelArrays, LabelWriter
+from p4d.teachers.labelling.store import LabelWriter
+from p4d.teachers.protocol import LabelArrays
 
 GREY = [200, 200, 200]
 T, S = 4, 16
