@@ -11,17 +11,17 @@ import dagster as dg
 
 from p4d.config import Project
 from p4d.pipeline import stage_named
+from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.run.run_stage import Materialization
 
 
 def version_metadata(project: Project, made: Materialization) -> dict[str, Any]:
     """Picture, table, numbers, inputs and the restore command of a published version."""
-    version = made.data_version.removeprefix("md5:")[:12]
     metadata: dict[str, Any] = {
-        **dict(_views(made.stage, _folders(project, made.stage, made.shard))),
+        **dict(_views(made.key.stage, _folders(project, made.key))),
         "dvc/out": str(made.path.relative_to(project.root)),
         "dvc/deps": dg.MetadataValue.json(dict(made.upstream)),
-        "restore": dg.MetadataValue.md(f"`p4d restore {made.key} DEST --at {version}`"),
+        "restore": dg.MetadataValue.md(f"`p4d restore {made.key} DEST --at {made.md5[:12]}`"),
         "skipped": made.skipped,
     }
     metadata |= {f"rows/{outcome}": count for outcome, count in made.rows.items()}
@@ -30,32 +30,32 @@ def version_metadata(project: Project, made: Materialization) -> dict[str, Any]:
     return metadata
 
 
-def check_metadata(md5: str, details: Mapping[str, Any]) -> dict[str, Any]:
+def check_metadata(version: ArtifactVersion, details: Mapping[str, Any]) -> dict[str, Any]:
     """The checked version, the numbers of a check and its offending rows.
 
     Args:
-        md5: the checked version.
+        version: the checked version.
         details: what the ledger keeps of the check: its description, numbers and offending rows.
     """
     kept = {name: value for name, value in details.items() if name != "description"}
     rows = kept.pop("offending_rows", [])
-    metadata: dict[str, Any] = {"version": f"md5:{md5}"}
+    metadata: dict[str, Any] = {"version": version.data_version}
     metadata |= {name: _value(value) for name, value in kept.items()}
     if rows:
         metadata["offending rows"] = dg.MetadataValue.json(list(rows))
     return metadata
 
 
-def _folders(project: Project, stage_name: str, shard: str | None) -> dict[str, Path]:
+def _folders(project: Project, key: ArtifactKey) -> dict[str, Path]:
     """Published folders of a stage and its inputs, by stage name, the stage itself last.
 
     A per-shard input of a stage without shards is given as the folder that holds all shards.
     """
-    stage = stage_named(stage_name)
+    stage = stage_named(key.stage)
 
     def folder(name: str) -> Path:
         home = project.data / name
-        return home / shard if stage_named(name).per_shard and shard else home
+        return home / key.shard if key.shard and stage_named(name).per_shard else home
 
     return {name: folder(name) for name in (*stage.inputs, stage.name)}
 

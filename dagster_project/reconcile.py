@@ -30,17 +30,15 @@ from dagster_project.dagster_internals import (
 from dagster_project.metadata import check_metadata, version_metadata
 from dagster_project.resources import severity
 from p4d.config import Project
-from p4d.pipeline import Stage
 from p4d.quality.gates import GATES
 from p4d.versioning.dvc.pipeline_file import out_path
+from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion, data_version
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.run.run_stage import Materialization
-from p4d.versioning.state.plan import Instance
 from p4d.versioning.state.workspace import (
-    InstanceStatus,
+    ArtifactStatus,
     Workspace,
     code_versions,
-    instance_key,
     status,
 )
 
@@ -50,21 +48,19 @@ if TYPE_CHECKING:
 KIND, CORRECTION, REPORT = "p4d/kind", "correction", "report"
 
 
-def unreported(instance: dg.DagsterInstance, project: Project) -> list[Instance]:
+def unreported(instance: dg.DagsterInstance, project: Project) -> list[ArtifactKey]:
     """Fresh artifacts whose data or code version is not Dagster's latest, in pipeline order."""
     code = code_versions(project)
     return [
-        (item.stage, item.shard)
+        item.key
         for item in status(project)
         if item.state == "fresh"
-        and _reported(instance, item.stage, item.shard) != (f"md5:{item.md5}", code[item.stage])
+        and _reported(instance, item.key) != (data_version(item.md5 or ""), code[item.key.stage])
     ]
 
 
-def _reported(
-    instance: dg.DagsterInstance, stage: str, shard: str | None
-) -> tuple[str | None, str | None]:
-    tags = latest_tags(instance, stage, shard)
+def _reported(instance: dg.DagsterInstance, key: ArtifactKey) -> tuple[str | None, str | None]:
+    tags = latest_tags(instance, key.stage, key.shard)
     return tags.get(DATA_VERSION_TAG), tags.get(CODE_VERSION_TAG)
 
 
@@ -73,10 +69,10 @@ def report_unreported(
     project: Project,
     *,
     only: Collection[str] | None = None,
-    leave_out: Collection[Instance] = (),
+    leave_out: Collection[ArtifactKey] = (),
     limit: int | None = None,
-) -> list[str]:
-    """Report what `unreported` finds; returns the keys of the reported artifacts.
+) -> list[ArtifactKey]:
+    """Report what `unreported` finds; returns their keys.
 
     Args:
         instance: where.
@@ -88,53 +84,49 @@ def report_unreported(
     found = [
         each
         for each in unreported(instance, project)
-        if each not in leave_out and (only is None or each[0] in only)
+        if each not in leave_out and (only is None or each.stage in only)
     ]
-    reported = []
     with Workspace(project) as workspace:
         ledger = Ledger(project)
-        for stage, shard in found[:limit]:
-            made = _published(workspace, ledger, workspace.stage(stage), shard)
+        for key in found[:limit]:
+            made = _published(workspace, ledger, key)
             _report_version(instance, project, made)
-            _report_checks(instance, ledger, made)
-            reported.append(made.key)
-    return reported
+            _report_checks(instance, ledger, made.version)
+    return found[:limit]
 
 
-def _published(
-    workspace: Workspace, ledger: Ledger, stage: Stage, shard: str | None
-) -> Materialization:
+def _published(workspace: Workspace, ledger: Ledger, key: ArtifactKey) -> Materialization:
     """The published version of a fresh artifact, with what the ledger records of it."""
-    md5 = workspace.recorded_md5(stage.name, shard)
+    md5 = workspace.recorded_md5(key) or ""
     # No record if dvc.lock came without the ledger it belongs to: then numbers are unknown.
-    record: Mapping[str, Any] = ledger.latest_materialization(stage.name, shard, md5) or {}
+    record: Mapping[str, Any] = ledger.latest_materialization(key, md5) or {}
     excluded = record.get("excluded", {})
     return Materialization(
-        stage=stage.name,
-        shard=shard,
-        data_version=f"md5:{md5}",
-        code_version=workspace.code_version(stage),
-        upstream=_inputs_now(workspace, stage, shard, excluded),
+        version=ArtifactVersion(key, md5),
+        code_version=workspace.code_version(workspace.stage(key.stage)),
+        upstream=_inputs_now(workspace, key, excluded),
         excluded=excluded,
         rows=record.get("rows", {}),
         metrics=record.get("metrics", {}),
         cost=record.get("cost", {}),
         skipped=True,
-        path=workspace.project.root / out_path(stage, shard),
+        path=workspace.project.root / out_path(key),
     )
 
 
 def _inputs_now(
-    workspace: Workspace, stage: Stage, shard: str | None, excluded: Mapping[str, str]
+    workspace: Workspace, key: ArtifactKey, excluded: Mapping[str, str]
 ) -> dict[str, str]:
     """Data versions of the inputs. As the artifact is fresh, it was made of these."""
     found: dict[str, str] = {}
-    for name in stage.inputs:
-        shards: list[str | None] = [None]
-        if workspace.stage(name).per_shard:
-            shards = [shard] if shard else [s for s in workspace.shards if s not in excluded]
-        for each in shards:
-            found[instance_key(name, each)] = f"md5:{workspace.recorded_md5(name, each)}"
+    for name in workspace.stage(key.stage).inputs:
+        upstream = workspace.stage(name)
+        keys = workspace.keys_of(upstream)
+        if upstream.per_shard and key.shard is not None:
+            keys = [ArtifactKey(name, key.shard)]
+        for each in keys:
+            if each.shard is None or each.shard not in excluded:
+                found[str(each)] = data_version(workspace.recorded_md5(each) or "")
     return found
 
 
@@ -147,8 +139,8 @@ def _report_version(instance: dg.DagsterInstance, project: Project, made: Materi
     )
     instance.report_runless_asset_event(
         dg.AssetMaterialization(
-            asset_key=dg.AssetKey(made.stage),
-            partition=made.shard,
+            asset_key=dg.AssetKey(made.key.stage),
+            partition=made.key.shard,
             description="Published without Dagster; reported from the ledger.",
             metadata={**version_metadata(project, made), KIND: REPORT},
             tags=tags,
@@ -160,53 +152,53 @@ def _inputs(upstream: Mapping[str, str]) -> dict[str, Any]:
     """By stage, the version that was read; of a per-shard stage those of its shards, in order."""
     found: dict[str, Any] = {}
     for name, version in sorted(upstream.items()):
-        stage, _, shard = name.partition("@")
-        if shard:
-            found.setdefault(stage, []).append(version)
+        key = ArtifactKey.parse(name)
+        if key.shard is None:
+            found[key.stage] = version
         else:
-            found[stage] = version
+            found.setdefault(key.stage, []).append(version)
     return found
 
 
-def _report_checks(instance: dg.DagsterInstance, ledger: Ledger, made: Materialization) -> None:
+def _report_checks(instance: dg.DagsterInstance, ledger: Ledger, version: ArtifactVersion) -> None:
     """Report the recorded checks of a version; checks of former releases are left out."""
-    recorded = ledger.checks_for(made.md5, made.stage, made.shard)
-    for gate in GATES.get(made.stage, ()):
+    recorded, key = ledger.checks_for(version), version.key
+    for gate in GATES.get(key.stage, ()):
         if (check := recorded.get(gate.name)) is None:
             continue
         instance.report_runless_asset_event(
             dg.AssetCheckEvaluation(
-                asset_key=dg.AssetKey(made.stage),
+                asset_key=dg.AssetKey(key.stage),
                 check_name=gate.name,
                 passed=check["passed"],
                 severity=severity(check["severity"]),
                 description=gate.description,
                 blocking=gate.blocking,
-                partition=made.shard,
-                metadata=check_metadata(made.md5, check["details"]),
+                partition=key.shard,
+                metadata=check_metadata(version, check["details"]),
             )
         )
 
 
 def report_changes(
     instance: dg.DagsterInstance, graph: BaseAssetGraph[Any], project: Project
-) -> list[InstanceStatus]:
+) -> list[ArtifactStatus]:
     """Report a correction for every artifact that only Dagster calls fresh; returns them."""
     staleness, corrected = Staleness(instance, graph), []
     with Workspace(project) as workspace:
-        for stage, shard in workspace.instances():
-            now = workspace.status(stage, shard)
-            if now.state == "fresh" or not staleness.is_fresh(stage.name, shard):
+        for key in workspace.all_keys():
+            now = workspace.status(key)
+            if now.state == "fresh" or not staleness.is_fresh(key.stage, key.shard):
                 continue
             reasons = "; ".join(now.reasons)
             instance.report_runless_asset_event(
                 dg.AssetMaterialization(
-                    asset_key=dg.AssetKey(stage.name),
-                    partition=shard,
+                    asset_key=dg.AssetKey(key.stage),
+                    partition=key.shard,
                     description=f"Not fresh: {reasons}",
                     metadata={KIND: CORRECTION, "state": now.state, "reasons": reasons},
                     tags={
-                        **latest_tags(instance, stage.name, shard),
+                        **latest_tags(instance, key.stage, key.shard),
                         CODE_VERSION_TAG: now.state,
                     },
                 )

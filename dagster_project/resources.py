@@ -18,10 +18,11 @@ from dagster_project.dead_runs import PROCESS_TAG, process_identity
 from dagster_project.metadata import check_metadata, version_metadata
 from p4d.config import Project
 from p4d.errors import P4DError
-from p4d.pipeline import Stage, stage_named
+from p4d.pipeline import stage_named
 from p4d.quality.gates import blocking_gates
-from p4d.versioning.run.check_published import judge_published
-from p4d.versioning.run.run_stage import run_instance
+from p4d.versioning.files.artifact_key import ArtifactKey
+from p4d.versioning.run.check_published import check_published
+from p4d.versioning.run.run_stage import run_stage
 
 if TYPE_CHECKING:
     from p4d.video.landing import LandingReport
@@ -66,15 +67,14 @@ class StageRunner(dg.ConfigurableResource):
         """
         context.instance.add_run_tags(context.run_id, {PROCESS_TAG: process_identity()})
         stage = stage_named(context.asset_key.to_user_string())
-        shard = context.partition_key if stage.per_shard else None
+        key = ArtifactKey(stage.name, context.partition_key if stage.per_shard else None)
         project = self.project
         try:
-            made = run_instance(
+            made = run_stage(
                 project,
-                stage.name,
-                shard,
+                key,
                 run_id=context.run_id,
-                progress=self._progress(context, stage, shard),
+                progress=self._progress(context, key),
                 force=config.force,
                 gates=blocking_gates(),
             )
@@ -87,29 +87,29 @@ class StageRunner(dg.ConfigurableResource):
             metadata=version_metadata(project, made),
         )
 
-    def check(self, stage: Stage, shard: str | None, run_id: str) -> Iterator[dg.AssetCheckResult]:
+    def check(self, key: ArtifactKey, run_id: str) -> Iterator[dg.AssetCheckResult]:
         """Run the checks of a stage on its published version; the ledger records them first."""
-        md5, results = judge_published(self.project, stage.name, shard, run_id=run_id)
+        version, results = check_published(self.project, key, run_id=run_id)
         for result in results:
             yield dg.AssetCheckResult(
-                asset_key=stage.name,
+                asset_key=key.stage,
                 check_name=result.name,
                 passed=result.passed,
                 severity=severity(result.severity),
                 description=result.description,
-                metadata=check_metadata(md5, result.details),
+                metadata=check_metadata(version, result.details),
             )
 
     def _progress(
-        self, context: dg.AssetExecutionContext, stage: Stage, shard: str | None
+        self, context: dg.AssetExecutionContext, key: ArtifactKey
     ) -> Callable[[int, int, str], None]:
-        name, last = " ".join(filter(None, (stage.name, shard))), [time.monotonic()]
+        last = [time.monotonic()]
 
         def report(done: int, total: int, note: str) -> None:
             if time.monotonic() - last[0] < _PROGRESS_S and done < total:
                 return
             last[0] = time.monotonic()
-            line = f"{name}: {done} of {total} {note}".rstrip()
+            line = f"{key}: {done} of {total} {note}".rstrip()
             context.log.info(line)
             if self.progress_to_terminal:
                 sys.stderr.write(f"      {line}\n")

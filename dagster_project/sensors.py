@@ -16,6 +16,7 @@ from dagster_project.reconcile import report_changes, report_unreported
 from dagster_project.resources import Inbox, StageRunner
 from p4d.config import Project
 from p4d.quality.drift import measure_drift
+from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.ledger.anchor import anchor
 from p4d.versioning.ledger.ledger import Ledger
 
@@ -39,7 +40,11 @@ def landing_sensor(
     ledger = Ledger(project)
     # From the ledger and not from the report, so that a lost request is made again. Dagster starts
     # a run key once.
-    waiting = [s for s in project.shards() if ledger.latest_materialization("videos", s) is None]
+    waiting = [
+        shard
+        for shard in project.shards()
+        if ledger.latest_materialization(ArtifactKey("videos", shard)) is None
+    ]
     if not waiting:
         yield dg.SkipReason(report.summary())
     for shard in waiting:
@@ -93,11 +98,11 @@ def attention_sensor(
     """Report each artifact once on its asset, and list all of them in every tick."""
     found = needs_attention(context.instance, stage_runner.project)
     reported = json.loads(context.cursor or "{}")
-    news = {key: reason for key, reason in found.items() if reported.get(key) != reason}
+    news = {key: reason for key, reason in found.items() if reported.get(str(key)) != reason}
     report_alerts(context.instance, news)
     for key, reason in news.items():
         context.log.warning(f"{key} {reason}")
-    context.update_cursor(json.dumps(dict(found)))
+    context.update_cursor(json.dumps({str(key): reason for key, reason in found.items()}))
     if not found:
         return dg.SkipReason("No artifact is blocked and no run failed")
     return dg.SkipReason("\n".join(f"{key} {reason}" for key, reason in found.items()))

@@ -9,6 +9,7 @@ from dagster_project.resources import StageRunner
 from p4d.errors import P4DError
 from p4d.pipeline import STAGES, Stage
 from p4d.quality.gates import GATES
+from p4d.versioning.files.artifact_key import ArtifactKey
 
 
 def stage_checks(stage: Stage) -> dg.AssetChecksDefinition:
@@ -32,9 +33,9 @@ def stage_checks(stage: Stage) -> dg.AssetChecksDefinition:
     def gates(
         context: dg.AssetCheckExecutionContext, stage_runner: StageRunner
     ) -> Iterator[dg.AssetCheckResult]:
-        shard = context.partition_key if stage.per_shard else None
+        key = ArtifactKey(stage.name, context.partition_key if stage.per_shard else None)
         try:
-            yield from stage_runner.check(stage, shard, context.run.run_id)
+            yield from stage_runner.check(key, context.run.run_id)
         except P4DError as error:
             raise dg.Failure(description=str(error), allow_retries=False) from error
 

@@ -43,8 +43,10 @@ def bring_up_to_date(
     """
     recover(project)  # also if nothing is to be made
     plan = make_plan(project, gates=blocking_gates(), judge=judge_version(project))
-    blocked = [StepFailure(step=name, reason=f"blocked: {why}") for name, why in plan.held.items()]
-    wanted = {each for each in plan.wanted if only is None or each[0] in only}
+    blocked = [
+        StepFailure(step=str(key), reason=f"blocked: {why}") for key, why in plan.held.items()
+    ]
+    wanted = {each for each in plan.wanted if only is None or each.stage in only}
     with open_instance(project) as instance:
         sync_shards(instance, project)
         reported = report_unreported(instance, project, only=only, leave_out=plan.wanted)

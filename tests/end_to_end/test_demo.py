@@ -32,10 +32,11 @@ from dagster_project.dagster_internals import Staleness
 from dagster_project.definitions import defs
 from p4d.config import Project
 from p4d.pipeline import STAGES
+from p4d.versioning.files.artifact_key import ArtifactKey
 with dg.DagsterInstance.get() as instance:
     staleness = Staleness(instance, defs.resolve_asset_graph())
     stale = [
-        f"{s.name}@{shard}" if shard else s.name
+        str(ArtifactKey(s.name, shard))
         for s in STAGES for shard in (Project.find().shards() if s.per_shard else [None])
         if not staleness.is_fresh(s.name, shard)
     ]
