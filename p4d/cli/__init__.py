@@ -10,9 +10,9 @@ One module per group of commands; each only parses arguments and calls the libra
 - `evaluate.py`: evaluate, compare, and the group `benchmark`;
 - `students.py`: train, ask.
 
-`app.py` puts them together. Commands import what they need when they run, so that `p4d --help` stays
-fast; nothing heavier than Click and `p4d.config` is imported at the top of a module here. Old names
-of options go to `renamed.py`.
+`app.py` puts them together. Commands import what they need when they run, so that `p4d --help`
+stays fast; nothing heavier than Click and `p4d.config` is imported at the top of a module here. Old
+names of options go to `renamed.py`.
 """
 
 from p4d.cli.app import cli, main

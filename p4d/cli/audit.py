@@ -158,8 +158,9 @@ def replay(name: str, shard: str | None) -> None:
     """Make a published version again and compare the bytes; exit 1 if they differ."""
     from p4d.audit.proof.replay import replay as replay_version
     from p4d.quality.gates import blocking_gates
+    from p4d.versioning.files.artifact_key import ArtifactKey
 
-    done = replay_version(Project.find(), name, shard, gates=blocking_gates())
+    done = replay_version(Project.find(), ArtifactKey(name, shard), gates=blocking_gates())
     click.echo(done.render_text())
     if not done.ok:
         sys.exit(1)

@@ -30,16 +30,14 @@ def stage(name: str, shard: str | None, force: bool) -> None:
     """Run one stage and its checks, without Dagster."""
     import uuid
 
-    from p4d.pipeline import stage_named
     from p4d.quality.gates import blocking_gates
-    from p4d.versioning.run.check_published import judge_published
-    from p4d.versioning.run.run_stage import run_instance
+    from p4d.versioning.files.artifact_key import ArtifactKey
+    from p4d.versioning.run.check_published import check_published
+    from p4d.versioning.run.run_stage import run_stage
 
-    project, run_id = Project.find(), f"cli-{uuid.uuid4()}"
-    made = run_instance(
-        project, stage_named(name).name, shard, run_id=run_id, force=force, gates=blocking_gates()
-    )
-    _, results = judge_published(project, name, shard, run_id=run_id)
+    project, run_id, key = Project.find(), f"cli-{uuid.uuid4()}", ArtifactKey(name, shard)
+    made = run_stage(project, key, run_id=run_id, force=force, gates=blocking_gates())
+    _, results = check_published(project, key, run_id=run_id)
     click.echo(f"{made.data_version}{' (unchanged, skipped)' if made.skipped else ''}")
     for result in results:
         click.echo(f"  {'ok  ' if result.passed else 'FAIL'} {result.name}: {result.description}")
