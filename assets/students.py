@@ -22,7 +22,7 @@ def student_sft(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.M
 @stage_asset("student_p4d")
 def student_p4d(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
     """Train with Perceptual 4D Distillation."""
-    return workspace.materialize(context, preview=previews.student_looks)
+    return workspace.materialize(context, preview=previews.student_probes)
 
 
 @stage_asset("student_blind")

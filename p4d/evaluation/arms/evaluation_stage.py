@@ -26,7 +26,8 @@ from p4d.evaluation.scoring.metrics import (
 )
 from p4d.ids import seed_for
 from p4d.pipeline import StageInputs, StageReport
-from p4d.students.data.batch import ClipReader, Question, load_questions
+from p4d.students.data.clip_reader import ClipReader
+from p4d.students.data.questions import Question, load_questions
 from p4d.students.model.student import Student, load
 from p4d.teachers.labelling.compute import deterministic
 

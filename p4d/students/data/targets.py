@@ -11,7 +11,7 @@ import numpy as np
 
 from p4d.errors import ContractError
 from p4d.geometry.rays import rays_from_cameras
-from p4d.students.data.batch import LATENTS, LabelReader
+from p4d.students.data.samples import LATENTS, LabelReader
 from p4d.teachers.labelling.maps import picture_intrinsics
 from p4d.teachers.labelling.store import LabelStore
 
