@@ -12,6 +12,7 @@ import polars as pl
 
 from p4d.artifacts import read_json, write_bytes, write_json, write_table
 from p4d.config import Params
+from p4d.determinism import deterministic
 from p4d.errors import ConfigError, ContractError
 from p4d.evaluation.benchmarks.item import Benchmark, BenchmarkItem
 from p4d.evaluation.page import render_page
@@ -26,7 +27,6 @@ from p4d.students.data.questions import Question
 from p4d.students.model.adapters import adapter_for
 from p4d.students.model.chat import question_turn
 from p4d.students.model.student import Student, load, load_checkpoint
-from p4d.teachers.labelling.compute import deterministic
 
 JOURNAL = "replies.jsonl"
 PUBLISHED_FRAMES, PUBLISHED_PX = 16, 384
@@ -226,9 +226,10 @@ def _items_id(benchmark: Benchmark, items: Sequence[BenchmarkItem]) -> str:
 
 
 def _model_id(model: Path) -> str:
+    from p4d.versioning.files.artifact_key import data_version
     from p4d.versioning.files.hashes import tree_of
 
-    return f"md5:{tree_of(model).digest.md5}"
+    return data_version(tree_of(model).digest.md5)
 
 
 def summary_lines(found: Mapping[str, Any]) -> list[str]:

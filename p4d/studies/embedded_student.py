@@ -39,6 +39,7 @@ from transformers import (
 
 from p4d.artifacts import Arrays, read_table, write_json
 from p4d.config import ClipsParams, Params, Project, replace_params
+from p4d.determinism import deterministic
 from p4d.ids import seed_for, sha256_file
 from p4d.standalone import run_stages
 from p4d.students.data.clip_reader import Visual
@@ -56,7 +57,6 @@ from p4d.students.model.tokenizer import train_tokenizer
 from p4d.studies.fact_text import FactTexts, questions_of, with_facts
 from p4d.studies.stills import shown, still_questions
 from p4d.teachers.expert4d import embedded as expert
-from p4d.teachers.labelling.compute import deterministic
 from p4d.worlds.clip_shards import write_clip_shard
 
 

@@ -37,6 +37,10 @@ for name in (
 assert len([*Path("/proc/self/task").iterdir()]) == 1
 
 
+BEFORE_ANCHOR = "before_anchor"
+"""The checkpoint between the last version of a run and its anchor in git."""
+
+
 def die_at(name, nth):
     """A checkpoint that kills this very process when `name` is reached for the nth time."""
     seen = []
@@ -53,15 +57,22 @@ def up(checkpoint=None, nth=1):
     """`python -m dagster_project up`, in this process; dies at a checkpoint of the publisher."""
     import functools
 
+    from p4d.versioning.ledger import anchor
+
+    die, original = die_at(checkpoint, nth), anchor.anchor
+
+    def anchor_or_die(*arguments):
+        die(BEFORE_ANCHOR)
+        return original(*arguments)
+
+    anchor.anchor = anchor_or_die  # before anybody imports it
+
     from dagster_project import __main__ as command_line
     from dagster_project import resources as bridge
-    from p4d.versioning.run import publish
-    from p4d.versioning.run.run_stage import run_instance
+    from p4d.versioning.run.run_stage import run_stage
 
     if checkpoint:
-        die = die_at(checkpoint, nth)
-        bridge.run_instance = functools.partial(run_instance, checkpoint=die)
-        publish.write_ledger_table = functools.partial(publish.write_ledger_table, checkpoint=die)
+        bridge.run_stage = functools.partial(run_stage, checkpoint=die)
     command_line.main(["up"], standalone_mode=False)
 
 
@@ -83,6 +94,7 @@ def facts():
     from p4d import audit
     from p4d.config import Project
     from p4d.pipeline import STAGES
+    from p4d.versioning.files.artifact_key import ArtifactKey
     from p4d.versioning.ledger.ledger import Ledger
     from p4d.versioning.state.workspace import status
 
@@ -96,7 +108,7 @@ def facts():
             for record in found.records:
                 event = record.event_log_entry.dagster_event.step_materialization_data
                 tags = event.materialization.tags or {}
-                key = f"{stage.name}@{record.partition_key}" if record.partition_key else stage.name
+                key = str(ArtifactKey(stage.name, record.partition_key))
                 heard.setdefault(key, []).append(tags.get("dagster/data_version"))
         unheard = sorted(map(str, unreported(instance, project)))
         started = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
@@ -110,8 +122,7 @@ def facts():
         "verified": verified.ok,
         "verify_text": verified.render_text(),
         "not_fresh": [f"{s.key}: {s.state}" for s in status(project) if s.state != "fresh"],
-        "made": [[f"{r['stage']}@{r['shard']}" if r["shard"] else r["stage"], r["md5"]]
-                 for r in ledger],
+        "made": [[str(ArtifactKey.of_record(record)), record["md5"]] for record in ledger],
         "heard": heard,
         "unheard": unheard,
         "hanging_runs": hanging,
@@ -143,6 +154,7 @@ def stale_by_dagster(project):
     from dagster_project.definitions import defs
     from dagster_project.partitions import sync_shards
     from p4d.pipeline import STAGES
+    from p4d.versioning.files.artifact_key import ArtifactKey
 
     with dg.DagsterInstance.get() as instance:
         sync_shards(instance, project)
@@ -152,7 +164,7 @@ def stale_by_dagster(project):
             LoadingContextForTest(instance),
         )
         return [
-            f"{s.name}@{shard}" if shard else s.name
+            str(ArtifactKey(s.name, shard))
             for s in STAGES
             for shard in (project.shards() if s.per_shard else [None])
             if resolver.get_status(dg.AssetKey(s.name), shard).value != "FRESH"

@@ -27,8 +27,8 @@ from p4d.students.distillation.probes import FRAME, MAPS, chosen, teacher_maps
 from p4d.students.model.student import Student
 from p4d.students.training.arm import Distillation
 from p4d.students.training.run import Phases, Probes
-from p4d.teachers.expert4d import network as expert4d
-from p4d.teachers.expert4d.network import Expert4D
+from p4d.teachers.protocol import LatentTeacher
+from p4d.teachers.registry import load_latent_teacher
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +81,8 @@ def set_up_distillation(
         inputs.params("distillation"), inputs.params("training"), inputs.params("clips")
     )
     params = settings.distillation
-    expert = expert4d.load(inputs.folder("expert"))
-    ray_grid = RayGrid(size_px=settings.clips.size_px, tokens_hw=expert.config.tokens_hw)
+    expert = load_latent_teacher(inputs.folder("expert"))
+    ray_grid = RayGrid(size_px=settings.clips.size_px, tokens_hw=expert.latent_shape[2])
     labels = StoredLabelReader(
         inputs.shard_folders("labels"),
         teacher=params.teacher,
@@ -150,15 +150,15 @@ def _layer(base: Student, params: DistillationParams) -> int:
     return params.student_layer
 
 
-def _decoder(base: Student, expert: Expert4D, settings: _Settings) -> PerceptionDecoder:
-    config = expert.config
+def _decoder(base: Student, expert: LatentTeacher, settings: _Settings) -> PerceptionDecoder:
+    hooks, tubelets, rows, columns, latent_width = expert.latent_shape
     sizes = DecoderSizes(
         student_width=base.adapter.hidden_width,
         student_grid=base.adapter.frame_grid(),
         slots=settings.clips.frames // base.adapter.frames_per_slot,
-        hooks=len(config.hooks),
-        latent_grid=(config.tubelets, config.tokens_hw, config.tokens_hw),
-        latent_width=config.width,
+        hooks=hooks,
+        latent_grid=(tubelets, rows, columns),
+        latent_width=latent_width,
         hidden_width=settings.distillation.hidden_width,
     )
     with torch.random.fork_rng(devices=[]):

@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import PrinterCallback, TrainingArguments
 
 from p4d.config import TrainingParams
+from p4d.determinism import deterministic
 from p4d.errors import TrainingError
 from p4d.students.training import checkpoints
 from p4d.students.training.arm import Arm
@@ -18,7 +19,6 @@ from p4d.students.training.checkpoints import Checkpoints
 from p4d.students.training.live import Clock
 from p4d.students.training.run import TrainingResult, TrainingRun
 from p4d.students.training.trainer import ArmTrainer, ClipPartsSeparately, ReportSteps, RunState
-from p4d.teachers.labelling.compute import deterministic
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from p4d.students.distillation.losses import (
     latent_loss,
     sft_loss,
 )
-from p4d.teachers.expert4d.network import ExpertMaps
+from p4d.teachers.protocol import DenseMaps
 
 ALL = ("depth", "flow", "motion", "rays")
 
@@ -29,7 +29,7 @@ def auto(ratio, **changed):
 
 def agreeing():
     """Maps and labels that say the same: depth e, flow (1, 2), motion 1/2, rays zero."""
-    maps = ExpertMaps(
+    maps = DenseMaps(
         log_depth_bthw=torch.ones(1, 2, 2, 2),
         flow_px_bthw2=torch.tensor([1.0, 2.0]).expand(1, 2, 2, 2, 2),
         motion_logit_bthw=torch.zeros(1, 2, 2, 2),
