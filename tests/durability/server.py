@@ -20,8 +20,6 @@ from pathlib import Path
 import dagster as dg
 import dvc.cli
 import dvc.repo
-from dagster._core.definitions.data_version import CachingStaleStatusResolver
-from dagster._core.loader import LoadingContextForTest
 
 # What the children would import next, each anew: most of the time that they took.
 for name in (
@@ -68,11 +66,11 @@ def up(checkpoint=None, nth=1):
     anchor.anchor = anchor_or_die  # before anybody imports it
 
     from dagster_project import __main__ as command_line
-    from dagster_project import resources as bridge
-    from p4d.versioning.run.run_stage import run_instance
+    from dagster_project import resources
+    from p4d.versioning.run.run_stage import run_stage
 
     if checkpoint:
-        bridge.run_instance = functools.partial(run_instance, checkpoint=die)
+        resources.run_stage = functools.partial(run_stage, checkpoint=die)
     command_line.main(["up"], standalone_mode=False)
 
 
@@ -94,6 +92,7 @@ def facts():
     from p4d import audit
     from p4d.config import Project
     from p4d.pipeline import STAGES
+    from p4d.versioning.files.artifact_key import ArtifactKey
     from p4d.versioning.ledger.ledger import Ledger
     from p4d.versioning.state.workspace import status
 
@@ -107,7 +106,7 @@ def facts():
             for record in found.records:
                 event = record.event_log_entry.dagster_event.step_materialization_data
                 tags = event.materialization.tags or {}
-                key = f"{stage.name}@{record.partition_key}" if record.partition_key else stage.name
+                key = str(ArtifactKey(stage.name, record.partition_key))
                 heard.setdefault(key, []).append(tags.get("dagster/data_version"))
         unheard = sorted(map(str, unreported(instance, project)))
         started = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
@@ -121,8 +120,7 @@ def facts():
         "verified": verified.ok,
         "verify_text": verified.render_text(),
         "not_fresh": [f"{s.key}: {s.state}" for s in status(project) if s.state != "fresh"],
-        "made": [[f"{r['stage']}@{r['shard']}" if r["shard"] else r["stage"], r["md5"]]
-                 for r in ledger],
+        "made": [[str(ArtifactKey.of_record(record)), record["md5"]] for record in ledger],
         "heard": heard,
         "unheard": unheard,
         "hanging_runs": hanging,
@@ -151,22 +149,20 @@ def not_fresh():
 
 def stale_by_dagster(project):
     """Instances that Dagster's own staleness resolver does not call fresh."""
+    from dagster_project.dagster_internals import Staleness
     from dagster_project.definitions import defs
     from dagster_project.partitions import sync_shards
     from p4d.pipeline import STAGES
+    from p4d.versioning.files.artifact_key import ArtifactKey
 
     with dg.DagsterInstance.get() as instance:
         sync_shards(instance, project)
-        resolver = CachingStaleStatusResolver(
-            instance,
-            defs.resolve_asset_graph(),
-            LoadingContextForTest(instance),
-        )
+        staleness = Staleness(instance, defs.resolve_asset_graph())
         return [
-            f"{s.name}@{shard}" if shard else s.name
+            str(ArtifactKey(s.name, shard))
             for s in STAGES
             for shard in (project.shards() if s.per_shard else [None])
-            if resolver.get_status(dg.AssetKey(s.name), shard).value != "FRESH"
+            if not staleness.is_fresh(s.name, shard)
         ]
 
 
@@ -186,7 +182,9 @@ def tick(name):
             )
             asked = defs.resolve_schedule_def(name).evaluate_tick(context)
         else:
-            context = dg.build_sensor_context(instance=instance, definitions=defs)
+            context = dg.build_sensor_context(
+                instance=instance, definitions=defs, resources=defs.resources
+            )
             asked = defs.resolve_sensor_def(name).evaluate_tick(context)
         return {
             "asked": [[[k.to_user_string() for k in r.asset_selection or ()], r.partition_key]
