@@ -14,7 +14,7 @@ from p4d.errors import P4DError
 from p4d.project import Project
 from p4d.quality.gates import blocking_gates
 from p4d.versioning.ledger.anchor import anchor, is_anchored
-from p4d.versioning.run.publish import recover
+from p4d.versioning.run.recovery import recover
 from p4d.versioning.state.plan import in_order, judge_version, make_plan
 
 Say = Callable[[str], None]

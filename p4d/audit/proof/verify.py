@@ -34,7 +34,7 @@ from p4d.versioning.ledger.anchor import anchored
 from p4d.versioning.ledger.ledger import BRANCH, LEDGER_PATH, Ledger, Record
 from p4d.versioning.ledger.problem import Fault, Problem
 from p4d.versioning.run.journal import has_journal
-from p4d.versioning.run.publish import recover
+from p4d.versioning.run.recovery import recover
 from p4d.versioning.state.workspace import Workspace
 
 """An interrupted run older than this is not resumed: what it read may have rotted since."""

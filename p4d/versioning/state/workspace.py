@@ -21,7 +21,7 @@ from p4d.versioning.dvc.lock_file import PARAMS_FILE, LockEntry, LockFile, load_
 from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.files.code_closure import code_files
 from p4d.versioning.files.hashes import Digest, HashCache, Tree
-from p4d.versioning.state.fingerprint import Fingerprint, _digest
+from p4d.versioning.state.fingerprint import Fingerprint, digest_of
 
 State = Literal["fresh", "missing", "stale", "blocked"]
 
@@ -141,7 +141,7 @@ class Workspace:
     def code_version(self, stage: Stage) -> str:
         """16 hex digits over command, parameters and code; equal for all shards of a stage."""
         code = {path: digest and digest.md5 for path, digest in self.code(stage).items()}
-        return _digest([dvc_yaml.command(ArtifactKey(stage.name)), self.params_of(stage), code])
+        return digest_of([dvc_yaml.command(ArtifactKey(stage.name)), self.params_of(stage), code])
 
     def required(self, key: ArtifactKey) -> Fingerprint:
         """What the artifact should be made of now."""
