@@ -12,7 +12,6 @@ remotes: `purge` lists them, and removes them from the cache.
 
 from __future__ import annotations
 
-import configparser
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from p4d.config import Project
 from p4d.errors import LedgerError, PublishError
 from p4d.ids import sha256_file
 from p4d.versioning.dvc import cache as dvc_store
+from p4d.versioning.dvc.config import cache_dir, remote_urls
 from p4d.versioning.files.hashes import file_md5
 from p4d.versioning.ledger.index import History, Version
 from p4d.versioning.ledger.ledger import Ledger
@@ -201,9 +201,9 @@ def purge(project: Project, video_id: str) -> Purge:
     names = sorted(listed | {f"{md5[:2]}/{md5[2:]}" for md5 in gone - needed})
     write_bytes(listing, "".join(f"{name}\n" for name in names).encode())
     for name in names:
-        (dvc_store.cache_dir(project.root) / name).unlink(missing_ok=True)
+        (cache_dir(project.root) / name).unlink(missing_ok=True)
     relative = listing.relative_to(project.root).as_posix()
-    commands = tuple(_command(url, relative) for url in _remotes(project.root))
+    commands = tuple(_command(url, relative) for url in remote_urls(project.root))
     return Purge(listing=listing, objects=len(names), commands=commands)
 
 
@@ -260,16 +260,6 @@ def _objects_of(project: Project, versions: set[Version]) -> set[str]:
 def _intact(path: Path, md5: str) -> bool:
     content = path.read_bytes()
     return hashlib.md5(content, usedforsecurity=False).hexdigest() == md5.removesuffix(".dir")
-
-
-def _remotes(root: Path) -> list[str]:
-    parser = configparser.ConfigParser(interpolation=None)
-    parser.read([root / ".dvc" / "config", root / ".dvc" / "config.local"], encoding="utf-8")
-    return [
-        parser.get(section, "url")
-        for section in parser.sections()
-        if section.strip("'").startswith('remote "') and parser.has_option(section, "url")
-    ]
 
 
 def _command(url: str, listing: str) -> str:

@@ -48,7 +48,7 @@ def test_a_killed_publisher_leaves_one_whole_version(fake, point):
     expected = "18" if CHECKPOINTS.index(point) >= DECIDED else "17"
     assert (fake.out("teach") / "weights.safetensors").read_text() == expected
     assert [p.name for p in fake.out("teach").iterdir()] == ["weights.safetensors"]
-    state = {s.key: s.state for s in status(fake.project, fake.stages)}["teach"]
+    state = {str(s.key): s.state for s in status(fake.project, fake.stages)}["teach"]
     assert state == ("fresh" if expected == "18" else "stale")
     ledger = Ledger(fake.project)
     assert len(list(ledger.records("materialization"))) == (2 if expected == "18" else 1)
@@ -78,7 +78,7 @@ def test_a_kill_inside_dvc_repro_leaves_the_record_to_dvc(fake, monkeypatch):
         assert in_child(lambda: fake.make("teach", checkpoint=die_at("swapped"))) == signal.SIGKILL
     assert recover(fake.project)[0] == "finished publishing teach"
     assert (fake.root / "dvc.lock").read_bytes() == lock
-    reasons = {s.key: s.reasons for s in status(fake.project, fake.stages)}["teach"]
+    reasons = {str(s.key): s.reasons for s in status(fake.project, fake.stages)}["teach"]
     assert reasons == ("output edited", "params changed: expert.seed")
     assert not fake.make("teach").skipped
     assert fake.dvc_status("teach") == {}

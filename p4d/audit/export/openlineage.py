@@ -8,7 +8,6 @@ event equal to what the official client writes.
 from __future__ import annotations
 
 import json
-import subprocess
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 from p4d.artifacts import write_bytes
 from p4d.config import Project
 from p4d.pipeline import BY_NAME
+from p4d.versioning.files.git import has_repository, try_git
 from p4d.versioning.ledger.index import History
 from p4d.versioning.ledger.ledger import Ledger, Record, bare
 from p4d.versioning.state.workspace import instance_key
@@ -139,10 +139,6 @@ def _facet(name: str, **values: object) -> dict[str, Any]:
 
 
 def _remote(root: Path) -> str | None:
-    if not (root / ".git").exists():
+    if not has_repository(root):
         return None
-    done = subprocess.run(
-        ["git", "config", "--get", "remote.origin.url"],
-        cwd=root, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    return done.stdout.strip() or None
+    return (try_git(root, "config", "--get", "remote.origin.url") or b"").decode().strip() or None

@@ -27,6 +27,7 @@ from p4d.pipeline import STAGES, Stage
 from p4d.progress import Progress
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.dvc import pipeline_file as dvc_yaml
+from p4d.versioning.dvc.config import cache_dir
 from p4d.versioning.dvc.lock_file import LOCK_FILE, LockFile
 from p4d.versioning.files.hashes import Digest, Tree, file_md5, walk_files
 from p4d.versioning.files.project_lock import project_lock
@@ -135,7 +136,7 @@ class _Verifier:
         self._project, self._stages, self._progress = project, stages, progress
         self._root = project.root
         self._ledger = Ledger(project)
-        self._cache = dvc_store.cache_dir(project.root)
+        self._cache = cache_dir(project.root)
         self._problems: list[Problem] = []
         self._read = _Read(project.root)
         self._purged = purged_objects(project)
