@@ -22,6 +22,7 @@ from p4d.audit.lookup.why import Node
 from p4d.audit.page.lineage_svg import lineage_svg
 from p4d.config import Project
 from p4d.pipeline import STAGES, Stage
+from p4d.versioning.files.artifact_key import data_version
 from p4d.versioning.ledger.ledger import LEDGER_PATH
 from p4d.versioning.run.run_info import environment_digest
 
@@ -140,7 +141,7 @@ def _head(dossier: Dossier) -> str:
     return (
         f"<h1>{_esc(_title(dossier))}</h1>"
         f'<p class="dim hash">{_esc(named.id)} &middot; version {_esc(own.key)} '
-        f"md5:{_esc(own.md5)}</p>{_claim(dossier)}"
+        f"{_esc(data_version(own.md5))}</p>{_claim(dossier)}"
         f"<p>This page names everything that the {_esc(named.kind)} above derives from: "
         f"{_count(len(dossier.entries), 'version')} of artifacts, made from "
         f"{_count(len(used), 'source video')}.{made} "
@@ -318,7 +319,7 @@ def _versions_section(dossier: Dossier) -> str:
 def _version_row(entry: Entry) -> str:
     name = (
         f'<span id="v-{_esc(entry.key)}-{entry.md5[:8]}"></span><b>{_esc(entry.key)}</b><br>'
-        f'<span class="hash">md5:{_esc(entry.md5)}</span>'
+        f'<span class="hash">{_esc(data_version(entry.md5))}</span>'
         + ("" if entry.current else '<br><span class="warn">superseded</span>')
     )
     if entry.record is None:

@@ -6,7 +6,9 @@ from p4d.errors import LedgerError
 from p4d.versioning.files.git import git, has_repository, try_git
 
 
-def test_the_repository_of_a_hook_that_started_this_process_is_not_used(fake, monkeypatch, tmp_path):
+def test_the_repository_of_a_hook_that_started_this_process_is_not_used(
+    fake, monkeypatch, tmp_path
+):
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "another"))
     monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "index"))
     top = git(fake.root, "rev-parse", "--show-toplevel").decode().strip()
