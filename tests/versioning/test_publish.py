@@ -79,7 +79,7 @@ def test_a_kill_inside_dvc_repro_leaves_the_record_to_dvc(fake, monkeypatch):
         assert in_child(lambda: fake.make("teach", checkpoint=die_at("swapped"))) == signal.SIGKILL
     assert recover(fake.project)[0] == "finished publishing teach"
     assert (fake.root / "dvc.lock").read_bytes() == lock
-    reasons = {s.key: s.reasons for s in status(fake.project, fake.stages)}["teach"]
+    reasons = {str(s.key): s.reasons for s in status(fake.project, fake.stages)}["teach"]
     assert reasons == ("output edited", "params changed: expert.seed")
     assert not fake.make("teach").skipped
     assert fake.dvc_status("teach") == {}

@@ -208,7 +208,7 @@ def test_a_lost_append_only_version_is_taken_from_the_cache_or_not_started_over(
     shutil.rmtree(fake.out("choose"))
     shutil.rmtree(fake.project.root / ".dvc" / "cache")
     shutil.rmtree(fake.project.state / "previous")
-    with pytest.raises(PublishError, match="`dvc pull choose` brings it back"):
+    with pytest.raises(PublishError, match="`dvc pull choose` restores it"):
         fake.make("choose")
 
 

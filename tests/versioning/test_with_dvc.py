@@ -23,7 +23,7 @@ FIRST, SECOND = SHARDS
 
 
 def not_fresh(fake):
-    return {s.key for s in status(fake.project, fake.stages) if s.state != "fresh"}
+    return {str(s.key) for s in status(fake.project, fake.stages) if s.state != "fresh"}
 
 
 def dvc_changed(fake):
@@ -81,7 +81,7 @@ def test_a_rerun_with_equal_bytes_stops_the_cascade(fake):
     for key in (f"label@{FIRST}", f"label@{SECOND}", "teach"):
         fake.make(key)
     assert not_fresh(fake) == dvc_changed(fake) == {"gather", "choose"}
-    reasons = {s.key: s.reasons for s in status(fake.project, fake.stages)}
+    reasons = {str(s.key): s.reasons for s in status(fake.project, fake.stages)}
     assert reasons["gather"] == (f"code changed: {fake.package}/text.py",)
 
 
@@ -144,7 +144,7 @@ def test_a_new_shard_appears_as_one_missing_instance_per_stage(fake):
     index.write_text(f"shards:\n- {FIRST}\n- {SECOND}\n")
     expected = {f"take@{SECOND}", f"label@{SECOND}", "gather"}  # their list is an input of it
     assert not_fresh(fake) == dvc_changed(fake) == expected
-    states = {s.key: s.state for s in status(fake.project, fake.stages)}
+    states = {str(s.key): s.state for s in status(fake.project, fake.stages)}
     assert states[f"take@{SECOND}"] == "missing"
     assert states[f"label@{SECOND}"] == "blocked"
 

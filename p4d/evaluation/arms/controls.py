@@ -26,9 +26,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from p4d.determinism import deterministic
 from p4d.errors import ContractError
 from p4d.students.model.chat import LETTERS
-from p4d.teachers.labelling.compute import deterministic
 
 MOST_OPTIONS = len(LETTERS)
 BINS = 2**20
