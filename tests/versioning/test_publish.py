@@ -49,7 +49,7 @@ def test_a_killed_publisher_leaves_one_whole_version(fake, point):
     expected = "18" if CHECKPOINTS.index(point) >= DECIDED else "17"
     assert (fake.out("teach") / "weights.safetensors").read_text() == expected
     assert [p.name for p in fake.out("teach").iterdir()] == ["weights.safetensors"]
-    state = {s.key: s.state for s in status(fake.project, fake.stages)}["teach"]
+    state = {str(s.key): s.state for s in status(fake.project, fake.stages)}["teach"]
     assert state == ("fresh" if expected == "18" else "stale")
     ledger = Ledger(fake.project)
     assert len(list(ledger.records("materialization"))) == (2 if expected == "18" else 1)
