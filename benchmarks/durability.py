@@ -88,7 +88,7 @@ def noop(root: Path) -> None:
     """What `make up` looks at before it says that there is nothing to do."""
     project, stages = Project(root), synthetic.stages()
     recover(project)
-    plan = make_plan(project, gates={}, judge="", stages=stages)
+    plan = make_plan(project, gates={}, checks_version="", stages=stages)
     stale = [item.key for item in status(project, stages) if item.state != "fresh"]
     assert not plan.wanted and not stale, (plan.wanted, stale)
     assert is_anchored(project)

@@ -105,15 +105,16 @@ def _bring_up_to_date(only: tuple[str, ...] | None) -> list[Failed]:
     from dagster_project.batches import Failed
     from dagster_project.dead_runs import end_dead_runs
     from dagster_project.reconcile import unreported
-    from p4d.quality.gates import blocking_gates
     from p4d.versioning.ledger.anchor import anchor, is_anchored
     from p4d.versioning.run.publish import recover
-    from p4d.versioning.state.plan import in_order, judge_version, make_plan
+    from p4d.versioning.state.check_records import refresh_blocked
+    from p4d.versioning.state.plan import in_order, make_plan
 
     project = Project.find()
     recover(project)  # also where nothing is to be made
-    plan = make_plan(project, gates=blocking_gates(), judge=judge_version(project))
-    held = [Failed(step=str(key), reason=f"held back: {why}") for key, why in plan.held.items()]
+    refresh_blocked(project)
+    plan = make_plan(project)
+    held = [Failed(step=str(key), reason=f"blocked: {why}") for key, why in plan.blocked.items()]
     with dg.DagsterInstance.get() as instance:
         unheard = unreported(instance, project) - plan.wanted
         if unheard:
