@@ -18,7 +18,7 @@ from p4d.evaluation.benchmarks.registry import home, open_benchmark
 from p4d.evaluation.evaluate import pictures_of, question_of
 from p4d.evaluation.pictures import view_id
 from p4d.evaluation.scoring.answering import Asking, Pictures, ask
-from p4d.students.data.batch import Question
+from p4d.students.data.questions import Question
 from p4d.students.model.student import Student
 
 NAME = "r4d-world"

@@ -11,7 +11,8 @@ from p4d.evaluation.benchmarks import r4d_bench
 from p4d.evaluation.benchmarks.r4d_world import make as r4d_world
 from p4d.evaluation.benchmarks.r4d_world.make import SUMS, choose, exchange_groups, make
 from p4d.ids import sha256_file
-from p4d.worlds.spec import HELDOUT_COLOURS, HELDOUT_SHAPES, spec_for
+from p4d.worlds.sampling import spec_for
+from p4d.worlds.spec import HELDOUT_COLOURS, HELDOUT_SHAPES
 from tests.evaluation import asked
 from tests.students import tiny
 from tests.video.media import params

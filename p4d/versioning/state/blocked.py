@@ -72,9 +72,10 @@ def reason(stages: Mapping[str, Sequence[str]]) -> str:
 
 
 def _damaged(why: str) -> ConfigError:
+    in_one_line = " ".join(why.split())
     return ConfigError(
-        f"{BLOCKED_LIST} is damaged ({' '.join(why.split())}); restore it from git, or delete it: the next run "
-        "writes it again from the recorded checks"
+        f"{BLOCKED_LIST} is damaged ({in_one_line}); restore it from git, or delete it: the next "
+        "run writes it again from the recorded checks"
     )
 
 
