@@ -99,7 +99,7 @@ def _published(workspace: Workspace, ledger: Ledger, key: ArtifactKey) -> Materi
     """The published version of a fresh artifact, with what the ledger records of it."""
     md5 = workspace.recorded_md5(key) or ""
     # No record if dvc.lock came without the ledger it belongs to: then numbers are unknown.
-    record: Mapping[str, Any] = ledger.latest_materialization(key, md5) or {}
+    record: Mapping[str, Any] = ledger.index().record(ArtifactVersion(key, md5)) or {}
     excluded = record.get("excluded", {})
     return Materialization(
         version=ArtifactVersion(key, md5),
@@ -162,7 +162,7 @@ def _inputs(upstream: Mapping[str, str]) -> dict[str, Any]:
 
 def _report_checks(instance: dg.DagsterInstance, ledger: Ledger, version: ArtifactVersion) -> None:
     """Report the recorded checks of a version; checks of former releases are left out."""
-    recorded, key = ledger.checks_for(version), version.key
+    recorded, key = ledger.index().checks(version), version.key
     for gate in GATES.get(key.stage, ()):
         if (check := recorded.get(gate.name)) is None:
             continue

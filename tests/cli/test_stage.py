@@ -18,7 +18,8 @@ def failed_check(monkeypatch):
     result = CheckResult(name="good", passed=False, severity="critical", description="is good")
     asked = []
     monkeypatch.setattr(
-        "p4d.versioning.run.run_stage.run_stage", lambda project, key, **_: asked.append(key) or made
+        "p4d.versioning.run.run_stage.run_stage",
+        lambda project, key, **_: asked.append(key) or made,
     )
     monkeypatch.setattr(
         "p4d.versioning.run.check_published.check_published",

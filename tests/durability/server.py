@@ -40,7 +40,7 @@ BEFORE_ANCHOR = "before_anchor"
 
 
 def die_at(name, nth):
-    """An observer of crash points that kills this very process when `name` is reached for the nth time."""
+    """An observer of crash points that kills this process when it reaches `name` the nth time."""
     seen = []
 
     def observer(reached):

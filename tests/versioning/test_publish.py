@@ -9,8 +9,8 @@ import pytest
 from p4d import audit
 from p4d.errors import PublishError
 from p4d.versioning.files.artifact_key import ArtifactKey
-from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.files.crash_points import CRASH_POINTS
+from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.run.recovery import recover
 from p4d.versioning.state.workspace import status
 from tests.versioning.fake import SHARDS
@@ -61,7 +61,7 @@ def test_a_killed_publisher_leaves_one_whole_version(fake, point):
     assert (fake.dvc_status("teach") == {}) == (expected == "18")
     again = fake.make("teach")
     assert again.skipped == (expected == "18")
-    assert ledger.latest_materialization(ArtifactKey("teach"))["md5"] == again.md5
+    assert ledger.index().latest(ArtifactKey("teach"))["md5"] == again.md5
 
 
 @pytest.mark.parametrize("point", ["moved_aside", "swapped", "lock_prepared"])

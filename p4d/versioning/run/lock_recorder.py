@@ -156,6 +156,7 @@ class LeaveToDvc(LockRecorder):
     def restore_torn_lock(self, project: Project) -> str | None:
         """Leave dvc.lock alone: DVC holds its lock and may be writing it."""
         del project
+        return None
 
     def exclusive(
         self, root: Path, writes: Path, reads: Sequence[Path], wait_s: float
@@ -167,6 +168,7 @@ class LeaveToDvc(LockRecorder):
     def entry_text(self, key: ArtifactKey, entry: LockEntry) -> str | None:
         """None: DVC writes it."""
         del key, entry
+        return None
 
     def keep_replaced(self, project: Project, replaced: ArtifactVersion) -> None:
         """Anchor nothing: the anchor would hold a dvc.lock that DVC is about to replace."""

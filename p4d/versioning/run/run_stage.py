@@ -28,7 +28,6 @@ from p4d.versioning.run.import_guard import load
 from p4d.versioning.run.lock_recorder import LockRecorder, lock_recorder
 from p4d.versioning.run.publish import publish
 from p4d.versioning.run.recovery import locked
-from p4d.versioning.run.staging import check_staged, staging
 from p4d.versioning.run.stage_run import (
     Progress,
     StageRun,
@@ -36,6 +35,7 @@ from p4d.versioning.run.stage_run import (
     previous_version,
     stage_inputs,
 )
+from p4d.versioning.run.staging import check_staged, staging
 from p4d.versioning.run.work_dir import work_dir
 from p4d.versioning.state.check_records import Gates, write_blocked
 from p4d.versioning.state.workspace import Workspace

@@ -34,7 +34,7 @@ class Fingerprint:
         return sorted(p for p, d in {**self.code, **self.deps}.items() if d is None)
 
     @property
-    def paramsdigest_of(self) -> str:
+    def params_digest(self) -> str:
         """16 hex digits that depend on the parameters alone."""
         return digest_of(self.params)
 

@@ -25,14 +25,14 @@ def gated(fake, monkeypatch):
 
 
 def test_a_stage_is_held_to_all_gates_unless_it_is_given_others(gated):
-    with pytest.raises(GateError, match="was never .* by good"):
+    with pytest.raises(GateError, match=r"was never .* by good"):
         gated.make(LABEL)
     assert not gated.make(LABEL, gates={}).skipped
 
 
 def test_a_replay_is_held_to_all_gates_as_well(gated):
     gated.make(LABEL, gates={})
-    with pytest.raises(GateError, match="was never .* by good"):
+    with pytest.raises(GateError, match=r"was never .* by good"):
         audit.replay(gated.project, ArtifactKey.parse(LABEL))
     assert audit.replay(gated.project, ArtifactKey.parse(LABEL), gates={}).ok
 

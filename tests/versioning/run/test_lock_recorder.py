@@ -27,7 +27,9 @@ def test_under_dvc_the_ledger_knows_the_current_version_and_dvc_yaml_is_not_writ
         assert LeaveToDvc().current_md5(workspace, made.key) == made.md5
         assert WriteToLock().current_md5(workspace, made.key) != made.md5
     (fake.root / fake.package / "late.py").write_text("X = 1\n")
-    fake.edit(f"{fake.package}/text.py", "def shout", f"from {fake.package}.late import X\n\n\ndef shout")
+    fake.edit(
+        f"{fake.package}/text.py", "def shout", f"from {fake.package}.late import X\n\n\ndef shout"
+    )
     with pytest.raises(PublishError, match=r"dvc\.yaml is older than the code"):
         fake.make("teach")
 
