@@ -2,7 +2,7 @@ import dataclasses
 
 import numpy as np
 
-from p4d.config import Project
+from p4d.project import Project
 from p4d.questions.regions.selection import select_regions
 from p4d.questions.regions.tracks import Track
 
