@@ -72,10 +72,10 @@ def loss_fell(stage: str, folders: Folders) -> Found:
 def answers_follow_from_facts(stage: str, folders: Folders) -> Found:
     """Questions whose answer is not what their facts give when it is derived again.
 
-    The derivation is `p4d.questions.asking.compose.recompute`; it does not look at the stored
+    The derivation is `p4d.questions.asking.recompute.recompute`; it does not look at the stored
     answer.
     """
-    from p4d.questions.asking.compose import recompute
+    from p4d.questions.asking.recompute import recompute
     from p4d.questions.facts.table import Fact
 
     questions = read_table(_single(folders, stage) / "questions.parquet")
