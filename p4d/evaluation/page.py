@@ -18,7 +18,7 @@ from p4d.errors import P4DError
 from p4d.evaluation.scoring.methods import COLUMNS, WAYS
 from p4d.ids import seed_for
 from p4d.pages.render import data_uri, render
-from p4d.students.data.batch import Visual
+from p4d.students.data.clip_reader import Visual
 from p4d.students.model.chat import LETTERS
 
 ERRORS_PER_CATEGORY = 4

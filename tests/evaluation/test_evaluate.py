@@ -13,7 +13,7 @@ from p4d.errors import ContractError
 from p4d.evaluation.scoring.answering import Asking, Journal, Reply, ask
 from p4d.evaluation.scoring.comparison import compare, render
 from p4d.evaluation.scoring.metrics import Bootstrap
-from p4d.students.data.batch import Question
+from p4d.students.data.questions import Question
 from p4d.students.model.student import load
 from tests.evaluation import asked
 from tests.evaluation.benchmarks import files

@@ -19,7 +19,10 @@ import torch
 
 from p4d.errors import ContractError, P4DError
 from p4d.ids import canonical_json
-from p4d.students.data.batch import ClipReader, Packer, Question, Sample, Visual
+from p4d.students.data.clip_reader import ClipReader, Visual
+from p4d.students.data.packer import Packer
+from p4d.students.data.questions import Question
+from p4d.students.data.samples import Sample
 from p4d.students.model.student import Student
 
 
