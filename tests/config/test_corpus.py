@@ -4,8 +4,9 @@ import copy
 
 import pytest
 
-from p4d.config import Params, Project
+from p4d.config import Params
 from p4d.errors import ConfigError
+from p4d.project import Project
 
 RAW = Project.find().raw_params
 
