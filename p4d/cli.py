@@ -384,13 +384,13 @@ def gallery(
 def evaluate(name: str, model: Path, out: Path | None, text_only: bool, **chosen: Any) -> None:  # noqa: ANN401
     """Ask a model a benchmark's questions; stopped, the same command goes on where it was."""
     from p4d.evaluation.benchmarks.registry import open_benchmark
-    from p4d.evaluation.evaluate import Settings, summary_lines
+    from p4d.evaluation.evaluate import EvaluateSettings, summary_lines
     from p4d.evaluation.evaluate import evaluate as run
 
     project = Project.find()
     benchmark = open_benchmark(name, project)
     folder = out or project.root / "reports" / "evaluation" / benchmark.name / model.name
-    settings = Settings(**chosen, likelihood=not text_only)
+    settings = EvaluateSettings(**chosen, likelihood=not text_only)
     with click.progressbar(
         length=len(benchmark.items), label=benchmark.name, file=sys.stderr
     ) as bar:
@@ -406,17 +406,19 @@ def evaluate(name: str, model: Path, out: Path | None, text_only: bool, **chosen
 @cli.command()
 @click.argument("first", type=click.Path(path_type=Path, file_okay=False))
 @click.argument("second", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--way", help="How answers are taken: likelihood, text_wrong, ...")
+@click.option(
+    "--scoring", "--way", "scoring", help="likelihood, text_wrong, ... (docs/benchmarks.md)."
+)
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
-def compare(first: Path, second: Path, way: str | None, as_json: bool) -> None:
+def compare(first: Path, second: Path, scoring: str | None, as_json: bool) -> None:
     """Compare two evaluations (folders of p4d evaluate) item by item: SECOND minus FIRST."""
-    from p4d.evaluation.scoring.comparison import compare as compared
-    from p4d.evaluation.scoring.comparison import render
-    from p4d.evaluation.scoring.metrics import Bootstrap
+    from p4d.evaluation.comparison import compare as compared
+    from p4d.evaluation.comparison import render
+    from p4d.evaluation.scoring.statistics import Bootstrap
 
     statistics = Project.find().params.evaluation
     how = Bootstrap(statistics.bootstrap_samples, statistics.confidence)
-    found = compared(first, second, how, way)
+    found = compared(first, second, how, scoring)
     click.echo(json.dumps(found, indent=2) if as_json else render(found))
 
 
@@ -442,7 +444,7 @@ def benchmark_make(folder: Path, worlds: int | None, freeze: bool) -> None:
     for category, count in made.questions.items():
         click.echo(f"{category:<29}{count:>6}")
     click.echo(
-        f"{sum(made.questions.values())} questions about {made.worlds} worlds; {made.verdict}"
+        f"{sum(made.questions.values())} questions about {made.worlds} worlds; {made.comparison}"
     )
 
 

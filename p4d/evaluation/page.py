@@ -17,7 +17,8 @@ import polars as pl
 from PIL import Image
 
 from p4d.errors import P4DError
-from p4d.evaluation.scoring.methods import COLUMNS, WAYS
+from p4d.evaluation.scoring.benchmark_metrics import COLUMNS
+from p4d.evaluation.scoring.predictions import SCORING_METHODS
 from p4d.ids import seed_for
 from p4d.students.data.batch import Visual
 from p4d.students.model.chat import LETTERS
@@ -80,15 +81,16 @@ def render_page(
         table: `predictions.parquet`.
         look: pictures of an item by id; one that cannot be read is said to be so.
     """
-    way = found["way_of_record"]
-    rows = _with_said(table.filter(pl.col("outcome") == "ok"), way)
+    primary = found["primary_metric"]
+    rows = _with_predicted(table.filter(pl.col("outcome") == "ok"), primary)
     title = f"{found['model']} on {found['benchmark']}"
     parts = [
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
         "<meta name='viewport' content='width=device-width,initial-scale=1'>",
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>",
         f"<h1>{escape(title)}</h1>",
-        f"<p class='soft'>Score of record: {escape(WAYS[way])}. Intervals resample source videos. "
+        f"<p class='soft'>Primary metric: {escape(SCORING_METHODS[primary])}. "
+        "Intervals resample source videos. "
         f"Prompt: {escape(str(found['run']['prompt']))}; {found['run']['frames']} frames of "
         f"{found['run']['size_px']} px; greedy.</p>",
         _cards(found),
@@ -114,13 +116,13 @@ def render_page(
 # --- numbers ----------------------------------------------------------------------------------
 
 
-def _with_said(rows: pl.DataFrame, way: str) -> pl.DataFrame:
-    """Adds the index that was said, and the score, by the way of record."""
-    if way == "likelihood":
+def _with_predicted(rows: pl.DataFrame, primary: str) -> pl.DataFrame:
+    """Add the predicted index and the score by the primary metric."""
+    if primary == "likelihood":
         said = pl.col("option_logp").list.arg_max().cast(pl.Int64)
     else:
         said = pl.col("parsed_index")
-    return rows.with_columns(said=said, score=pl.col(way))
+    return rows.with_columns(said=said, score=pl.col(primary))
 
 
 def _cards(found: Mapping[str, Any]) -> str:
@@ -152,14 +154,14 @@ def _twelve(found: Mapping[str, Any]) -> str:
     ]
     head = "".join(f"<th title='{escape(COLUMNS[short])}'>{short}</th>" for short in shown)
     body = ""
-    for way in [way for way in WAYS if way in found["twelve_columns"]]:
-        columns = found["twelve_columns"][way]
+    for method in [name for name in SCORING_METHODS if name in found["twelve_columns"]]:
+        columns = found["twelve_columns"][method]
         cells = "".join(
             "<td>-</td>" if columns[short] is None else f"<td>{columns[short]:.1f}</td>"
             for short in shown
         )
-        mark = " class='record'" if way == found["way_of_record"] else ""
-        body += f"<tr{mark}><td>{escape(WAYS[way])}</td>{cells}</tr>"
+        mark = " class='record'" if method == found["primary_metric"] else ""
+        body += f"<tr{mark}><td>{escape(SCORING_METHODS[method])}</td>{cells}</tr>"
     return (
         "<div class='wide'><table class='scores'><thead><tr><th>per cent, by how it is taken</th>"
         f"{head}</tr></thead><tbody>{body}</tbody></table></div>"
@@ -168,7 +170,7 @@ def _twelve(found: Mapping[str, Any]) -> str:
 
 def _intervals(found: Mapping[str, Any]) -> str:
     """A dot with its interval per slice, and the line of chance."""
-    scores = found["scores"].get(found["way_of_record"], {})
+    scores = found["scores"].get(found["primary_metric"], {})
     if not scores:
         return "<p>No item was answered.</p>"
     left, width, row = 250, 560, 26
