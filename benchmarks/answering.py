@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from p4d.config import Params, Project
+from p4d.determinism import deterministic
 from p4d.errors import ContractError
 from p4d.evaluation.answering.ask import AskSettings, ask
 from p4d.evaluation.answering.visuals import VisualSource, view_id
@@ -19,7 +20,6 @@ from p4d.evaluation.benchmarks.registry import home, open_benchmark
 from p4d.evaluation.evaluate import question_of, visuals_of
 from p4d.students.data.batch import Question
 from p4d.students.model.student import Student
-from p4d.teachers.labelling.compute import deterministic
 
 NAME = "r4d-world"
 EVALUATED = 8  # clips per batch

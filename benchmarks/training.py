@@ -27,6 +27,7 @@ import torch
 from benchmarks.machine import describe
 from p4d.artifacts import read_json, write_arrays, write_json
 from p4d.config import Params, Project, replace_params
+from p4d.determinism import deterministic
 from p4d.pipeline import StageInputs, stage_named
 from p4d.standalone import drop_stale, run_stages
 from p4d.students import load
@@ -43,9 +44,8 @@ from p4d.students.training import stages as train
 from p4d.students.training.arm import Arm
 from p4d.students.training.loop import train_arm
 from p4d.teachers.expert4d import network as expert4d
-from p4d.teachers.labelling.compute import deterministic
+from p4d.teachers.expert4d.teacher import ExpertTeacher
 from p4d.teachers.labelling.label import ShardClips, label_clips
-from p4d.teachers.protocol import ExpertTeacher
 from p4d.worlds.clip_shards import write_clip_shard
 
 SHARDS = ("0000-0a1b2c3d", "0001-0a1b2c3d")  # of `corpus`
@@ -145,15 +145,14 @@ def ratios(step_ratio: float, params: Params) -> dict[str, float]:
 def steps(folder: Path, params: Params, rounds: int) -> dict[str, object]:
     sft = Rig(folder, params, distils=False)
     p4d = Rig(folder, params, distils=True)
-    distillation = p4d.teaching.distillation
-    assert distillation is not None
+    expert = expert4d.load(folder / "expert")
 
     def teacher(batch: Batch) -> None:
         assert batch.frames is not None, "the arm sees video"
         # A student that reads drawn marks has their picture in front of the clip.
-        clip = batch.frames[:, -distillation.expert.config.frames :]
+        clip = batch.frames[:, -expert.config.frames :]
         with torch.no_grad():
-            distillation.expert(clip.contiguous())
+            expert(clip.contiguous())
 
     found = interleaved(
         {
@@ -251,7 +250,7 @@ def _labelling(
 
     def labelled() -> None:
         made = label_clips(
-            shard, [teacher], folder / "labelled", batch=size, tokens_hw=teacher.tokens_hw
+            shard, [teacher], folder / "labelled", batch=size, tokens_hw=expert.config.tokens_hw
         )
         assert all(label.reason is None for label in made), "a refused label costs less"
 

@@ -107,7 +107,7 @@ def _bring_up_to_date(only: tuple[str, ...] | None) -> list[Failed]:
     from dagster_project.reconcile import unreported
     from p4d.quality.gates import blocking_gates
     from p4d.versioning.ledger.anchor import anchor, is_anchored
-    from p4d.versioning.run.publish import recover, write_ledger_table
+    from p4d.versioning.run.publish import recover
     from p4d.versioning.state.plan import in_order, judge_version, make_plan
 
     project = Project.find()
@@ -130,7 +130,6 @@ def _bring_up_to_date(only: tuple[str, ...] | None) -> list[Failed]:
             end_dead_runs(instance)
             if is_anchored(project):
                 return held
-    write_ledger_table(project)
     try:
         anchor(project, "bring artifacts up to date")
     except (P4DError, OSError) as error:

@@ -223,6 +223,7 @@ STAGES: tuple[Stage, ...] = (
         inputs=("clips", "regions", "facts"),
         params=("questions", "release"),
         per_shard=True,
+        extra_code=("p4d/questions/asking/families/phrasings.yaml",),
     ),
     Stage(
         name="release",

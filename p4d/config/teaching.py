@@ -51,16 +51,23 @@ class ExpertParams:
         check(self.learning_rate > 0, self, "learning_rate must be positive")
 
 
+TEACHERS = ("expert4d", "exact")
+"""The teachers that p4d/teachers/registry.py can make."""
+
+LATENT_TEACHERS = ("expert4d",)
+"""Those whose labels have latents."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class LabelsParams:
-    """Which teachers label the clips."""
+    """Which teachers label the clips, and how many clips go through a teacher at once."""
 
     teachers: tuple[str, ...]
     batch: int
     threads: int
 
     def __post_init__(self) -> None:
-        known = {"expert4d", "exact"}
-        check(set(self.teachers) <= known, self, f"teachers must be among {sorted(known)}")
+        unknown = sorted(set(self.teachers) - set(TEACHERS))
+        check(not unknown, self, f"teachers must be among {list(TEACHERS)}, not {unknown}")
         check("expert4d" in self.teachers, self, "teachers must contain expert4d")
         check_at_least_1(self, "batch", "threads")

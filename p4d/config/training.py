@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from p4d.config.section import check, check_at_least_1, check_seed
+from p4d.config.teaching import LATENT_TEACHERS, TEACHERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,11 +132,11 @@ class DistillationParams:
         check(self.student_layer >= -1, self, "student_layer must be -1 or more")
         known = {"depth", "flow", "motion", "rays"}
         check(set(self.modalities) <= known, self, f"modalities must be among {sorted(known)}")
-        check(self.teacher in ("expert4d", "exact"), self, "teacher must be expert4d or exact")
+        check(self.teacher in TEACHERS, self, f"teacher must be among {list(TEACHERS)}")
         check(
-            not (self.latents and self.teacher == "exact"),
+            not self.latents or self.teacher in LATENT_TEACHERS,
             self,
-            "teacher exact has no latents; set latents: false",
+            f"teacher {self.teacher} has no latents; set latents: false",
         )
         check(self.latents or bool(self.modalities), self, "without latents name some modalities")
         check_at_least_1(self, "maps_every")

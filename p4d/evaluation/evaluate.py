@@ -12,6 +12,7 @@ import polars as pl
 
 from p4d.artifacts import read_json, write_bytes, write_json, write_table
 from p4d.config import Params
+from p4d.determinism import deterministic
 from p4d.errors import ConfigError, ContractError
 from p4d.evaluation.answering.ask import AskSettings, ask
 from p4d.evaluation.answering.replies import Journal
@@ -27,7 +28,6 @@ from p4d.students.data.batch import ClipReader, Question
 from p4d.students.model.adapters import adapter_for
 from p4d.students.model.chat import question_turn
 from p4d.students.model.student import Student, load, load_checkpoint
-from p4d.teachers.labelling.compute import deterministic
 
 JOURNAL = "replies.jsonl"
 PUBLISHED_FRAMES, PUBLISHED_PX = 16, 384

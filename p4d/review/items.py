@@ -121,21 +121,63 @@ def _of_shard(data: Path, shard: str, rows: pl.DataFrame) -> Iterator[Item]:
         )
 
 
-def fact_line(fact: Fact, marks: Mapping[str, int]) -> str:
-    """One fact in words: what, of whom, when, how certain, in which frame of reference."""
-    who = ", ".join(f"<obj_{marks[r]}>" for r in fact.region_ids if r in marks)
-    value = fact.value_text if fact.value_text is not None else f"{fact.value:.3f} {fact.unit}"
-    certain = (
-        f"{1 / fact.sigma:.1f} sigma from the next word"
-        if fact.value_text is not None
-        else f"sigma {fact.sigma:.3f}"
-    )
+@dataclass(frozen=True, kw_only=True)
+class FactText:
+    """One fact in words, part by part.
+
+    Attributes:
+        fact_id, kind: of the fact.
+        marks: numbers of the marked objects it is about; empty for a fact about the camera.
+        value: the value with its unit, or the word that stands for it.
+        certainty: sigma in the unit of the value; for a word, how many sigmas the next word is
+            away.
+        when: time or span within the clip, seconds.
+        frame: frame of reference.
+        method, teacher: how it was measured, and from whose maps.
+    """
+
+    fact_id: str
+    kind: str
+    marks: tuple[int, ...]
+    value: str
+    certainty: str
+    when: str
+    frame: str
+    method: str
+    teacher: str
+
+    def __str__(self) -> str:
+        """One line, with marks as `<obj_k>`."""
+        who = ", ".join(f"<obj_{mark}>" for mark in self.marks)
+        return (
+            f"{self.kind}{f' of {who}' if who else ''} = {self.value} ({self.certainty}; "
+            f"{self.when}; frame: {self.frame}; {self.method}; {self.teacher})"
+        )
+
+
+def fact_text(fact: Fact, marks: Mapping[str, int]) -> FactText:
+    """A fact in words.
+
+    Args:
+        fact: what was measured.
+        marks: region ids by mark; regions without a mark are left out.
+    """
+    word = fact.value_text
     when = f"{fact.start_ns / 1e9:.2f} s"
     if fact.end_ns != fact.start_ns:
         when += f" to {fact.end_ns / 1e9:.2f} s"
-    return (
-        f"{fact.kind}{f' of {who}' if who else ''} = {value} ({certain}; {when}; "
-        f"frame: {fact.frame}; {fact.method}; {fact.teacher})"
+    return FactText(
+        fact_id=fact.fact_id,
+        kind=fact.kind,
+        marks=tuple(marks[r] for r in fact.region_ids if r in marks),
+        value=word if word is not None else f"{fact.value:.3f} {fact.unit}",
+        certainty=f"sigma {fact.sigma:.3f}"
+        if word is None
+        else f"{1 / fact.sigma:.1f} sigma from the next word",
+        when=when,
+        frame=fact.frame,
+        method=fact.method,
+        teacher=fact.teacher,
     )
 
 

@@ -22,7 +22,7 @@ from p4d.config import Project
 from p4d.drawing import png
 from p4d.errors import ContractError
 from p4d.ids import content_id
-from p4d.review.items import Item, clip_mp4, fact_line, read_items, release_id, sample_questions
+from p4d.review.items import Item, clip_mp4, fact_text, read_items, release_id, sample_questions
 from p4d.review.verdicts import LETTERS, Verdict, add_verdicts, latest
 
 CONFIG = """\
@@ -186,7 +186,7 @@ def _task(item: Item, batch: str, release: str, url: str) -> dict[str, Any]:
         "clip_id": row["clip_id"],
         "category": row["category"],
         "family": row["family"],
-        "facts": "\n".join(fact_line(fact, item.marks) for fact in item.facts),
+        "facts": "\n".join(str(fact_text(fact, item.marks)) for fact in item.facts),
         "marks": f"{url}{row['clip_id']}.png",
         "clip": f"{url}{row['clip_id']}.mp4",
     }

@@ -40,6 +40,7 @@ from transformers import (
 
 from p4d.artifacts import Arrays, read_table, write_json
 from p4d.config import ClipsParams, Params, Project, replace_params
+from p4d.determinism import deterministic
 from p4d.ids import seed_for, sha256_file
 from p4d.standalone import run_stages
 from p4d.students.data.batch import IGNORED, Batch, Packer, Question, Sample, Visual
@@ -54,7 +55,6 @@ from p4d.students.model.tokenizer import token_id, train_tokenizer
 from p4d.studies.fact_text import FactTexts, questions_of, with_facts
 from p4d.studies.stills import shown, still_questions
 from p4d.teachers.expert4d import embedded as expert
-from p4d.teachers.labelling.compute import deterministic
 from p4d.worlds.clip_shards import write_clip_shard
 
 

@@ -16,9 +16,9 @@ from typing import Any
 import polars as pl
 
 from p4d.artifacts import read_table
-from p4d.questions.asking.wording import seconds
 from p4d.questions.facts.table import Fact, read_facts
 from p4d.questions.regions.stage import marked_regions
+from p4d.questions.wording import seconds
 from p4d.students.data.batch import Question
 
 UNITS_WRITTEN = {"m": " m", "m/s": " m/s"}

@@ -19,8 +19,7 @@ from transformers import AutoModelForDepthEstimation
 from p4d.artifacts import read_json
 from p4d.errors import LabelError
 from p4d.ids import sha256_file
-from p4d.teachers.labelling.store import LabelArrays
-from p4d.teachers.protocol import ClipInput
+from p4d.teachers.protocol import ClipInput, LabelArrays
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -75,7 +74,7 @@ class CheckpointDepthTeacher:
         with torch.no_grad():
             found = self._model((pictures.clamp(0, 1) - self._mean) / self._std).predicted_depth
         # nearest-exact is the nearest pixel of the centre, like every map
-        # (p4d/teachers/labelling/maps.py).
+        # (p4d/geometry/map_grid.py).
         shape = (self.map_px, self.map_px)
         depth = functional.interpolate(found[:, None], shape, mode="nearest-exact")[:, 0].numpy()
         valid = depth > 0

@@ -1,30 +1,36 @@
-"""Teachers: who labels clips, behind one interface."""
+"""What every teacher receives and returns: the contract between teachers, labels and distillation.
+
+A `Teacher` writes dense labels of clips (`LabelArrays`) into the label store. A `LatentTeacher` is
+a network whose latents a student can learn to predict, and whose heads decode predicted latents
+into maps. Conventions of depth, flow, motion, cameras and rays: p4d/geometry/CONVENTIONS.md.
+"""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from p4d.errors import LabelError
-from p4d.geometry.cameras import scale_intrinsics
-from p4d.teachers.expert4d import network as expert4d
-from p4d.teachers.expert4d.camera_fit import fit_cameras
-from p4d.teachers.labelling.maps import lands_inside, map_intrinsics, sample_flow, sample_map
-from p4d.teachers.labelling.store import LONGEST_FLOW_PX, LabelArrays
+
+if TYPE_CHECKING:  # readers of stored labels do not need torch
+    from torch import Tensor
+
+LONGEST_FLOW_PX = 511.0
+"""Largest flow component that the label store can hold (int16 at 1/64 px)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClipInput:
-    """What a teacher may see of a clip: frames u8 [T, S, S, 3], and exact truth where there is any.
+    """What a teacher may read of a clip.
 
-    `truth` has the array names of clips/truth.safetensors.
+    Attributes:
+        clip_id: id of the clip.
+        rgb_thw3: frames, u8 [T, S, S, 3].
+        truth: exact truth with the array names of clips/truth.safetensors; None if there is none.
     """
 
     clip_id: str
@@ -32,16 +38,80 @@ class ClipInput:
     truth: Mapping[str, NDArray] | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class LabelArrays:
+    """Labels of one clip by one teacher; None for a modality that the teacher does not predict.
+
+    Attributes:
+        depth_thw: [T, M, M]; its kind and scale are in the index table.
+        valid_thw: where depth is known; required with depth.
+        flow_px_thw2: backward flow in px of the M grid; frame 0 is zero.
+        flow_valid_thw: where flow is known; required with flow.
+        motion_thw: probability of motion in [0, 1].
+        world_T_cam_t44: poses; the first one is the identity for relative teachers.
+        K_t33: intrinsics of the M grid (p4d/geometry/map_grid.py).
+        rays_thw6: rays that a network predicts on its token grid.
+        latents: [H, T / tubelet, h, w, D].
+    """
+
+    depth_thw: NDArray | None = None
+    valid_thw: NDArray | None = None
+    flow_px_thw2: NDArray | None = None
+    flow_valid_thw: NDArray | None = None
+    motion_thw: NDArray | None = None
+    world_T_cam_t44: NDArray | None = None
+    K_t33: NDArray | None = None
+    rays_thw6: NDArray | None = None
+    latents: NDArray | None = None
+
+    def present(self) -> dict[str, NDArray]:
+        """The modalities that are not None, without latents."""
+        named = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {k: v for k, v in named.items() if v is not None and k != "latents"}
+
+
+def check_labels(arrays: LabelArrays) -> None:
+    """Check a label against the contract.
+
+    Raises:
+        LabelError: a mask is missing or differs in shape, a value is not finite, or out of range.
+    """
+    present = arrays.present()
+    for modality, mask in (("depth_thw", "valid_thw"), ("flow_px_thw2", "flow_valid_thw")):
+        if (modality in present) != (mask in present):
+            raise LabelError(f"{modality} and {mask} come together or not at all")
+        if modality in present and present[modality].shape[:3] != present[mask].shape:
+            shapes = present[modality].shape, present[mask].shape
+            raise LabelError(f"{modality} and {mask} differ in shape: {shapes[0]}, {shapes[1]}")
+    latents = {} if arrays.latents is None else {"latents": arrays.latents}
+    for modality, values in (present | latents).items():
+        bad = int(values.size - np.isfinite(values).sum())
+        if bad:
+            raise LabelError(f"{modality}: {bad} of {values.size} values are not finite")
+    limits = {
+        "depth_thw": (0.0, float(np.finfo(np.float16).max)),
+        "flow_px_thw2": (-LONGEST_FLOW_PX, LONGEST_FLOW_PX),
+        "motion_thw": (0.0, 1.0),
+    }
+    for modality, (low, high) in limits.items():
+        if modality not in present:
+            continue
+        values = present[modality]
+        if values.size and (values.min() < low or values.max() > high):
+            found = f"[{values.min():.4g}, {values.max():.4g}]"
+            raise LabelError(f"{modality}: values {found} leave [{low:.4g}, {high:.4g}]")
+
+
 class Teacher(Protocol):
     """One source of labels.
 
     Attributes:
-        name: key in the store, without dots.
+        name: key in the label store, without dots.
         digest: identifies weights and settings.
-        depth_kind: z (planar), or inverse_affine (inverse depth up to scale and offset).
-        scale_kind: metric | relative.
+        depth_kind: `z` (planar), or `inverse_affine` (inverse depth up to scale and offset).
+        scale_kind: `metric` or `relative`.
         map_px: side of the maps.
-        needs_truth: it labels only clips that have truth.
+        needs_truth: whether the teacher labels only clips that have truth.
     """
 
     name: str
@@ -52,111 +122,50 @@ class Teacher(Protocol):
     needs_truth: bool
 
     def label(self, clips: Sequence[ClipInput]) -> list[LabelArrays]:
-        """Labels of the clips, in order.
+        """Label the clips, in order.
 
         Raises:
             LabelError: a clip of the batch cannot be labelled.
         """
 
 
-class ExpertTeacher:
-    """The frozen expert network.
+@dataclass(frozen=True, kw_only=True)
+class DenseMaps:
+    """Explicit maps as the heads of a teacher return them (differentiable).
 
-    It is trained on metric worlds, but nothing ties its scale to metres on other videos, so its
-    depth and camera are declared relative.
+    B clips, T frames, M the side of the maps, h = w tokens per side.
+
+    Attributes:
+        log_depth_bthw: natural logarithm of planar depth, [B, T, M, M].
+        flow_px_bthw2: backward flow in px of the M grid, [B, T, M, M, 2]; undefined in frame 0.
+        motion_logit_bthw: logit of "this point moved in the world", [B, T, M, M].
+        rays_bthw6: (d, o x d) through token centres, d not exactly unit, [B, T, h, w, 6].
     """
 
-    name = "expert4d"
-    depth_kind = "z"
-    scale_kind = "relative"
-    needs_truth = False
-
-    def __init__(self, folder: Path) -> None:
-        """Load the expert of `folder`."""
-        self._expert = expert4d.load(folder)
-        self.digest = self._expert.digest
-        self.map_px = self._expert.config.map_px
-        self.tokens_hw = self._expert.config.tokens_hw
-
-    def label(self, clips: Sequence[ClipInput]) -> list[LabelArrays]:
-        """One forward pass over all clips, in float32."""
-        shapes = {clip.rgb_thw3.shape for clip in clips}
-        if len(shapes) > 1:
-            raise LabelError(f"clips of one batch differ in shape: {sorted(shapes)}")
-        pictures = torch.from_numpy(np.stack([clip.rgb_thw3 for clip in clips]))
-        with torch.no_grad():
-            latents, maps = self._expert(pictures)
-        depth = torch.exp(maps.log_depth_bthw).numpy()
-        flow = maps.flow_px_bthw2.numpy().copy()
-        flow[:, 0] = 0  # the head says something there; it means nothing
-        motion = torch.sigmoid(maps.motion_logit_bthw).numpy()
-        rays = maps.rays_bthw6.numpy()
-        return [
-            self._one(depth[i], flow[i], motion[i], rays[i], latents[i].numpy())
-            for i in range(len(clips))
-        ]
-
-    def _one(
-        self, depth: NDArray, flow: NDArray, motion: NDArray, rays: NDArray, latents: NDArray
-    ) -> LabelArrays:
-        config = self._expert.config
-        grid_K, poses = fit_cameras(rays)
-        to_picture = config.size_px / config.tokens_hw
-        picture_K = scale_intrinsics(grid_K, to_picture, to_picture)
-        K = map_intrinsics(picture_K[None], config.size_px, config.map_px)
-        flow_valid = lands_inside(flow)
-        flow_valid[0] = False
-        return LabelArrays(
-            depth_thw=depth,
-            valid_thw=np.ones(depth.shape, bool),
-            flow_px_thw2=flow,
-            flow_valid_thw=flow_valid,
-            motion_thw=motion,
-            world_T_cam_t44=poses,
-            K_t33=np.repeat(K, len(depth), axis=0),
-            rays_thw6=rays,
-            latents=latents,
-        )
+    log_depth_bthw: Tensor
+    flow_px_bthw2: Tensor
+    motion_logit_bthw: Tensor
+    rays_bthw6: Tensor
 
 
-class ExactTeacher:
-    """Truth, passed on where a clip has it; sampled to the map grid like training targets."""
+class LatentTeacher(Protocol):
+    """A frozen network for distillation: its latents are targets, its heads decode predictions.
 
-    name = "exact"
-    depth_kind = "z"
-    scale_kind = "metric"
-    needs_truth = True
+    Attributes:
+        digest: identifies weights and settings.
+    """
 
-    def __init__(self, map_px: int) -> None:
-        """`map_px`: side of the maps."""
-        self.map_px = map_px
-        self.digest = hashlib.sha256(f"exact-1/{map_px}".encode()).hexdigest()
+    digest: str
 
-    def label(self, clips: Sequence[ClipInput]) -> list[LabelArrays]:
-        """Truth on the map grid; raises LabelError where a clip has none."""
-        return [self._one(clip) for clip in clips]
+    @property
+    def latent_shape(self) -> tuple[int, int, int, int, int]:
+        """Shape of the latents of one clip, [H, T / tubelet, h, w, D]."""
 
-    def _one(self, clip: ClipInput) -> LabelArrays:
-        if clip.truth is None:
-            raise LabelError(f"clip {clip.clip_id} has no truth to pass on")
-        return truth_labels(clip.truth, self.map_px)
+    def encode(self, rgb_bthw3: Tensor) -> Tensor:
+        """Latents [B, H, T / tubelet, h, w, D] of u8 frames [B, T, S, S, 3]."""
 
+    def decode(self, latents: Tensor) -> DenseMaps:
+        """Decode latents into maps; gradients flow to the latents."""
 
-def truth_labels(truth: Mapping[str, NDArray], map_px: int) -> LabelArrays:
-    """Truth arrays of a clip on the map grid, depth 0 and flow 0 where not valid."""
-    size_px = truth["z_depth_m_thw"].shape[1]
-    valid = sample_map(truth["valid_thw"], map_px).astype(bool)
-    depth = np.where(valid, sample_map(truth["z_depth_m_thw"], map_px), 0)
-    flow = sample_flow(truth["flow_px_thw2"], map_px)
-    flow_valid = sample_map(truth["flow_valid_thw"], map_px).astype(bool)
-    flow_valid[0] = False
-    flow_valid &= (np.abs(flow) <= LONGEST_FLOW_PX).all(-1)
-    return LabelArrays(
-        depth_thw=depth.astype(np.float32),
-        valid_thw=valid,
-        flow_px_thw2=np.where(flow_valid[..., None], flow, 0),
-        flow_valid_thw=flow_valid,
-        motion_thw=sample_map(truth["moving_thw"], map_px).astype(np.float32),
-        world_T_cam_t44=truth["world_T_cam_t44"],
-        K_t33=map_intrinsics(truth["K_t33"], size_px, map_px),
-    )
+    def to(self, device: str) -> object:
+        """Move the weights to a device."""

@@ -8,7 +8,6 @@
 --   materializations bigint: materializations it derives from, itself included
 --   wall_s double: their wall time, seconds
 --   cpu_s double: their processor time, seconds
---   gpu_s double: their accelerator time, seconds
 --   nbytes bigint: their size, bytes
 with recursive releases as (
     select id, md5, recorded_at
@@ -29,7 +28,6 @@ select
     count(*) as materializations,
     round(sum(l.wall_s), 3) as wall_s,
     round(sum(l.cpu_s), 3) as cpu_s,
-    round(sum(l.gpu_s), 3) as gpu_s,
     sum(l.nbytes)::bigint as nbytes
 from trace as t
 inner join releases as r on r.md5 = t.release_md5

@@ -21,7 +21,6 @@
 --   nfiles bigint: files
 --   wall_s double: wall time of the computation, seconds
 --   cpu_s double: processor time of the computation, seconds
---   gpu_s double: accelerator time, seconds, null where none was used
 --   run_id varchar: run that made it
 --   metrics json: the stage's own numbers
 with found as (
@@ -34,7 +33,7 @@ with found as (
             "fingerprint": {"code_version": "VARCHAR", "params_digest": "VARCHAR"},
             "git": {"commit": "VARCHAR", "dirty": "BOOLEAN"}, "env": "VARCHAR",
             "nbytes": "BIGINT", "nfiles": "BIGINT",
-            "cost": {"wall_s": "DOUBLE", "cpu_s": "DOUBLE", "gpu_s": "DOUBLE"},
+            "cost": {"wall_s": "DOUBLE", "cpu_s": "DOUBLE"},
             "run_id": "VARCHAR", "metrics": "JSON"
         }') as r
     from raw.ledger
@@ -58,7 +57,6 @@ select
     r.nfiles as nfiles,
     r.cost.wall_s as wall_s,
     r.cost.cpu_s as cpu_s,
-    r.cost.gpu_s as gpu_s,
     r.run_id as run_id,
     r.metrics as metrics
 from found

@@ -27,10 +27,12 @@ import zc.lockfile
 from filelock import FileLock, Timeout
 
 from p4d.versioning.files.hashes import tree_of, walk_files
-from p4d.versioning.run.publish import CHECKPOINTS, TABLE_WRITTEN
+from p4d.versioning.run.publish import CHECKPOINTS
 from tests.durability.toy import SHARDS, Toy, build, kill_tree
 
 SERVER = Path(__file__).with_name("server.py")
+BEFORE_ANCHOR = "before_anchor"
+"""A checkpoint of `server.up`, beside those of the publisher: all is made and nothing anchored."""
 
 
 class Server:
@@ -222,8 +224,8 @@ def run_kills(
 def _kill_up(server: Server, rng: np.random.Generator, wall_s: float, tally: Tally) -> None:
     kind = str(rng.choice(["tree", "tree", "main", "worker", "checkpoint", "checkpoint"]))
     if kind == "checkpoint":
-        point = str(rng.choice([*CHECKPOINTS, TABLE_WRITTEN]))
-        nth = 1 if point == TABLE_WRITTEN else int(rng.integers(1, 4))
+        point = str(rng.choice([*CHECKPOINTS, BEFORE_ANCHOR]))
+        nth = 1 if point == BEFORE_ANCHOR else int(rng.integers(1, 4))
         child = server.start("up", checkpoint=point, nth=nth)
         kind = f"checkpoint {point}"
     else:

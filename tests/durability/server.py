@@ -37,6 +37,10 @@ for name in (
 assert len([*Path("/proc/self/task").iterdir()]) == 1
 
 
+BEFORE_ANCHOR = "before_anchor"
+"""The checkpoint between the last version of a run and its anchor in git."""
+
+
 def die_at(name, nth):
     """A checkpoint that kills this very process when `name` is reached for the nth time."""
     seen = []
@@ -53,15 +57,22 @@ def up(checkpoint=None, nth=1):
     """`python -m dagster_project up`, in this process; dies at a checkpoint of the publisher."""
     import functools
 
+    from p4d.versioning.ledger import anchor
+
+    die, original = die_at(checkpoint, nth), anchor.anchor
+
+    def anchor_or_die(*arguments):
+        die(BEFORE_ANCHOR)
+        return original(*arguments)
+
+    anchor.anchor = anchor_or_die  # before anybody imports it
+
     from dagster_project import __main__ as command_line
     from dagster_project import resources as bridge
-    from p4d.versioning.run import publish
     from p4d.versioning.run.run_stage import run_instance
 
     if checkpoint:
-        die = die_at(checkpoint, nth)
         bridge.run_instance = functools.partial(run_instance, checkpoint=die)
-        publish.write_ledger_table = functools.partial(publish.write_ledger_table, checkpoint=die)
     command_line.main(["up"], standalone_mode=False)
 
 

@@ -3,8 +3,7 @@
 import signal
 
 from p4d.versioning.ledger.anchor import is_anchored
-from p4d.versioning.run.publish import TABLE_WRITTEN
-from tests.durability.kills import Server, run_kills
+from tests.durability.kills import BEFORE_ANCHOR, Server, run_kills
 
 
 def test_killed_runs_end_like_undisturbed_ones(tmp_path):
@@ -17,7 +16,7 @@ def test_killed_runs_end_like_undisturbed_ones(tmp_path):
 def test_what_a_run_left_after_its_last_version_is_done_by_one_that_makes_nothing(toy, tmp_path):
     toy.edit("p4d/toy/champion.py", "VERSION = 1", "VERSION = 2")
     with Server(toy, tmp_path / "answers") as server:
-        assert server.start("up", checkpoint=TABLE_WRITTEN).wait() == -signal.SIGKILL
+        assert server.start("up", checkpoint=BEFORE_ANCHOR).wait() == -signal.SIGKILL
         assert not is_anchored(toy.project)
         again = server.start("up")
         assert again.wait() == 0

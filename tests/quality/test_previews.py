@@ -12,7 +12,8 @@ from PIL import Image
 from p4d.artifacts import write_arrays, write_table
 from p4d.display import previews
 from p4d.errors import ContractError
-from p4d.teachers.labelling.store import LabelArrays, LabelWriter
+from p4d.teachers.labelling.store import LabelWriter
+from p4d.teachers.protocol import LabelArrays
 
 GREY = [200, 200, 200]
 T, S = 4, 16

@@ -77,9 +77,9 @@ def labelled(tmp_path_factory):
     """Clips with truth, true regions, and an expert that says what is true."""
     from p4d.artifacts import write_table
     from p4d.standalone import run_stages
+    from p4d.teachers.exact import truth_labels
     from p4d.teachers.labelling.label import INDEX_SCHEMA, STATS_SCHEMA, ShardClips
     from p4d.teachers.labelling.store import LabelWriter
-    from p4d.teachers.protocol import truth_labels
     from tests.factories import make_clips_dir
 
     base, shard = tmp_path_factory.mktemp("calibration"), "0000-00000000"

@@ -13,7 +13,8 @@ from p4d.ids import sha256_file
 from p4d.pipeline import StageInputs, stage_named
 from p4d.questions.asking.compose import recompute
 from p4d.questions.facts.table import read_facts
-from p4d.teachers.labelling.store import LabelArrays, LabelWriter
+from p4d.teachers.labelling.store import LabelWriter
+from p4d.teachers.protocol import LabelArrays
 from tests.factories import make_clips_dir
 
 ROOT = Path(__file__).parents[2]

@@ -28,7 +28,7 @@ MIRRORED = {
     **SIDES,
     **swap(
         ("bends to the left", "bends to the right"),
-        ("its near side goes left", "its near side goes right"),
+        ("its near side moves left", "its near side moves right"),
         ("to the left", "to the right"), ("on its left", "on its right"),
         ("upper left", "upper right"), ("lower left", "lower right"),
         ("left and above", "right and above"), ("left and below", "right and below"),
@@ -40,8 +40,8 @@ REVERSED = {
         ("up", "down"), ("towards the camera", "away from the camera"),
         ("bends to the left", "bends to the right"), ("closer", "farther"),
         ("speeds up", "slows down"), ("rests, then moves", "moves, then rests"),
-        ("its near side goes left", "its near side goes right"),
-        ("its near side goes up", "its near side goes down"),
+        ("its near side moves left", "its near side moves right"),
+        ("its near side moves up", "its near side moves down"),
     ),
 }  # fmt: skip
 FROM_BEHIND = {
@@ -149,7 +149,7 @@ def test_played_backwards_what_sets_off_first_comes_to_rest_last(seed):
     before = facts_of(one)
     after = facts_of(with_poses(one, one.world_T_obj_kt44[:, ::-1]))
     swapped = {
-        "the former": "the latter", "the latter": "the former", "both": "both go on",
+        "the former": "the latter", "the latter": "the former", "both": "both keep moving",
         "neither": "neither moves",
     }  # fmt: skip
     for (kind, marks, start, end), fact in before.items():
@@ -234,9 +234,9 @@ def test_sides_of_an_object_do_not_depend_on_who_looks(yaw_rad):
 @pytest.mark.parametrize(
     ("spin", "seen"),
     [
-        ("clockwise", "its near side goes left"),
-        ("counter-clockwise", "its near side goes right"),
-        ("tumbles over", "its near side goes down"),
+        ("clockwise", "its near side moves left"),
+        ("counter-clockwise", "its near side moves right"),
+        ("tumbles over", "its near side moves down"),
     ],
 )
 def test_how_a_rotation_looks_from_the_camera(spin, seen):

@@ -1,6 +1,8 @@
 import base64
 import io
+import json
 import re
+import shutil
 
 import polars as pl
 import pytest
@@ -9,6 +11,7 @@ from PIL import Image
 from p4d.errors import ContractError
 from p4d.review.gallery import write_gallery
 from p4d.review.items import sample_questions
+from tests.pages.planted import PLANTED, assert_inert
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +48,7 @@ def test_answer_facts_and_ids_stand_behind_a_click(page, demo_release):
         assert f"{row['answer']}. " in derivation
         assert all(fact_id in derivation for fact_id in row["fact_ids"])
         assert article.count('<button class="right"') == 0
-        assert article.count("class=right") == 1
+        assert article.count('class="right"') == 1
         marks = set(re.findall(r"<obj_(\d)>", row["question"]))
         assert all(f"object {mark}</span>" in shown for mark in marks)
 
@@ -66,3 +69,23 @@ def test_categories_are_checked(demo_release, tmp_path):
     assert set(only["category"]) == {"Counting"}
     with pytest.raises(ContractError, match=r"no category .Cooking.; there are: .*3D Video"):
         write_gallery(demo_release, tmp_path / "p.html", categories=["Cooking"])
+
+
+def test_texts_of_questions_and_of_the_release_cannot_run(demo_release, tmp_path):
+    base = tmp_path / "data"
+    shutil.copytree(demo_release.parent, base)
+    release = base / "release"
+    manifest = json.loads((release / "manifest.json").read_text())
+    (release / "manifest.json").write_text(json.dumps(manifest | {"release_id": PLANTED}))
+    planted = pl.lit(PLANTED)
+    table = pl.read_parquet(release / "questions.parquet").with_columns(
+        question=planted, family=planted, review=planted, options=pl.concat_list([planted] * 4)
+    )
+    table.write_parquet(release / "questions.parquet")
+    done = write_gallery(release, tmp_path / "page.html", sample=3)
+    assert_inert(done.path.read_text(), scripts=1, times=3 * (1 + 1 + 1 + 4))
+
+
+def test_equal_releases_give_equal_pages(page, demo_release, tmp_path):
+    again = write_gallery(demo_release, tmp_path / "page.html", sample=12)
+    assert again.path.read_text() == page[1]

@@ -90,7 +90,7 @@ EXPECTED: dict[str, tuple[int, dict]] = {
         1,
         {"stage": "student_p4d", "published_now": True, "was_champion": True},
     ),
-    "cost_per_release": (1, {"materializations": 5, "wall_s": 10.0, "nbytes": 500, "gpu_s": None}),
+    "cost_per_release": (1, {"materializations": 5, "wall_s": 10.0, "nbytes": 500}),
     "orphan_inputs": (0, {}),
 }
 ALL = {**sql_files("staging"), **sql_files("marts"), **sql_files("audit")}

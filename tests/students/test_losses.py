@@ -5,14 +5,14 @@ import torch
 
 from p4d.errors import ConfigError
 from p4d.students.distillation.losses import TermWeights, explicit_losses, latent_loss, sft_loss
-from p4d.teachers.expert4d.network import ExpertMaps
+from p4d.teachers.protocol import DenseMaps
 
 ALL = ("depth", "flow", "motion", "rays")
 
 
 def agreeing():
     """Maps and labels that say the same: depth e, flow (1, 2), motion 1/2, rays zero."""
-    maps = ExpertMaps(
+    maps = DenseMaps(
         log_depth_bthw=torch.ones(1, 2, 2, 2),
         flow_px_bthw2=torch.tensor([1.0, 2.0]).expand(1, 2, 2, 2, 2),
         motion_logit_bthw=torch.zeros(1, 2, 2, 2),

@@ -19,7 +19,8 @@ from p4d.errors import ContractError, TrainingError
 from p4d.students.distillation.probes import clips_of, looks_picture, steps_of
 from p4d.students.training.launch import train, with_settings
 from p4d.students.training.stages import build_p4d, build_sft
-from p4d.teachers.labelling.store import LabelArrays, LabelWriter
+from p4d.teachers.labelling.store import LabelWriter
+from p4d.teachers.protocol import LabelArrays
 from tests.students import tiny
 from tests.students.tiny import raw_params
 

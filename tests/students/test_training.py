@@ -22,7 +22,8 @@ from p4d.students.training.stages import (
     build_sft,
 )
 from p4d.teachers.expert4d import network as expert4d
-from p4d.teachers.labelling.store import LabelArrays, LabelWriter
+from p4d.teachers.labelling.store import LabelWriter
+from p4d.teachers.protocol import LabelArrays
 from tests.students import tiny
 
 ALL = ("depth", "flow", "motion", "rays")

@@ -18,7 +18,8 @@ from p4d.config import Params
 from p4d.pipeline import StageInputs, stage_named
 from p4d.students.data.batch import LabelReader
 from p4d.teachers.expert4d.network import Expert4D, ExpertConfig, config_json
-from p4d.teachers.labelling.store import LabelArrays, LabelWriter
+from p4d.teachers.labelling.store import LabelWriter
+from p4d.teachers.protocol import LabelArrays
 
 SIZE, FRAMES, MAP, SHARD = 32, 4, 16, "0000-abcdef01"
 WAYS = {"left": (-3, 0), "right": (3, 0), "up": (0, -3), "down": (0, 3)}

@@ -1,10 +1,8 @@
 """The ledger shows every change of itself, and git keeps it."""
 
-import json
-
-import polars as pl
 import pytest
 
+from p4d import audit
 from p4d.errors import LedgerError
 from p4d.versioning.ledger import ledger as module
 from p4d.versioning.ledger.anchor import anchor
@@ -47,15 +45,21 @@ def test_unknown_kinds_are_refused(fake):
         Ledger(fake.project).append("guess", {})
 
 
-def test_all_records_become_one_table(fake, tmp_path):
-    fake.make_all()
-    Ledger(fake.project).append("landing", {"shard": "x"})
-    Ledger(fake.project).export_parquet(tmp_path / "ledger.parquet")
-    table = pl.read_parquet(tmp_path / "ledger.parquet")
-    assert table["kind"].to_list() == ["materialization"] * 7 + ["landing"]
-    gather = table.filter(pl.col("stage") == "gather").row(0, named=True)
-    assert len(gather["upstream"]) == 2
-    assert json.loads(gather["record"])["md5"] == gather["md5"]
+def test_kinds_of_older_ledgers_are_read_and_not_appended(fake, monkeypatch):
+    ledger = Ledger(fake.project)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "KINDS", module.KINDS | {"landing"})
+        ledger.append("landing", {"shard": "x"})
+    assert [record["kind"] for record in ledger.records()] == ["landing"]
+    assert ledger.verify_chain().ok
+    with pytest.raises(LedgerError, match="unknown ledger kind"):
+        ledger.append("landing", {"shard": "y"})
+
+
+def test_a_table_that_an_older_version_wrote_beside_the_ledger_is_no_problem(fake):
+    fake.make("teach")
+    (fake.root / "data" / "ledger" / "ledger.parquet").write_bytes(b"PAR1 of another time")
+    assert audit.verify(fake.project, fake.stages).problems == ()
 
 
 def test_the_anchor_keeps_everything_and_touches_nothing(fake):

@@ -3,15 +3,13 @@
 import os
 import resource
 import signal
-import subprocess
-import sys
 
 import pytest
 
 from p4d import audit
 from p4d.errors import PublishError
 from p4d.versioning.ledger.ledger import Ledger
-from p4d.versioning.run.publish import CHECKPOINTS, recover, write_ledger_table
+from p4d.versioning.run.publish import CHECKPOINTS, recover
 from p4d.versioning.state.workspace import status
 from tests.versioning.fake import SHARDS
 
@@ -62,27 +60,6 @@ def test_a_killed_publisher_leaves_one_whole_version(fake, point):
     again = fake.make("teach")
     assert again.skipped == (expected == "18")
     assert ledger.latest_materialization("teach")["md5"] == again.md5
-
-
-def test_a_process_killed_at_the_ledgers_table_leaves_nothing_beside_the_ledger(fake):
-    fake.make("teach")
-    # Not forked: the threads of polars, which writes the table, do not survive that.
-    code = (
-        "import os, pathlib, signal; from p4d.config import Project\n"
-        "from p4d.versioning.run.publish import write_ledger_table\n"
-        "die = lambda name: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "write_ledger_table(Project(pathlib.Path.cwd()), checkpoint=die)"
-    )
-    killed = subprocess.run(
-        [sys.executable, "-c", code], cwd=fake.root, env=fake.environment(), check=False
-    )
-    assert killed.returncode == -signal.SIGKILL
-    assert audit.verify(fake.project, fake.stages).render_text().startswith("OK")
-    write_ledger_table(fake.project)
-    assert sorted(path.name for path in (fake.root / "data" / "ledger").iterdir()) == [
-        "ledger.jsonl", "ledger.parquet",
-    ]  # fmt: skip
-    assert list((fake.root / ".staging").iterdir()) == []
 
 
 @pytest.mark.parametrize("point", ["moved_aside", "swapped", "lock_prepared"])

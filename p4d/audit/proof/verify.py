@@ -172,7 +172,6 @@ class _Verifier:
             self._check_current(each, files.get(each.key))
         for (stage, shard, md5), record in versions.items():
             self._check_cached(instance_key(stage, shard), record["path"], md5, trees[md5])
-        self._check_table()
         return VerifyReport(
             versions=len(versions),
             files=sum(map(len, files.values())),
@@ -279,18 +278,6 @@ class _Verifier:
         detail = f"does not continue what branch {BRANCH} has of it"
         self._report("altered", LEDGER_PATH, detail)
 
-    def _check_table(self) -> None:
-        """The table beside the ledger must be what the ledger's first lines give."""
-        path = self._project.data / "ledger" / "ledger.parquet"
-        if not path.is_file():
-            return
-        try:
-            fault = self._ledger.table_fault(path)
-        except LedgerError:
-            return  # reported already: there is nothing to compare with
-        if fault:
-            self._report("altered", str(path.relative_to(self._root)), fault)
-
     # --- what is ------------------------------------------------------------------------------
 
     def _check_current(self, current: _Current, files: Sequence[str] | None) -> None:
@@ -388,6 +375,7 @@ class _Verifier:
             stage = by_name.get(found.name)
             if found.name == "ledger":
                 for file in sorted(found.iterdir()):
+                    # Earlier versions kept a table of the same records beside the ledger.
                     if file.name not in ("ledger.jsonl", "ledger.parquet"):
                         self._report("orphaned", f"data/ledger/{file.name}", "is not the ledger's")
             elif stage is None:

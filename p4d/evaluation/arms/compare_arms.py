@@ -13,6 +13,7 @@ import polars as pl
 
 from p4d.artifacts import read_table, write_bytes, write_json, write_table
 from p4d.config import EvaluationParams
+from p4d.determinism import deterministic
 from p4d.errors import ContractError
 from p4d.evaluation.answering.ask import AskSettings, ask
 from p4d.evaluation.answering.visuals import ClipVisuals
@@ -29,7 +30,6 @@ from p4d.ids import seed_for
 from p4d.pipeline import StageInputs, StageReport
 from p4d.students.data.batch import ClipReader, Question, load_questions
 from p4d.students.model.student import Student, load
-from p4d.teachers.labelling.compute import deterministic
 
 ARMS: Mapping[str, str] = {"sft": "student_sft", "p4d": "student_p4d", "blind": "student_blind"}
 COMPARED = (("p4d", "sft"), ("p4d", "blind"), ("sft", "blind"))

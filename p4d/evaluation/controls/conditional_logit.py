@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from p4d.determinism import deterministic
 from p4d.errors import ContractError
 from p4d.evaluation.controls.features import (
     MarkOutlines,
@@ -28,7 +29,6 @@ from p4d.evaluation.controls.features import (
     question_features,
 )
 from p4d.students.model.chat import LETTERS
-from p4d.teachers.labelling.compute import deterministic
 
 MAX_OPTIONS = len(LETTERS)
 FEATURE_BINS = 2**20

@@ -385,7 +385,7 @@ def _said(
         for column in reversed(worded):
             one, text = divmod(one, base)
             words[column] = facts.texts[text]
-        said = evidence.says(words)
+        said = evidence.answer_word(words)
         numbers.append(NONE if said is None else options.number(said))
     word = np.array(numbers)[np.searchsorted(used, code)]
     return word, word >= 0

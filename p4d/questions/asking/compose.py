@@ -44,8 +44,8 @@ from p4d.questions.asking.candidates import (
 )
 from p4d.questions.asking.distractors import Counts, Numbers, Words, margin, written
 from p4d.questions.asking.families import BY_NAME, FAMILIES
-from p4d.questions.asking.wording import interval
 from p4d.questions.facts.table import Fact
+from p4d.questions.wording import interval
 from p4d.splits import SPLITS, split_for
 
 SCHEMA: dict[str, Any] = {

@@ -11,10 +11,10 @@ from itertools import combinations
 
 import numpy as np
 
-from p4d.questions.asking.wording import seconds
 from p4d.questions.facts.scene import HEADING_SIGMA_RAD, POSITION_SIGMA_M, Scene
 from p4d.questions.facts.table import Fact, Source, quantity, word
 from p4d.questions.facts.vocabulary import HEIGHTS, OBJECTS, PICTURE_SIDES, QUADRANTS
+from p4d.questions.wording import seconds
 
 PICTURE_SIGMA_PX = 1.0  # of a centre that a person reads off a picture
 MARKS_TO_CHOOSE_FROM = 4

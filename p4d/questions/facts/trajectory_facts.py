@@ -36,7 +36,7 @@ from p4d.questions.facts.vocabulary import (
     CAMERA_TURNS,
     COURSES,
     FORMER,
-    GO_ON,
+    KEEP_MOVING,
     LATTER,
     NEITHER,
     NEVER_MOVE,
@@ -488,7 +488,7 @@ def _rests_first(one: _Way, other: _Way) -> tuple[str, float]:
         return NEVER_MOVE, 0.0  # what never moved does not come to rest
     last, second = one.ends, other.ends
     if last.frame == second.frame == 0:
-        return GO_ON, min(sure, last.margin, second.margin)
+        return KEEP_MOVING, min(sure, last.margin, second.margin)
     return FORMER if last.frame > second.frame else LATTER, min(sure, _apart(last, second))
 
 

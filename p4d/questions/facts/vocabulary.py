@@ -1,4 +1,4 @@
-"""Words that facts and options share, each list in a fixed order."""
+"""Words that facts and options share. The order of each list is part of a fact: its value."""
 
 from __future__ import annotations
 
@@ -19,13 +19,12 @@ MOTION = (STILL, MOVING)
 SIDES = ("left", "right")
 DEPTHS = ("nearer", "farther")
 
-
 # How a distance changes.
 TRENDS = ("closer", "farther", "closer, then farther", "farther, then closer", "constant")
 
 SPEED_CHANGES = ("speeds up", "slows down", "keeps its speed", STAYS)
 
-# When something moves within an interval.
+# When an object moves within an interval.
 COURSES = (
     "moves all the time",
     "rests, then moves",
@@ -34,17 +33,17 @@ COURSES = (
     "rests all the time",
 )
 
-# The shape of a way; left and right as seen by what goes there.
-STRAIGHT, BENDS_LEFT, BENDS_RIGHT = "straight on", "bends to the left", "bends to the right"
-RETURNS, RISES = "back to its start", "up and down again"
+# The shape of a path; left and right as the moving object sees them.
+STRAIGHT, BENDS_LEFT, BENDS_RIGHT = "straight", "bends to the left", "bends to the right"
+RETURNS, RISES = "back to its start", "up, then down"
 WAYS = (STRAIGHT, BENDS_LEFT, BENDS_RIGHT, RETURNS, RISES, STAYS)
 
-# How a rotation looks from the camera: where the near side goes, or as a clock's hand.
+# How a rotation looks from the camera: where the near side moves, or the sense of a clock's hand.
 SEEN_TURNS = (
-    "its near side goes left",
-    "its near side goes right",
-    "its near side goes up",
-    "its near side goes down",
+    "its near side moves left",
+    "its near side moves right",
+    "its near side moves up",
+    "its near side moves down",
     CLOCKWISE,
     COUNTER_CLOCKWISE,
     NOT_ROTATING,
@@ -61,8 +60,8 @@ PICTURE_SIDES = ("left and above", "right and above", "left and below", "right a
 # Which of two named objects.
 FORMER, LATTER, BOTH, NEITHER = "the former", "the latter", "both", "neither"
 PAIR = (FORMER, LATTER, BOTH, NEITHER)
-GO_ON, NEVER_MOVE = "both go on", "neither moves"
-RESTS = (FORMER, LATTER, GO_ON, NEVER_MOVE)
+KEEP_MOVING, NEVER_MOVE = "both keep moving", "neither moves"
+RESTS = (FORMER, LATTER, KEEP_MOVING, NEVER_MOVE)
 
-# Which of the marked objects; an option says it as its mark does.
+# Which of the marked objects, by the number of its mark.
 OBJECTS = tuple(f"object {mark}" for mark in range(1, 10))

@@ -166,8 +166,8 @@ class _TrackSource:
 
     def _from_checkpoint(self, clip: Mapping[str, Any], rgb_thw3: np.ndarray) -> list[Track]:
         # Here, as nothing else of this stage needs torch.
+        from p4d.determinism import deterministic
         from p4d.questions.regions.checkpoint import CheckpointTracks
-        from p4d.teachers.labelling.compute import deterministic
 
         frame_ns = [pts_ns - clip["frame_pts_ns"][0] for pts_ns in clip["frame_pts_ns"]]
         with deterministic(self._params.threads, seed_for("regions")):

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from p4d.errors import ConfigError
-from p4d.teachers.expert4d.network import ExpertMaps
+from p4d.teachers.protocol import DenseMaps
 
 # Paper A1.3: alpha 0.5 for the latent term, beta 0.1 times lambda 1 / 0.1 / 0.05 / 0.05.
 # Release: --ld_weight 0.01 and --ed_weights of its training script.
@@ -75,7 +75,7 @@ def latent_loss(predicted: Tensor, target: Tensor, count: float | None = None) -
 
 
 def explicit_losses(
-    maps: ExpertMaps,
+    maps: DenseMaps,
     labels: Mapping[str, Tensor],
     modalities: Sequence[str],
     of_step: Mapping[str, float] | None = None,

@@ -13,7 +13,7 @@ from p4d.students.distillation.losses import counts, explicit_losses, latent_los
 from p4d.students.distillation.perception import LatentStats, PerceptionDecoder
 from p4d.students.model.adapters import StudentAdapter
 from p4d.students.model.student import embedded_tokens, hidden_states
-from p4d.teachers.expert4d.network import Expert4D, ExpertMaps
+from p4d.teachers.protocol import DenseMaps, LatentTeacher
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Distillation:
     """
 
     decoder: PerceptionDecoder
-    expert: Expert4D
+    expert: LatentTeacher
     stats: LatentStats
     modalities: tuple[str, ...]
     latents: bool = True
@@ -41,7 +41,7 @@ class Distillation:
         """The distillation terms."""
         return (*(["latent"] if self.latents else []), *self.modalities)
 
-    def maps(self, tokens: Tensor) -> ExpertMaps:
+    def maps(self, tokens: Tensor) -> DenseMaps:
         """What the expert's heads see in visual tokens `[B, slots, rows, columns, C]`."""
         return self.expert.decode(self.stats.restore(self.decoder(tokens).float()))
 

@@ -30,6 +30,7 @@ from transformers import (
 from transformers.trainer import TRAINER_STATE_NAME
 
 from p4d.config import TrainingParams
+from p4d.determinism import deterministic
 from p4d.errors import TrainingError
 from p4d.students.data.batch import Batch, Packer, Sample
 from p4d.students.data.unlabelled import UnlabelledClips
@@ -39,7 +40,6 @@ from p4d.students.training.arm import Arm
 from p4d.students.training.checkpoints import Checkpoints
 from p4d.students.training.live import Clock, LiveMetrics, Times
 from p4d.students.training.steps import Prefetched, Share, StepBatches
-from p4d.teachers.labelling.compute import deterministic
 
 logger = logging.getLogger(__name__)
 

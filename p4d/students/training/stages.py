@@ -45,8 +45,8 @@ from p4d.students.training import checkpoints
 from p4d.students.training.arm import Arm, Distillation
 from p4d.students.training.loop import Extras, Looks, Phases, Trained, train_arm
 from p4d.students.training.trainable import merged, prepare
-from p4d.teachers.expert4d import network as expert4d
-from p4d.teachers.expert4d.network import Expert4D
+from p4d.teachers.protocol import LatentTeacher
+from p4d.teachers.registry import load_latent_teacher
 
 LOOKED_AT = 2
 """Clips of the train split that are looked at over the steps, and as many of the others."""
@@ -180,8 +180,8 @@ def teaching_of(
     settings: DistillationParams = inputs.params("distillation")
     params: TrainingParams = inputs.params("training")
     clip_params: ClipsParams = inputs.params("clips")
-    expert = expert4d.load(inputs.folder("expert"))
-    ray_grid = RayGrid(size_px=clip_params.size_px, tokens_hw=expert.config.tokens_hw)
+    expert = load_latent_teacher(inputs.folder("expert"))
+    ray_grid = RayGrid(size_px=clip_params.size_px, tokens_hw=expert.latent_shape[2])
     labels = StoredLabelReader(
         inputs.shard_folders("labels"),
         teacher=settings.teacher,
@@ -265,21 +265,21 @@ def _layer(base: Student, settings: DistillationParams) -> int:
 
 def _decoder(
     base: Student,
-    expert: Expert4D,
+    expert: LatentTeacher,
     settings: DistillationParams,
     params: TrainingParams,
     frames: int,
 ) -> PerceptionDecoder:
-    config = expert.config
+    hooks, *latent_grid, latent_width = expert.latent_shape
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for("perception decoder", params.seed))
         return PerceptionDecoder(
             student_width=base.adapter.hidden_width,
             student_grid=base.adapter.frame_grid(),
             slots=frames // base.adapter.frames_per_slot,
-            hooks=len(config.hooks),
-            latent_grid=(config.tubelets, config.tokens_hw, config.tokens_hw),
-            latent_width=config.width,
+            hooks=hooks,
+            latent_grid=(latent_grid[0], latent_grid[1], latent_grid[2]),
+            latent_width=latent_width,
             hidden_width=settings.hidden_width,
         )
 

@@ -30,6 +30,7 @@ from p4d.config import ClipsParams, ExpertParams
 from p4d.errors import ConfigError, LabelError
 from p4d.ids import sha256_file
 from p4d.teachers.expert4d import local_flow
+from p4d.teachers.protocol import DenseMaps
 
 CELL_PX = 4
 """Side of a cell of the stem: two convolutions of stride 2."""
@@ -98,23 +99,6 @@ class ExpertConfig:
             tubelet=expert.tubelet,
             map_px=expert.map_px,
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExpertMaps:
-    """Explicit outputs, as the heads give them (differentiable).
-
-    Attributes:
-        log_depth_bthw: natural logarithm of planar depth, [B, T, M, M].
-        flow_px_bthw2: backward flow in px of the M grid, [B, T, M, M, 2]; frame 0 means nothing.
-        motion_logit_bthw: logit of "this point moved in the world", [B, T, M, M].
-        rays_bthw6: (d, o x d) through token centres, d not exactly unit, [B, T, h, w, 6].
-    """
-
-    log_depth_bthw: Tensor
-    flow_px_bthw2: Tensor
-    motion_logit_bthw: Tensor
-    rays_bthw6: Tensor
 
 
 class Block(nn.Module):
@@ -288,6 +272,13 @@ class Expert4D(nn.Module):
         self.register_buffer("mean_log_depth_hw", torch.zeros(config.map_px, config.map_px))
         self.register_buffer("mean_rays_thw6", torch.zeros(config.frames, side, side, 6))
 
+    @property
+    def latent_shape(self) -> tuple[int, int, int, int, int]:
+        """Shape of the latents of one clip, [H, T / tubelet, h, w, D]."""
+        config = self.config
+        side = config.tokens_hw
+        return len(config.hooks), config.tubelets, side, side, config.width
+
     def encode(self, rgb_bthw3: Tensor) -> Tensor:
         """Latents [B, H, T / tubelet, h, w, D] of uint8 frames [B, T, S, S, 3].
 
@@ -307,18 +298,18 @@ class Expert4D(nn.Module):
                 latents.append(tokens.view(grid.shape))
         return torch.stack(latents, 1)
 
-    def decode(self, latents: Tensor) -> ExpertMaps:
+    def decode(self, latents: Tensor) -> DenseMaps:
         """Explicit maps of latents; a pure function of them, with gradients to them."""
         heads = (self.depth_head, self.flow_head, self.motion_head)
         depth, flow, motion = decoded(heads, latents, self.config)
-        return ExpertMaps(
+        return DenseMaps(
             log_depth_bthw=depth[:, :, 0] + self.mean_log_depth_hw,
             flow_px_bthw2=flow.movedim(2, -1),
             motion_logit_bthw=motion[:, :, 0],
             rays_bthw6=self.ray_head(latents) + self.mean_rays_thw6,
         )
 
-    def forward(self, rgb_bthw3: Tensor) -> tuple[Tensor, ExpertMaps]:
+    def forward(self, rgb_bthw3: Tensor) -> tuple[Tensor, DenseMaps]:
         """Latents and the maps decoded from them."""
         latents = self.encode(rgb_bthw3)
         return latents, self.decode(latents)
@@ -331,15 +322,19 @@ def load(folder: Path) -> Expert4D:
     over the digests of both files.
     """
     config_path, weights_path = folder / "config.json", folder / "weights.safetensors"
-    settings = read_json(config_path)
-    settings["hooks"] = tuple(settings["hooks"])
-    expert = Expert4D(ExpertConfig(**settings))
+    expert = Expert4D(read_config(folder))
     expert.load_state_dict(load_tensors(weights_path.read_bytes()))
     expert.digest = hashlib.sha256(
         (sha256_file(config_path) + sha256_file(weights_path)).encode()
     ).hexdigest()
     expert.requires_grad_(False)
     return expert.eval()
+
+
+def read_config(folder: Path) -> ExpertConfig:
+    """The sizes of the expert in `folder`, without its weights."""
+    settings = read_json(folder / "config.json")
+    return ExpertConfig(**settings | {"hooks": tuple(settings["hooks"])})
 
 
 def config_json(config: ExpertConfig) -> dict[str, object]:

@@ -22,14 +22,15 @@ from torch.nn import functional
 
 from p4d.artifacts import read_json, write_arrays, write_bytes, write_json
 from p4d.config import ExpertParams
+from p4d.determinism import deterministic
 from p4d.errors import ContractError, TrainingError
 from p4d.ids import seed_for, sha256_file
 from p4d.pipeline import StageInputs, StageReport
+from p4d.teachers import measures
 from p4d.teachers.expert4d import embedded
-from p4d.teachers.expert4d.network import Expert4D, ExpertConfig, ExpertMaps, config_json, load
+from p4d.teachers.expert4d.network import Expert4D, ExpertConfig, config_json, load
 from p4d.teachers.expert4d.training_worlds import ClipBatch, WorldsFile, mirrored, recoloured
-from p4d.teachers.labelling import measures
-from p4d.teachers.labelling.compute import deterministic
+from p4d.teachers.protocol import DenseMaps
 
 CARD_BATCH = 16
 
@@ -187,7 +188,7 @@ def _order(seed: int, number: int, count: int) -> NDArray[np.int64]:
 
 
 def losses(
-    maps: ExpertMaps, batch: ClipBatch, weights: LossWeights | None = None
+    maps: DenseMaps, batch: ClipBatch, weights: LossWeights | None = None
 ) -> dict[str, Tensor]:
     """Weighted loss per modality; only valid targets count."""
     weights = weights or LossWeights()
@@ -264,7 +265,7 @@ def latent_statistics(expert: Expert4D, worlds: WorldsFile) -> dict[str, NDArray
 
 def _inferred(
     expert: Expert4D, worlds: WorldsFile
-) -> Iterator[tuple[Tensor, ExpertMaps, ClipBatch]]:
+) -> Iterator[tuple[Tensor, DenseMaps, ClipBatch]]:
     config = expert.config
     for first in range(0, len(worlds), CARD_BATCH):
         rows = np.arange(first, min(first + CARD_BATCH, len(worlds)))

@@ -2,7 +2,7 @@
 
 Every world is drawn on the clip grid at clip size, for T + T / 2 frames, so that a training clip
 can begin at several frames of it. Explicit targets lie on the map grid
-(p4d/teachers/labelling/maps.py:
+(p4d/geometry/map_grid.py:
 nearest pixel of the centre). World seeds come from `seed_for("expert", ...)`, so no scene of the
 corpus can be among them.
 
@@ -36,10 +36,10 @@ from numpy.typing import NDArray
 
 from p4d.artifacts import Arrays, write_arrays, write_table
 from p4d.config import ClipsParams, ExpertParams
+from p4d.geometry.map_grid import sample_flow, sample_map
 from p4d.geometry.rays import rays_from_cameras
 from p4d.ids import content_id, seed_for
 from p4d.pipeline import StageInputs, StageReport
-from p4d.teachers.labelling.maps import sample_flow, sample_map
 from p4d.workers import end_with_parent
 
 SPLITS = ("train", "holdout")
@@ -64,7 +64,7 @@ class WorldTask:
 
 @dataclass(frozen=True, kw_only=True)
 class ClipBatch:
-    """Clips cut from worlds, with their targets (B clips, T frames; see ExpertMaps for shapes).
+    """Clips cut from worlds, with their targets (B clips, T frames; see DenseMaps for shapes).
 
     Depth is 0 where unknown. `world_ids` name the worlds, in order.
     """

@@ -16,15 +16,18 @@ import polars as pl
 from numpy.typing import NDArray
 
 from p4d.artifacts import Arrays, read_table, write_table
+from p4d.determinism import deterministic
 from p4d.errors import LabelError
+from p4d.geometry.map_grid import picture_intrinsics
 from p4d.geometry.rays import rays_from_cameras
 from p4d.ids import seed_for
 from p4d.pipeline import StageInputs, StageReport
-from p4d.teachers.labelling import measures
-from p4d.teachers.labelling.compute import deterministic
-from p4d.teachers.labelling.maps import picture_intrinsics
-from p4d.teachers.labelling.store import LabelArrays, LabelStore, LabelWriter
-from p4d.teachers.protocol import ClipInput, ExactTeacher, ExpertTeacher, Teacher, truth_labels
+from p4d.teachers import measures
+from p4d.teachers.exact import truth_labels
+from p4d.teachers.expert4d.network import read_config
+from p4d.teachers.labelling.store import LabelStore, LabelWriter
+from p4d.teachers.protocol import ClipInput, LabelArrays, Teacher
+from p4d.teachers.registry import make_teacher
 
 INDEX_SCHEMA = {
     "clip_id": pl.String,
@@ -74,13 +77,13 @@ class Judged:
 def build_labels(inputs: StageInputs, out: Path) -> StageReport:
     """Label the shard's accepted clips with the configured teachers."""
     params = inputs.params("labels")
-    expert = ExpertTeacher(inputs.folder("expert"))
-    made: dict[str, Teacher] = {"expert4d": expert, "exact": ExactTeacher(expert.map_px)}
-    teachers = [made[name] for name in params.teachers]
+    expert_folder = inputs.folder("expert")
+    teachers = [make_teacher(name, expert_folder) for name in params.teachers]
+    tokens_hw = read_config(expert_folder).tokens_hw
     clips = ShardClips(inputs.folder("clips"))
     with deterministic(params.threads, seed_for("labels")):
         judged = label_clips(
-            clips, teachers, out, batch=params.batch, tokens_hw=expert.tokens_hw,
+            clips, teachers, out, batch=params.batch, tokens_hw=tokens_hw,
             progress=inputs.progress,
         )  # fmt: skip
     failed = sum(one.reason is not None for one in judged)

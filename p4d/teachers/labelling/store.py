@@ -20,7 +20,6 @@ under `{clip_id}.{teacher}`, [H, T / tubelet, h, w, D].
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +29,12 @@ from numpy.typing import NDArray
 
 from p4d.artifacts import Arrays, write_arrays
 from p4d.errors import LabelError
+from p4d.teachers.protocol import LabelArrays, check_labels
 
 CODEC = "p4d-labels-1"
 LABELS_FILE = "labels.safetensors"
 LATENTS_FILE = "latents.safetensors"
 FLOW_STEPS_PER_PX = 64
-LONGEST_FLOW_PX = 511.0
 _BLOCK_BYTES = 1 << 15  # blosc2 would choose by the size of this machine's caches
 
 MASKS = ("valid_thw", "flow_valid_thw")
@@ -49,66 +48,6 @@ SHORT_NAMES = {
     "rays": "rays_thw6",
 }
 PACKED = {"depth_thw": np.float16, "flow_px_thw2": np.int16, "motion_thw": np.uint8}
-
-
-@dataclass(frozen=True, kw_only=True)
-class LabelArrays:
-    """What a teacher says of one clip; None for a modality it does not have.
-
-    Attributes:
-        depth_thw: [T, M, M]; its kind and scale are in the index table.
-        valid_thw: where depth is known; needed with depth.
-        flow_px_thw2: backward flow in px of the M grid; frame 0 is zero.
-        flow_valid_thw: where flow is known; needed with flow.
-        motion_thw: probability in [0, 1].
-        world_T_cam_t44: poses; the first one is the identity for relative teachers.
-        K_t33: intrinsics of the M grid (p4d/teachers/labelling/maps.py).
-        rays_thw6: a network's raw rays on its token grid.
-        latents: [H, T / tubelet, h, w, D].
-    """
-
-    depth_thw: NDArray | None = None
-    valid_thw: NDArray | None = None
-    flow_px_thw2: NDArray | None = None
-    flow_valid_thw: NDArray | None = None
-    motion_thw: NDArray | None = None
-    world_T_cam_t44: NDArray | None = None
-    K_t33: NDArray | None = None
-    rays_thw6: NDArray | None = None
-    latents: NDArray | None = None
-
-    def present(self) -> dict[str, NDArray]:
-        """Modalities that are there, latents apart."""
-        named = {item.name: getattr(self, item.name) for item in fields(self)}
-        return {k: v for k, v in named.items() if v is not None and k != "latents"}
-
-
-def check(arrays: LabelArrays) -> None:
-    """Raise LabelError when a label breaks the contract: shape, finiteness, range."""
-    present = arrays.present()
-    for modality, mask in (("depth_thw", "valid_thw"), ("flow_px_thw2", "flow_valid_thw")):
-        if (modality in present) != (mask in present):
-            raise LabelError(f"{modality} and {mask} come together or not at all")
-        if modality in present and present[modality].shape[:3] != present[mask].shape:
-            shapes = present[modality].shape, present[mask].shape
-            raise LabelError(f"{modality} and {mask} differ in shape: {shapes[0]}, {shapes[1]}")
-    latents = {} if arrays.latents is None else {"latents": arrays.latents}
-    for modality, values in (present | latents).items():
-        bad = int(values.size - np.isfinite(values).sum())
-        if bad:
-            raise LabelError(f"{modality}: {bad} of {values.size} values are not finite")
-    limits = {
-        "depth_thw": (0.0, float(np.finfo(np.float16).max)),
-        "flow_px_thw2": (-LONGEST_FLOW_PX, LONGEST_FLOW_PX),
-        "motion_thw": (0.0, 1.0),
-    }
-    for modality, (low, high) in limits.items():
-        if modality not in present:
-            continue
-        values = present[modality]
-        if values.size and (values.min() < low or values.max() > high):
-            found = f"[{values.min():.4g}, {values.max():.4g}]"
-            raise LabelError(f"{modality}: values {found} leave [{low:.4g}, {high:.4g}]")
 
 
 class LabelWriter:
@@ -127,7 +66,7 @@ class LabelWriter:
         """
         if any(key.startswith(f"{clip_id}.{teacher}.") for key in self._arrays):
             raise LabelError(f"clip {clip_id} already has a label by {teacher}")
-        check(arrays)
+        check_labels(arrays)
         for modality, values in arrays.present().items():
             key = f"{clip_id}.{teacher}.{modality}"
             if modality in PACKED:

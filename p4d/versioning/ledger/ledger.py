@@ -1,21 +1,22 @@
-"""The ledger: one line per materialization, check, decision and landing; nothing is ever changed.
+"""The ledger: one line per materialization, check, takedown and push; no line is ever changed.
 
-`data/ledger/ledger.jsonl` holds one JSON object per line. Each names the SHA-256 of the line
-before it (`prev`) and of itself without that (`digest`), so an edited, lost or reordered line
-shows. It lies outside DVC's outputs; git keeps it on the branch `p4d-ledger`, together with
-dvc.lock and the code as it was: `anchor`.
+`data/ledger/ledger.jsonl` holds one JSON object per line. Each record stores the SHA-256 of the
+previous line (`prev`) and of its own content without `digest` (`digest`), so that edits, deletions
+and reordering are detectable. The file is no output of DVC; git keeps it on the branch
+`p4d-ledger`, together with dvc.lock and the code of that time (see `anchor`).
+
+Promotions are no records of their own: they are lines of `data/champion/champions.jsonl`, which is
+an artifact, so every version of it is recorded here as a materialization.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import itertools
 import json
 import logging
 import math
 import os
-import tempfile
 import threading
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -32,7 +33,8 @@ from p4d.versioning.files.project_lock import project_lock
 
 LEDGER_PATH = "data/ledger/ledger.jsonl"
 BRANCH = "p4d-ledger"
-KINDS = frozenset({"materialization", "check", "decision", "landing", "push"})
+KINDS = frozenset({"materialization", "check", "decision", "push"})
+"""Kinds that can be appended; a `decision` is a takedown. Older ledgers may hold other kinds."""
 FIRST = "0" * 64
 
 logger = logging.getLogger(__name__)
@@ -170,43 +172,6 @@ class Ledger:
             faults.append(f"line {count + 1}: unfinished")
         return ChainReport(count, previous, tuple(faults))
 
-    def table_fault(self, path: Path) -> str | None:
-        """What is wrong with an exported table, by writing its lines again; None when nothing is.
-
-        A table may end earlier than the ledger does now.
-        """
-        import polars as pl
-
-        with tempfile.TemporaryDirectory(prefix="p4d-ledger-") as folder:
-            again = Path(folder) / path.name
-            try:
-                self.export_parquet(again, lines=pl.read_parquet(path, columns=["line"]).height)
-            except (pl.exceptions.PolarsError, OSError) as error:
-                return f"cannot be read: {error}"
-            if again.read_bytes() != path.read_bytes():
-                return "is not what the ledger gives; bringing anything up to date writes it anew"
-        return None
-
-    def export_parquet(self, path: Path, lines: int | None = None) -> None:
-        """Write all records, or the first `lines`, as one table.
-
-        Shared columns, and the whole record as JSON.
-        """
-        import polars as pl
-
-        from p4d.artifacts import write_table
-
-        columns: dict[str, Any] = {
-            "line": pl.Int64, "kind": pl.String, "at": pl.String, "stage": pl.String,
-            "shard": pl.String, "md5": pl.String, "name": pl.String, "passed": pl.Boolean,
-            "code_version": pl.String, "params_digest": pl.String, "commit": pl.String,
-            "dirty": pl.Boolean, "nbytes": pl.Int64, "nfiles": pl.Int64, "wall_s": pl.Float64,
-            "run_id": pl.String, "upstream": pl.List(pl.String), "record": pl.String,
-        }  # fmt: skip
-        wanted = itertools.islice(self.records(), lines)
-        rows = [_row(number, record) for number, record in enumerate(wanted, start=1)]
-        write_table(path, pl.DataFrame(rows, schema=columns), sort_by=["line"])
-
     def _refreshed(self) -> _Memory:
         memory = _memory_of(self.path)
         with memory.lock:
@@ -330,25 +295,6 @@ def plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     return plain(value.item()) if hasattr(value, "item") else str(value)
 
 
-def _row(number: int, record: Record) -> dict[str, Any]:
-    git, fingerprint = record.get("git") or {}, record.get("fingerprint") or {}
-    upstream = [f"{key}={md5}" for key, md5 in sorted((record.get("upstream") or {}).items())]
-    return {
-        "line": number,
-        **{k: record.get(k) for k in ("kind", "at", "stage", "shard", "md5", "name", "passed")},
-        "code_version": record.get("code_version"),
-        "params_digest": fingerprint.get("params_digest"),
-        "commit": git.get("commit"),
-        "dirty": git.get("dirty"),
-        "nbytes": record.get("nbytes"),
-        "nfiles": record.get("nfiles"),
-        "wall_s": (record.get("cost") or {}).get("wall_s"),
-        "run_id": record.get("run_id"),
-        "upstream": upstream,
-        "record": canonical_json(record),
-    }
-
-
 def _digest(record: Record) -> str:
     return hashlib.sha256(canonical_json(record).encode()).hexdigest()
 
@@ -367,6 +313,3 @@ def _last_newline(stream: Any, end: int) -> int:  # noqa: ANN401 - any seekable 
             return int(start + found + 1)
         end = start
     return 0
-
-
-# --- anchor -----------------------------------------------------------------------------------

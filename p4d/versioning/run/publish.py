@@ -44,15 +44,13 @@ from p4d.versioning.run.journal import (
     _read_journal,
     _write_journal,
 )
-from p4d.versioning.run.staging import staging, sweep
+from p4d.versioning.run.staging import sweep
 
 CHECKPOINTS = (
     "computed", "cached", "journaled", "moved_aside", "swapped", "lock_prepared", "lock_written",
     "ledger_written", "journal_dropped",
 )  # fmt: skip
 """Names passed to `checkpoint`, in order: the places where a test lets the process die."""
-TABLE_WRITTEN = "table_written"
-"""The same for the ledger's table, which follows when all is made."""
 
 logger = logging.getLogger(__name__)
 
@@ -312,18 +310,3 @@ def _holds(project: Project, out: str, tree: Tree) -> bool:
         return False
     with HashCache(project.root, project.state / "hashes.sqlite") as cache:
         return cache.tree(target).digest == tree.digest
-
-
-def write_ledger_table(project: Project, *, checkpoint: Checkpoint = no_checkpoint) -> None:
-    """Write the ledger as one table beside it; a process that dies meanwhile leaves nothing there.
-
-    Args:
-        project: where.
-        checkpoint: for tests, called with `TABLE_WRITTEN` before the table is moved in.
-    """
-    ledger = Ledger(project)
-    with staging(project) as folder:
-        table = folder / "new" / "ledger.parquet"
-        ledger.export_parquet(table)
-        checkpoint(TABLE_WRITTEN)
-        table.replace(ledger.path.with_name(table.name))

@@ -9,17 +9,17 @@ from p4d.categories import CATEGORIES, STATIC
 
 
 def card(facts: Mapping[str, Any], shares: Mapping[str, int]) -> str:
-    """The README of the release: what is in it and how to use it."""
+    """Return the README of the release: its content and how to use it."""
     whole, total = sum(shares.values()), sum(facts["questions"].values())
     lines = [
         "# R4D-World",
         "",
         f"Release `{facts['release']}`: {total} region-level questions about "
-        f"{facts['worlds']} simulated worlds with exact truth, for testing only. Its layout is "
-        "R4D-Bench's: a tool that reads `test.json`, `videos/` and `images/` of R4D-Bench reads "
-        "this.",
+        f"{facts['worlds']} simulated worlds with exact truth, for testing only. It has the layout "
+        "of R4D-Bench: a tool that reads `test.json`, `videos/` and `images/` of R4D-Bench can "
+        "read it.",
         "",
-        "| category | kind | questions | share wanted |",
+        "| category | kind | questions | target share |",
         "|---|---|---|---|",
         *(
             f"| {name} | {'static' if name in STATIC else 'dynamic'} "
@@ -32,11 +32,11 @@ def card(facts: Mapping[str, Any], shares: Mapping[str, int]) -> str:
         "sha256sum -c SHA256SUMS",
         "```",
         "",
-        "- `question` names regions `<obj_1>`, `<obj_2>`, ...; `som_image` marks them on the first "
-        "frame of `video`, which is one clip of 2 s and is seen as a whole.",
-        "- `answer` is the text of the right option. Beyond R4D-Bench's fields a record has "
-        "`family`, `shard`, `clip_id` and `fact_ids`, which lead into `stages/`.",
-        "- `stages/` holds the same clips as small frames with masks, and the facts behind every "
+        "- `question` refers to regions as `<obj_1>`, `<obj_2>`, ...; `som_image` shows their "
+        "marks on the first frame of `video`, a single clip of 2 s.",
+        "- `answer` is the text of the right option. In addition to R4D-Bench's fields a record "
+        "has `family`, `shard`, `clip_id` and `fact_ids`, which refer to rows in `stages/`.",
+        "- `stages/` holds the same clips as small frames with masks, and the facts behind each "
         "answer, in the layout of p4d's pipeline.",
         "",
         "## Families",
@@ -50,59 +50,62 @@ def card(facts: Mapping[str, Any], shares: Mapping[str, int]) -> str:
 
 
 def datasheet(facts: Mapping[str, Any]) -> str:
-    """The datasheet, under the headings of Gebru et al., "Datasheets for Datasets" (2021)."""
+    """Return the datasheet, with the headings of Gebru et al., "Datasheets for Datasets" (2021)."""
     total = sum(facts["questions"].values())
     options = ", ".join(f"{count} with {n} options" for n, count in facts["options"].items())
     return f"""# Datasheet of R4D-World, release {facts["release"]}
 
 ## Motivation
 
-To measure whether a video-language model perceives depth, motion and time of marked regions, on
-material that certainly is in no training set and whose answers are certain. Made with p4d.
+R4D-World measures whether a video-language model perceives the depth, motion and timing of marked
+regions. Its videos are in no training set, and its answers follow from exact simulated truth. It
+was made with p4d.
 
 ## Composition
 
-- {total} multiple-choice questions ({options}) about {facts["worlds"]} videos of 2 s, one clip
-  each, drawn from {facts["made_of"]} simulated worlds. No person, place or text is shown.
-- Worlds have a look that no training world has: cones, pyramids, prisms, wedges and octahedra;
-  eight other colours; checked and striped objects in tiled rooms. Motions and cameras are drawn as
-  in training, so that look alone differs.
-- Each record: marked first frame, video, question, options, answer; each answer derives from facts
-  with unit and sigma in `stages/facts`.
-- There is no split: everything is for testing. No noise in answers is known; questions whose
-  answer did not lead every wrong option by three sigma were not asked.
-- Questions come in whole exchange groups: the options of a group are its members' own right
-  answers, so letters, words, numbers and ranks tell nothing. Where objects are counted, the clips
-  of a group show equally many marks.
+- {total} multiple-choice questions ({options}) about {facts["worlds"]} videos of 2 s. Each video is
+  one clip. The videos are drawn from {facts["made_of"]} simulated worlds. No person, real place or
+  text is shown.
+- The worlds look different from all training worlds: cones, pyramids, prisms, wedges and octahedra;
+  eight other colours; checked and striped objects in tiled rooms. Object and camera motions are
+  drawn from the distributions used in training, so only the appearance differs.
+- A record consists of a marked first frame, a video, a question, options and an answer. Each answer
+  is derived from facts with unit and sigma in `stages/facts`.
+- There are no splits: all questions are for testing. There is no known noise in the answers. A
+  question was left out unless its answer led every wrong option by three sigma.
+- Questions come in complete exchange groups: the options of a group are the right answers of its
+  own questions, so letters, words, numbers and ranks do not reveal the answer. In counting
+  questions, all clips of a group show the same number of marks.
 
 ## Collection process
 
-Simulated with MuJoCo from fixed seeds; depth, instances, poses and cameras are exact. Nobody
-annotated anything and nobody was recorded.
+The worlds were simulated with MuJoCo from fixed seeds. Depth, instances, poses and cameras are
+exact. There were no annotators and no recorded persons.
 
 ## Preprocessing, cleaning, labelling
 
-Videos are H.264 at 192 px, a third of them with a variable frame rate. They were landed and went
-through p4d's stages: decoding, clips, regions, facts, questions. Regions smaller than 40 px of
-64 x 64 in the first frame, or hidden for more than two of eight frames, are not asked about. Whole
-exchange groups were chosen to stated shares of the nine categories, families and then clips with
-fewest questions first.
+The videos are H.264 at 192 px; a third of them have a variable frame rate. They were processed by
+p4d's stages: ingest, clips, regions, facts, questions. Regions that cover fewer than 40 of the
+64 x 64 px of the first frame, or that are hidden in more than two of eight frames, are not asked
+about. Complete exchange groups were selected to match fixed shares of the nine categories; among
+them, families and then clips with the fewest questions were preferred.
 
 ## Uses
 
-Comparing models with each other, and controls with chance (`p4d evaluate`, `p4d compare`). A model
-that was trained on p4d's simulated worlds has an advantage over one that was not: motions, cameras
-and phrasings are those of its training. It says little about real video. It must not be trained on.
-Items are to be answered one by one: within an exchange group every option is right once, so whoever
-reads several of its questions together can exclude options.
+The benchmark compares models with each other, and control models with chance (`p4d evaluate`,
+`p4d compare`). A model trained on p4d's simulated worlds has an advantage over a model that was
+not: object motions, camera motions and phrasings are the same as in its training data. Results say
+little about real video. Do not train on it. Answer each question on its own: within an exchange
+group each option is right exactly once, so a reader of several questions of one group can exclude
+options.
 
 ## Distribution
 
-Made by whoever needs it with `make r4d-world`; the SHA-256 list in the repository says which bytes
-figures refer to. Code and content are under Apache-2.0.
+Users make it themselves with `make r4d-world`. The SHA-256 list in the repository identifies the
+bytes that published results refer to. Code and content are licensed under Apache-2.0.
 
 ## Maintenance
 
-A release never changes. Another one gets another identifier and another list of digests, and
-figures of different releases are not compared.
+A release never changes. A new release gets a new identifier and a new list of digests. Results on
+different releases are not comparable.
 """

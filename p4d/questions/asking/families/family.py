@@ -1,8 +1,8 @@
-"""The one mechanism of all families: which facts a question needs and how they answer it.
+"""What a family of questions is: the facts it needs and how they give the answer.
 
-A family is data. The composer finds its candidates by joining columns of facts (compose.py), and
-`Family.answer` gives the same answer from the facts of one question, which is how answers are
-checked again.
+A family is data. `candidates.py` finds what it can ask by joining columns of facts, and
+`Family.answer` derives the same answer from the facts of one question, which is how stored answers
+are checked.
 """
 
 from __future__ import annotations
@@ -14,21 +14,22 @@ from dataclasses import dataclass
 from p4d.categories import CATEGORIES, DYNAMIC
 from p4d.errors import ContractError
 from p4d.questions.asking.distractors import Answer, Counts, Numbers, OptionRule, Words
+from p4d.questions.asking.families.phrasings import PHRASINGS, PHRASINGS_FILE
 from p4d.questions.facts.table import Fact
 
 SLOTS = ("when", "a", "b", "c", "name", "point")
 FRAMES = ("camera_first", "camera_at", "picture", "world", "object")
 
-Say = Callable[[Sequence[str | None]], str | None]
+AnswerWord = Callable[[Sequence[str | None]], str | None]
 
 
 def first_word(words: Sequence[str | None]) -> str | None:
-    """The word of the first fact."""
+    """Return the word of the first fact."""
     return words[0]
 
 
-def as_said(meanings: dict[str, str]) -> Say:
-    """The word of the first fact in other words; words that are not named are not asked about."""
+def reworded(meanings: dict[str, str]) -> AnswerWord:
+    """Return the word of the first fact in other words; a word without a meaning is not asked."""
     return lambda words: meanings.get(words[0] or "")
 
 
@@ -40,13 +41,14 @@ class Evidence:
         kinds: kinds of facts about the same regions in the same interval.
         attribute: one more kind about the first region, which holds for the whole clip; its word
             fills the slot {name}.
-        says: what the words of the facts say, or None if they say too little. Words only.
+        answer_word: the answer that the words of the facts give, or None if they give none.
+            Families with words only.
 
     """
 
     kinds: tuple[str, ...]
     attribute: str | None = None
-    says: Say = first_word
+    answer_word: AnswerWord = first_word
 
     @property
     def all_kinds(self) -> tuple[str, ...]:
@@ -63,12 +65,10 @@ class Family:
         name: unique name.
         frame: frame of reference of the answer, one of FRAMES (docs/questions.md).
         evidence: alternatives; most families have one.
-        phrasings: texts with slots; drawn by a seed that does not see the answer. {when} is the
-            interval, {a} {b} {c} the regions in the order of the fact, {name} the word of the last
-            fact, {point} the values of the last three facts.
         rule: how options are made.
         factor: from the unit of the facts to that of the options.
-        by_mark: whether marks tell something of the answer; only equal ones then read alike.
+        by_mark: whether the marks are related to the answer; if so, only questions about equal
+            marks exchange options.
 
     """
 
@@ -76,7 +76,6 @@ class Family:
     name: str
     frame: str
     evidence: tuple[Evidence, ...]
-    phrasings: tuple[str, ...]
     rule: OptionRule
     factor: float = 1.0
     by_mark: bool = False
@@ -86,18 +85,29 @@ class Family:
             raise ContractError(f"family {self.name}: {self.category!r} is no category")
         if self.frame not in FRAMES:
             raise ContractError(f"family {self.name}: {self.frame!r} is no frame of reference")
-        slots = [frozenset(re.findall(r"\{(\w+)\}", text)) for text in self.phrasings]
-        if len(set(slots)) != 1 or not slots[0] <= set(SLOTS):
+        if not self.phrasings:
+            raise ContractError(f"family {self.name}: no phrasings; add some to {PHRASINGS_FILE}")
+        slots = {frozenset(re.findall(r"\{(\w+)\}", text)) for text in self.phrasings}
+        if len(slots) != 1 or not self.slots <= set(SLOTS):
             raise ContractError(f"family {self.name}: phrasings must share slots among {SLOTS}")
 
     @property
+    def phrasings(self) -> tuple[str, ...]:
+        """Texts with slots; a seed that does not depend on the answer draws one for a question.
+
+        {when} is the interval, {a} {b} {c} are the regions in the order of the fact, {name} is the
+        word of the last fact, {point} holds the values of the last three facts.
+        """
+        return PHRASINGS.get(self.name, ())
+
+    @property
     def dynamic(self) -> bool:
-        """R4D-Bench's split by category."""
+        """Whether R4D-Bench counts the category as dynamic."""
         return self.category in DYNAMIC
 
     @property
     def slots(self) -> frozenset[str]:
-        """What the phrasings leave open."""
+        """Slots of the phrasings."""
         return frozenset(re.findall(r"\{(\w+)\}", self.phrasings[0]))
 
     @property
@@ -106,10 +116,10 @@ class Family:
         return len(self.slots & {"a", "b", "c"})
 
     def answer(self, facts: Sequence[Fact]) -> Answer:
-        """What the facts of one question say.
+        """Derive the answer from the facts of one question.
 
         Raises:
-            ContractError: the facts are not of the kinds that the family needs, or say nothing.
+            ContractError: the facts are not of the kinds that the family needs, or give no answer.
         """
         kinds = tuple(fact.kind for fact in facts)
         found = [evidence for evidence in self.evidence if evidence.all_kinds == kinds]
@@ -119,10 +129,11 @@ class Family:
             return round(facts[0].value)
         if isinstance(self.rule, Numbers):
             return tuple(self.factor * fact.value for fact in facts)
-        said = found[0].says([fact.value_text for fact in facts])
-        if said is None:
-            raise ContractError(f"family {self.name}: {[f.value_text for f in facts]} says nothing")
-        return said
+        words = [fact.value_text for fact in facts]
+        answer = found[0].answer_word(words)
+        if answer is None:
+            raise ContractError(f"family {self.name}: the words {words} give no answer")
+        return answer
 
 
 def word_family(
@@ -130,27 +141,30 @@ def word_family(
     name: str,
     frame: str,
     kind: str,
-    phrasings: tuple[str, ...],
     meanings: dict[str, str] | None = None,
     *,
     always: tuple[str, ...] = (),
 ) -> Family:
-    """A family that asks for the word of one fact, in its own or in other words."""
-    says = first_word if meanings is None else as_said(meanings)
+    """A family that asks for the word of one fact, as it is or reworded."""
+    answer_word = first_word if meanings is None else reworded(meanings)
     return Family(
-        category=category, name=name, frame=frame, evidence=(Evidence(kinds=(kind,), says=says),),
-        phrasings=phrasings, rule=Words(always=always),
-    )  # fmt: skip
+        category=category,
+        name=name,
+        frame=frame,
+        evidence=(Evidence(kinds=(kind,), answer_word=answer_word),),
+        rule=Words(always=always),
+    )
 
 
-def count_family(
-    category: str, name: str, frame: str, kind: str, phrasings: tuple[str, ...]
-) -> Family:
+def count_family(category: str, name: str, frame: str, kind: str) -> Family:
     """A family that asks for a count."""
     return Family(
-        category=category, name=name, frame=frame, evidence=(Evidence(kinds=(kind,)),),
-        phrasings=phrasings, rule=Counts(),
-    )  # fmt: skip
+        category=category,
+        name=name,
+        frame=frame,
+        evidence=(Evidence(kinds=(kind,)),),
+        rule=Counts(),
+    )
 
 
 def number_family(
@@ -158,13 +172,16 @@ def number_family(
     name: str,
     frame: str,
     kinds: tuple[str, ...],
-    phrasings: tuple[str, ...],
     rule: Numbers,
     *,
     factor: float = 1.0,
 ) -> Family:
     """A family that asks for a measured number, or for a point."""
     return Family(
-        category=category, name=name, frame=frame, evidence=(Evidence(kinds=kinds),),
-        phrasings=phrasings, rule=rule, factor=factor,
-    )  # fmt: skip
+        category=category,
+        name=name,
+        frame=frame,
+        evidence=(Evidence(kinds=kinds),),
+        rule=rule,
+        factor=factor,
+    )

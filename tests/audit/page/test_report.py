@@ -3,19 +3,22 @@
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
 from benchmarks.audit import QUESTIONS_PER_CLIP, Synthetic
+from p4d.audit.evidence import collect
 from p4d.audit.page.lineage_svg import _implied
-from p4d.audit.page.report import write_report
+from p4d.audit.page.report import report_html, write_report
 from p4d.errors import LedgerError
 from p4d.pipeline import STAGES
 from p4d.quality.results import CheckResult
 from p4d.versioning.dvc.cache import cache_dir, object_path
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.state.check_records import record_checks
+from tests.pages.planted import PLANTED, assert_inert
 
 SMALL = 4 * QUESTIONS_PER_CLIP
 VOID = {"meta", "br", "path", "rect"}
@@ -70,7 +73,7 @@ def test_the_page_names_every_version_with_its_maker_and_every_source(made, tmp_
         assert f"md5:{md5}" in text, key
     assert Ledger(made.project).verify_chain().head in text
     assert "CC0-1.0" in text
-    assert "complete: 15 versions, each on record" in text
+    assert "complete: all 15 versions recorded" in text
     assert "120 of 120 checks passed" in text
 
 
@@ -131,3 +134,19 @@ def test_a_damaged_ledger_gives_no_page(tmp_path):
         write_report(own.project, "evaluation", tmp_path / "a.html")
     with pytest.raises(LedgerError, match="no single version"):
         write_report(Synthetic(tmp_path / "2", SMALL).write().project, "clips", tmp_path / "a.html")
+
+
+def test_names_of_files_texts_of_questions_and_notes_of_checks_cannot_run(made):
+    evidence = collect(made.project, made.questions.row(0, named=True)["qa_id"])
+    own = evidence.own
+    check = {"passed": False, "blocking": True, "at": "2026-01-01T00:00:00", "details": {
+        "description": PLANTED}}  # fmt: skip
+    record = {**own.record, "metrics": {PLANTED: PLANTED}, "excluded": {"labels@x": PLANTED}}
+    planted = replace(
+        evidence,
+        tree=replace(evidence.tree, detail={"question": PLANTED, "options": [PLANTED]}),
+        sources=tuple({**row, "name": PLANTED, "licence": PLANTED} for row in evidence.sources),
+        gaps=(PLANTED,),
+        entries=(*evidence.entries[:-1], replace(own, record=record, checks={PLANTED: check})),
+    )
+    assert_inert(report_html(planted), scripts=0, times=12)

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from p4d.artifacts import Arrays
+from p4d.determinism import deterministic
 from p4d.errors import TrainingError
 from p4d.teachers.expert4d import network as expert4d
 from p4d.teachers.expert4d.network import Expert4D
 from p4d.teachers.expert4d.train import all_clips, losses, measure, train
 from p4d.teachers.expert4d.training_worlds import WorldsFile
-from p4d.teachers.labelling.compute import deterministic
 
 
 @pytest.fixture(scope="module")
@@ -109,16 +109,6 @@ def test_a_loss_that_is_not_finite_names_step_and_worlds(worlds, config, params)
         pytest.raises(TrainingError, match=rf"step 0 \(depth (nan|inf).*{worlds.world_ids[1]}"),
     ):
         train(poisoned, config, settings, None)
-
-
-def test_compute_settings_are_restored():
-    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    state = torch.get_rng_state()
-    with deterministic(1, seed=4):
-        torch.rand(3)
-        assert torch.are_deterministic_algorithms_enabled()
-    assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before
-    assert torch.equal(torch.get_rng_state(), state)
 
 
 def _first(worlds, count):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from p4d.errors import LabelError
-from p4d.teachers.labelling.store import LabelArrays, LabelStore, LabelWriter
+from p4d.teachers.labelling.store import LabelStore, LabelWriter
+from p4d.teachers.protocol import LabelArrays
 
 
 @pytest.fixture

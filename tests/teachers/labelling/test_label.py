@@ -8,13 +8,10 @@ import pytest
 
 from p4d.artifacts import Arrays, read_table, write_arrays, write_table
 from p4d.errors import LabelError
-from p4d.geometry.cameras import axis_rotation, rigid
-from p4d.geometry.rays import rays_from_cameras
-from p4d.teachers.expert4d.camera_fit import fit_cameras
+from p4d.teachers.exact import ExactTeacher
+from p4d.teachers.expert4d.teacher import ExpertTeacher
 from p4d.teachers.labelling.label import ShardClips, label_clips
-from p4d.teachers.labelling.maps import lands_inside
 from p4d.teachers.labelling.store import LabelStore
-from p4d.teachers.protocol import ExactTeacher, ExpertTeacher
 from tests.factories import make_clips_dir
 
 
@@ -182,36 +179,3 @@ def test_a_shard_without_clips_gives_empty_tables(clips_folder, expert_folder, t
     assert label_clips(ShardClips(folder), [ExactTeacher(16)], out, batch=2, tokens_hw=4) == []
     assert read_table(out / "index.parquet").is_empty()
     assert LabelStore(out).labels() == []
-
-
-def test_cameras_are_recovered_from_their_own_rays():
-    K = np.array([[9.0, 0, 4.2], [0, 8.5, 3.9], [0, 0, 1]])
-    axis = np.array([0.2, 1.0, 0.1])
-    rotations = axis_rotation(axis, np.linspace(0, 0.3, 4))
-    poses = rigid(rotations, np.linspace(0, 1, 4)[:, None] * np.array([0.4, -0.1, 0.3]))
-    rays = rays_from_cameras(np.repeat(K[None], 4, 0), poses, (8, 8))
-    found_K, found = fit_cameras(rays)
-    assert np.allclose(found_K, K)
-    assert np.allclose(found, poses, atol=1e-9)
-    noisy = rays + np.random.default_rng(0).normal(0, 0.01, rays.shape)
-    found_K, found = fit_cameras(noisy)
-    assert np.abs(found_K - K).max() < 0.2
-    assert np.abs(found - poses).max() < 0.05
-
-
-def test_rays_that_fit_no_camera_give_no_numbers():
-    behind = np.zeros((3, 4, 4, 6))
-    behind[..., 2] = -1
-    K, poses = fit_cameras(behind)
-    assert np.isnan(K).any()
-    assert np.isnan(poses[1:]).all()
-
-
-def test_flow_that_ends_outside_the_picture_is_not_valid():
-    flow = np.zeros((1, 4, 4, 2))
-    flow[0, 1, 3] = (0.6, 0.0)
-    flow[0, 0, 2] = (0.0, -0.6)
-    flow[0, 2, 1] = (2.4, 1.4)
-    expected = np.ones((1, 4, 4), bool)
-    expected[0, 1, 3] = expected[0, 0, 2] = False
-    np.testing.assert_array_equal(lands_inside(flow), expected)

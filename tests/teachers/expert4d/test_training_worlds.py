@@ -4,9 +4,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from p4d.geometry.map_grid import map_intrinsics, sampled_pixels
+from p4d.teachers import measures
 from p4d.teachers.expert4d.training_worlds import WorldsFile, mirrored, plan_worlds, recoloured
-from p4d.teachers.labelling import measures
-from p4d.teachers.labelling.maps import map_intrinsics, picture_intrinsics, sampled_pixels
 
 
 @pytest.fixture(scope="module")
@@ -104,14 +104,3 @@ def test_the_index_names_worlds_of_disjoint_splits(worlds_folder, params):
     tasks = plan_worlds(params.clips, params.expert)
     assert {task.world_id for task in tasks} == set(index["world_id"])
     assert {task.start_ns % task.step_ns for task in tasks} == {0}
-
-
-def test_map_intrinsics_look_along_the_sampled_pixels():
-    K = np.array([[70.0, 0, 31.0], [0, 72.0, 33.0], [0, 0, 1]])[None]
-    for map_px in (16, 32, 64):
-        moved = map_intrinsics(K, 64, map_px)
-        pixels = sampled_pixels(64, map_px)
-        from_picture = (pixels + 0.5 - K[0, 0, 2]) / K[0, 0, 0]
-        from_map = (np.arange(map_px) + 0.5 - moved[0, 0, 2]) / moved[0, 0, 0]
-        assert np.allclose(from_picture, from_map)
-        assert np.allclose(picture_intrinsics(moved, 64, map_px), K)

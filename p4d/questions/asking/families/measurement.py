@@ -1,0 +1,20 @@
+"""Dimensional Measurement: sizes and distances in metres; asked only where the scale is metric."""
+
+from __future__ import annotations
+
+from p4d.questions.asking.distractors import Numbers
+from p4d.questions.asking.families.family import number_family, word_family
+
+CATEGORY = "Dimensional Measurement"
+_EXTENT = Numbers(unit="m", decimals=2, least_gap=0.06, least_ratio=0.1)
+_BETWEEN_OBJECTS = Numbers(unit="m", decimals=1, least_gap=0.2)
+_TO_CAMERA = Numbers(unit="m", decimals=1, least_gap=0.2, least_ratio=0.1)
+
+FAMILIES = (
+    number_family(CATEGORY, "longest_extent", "object", ("size_longest",), _EXTENT),
+    number_family(CATEGORY, "distance_between", "world", ("distance",), _BETWEEN_OBJECTS),
+    number_family(CATEGORY, "distance_to_camera", "camera_at", ("distance_to_camera",), _TO_CAMERA),
+    number_family(CATEGORY, "closest_approach", "world", ("least_distance",), _BETWEEN_OBJECTS),
+    word_family(CATEGORY, "largest_object", "object", "largest"),
+    word_family(CATEGORY, "smallest_object", "object", "smallest"),
+)

@@ -1,0 +1,33 @@
+"""Speed & Acceleration: how fast objects and the camera move, and whether the speed changes."""
+
+from __future__ import annotations
+
+from p4d.questions.asking.distractors import Numbers
+from p4d.questions.asking.families.family import number_family, word_family
+from p4d.questions.facts.vocabulary import SPEED_CHANGES
+
+CATEGORY = "Speed & Acceleration"
+
+FAMILIES = (
+    number_family(
+        CATEGORY, "mean_speed", "world", ("mean_speed",),
+        Numbers(unit="m/s", decimals=1, least_gap=0.15),
+    ),
+    number_family(
+        CATEGORY, "speed_at", "world", ("speed",),
+        Numbers(unit="m/s", decimals=1, least_gap=0.25),
+    ),
+    word_family(
+        CATEGORY, "speed_change", "world", "speed_change",
+        {change: f"it {change}" for change in SPEED_CHANGES},
+    ),
+    number_family(
+        CATEGORY, "acceleration", "world", ("acceleration",),
+        Numbers(unit="m/s2", decimals=1, least_gap=0.2),
+    ),
+    word_family(CATEGORY, "fastest_object", "world", "fastest"),
+    number_family(
+        CATEGORY, "camera_speed", "world", ("camera_speed",),
+        Numbers(unit="m/s", decimals=2, least_gap=0.05),
+    ),
+)  # fmt: skip
