@@ -30,9 +30,9 @@ from p4d.sql_files import sql_files
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.dvc import pipeline_file as dvc_yaml
 from p4d.versioning.dvc.lock_file import LockEntry
+from p4d.versioning.files.artifact_key import ArtifactKey, data_version
 from p4d.versioning.files.hashes import Digest, tree_of
 from p4d.versioning.ledger.ledger import Ledger
-from p4d.versioning.state.workspace import instance_key
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 CLIPS_PER_SHARD, QUESTIONS_PER_CLIP, CLIPS_PER_VIDEO = 256, 16, 4
@@ -90,7 +90,7 @@ class Synthetic:
         if self.project.shards() != self.shards:
             raise SystemExit(f"{self.project.root} holds another project; give an empty folder")
         for record in Ledger(self.project).records("materialization"):
-            self.md5[instance_key(record["stage"], record["shard"])] = record["md5"]
+            self.md5[str(ArtifactKey.of_record(record))] = record["md5"]
         table = self.project.data / "questions" / self.shards[-1] / "questions.parquet"
         self.questions = pl.read_parquet(table)
         return self
@@ -200,9 +200,9 @@ class Synthetic:
         )  # fmt: skip
         decision = {
             "key": f"decision_{hexdigest('d')[:16]}", "order": 1, "decision": "promoted",
-            "reasons": ["made up"], "challenger": f"md5:{self.md5['student_p4d']}",
-            "incumbent": None, "champion": f"md5:{self.md5['student_p4d']}",
-            "evaluation": f"md5:{self.md5['evaluation']}",
+            "reasons": ["made up"], "challenger": data_version(self.md5["student_p4d"]),
+            "incumbent": None, "champion": data_version(self.md5["student_p4d"]),
+            "evaluation": data_version(self.md5["evaluation"]),
         }  # fmt: skip
         self.artifact("champion", None, {"champions.jsonl": decision, "decision.json": decision})
 
@@ -215,8 +215,8 @@ class Synthetic:
         clips: pl.DataFrame | None = None,
     ) -> None:
         """Write, store and record one version."""
-        stage, instance = BY_NAME[stage_name], instance_key(stage_name, shard)
-        out = dvc_yaml.out_path(stage, shard)
+        stage, made = BY_NAME[stage_name], ArtifactKey(stage_name, shard)
+        instance, out = str(made), dvc_yaml.out_path(made)
         folder = self.project.root / out
         for name, content in files.items():
             if name.endswith(".csv"):
@@ -235,13 +235,13 @@ class Synthetic:
         upstream, deps = {}, {}
         for name in stage.inputs:
             for each in self._parts(stage_name, name, shard):
-                upstream[each] = f"md5:{self.md5[each]}"
+                upstream[each] = data_version(self.md5[each])
             path = dvc_yaml.input_path(stage, BY_NAME[name], shard)
             deps[path] = Digest(hexdigest(path)[:32] + ".dir", 1, 1)
         if stage.manifest and shard:
             deps[dvc_yaml.manifest_path(shard)] = Digest(hexdigest(shard)[:32], 1)
         entry = LockEntry(
-            cmd=dvc_yaml.command(stage, shard), deps={**self._code, **deps},
+            cmd=dvc_yaml.command(made), deps={**self._code, **deps},
             outs={out: tree.digest},
         )  # fmt: skip
         self._lock[instance] = entry.to_text(instance)
@@ -258,7 +258,7 @@ class Synthetic:
     def _parts(self, reader: str, name: str, shard: str | None) -> list[str]:
         if not BY_NAME[name].per_shard:
             return [name]
-        return [f"{name}@{each}" for each in ([shard] if shard else self.shards)]
+        return [str(ArtifactKey(name, each)) for each in ([shard] if shard else self.shards)]
 
     def _record(
         self,

@@ -24,9 +24,10 @@ from benchmarks.machine import describe
 from p4d.artifacts import write_json
 from p4d.audit.proof.verify import verify
 from p4d.config import Project
+from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.ledger.anchor import is_anchored
 from p4d.versioning.run.publish import recover
-from p4d.versioning.run.run_stage import run_instance
+from p4d.versioning.run.run_stage import run_stage
 from p4d.versioning.state.plan import make_plan
 from p4d.versioning.state.workspace import status
 
@@ -72,9 +73,10 @@ def measure_publish(counts: list[int]) -> dict[str, Any]:
             for number in range(12):
                 shard = project.shards()[number % shards]
                 started = time.perf_counter()
-                made = run_instance(
-                    project, "clips", shard, run_id="b", force=True, stages=synthetic.stages()
-                )
+                made = run_stage(
+                    project, ArtifactKey("clips", shard), run_id="b", force=True,
+                    stages=synthetic.stages(),
+                )  # fmt: skip
                 spent.append(time.perf_counter() - started - made.cost["wall_s"])
             medians[str(shards)] = round(statistics.median(spent[2:]), 3)
             click.echo(f"{shards} shards: {medians[str(shards)]} s", err=True)

@@ -20,10 +20,11 @@ from p4d.config import Project
 from p4d.pipeline import STAGES, Stage
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.dvc import pipeline_file as dvc_yaml
+from p4d.versioning.files.artifact_key import ArtifactKey, data_version
 from p4d.versioning.files.hashes import tree_of
 from p4d.versioning.ledger.anchor import anchor
 from p4d.versioning.ledger.ledger import Ledger
-from p4d.versioning.state.workspace import Workspace, instance_key
+from p4d.versioning.state.workspace import Workspace
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = "synthetic_stages"
@@ -90,10 +91,10 @@ def _publish_all(project: Project) -> None:
     # Not imported: the runner loads the stages' code itself, sure of what it loads.
     write = runpy.run_path(str(project.root / PACKAGE / "steps.py"))["write"]
     lock, records = "schema: '2.0'\nstages:\n", []
-    versions: dict[str, str] = {}
+    versions: dict[ArtifactKey, str] = {}
     with Workspace(project, stages()) as look:
-        for stage, shard in look.instances():
-            key, out = instance_key(stage.name, shard), dvc_yaml.out_path(stage, shard)
+        for key in look.all_keys():
+            stage, shard, out = look.stage(key.stage), key.shard, dvc_yaml.out_path(key)
             folder = project.root / out
             folder.mkdir(parents=True)
             write(_Given(stage, shard), folder)
@@ -105,10 +106,10 @@ def _publish_all(project: Project) -> None:
                 if not path.exists():
                     path.write_bytes(payload)
                     path.chmod(0o444)
-            made_of = look.required(stage, shard)
-            entry = made_of.to_entry({out: tree.digest}).to_text(key)
+            made_of = look.required(key)
+            entry = made_of.to_entry({out: tree.digest}).to_text(str(key))
             lock += entry
-            versions[key] = f"md5:{tree.digest.md5}"
+            versions[key] = data_version(tree.digest.md5)
             records.append({
                 "id": uuid.uuid4().hex, "stage": stage.name, "shard": shard, "path": out,
                 "md5": tree.digest.md5, "nbytes": tree.digest.nbytes, "nfiles": tree.digest.nfiles,
@@ -118,7 +119,7 @@ def _publish_all(project: Project) -> None:
                     "params_digest": made_of.params_digest,
                     "deps": {path: digest.md5 for path, digest in made_of.deps.items() if digest},
                 },
-                "upstream": _upstream(look, stage, shard, versions), "excluded": {},
+                "upstream": _upstream(look, key, versions), "excluded": {},
                 "previous": None, "lock_entry": hashlib.sha256(entry.encode()).hexdigest(),
                 "git": {"commit": None, "dirty": False}, "env": "", "rows": {}, "metrics": {},
                 "cost": {"wall_s": 0.0}, "run_id": "bulk", "started": "", "ended": "",
@@ -135,13 +136,12 @@ class _Given:
 
 
 def _upstream(
-    look: Workspace, stage: Stage, shard: str | None, versions: dict[str, str]
+    look: Workspace, reader: ArtifactKey, versions: dict[ArtifactKey, str]
 ) -> dict[str, str]:
     keys = []
-    for name in stage.inputs:
-        if not look.stage(name).per_shard:
-            keys.append(name)
+    for upstream in map(look.stage, look.stage(reader.stage).inputs):
+        if upstream.per_shard and reader.shard is not None:
+            keys.append(ArtifactKey(upstream.name, reader.shard))
         else:
-            of = [shard] if stage.per_shard else look.shards
-            keys += [instance_key(name, each) for each in of]
-    return {key: versions[key] for key in keys}
+            keys += look.keys_of(upstream)
+    return {str(key): versions[key] for key in keys}

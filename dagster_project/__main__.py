@@ -113,12 +113,12 @@ def _bring_up_to_date(only: tuple[str, ...] | None) -> list[Failed]:
     project = Project.find()
     recover(project)  # also where nothing is to be made
     plan = make_plan(project, gates=blocking_gates(), judge=judge_version(project))
-    held = [Failed(step=name, reason=f"held back: {why}") for name, why in plan.held.items()]
+    held = [Failed(step=str(key), reason=f"held back: {why}") for key, why in plan.held.items()]
     with dg.DagsterInstance.get() as instance:
         unheard = unreported(instance, project) - plan.wanted
         if unheard:
             click.echo(f"New to Dagster: {len(unheard)} published version(s)", err=True)
-        wanted = {each for each in plan.wanted | unheard if only is None or each[0] in only}
+        wanted = {each for each in plan.wanted | unheard if only is None or each.stage in only}
         if not wanted and not held:
             click.echo("Nothing to do: every artifact matches its code, parameters and inputs.")
         failures: list[Failed] = []

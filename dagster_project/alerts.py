@@ -8,36 +8,37 @@ import dagster as dg
 
 from p4d.config import Project
 from p4d.quality.gates import blocking_gates
+from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.state.check_records import refusal
-from p4d.versioning.state.workspace import Workspace, instance_key
+from p4d.versioning.state.workspace import Workspace
 
 
-def needs_attention(instance: dg.DagsterInstance, project: Project) -> Mapping[str, str]:
-    """Why an instance is held back or failed, keyed `stage` or `stage@shard`.
+def needs_attention(instance: dg.DagsterInstance, project: Project) -> Mapping[ArtifactKey, str]:
+    """Why an instance is held back or failed.
 
     An instance failed when it is not fresh and the last run that tried it ended in its failure.
     """
     ledger, gates = Ledger(project), blocking_gates()
-    found: dict[str, str] = {}
+    found: dict[ArtifactKey, str] = {}
     with Workspace(project) as look:
-        for stage, shard in look.instances():
-            key, now = instance_key(stage.name, shard), look.status(stage, shard)
+        for key in look.all_keys():
+            now = look.status(key)
             if now.state == "fresh":
-                if reason := refusal(ledger, gates, stage.name, shard, now.md5 or ""):
+                if reason := refusal(ledger, gates, ArtifactVersion(key, now.md5 or "")):
                     found[key] = f"held back: {reason}"
-            elif why := _failure(instance, stage.name, shard):
+            elif why := _failure(instance, key):
                 found[key] = f"failed: {why}"
     return found
 
 
-def _failure(instance: dg.DagsterInstance, stage: str, shard: str | None) -> str | None:
-    tags = {} if shard is None else {"dagster/partition": shard}
+def _failure(instance: dg.DagsterInstance, key: ArtifactKey) -> str | None:
+    tags = {} if key.shard is None else {"dagster/partition": key.shard}
     for run in instance.get_runs(dg.RunsFilter(tags=tags), limit=20):
         events = [
             event.dagster_event
             for event in instance.all_logs(run.run_id)
-            if event.step_key == stage and event.dagster_event is not None
+            if event.step_key == key.stage and event.dagster_event is not None
         ]
         for event in events:
             if event.is_step_failure:
@@ -52,12 +53,11 @@ def _failure(instance: dg.DagsterInstance, stage: str, shard: str | None) -> str
     return None
 
 
-def tell(instance: dg.DagsterInstance, found: Mapping[str, str]) -> None:
+def tell(instance: dg.DagsterInstance, found: Mapping[ArtifactKey, str]) -> None:
     """Put each reason on its asset (and partition) as an observation."""
     for key, reason in found.items():
-        stage, _, shard = key.partition("@")
         instance.report_runless_asset_event(
             dg.AssetObservation(
-                asset_key=dg.AssetKey(stage), partition=shard or None, description=reason
+                asset_key=dg.AssetKey(key.stage), partition=key.shard, description=reason
             )
         )

@@ -45,14 +45,11 @@ def _shown(
     return shown
 
 
-def _metadata(stage: Stage, shard: str | None, made: Materialization) -> dict[str, Any]:
-    instance = f"{stage.name}@{shard}" if shard else stage.name
+def _metadata(made: Materialization) -> dict[str, Any]:
     metadata: dict[str, Any] = {
         "dvc/out": str(made.path.relative_to(project().root)),
         "dvc/deps": dg.MetadataValue.json(dict(made.upstream)),
-        "restore": dg.MetadataValue.md(
-            f"`p4d restore {instance} DEST --at {made.data_version.removeprefix('md5:')[:12]}`"
-        ),
+        "restore": dg.MetadataValue.md(f"`p4d restore {made.key} DEST --at {made.md5[:12]}`"),
         "skipped": made.skipped,
     }
     metadata |= {f"rows/{outcome}": count for outcome, count in made.rows.items()}

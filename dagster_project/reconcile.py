@@ -18,8 +18,8 @@ from dagster._core.loader import LoadingContext
 
 from p4d.config import Project
 from p4d.versioning.dvc.pipeline_file import out_path
-from p4d.versioning.state.plan import Instance
-from p4d.versioning.state.workspace import InstanceStatus, Workspace, code_versions, status
+from p4d.versioning.files.artifact_key import ArtifactKey, data_version
+from p4d.versioning.state.workspace import ArtifactStatus, Workspace, code_versions, status
 
 if TYPE_CHECKING:
     from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
@@ -41,21 +41,21 @@ class _Loading(LoadingContext):
         return self._loaders
 
 
-def unreported(instance: dg.DagsterInstance, project: Project) -> set[Instance]:
-    """Fresh instances whose version or code version is not Dagster's latest."""
+def unreported(instance: dg.DagsterInstance, project: Project) -> set[ArtifactKey]:
+    """Fresh artifacts whose version or code version is not Dagster's latest."""
     code = code_versions(project)
     return {
-        (item.stage, item.shard)
+        item.key
         for item in status(project)
         if item.state == "fresh"
-        and _reported(instance, item.stage, item.shard) != (f"md5:{item.md5}", code[item.stage])
+        and _reported(instance, item.key) != (data_version(item.md5 or ""), code[item.key.stage])
     }
 
 
-def _reported(
-    instance: dg.DagsterInstance, stage: str, shard: str | None
-) -> tuple[str | None, str | None]:
-    record = instance.get_latest_data_version_record(dg.AssetKey(stage), partition_key=shard)
+def _reported(instance: dg.DagsterInstance, key: ArtifactKey) -> tuple[str | None, str | None]:
+    record = instance.get_latest_data_version_record(
+        dg.AssetKey(key.stage), partition_key=key.shard
+    )
     event = record.event_log_entry.dagster_event if record else None
     if event is None or not event.is_step_materialization:
         return None, None
@@ -65,7 +65,7 @@ def _reported(
 
 def tell_of_changes(
     instance: dg.DagsterInstance, graph: BaseAssetGraph[Any], project: Project
-) -> list[InstanceStatus]:
+) -> list[ArtifactStatus]:
     """Report every instance that is not fresh although Dagster believes so; returns them.
 
     The event says what lies there now (its hash, or that nothing does) and why it is not fresh;
@@ -74,19 +74,18 @@ def tell_of_changes(
     believed = CachingStaleStatusResolver(instance, graph, _Loading(instance))
     told = []
     with Workspace(project) as look:
-        for stage, shard in look.instances():
-            now = look.status(stage, shard)
-            key = dg.AssetKey(stage.name)
-            if now.state == "fresh" or believed.get_status(key, shard).value != "FRESH":
+        for key in look.all_keys():
+            now, asset = look.status(key), dg.AssetKey(key.stage)
+            if now.state == "fresh" or believed.get_status(asset, key.shard).value != "FRESH":
                 continue
-            present = look.digest(out_path(stage, shard))
+            present = look.digest(out_path(key))
             instance.report_runless_asset_event(
                 dg.AssetMaterialization(
-                    asset_key=key,
-                    partition=shard,
+                    asset_key=asset,
+                    partition=key.shard,
                     description=f"Not fresh: {'; '.join(now.reasons)}",
                     tags={
-                        "dagster/data_version": f"md5:{present.md5}" if present else "missing",
+                        "dagster/data_version": data_version(present.md5) if present else "missing",
                         "dagster/code_version": now.state,
                     },
                 )

@@ -20,8 +20,9 @@ from dagster_project.project import project
 from p4d.errors import P4DError
 from p4d.pipeline import Stage, stage_named
 from p4d.quality.gates import blocking_gates
-from p4d.versioning.run.check_published import judge_published
-from p4d.versioning.run.run_stage import run_instance
+from p4d.versioning.files.artifact_key import ArtifactKey
+from p4d.versioning.run.check_published import check_published
+from p4d.versioning.run.run_stage import run_stage
 
 
 class Workspace(dg.ConfigurableResource):
@@ -55,10 +56,9 @@ class Workspace(dg.ConfigurableResource):
         stage = stage_named(context.asset_key.to_user_string())
         shard = context.partition_key if stage.per_shard else None
         try:
-            made = run_instance(
+            made = run_stage(
                 project(),
-                stage.name,
-                shard,
+                ArtifactKey(stage.name, shard),
                 run_id=context.run_id,
                 progress=self._progress(context, stage, shard),
                 force=self.force,
@@ -71,12 +71,13 @@ class Workspace(dg.ConfigurableResource):
             ) from error
         return dg.MaterializeResult(
             data_version=dg.DataVersion(made.data_version),
-            metadata={**shown, **_metadata(stage, shard, made)},
+            metadata={**shown, **_metadata(made)},
         )
 
     def judge(self, stage: Stage, shard: str | None, run_id: str) -> Iterator[dg.AssetCheckResult]:
         """Run the gates of a stage on its published version; ledger first, then Dagster."""
-        md5, results = judge_published(project(), stage.name, shard, run_id=run_id)
+        key = ArtifactKey(stage.name, shard)
+        version, results = check_published(project(), key, run_id=run_id)
         for result in results:
             yield dg.AssetCheckResult(
                 asset_key=stage.name,
@@ -89,7 +90,7 @@ class Workspace(dg.ConfigurableResource):
                 ),
                 description=result.description,
                 metadata={
-                    "judged": f"md5:{md5}",
+                    "judged": version.data_version,
                     **{name: _value(value) for name, value in result.metrics.items()},
                     **(
                         {"offending rows": dg.MetadataValue.json(list(result.sample))}

@@ -13,6 +13,7 @@ from dagster_project.project import project
 from dagster_project.reconcile import tell_of_changes, unreported
 from p4d.config import Project
 from p4d.quality.drift import measure_drift
+from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.ledger.anchor import anchor
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.state.plan import in_order
@@ -35,7 +36,9 @@ def landing_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunReques
     ledger = Ledger(here)
     # From what is on record, not from the report: a request that got lost is made again, and the
     # run key keeps one shard from being asked for twice.
-    waiting = [s for s in here.shards() if ledger.latest_materialization("videos", s) is None]
+    waiting = [
+        s for s in here.shards() if ledger.latest_materialization(ArtifactKey("videos", s)) is None
+    ]
     if not waiting:
         yield dg.SkipReason(report.summary())
     for shard in waiting:

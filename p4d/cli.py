@@ -11,6 +11,7 @@ import click
 
 from p4d.config import Project
 from p4d.errors import P4DError
+from p4d.versioning.files.artifact_key import ArtifactKey
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -48,8 +49,7 @@ def status() -> None:
 
     not_fresh = [s for s in instances(Project.find()) if s.state != "fresh"]
     for item in not_fresh:
-        name = f"{item.stage}@{item.shard}" if item.shard else item.stage
-        click.echo(f"{name}: {item.state}: {'; '.join(item.reasons)}")
+        click.echo(f"{item.key}: {item.state}: {'; '.join(item.reasons)}")
     if not not_fresh:
         click.echo("Everything is fresh.")
 
@@ -62,16 +62,14 @@ def stage(name: str, shard: str | None, force: bool) -> None:
     """Run one stage instance and its gates, without Dagster."""
     import uuid
 
-    from p4d.pipeline import stage_named
     from p4d.quality.gates import blocking_gates
-    from p4d.versioning.run.check_published import judge_published
-    from p4d.versioning.run.run_stage import run_instance
+    from p4d.versioning.files.artifact_key import ArtifactKey
+    from p4d.versioning.run.check_published import check_published
+    from p4d.versioning.run.run_stage import run_stage
 
-    project, run_id = Project.find(), f"cli-{uuid.uuid4()}"
-    made = run_instance(
-        project, stage_named(name).name, shard, run_id=run_id, force=force, gates=blocking_gates()
-    )
-    _, results = judge_published(project, name, shard, run_id=run_id)
+    project, run_id, key = Project.find(), f"cli-{uuid.uuid4()}", ArtifactKey(name, shard)
+    made = run_stage(project, key, run_id=run_id, force=force, gates=blocking_gates())
+    _, results = check_published(project, key, run_id=run_id)
     click.echo(f"{made.data_version}{' (unchanged, skipped)' if made.skipped else ''}")
     for result in results:
         click.echo(f"  {'ok  ' if result.passed else 'FAIL'} {result.name}: {result.description}")
@@ -197,7 +195,7 @@ def replay(name: str, shard: str | None) -> None:
     from p4d import audit
     from p4d.quality.gates import blocking_gates
 
-    done = audit.replay(Project.find(), name, shard, gates=blocking_gates())
+    done = audit.replay(Project.find(), ArtifactKey(name, shard), gates=blocking_gates())
     click.echo(done.render_text())
     if not done.ok:
         sys.exit(1)

@@ -16,7 +16,8 @@ from pathlib import Path
 from p4d.artifacts import read_json, write_json
 from p4d.config import Params
 from p4d.ids import content_id
-from p4d.pipeline import Stage, StageInputs, StageReport, stage_named
+from p4d.pipeline import StageInputs, StageReport, stage_named
+from p4d.versioning.files.artifact_key import ArtifactKey, data_version
 from p4d.versioning.files.code_closure import code_files
 from p4d.versioning.files.hashes import HashCache, tree_of
 
@@ -49,11 +50,9 @@ def run_stages(
     for name in stages:
         stage = stage_named(name)
         for shard in shards if stage.per_shard else (None,):
-            out = folder / name / shard if shard else folder / name
-            if out.is_dir():
-                continue
-            key = f"{name}@{shard}" if shard else name
-            reports[key] = _run(folder, params, stage, shard, shards, out, key, progress)
+            key = ArtifactKey(name, shard)
+            if not _folder(folder, key).is_dir():
+                reports[str(key)] = _run(folder, params, key, shards, progress)
     return reports
 
 
@@ -95,13 +94,11 @@ def drop_stale(
 def _run(
     folder: Path,
     params: Params,
-    stage: Stage,
-    shard: str | None,
+    key: ArtifactKey,
     shards: Sequence[str],
-    out: Path,
-    key: str,
     progress: Callable[[str, int, int, str], None],
 ) -> StageReport:
+    stage, shard, out = stage_named(key.stage), key.shard, _folder(folder, key)
     inputs = StageInputs(
         stage=stage,
         params_=params,
@@ -109,8 +106,8 @@ def _run(
         shard=shard,
         manifest=read_json(folder / "shards" / f"{shard}.json") if stage.manifest else None,
         inbox=folder / "inbox" if stage.manifest else None,
-        versions=_versions(folder, stage, shard, shards),
-        progress=lambda done, total, note: progress(key, done, total, note),
+        versions=_versions(folder, key, shards),
+        progress=lambda done, total, note: progress(str(key), done, total, note),
     )
     # A folder that is there is a folder that is whole: work goes on beside it until it ends.
     partial = out.with_name(f".{out.name}.partial")
@@ -131,18 +128,16 @@ def _input(
     return {each: folder / name / each for each in shards}
 
 
-def _versions(
-    folder: Path, stage: Stage, shard: str | None, shards: Sequence[str]
-) -> dict[str, str]:
-    found = {}
-    for name in stage.inputs:
-        if not stage_named(name).per_shard:
-            found[name] = _version(folder / name)
-            continue
-        for each in [shard] if shard is not None else shards:
-            found[f"{name}@{each}"] = _version(folder / name / each)
-    return found
+def _versions(folder: Path, key: ArtifactKey, shards: Sequence[str]) -> dict[str, str]:
+    keys = []
+    for name in stage_named(key.stage).inputs:
+        if stage_named(name).per_shard:
+            of = [key.shard] if key.shard is not None else shards
+            keys += [ArtifactKey(name, shard) for shard in of]
+        else:
+            keys.append(ArtifactKey(name))
+    return {str(each): data_version(tree_of(_folder(folder, each)).digest.md5) for each in keys}
 
 
-def _version(folder: Path) -> str:
-    return f"md5:{tree_of(folder).digest.md5}"
+def _folder(folder: Path, key: ArtifactKey) -> Path:
+    return folder / key.stage / key.shard if key.shard else folder / key.stage

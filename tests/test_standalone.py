@@ -34,7 +34,10 @@ def test_other_code_removes_the_stage_and_what_follows(folder, tmp_path_factory)
     root = tmp_path_factory.mktemp("code")
     shutil.copytree(CODE / "p4d", root / "p4d", ignore=shutil.ignore_patterns("__pycache__"))
     assert drop_stale(folder, params(), STAGES, code_root=root) == []
-    for file, gone in (("compose", ["questions"]), ("scene_facts", ["facts", "questions"])):
+    for file, gone in (
+        ("asking/compose", ["questions"]),
+        ("facts/scene_facts", ["facts", "questions"]),
+    ):
         for name in STAGES:
             (folder / name).mkdir(exist_ok=True)
         with (root / "p4d" / "questions" / f"{file}.py").open("a") as code:

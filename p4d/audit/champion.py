@@ -8,6 +8,7 @@ import polars as pl
 
 from p4d.config import Project
 from p4d.errors import ConfigError
+from p4d.versioning.files.artifact_key import data_version
 from p4d.warehouse import Warehouse
 
 
@@ -28,7 +29,10 @@ def champion_text(project: Project, on: str | None = None) -> str:
         return "\n".join([f"No champion {when}.", *_told("last decision", last)])
     promoted = decisions.filter(decision="promoted", challenger_md5=last["champion_md5"])
     made = promoted.row(-1, named=True) if promoted.height else last
-    lines = [f"Champion {when}: student_p4d md5:{last['champion_md5']}", *_told("made by", made)]
+    lines = [
+        f"Champion {when}: student_p4d {data_version(last['champion_md5'])}",
+        *_told("made by", made),
+    ]
     if last["decision_order"] != made["decision_order"]:
         lines += _told("last decision", last)
     lines += [

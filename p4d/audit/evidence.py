@@ -20,9 +20,10 @@ from p4d.errors import LedgerError, PublishError
 from p4d.ids import sha256_file
 from p4d.pipeline import STAGES, Stage
 from p4d.versioning.dvc import cache as dvc_store
-from p4d.versioning.ledger.index import History, Version
+from p4d.versioning.files.artifact_key import ArtifactVersion
+from p4d.versioning.ledger.index import History
 from p4d.versioning.ledger.ledger import FIRST, Ledger, Record
-from p4d.versioning.state.workspace import Workspace, instance_key
+from p4d.versioning.state.workspace import Workspace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,19 +144,19 @@ def collect(
         history = History(ledger)
         names = Names(look, history)
         named = names.find(identifier, at)
-        if not named.version[2]:
+        if not named.version.md5:
             raise LedgerError(
-                f"{identifier} is no single version; name one, such as {named.version[0]}@SHARD"
+                f"{identifier} is no single version; name one, such as {named.version.key}@SHARD"
             )
         hashes: dict[str, FileHash] = {}
         entries = tuple(
             _entry(project, names, history, lines, version, hashes)
-            for version in history.lineage(*named.version)
+            for version in history.lineage(named.version)
         )
         rests_on = {node.id for node in _walk(tree) if node.kind == "video"}
         sources = tuple(
             row
-            for row in source_videos(names, history.lineage(*named.version))
+            for row in source_videos(names, history.lineage(named.version))
             if not rests_on or row["video_id"] in rests_on
         )
     return Dossier(
@@ -175,23 +176,23 @@ def _entry(
     names: Names,
     history: History,
     lines: Sequence[bytes],
-    version: Version,
+    version: ArtifactVersion,
     hashes: dict[str, FileHash],
 ) -> Entry:
-    stage, shard, md5 = version
-    record = history.record(*version)
+    key, md5 = version.key, version.md5
+    record = history.record(version)
     line = history.line[record["id"]] if record else None
     return Entry(
-        key=instance_key(stage, shard),
-        stage=stage,
-        shard=shard,
+        key=str(key),
+        stage=key.stage,
+        shard=key.shard,
         md5=md5,
         record=record,
         line=line,
         line_sha256=hashlib.sha256(lines[line - 1]).hexdigest() if line else None,
-        checks=dict(sorted(history.checks(*version).items())),
+        checks=dict(sorted(history.checks(version).items())),
         files=tuple(_files(project.root, md5, hashes)),
-        current=names.current(stage, shard) == md5,
+        current=names.current(key) == md5,
     )
 
 
@@ -217,15 +218,15 @@ def _files(root: Path, md5: str, hashes: dict[str, FileHash]) -> Iterator[FileHa
         )
 
 
-def source_videos(names: Names, versions: Sequence[Version]) -> Iterator[Mapping[str, Any]]:
+def source_videos(names: Names, versions: Sequence[ArtifactVersion]) -> Iterator[Mapping[str, Any]]:
     """Rows of the landed videos among `versions`, rejected ones included, with their shard."""
     import polars as pl
 
-    for stage, shard, md5 in versions:
-        if stage == "videos":
-            path = names.file((stage, shard, md5), "videos.parquet")
+    for version in versions:
+        if version.key.stage == "videos":
+            path = names.file(version, "videos.parquet")
             for row in pl.read_parquet(path).to_dicts() if path else []:
-                yield {"shard": shard, **row}
+                yield {"shard": version.key.shard, **row}
 
 
 def _gaps(entries: Sequence[Entry], sources: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -29,10 +29,11 @@ from p4d.config import Project
 from p4d.errors import LedgerError, PublishError
 from p4d.ids import sha256_file
 from p4d.versioning.dvc import cache as dvc_store
+from p4d.versioning.files.artifact_key import ArtifactVersion
 from p4d.versioning.files.hashes import file_md5
-from p4d.versioning.ledger.index import History, Version
+from p4d.versioning.ledger.index import History
 from p4d.versioning.ledger.ledger import Ledger
-from p4d.versioning.state.workspace import Workspace, instance_key
+from p4d.versioning.state.workspace import Workspace
 
 TOMBSTONES = "takedowns.yaml"
 PURGED = "purged"
@@ -58,19 +59,19 @@ class Affected:
     shard: str
     taken_down: bool
     ids: Mapping[str, tuple[str, ...]]
-    versions: tuple[Version, ...]
-    current: frozenset[Version]
+    versions: tuple[ArtifactVersion, ...]
+    current: frozenset[ArtifactVersion]
 
     def render_text(self) -> str:
         """What is affected, by kind, current and superseded."""
         state = "taken down" if self.taken_down else "in use"
         lines = [f"{self.video_id}: {state}, shard {self.shard}, sha256 {self.sha256}"]
         lines += [f"{kind}: {len(ids)} ({_few(ids) or '-'})" for kind, ids in self.ids.items()]
-        for stage in dict.fromkeys(version[0] for version in self.versions):
-            of = [version for version in self.versions if version[0] == stage]
+        for stage in dict.fromkeys(version.key.stage for version in self.versions):
+            of = [version for version in self.versions if version.key.stage == stage]
             now = [version for version in of if version in self.current]
             text = f"{len(now)} current, {len(of) - len(now)} superseded"
-            keys = dict.fromkeys(f"{instance_key(*v[:2])} {v[2][:12]}" for v in of)
+            keys = dict.fromkeys(str(version) for version in of)
             lines.append(f"versions of {stage}: {text} ({_few(tuple(keys))})")
         return "\n".join(lines)
 
@@ -85,7 +86,8 @@ def affected(project: Project, video_id: str) -> Affected:
     with Workspace(project) as look:
         history = History(Ledger(project))
         names = Names(look, history)
-        roots = {v for v in history.versions("videos") if v[1] == shard and _holds(names, v, row)}
+        landed = [v for v in history.versions("videos") if v.key.shard == shard]
+        roots = {version for version in landed if _holds(names, version, row)}
         versions = history.downstream(roots)
         ids: dict[str, dict[str, None]] = {"clips": {}, "questions": {}, "decisions": {}}
         for version in versions:
@@ -93,12 +95,12 @@ def affected(project: Project, video_id: str) -> Affected:
                 ("clips", "clips.parquet", "clip_id"),
                 ("questions", "questions.parquet", "qa_id"),
             ):
-                if version[0] == stage:
+                if version.key.stage == stage:
                     for found in names.rows(version, table, "video_id", [video_id]):
                         ids[stage][found[column]] = None
-            if version[0] == "champion":
+            if version.key.stage == "champion":
                 ids["decisions"] |= dict.fromkeys(_decisions(names, version))
-        current = frozenset(v for v in versions if names.current(v[0], v[1]) == v[2])
+        current = frozenset(v for v in versions if names.current(v.key) == v.md5)
     return Affected(
         video_id=video_id,
         sha256=row["sha256"],
@@ -187,7 +189,7 @@ def purge(project: Project, video_id: str) -> Purge:
     if not found.taken_down:
         raise PublishError(f"{video_id} is not taken down; `p4d takedown {video_id} --confirm`")
     if found.current:
-        keys = sorted(instance_key(stage, shard) for stage, shard, _ in found.current)
+        keys = sorted(str(version.key) for version in found.current)
         raise PublishError(
             f"{', '.join(keys[:5])} still derive from {video_id}: rebuild first (`make up`)"
         )
@@ -195,8 +197,8 @@ def purge(project: Project, video_id: str) -> Purge:
     gone = _objects_of(project, set(found.versions))
     needed: set[str] = set()
     history = History(Ledger(project))
-    for stage, shard in history.made:
-        rest = {v for v in history.versions(stage) if v[1] == shard} - set(found.versions)
+    for key in history.made:
+        rest = {v for v in history.versions(key.stage) if v.key == key} - set(found.versions)
         needed |= _objects_of(project, rest)
     names = sorted(listed | {f"{md5[:2]}/{md5[2:]}" for md5 in gone - needed})
     write_bytes(listing, "".join(f"{name}\n" for name in names).encode())
@@ -227,13 +229,13 @@ def _landed(project: Project, video_id: str) -> tuple[str, dict[str, Any]]:
     raise LedgerError(f"{video_id} is no landed video; `p4d why {video_id}` may know a near id")
 
 
-def _holds(names: Names, version: Version, row: Mapping[str, Any]) -> bool:
+def _holds(names: Names, version: ArtifactVersion, row: Mapping[str, Any]) -> bool:
     """Whether a version of the videos holds the file itself, and not only its rejection."""
     rows = names.rows(version, "videos.parquet", "video_id", [row["file_id"]])
     return any(found["outcome"] == "ok" for found in rows)
 
 
-def _decisions(names: Names, version: Version) -> list[str]:
+def _decisions(names: Names, version: ArtifactVersion) -> list[str]:
     path = names.file(version, "decision.json")
     return [str(read_json(path)["key"])] if path else []
 
@@ -247,9 +249,9 @@ def _in_inbox(project: Project, row: Mapping[str, Any]) -> list[Path]:
     return [path, *(file for file in beside if file.is_file())]
 
 
-def _objects_of(project: Project, versions: set[Version]) -> set[str]:
+def _objects_of(project: Project, versions: set[ArtifactVersion]) -> set[str]:
     found: set[str] = set()
-    for _, _, md5 in versions:
+    for md5 in {version.md5 for version in versions}:
         path = dvc_store.object_path(project.root, md5)
         if path.is_file() and _intact(path, md5):
             tree = dvc_store.read_tree(project.root, md5)

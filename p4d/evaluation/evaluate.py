@@ -238,9 +238,10 @@ def _items_id(benchmark: Benchmark, items: Sequence[BenchmarkItem]) -> str:
 
 
 def _model_id(model: Path) -> str:
+    from p4d.versioning.files.artifact_key import data_version
     from p4d.versioning.files.hashes import tree_of
 
-    return f"md5:{tree_of(model).digest.md5}"
+    return data_version(tree_of(model).digest.md5)
 
 
 def summary_lines(metrics: Mapping[str, Any]) -> list[str]:

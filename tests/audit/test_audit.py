@@ -8,6 +8,7 @@ from p4d import audit
 from p4d.errors import LedgerError, PublishError
 from p4d.quality.results import CheckResult
 from p4d.versioning.dvc.cache import object_path
+from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.state.check_records import record_checks
 from tests.versioning.fake import SHARDS
 
@@ -98,7 +99,7 @@ def test_a_damaged_object_is_not_restored(fake, tmp_path):
 def test_a_stage_is_explained_down_to_its_sources(fake):
     made = fake.make_all()
     check = CheckResult(name="good", passed=False, severity="critical", description="is good")
-    record_checks(fake.project, "gather", None, made["gather"].md5, [check], run_id="r")
+    record_checks(fake.project, made["gather"].version, [check], run_id="r")
     node = audit.why(fake.project, "choose", fake.stages)
     gather = node.children[0]
     assert gather.version["checks"]["good"]["passed"] is False
@@ -133,14 +134,14 @@ def test_making_a_version_again_gives_its_bytes_or_names_what_differs(fake):
     fake.edit("params.yaml", "seed: 17", "seed: 18")
     fake.make_all()
     for key in ("teach", "choose"):  # choose continues its former version
-        assert audit.replay(fake.project, key, stages=fake.stages).ok
+        assert audit.replay(fake.project, ArtifactKey(key), stages=fake.stages).ok
     with pytest.raises(PublishError, match=r"params changed: expert\.seed"):
         fake.edit("params.yaml", "seed: 18", "seed: 19")
-        audit.replay(fake.project, "teach", stages=fake.stages)
+        audit.replay(fake.project, ArtifactKey("teach"), stages=fake.stages)
     fake.edit(f"{fake.package}/steps.py", "(out / \"log.txt\")", "(out / \"time.txt\").write_text("
               "str(__import__('time').time_ns()))\n    (out / \"log.txt\")")  # fmt: skip
     fake.make_all()
-    found = audit.replay(fake.project, "choose", stages=fake.stages)
+    found = audit.replay(fake.project, ArtifactKey("choose"), stages=fake.stages)
     assert found.differing == ("time.txt",)
     assert "differs: time.txt\n    @@ -1 +1 @@\n    -" in found.render_text()
     assert (fake.out("choose") / "time.txt").exists()

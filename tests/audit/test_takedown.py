@@ -39,7 +39,7 @@ def test_everything_downstream_is_listed(made):
     assert set(found.ids["questions"]) == set(own["qa_id"])
     assert set(found.ids["clips"]) == set(own["clip_id"])
     assert len(found.ids["decisions"]) == 1
-    stages = {version[0] for version in found.versions}
+    stages = {version.key.stage for version in found.versions}
     assert {"videos", "labels", "release", "student_p4d", "evaluation", "champion"} <= stages
     assert "expert" not in stages
     assert found.current == frozenset(found.versions)

@@ -69,10 +69,10 @@ def up(checkpoint=None, nth=1):
 
     from dagster_project import __main__ as command_line
     from dagster_project import resources as bridge
-    from p4d.versioning.run.run_stage import run_instance
+    from p4d.versioning.run.run_stage import run_stage
 
     if checkpoint:
-        bridge.run_instance = functools.partial(run_instance, checkpoint=die)
+        bridge.run_stage = functools.partial(run_stage, checkpoint=die)
     command_line.main(["up"], standalone_mode=False)
 
 
@@ -94,6 +94,7 @@ def facts():
     from p4d import audit
     from p4d.config import Project
     from p4d.pipeline import STAGES
+    from p4d.versioning.files.artifact_key import ArtifactKey
     from p4d.versioning.ledger.ledger import Ledger
     from p4d.versioning.state.workspace import status
 
@@ -107,7 +108,7 @@ def facts():
             for record in found.records:
                 event = record.event_log_entry.dagster_event.step_materialization_data
                 tags = event.materialization.tags or {}
-                key = f"{stage.name}@{record.partition_key}" if record.partition_key else stage.name
+                key = str(ArtifactKey(stage.name, record.partition_key))
                 heard.setdefault(key, []).append(tags.get("dagster/data_version"))
         unheard = sorted(map(str, unreported(instance, project)))
         started = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
@@ -121,8 +122,7 @@ def facts():
         "verified": verified.ok,
         "verify_text": verified.render_text(),
         "not_fresh": [f"{s.key}: {s.state}" for s in status(project) if s.state != "fresh"],
-        "made": [[f"{r['stage']}@{r['shard']}" if r["shard"] else r["stage"], r["md5"]]
-                 for r in ledger],
+        "made": [[str(ArtifactKey.of_record(record)), record["md5"]] for record in ledger],
         "heard": heard,
         "unheard": unheard,
         "hanging_runs": hanging,
@@ -154,6 +154,7 @@ def stale_by_dagster(project):
     from dagster_project.definitions import defs
     from dagster_project.partitions import sync_shards
     from p4d.pipeline import STAGES
+    from p4d.versioning.files.artifact_key import ArtifactKey
 
     with dg.DagsterInstance.get() as instance:
         sync_shards(instance, project)
@@ -163,7 +164,7 @@ def stale_by_dagster(project):
             LoadingContextForTest(instance),
         )
         return [
-            f"{s.name}@{shard}" if shard else s.name
+            str(ArtifactKey(s.name, shard))
             for s in STAGES
             for shard in (project.shards() if s.per_shard else [None])
             if resolver.get_status(dg.AssetKey(s.name), shard).value != "FRESH"

@@ -60,7 +60,7 @@ def settle(crowd, expected=SHARDS):
     report = audit.verify(crowd.project, crowd.stages)
     assert report.ok, report.render_text()
     takes = [f"take@{shard}" for shard in expected]
-    fresh = {s.key for s in status(crowd.project, crowd.stages) if s.state == "fresh"}
+    fresh = {str(s.key) for s in status(crowd.project, crowd.stages) if s.state == "fresh"}
     assert fresh >= set(takes)
     assert crowd.dvc_status(*takes) == {}
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.ledger.ledger import Ledger
-from p4d.versioning.state.workspace import instance_key
 from tests.durability.kills import Server
 from tests.durability.toy import SHARDS
 
@@ -68,7 +68,7 @@ def not_fresh(server):
 def made_by(toy):
     """Versions on record, in order."""
     made = Ledger(toy.project).records("materialization")
-    return [(instance_key(each["stage"], each["shard"]), each["md5"]) for each in made]
+    return [(str(ArtifactKey.of_record(each)), each["md5"]) for each in made]
 
 
 def by_dagster(toy, server):

@@ -184,7 +184,9 @@ ASSET = """
 def {name}(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
     return workspace.materialize(context)
 """
-CHECKS = "from dagster_project.resources import all_stage_checks\n\nCHECKS = all_stage_checks()\n"
+CHECKS = (
+    "from dagster_project.stage_assets import all_stage_checks\n\nCHECKS = all_stage_checks()\n"
+)
 
 FUNCTIONS = {
     "videos": "write", "expert": "write", "labels": "write_by_workers", "release": "write",

@@ -33,12 +33,13 @@ from dagster._core.loader import LoadingContextForTest
 from dagster_project.definitions import defs
 from dagster_project.project import project
 from p4d.pipeline import STAGES
+from p4d.versioning.files.artifact_key import ArtifactKey
 with dg.DagsterInstance.get() as instance:
     resolver = CachingStaleStatusResolver(
         instance, defs.resolve_asset_graph(), LoadingContextForTest(instance)
     )
     stale = [
-        f"{s.name}@{shard}" if shard else s.name
+        str(ArtifactKey(s.name, shard))
         for s in STAGES for shard in (project().shards() if s.per_shard else [None])
         if resolver.get_status(dg.AssetKey(s.name), shard).value != "FRESH"
     ]

@@ -11,6 +11,7 @@ from PIL import Image
 
 from p4d.artifacts import write_arrays, write_table
 from p4d.display import previews
+from p4d.display.markdown import markdown_table
 from p4d.errors import ContractError
 from p4d.teachers.labelling.store import LabelWriter
 from p4d.teachers.protocol import LabelArrays
@@ -168,8 +169,8 @@ def test_stage_without_a_picture_is_named():
 
 def test_markdown_keeps_marks_and_says_what_it_leaves_out():
     frame = pl.DataFrame({"text": ["how far is <obj_1>?", "a|b"], "value": [0.123456, None]})
-    text = previews.markdown_table(frame, rows=1)
+    text = markdown_table(frame, rows=1)
     assert "&lt;obj_1>" in text
     assert "0.1235" in text
     assert text.endswith("1 more rows")
-    assert "a\\|b" in previews.markdown_table(frame)
+    assert "a\\|b" in markdown_table(frame)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from p4d.config import Project
 from p4d.pipeline import Stage
-from p4d.versioning.run.run_stage import Materialization, run_instance
+from p4d.versioning.files.artifact_key import ArtifactKey
+from p4d.versioning.run.run_stage import Materialization, run_stage
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHARDS = ("0001-aaaaaaaa", "0002-bbbbbbbb")
@@ -109,15 +110,14 @@ class Fake:
         return self.project.root
 
     def make(self, key: str, **options) -> Materialization:
-        stage, _, shard = key.partition("@")
         options = {"run_id": "run-1", **options}
-        return run_instance(self.project, stage, shard or None, stages=self.stages, **options)
+        return run_stage(self.project, ArtifactKey.parse(key), stages=self.stages, **options)
 
     def make_all(self, **options) -> dict[str, Materialization]:
         made = {}
         for stage in self.stages:
-            for shard in SHARDS if stage.per_shard else ("",):
-                key = f"{stage.name}@{shard}" if shard else stage.name
+            for shard in SHARDS if stage.per_shard else (None,):
+                key = str(ArtifactKey(stage.name, shard))
                 made[key] = self.make(key, **options)
         return made
 
@@ -200,9 +200,10 @@ def build(root: Path, *, git: bool = True) -> Fake:
         "import sys\nfrom pathlib import Path\n"
         f"sys.path.insert(0, {str(REPOSITORY)!r})\n"
         "from tests.versioning.fake import stages_of\nfrom p4d.config import Project\n"
-        "from p4d.versioning.run.run_stage import run_instance\n"
+        "from p4d.versioning.run.run_stage import run_stage\n"
+        "from p4d.versioning.files.artifact_key import ArtifactKey\n"
         "shard = sys.argv[4] if len(sys.argv) > 4 else None\n"
-        "run_instance(Project(Path.cwd()), sys.argv[2], shard, run_id='dvc',\n"
+        "run_stage(Project(Path.cwd()), ArtifactKey(sys.argv[2], shard), run_id='dvc',\n"
         f"    stages=stages_of({package!r}))\n"
     )
     fake = Fake(Project(root), package, stages_of(package))

@@ -1,4 +1,5 @@
 from p4d.quality.results import CheckResult
+from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.state.check_records import record_checks
 from p4d.versioning.state.plan import Batch, in_order, make_plan
 from tests.versioning.fake import SHARDS
@@ -15,8 +16,8 @@ def judge_all(fake, made, *, bad=()):
         check = CheckResult(
             name="finite", passed=shard not in bad, severity="critical", description="finite"
         )
-        md5 = made[f"label@{shard}"].md5
-        record_checks(fake.project, "label", shard, md5, [check], run_id="r", judge="today")
+        version = made[f"label@{shard}"].version
+        record_checks(fake.project, version, [check], run_id="r", judge="today")
 
 
 def test_an_empty_project_wants_everything_in_an_order_in_which_it_can_run(fake):
@@ -34,16 +35,16 @@ def test_what_is_made_and_judged_is_not_wanted_until_something_changes(fake):
     assert plan_of(fake).wanted == frozenset()
     fake.edit("params.yaml", "seed: 17", "seed: 18")
     assert plan_of(fake).wanted == {
-        ("teach", None),
-        *(("label", shard) for shard in SHARDS),
-        ("gather", None),
-        ("choose", None),
+        ArtifactKey("teach"),
+        *(ArtifactKey("label", shard) for shard in SHARDS),
+        ArtifactKey("gather"),
+        ArtifactKey("choose"),
     }
 
 
 def test_a_verdict_of_other_gates_is_asked_for_again(fake):
     made = fake.make_all()
-    unjudged = {("label", shard) for shard in SHARDS}
+    unjudged = {ArtifactKey("label", shard) for shard in SHARDS}
     assert plan_of(fake).wanted >= unjudged
     judge_all(fake, made)
     assert plan_of(fake).wanted == frozenset()
@@ -53,6 +54,6 @@ def test_a_verdict_of_other_gates_is_asked_for_again(fake):
 def test_a_refused_shard_is_held_back_and_the_others_are_not(fake):
     judge_all(fake, fake.make_all(), bad=SHARDS[:1])
     plan = plan_of(fake)
-    assert list(plan.held) == [f"label@{SHARDS[0]}"]
-    assert "failed finite" in plan.held[f"label@{SHARDS[0]}"]
+    assert list(plan.held) == [ArtifactKey("label", SHARDS[0])]
+    assert "failed finite" in plan.held[ArtifactKey("label", SHARDS[0])]
     assert plan.wanted == frozenset()

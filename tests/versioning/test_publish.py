@@ -8,6 +8,7 @@ import pytest
 
 from p4d import audit
 from p4d.errors import PublishError
+from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.run.publish import CHECKPOINTS, recover
 from p4d.versioning.state.workspace import status
@@ -48,7 +49,7 @@ def test_a_killed_publisher_leaves_one_whole_version(fake, point):
     expected = "18" if CHECKPOINTS.index(point) >= DECIDED else "17"
     assert (fake.out("teach") / "weights.safetensors").read_text() == expected
     assert [p.name for p in fake.out("teach").iterdir()] == ["weights.safetensors"]
-    state = {s.key: s.state for s in status(fake.project, fake.stages)}["teach"]
+    state = {str(s.key): s.state for s in status(fake.project, fake.stages)}["teach"]
     assert state == ("fresh" if expected == "18" else "stale")
     ledger = Ledger(fake.project)
     assert len(list(ledger.records("materialization"))) == (2 if expected == "18" else 1)
@@ -59,7 +60,7 @@ def test_a_killed_publisher_leaves_one_whole_version(fake, point):
     assert (fake.dvc_status("teach") == {}) == (expected == "18")
     again = fake.make("teach")
     assert again.skipped == (expected == "18")
-    assert ledger.latest_materialization("teach")["md5"] == again.md5
+    assert ledger.latest_materialization(ArtifactKey("teach"))["md5"] == again.md5
 
 
 @pytest.mark.parametrize("point", ["moved_aside", "swapped", "lock_prepared"])
@@ -78,7 +79,7 @@ def test_a_kill_inside_dvc_repro_leaves_the_record_to_dvc(fake, monkeypatch):
         assert in_child(lambda: fake.make("teach", checkpoint=die_at("swapped"))) == signal.SIGKILL
     assert recover(fake.project)[0] == "finished publishing teach"
     assert (fake.root / "dvc.lock").read_bytes() == lock
-    reasons = {s.key: s.reasons for s in status(fake.project, fake.stages)}["teach"]
+    reasons = {str(s.key): s.reasons for s in status(fake.project, fake.stages)}["teach"]
     assert reasons == ("output edited", "params changed: expert.seed")
     assert not fake.make("teach").skipped
     assert fake.dvc_status("teach") == {}

@@ -11,6 +11,7 @@ import pytest
 
 from p4d.errors import ContractError, GateError, PublishError
 from p4d.quality.results import CheckResult
+from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.state.check_records import record_checks
 from tests.versioning.fake import SHARDS
@@ -20,7 +21,7 @@ FIRST, SECOND = SHARDS
 
 def judge(fake, made, *, passed, name="good", severity="critical"):
     result = CheckResult(name=name, passed=passed, severity=severity, description="is good")
-    record_checks(fake.project, made.stage, made.shard, made.data_version, [result], run_id="r")
+    record_checks(fake.project, made.version, [result], run_id="r")
 
 
 def test_a_second_run_finds_nothing_to_do_and_knows_the_numbers(fake):
@@ -70,7 +71,10 @@ def test_what_changes_while_a_stage_runs_is_not_laundered(
     with pytest.raises(PublishError, match=f"changed while it was made: {expected}"):
         fake.make(f"label@{FIRST}", force=True)
     assert (fake.root / "dvc.lock").read_bytes() == lock
-    assert Ledger(fake.project).latest_materialization("label", FIRST)["md5"] == before.md5
+    assert (
+        Ledger(fake.project).latest_materialization(ArtifactKey("label", FIRST))["md5"]
+        == before.md5
+    )
 
 
 def test_code_edited_after_it_was_loaded_needs_a_new_process(fake):
@@ -207,13 +211,13 @@ def test_a_lost_append_only_version_is_taken_from_the_cache_or_not_started_over(
     shutil.rmtree(fake.out("choose"))
     shutil.rmtree(fake.project.root / ".dvc" / "cache")
     shutil.rmtree(fake.project.state / "previous")
-    with pytest.raises(PublishError, match="`dvc pull choose` brings it back"):
+    with pytest.raises(PublishError, match="`dvc pull choose` restores it"):
         fake.make("choose")
 
 
 def test_the_ledger_says_what_made_a_version(fake):
     fake.make_all()
-    record = Ledger(fake.project).latest_materialization("teach")
+    record = Ledger(fake.project).latest_materialization(ArtifactKey("teach"))
     assert record["path"] == "data/teach"
     assert record["fingerprint"]["params"]["expert"]["seed"] == 17
     assert list(record["weights"]) == ["weights.safetensors"]
@@ -221,7 +225,7 @@ def test_the_ledger_says_what_made_a_version(fake):
     assert {"wall_s", "cpu_s", "max_rss_bytes"} == set(record["cost"])
     fake.edit(f"{fake.package}/text.py", "'!", "'?")
     fake.make("teach")
-    again = Ledger(fake.project).latest_materialization("teach")
+    again = Ledger(fake.project).latest_materialization(ArtifactKey("teach"))
     assert again["git"]["dirty"] is True
     assert again["previous"] == record["md5"]
 
@@ -231,7 +235,7 @@ def test_nan_in_a_report_does_not_break_publishing(fake, monkeypatch):
     fake.edit(f"{fake.package}/steps.py", 'metrics={"length": len(inputs.manifest["text"])}',
               'metrics={"loss": float("nan")}')  # fmt: skip
     fake.make(f"take@{FIRST}")
-    record = Ledger(fake.project).latest_materialization("take", FIRST)
+    record = Ledger(fake.project).latest_materialization(ArtifactKey("take", FIRST))
     assert record["metrics"] == {"loss": "nan"}
 
 

@@ -20,6 +20,7 @@ from p4d.errors import LedgerError
 from p4d.ids import sha256_file
 from p4d.pipeline import STAGES, Stage
 from p4d.sql_files import sql_files
+from p4d.versioning.files.artifact_key import data_version
 from p4d.versioning.ledger.index import History
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.state.workspace import Workspace
@@ -72,8 +73,8 @@ def export_croissant(
         history = History(Ledger(project))
         names = Names(look, history)
         version = names.find(identifier).version
-        record = history.record(*version)
-        if version[0] != "release" or record is None:
+        record = history.record(version)
+        if version.key.stage != "release" or record is None:
             raise LedgerError(f"{identifier} is no release on record")
         files = {}
         for table in TABLES:
@@ -82,13 +83,13 @@ def export_croissant(
                 raise LedgerError(f"{table}.parquet of {identifier} is not in the cache")
             files[table] = found
         videos = [
-            row for row in source_videos(names, history.lineage(*version)) if row["outcome"] == "ok"
+            row for row in source_videos(names, history.lineage(version)) if row["outcome"] == "ok"
         ]
-        number = [v[2] for v in history.versions("release")].index(version[2])
+        number = history.versions("release").index(version)
     if base_url is None:
         folder = project.data / "release"
         base_url = os.path.relpath(folder, path.resolve().parent)
-    release_id = str(record["metrics"].get("release_id", version[2]))
+    release_id = str(record["metrics"].get("release_id", version.md5))
     write_json(path, _describe(release_id, number, record, files, videos, base_url))
     return release_id
 
@@ -110,15 +111,15 @@ def _describe(
         "name": release_id,
         "description": (
             "Region-level multiple-choice questions about 4D video, each derived from measured "
-            f"facts. Data version md5:{record['md5']}. Licences of the {len(videos)} source "
-            f"videos, as stated when they landed: {stated}."
+            f"facts. Data version {data_version(record['md5'])}. Licences of the {len(videos)} "
+            f"source videos, as stated when they landed: {stated}."
         ),
         "license": sorted(licences) or ["unstated"],
         "url": base_url,
         "version": f"1.{number}.0",
         "datePublished": record["at"][:10],
         "creator": {"@type": "sc:Organization", "name": "p4d"},
-        "citeAs": f"p4d release {release_id}, md5:{record['md5']}",
+        "citeAs": f"p4d release {release_id}, {data_version(record['md5'])}",
         "isLiveDataset": False,
         "distribution": [
             {

@@ -17,9 +17,9 @@ from typing import Any
 from p4d.artifacts import write_bytes
 from p4d.config import Project
 from p4d.pipeline import BY_NAME
+from p4d.versioning.files.artifact_key import ArtifactVersion
 from p4d.versioning.ledger.index import History
-from p4d.versioning.ledger.ledger import Ledger, Record, bare
-from p4d.versioning.state.workspace import instance_key
+from p4d.versioning.ledger.ledger import Ledger, Record
 
 PRODUCER = "https://pypi.org/project/p4d"
 _SPEC = "https://openlineage.io/spec"
@@ -55,8 +55,8 @@ def events(project: Project, namespace: str) -> Iterator[dict[str, Any]]:
             "job": _job(record, namespace, repository),
             "run": {"runId": str(uuid.UUID(hex=record["id"])), "facets": {"p4d": _made(record)}},
             "inputs": [
-                _input(history, namespace, upstream, bare(md5))
-                for upstream, md5 in sorted(record["upstream"].items())
+                _input(history, namespace, read)
+                for read in sorted(ArtifactVersion.read_by(record), key=str)
             ],
             "producer": PRODUCER,
             "schemaURL": _EVENT,
@@ -96,15 +96,14 @@ def _made(record: Record) -> dict[str, Any]:
     }
 
 
-def _input(history: History, namespace: str, upstream: str, md5: str) -> dict[str, Any]:
-    stage, _, shard = upstream.partition("@")
-    checks = history.checks(stage, shard or None, md5)
+def _input(history: History, namespace: str, version: ArtifactVersion) -> dict[str, Any]:
+    checks = history.checks(version)
     assertions = [
         {"assertion": name, "success": check["passed"],
          "severity": "error" if check.get("blocking") else "warn"}
         for name, check in sorted(checks.items())
     ]  # fmt: skip
-    found: dict[str, Any] = _dataset(namespace, upstream, md5)
+    found: dict[str, Any] = _dataset(namespace, version)
     found["inputFacets"] = (
         {"dataQualityAssertions": _facet("dataQualityAssertions", assertions=assertions)}
         if assertions
@@ -114,7 +113,7 @@ def _input(history: History, namespace: str, upstream: str, md5: str) -> dict[st
 
 
 def _output(namespace: str, record: Record) -> dict[str, Any]:
-    found = _dataset(namespace, instance_key(record["stage"], record["shard"]), record["md5"])
+    found = _dataset(namespace, ArtifactVersion.of_record(record))
     found["outputFacets"] = {
         "outputStatistics": _facet(
             "outputStatistics",
@@ -126,9 +125,9 @@ def _output(namespace: str, record: Record) -> dict[str, Any]:
     return found
 
 
-def _dataset(namespace: str, key: str, md5: str) -> dict[str, Any]:
-    facets = {"version": _facet("version", datasetVersion=f"md5:{md5}")}
-    return {"namespace": namespace, "name": key, "facets": facets}
+def _dataset(namespace: str, version: ArtifactVersion) -> dict[str, Any]:
+    facets = {"version": _facet("version", datasetVersion=version.data_version)}
+    return {"namespace": namespace, "name": str(version.key), "facets": facets}
 
 
 def _facet(name: str, **values: object) -> dict[str, Any]:

@@ -20,7 +20,8 @@ from p4d.config import Project
 from p4d.errors import PublishError
 from p4d.ids import content_id
 from p4d.versioning.dvc import cache as dvc_store
-from p4d.versioning.ledger.index import History, Version
+from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
+from p4d.versioning.ledger.index import History
 
 if TYPE_CHECKING:
     import polars as pl
@@ -52,10 +53,10 @@ KINDS: Mapping[str, Kind] = {
 """By the prefix of the id."""
 
 
-def object_of(root: Path, version: Version, file: str) -> Path | None:
+def object_of(root: Path, version: ArtifactVersion, file: str) -> Path | None:
     """The cache object of one file of a version, or None where it is gone."""
     try:
-        digest = dvc_store.read_tree(root, version[2]).files.get(file)
+        digest = dvc_store.read_tree(root, version.md5).files.get(file)
     except PublishError:
         return None
     path = None if digest is None else dvc_store.object_path(root, digest.md5)
@@ -70,7 +71,7 @@ class IdIndex:
         self._project = project
         self._history = history
 
-    def find(self, identifier: str) -> list[Version]:
+    def find(self, identifier: str) -> list[ArtifactVersion]:
         """Versions that hold an id, in the order in which they were made."""
         import polars as pl
 
@@ -79,7 +80,7 @@ class IdIndex:
         if not segments:
             return []
         found = pl.scan_parquet(segments).filter(pl.col("id") == identifier).collect().iter_rows()
-        holders = {(kind.stage, shard, md5) for _, shard, md5 in found}
+        holders = {ArtifactVersion(ArtifactKey(kind.stage, shard), md5) for _, shard, md5 in found}
         return [version for version in self._history.versions(kind.stage) if version in holders]
 
     def near(self, identifier: str, most: int = 3) -> list[str]:
@@ -130,7 +131,7 @@ class IdIndex:
                 self._add(kind, folder, covered, new)
         return [folder / f"{name}.parquet" for name in _read_segments(folder)]
 
-    def _add(self, kind: Kind, folder: Path, covered: set[str], new: list[Version]) -> None:
+    def _add(self, kind: Kind, folder: Path, covered: set[str], new: list[ArtifactVersion]) -> None:
         import polars as pl
 
         known = {f"{name}.parquet" for name in _read_segments(folder)}
@@ -146,8 +147,8 @@ class IdIndex:
             tables.append(
                 ids.select(
                     id=pl.col(kind.column).unique(),
-                    shard=pl.lit(version[1]),
-                    md5=pl.lit(version[2]),
+                    shard=pl.lit(version.key.shard),
+                    md5=pl.lit(version.md5),
                 )
             )
             added.append(_name(version))
@@ -169,8 +170,8 @@ def _write_segment(path: Path, table: pl.DataFrame) -> None:
     write_table(path, table, sort_by=["id", "shard", "md5"])
 
 
-def _name(version: Version) -> str:
-    return f"{version[1]} {version[2]}"
+def _name(version: ArtifactVersion) -> str:
+    return f"{version.key.shard} {version.md5}"
 
 
 def _read_state(folder: Path) -> dict[str, list[str]]:

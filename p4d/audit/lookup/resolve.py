@@ -20,9 +20,9 @@ from typing import Any
 from p4d.audit.lookup.id_index import KINDS, IdIndex, object_of
 from p4d.errors import LedgerError
 from p4d.versioning.dvc import pipeline_file as dvc_yaml
-from p4d.versioning.ledger.index import History, Version
-from p4d.versioning.ledger.ledger import bare
-from p4d.versioning.state.workspace import Workspace, instance_key
+from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion, bare_md5
+from p4d.versioning.ledger.index import History
+from p4d.versioning.state.workspace import Workspace
 
 FORMS = (
     "qa_, fact_, reg_, clip_, vid_, rel_ or decision_ ids, label:CLIP/TEACHER, "
@@ -48,7 +48,7 @@ class Named:
 
     id: str
     kind: str
-    version: Version
+    version: ArtifactVersion
     row: Mapping[str, Any] = field(default_factory=dict)
     file: str | None = None
 
@@ -91,16 +91,16 @@ class Names:
             return self._hash(identifier)
         raise _unknown(identifier, [*self._look.by_name, *self._instances()])
 
-    def current(self, stage: str, shard: str | None) -> str | None:
+    def current(self, key: ArtifactKey) -> str | None:
         """Hash of the version that dvc.lock names."""
-        block = self._look.lock.block(instance_key(stage, shard)) or ""
+        block = self._look.lock.block(str(key)) or ""
         # An instance has one output. Parsing the whole block costs a hundred times as much, and a
         # tree asks for every shard.
         found = _OUT.search(block)
-        return found[1] if found else self._look.recorded_md5(stage, shard)
+        return found[1] if found else self._look.recorded_md5(key)
 
     def rows(
-        self, version: Version, file: str, column: str, values: Sequence[str]
+        self, version: ArtifactVersion, file: str, column: str, values: Sequence[str]
     ) -> list[dict[str, Any]]:
         """Rows of a table of a version; those that are not there are left out."""
         import polars as pl
@@ -111,32 +111,31 @@ class Names:
         found = pl.scan_parquet(path).filter(pl.col(column).is_in(list(values))).collect()
         return found.to_dicts()
 
-    def file(self, version: Version, file: str) -> Path | None:
+    def file(self, version: ArtifactVersion, file: str) -> Path | None:
         """One file of a version: its cache object, else the working file of that very content."""
         stored = object_of(self._root, version, file)
         if stored is not None:
             return stored
-        stage, shard, md5 = version
-        if stage not in self._look.by_name:
+        if version.key.stage not in self._look.by_name:
             return None
-        out = dvc_yaml.out_path(self._look.by_name[stage], shard)
+        out = dvc_yaml.out_path(version.key)
         digest = self._look.digest(out)
         path = self._root / out / file
-        return path if digest is not None and digest.md5 == md5 and path.is_file() else None
+        return path if digest is not None and digest.md5 == version.md5 and path.is_file() else None
 
     # --- one kind of id each ------------------------------------------------------------------
 
     def _row(self, identifier: str, at: str | None) -> Named:
         kind = KINDS[identifier.partition("_")[0]]
-        holders = [v for v in self._index.find(identifier) if v[2].startswith(bare(at or ""))]
+        holders = [v for v in self._index.find(identifier) if v.md5.startswith(bare_md5(at or ""))]
         if not holders:
             raise _unknown(identifier, self._index.near(identifier), ranked=True)
-        current = [v for v in holders if self.current(v[0], v[1]) == v[2]]
+        current = [v for v in holders if self.current(v.key) == v.md5]
         version = (current or holders)[-1]
         rows = self.rows(version, kind.table, kind.column, [identifier])
         if not rows:
             raise LedgerError(
-                f"{identifier} is in version {version[2]} of {instance_key(*version[:2])}, whose "
+                f"{identifier} is in version {version.md5} of {version.key}, whose "
                 "bytes are not here; `dvc pull` fetches them where a remote has them"
             )
         return Named(identifier, kind.word, version, rows[0], kind.table)
@@ -145,9 +144,9 @@ class Names:
         clip, _, teacher = rest.partition("/")
         if not (clip.startswith("clip_") and teacher):
             raise LedgerError(f"{identifier}: a label is named label:CLIP/TEACHER")
-        shard = self._row(clip, None).version[1]
+        shard = self._row(clip, None).version.key.shard
         known: dict[str, None] = {}
-        for version in reversed(self._versions("labels", shard, at)):
+        for version in reversed(self._versions(ArtifactKey("labels", shard), at)):
             rows = self.rows(version, "index.parquet", "clip_id", [clip])
             for row in rows:
                 if row["teacher"] == teacher:
@@ -165,7 +164,7 @@ class Names:
     def _number(self, identifier: str, stage: str, rest: str, at: str | None) -> Named:
         if stage not in self._look.by_name:
             raise _unknown(identifier, list(self._look.by_name))
-        versions = self._versions(stage, None, at)
+        versions = self._versions(ArtifactKey(stage), at)
         wanted = _normal(rest)
         leaves: dict[str, tuple[str, Any]] = {}
         for version in reversed(versions[-1:] if at is None else versions):
@@ -176,13 +175,13 @@ class Names:
                     return Named(f"{stage}:{name}", "number", version, row, file)
         raise _unknown(identifier, [f"{stage}:{name}" for name in leaves])
 
-    def _numbers(self, version: Version) -> Iterator[tuple[str, str, Any]]:
+    def _numbers(self, version: ArtifactVersion) -> Iterator[tuple[str, str, Any]]:
         """Every number of the JSON and CSV files of a version, as (file, path, value)."""
         from p4d.errors import PublishError
         from p4d.versioning.dvc import cache as dvc_store
 
         try:
-            files = list(dvc_store.read_tree(self._root, version[2]).files)
+            files = list(dvc_store.read_tree(self._root, version.md5).files)
         except PublishError:
             files = []
         # by_category.csv names a score by arm and slice, with its interval: it comes first.
@@ -201,11 +200,11 @@ class Names:
 
     def _release(self, identifier: str) -> Named:
         known = []
-        for records in reversed(self._history.made.get(("release", None), [])):
+        for records in reversed(self._history.made.get(ArtifactKey("release"), [])):
             release_id = records["metrics"].get("release_id")
             if release_id == identifier:
                 row = {"release_id": release_id}
-                version = ("release", None, records["md5"])
+                version = ArtifactVersion.of_record(records)
                 return Named(identifier, "release", version, row, "manifest.json")
             known.append(str(release_id))
         raise _unknown(identifier, known)
@@ -213,7 +212,7 @@ class Names:
     def _decision(self, identifier: str) -> Named:
         known: dict[str, None] = {}
         # Oldest first: the version that holds a decision first is the one that made it.
-        for version in self._versions("champion", None, None):
+        for version in self._versions(ArtifactKey("champion"), None):
             path = self.file(version, "champions.jsonl")
             for line in path.read_text().splitlines() if path else ():
                 row = json.loads(line)
@@ -223,18 +222,14 @@ class Names:
         raise _unknown(identifier, list(known))
 
     def _instance(self, identifier: str, at: str | None) -> Named:
-        name, _, shard = identifier.partition("@")
-        stage = self._look.by_name[name]
-        if stage.per_shard and not shard:
-            return Named(identifier, "stage", (name, None, ""))
-        made = (name, shard or None) in self._history.made
-        if not made:  # a shard that was never made, or is not there at all
-            self._look.check_instance(stage, shard or None)
+        key = ArtifactKey.parse(identifier)
+        if self._look.by_name[key.stage].per_shard and key.shard is None:
+            return Named(identifier, "stage", ArtifactVersion(key, ""))
+        if key not in self._history.made:  # a shard that was never made, or does not exist
+            self._look.check_key(key)
         if at is None:
-            md5 = self.current(name, shard or None)
-            return Named(identifier, "artifact", (name, shard or None, md5 or ""))
-        versions = self._versions(name, shard or None, at)
-        return Named(identifier, "artifact", versions[-1])
+            return Named(identifier, "artifact", ArtifactVersion(key, self.current(key) or ""))
+        return Named(identifier, "artifact", self._versions(key, at)[-1])
 
     def _path(self, path: str, at: str | None) -> Named:
         _, *parts = Path(path).parts
@@ -245,7 +240,7 @@ class Names:
             return self._instance(stage.name, at)
         shard = parts[1] if stage.per_shard else None
         file = "/".join(parts[2 if stage.per_shard else 1 :])
-        found = self._instance(instance_key(stage.name, shard), at)
+        found = self._instance(str(ArtifactKey(stage.name, shard)), at)
         return Named(found.id, "artifact", found.version, {"file": file} if file else {}, None)
 
     def _hash(self, identifier: str) -> Named:
@@ -253,30 +248,29 @@ class Names:
         if not found:
             known = [record["md5"] for records in self._history.made.values() for record in records]
             raise _unknown(identifier, known)
-        hashes = dict.fromkeys(version[2] for version in found)
+        hashes = dict.fromkeys(version.md5 for version in found)
         if len(hashes) > 1:
             raise LedgerError(f"{identifier} fits several versions: {', '.join(hashes)}")
-        return Named(instance_key(*found[-1][:2]), "artifact", found[-1])
+        return Named(str(found[-1].key), "artifact", found[-1])
 
-    def _versions(self, stage: str, shard: str | None, at: str | None) -> list[Version]:
-        """Versions of an instance, oldest first and the current one last.
+    def _versions(self, key: ArtifactKey, at: str | None) -> list[ArtifactVersion]:
+        """Versions of an artifact, oldest first and the current one last.
 
         Raises:
             LedgerError: there is none, or none whose hash begins with `at`.
         """
-        found = [v for v in self._history.versions(stage) if v[1] == shard]
-        current = self.current(stage, shard)
+        found = [v for v in self._history.versions(key.stage) if v.key == key]
+        current = self.current(key)
         if current is not None:
-            found = [v for v in found if v[2] != current] + [(stage, shard, current)]
-        wanted = [v for v in found if v[2].startswith(bare(at or ""))]
+            found = [v for v in found if v.md5 != current] + [ArtifactVersion(key, current)]
+        wanted = [v for v in found if v.md5.startswith(bare_md5(at or ""))]
         if not wanted:
-            key = instance_key(stage, shard)
-            known = ", ".join(v[2][:12] for v in found) or "none"
+            known = ", ".join(v.md5[:12] for v in found) or "none"
             raise LedgerError(f"no version {at or ''} of {key} is on record; on record: {known}")
         return wanted
 
     def _instances(self) -> list[str]:
-        return [instance_key(*instance) for instance in self._history.made]
+        return [str(key) for key in self._history.made]
 
 
 def _unknown(identifier: str, known: Sequence[str], *, ranked: bool = False) -> LedgerError:

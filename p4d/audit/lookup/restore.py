@@ -12,9 +12,10 @@ from p4d.config import Project
 from p4d.errors import ContractError, LedgerError
 from p4d.pipeline import STAGES, Stage
 from p4d.versioning.dvc import cache as dvc_store
+from p4d.versioning.files.artifact_key import bare_md5
 from p4d.versioning.ledger.index import History
-from p4d.versioning.ledger.ledger import Ledger, bare
-from p4d.versioning.state.workspace import Workspace, instance_key
+from p4d.versioning.ledger.ledger import Ledger
+from p4d.versioning.state.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,11 @@ def restore(
     """
     found = _find(project, identifier, at, stages)
     if found is None:
-        md5, key, holds = bare(identifier), None, None
+        md5, key, holds = bare_md5(identifier), None, None
     else:
-        stage, shard, md5 = found.version
+        key, md5 = str(found.version.key), found.version.md5
         if found.kind == "stage":
-            raise ContractError(f"{stage} has one version per shard: name {stage}@SHARD")
-        key = instance_key(stage, shard)
+            raise ContractError(f"{key} has one version per shard: name {key}@SHARD")
         if not md5:
             raise LedgerError(
                 f"{key} was never made, or dvc.lock lost it: name a version with --at"

@@ -15,9 +15,10 @@ from p4d.audit.lookup.resolve import Named, Names
 from p4d.config import Project
 from p4d.pipeline import STAGES, Stage
 from p4d.versioning.dvc import pipeline_file as dvc_yaml
-from p4d.versioning.ledger.index import History, Version
-from p4d.versioning.ledger.ledger import Ledger, bare
-from p4d.versioning.state.workspace import Workspace, instance_key
+from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion, bare_md5
+from p4d.versioning.ledger.index import History
+from p4d.versioning.ledger.ledger import Ledger
+from p4d.versioning.state.workspace import Workspace
 
 SHOWN_SHARDS = 2
 """So many shards of one stage are spelled out in text; the JSON has them all."""
@@ -102,8 +103,8 @@ class _Explainer:
         self._look = look
         self._history = History(Ledger(look.project))
         self._names = Names(look, self._history)
-        self._expanded: set[Version] = set()
-        self._current: dict[tuple[str, str | None], str | None] = {}
+        self._expanded: set[ArtifactVersion] = set()
+        self._current: dict[ArtifactKey, str | None] = {}
 
     def explain(self, identifier: str, at: str | None) -> Node:
         named = self._names.find(identifier, at)
@@ -123,32 +124,29 @@ class _Explainer:
     # --- artifacts ----------------------------------------------------------------------------
 
     def _stage(self, named: Named) -> Node:
-        name = named.version[0]
-        parts = tuple(self._artifact((name, shard, "")) for shard in self._look.shards)
+        name = named.version.key.stage
+        keys = self._look.keys_of(self._look.stage(name))
+        parts = tuple(self._artifact(ArtifactVersion(key, "")) for key in keys)
         return Node(name, "stage", {"shards": len(parts)}, {}, parts)
 
     def _whole(self, named: Named) -> Node:
         return self._artifact(named.version)
 
-    def _artifact(self, version: Version) -> Node:
+    def _artifact(self, version: ArtifactVersion) -> Node:
         """A version (an md5 of "": the current one) and, recursively, what it was made from."""
-        stage, shard, md5 = version
-        key = instance_key(stage, shard)
-        md5 = md5 or self._current_md5(stage, shard) or ""
-        if not md5:
+        key = str(version.key)
+        version = ArtifactVersion(version.key, version.md5 or self._current_md5(version.key) or "")
+        if not version.md5:
             return Node(key, "artifact", {"note": "never made"})
-        record = self._history.record(stage, shard, md5)
-        about = self._about((stage, shard, md5))
+        record = self._history.record(version)
+        about = self._about(version)
         if record is None:
             return Node(key, "artifact", {"note": "not in the ledger"}, about)
         detail = {k: record[k] for k in ("rows", "metrics", "excluded", "weights") if record[k]}
-        if (stage, shard, md5) in self._expanded:
+        if version in self._expanded:
             return Node(key, "artifact", {}, about, repeated=bool(record["upstream"]))
-        self._expanded.add((stage, shard, md5))
-        children = []
-        for upstream, of in record["upstream"].items():
-            name, _, of_shard = upstream.partition("@")
-            children.append(self._artifact((name, of_shard or None, bare(of))))
+        self._expanded.add(version)
+        children = [self._artifact(read) for read in ArtifactVersion.read_by(record)]
         if not record["upstream"]:
             children += self._files_read(record["fingerprint"]["deps"])
         return Node(key, "artifact", detail, about, tuple(children))
@@ -157,17 +155,16 @@ class _Explainer:
         """What a stage without upstream stages read: the manifest of its shard."""
         return [Node(path, "file", {"md5": md5}) for path, md5 in deps.items()]
 
-    def _current_md5(self, stage: str, shard: str | None) -> str | None:
-        if (stage, shard) not in self._current:
-            known = stage in self._look.by_name
-            self._current[stage, shard] = self._names.current(stage, shard) if known else None
-        return self._current[stage, shard]
+    def _current_md5(self, key: ArtifactKey) -> str | None:
+        if key not in self._current:
+            known = key.stage in self._look.by_name
+            self._current[key] = self._names.current(key) if known else None
+        return self._current[key]
 
-    def _about(self, version: Version) -> dict[str, Any]:
-        stage, shard, md5 = version
-        key = instance_key(stage, shard)
-        about: dict[str, Any] = {"artifact": key, "md5": md5}
-        record = self._history.record(stage, shard, md5)
+    def _about(self, version: ArtifactVersion) -> dict[str, Any]:
+        key, md5 = version.key, version.md5
+        about: dict[str, Any] = {"artifact": str(key), "md5": md5}
+        record = self._history.record(version)
         if record is not None:
             about |= {
                 "code_version": record["code_version"],
@@ -178,14 +175,14 @@ class _Explainer:
                 "at": record["at"],
                 "ledger_line": self._history.line[record["id"]],
             }
-        checks = self._history.checks(stage, shard, md5)
+        checks = self._history.checks(version)
         if checks:
             about["checks"] = {
                 name: {"passed": c["passed"], "blocking": c.get("blocking", False), "at": c["at"]}
                 for name, c in sorted(checks.items())
             }
         about["restore"] = f"p4d restore {key} DEST --at {md5[:12]}"
-        current = self._current_md5(stage, shard)
+        current = self._current_md5(key)
         if current != md5:
             about["superseded_by"] = current
         return about
@@ -221,10 +218,9 @@ class _Explainer:
         return self._node(named, [*children, self._artifact(named.version)])
 
     def _video(self, named: Named) -> Node:
-        stage, shard, _ = named.version
         children = [self._artifact(named.version)]
         if named.row.get("file"):
-            path = f"{dvc_yaml.out_path(self._look.by_name[stage], shard)}/{named.row['file']}"
+            path = f"{dvc_yaml.out_path(named.version.key)}/{named.row['file']}"
             here = self._names.file(named.version, named.row["file"]) is not None
             detail = {"sha256": named.row["sha256"], "present": here}
             children.insert(0, Node(path, "file", detail))
@@ -244,7 +240,7 @@ class _Explainer:
         ):
             md5 = named.row.get(role)
             if md5:
-                node = self._artifact((stage, None, bare(md5)))
+                node = self._artifact(ArtifactVersion(ArtifactKey(stage), bare_md5(md5)))
                 children.append(
                     Node(node.id, node.kind, {"role": role, **node.detail}, node.version,
                          node.children, node.repeated)
@@ -260,17 +256,15 @@ class _Explainer:
         rows = {r[column]: r for r in self._names.rows(version, table, column, ids)}
         return [Named(i, kind, version, rows[i], table) for i in ids if i in rows]
 
-    def _upstream(self, version: Version, stage: str) -> Version | None:
+    def _upstream(self, version: ArtifactVersion, stage: str) -> ArtifactVersion | None:
         """The version of `stage`, of the same shard, that a version derives from; nearest first."""
         level, seen = [version], {version}
         while level:
             found = []
             for each in level:
-                record = self._history.record(*each)
-                for upstream, md5 in (record["upstream"] if record else {}).items():
-                    name, _, shard = upstream.partition("@")
-                    read = (name, shard or None, bare(md5))
-                    if name == stage and read[1] == version[1]:
+                record = self._history.record(each)
+                for read in ArtifactVersion.read_by(record) if record else ():
+                    if read.key == ArtifactKey(stage, version.key.shard):
                         return read
                     if read not in seen:
                         seen.add(read)
@@ -286,7 +280,7 @@ class _Explainer:
         about = self._about(named.version)
         about["restore"] = f"p4d restore {named.id} DEST"
         if "superseded_by" in about:
-            about["restore"] += f" --at {named.version[2][:12]}"
+            about["restore"] += f" --at {named.version.md5[:12]}"
         return Node(named.id, named.kind, detail, about, tuple(children))
 
 

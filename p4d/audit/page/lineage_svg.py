@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from p4d.audit.evidence import Entry, by_stage
 from p4d.pages.render import render_inline
+from p4d.versioning.files.artifact_key import ArtifactVersion
 
 _BOX_W, _BOX_H, _GAP_X, _GAP_Y = 122, 62, 26, 22
 _ARC_RISE, _ARC_RISE_PER_PX = 12.0, 0.055
@@ -63,10 +64,10 @@ class _Box:
 
 def _edges(entries: Sequence[Entry]) -> set[Edge]:
     return {
-        (upstream.partition("@")[0], entry.stage)
+        (read.key.stage, entry.stage)
         for entry in entries
         if entry.record
-        for upstream in entry.record["upstream"]
+        for read in ArtifactVersion.read_by(entry.record)
     }
 
 

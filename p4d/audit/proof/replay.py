@@ -12,14 +12,15 @@ from p4d.errors import LedgerError, PublishError
 from p4d.pipeline import STAGES, Stage
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.dvc import pipeline_file as dvc_yaml
+from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.files.hashes import tree_of
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.run.import_guard import load
 from p4d.versioning.run.run_stage import stage_inputs
 from p4d.versioning.run.staging import staging
 from p4d.versioning.state.check_records import Gates
-from p4d.versioning.state.inputs import inputs_of
-from p4d.versioning.state.workspace import Workspace, instance_key
+from p4d.versioning.state.inputs import resolve_inputs
+from p4d.versioning.state.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,14 @@ class Replay:
     """Result of making a version again.
 
     Attributes:
-        key: `stage` or `stage@shard`.
+        key: which artifact.
         recorded: hash of the published version.
         repeated: hash of what came out now.
         differing: files that differ, are new or are gone.
         details: how each of them differs, as content.
     """
 
-    key: str
+    key: ArtifactKey
     recorded: str
     repeated: str
     differing: tuple[str, ...]
@@ -58,13 +59,12 @@ class Replay:
 
 def replay(
     project: Project,
-    stage_name: str,
-    shard: str | None = None,
+    key: ArtifactKey,
     *,
     gates: Gates | None = None,
     stages: Sequence[Stage] = STAGES,
 ) -> Replay:
-    """Make the current version of an instance again and compare; publishes nothing.
+    """Make the current version of an artifact again and compare; publishes nothing.
 
     An append-only stage continues from the version that it continued from then.
 
@@ -73,28 +73,26 @@ def replay(
             other shards would be left out today.
         LedgerError: the version is not in the ledger.
     """
-    key = instance_key(stage_name, shard)
     with Workspace(project, stages) as look, staging(project) as folder:
-        stage = look.stage(stage_name)
-        look.check_instance(stage, shard)
-        now = look.status(stage, shard)
+        look.check_key(key)
+        stage, now = look.stage(key.stage), look.status(key)
         if now.state != "fresh" or now.md5 is None:
             raise PublishError(f"{key} is not what it was made of: {'; '.join(now.reasons)}")
         ledger = Ledger(project)
-        record = ledger.latest_materialization(stage_name, shard, now.md5)
+        record = ledger.latest_materialization(key, now.md5)
         if record is None:
             raise LedgerError(f"version {now.md5} of {key} is not in the ledger")
-        inputs = inputs_of(look, ledger, stage, shard, gates or {})
+        inputs = resolve_inputs(look, ledger, key, gates or {})
         if dict(inputs.excluded) != dict(record["excluded"]):
             raise PublishError(f"{key} left out {record['excluded']}, today {inputs.excluded}")
         previous: Path | None = None
         if record["previous"] and stage.previous != "unread":
             previous = folder / "previous"
             dvc_store.checkout(project.root, record["previous"], previous)
-        given = stage_inputs(look, stage, shard, inputs, previous=previous)
+        given = stage_inputs(look, key, inputs, previous=previous)
         load(look, stage)(given, folder / "new")
         made = tree_of(folder / "new")
-        out = dvc_yaml.out_path(stage, shard)
+        out = dvc_yaml.out_path(key)
         old = look.tree(out)
         names = sorted({*made.files, *old.files})
         differing = tuple(n for n in names if made.files.get(n) != old.files.get(n))

@@ -28,6 +28,7 @@ from p4d.progress import Progress
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.dvc import pipeline_file as dvc_yaml
 from p4d.versioning.dvc.lock_file import LOCK_FILE, LockFile
+from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.files.hashes import Digest, Tree, file_md5, walk_files
 from p4d.versioning.files.project_lock import project_lock
 from p4d.versioning.ledger.anchor import anchored
@@ -35,7 +36,7 @@ from p4d.versioning.ledger.ledger import BRANCH, LEDGER_PATH, Ledger, Record
 from p4d.versioning.ledger.problem import Fault, Problem
 from p4d.versioning.run.journal import has_journal
 from p4d.versioning.run.publish import recover
-from p4d.versioning.state.workspace import Workspace, instance_key
+from p4d.versioning.state.workspace import Workspace
 
 """An interrupted run older than this is not resumed: what it read may have rotted since."""
 
@@ -114,20 +115,15 @@ def verify(
 
 @dataclass(frozen=True)
 class _Current:
-    """What an instance should be, as listed under the lock."""
+    """What an artifact should be, as listed under the lock."""
 
-    stage: Stage
-    shard: str | None
+    key: ArtifactKey
     md5: str | None
     latest: Record | None
 
     @property
-    def key(self) -> str:
-        return instance_key(self.stage.name, self.shard)
-
-    @property
     def out(self) -> str:
-        return dvc_yaml.out_path(self.stage, self.shard)
+        return dvc_yaml.out_path(self.key)
 
 
 class _Verifier:
@@ -156,8 +152,8 @@ class _Verifier:
         for fault in chain.faults:
             self._report("altered", LEDGER_PATH, fault)
         self._check_anchor()
-        versions = {(r["stage"], r["shard"], r["md5"]): r for r in records}
-        trees = {md5: self._tree(md5) for md5 in dict.fromkeys(md5 for _, _, md5 in versions)}
+        versions = {ArtifactVersion.of_record(record): record for record in records}
+        trees = {md5: self._tree(md5) for md5 in dict.fromkeys(version.md5 for version in versions)}
         objects = {
             oid
             for md5, tree in trees.items()
@@ -170,8 +166,8 @@ class _Verifier:
         seconds = time.monotonic() - started
         for each in current:
             self._check_current(each, files.get(each.key))
-        for (stage, shard, md5), record in versions.items():
-            self._check_cached(instance_key(stage, shard), record["path"], md5, trees[md5])
+        for version, record in versions.items():
+            self._check_cached(version, record["path"], trees[version.md5])
         return VerifyReport(
             versions=len(versions),
             files=sum(map(len, files.values())),
@@ -199,12 +195,9 @@ class _Verifier:
         try:
             with Workspace(self._project, self._stages) as look:
                 return records, [
-                    _Current(
-                        stage, shard, look.recorded_md5(stage.name, shard),
-                        self._ledger.latest_materialization(stage.name, shard),
-                    )
-                    for stage, shard in look.instances()
-                ]  # fmt: skip
+                    _Current(key, look.recorded_md5(key), self._ledger.latest_materialization(key))
+                    for key in look.all_keys()
+                ]
         except P4DError as error:
             self._report("altered", LOCK_FILE, str(error))
         except Exception as error:  # noqa: BLE001 - a damaged list of shards fails in many ways
@@ -250,8 +243,8 @@ class _Verifier:
         lock = LockFile.read_as_is(self._root)
         if damage := lock.damage():
             self._report("altered", LOCK_FILE, damage)
-        known = {each.key for each in current}
-        latest = {instance_key(record["stage"], record["shard"]): record for record in records}
+        known = {str(each.key) for each in current}
+        latest = {str(ArtifactKey.of_record(record)): record for record in records}
         rest = lock.text
         for name in lock.names():
             block = lock.block(name) or ""
@@ -285,13 +278,11 @@ class _Verifier:
         if problems:
             # Published anew since it was listed? Then what counts is what is there now.
             with project_lock(self._project), Workspace(self._project, self._stages) as look:
-                if current.shard is not None and current.shard not in look.shards:
+                key = current.key
+                if key.shard is not None and key.shard not in look.shards:
                     return
-                now = _Current(
-                    current.stage, current.shard,
-                    look.recorded_md5(current.stage.name, current.shard),
-                    self._ledger.latest_materialization(current.stage.name, current.shard),
-                )  # fmt: skip
+                latest = self._ledger.latest_materialization(key)
+                now = _Current(key, look.recorded_md5(key), latest)
                 if now.md5 != current.md5 or now.latest != current.latest:
                     there = (self._root / now.out).is_dir()
                     again = self._files_of(now) if there else None
@@ -343,9 +334,9 @@ class _Verifier:
             found.append(Problem("orphaned", f"{out}/{name}", f"is no part of version {md5}"))
         return found
 
-    def _check_cached(self, key: str, out: str, md5: str, tree: Tree | None) -> None:
+    def _check_cached(self, version: ArtifactVersion, out: str, tree: Tree | None) -> None:
         for name, oid in [
-            ("", md5),
+            ("", version.md5),
             *((n, d.md5) for n, d in (tree.files if tree else {}).items()),
         ]:
             path = self._object(oid)
@@ -355,7 +346,7 @@ class _Verifier:
             shown = path.relative_to(self._root) if path.is_relative_to(self._root) else path
             kind: Fault = "missing" if present is None else "altered"
             what = f"{out}/{name}" if name else out
-            detail = f"cache object of {what} ({key}); `dvc pull` may have it"
+            detail = f"cache object of {what} ({version.key}); `dvc pull` may have it"
             self._report(kind, str(shown), detail)
 
     def _unexplained(self, objects: set[str]) -> Iterator[str]:

@@ -22,7 +22,7 @@ from p4d.questions.regions.marks import MAX_MARKS, draw_marks
 from p4d.students.data.batch import Packer, Question, Sample, Visual
 from p4d.students.model.chat import LETTERS
 from p4d.students.model.student import Student, load
-from p4d.versioning.ledger.ledger import bare
+from p4d.versioning.files.artifact_key import bare_md5
 from p4d.video.appearance import area_mean
 from p4d.video.decode import decode, read_timeline
 
@@ -216,7 +216,7 @@ def student_folder(project: Project) -> Path:
     decision = project.data / "champion" / "decision.json"
     champion = read_json(decision).get("champion") if decision.is_file() else None
     if champion:
-        folder = project.state / "students" / bare(champion)
+        folder = project.state / "students" / bare_md5(champion)
         if not folder.is_dir():
             restore(project, "student_p4d", folder, at=champion)
         return folder

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from p4d.pipeline import Stage
+from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.files.code_closure import code_files
 
 HEADER = """\
@@ -21,19 +22,20 @@ HEADER = """\
 RUN = "python -m dagster_project run"
 
 
-def command(stage: Stage, shard: str | None) -> str:
-    """The command of one stage instance; equal text in dvc.yaml, dvc.lock and the fingerprint."""
-    return f"{RUN} {stage.name}" + (f" --shard {shard}" if shard is not None else "")
+def command(key: ArtifactKey) -> str:
+    """The command that makes an artifact; equal in dvc.yaml, dvc.lock and the fingerprint."""
+    return f"{RUN} {key.stage}" + (f" --shard {key.shard}" if key.shard is not None else "")
 
 
-def out_path(stage: Stage, shard: str | None) -> str:
-    """Where an instance writes, relative to the project."""
-    return f"data/{stage.name}" + (f"/{shard}" if shard is not None else "")
+def out_path(key: ArtifactKey) -> str:
+    """The folder of an artifact, relative to the project."""
+    return f"data/{key.stage}" + (f"/{key.shard}" if key.shard is not None else "")
 
 
 def input_path(reader: Stage, upstream: Stage, shard: str | None) -> str:
-    """What an instance of `reader` reads of `upstream`: one shard's folder, or all of it."""
-    return out_path(upstream, shard if reader.per_shard and upstream.per_shard else None)
+    """What `reader` reads of `upstream` for a shard: that shard's folder, or all of the stage."""
+    of_one_shard = reader.per_shard and upstream.per_shard
+    return out_path(ArtifactKey(upstream.name, shard if of_one_shard else None))
 
 
 def manifest_path(shard: str) -> str:
@@ -62,7 +64,7 @@ def compose(stages: Sequence[Stage], code: Mapping[str, Iterable[str]]) -> str:
     for section in ("metrics", "plots"):
         # Inside an output DVC allows no second output, but top-level lists may point there.
         paths = [
-            f"{out_path(stage, None)}/{file}"
+            f"{out_path(ArtifactKey(stage.name))}/{file}"
             for stage in stages
             if not stage.per_shard
             for file in getattr(stage, section)
@@ -74,6 +76,7 @@ def compose(stages: Sequence[Stage], code: Mapping[str, Iterable[str]]) -> str:
 
 def _stage_block(stage: Stage, by_name: Mapping[str, Stage], code: Iterable[str]) -> str:
     shard = "${item.shard}" if stage.per_shard else None
+    key = ArtifactKey(stage.name, shard)
     deps = list(code)
     if stage.manifest and shard is not None:
         deps.append(manifest_path(shard))
@@ -86,12 +89,12 @@ def _stage_block(stage: Stage, by_name: Mapping[str, Stage], code: Iterable[str]
         lines += ["    matrix:", "      shard: ${shards}"]
     lines += [
         f"    desc: {json.dumps(stage.description)}",
-        f"    cmd: {command(stage, shard)}",
+        f"    cmd: {command(key)}",
         "    deps:",
     ]
     lines += [f"      - {path}" for path in deps]
     if stage.params:
         lines += ["    params:", *(f"      - {section}" for section in sorted(stage.params))]
     # persist: DVC must not delete the old version before the command has a new one.
-    lines += ["    outs:", f"      - {out_path(stage, shard)}:", "          persist: true"]
+    lines += ["    outs:", f"      - {out_path(key)}:", "          persist: true"]
     return "\n".join(lines) + "\n"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from p4d.errors import ContractError
 
@@ -39,6 +41,11 @@ class ArtifactKey:
             raise ContractError(f"{text!r} is no artifact; write STAGE or STAGE@SHARD")
         return cls(stage, shard or None)
 
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any]) -> ArtifactKey:
+        """The artifact that a ledger record is about, from its fields `stage` and `shard`."""
+        return cls(record["stage"], record["shard"])
+
 
 @dataclass(frozen=True)
 class ArtifactVersion:
@@ -52,10 +59,32 @@ class ArtifactVersion:
     key: ArtifactKey
     md5: str
 
+    def __str__(self) -> str:
+        """The artifact and the first digits of the hash, for messages."""
+        return f"{self.key} {self.md5[:12]}"
+
     @property
     def data_version(self) -> str:
         """The hash as Dagster and JSON carry it, with the prefix `md5:`."""
-        return PREFIX + self.md5
+        return data_version(self.md5)
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any]) -> ArtifactVersion:
+        """The version that a ledger record made or checked: its fields `stage`, `shard`, `md5`."""
+        return cls(ArtifactKey.of_record(record), record["md5"])
+
+    @classmethod
+    def read_by(cls, record: Mapping[str, Any]) -> list[ArtifactVersion]:
+        """The versions that a materialization read, in the order of its field `upstream`."""
+        return [
+            cls(ArtifactKey.parse(name), bare_md5(version))
+            for name, version in record["upstream"].items()
+        ]
+
+
+def data_version(md5: str) -> str:
+    """A hash with the prefix `md5:`, as Dagster's data versions and JSON files carry it."""
+    return PREFIX + md5
 
 
 def bare_md5(version: str) -> str:

@@ -8,77 +8,73 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 
-from p4d.versioning.ledger.ledger import Ledger, Record, bare
-
-Instance = tuple[str, str | None]
-Version = tuple[str, str | None, str]
-"""A stage, a shard or None, and the MD5 of what was made."""
+from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion, bare_md5
+from p4d.versioning.ledger.ledger import Ledger, Record
 
 
 class History:
     """All materializations and checks on record, as they are now.
 
     Attributes:
-        made: records of each instance, oldest first.
+        made: records of each artifact, oldest first.
         line: number of the ledger line of each materialization, by the record's id.
     """
 
     def __init__(self, ledger: Ledger) -> None:
         """Read the whole ledger once."""
-        self.made: dict[Instance, list[Record]] = defaultdict(list)
+        self.made: dict[ArtifactKey, list[Record]] = defaultdict(list)
         self.line: dict[str, int] = {}
-        self._of_version: dict[Version, list[Record]] = defaultdict(list)
-        self._checks: dict[Version, dict[str, Record]] = defaultdict(dict)
+        self._of_version: dict[ArtifactVersion, list[Record]] = defaultdict(list)
+        self._checks: dict[ArtifactVersion, dict[str, Record]] = defaultdict(dict)
         for number, record in enumerate(ledger.records(), start=1):
             kind = record.get("kind")
             if kind == "materialization":
-                version = (record["stage"], record["shard"], record["md5"])
-                self.made[version[:2]].append(record)
+                version = ArtifactVersion.of_record(record)
+                self.made[version.key].append(record)
                 self._of_version[version].append(record)
                 self.line[record["id"]] = number
             elif kind == "check":
-                version = (record["stage"], record["shard"], record["md5"])
                 # A later verdict on the same bytes replaces an earlier one.
-                self._checks[version][record["name"]] = record
+                self._checks[ArtifactVersion.of_record(record)][record["name"]] = record
 
-    def record(self, stage: str, shard: str | None, md5: str) -> Record | None:
+    def record(self, version: ArtifactVersion) -> Record | None:
         """The last record that made a version, or None."""
-        found = self._of_version.get((stage, shard, bare(md5)))
+        found = self._of_version.get(version)
         return found[-1] if found else None
 
-    def latest(self, stage: str, shard: str | None) -> Record | None:
-        """The last record of an instance, or None."""
-        found = self.made.get((stage, shard))
+    def latest(self, key: ArtifactKey) -> Record | None:
+        """The last record of an artifact, or None."""
+        found = self.made.get(key)
         return found[-1] if found else None
 
-    def checks(self, stage: str, shard: str | None, md5: str) -> Mapping[str, Record]:
+    def checks(self, version: ArtifactVersion) -> Mapping[str, Record]:
         """The latest verdict of each check on a version, by name."""
-        return self._checks.get((stage, shard, bare(md5)), {})
+        return self._checks.get(version, {})
 
-    def versions(self, stage: str) -> list[Version]:
-        """Every version of a stage's instances, by when it was made last, oldest first."""
+    def versions(self, stage: str) -> list[ArtifactVersion]:
+        """Every version of a stage's artifacts, by when it was made last, oldest first."""
         found = {
-            (stage, shard, record["md5"]): self.line[record["id"]]
-            for (name, shard), records in self.made.items()
-            if name == stage
+            ArtifactVersion(key, record["md5"]): self.line[record["id"]]
+            for key, records in self.made.items()
+            if key.stage == stage
             for record in records
         }
         return sorted(found, key=lambda version: found[version])
 
-    def named(self, md5: str) -> list[Version]:
+    def named(self, md5: str) -> list[ArtifactVersion]:
         """Versions whose hash begins with these digits, oldest first."""
-        wanted = bare(md5)
-        return [version for version in self._of_version if version[2].startswith(wanted)]
+        wanted = bare_md5(md5)
+        return [version for version in self._of_version if version.md5.startswith(wanted)]
 
-    def lineage(self, stage: str, shard: str | None, md5: str) -> list[Version]:
+    def lineage(self, root: ArtifactVersion) -> list[ArtifactVersion]:
         """A version and everything it derives from, by the exact versions that were read.
 
         In pipeline order: what was read comes before its reader. A version that is on no record is
         listed too; what it was made of is unknown.
         """
-        ordered: dict[Version, None] = {}
-        waiting: list[tuple[Version, bool]] = [((stage, shard, bare(md5)), False)]
-        seen: set[Version] = set()
+        ordered: dict[ArtifactVersion, None] = {}
+        waiting: list[tuple[ArtifactVersion, bool]] = [(root, False)]
+        seen: set[ArtifactVersion] = set()
         while waiting:
             version, done = waiting.pop()
             if done:
@@ -88,14 +84,12 @@ class History:
                 continue
             seen.add(version)
             waiting.append((version, True))
-            record = self.record(*version)
+            record = self.record(version)
             if record is not None:
-                for upstream, of in reversed(list(record["upstream"].items())):
-                    name, _, part = upstream.partition("@")
-                    waiting.append(((name, part or None, bare(of)), False))
+                waiting += [(read, False) for read in reversed(ArtifactVersion.read_by(record))]
         return list(ordered)
 
-    def downstream(self, roots: set[Version]) -> list[Version]:
+    def downstream(self, roots: set[ArtifactVersion]) -> list[ArtifactVersion]:
         """The given versions and every version ever made from them, oldest first.
 
         What an append-only stage continued is not followed: it carries decisions on, not data. A
@@ -108,13 +102,8 @@ class History:
             key=lambda record: self.line[record["id"]],
         )
         for record in records:
-            version = (record["stage"], record["shard"], record["md5"])
-            reads = {
-                (name, part or None, bare(of))
-                for upstream, of in record["upstream"].items()
-                for name, _, part in [upstream.partition("@")]
-            }
-            if version in roots or reads & reached:
+            version = ArtifactVersion.of_record(record)
+            if version in roots or not reached.isdisjoint(ArtifactVersion.read_by(record)):
                 reached.add(version)
                 ordered.setdefault(version, self.line[record["id"]])
             elif version in reached:  # the same bytes were made again, from other inputs alone

@@ -29,6 +29,7 @@ from p4d.atomic import sync_folder
 from p4d.config import Project
 from p4d.errors import LedgerError
 from p4d.ids import canonical_json
+from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.files.project_lock import project_lock
 
 LEDGER_PATH = "data/ledger/ledger.jsonl"
@@ -124,29 +125,16 @@ class Ledger:
         found = memory.records if kind is None else memory.by_kind.get(kind, [])
         return iter(found[:])
 
-    def latest_materialization(
-        self, stage: str, shard: str | None = None, md5: str | None = None
-    ) -> Record | None:
-        """The last record of an instance, or the last that made the version `md5`."""
-        wanted = None if md5 is None else bare(md5)
-        for record in reversed(self._refreshed().made.get((stage, shard), [])):
-            if wanted is None or record["md5"] == wanted:
+    def latest_materialization(self, key: ArtifactKey, md5: str | None = None) -> Record | None:
+        """The last record of an artifact, or the last that made its version `md5`."""
+        for record in reversed(self._refreshed().made.get(key, [])):
+            if md5 is None or record["md5"] == md5:
                 return record
         return None
 
-    def checks_for(
-        self, md5: str, stage: str | None = None, shard: str | None = None
-    ) -> dict[str, Record]:
-        """The latest check of each name that judged the version `md5`.
-
-        Equal bytes may be made by several instances; give `stage` to see its checks alone.
-        """
-        wanted = bare(md5)
-        return {
-            r["name"]: r
-            for r in self._refreshed().checks.get(wanted, [])
-            if stage is None or (r["stage"] == stage and r["shard"] == shard)
-        }
+    def checks_for(self, version: ArtifactVersion) -> dict[str, Record]:
+        """The latest check of each name on a version, by name."""
+        return {r["name"]: r for r in self._refreshed().checks.get(version, [])}
 
     def verify_chain(self) -> ChainReport:
         """Walk all lines and compare each `prev` with the line before it."""
@@ -217,8 +205,8 @@ class _Memory:
     def _forget(self) -> None:
         self.records: list[Record] = []
         self.by_kind: dict[str, list[Record]] = defaultdict(list)
-        self.made: dict[tuple[str, str | None], list[Record]] = defaultdict(list)
-        self.checks: dict[str, list[Record]] = defaultdict(list)
+        self.made: dict[ArtifactKey, list[Record]] = defaultdict(list)
+        self.checks: dict[ArtifactVersion, list[Record]] = defaultdict(list)
         self._read_to: int = 0
         self._last_line: bytes = b""
         self._seen: tuple[int, int, int] = (0, -1, 0)
@@ -256,9 +244,9 @@ class _Memory:
             record: Record = json.loads(line)
             kind = record["kind"]
             if kind == "materialization":
-                self.made[record["stage"], record["shard"]].append(record)
+                self.made[ArtifactKey.of_record(record)].append(record)
             elif kind == "check":
-                self.checks[record["md5"]].append(record)
+                self.checks[ArtifactVersion.of_record(record)].append(record)
         except (ValueError, KeyError, TypeError) as error:
             number = len(self.records) + 1
             self._forget()
@@ -275,11 +263,6 @@ class _Memory:
 def _memory_of(path: Path) -> _Memory:
     del path
     return _Memory()
-
-
-def bare(md5: str) -> str:
-    """A hash without the `md5:` that Dagster's data versions carry."""
-    return md5.removeprefix("md5:")
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value

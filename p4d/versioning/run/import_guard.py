@@ -22,19 +22,19 @@ _loaded_as: weakref.WeakKeyDictionary[ModuleType, str] = weakref.WeakKeyDictiona
 """Hash of the source of each module of a stage's code, as this process loaded it."""
 
 
-def load(look: Workspace, stage: Stage) -> Callable[[StageInputs, Path], StageReport]:
+def load(workspace: Workspace, stage: Stage) -> Callable[[StageInputs, Path], StageReport]:
     """Import the stage's function, sure that the code in memory is the code that is recorded.
 
     Raises:
         PublishError: a source file changed after this process had imported it.
     """
-    for path, module in _loaded_modules(look, stage):
-        touched_ns = (look.project.root / path).stat().st_mtime_ns
+    for path, module in _loaded_modules(workspace, stage):
+        touched_ns = (workspace.project.root / path).stat().st_mtime_ns
         if module not in _loaded_as and touched_ns > _process_start_ns():
             raise PublishError(_RESTART.format(path))
     function = stage.load()
-    for path, module in _loaded_modules(look, stage):
-        digest = look.code(stage)[path]
+    for path, module in _loaded_modules(workspace, stage):
+        digest = workspace.code(stage)[path]
         md5 = digest.md5 if digest else ""
         if _loaded_as.setdefault(module, md5) != md5:
             raise PublishError(_RESTART.format(path))
@@ -58,14 +58,14 @@ def _process_start_ns() -> int:
     return round((boot_s + ticks / os.sysconf("SC_CLK_TCK") + 1) * 1e9)
 
 
-def _loaded_modules(look: Workspace, stage: Stage) -> list[tuple[str, ModuleType]]:
+def _loaded_modules(workspace: Workspace, stage: Stage) -> list[tuple[str, ModuleType]]:
     """The stage's modules that are in memory, with their paths in the project.
 
     Raises:
         PublishError: one was loaded from elsewhere, so what runs is not what would be recorded.
     """
     found = []
-    for path in look.code(stage):
+    for path in workspace.code(stage):
         if not path.endswith(".py"):
             continue
         name = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
@@ -73,11 +73,11 @@ def _loaded_modules(look: Workspace, stage: Stage) -> list[tuple[str, ModuleType
         file = getattr(module, "__file__", None)
         if module is None or file is None:
             continue
-        expected = look.project.root / path
+        expected = workspace.project.root / path
         if file != str(expected) and not (Path(file).exists() and expected.samefile(file)):
             raise PublishError(
                 f"{name} is loaded from {file}, not from this project; run with the project's own "
-                f"code: PYTHONPATH={look.project.root}"
+                f"code: PYTHONPATH={workspace.project.root}"
             )
         found.append((path, module))
     return found

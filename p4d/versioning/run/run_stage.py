@@ -1,4 +1,4 @@
-"""Make one stage instance: check its inputs, compute into staging, publish.
+"""Makes one artifact: checks its inputs, computes into staging, publishes.
 
 The one way a stage runs, whoever calls it: a Dagster asset, a `dvc.yaml` command, a person.
 """
@@ -22,6 +22,7 @@ from p4d.pipeline import STAGES, Stage, StageInputs, StageReport
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.dvc import pipeline_file as dvc_yaml
 from p4d.versioning.dvc.lock_file import LockEntry
+from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.files.hashes import Digest, Tree, tree_of
 from p4d.versioning.ledger.ledger import Ledger, plain
 from p4d.versioning.run import run_info as provenance
@@ -31,8 +32,8 @@ from p4d.versioning.run.staging import check_staged, staging
 from p4d.versioning.run.work_dir import work_folder
 from p4d.versioning.state.check_records import Gates
 from p4d.versioning.state.fingerprint import Fingerprint
-from p4d.versioning.state.inputs import Inputs, inputs_of
-from p4d.versioning.state.workspace import Workspace, instance_key
+from p4d.versioning.state.inputs import ResolvedInputs, resolve_inputs
+from p4d.versioning.state.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
@@ -41,23 +42,21 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Materialization:
-    """One version of one instance, current when this is returned.
+    """One version of one artifact, current when this is returned.
 
     Attributes:
-        data_version: `md5:` and DVC's hash of exactly this instance's files.
+        version: the artifact and DVC's hash of exactly its files.
         code_version: hash of command, parameters and code; equal for all shards.
-        upstream: data version of every instance that was read, keyed `stage` or `stage@shard`.
+        upstream: data version of every artifact that was read, keyed `stage` or `stage@shard`.
         excluded: shards that a fan-in left out, with the reason.
-        rows: outcomes of the rows the stage judged.
+        rows: outcomes of the rows that the stage processed.
         metrics: the stage's own numbers.
         cost: wall_s, cpu_s, max_rss_bytes; of the run that made it when `skipped`.
         skipped: nothing was computed, as nothing had changed.
         path: where the files are.
     """
 
-    stage: str
-    shard: str | None
-    data_version: str
+    version: ArtifactVersion
     code_version: str
     upstream: Mapping[str, str]
     excluded: Mapping[str, str] = field(default_factory=dict)
@@ -68,20 +67,24 @@ class Materialization:
     path: Path
 
     @property
-    def key(self) -> str:
-        """`stage` or `stage@shard`."""
-        return instance_key(self.stage, self.shard)
+    def key(self) -> ArtifactKey:
+        """Which artifact."""
+        return self.version.key
 
     @property
     def md5(self) -> str:
         """DVC's hash, without the prefix."""
-        return self.data_version.removeprefix("md5:")
+        return self.version.md5
+
+    @property
+    def data_version(self) -> str:
+        """DVC's hash with the prefix `md5:`, as Dagster carries it."""
+        return self.version.data_version
 
 
-def run_instance(
+def run_stage(
     project: Project,
-    stage: Stage | str,
-    shard: str | None = None,
+    key: ArtifactKey,
     *,
     run_id: str,
     progress: Progress | None = None,
@@ -90,12 +93,11 @@ def run_instance(
     stages: Sequence[Stage] = STAGES,
     checkpoint: Checkpoint = no_checkpoint,
 ) -> Materialization:
-    """Make one instance, or find that it is made already.
+    """Make one artifact, or find that it is made already.
 
     Args:
         project: where.
-        stage: the stage, or its name.
-        shard: for a per-shard stage.
+        key: which artifact.
         run_id: of the caller, for the ledger.
         progress: called `(done, total, note)` by the stage.
         force: compute although nothing changed.
@@ -105,37 +107,36 @@ def run_instance(
 
     Raises:
         PublishError: an input is not as recorded, or something changed while the stage ran.
-        GateError: an input's version failed a blocking check, or was never judged.
-        ContractError: no such instance.
+        GateError: an input's version failed a blocking check, or was never checked.
+        ContractError: the pipeline has no such artifact.
     """
-    with Workspace(project, stages) as look:
+    with Workspace(project, stages) as workspace:
         with locked(project):
-            _update_dvc_yaml(look)
-            _drop_delisted(look)
-        stage = look.stage(stage if isinstance(stage, str) else stage.name)
-        look.check_instance(stage, shard)
-        snapshot = look.required(stage, shard)
+            _update_dvc_yaml(workspace)
+            _drop_delisted(workspace)
+        workspace.check_key(key)
+        stage = workspace.stage(key.stage)
+        snapshot = workspace.required(key)
         if snapshot.missing:
             raise PublishError(
-                f"{instance_key(stage.name, shard)} cannot be made, as this is missing: "
+                f"{key} cannot be made, as this is missing: "
                 f"{', '.join(snapshot.missing)}; make or restore it first"
             )
         ledger = Ledger(project)
-        inputs = inputs_of(look, ledger, stage, shard, gates or {})
-        made = None if force else _made_already(look, ledger, stage, shard, inputs)
+        inputs = resolve_inputs(workspace, ledger, key, gates or {})
+        made = None if force else _made_already(workspace, ledger, key, inputs)
         if made is not None:
             return made
-        function = load(look, stage)
-        previous = look.recorded_md5(stage.name, shard)
+        function = load(workspace, stage)
+        previous = workspace.recorded_md5(key)
         given = stage_inputs(
-            look, stage, shard, inputs, previous=_previous(look, stage, shard), progress=progress
+            workspace, key, inputs, previous=_previous(workspace, key), progress=progress
         )
-        code_version = look.code_version(stage)
+        code_version = workspace.code_version(stage)
     return _compute_and_publish(
         project,
         stages,
-        stage,
-        shard,
+        key,
         function=function,
         given=given,
         snapshot=snapshot,
@@ -147,23 +148,23 @@ def run_instance(
 
 
 def stage_inputs(
-    look: Workspace,
-    stage: Stage,
-    shard: str | None,
-    inputs: Inputs,
+    workspace: Workspace,
+    key: ArtifactKey,
+    inputs: ResolvedInputs,
     *,
     previous: Path | None,
     progress: Progress | None = None,
 ) -> StageInputs:
     """What the stage's function is called with."""
+    stage = workspace.stage(key.stage)
     return StageInputs(
         stage=stage,
-        params_=Params.from_mapping(look.raw_params),
+        params_=Params.from_mapping(workspace.raw_params),
         folders=inputs.folders,
-        shard=shard,
-        manifest=_manifest(look.project, stage, shard),
-        inbox=look.project.inbox,
-        tracked_={name: look.project.root / name for name in stage.tracked},
+        shard=key.shard,
+        manifest=_manifest(workspace.project, stage, key.shard),
+        inbox=workspace.project.inbox,
+        tracked_={name: workspace.project.root / name for name in stage.tracked},
         versions=inputs.versions,
         excluded=inputs.excluded,
         previous=previous,
@@ -171,36 +172,39 @@ def stage_inputs(
     )
 
 
-def _drop_delisted(look: Workspace) -> None:
+def _drop_delisted(workspace: Workspace) -> None:
     """Remove the folders of shards that are on the list no more; their versions stay in the cache.
 
     What reads all shards would otherwise go on hashing them.
     """
-    listed = set(look.shards)
-    for stage in look.stages:
-        home = look.project.data / stage.name
+    listed = set(workspace.shards)
+    for stage in workspace.stages:
+        home = workspace.project.data / stage.name
         if not stage.per_shard or not home.is_dir():
             continue
         for folder in home.iterdir():
-            known = look.recorded_md5(stage.name, folder.name)
+            key = ArtifactKey(stage.name, folder.name)
+            known = workspace.recorded_md5(key)
             if (
                 folder.name in listed
                 or known is None
-                or look.digest(dvc_yaml.out_path(stage, folder.name)) != Digest(known)
+                or workspace.digest(dvc_yaml.out_path(key)) != Digest(known)
             ):
                 continue  # what is on no record, or was edited, is not ours to remove
             logger.warning("%s is dropped: the shard is not on the list", folder)
             shutil.rmtree(folder)
 
 
-def _update_dvc_yaml(look: Workspace) -> None:
+def _update_dvc_yaml(workspace: Workspace) -> None:
     """Write dvc.yaml anew where code or stages changed.
 
     Raises:
         PublishError: it is out of date inside `dvc repro`, which has read the old one.
     """
-    path = look.project.root / "dvc.yaml"
-    text = dvc_yaml.compose(look.stages, {stage.name: look.code(stage) for stage in look.stages})
+    path = workspace.project.root / "dvc.yaml"
+    text = dvc_yaml.compose(
+        workspace.stages, {stage.name: workspace.code(stage) for stage in workspace.stages}
+    )
     if path.is_file() and path.read_text() == text:
         return
     if inside_dvc():
@@ -212,8 +216,7 @@ def _update_dvc_yaml(look: Workspace) -> None:
 def _compute_and_publish(
     project: Project,
     stages: Sequence[Stage],
-    stage: Stage,
-    shard: str | None,
+    key: ArtifactKey,
     *,
     function: Callable[[StageInputs, Path], StageReport],
     given: StageInputs,
@@ -223,9 +226,9 @@ def _compute_and_publish(
     run_id: str,
     checkpoint: Checkpoint,
 ) -> Materialization:
-    key, out = instance_key(stage.name, shard), dvc_yaml.out_path(stage, shard)
+    out = dvc_yaml.out_path(key)
     started = _now()
-    with staging(project) as folder, work_folder(project, key, snapshot, code_version) as work:
+    with staging(project) as folder, work_folder(project, str(key), snapshot, code_version) as work:
         new = folder / "new"
         with provenance.Cost() as cost:
             report = _compute(function, replace(given, work=work), new, key)
@@ -234,13 +237,13 @@ def _compute_and_publish(
 
         def compare() -> LockEntry:
             with Workspace(project, stages) as now:
-                _refuse_changes(now, stage, shard, snapshot, previous, tree)
+                _refuse_changes(now, key, snapshot, previous, tree)
             return snapshot.to_entry({out: tree.digest})
 
         record = plain(
             {
-                "stage": stage.name,
-                "shard": shard,
+                "stage": key.stage,
+                "shard": key.shard,
                 "path": out,
                 "md5": tree.digest.md5,
                 "nbytes": tree.digest.nbytes,
@@ -257,7 +260,7 @@ def _compute_and_publish(
                 "excluded": dict(given.excluded),
                 "previous": previous,
                 "lock_entry": hashlib.sha256(
-                    snapshot.to_entry({out: tree.digest}).to_text(key).encode()
+                    snapshot.to_entry({out: tree.digest}).to_text(str(key)).encode()
                 ).hexdigest(),
                 "git": provenance.git_state(project.root, snapshot.code),
                 "env": provenance.environment_digest(),
@@ -272,7 +275,7 @@ def _compute_and_publish(
         publish(
             project,
             folder,
-            key=key,
+            key=str(key),
             out=out,
             reads=list(snapshot.deps),
             tree=tree,
@@ -282,12 +285,10 @@ def _compute_and_publish(
             patience_s=max(dvc_store.LOCK_WAIT_S, cost.values["wall_s"]),
             checkpoint=checkpoint,
         )
-    with Workspace(project, stages) as look:
-        look.cache.adopt(project.root / out, tree)
+    with Workspace(project, stages) as workspace:
+        workspace.cache.adopt(project.root / out, tree)
     return Materialization(
-        stage=stage.name,
-        shard=shard,
-        data_version=f"md5:{tree.digest.md5}",
+        version=ArtifactVersion(key, tree.digest.md5),
         code_version=code_version,
         upstream=given.versions,
         excluded=given.excluded,
@@ -300,7 +301,10 @@ def _compute_and_publish(
 
 
 def _compute(
-    function: Callable[[StageInputs, Path], StageReport], given: StageInputs, new: Path, key: str
+    function: Callable[[StageInputs, Path], StageReport],
+    given: StageInputs,
+    new: Path,
+    key: ArtifactKey,
 ) -> StageReport:
     try:
         report = function(given, new)
@@ -318,73 +322,68 @@ def _compute(
 
 def _refuse_changes(
     now: Workspace,
-    stage: Stage,
-    shard: str | None,
+    key: ArtifactKey,
     snapshot: Fingerprint,
     previous: str | None,
     tree: Tree,
 ) -> None:
-    key = instance_key(stage.name, shard)
-    changes = now.required(stage, shard).differences(snapshot.to_entry({}))
+    changes = now.required(key).differences(snapshot.to_entry({}))
     if changes:
         raise PublishError(
             f"{key} is not published, as this changed while it was made: {'; '.join(changes)}. "
             "Run it again"
         )
-    recorded = now.recorded_md5(stage.name, shard)
+    recorded = now.recorded_md5(key)
     if recorded not in (previous, tree.digest.md5):
         raise PublishError(f"{key} is not published: another run published it meanwhile")
 
 
 def _made_already(
-    look: Workspace, ledger: Ledger, stage: Stage, shard: str | None, inputs: Inputs
+    workspace: Workspace, ledger: Ledger, key: ArtifactKey, inputs: ResolvedInputs
 ) -> Materialization | None:
-    found = look.status(stage, shard)
+    found = workspace.status(key)
     if found.state != "fresh" or found.md5 is None:
         return None
-    record = ledger.latest_materialization(stage.name, shard, found.md5)
+    record = ledger.latest_materialization(key, found.md5)
     # Gates are no input of DVC's: a shard let in or shut out since then is a reason to run.
     if record is not None and set(record["excluded"]) != set(inputs.excluded):
         return None
     known: Mapping[str, Any] = record or {}
     return Materialization(
-        stage=stage.name,
-        shard=shard,
-        data_version=f"md5:{found.md5}",
-        code_version=look.code_version(stage),
+        version=ArtifactVersion(key, found.md5),
+        code_version=workspace.code_version(workspace.stage(key.stage)),
         upstream=inputs.versions,
         excluded=inputs.excluded,
         rows=known.get("rows", {}),
         metrics=known.get("metrics", {}),
         cost=known.get("cost", {}),
         skipped=True,
-        path=look.project.root / dvc_yaml.out_path(stage, shard),
+        path=workspace.project.root / dvc_yaml.out_path(key),
     )
 
 
-def _previous(look: Workspace, stage: Stage, shard: str | None) -> Path | None:
-    """The stage's last version, for stages that declare to read it.
+def _previous(workspace: Workspace, key: ArtifactKey) -> Path | None:
+    """The artifact's last version, for stages that declare to read it.
 
     Raises:
         PublishError: it is required, and neither in place nor in the cache.
     """
-    recorded = look.recorded_md5(stage.name, shard)
+    stage, recorded = workspace.stage(key.stage), workspace.recorded_md5(key)
     if stage.previous == "unread" or recorded is None:
         return None
-    path = dvc_yaml.out_path(stage, shard)
-    if look.digest(path) == Digest(recorded):
-        return look.project.root / path
+    path = dvc_yaml.out_path(key)
+    if workspace.digest(path) == Digest(recorded):
+        return workspace.project.root / path
     # Missing or edited: what lies there is not the version to continue from.
-    if dvc_store.is_stored(look.project.root, recorded):
-        copy = look.project.state / "previous" / recorded
+    if dvc_store.is_stored(workspace.project.root, recorded):
+        copy = workspace.project.state / "previous" / recorded
         if not copy.exists():
-            dvc_store.checkout(look.project.root, recorded, copy)
+            dvc_store.checkout(workspace.project.root, recorded, copy)
         return copy
     if stage.previous == "required":
-        key = instance_key(stage.name, shard)
         raise PublishError(
             f"{key} continues from its last version {recorded[:8]}, which is neither in place nor "
-            f"in the cache; `dvc pull {key}` brings it back"
+            f"in the cache; `dvc pull {key}` restores it"
         )
     return None
 

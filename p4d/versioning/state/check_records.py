@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 
 from p4d.config import Project
 from p4d.quality.results import CheckResult
-from p4d.versioning.ledger.ledger import Ledger, Record, bare
-from p4d.versioning.state.workspace import instance_key
+from p4d.versioning.files.artifact_key import ArtifactVersion
+from p4d.versioning.ledger.ledger import Ledger, Record
 
 Gates = Mapping[str, Sequence[str]]
 """Names of the blocking checks of each stage."""
@@ -19,23 +19,21 @@ Gates = Mapping[str, Sequence[str]]
 
 def record_checks(
     project: Project,
-    stage: str,
-    shard: str | None,
-    md5: str,
+    version: ArtifactVersion,
     results: Sequence[CheckResult],
     *,
     run_id: str,
     judge: str = "",
 ) -> list[Record]:
-    """Put checks of the version `md5` of an instance on record, and return the records.
+    """Record the checks of a version in the ledger, and return the records.
 
     `judge` names the version of the gates' own code, see `p4d.versioning.state.plan.judge_version`.
     """
     bodies = [
         {
-            "stage": stage,
-            "shard": shard,
-            "md5": bare(md5),
+            "stage": version.key.stage,
+            "shard": version.key.shard,
+            "md5": version.md5,
             "name": result.name,
             "passed": result.passed,
             "blocking": result.blocking,
@@ -49,12 +47,12 @@ def record_checks(
     return Ledger(project).append_all([("check", body) for body in bodies])
 
 
-def refusal(ledger: Ledger, gates: Gates, stage: str, shard: str | None, md5: str) -> str | None:
+def refusal(ledger: Ledger, gates: Gates, version: ArtifactVersion) -> str | None:
     """Why a version may not be read, or None when all its gates passed."""
-    names = gates.get(stage, ())
+    names = gates.get(version.key.stage, ())
     if not names:
         return None
-    checks = ledger.checks_for(md5, stage, shard)
+    checks = ledger.checks_for(version)
     failed = [name for name in names if name in checks and not checks[name]["passed"]]
     never = [name for name in names if name not in checks]
     parts = []
@@ -64,4 +62,4 @@ def refusal(ledger: Ledger, gates: Gates, stage: str, shard: str | None, md5: st
         parts.append(f"was never judged by {', '.join(never)}")
     if not parts:
         return None
-    return f"version {bare(md5)[:8]} of {instance_key(stage, shard)} {' and '.join(parts)}"
+    return f"version {version.md5[:8]} of {version.key} {' and '.join(parts)}"

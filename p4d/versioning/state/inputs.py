@@ -1,7 +1,8 @@
-"""What an instance may read: recorded versions, unaltered, judged good, and of one origin.
+"""Checks the inputs of an artifact before its stage runs.
 
-A fan-in leaves out shards that are not made or failed a gate, and refuses shards that were made by
-different code, parameters or shared inputs: a release never mixes them silently.
+Each input must be recorded, unmodified and past its gates. A fan-in leaves out shards that are not
+made or failed a gate, and refuses shards that were made by different code, parameters or shared
+inputs: a release never mixes them silently.
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ from p4d.errors import GateError, PublishError
 from p4d.ids import content_id
 from p4d.pipeline import Stage
 from p4d.versioning.dvc import pipeline_file as dvc_yaml
+from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.state.check_records import Gates, refusal
-from p4d.versioning.state.workspace import Workspace, instance_key
+from p4d.versioning.state.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """What an instance reads.
+class ResolvedInputs:
+    """What an artifact is made from.
 
     Attributes:
         folders: per upstream stage, its folder, or its folders by shard for a fan-in.
@@ -35,81 +37,81 @@ class Inputs:
     excluded: Mapping[str, str]
 
 
-def inputs_of(
-    look: Workspace, ledger: Ledger, stage: Stage, shard: str | None, gates: Gates
-) -> Inputs:
-    """What an instance reads, once it is sure that all of it may be read.
+def resolve_inputs(
+    workspace: Workspace, ledger: Ledger, key: ArtifactKey, gates: Gates
+) -> ResolvedInputs:
+    """What an artifact is made from, once it is sure that all of it may be read.
 
     Raises:
         PublishError: an input was never made, is missing or edited, or shards are of mixed origin.
-        GateError: an input's version failed a blocking check or was never judged, or a fan-in has
+        GateError: an input's version failed a blocking check or was never checked, or a fan-in has
             no shard left.
     """
+    stage, root = workspace.stage(key.stage), workspace.project.root
     folders: dict[str, Path | Mapping[str, Path]] = {}
     versions: dict[str, str] = {}
-    fan_in = [u for u in map(look.stage, stage.inputs) if u.per_shard and not stage.per_shard]
-    excluded = _excluded(look, ledger, fan_in, gates)
-    for upstream in map(look.stage, stage.inputs):
-        root = look.project.root
+    upstreams = [workspace.stage(name) for name in stage.inputs]
+    fan_in = [each for each in upstreams if each.per_shard and not stage.per_shard]
+    excluded = _excluded(workspace, ledger, fan_in, gates)
+    for upstream in upstreams:
         if upstream in fan_in:
             by_shard = {}
-            for each in look.shards:
-                if each not in excluded:
-                    versions[instance_key(upstream.name, each)] = _version(look, upstream, each)
-                    by_shard[each] = root / dvc_yaml.out_path(upstream, each)
+            for shard in workspace.shards:
+                if shard not in excluded:
+                    read = _version(workspace, ArtifactKey(upstream.name, shard))
+                    versions[str(read.key)] = read.data_version
+                    by_shard[shard] = root / dvc_yaml.out_path(read.key)
             folders[upstream.name] = by_shard
         else:
-            of = shard if upstream.per_shard else None
-            version = _version(look, upstream, of)
-            why_not = refusal(ledger, gates, upstream.name, of, version)
+            of = ArtifactKey(upstream.name, key.shard if upstream.per_shard else None)
+            read = _version(workspace, of)
+            why_not = refusal(ledger, gates, read)
             if why_not:
-                raise GateError(f"{instance_key(stage.name, shard)} may not run: {why_not}")
-            versions[instance_key(upstream.name, of)] = version
-            folders[upstream.name] = root / dvc_yaml.out_path(upstream, of)
+                raise GateError(f"{key} may not run: {why_not}")
+            versions[str(read.key)] = read.data_version
+            folders[upstream.name] = root / dvc_yaml.out_path(read.key)
     if fan_in:
-        included = [each for each in look.shards if each not in excluded]
+        included = [shard for shard in workspace.shards if shard not in excluded]
         if not included:
             reasons = "; ".join(f"{s}: {why}" for s, why in excluded.items()) or "none has landed"
             raise GateError(f"{stage.name} has no shard to read ({reasons})")
-        _refuse_mixed(look, ledger, stage, fan_in, included)
-    return Inputs(folders, versions, excluded)
+        _refuse_mixed(workspace, ledger, stage, fan_in, included)
+    return ResolvedInputs(folders, versions, excluded)
 
 
-def _version(look: Workspace, stage: Stage, shard: str | None) -> str:
-    """The recorded version of an input, once it is sure that it lies there unaltered."""
-    key, path = instance_key(stage.name, shard), dvc_yaml.out_path(stage, shard)
-    recorded, present = look.recorded_md5(stage.name, shard), look.digest(path)
+def _version(workspace: Workspace, key: ArtifactKey) -> ArtifactVersion:
+    """The recorded version of an input, once it is sure that its folder is unaltered."""
+    path = dvc_yaml.out_path(key)
+    recorded, present = workspace.recorded_md5(key), workspace.digest(path)
     if recorded is None:
         raise PublishError(f"input {key} was never made; make it first")
     if present is None:
         raise PublishError(
-            f"input {path} is missing; `dvc checkout {key}` brings the recorded version back"
+            f"input {path} is missing; `dvc checkout {key}` restores the recorded version"
         )
     if present.md5 != recorded:
         raise PublishError(
             f"input {path} was edited: it is not the recorded version {recorded[:8]}; "
-            f"`dvc checkout -f {key}` brings that back, or make {key} again"
+            f"`dvc checkout -f {key}` restores that, or make {key} again"
         )
-    return f"md5:{recorded}"
+    return ArtifactVersion(key, recorded)
 
 
 def _excluded(
-    look: Workspace, ledger: Ledger, fan_in: Sequence[Stage], gates: Gates
+    workspace: Workspace, ledger: Ledger, fan_in: Sequence[Stage], gates: Gates
 ) -> dict[str, str]:
     """Shards that a fan-in leaves out, in landing order, with the reason."""
     excluded: dict[str, str] = {}
-    for shard in look.shards:
+    for shard in workspace.shards:
         for stage in fan_in:
-            md5 = look.recorded_md5(stage.name, shard)
+            key = ArtifactKey(stage.name, shard)
+            md5, path = workspace.recorded_md5(key), dvc_yaml.out_path(key)
             if md5 is not None:
-                reason = refusal(ledger, gates, stage.name, shard, md5)
-            elif look.digest(dvc_yaml.out_path(stage, shard)) is None:
-                reason = f"{instance_key(stage.name, shard)} was never made"
+                reason = refusal(ledger, gates, ArtifactVersion(key, md5))
+            elif workspace.digest(path) is None:
+                reason = f"{key} was never made"
             else:
-                raise PublishError(
-                    f"{dvc_yaml.out_path(stage, shard)} is on no record; make "
-                    f"{instance_key(stage.name, shard)}, or remove the folder"
-                )
+                raise PublishError(f"{path} is not recorded; make {key}, or remove the folder")
             if reason:
                 excluded[shard] = reason
                 break
@@ -117,7 +119,7 @@ def _excluded(
 
 
 def _refuse_mixed(
-    look: Workspace,
+    workspace: Workspace,
     ledger: Ledger,
     reader: Stage,
     fan_in: Sequence[Stage],
@@ -125,21 +127,24 @@ def _refuse_mixed(
 ) -> None:
     """Refuse shards that were made by different code, parameters or shared inputs.
 
-    Looks at every per-shard stage above the reader, at the very version that each shard's chain
+    Compares every per-shard stage above the reader, at the exact version that each shard's chain
     was made from.
     """
     makers: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for shard in shards:
-        versions = {stage.name: look.recorded_md5(stage.name, shard) for stage in fan_in}
-        for stage in reversed(look.stages):
+        versions = {
+            stage.name: workspace.recorded_md5(ArtifactKey(stage.name, shard)) for stage in fan_in
+        }
+        for stage in reversed(workspace.stages):
             md5 = versions.get(stage.name)
             if md5 is None:
                 continue
-            maker, read = _maker(look, ledger, stage, shard, md5)
+            version = ArtifactVersion(ArtifactKey(stage.name, shard), md5)
+            maker, read = _maker(workspace, ledger, version)
             makers[stage.name][maker].append(shard)
-            for name, version in read.items():
-                if look.stage(name).per_shard:
-                    versions.setdefault(name, version)
+            for name, upstream_md5 in read.items():
+                if workspace.stage(name).per_shard:
+                    versions.setdefault(name, upstream_md5)
     mixed = {name: groups for name, groups in makers.items() if len(groups) > 1}
     if mixed:
         lines = [
@@ -153,25 +158,27 @@ def _refuse_mixed(
 
 
 def _maker(
-    look: Workspace, ledger: Ledger, stage: Stage, shard: str, md5: str
+    workspace: Workspace, ledger: Ledger, version: ArtifactVersion
 ) -> tuple[str, dict[str, str]]:
     """What made a version, apart from its shard's own inputs; and those inputs by stage."""
-    record = ledger.latest_materialization(stage.name, shard, md5)
+    key, md5 = version.key, version.md5
+    stage, shard = workspace.stage(key.stage), key.shard or ""
+    record = ledger.latest_materialization(key, md5)
     if record is not None:
         code, deps = record["code_version"], record["fingerprint"]["deps"]
     else:
-        entry = look.recorded(stage.name, shard)
-        if entry is None or look.recorded_md5(stage.name, shard) != md5:
+        entry = workspace.recorded(key)
+        if entry is None or workspace.recorded_md5(key) != md5:
             return f"unrecorded {md5[:8]}", {}
         own = {path: digest.md5 for path, digest in entry.deps.items() if shard not in path}
         code = f"lock {_short(entry.params)} {_short(own)}"
         deps = {path: digest.md5 for path, digest in entry.deps.items()}
     read, shared = {}, []
     for name in stage.inputs:
-        path = dvc_yaml.input_path(stage, look.stage(name), shard)
+        path = dvc_yaml.input_path(stage, workspace.stage(name), shard)
         if path not in deps:
             continue
-        if look.stage(name).per_shard:
+        if workspace.stage(name).per_shard:
             read[name] = deps[path]
         else:
             shared.append(f"{name} {deps[path][:8]}")

@@ -11,12 +11,10 @@ from dataclasses import dataclass
 
 from p4d.config import Project
 from p4d.pipeline import STAGES, Stage
+from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.state.check_records import Gates, refusal
 from p4d.versioning.state.workspace import Workspace
-
-Instance = tuple[str, str | None]
-"""A stage and a shard, or None for a stage without shards."""
 
 _JUDGE = Stage(
     name="gates",
@@ -40,12 +38,12 @@ class Plan:
     """What to do.
 
     Attributes:
-        wanted: instances to make or to judge, as (stage, shard).
-        held: fresh instances that a gate refuses, with the reason; what reads them waits.
+        wanted: artifacts to make or to judge.
+        held: fresh artifacts that a gate refuses, with the reason; what reads them waits.
     """
 
-    wanted: frozenset[Instance]
-    held: Mapping[str, str]
+    wanted: frozenset[ArtifactKey]
+    held: Mapping[ArtifactKey, str]
 
 
 def judge_version(project: Project) -> str:
@@ -70,49 +68,48 @@ def make_plan(
         stages: the pipeline.
     """
     ledger = Ledger(project)
-    held: dict[str, str] = {}
-    waiting: set[Instance] = set()
-    wanted: set[Instance] = set()
+    held: dict[ArtifactKey, str] = {}
+    waiting: set[ArtifactKey] = set()
+    wanted: set[ArtifactKey] = set()
     with Workspace(project, stages) as look:
-        for stage, shard in look.instances():
-            instance, now = (stage.name, shard), look.status(stage, shard)
-            reads = _reads(look, stage, shard)
+        for key in look.all_keys():
+            now, reads = look.status(key), _reads(look, key)
             if now.state == "fresh" and not wanted & reads:
-                if not _judged(ledger, gates, judge, stage, shard, now.md5):
-                    wanted.add(instance)
-                elif reason := refusal(ledger, gates, stage.name, shard, now.md5 or ""):
-                    held[now.key] = reason
-                    waiting.add(instance)
-            elif stage.per_shard and waiting & reads:
-                waiting.add(instance)
+                version = ArtifactVersion(key, now.md5 or "")
+                if not _judged(ledger, gates, judge, version):
+                    wanted.add(key)
+                elif reason := refusal(ledger, gates, version):
+                    held[key] = reason
+                    waiting.add(key)
+            elif key.shard is not None and waiting & reads:
+                waiting.add(key)
             else:
-                wanted.add(instance)
+                wanted.add(key)
     return Plan(wanted=frozenset(wanted), held=held)
 
 
-def _reads(look: Workspace, stage: Stage, shard: str | None) -> set[Instance]:
-    """The instances that an instance reads; a fan-in reads those of all shards."""
-    found: set[Instance] = set()
-    for name in stage.inputs:
-        if not look.stage(name).per_shard:
-            found.add((name, None))
+def _reads(look: Workspace, key: ArtifactKey) -> set[ArtifactKey]:
+    """The artifacts that an artifact is made from; a fan-in reads those of all shards."""
+    found: set[ArtifactKey] = set()
+    for name in look.stage(key.stage).inputs:
+        upstream = look.stage(name)
+        if upstream.per_shard and key.shard is not None:
+            found.add(ArtifactKey(name, key.shard))
         else:
-            found |= {(name, each) for each in ([shard] if stage.per_shard else look.shards)}
+            found.update(look.keys_of(upstream))
     return found
 
 
-def _judged(
-    ledger: Ledger, gates: Gates, judge: str, stage: Stage, shard: str | None, md5: str | None
-) -> bool:
-    verdicts = ledger.checks_for(md5 or "", stage.name, shard)
+def _judged(ledger: Ledger, gates: Gates, judge: str, version: ArtifactVersion) -> bool:
+    verdicts = ledger.checks_for(version)
     return all(
         name in verdicts and verdicts[name].get("judge") == judge
-        for name in gates.get(stage.name, ())
+        for name in gates.get(version.key.stage, ())
     )
 
 
 def in_order(
-    project: Project, wanted: Set[Instance], stages: Sequence[Stage] = STAGES
+    project: Project, wanted: Set[ArtifactKey], stages: Sequence[Stage] = STAGES
 ) -> list[Batch]:
     """Batches of the wanted instances, in an order in which they can run."""
     by_name = {stage.name: stage for stage in stages}
@@ -127,7 +124,9 @@ def in_order(
     order += [(shard, per_shard) for shard in project.shards()]
     order.append((None, rest))
     batches = [
-        Batch(shard=shard, stages=tuple(s.name for s in group if (s.name, shard) in wanted))
+        Batch(
+            shard=shard, stages=tuple(s.name for s in group if ArtifactKey(s.name, shard) in wanted)
+        )
         for shard, group in order
     ]
     return [batch for batch in batches if batch.stages]

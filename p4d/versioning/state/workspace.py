@@ -1,8 +1,8 @@
-"""What a stage instance should be made of now, and whether what lies there is made of it.
+"""Computes the fingerprint that an artifact should have now, and compares it with what is recorded.
 
-An instance is a stage, or one shard of a per-shard stage. Its fingerprint is the command, the
-parameters, the code and the inputs, by content. `status` compares it with dvc.lock and the working
-files, as `dvc status` does, in milliseconds and without importing DVC.
+A fingerprint is the command, the parameters, the code and the inputs, by content. `status` compares
+it with dvc.lock and with the working files, as `dvc status` does, in milliseconds and without
+importing DVC.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from p4d.errors import ConfigError, ContractError
 from p4d.pipeline import STAGES, Stage
 from p4d.versioning.dvc import pipeline_file as dvc_yaml
 from p4d.versioning.dvc.lock_file import PARAMS_FILE, LockEntry, LockFile, load_yaml
+from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.files.code_closure import code_files
 from p4d.versioning.files.hashes import Digest, HashCache, Tree
 from p4d.versioning.state.fingerprint import Fingerprint, _digest
@@ -25,42 +26,32 @@ from p4d.versioning.state.fingerprint import Fingerprint, _digest
 State = Literal["fresh", "missing", "stale", "blocked"]
 
 
-def instance_key(stage: str, shard: str | None) -> str:
-    """`stage` or `stage@shard`: the name in dvc.lock, in versions and in messages."""
-    return stage if shard is None else f"{stage}@{shard}"
-
-
 @dataclass(frozen=True)
-class InstanceStatus:
-    """Where one instance stands.
+class ArtifactStatus:
+    """The state of one artifact.
 
     Attributes:
+        key: which artifact.
         state: `fresh` (nothing to do), `missing` (no intact output), `stale` (made of something
             else than now), `blocked` (cannot be made: code or an input is missing).
         reasons: why it is not fresh, in words.
         md5: hash of the recorded output, or None.
     """
 
-    stage: str
-    shard: str | None
+    key: ArtifactKey
     state: State
     reasons: tuple[str, ...]
     md5: str | None
 
-    @property
-    def key(self) -> str:
-        """`stage` or `stage@shard`."""
-        return instance_key(self.stage, self.shard)
-
 
 class Workspace:
-    """One look at the project: every file is read and hashed at most once.
+    """A snapshot of the project: every file is read and hashed at most once.
 
-    Make a new one to see changes. Use as a context manager, so that the hash cache is closed.
+    A new one sees changes. Use as a context manager, so that the hash cache is closed.
     """
 
     def __init__(self, project: Project, stages: Sequence[Stage] = STAGES) -> None:
-        """Look at `project`, whose pipeline is `stages`."""
+        """Open a snapshot of `project`, whose pipeline is `stages`."""
         self.project = project
         self.stages = tuple(stages)
         self.by_name = {stage.name: stage for stage in stages}
@@ -69,7 +60,7 @@ class Workspace:
         self._code: dict[str, Mapping[str, Digest | None]] = {}
 
     def __enter__(self) -> Workspace:
-        """The look itself."""
+        """The workspace itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -112,14 +103,20 @@ class Workspace:
             raise ContractError(f"no stage called {name!r}; stages: {', '.join(self.by_name)}")
         return self.by_name[name]
 
-    def check_instance(self, stage: Stage, shard: str | None) -> None:
-        """Refuse a shard where there is none, none where one is needed, and unknown ones."""
-        if stage.per_shard != (shard is not None):
+    def check_key(self, key: ArtifactKey) -> None:
+        """Refuse an artifact that the pipeline does not have.
+
+        Raises:
+            ContractError: the stage or the shard is unknown, a shard is missing, or the stage has
+                none.
+        """
+        stage = self.stage(key.stage)
+        if stage.per_shard != (key.shard is not None):
             need = "needs a shard" if stage.per_shard else "has no shards"
             raise ContractError(f"stage {stage.name} {need}")
-        if shard is not None and shard not in self.shards:
+        if key.shard is not None and key.shard not in self.shards:
             raise ContractError(
-                f"no shard {shard!r}; closed shards: {', '.join(self.shards) or 'none'}"
+                f"no shard {key.shard!r}; closed shards: {', '.join(self.shards) or 'none'}"
             )
 
     def digest(self, path: str) -> Digest | None:
@@ -146,10 +143,11 @@ class Workspace:
     def code_version(self, stage: Stage) -> str:
         """16 hex digits over command, parameters and code; equal for all shards of a stage."""
         code = {path: digest and digest.md5 for path, digest in self.code(stage).items()}
-        return _digest([dvc_yaml.command(stage, None), self.params_of(stage), code])
+        return _digest([dvc_yaml.command(ArtifactKey(stage.name)), self.params_of(stage), code])
 
-    def required(self, stage: Stage, shard: str | None) -> Fingerprint:
-        """What the instance should be made of now."""
+    def required(self, key: ArtifactKey) -> Fingerprint:
+        """What the artifact should be made of now."""
+        stage, shard = self.stage(key.stage), key.shard
         deps: dict[str, Digest | None] = {}
         if stage.manifest and shard is not None:
             path = dvc_yaml.manifest_path(shard)
@@ -160,34 +158,34 @@ class Workspace:
         for name in stage.inputs:
             path = dvc_yaml.input_path(stage, self.stage(name), shard)
             deps[path] = self.digest(path)
-        return Fingerprint(
-            dvc_yaml.command(stage, shard), self.params_of(stage), self.code(stage), deps
-        )
+        return Fingerprint(dvc_yaml.command(key), self.params_of(stage), self.code(stage), deps)
 
-    def recorded(self, stage: str, shard: str | None) -> LockEntry | None:
-        """What dvc.lock says of an instance, or None."""
-        return self.lock.entry(instance_key(stage, shard))
+    def recorded(self, key: ArtifactKey) -> LockEntry | None:
+        """What dvc.lock records of an artifact, or None."""
+        return self.lock.entry(str(key))
 
-    def recorded_md5(self, stage: str, shard: str | None) -> str | None:
-        """Hash of an instance's recorded output, or None."""
-        entry = self.recorded(stage, shard)
-        out = None if entry is None else entry.outs.get(dvc_yaml.out_path(self.stage(stage), shard))
+    def recorded_md5(self, key: ArtifactKey) -> str | None:
+        """Hash of an artifact's recorded output, or None."""
+        entry = self.recorded(key)
+        out = None if entry is None else entry.outs.get(dvc_yaml.out_path(key))
         return None if out is None else out.md5
 
-    def instances(self) -> Iterator[tuple[Stage, str | None]]:
-        """Every instance: stages in pipeline order, shards in landing order."""
-        for stage in self.stages:
-            if stage.per_shard:
-                yield from ((stage, shard) for shard in self.shards)
-            else:
-                yield stage, None
+    def keys_of(self, stage: Stage) -> list[ArtifactKey]:
+        """The artifacts of one stage, shards in landing order."""
+        if not stage.per_shard:
+            return [ArtifactKey(stage.name)]
+        return [ArtifactKey(stage.name, shard) for shard in self.shards]
 
-    def status(self, stage: Stage, shard: str | None) -> InstanceStatus:
-        """Where one instance stands."""
-        required, entry = self.required(stage, shard), self.recorded(stage.name, shard)
-        recorded = self.recorded_md5(stage.name, shard)
-        path = dvc_yaml.out_path(stage, shard)
-        present = self.digest(path)
+    def all_keys(self) -> Iterator[ArtifactKey]:
+        """Every artifact: stages in pipeline order, shards in landing order."""
+        for stage in self.stages:
+            yield from self.keys_of(stage)
+
+    def status(self, key: ArtifactKey) -> ArtifactStatus:
+        """The state of one artifact."""
+        required, entry = self.required(key), self.recorded(key)
+        recorded = self.recorded_md5(key)
+        present = self.digest(dvc_yaml.out_path(key))
         reasons: list[str] = []
         state: State = "fresh"
         if entry is None or recorded is None:
@@ -202,25 +200,19 @@ class Workspace:
         if state != "fresh" and required.missing:
             waiting = [f"waits for {path}" for path in required.missing]
             state, reasons = "blocked", [*reasons, *(w for w in waiting if w not in reasons)]
-        return InstanceStatus(stage.name, shard, state, tuple(reasons), recorded)
-
-
-def code_version(project: Project, stage: Stage, stages: Sequence[Stage] = STAGES) -> str:
-    """16 hex digits over command, parameters and code of a stage, for Dagster."""
-    with Workspace(project, stages) as look:
-        return look.code_version(stage)
+        return ArtifactStatus(key, state, tuple(reasons), recorded)
 
 
 def code_versions(project: Project, stages: Sequence[Stage] = STAGES) -> dict[str, str]:
-    """`code_version` of every stage, in one look."""
-    with Workspace(project, stages) as look:
-        return {stage.name: look.code_version(stage) for stage in stages}
+    """`code_version` of every stage, for Dagster."""
+    with Workspace(project, stages) as workspace:
+        return {stage.name: workspace.code_version(stage) for stage in stages}
 
 
-def status(project: Project, stages: Sequence[Stage] = STAGES) -> list[InstanceStatus]:
-    """Where every instance stands. Agrees with `dvc status`."""
-    with Workspace(project, stages) as look:
-        return [look.status(stage, shard) for stage, shard in look.instances()]
+def status(project: Project, stages: Sequence[Stage] = STAGES) -> list[ArtifactStatus]:
+    """The state of every artifact. Agrees with `dvc status`."""
+    with Workspace(project, stages) as workspace:
+        return [workspace.status(key) for key in workspace.all_keys()]
 
 
 @functools.lru_cache(maxsize=4)

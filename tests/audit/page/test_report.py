@@ -16,6 +16,7 @@ from p4d.errors import LedgerError
 from p4d.pipeline import STAGES
 from p4d.quality.results import CheckResult
 from p4d.versioning.dvc.cache import cache_dir, object_path
+from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.state.check_records import record_checks
 from tests.pages.planted import PLANTED, assert_inert
@@ -113,7 +114,8 @@ def test_a_question_shows_its_own_chain_and_its_own_video(made, tmp_path):
 def test_what_failed_or_is_missing_is_said_at_the_top(tmp_path):
     own = Synthetic(tmp_path / "project", SMALL).write()
     check = CheckResult(name="leaks", passed=False, severity="critical", description="no <leak>")
-    record_checks(own.project, "release", None, own.md5["release"], [check], run_id="r")
+    version = ArtifactVersion(ArtifactKey("release"), own.md5["release"])
+    record_checks(own.project, version, [check], run_id="r")
     text = page(own, "evaluation", tmp_path / "a.html")
     top = text[: text.index('id="graph"')]
     assert "release failed the blocking check leaks" in top
