@@ -139,7 +139,7 @@ def _write_results(
     out: Path, table: pl.DataFrame, bootstrap: Bootstrap, about: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Write predictions, metrics and the table by category; return the metrics."""
-    metrics = benchmark_metrics(about["benchmark"], table, bootstrap) | about
+    metrics = {**benchmark_metrics(about["benchmark"], table, bootstrap), **about}
     if table.filter((pl.col("outcome") == "ok") & pl.col("family").is_not_null()).height:
         metrics["against_chance"] = chance_report(table, bootstrap.confidence)
     write_table(out / FILE, table, sort_by=["qa_id"])
