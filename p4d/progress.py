@@ -6,28 +6,33 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-Progress = Callable[[int, int, str], None]  # (done, total, note)
+Progress = Callable[[int, int, str], None]
+"""Called as `(done, total, note)`."""
 
 
 @contextmanager
-def bar(name: str) -> Iterator[Progress]:
-    """A callable `(done, total, note)` that draws a bar on standard error while this is open.
+def bar(name: str, unit: str = "step") -> Iterator[Progress]:
+    """Yield a callable `(done, total, note)` that draws a bar on standard error.
 
-    Where standard error is no terminal, it prints a line per tenth of the way.
+    If standard error is not a terminal, it prints a line per tenth of the total instead.
+
+    Args:
+        name: what is in progress.
+        unit: what is counted, e.g. `MiB`.
     """
-    from tqdm import tqdm  # only commands that run a stage pay for it
+    from tqdm import tqdm  # only commands with a bar pay for it
 
-    shown = tqdm(desc=name, unit="step", file=sys.stderr, disable=not sys.stderr.isatty())
-    told = -1
+    shown = tqdm(desc=name, unit=unit, file=sys.stderr, disable=not sys.stderr.isatty())
+    printed = -1
 
     def show(done: int, total: int, note: str) -> None:
-        nonlocal told
+        nonlocal printed
         shown.total = total
         shown.set_postfix_str(note, refresh=False)
         shown.update(done - shown.n)
         tenth = 10 * done // max(total, 1)
-        if shown.disable and tenth != told:
-            told = tenth
+        if shown.disable and tenth != printed:
+            printed = tenth
             print(f"{name}: {done}/{total} {note}", file=sys.stderr, flush=True)  # noqa: T201
 
     try:

@@ -1,0 +1,20 @@
+"""The `p4d` command. Needs no Dagster.
+
+One module per group of commands; each only parses arguments and calls the library:
+
+- `run.py`: status, stage, land, dvc-yaml;
+- `data.py`: world, sql, summary, push, gc;
+- `audit.py`: why, champion, restore, takedown, and the group `audit`;
+- `export.py`: the group `export`;
+- `review.py`: the group `review`;
+- `evaluate.py`: evaluate, compare, and the group `benchmark`;
+- `students.py`: train, ask.
+
+`app.py` puts them together. Commands import what they need when they run, so that `p4d --help`
+stays fast; nothing heavier than Click and `p4d.config` is imported at the top of a module here. Old
+names of options go to `renamed.py`.
+"""
+
+from p4d.cli.app import cli, main
+
+__all__ = ["cli", "main"]

@@ -1,0 +1,30 @@
+"""The command's entry point and its list of commands."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from p4d.cli import audit, data, evaluate, export, review, run, students
+from p4d.errors import P4DError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="p4d")
+def cli() -> None:
+    """From raw 4D videos to an audited 4D video-language model."""
+
+
+for _module in (run, data, audit, export, review, evaluate, students):
+    for _command in _module.COMMANDS:
+        cli.add_command(_command)
+
+
+def main() -> None:
+    """Run the command; an error of p4d ends with its message and status 1."""
+    try:
+        cli()
+    except P4DError as error:
+        click.echo(f"{type(error).__name__}: {error}", err=True)
+        sys.exit(1)

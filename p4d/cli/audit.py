@@ -1,0 +1,169 @@
+"""Commands for auditors: why, champion, restore, takedown, and `p4d audit ...`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from p4d.config import Project
+
+_AT = click.option(
+    "--at", help="First digits of the md5 of the wanted version; default: the current version."
+)
+_OUTPUT = click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True
+)
+
+
+@click.command()
+@click.argument("identifier")
+@_AT
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+def why(identifier: str, at: str | None, as_json: bool) -> None:
+    """Print the lineage of an answer, a number, a decision or an artifact, down to its sources.
+
+    IDENTIFIER is a question (qa_), fact, region, clip or video, label:CLIP/TEACHER,
+    evaluation:ARM/CATEGORY or another number of a stage's JSON files, a release (rel_), a decision,
+    a stage, stage@shard, an md5, or a path below data/.
+    """
+    from p4d.audit.lookup.why import why as explain
+
+    node = explain(Project.find(), identifier, at=at)
+    click.echo(json.dumps(node.to_json(), indent=2) if as_json else node.render_text())
+
+
+@click.command()
+@click.option(
+    "--on",
+    metavar="DATE",
+    help="ISO date or timestamp, UTC; default: now. A date means its end, so all decisions of that "
+    "day count; a timestamp means that instant.",
+)
+def champion(on: str | None) -> None:
+    """Print which student is champion, or was at a time, and why."""
+    from p4d.audit.champion import champion_text
+
+    click.echo(champion_text(Project.find(), on))
+
+
+@click.command()
+@click.argument("identifier")
+@click.argument("dest", type=click.Path(path_type=Path))
+@_AT
+def restore(identifier: str, dest: Path, at: str | None) -> None:
+    """Copy the version that is or holds IDENTIFIER, current or superseded, to DEST."""
+    from p4d.audit.lookup.restore import restore as restore_version
+
+    click.echo(restore_version(Project.find(), identifier, dest, at=at))
+
+
+@click.command()
+@click.argument("video")
+@click.option("--confirm", is_flag=True, help="Remove it; without this, only list.")
+@click.option("--reason", help="Why; recorded, and required with --confirm.")
+@click.option("--by", help="Who asked for it; recorded, and required with --confirm.")
+@click.option("--purge", is_flag=True, help="After the rebuild: remove superseded objects.")
+def takedown(video: str, confirm: bool, reason: str | None, by: str | None, purge: bool) -> None:
+    """List everything made from VIDEO and, on confirmation, remove it for good."""
+    from p4d.audit import takedown as takedowns
+
+    project = Project.find()
+    if purge:
+        done = takedowns.purge(project, video)
+        click.echo(f"{done.objects} objects removed from the cache, listed in {done.listing}")
+        for command in done.commands:
+            click.echo(f"remote: {command}")
+        return
+    click.echo(takedowns.affected(project, video).render_text())
+    if not confirm:
+        click.echo("Nothing was changed; --confirm --reason TEXT --by WHO removes it.")
+        return
+    if not (reason and by):
+        raise click.UsageError("--confirm needs --reason and --by")
+    for line in takedowns.take_down(project, video, reason=reason, by=by):
+        click.echo(line)
+    click.echo(
+        "Next: commit shards/; `make up` rebuilds what derives from it; then\n"
+        f"  p4d takedown {video} --purge\n"
+        "removes the superseded objects from the cache and prints the commands for the remotes."
+    )
+
+
+@click.group()
+def audit() -> None:
+    """Prove that artifacts are what the ledger says."""
+
+
+@audit.command()
+@click.option("--resume", is_flag=True, help="Continue an interrupted run of the last day.")
+@click.option(
+    "--remote",
+    is_flag=False,
+    flag_value="",
+    metavar="[NAME]",
+    help="Verify a DVC remote instead (default: DVC's default remote).",
+)
+@click.option("--rehash", is_flag=True, help="With --remote: read every object back and hash it.")
+def verify(resume: bool, remote: str | None, rehash: bool) -> None:
+    """Re-hash everything that the ledger names; exit 1 if anything is missing or altered."""
+    from p4d.audit.proof.verify import verify as verify_local
+    from p4d.progress import bar
+    from p4d.versioning.storage.push import verify_remote
+
+    project = Project.find()
+    if remote is None:
+        with bar("verify", unit="MiB") as progress:
+            local = verify_local(project, progress=progress, resume=resume)
+        text, ok = local.render_text(), local.ok
+    else:
+        with bar("verify", unit="object") as progress:
+            there = verify_remote(project, remote or None, rehash=rehash, progress=progress)
+        text, ok = there.render_text(), there.ok
+    click.echo(text)
+    if not ok:
+        sys.exit(1)
+
+
+@audit.command()
+@click.argument("identifier")
+@_OUTPUT
+@_AT
+def report(identifier: str, output: Path, at: str | None) -> None:
+    """Write one offline HTML page with everything behind IDENTIFIER, for readers from outside."""
+    from p4d.audit.page.report import write_report
+
+    evidence = write_report(Project.find(), identifier, output, at=at)
+    click.echo(f"{output}: {len(evidence.entries)} versions")
+
+
+@audit.command()
+@click.argument("identifier")
+@_OUTPUT
+@click.option("--with-data", is_flag=True, help="Include every file, not only the small texts.")
+@_AT
+def bundle(identifier: str, output: Path, with_data: bool, at: str | None) -> None:
+    """Write an archive from which anybody can prove IDENTIFIER with Python alone."""
+    from p4d.audit.proof.bundle import write_bundle
+
+    click.echo(write_bundle(Project.find(), identifier, output, with_data=with_data, at=at))
+
+
+@audit.command()
+@click.argument("name")
+@click.option("--shard", help="Shard id, for a stage that has one artifact per shard.")
+def replay(name: str, shard: str | None) -> None:
+    """Make a published version again and compare the bytes; exit 1 if they differ."""
+    from p4d.audit.proof.replay import replay as replay_version
+    from p4d.quality.gates import blocking_gates
+    from p4d.versioning.files.artifact_key import ArtifactKey
+
+    done = replay_version(Project.find(), ArtifactKey(name, shard), gates=blocking_gates())
+    click.echo(done.render_text())
+    if not done.ok:
+        sys.exit(1)
+
+
+COMMANDS = (why, champion, restore, takedown, audit)

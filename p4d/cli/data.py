@@ -1,0 +1,76 @@
+"""Commands about data and storage: world, sql, summary, push, gc."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from p4d.cli.renamed import RenamedOptions
+from p4d.config import Project
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="The scene; same seed, same bytes."
+)
+def world(path: Path, seed: int) -> None:
+    """Render one simulated 4D scene to PATH (MP4), with its truth sidecar beside it."""
+    from p4d.worlds import sidecar
+    from p4d.worlds.corpus import write_world
+
+    written = write_world(path, seed, Project.find().params.worlds)
+    click.echo(f"{written}\n{sidecar.path_for(written)}")
+
+
+@click.command()
+@click.argument("name")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A query parameter.")
+def sql(name: str, settings: tuple[str, ...]) -> None:
+    """Run sql/marts/NAME.sql or sql/audit/NAME.sql over the artifacts."""
+    import polars as pl
+
+    from p4d.warehouse import Warehouse
+
+    if wrong := [setting for setting in settings if "=" not in setting]:
+        raise click.BadParameter(f"{wrong[0]!r} is not KEY=VALUE", param_hint="--set")
+    parameters = dict(setting.split("=", 1) for setting in settings)
+    with pl.Config(tbl_rows=200, tbl_cols=30, fmt_str_lengths=60):
+        click.echo(Warehouse(Project.find()).query(name, **parameters))
+
+
+@click.command()
+def summary() -> None:
+    """Print a summary of everything that is published."""
+    from p4d.display.summary import build_summary, render
+
+    click.echo(render(build_summary(Project.find())))
+
+
+@click.command()
+@click.option("--remote", metavar="NAME", help="A DVC remote; default: DVC's default remote.")
+@click.option("--rehash", is_flag=True, help="Read every object back and hash it.")
+def push(remote: str | None, rehash: bool) -> None:
+    """Upload all recorded versions to a remote without locking the project, then verify them."""
+    from p4d.progress import bar
+    from p4d.versioning.storage.push import push as push_versions
+
+    with bar("push", unit="object") as progress:
+        report = push_versions(Project.find(), remote, rehash=rehash, progress=progress)
+    click.echo(report.render_text())
+    if not report.ok:
+        sys.exit(1)
+
+
+@click.command(cls=RenamedOptions, renamed={"--dry": "--dry-run"})
+@click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
+def gc(dry_run: bool) -> None:
+    """Remove cache objects that no recorded version needs: a safe `dvc gc --all-commits`."""
+    from p4d.versioning.storage.gc import collect_garbage
+
+    click.echo(collect_garbage(Project.find(), dry=dry_run))
+
+
+COMMANDS = (world, sql, summary, push, gc)

@@ -1,0 +1,104 @@
+"""Commands that score models: evaluate, compare, and `p4d benchmark ...`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from p4d.cli.renamed import RenamedOptions
+from p4d.config import Project
+
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+@click.command()
+@click.option(
+    "--benchmark",
+    "name",
+    required=True,
+    help="r4d-bench, sti-bench, vlm4d, vsti-bench, r4d-world, or a folder.",
+)
+@click.option("--model", type=_FOLDER, required=True, help="A student or a transformers folder.")
+@click.option("--out", type=_FOLDER, help="Default: reports/evaluation/BENCHMARK/MODEL.")
+@click.option("--batch", type=click.IntRange(min=1), default=8, show_default=True)
+@click.option("--limit", type=click.IntRange(min=1), help="Ask only this many items, drawn by id.")
+@click.option("--frames", type=click.IntRange(min=1), help="Default: as trained, else 16.")
+@click.option("--size-px", type=click.IntRange(16, 2048), help="Default: the model's own.")
+@click.option("--prompt", type=click.Choice(["student", "benchmark"]), help="Default: as trained.")
+@click.option("--text-only", is_flag=True, help="Generate text; do not score options.")
+@click.option("--device", default="cpu", show_default=True)
+def evaluate(name: str, model: Path, out: Path | None, text_only: bool, **chosen: Any) -> None:  # noqa: ANN401
+    """Ask a model the questions of a benchmark. A stopped run continues with the same command."""
+    from p4d.evaluation.benchmarks.registry import open_benchmark
+    from p4d.evaluation.evaluate import EvaluateSettings, summary_lines
+    from p4d.evaluation.evaluate import evaluate as run
+    from p4d.progress import bar
+
+    project = Project.find()
+    benchmark = open_benchmark(name, project)
+    folder = out or project.root / "reports" / "evaluation" / benchmark.name / model.name
+    settings = EvaluateSettings(**chosen, likelihood=not text_only)
+    with bar(benchmark.name, unit="question") as progress:
+        found = run(benchmark, model, folder, project.params, settings, progress)
+    click.echo("\n".join([*summary_lines(found), f"page: {folder / 'index.html'}"]))
+
+
+@click.command(cls=RenamedOptions, renamed={"--way": "--scoring"})
+@click.argument("first", type=_FOLDER)
+@click.argument("second", type=_FOLDER)
+@click.option(
+    "--scoring",
+    metavar="METHOD",
+    help="How answers are scored: likelihood, text_wrong, ...; default: the primary metric.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+def compare(first: Path, second: Path, scoring: str | None, as_json: bool) -> None:
+    """Compare two evaluations (folders of p4d evaluate) item by item: SECOND minus FIRST."""
+    from p4d.evaluation.comparison import compare as compared
+    from p4d.evaluation.comparison import render
+    from p4d.evaluation.scoring.statistics import Bootstrap
+
+    statistics = Project.find().params.evaluation
+    bootstrap = Bootstrap(statistics.bootstrap_samples, statistics.confidence)
+    found = compared(first, second, bootstrap, scoring)
+    click.echo(json.dumps(found, indent=2) if as_json else render(found))
+
+
+@click.group()
+def benchmark() -> None:
+    """Make the embedded benchmark R4D-World."""
+
+
+@benchmark.command()
+@click.argument("folder", type=_FOLDER)
+@click.option("--worlds", type=click.IntRange(min=2), help="Fewer worlds, for a try.")
+@click.option("--freeze", is_flag=True, help="Write the list of digests that git keeps.")
+def make(folder: Path, worlds: int | None, freeze: bool) -> None:
+    """Make R4D-World in FOLDER. A stopped run continues with the same command."""
+    from p4d.evaluation.benchmarks.r4d_world.make import WORLDS
+    from p4d.evaluation.benchmarks.r4d_world.make import make as make_benchmark
+    from p4d.progress import bar
+
+    with bar("R4D-World", unit="step") as show:
+
+        def progress(where: str, done: int, total: int, note: str) -> None:
+            show(done, total, f"{where} {note}".strip())
+
+        made = make_benchmark(
+            folder,
+            Project.find().params,
+            worlds=worlds or WORLDS,
+            freeze=freeze,
+            progress=progress,
+        )
+    for category, count in made.questions.items():
+        click.echo(f"{category:<29}{count:>6}")
+    click.echo(
+        f"{sum(made.questions.values())} questions about {made.worlds} worlds; {made.comparison}"
+    )
+
+
+COMMANDS = (evaluate, compare, benchmark)

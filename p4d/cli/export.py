@@ -1,0 +1,49 @@
+"""Commands that write for other tools: `p4d export ...`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from p4d.config import Project
+
+
+@click.group()
+def export() -> None:
+    """Write a student, a release or the recorded runs in forms that other tools read."""
+
+
+@export.command()
+@click.argument("output", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--namespace", help="Of jobs and datasets; default: p4d://FOLDER.")
+def openlineage(output: Path, namespace: str | None) -> None:
+    """Write all recorded runs as OpenLineage events, one JSON object per line."""
+    from p4d.audit.export.openlineage import export_openlineage
+
+    click.echo(f"{output}: {export_openlineage(Project.find(), output, namespace)} events")
+
+
+@export.command()
+@click.argument("output", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--release", default="release", help="A rel_ id or md5; default: the current one.")
+@click.option("--base-url", help="Where the files are published; default: data/release.")
+def croissant(output: Path, release: str, base_url: str | None) -> None:
+    """Describe a release in Croissant."""
+    from p4d.audit.export.croissant import export_croissant
+
+    done = export_croissant(Project.find(), output, release, base_url=base_url)
+    click.echo(f"{output}: {done}")
+
+
+@export.command()
+@click.argument("student", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("dest", type=click.Path(path_type=Path))
+def student(student: Path, dest: Path) -> None:
+    """Copy STUDENT to DEST as a folder that transformers loads, with a script that runs it."""
+    from p4d.students.use.export import export_student
+
+    click.echo(export_student(student, dest, Project.find().params.clips))
+
+
+COMMANDS = (export,)

@@ -1,0 +1,77 @@
+"""Commands that run the pipeline: status, stage, land, dvc-yaml."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from p4d.config import Project
+
+
+@click.command()
+def status() -> None:
+    """List every artifact that is not fresh, with the reasons."""
+    from p4d.versioning.state.workspace import status as instances
+
+    not_fresh = [s for s in instances(Project.find()) if s.state != "fresh"]
+    for item in not_fresh:
+        click.echo(f"{item.key}: {item.state}: {'; '.join(item.reasons)}")
+    if not not_fresh:
+        click.echo("Everything is fresh.")
+
+
+@click.command()
+@click.argument("name")
+@click.option("--shard", help="Shard id, for a stage that has one artifact per shard.")
+@click.option("--force", is_flag=True, help="Compute even if nothing changed.")
+def stage(name: str, shard: str | None, force: bool) -> None:
+    """Run one stage and its checks, without Dagster."""
+    import uuid
+
+    from p4d.quality.gates import blocking_gates
+    from p4d.versioning.files.artifact_key import ArtifactKey
+    from p4d.versioning.run.check_published import check_published
+    from p4d.versioning.run.run_stage import run_stage
+
+    project, run_id, key = Project.find(), f"cli-{uuid.uuid4()}", ArtifactKey(name, shard)
+    made = run_stage(project, key, run_id=run_id, force=force, gates=blocking_gates())
+    _, results = check_published(project, key, run_id=run_id)
+    click.echo(f"{made.data_version}{' (unchanged, skipped)' if made.skipped else ''}")
+    for result in results:
+        click.echo(f"  {'ok  ' if result.passed else 'FAIL'} {result.name}: {result.description}")
+    if any(r.blocking and not r.passed for r in results):
+        sys.exit(1)
+
+
+@click.command()
+def land() -> None:
+    """Close a shard over the new files of the inbox."""
+    from p4d.progress import bar
+    from p4d.video.landing import land as land_inbox
+
+    with bar("land", unit="file") as progress:
+        report = land_inbox(Project.find(), progress=progress)
+    click.echo(report.summary())
+
+
+@click.command(name="dvc-yaml")
+@click.option("--check", is_flag=True, help="Only compare; exit 1 if dvc.yaml is out of date.")
+def dvc_yaml(check: bool) -> None:
+    """Write dvc.yaml from the stage table, after a stage or an import changed."""
+    from p4d.pipeline import STAGES
+    from p4d.versioning.dvc.pipeline_file import render as render_dvc_yaml
+
+    root = Path(__file__).resolve().parents[2]
+    path, text = root / "dvc.yaml", render_dvc_yaml(STAGES, root)
+    if check:
+        if not path.exists() or path.read_text() != text:
+            click.echo("dvc.yaml is out of date; run: p4d dvc-yaml", err=True)
+            sys.exit(1)
+        return
+    path.write_text(text)
+    click.echo(f"wrote {path.name}")
+
+
+COMMANDS = (status, stage, land, dvc_yaml)

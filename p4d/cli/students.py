@@ -1,0 +1,74 @@
+"""Commands that train and use students: train, ask."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from p4d.config import Project
+
+
+@click.command()
+@click.argument("arm", type=click.Choice(["sft", "p4d", "blind"]))
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True)
+@click.option(
+    "--set", "settings", multiple=True, metavar="SECTION.KEY=VALUE", help="Overrides params.yaml."
+)
+@click.option("--data", type=click.Path(path_type=Path, exists=True), help="Default: data/.")
+def train(arm: str, out: Path, settings: tuple[str, ...], data: Path | None) -> None:
+    """Train ARM on the pipeline's folders without publishing it; torchrun can start this, too."""
+    from p4d.progress import bar
+    from p4d.students.training.launch import train as train_student
+    from p4d.students.training.launch import with_settings
+
+    project = Project.find()
+    params = with_settings(project.raw_params, settings)
+    with bar(arm) as progress:
+        train_student(arm, out, data=data or project.data, params=params, progress=progress)
+
+
+@click.command()
+@click.argument("video", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--question", required=True, help="Names regions <obj_1>, <obj_2> ... in order.")
+@click.option("--region", "regions", multiple=True, help="x0,y0,x1,y1 in pixels, or a mask.")
+@click.option("--option", "options", multiple=True, help="An answer to choose; none: free text.")
+@click.option("--start", "start_s", type=float, default=0.0, help="Start of the clip, seconds.")
+@click.option(
+    "--student",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder of a student; default: the champion, or the last student_p4d.",
+)
+@click.option("--picture", type=click.Path(path_type=Path), help="Save the marked regions here.")
+def ask(
+    video: Path,
+    question: str,
+    regions: tuple[str, ...],
+    options: tuple[str, ...],
+    start_s: float,
+    student: Path | None,
+    picture: Path | None,
+) -> None:
+    """Ask a student about regions of any VIDEO."""
+    from p4d.students.use import ask as asking
+
+    loaded, folder = asking.load_asked(student)
+    answer = asking.ask_video(
+        loaded,
+        video,
+        question,
+        options=options,
+        regions=regions,
+        clips=Project.find().params.clips,
+        start_s=start_s,
+    )
+    click.echo(answer.text)
+    for text, chance in answer.ranked:
+        click.echo(f"  {chance:6.1%}  {text}")
+    if picture:
+        asking.save_picture(picture, answer.picture_hw3)
+        click.echo(f"regions are drawn in {picture}", err=True)
+    click.echo(f"answered by {folder}", err=True)
+
+
+COMMANDS = (train, ask)
