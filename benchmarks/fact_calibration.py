@@ -34,9 +34,11 @@ from p4d.config import FactsParams, RegionsParams
 from p4d.errors import LabelError
 from p4d.geometry.cameras import axis_rotation
 from p4d.ids import seed_for
+from p4d.questions.facts.exact.reader import SceneReader
+from p4d.questions.facts.exact.scene_facts import scene_facts
 from p4d.questions.facts.image_facts import ImageReader
-from p4d.questions.facts.scene import TURN_SIGMA_RAD, Scene
-from p4d.questions.facts.scene_facts import SceneReader, scene_facts
+from p4d.questions.facts.scene.geometry import Scene
+from p4d.questions.facts.scene.turns import TURN_SIGMA_RAD
 from p4d.questions.facts.table import SIGMA_MAX, Fact
 from p4d.questions.regions.stage import judge, marked_regions, motion_tracks, nearest_resize
 

@@ -7,7 +7,7 @@ Nothing here is an artifact, and no stage reads it.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -234,35 +234,6 @@ def accuracy_by_category(folders: Folders) -> bytes:
     if arms:
         axes.legend(fontsize=8, loc="lower right")
     return _drawn(figure)
-
-
-PREVIEWS: Mapping[str, Callable[[Folders], bytes]] = {
-    "clips": clips_sheet,
-    "labels": labels_sheet,
-    "regions": regions_sheet,
-    "expert": training_curve,
-    "student_sft": training_curve,
-    "student_p4d": student_looks,
-    "student_blind": training_curve,
-    "evaluation": accuracy_by_category,
-}
-"""The picture of each stage that has one."""
-
-
-def shard_preview(stage_name: str, folders: Folders) -> bytes:
-    """The picture of one stage instance, as PNG.
-
-    Args:
-        stage_name: a key of `PREVIEWS`.
-        folders: folders of the stage and its inputs; of one shard where they have shards.
-
-    Raises:
-        ContractError: the stage has no picture.
-    """
-    if stage_name not in PREVIEWS:
-        raise ContractError(f"no picture of {stage_name!r}; stages: {', '.join(PREVIEWS)}")
-    own_last = {name: folder for name, folder in folders.items() if name != stage_name}
-    return PREVIEWS[stage_name]({**own_last, stage_name: folders[stage_name]})
 
 
 def _spread(table: pl.DataFrame, count: int) -> pl.DataFrame:

@@ -5,8 +5,8 @@ import pytest
 
 from p4d.errors import TruthError
 from p4d.geometry.cameras import axis_rotation, rigid
-from p4d.questions.facts.scene import length_sigma, path_sigma_m
-from p4d.questions.facts.scene_facts import scene_facts
+from p4d.questions.facts.exact.scene_facts import scene_facts
+from p4d.questions.facts.scene.margins import length_sigma, path_sigma_m
 from p4d.questions.facts.sentences import SENTENCES, fact_sentence
 from tests.questions.scenes import (
     FACTS,
@@ -38,7 +38,7 @@ def test_a_turn_has_the_sense_it_was_made_with(spin):
     # 5 rad is more than half a turn: end poses alone would name the other sense.
     facts = facts_of(scene([thing((0, 0, 0.5), spin=spin, turn_rad=5.0)]))
     assert facts[("rotation", (1,), 0, END)].value_text == spin
-    assert facts[("turn_total", (1,), 0, END)].value == pytest.approx(5.0, abs=1e-5)
+    assert facts[("turn_angle", (1,), 0, END)].value == pytest.approx(5.0, abs=1e-5)
     assert facts[("direction", (1,), 0, END)].value_text == "stays in place"
     assert facts[("moving", (1,), 0, END)].value_text == "moving"
 

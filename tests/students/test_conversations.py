@@ -155,5 +155,5 @@ def test_an_unreadable_picture_is_named(folder, tmp_path, project):
     (tmp_path / "data.json").write_text(json.dumps(SAMPLES[1:2]))
     (conversation,) = read_conversations(tmp_path / "data.json", tmp_path)
     clips = replace_params(project.params, clips={"frames": 2}).clips
-    with pytest.raises(ContractError, match=r"still\.png: no readable picture"):
+    with pytest.raises(ContractError, match=r"still\.png: not a readable picture"):
         seen(conversation, clips)

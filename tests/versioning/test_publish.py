@@ -164,7 +164,7 @@ def test_a_full_disk_leaves_the_old_version_and_says_so(fake, phase, capfd, monk
     recover(fake.project)
     assert audit.verify(fake.project, fake.stages).ok
     assert fake.make("teach").skipped
-    assert not list((fake.root / ".dvc" / "cache").rglob("*.tmp"))
+    assert not list((fake.root / ".dvc" / "cache").rglob(".*.tmp*"))
 
 
 def test_no_room_for_the_record_puts_the_old_version_back(fake, capfd):

@@ -66,7 +66,14 @@ SHARES: Mapping[str, int] = {
 SECTIONS: Mapping[str, Mapping[str, Any]] = {
     "worlds": {"size_px": 192, "duration_s": 2.0, "fps": 12.0},
     "landing": {"max_clips_per_shard": 256, "max_file_bytes": 10**9, "max_duration_s": 60.0},
-    "clips": {"size_px": 64, "frames": 8, "grid_hz": 4.0, "max_clips_per_video": 1},
+    "clips": {
+        "size_px": 64,
+        "frames": 8,
+        "grid_hz": 4.0,
+        "max_clips_per_video": 1,
+        "max_end_tolerance_s": 0.05,
+        "max_first_age_s": 0.5,
+    },
     "regions": {"max_regions": 4, "min_area_px": 40, "min_visible_frames": 6},
     "questions": {"margin_sigma": 3.0, "max_per_clip": 18},
     # One split: nothing here is for training, and exchange groups may span all worlds.

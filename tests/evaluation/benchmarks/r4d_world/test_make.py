@@ -14,7 +14,8 @@ from p4d.evaluation.benchmarks.r4d_world.make import make
 from p4d.evaluation.benchmarks.r4d_world.release import SUMS
 from p4d.evaluation.scoring.benchmark_metrics import COLUMNS
 from p4d.ids import sha256_file
-from p4d.worlds.spec import HELDOUT_COLOURS, HELDOUT_SHAPES, spec_for
+from p4d.worlds.sampling import spec_for
+from p4d.worlds.spec import HELDOUT_COLOURS, HELDOUT_SHAPES
 from tests.evaluation import asked
 from tests.students import tiny
 from tests.video.media import params

@@ -16,6 +16,7 @@ from p4d.versioning.dvc.pipeline_file import render
 
 ROOT = Project.find().root
 GRAPH = defs.resolve_asset_graph()
+JOBS = ("full_pipeline", "label_backfill", "build_release", "retrain", "audit")
 
 
 def test_every_stage_is_an_asset_with_its_inputs_and_partitions():
@@ -52,7 +53,7 @@ def test_every_gate_is_an_asset_check_and_blocks_where_it_should():
     assert any(checks.values())
 
 
-@pytest.mark.parametrize("name", ["demo", "label_backfill", "build_release", "retrain", "audit"])
+@pytest.mark.parametrize("name", JOBS)
 def test_the_named_jobs_exist(name):
     assert defs.resolve_job_def(name).name == name
 

@@ -12,7 +12,7 @@ from PIL import Image
 from p4d.artifacts import write_arrays, write_table
 from p4d.display import previews
 from p4d.display.markdown import markdown_table
-from p4d.errors import ContractError
+from p4d.display.stage_views import PICTURES
 from p4d.teachers.labelling.store import LabelWriter
 from p4d.teachers.protocol import LabelArrays
 
@@ -120,7 +120,7 @@ def folders(tmp_path):
 
 @pytest.mark.parametrize("stage", ["clips", "labels", "regions"])
 def test_sheet_of_a_shard_has_a_row_per_clip(stage, folders):
-    shown = pixels(previews.shard_preview(stage, folders))
+    shown = pixels(PICTURES[stage](folders))
     tile = 96 if stage == "clips" else 128
     assert shown.shape[0] > 2 * tile
     assert shown.shape[1] > T * tile
@@ -133,7 +133,7 @@ def test_shard_with_nothing_to_show_says_so(stage, folders):
     path = folders[stage] / f"{table}.parquet"
     empty = pl.read_parquet(path).clear()
     empty.write_parquet(path)
-    assert pixels(previews.shard_preview(stage, folders)).shape[0] < 60
+    assert pixels(PICTURES[stage](folders)).shape[0] < 60
 
 
 def test_curve_is_drawn_where_terms_have_gaps_and_zeros(tmp_path):
@@ -160,11 +160,6 @@ def test_accuracy_bars_have_the_colours_of_their_arms(tmp_path):
         (np.abs(drawn - colour).sum(-1) < 12).sum() for colour in ([0, 114, 178], [230, 159, 0])
     )
     assert blue > 1.3 * orange > 1000
-
-
-def test_stage_without_a_picture_is_named():
-    with pytest.raises(ContractError, match="no picture of 'champion'"):
-        previews.shard_preview("champion", {})
 
 
 def test_markdown_keeps_marks_and_says_what_it_leaves_out():
