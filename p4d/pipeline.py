@@ -238,7 +238,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="base_student",
         group="students",
-        entry="p4d.students.model.base:build_base_student",
+        entry="p4d.students.training.base_student:build_base_student",
         description="Tokenizer trained on the release and the initial weights all arms share.",
         inputs=("release",),
         params=("clips", "student"),

@@ -24,7 +24,8 @@ from p4d.evaluation.scoring.chance import chance_report
 from p4d.evaluation.scoring.predictions import FILE, SCORING_METHODS, predictions
 from p4d.evaluation.scoring.statistics import Bootstrap, by_category_csv
 from p4d.ids import content_id, seed_for
-from p4d.students.data.batch import ClipReader, Question
+from p4d.students.data.clip_reader import ClipReader
+from p4d.students.data.questions import Question
 from p4d.students.model.adapters import adapter_for
 from p4d.students.model.chat import question_turn
 from p4d.students.model.student import Student, load, load_checkpoint

@@ -19,7 +19,7 @@ from p4d.evaluation.scoring.benchmark_metrics import COLUMNS
 from p4d.evaluation.scoring.predictions import SCORING_METHODS
 from p4d.ids import seed_for
 from p4d.pages.render import data_uri, render
-from p4d.students.data.batch import Visual
+from p4d.students.data.clip_reader import Visual
 from p4d.students.model.chat import LETTERS
 
 ERRORS_PER_CATEGORY = 4

@@ -14,7 +14,7 @@ from p4d.evaluation.answering.ask import AskSettings, ask
 from p4d.evaluation.answering.replies import Journal, Reply
 from p4d.evaluation.comparison import compare, render
 from p4d.evaluation.scoring.statistics import Bootstrap
-from p4d.students.data.batch import Question
+from p4d.students.data.questions import Question
 from p4d.students.model.student import load
 from tests.evaluation import asked
 from tests.evaluation.benchmarks import files

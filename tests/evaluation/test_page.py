@@ -6,7 +6,7 @@ import pytest
 
 from p4d.errors import DecodeError
 from p4d.evaluation.page import render_page
-from p4d.students.data.batch import Visual
+from p4d.students.data.clip_reader import Visual
 from tests.pages.planted import PLANTED, assert_inert
 
 INTERVAL = {"value": 0.5, "low": 0.25, "high": 0.75, "n": 2}

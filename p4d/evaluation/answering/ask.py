@@ -16,7 +16,10 @@ import torch
 from p4d.errors import P4DError
 from p4d.evaluation.answering.replies import Journal, Reply
 from p4d.evaluation.answering.visuals import VisualSource
-from p4d.students.data.batch import Packer, Question, Sample, Visual
+from p4d.students.data.clip_reader import Visual
+from p4d.students.data.packer import Packer
+from p4d.students.data.questions import Question
+from p4d.students.data.samples import Sample
 from p4d.students.model.student import Student
 
 ANSWER_TOKENS = 24

@@ -12,7 +12,8 @@ import numpy as np
 from p4d.errors import DecodeError
 from p4d.evaluation.benchmarks.item import BenchmarkItem, Sampling
 from p4d.ids import content_id
-from p4d.students.data.batch import ClipReader, Question, Visual
+from p4d.students.data.clip_reader import ClipReader, Visual
+from p4d.students.data.questions import Question
 from p4d.video.appearance import area_mean
 from p4d.video.decode import decode, read_timeline
 from p4d.video.still import read_still

@@ -28,7 +28,8 @@ from p4d.evaluation.scoring.statistics import (
 )
 from p4d.ids import seed_for
 from p4d.pipeline import StageInputs, StageReport
-from p4d.students.data.batch import ClipReader, Question, load_questions
+from p4d.students.data.clip_reader import ClipReader
+from p4d.students.data.questions import Question, load_questions
 from p4d.students.model.student import Student, load
 
 ARMS: Mapping[str, str] = {"sft": "student_sft", "p4d": "student_p4d", "blind": "student_blind"}

@@ -4,7 +4,7 @@ import pytest
 from p4d.errors import ContractError, DecodeError
 from p4d.evaluation.answering.visuals import VideoVisuals, sampled_frames, view_id
 from p4d.evaluation.benchmarks.r4d_bench import read
-from p4d.students.data.batch import Question
+from p4d.students.data.questions import Question
 from tests.evaluation.benchmarks import files
 from tests.video.media import read_mark
 

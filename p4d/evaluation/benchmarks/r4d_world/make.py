@@ -33,12 +33,13 @@ import yaml
 
 from p4d.artifacts import read_table, write_bytes
 from p4d.categories import CATEGORIES
-from p4d.config import Params, Project, WorldsParams, replace_params
+from p4d.config import Params, WorldsParams, replace_params
 from p4d.errors import ContractError
 from p4d.evaluation.benchmarks.r4d_world.choose import choose
 from p4d.evaluation.benchmarks.r4d_world.frozen import compare_with_frozen
 from p4d.evaluation.benchmarks.r4d_world.release import NAME, ChosenQuestions, write_release
 from p4d.ids import seed_for, sha256_file
+from p4d.project import Project
 from p4d.standalone import drop_stale, run_stages
 from p4d.video.landing import land
 from p4d.workers import end_with_parent

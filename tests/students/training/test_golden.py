@@ -9,11 +9,11 @@ import polars as pl
 import pytest
 
 from p4d.students.training.stages import build_p4d, build_sft
-from tests.students.test_trainer import inputs_of
+from tests.students.training.test_trainer import inputs_of
 
 SETTINGS = {
     "training": {"steps": 20, "batch": 2, "threads": 1, "learning_rate": 0.001},
-    "distillation": {"student_layer": -1, "preset": "paper", "look_steps": ()},
+    "distillation": {"student_layer": -1, "preset": "paper", "probe_steps": ()},
 }
 GOLDEN = {
     "student_sft": {

@@ -5,15 +5,20 @@ import torch
 
 from p4d.artifacts import read_json
 from p4d.config import replace_params
-from p4d.errors import ContractError
+from p4d.errors import ConfigError
 from p4d.students import load
 from p4d.students.model.student import save_student
 from p4d.students.training.arm import Arm
 from p4d.students.training.stages import build_sft
 from p4d.students.training.trainable import merged, prepare
 from p4d.students.use.export import training_only_weights
+from tests.students import tiny
 
 IDS = torch.arange(20, 40)[None]
+
+
+def params(**changed):
+    return replace_params(tiny.params(), training=changed).training
 
 
 @pytest.fixture
@@ -52,7 +57,7 @@ def parts(adapter, modules):
 
 
 def test_a_frozen_encoder_stays_and_projector_and_language_model_learn(adapter):
-    done = prepare(adapter, "frozen_encoder")
+    done = prepare(adapter, params(trainable="frozen_encoder"))
     projector = parts(adapter, adapter.projector())
     encoder = parts(adapter, [adapter.encoder()]) - projector
     changed = trained(adapter)
@@ -63,8 +68,8 @@ def test_a_frozen_encoder_stays_and_projector_and_language_model_learn(adapter):
 
 
 def test_all_weights_learn_when_training_is_full(adapter):
-    prepare(adapter, "frozen_encoder")
-    done = prepare(adapter, "full")
+    prepare(adapter, params(trainable="frozen_encoder"))
+    done = prepare(adapter, params(trainable="full"))
     assert done.trainable == done.total
     assert trained(adapter) & parts(adapter, [adapter.encoder()])
 
@@ -75,7 +80,7 @@ def test_low_rank_additions_start_at_nothing_learn_and_merge_into_a_plain_checkp
     names = {name for name, _ in adapter.model.named_parameters()}
     with torch.no_grad():
         before = hidden(adapter)
-    done = prepare(adapter, "lora", seed=3)
+    done = prepare(adapter, params(trainable="lora", seed=3))
     with torch.no_grad():
         assert torch.equal(hidden(adapter), before)
     assert 0 < done.trainable < done.total
@@ -100,7 +105,7 @@ def test_low_rank_additions_start_at_nothing_learn_and_merge_into_a_plain_checkp
 def test_equal_seeds_give_equal_additions(student_folder):
     def drawn(seed):
         adapter = load(student_folder).adapter
-        prepare(adapter, "lora", seed=seed)
+        prepare(adapter, params(trainable="lora", seed=seed))
         return next(w for n, w in adapter.model.named_parameters() if "lora_A" in n).detach()
 
     assert torch.equal(drawn(1), drawn(1))
@@ -113,15 +118,26 @@ def test_merging_a_student_without_additions_changes_nothing(adapter):
         assert torch.equal(hidden(type(adapter)(merged(adapter.model))), before)
 
 
-def test_an_unknown_way_is_named(adapter):
-    with pytest.raises(ContractError, match="half is none of full, frozen_encoder, lora"):
-        prepare(adapter, "half")
+def test_an_unknown_choice_is_named():
+    with pytest.raises(ConfigError, match=r"trainable must be among .*frozen_encoder.*lora"):
+        params(trainable="half")
+
+
+def test_rank_scale_and_layers_of_lora_are_parameters(student_folder):
+    adapter = load(student_folder).adapter
+    prepare(adapter, params(trainable="lora", lora_rank=3, lora_alpha=12, lora_targets=("q_proj",)))
+    layers = {n: part for n, part in adapter.model.named_modules() if hasattr(part, "lora_A")}
+    assert layers
+    assert all(name.endswith("q_proj") for name in layers)
+    for layer in layers.values():
+        assert layer.lora_A["default"].out_features == 3
+        assert layer.scaling["default"] == 12 / 3
 
 
 def test_an_arm_trained_with_additions_is_a_plain_checkpoint(project, tmp_path):
     inputs = project.inputs("student_sft")
-    params = replace_params(project.params, training={"trainable": "lora", "steps": 2})
-    build_sft(dataclasses.replace(inputs, params_=params), tmp_path / "sft")
+    changed = replace_params(project.params, training={"trainable": "lora", "steps": 2})
+    build_sft(dataclasses.replace(inputs, params_=changed), tmp_path / "sft")
     card = read_json(tmp_path / "sft" / "card.json")
     assert card["trainable"] == "lora"
     assert 0 < card["trainable_parameters"] < card["parameters"]

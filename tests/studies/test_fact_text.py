@@ -5,7 +5,7 @@ import numpy as np
 from p4d.questions.facts.table import Fact
 from p4d.studies.fact_text import POSITION, fact_text, with_facts
 from p4d.studies.stills import Shown, still_questions
-from tests.students.test_reading import ASKED
+from tests.students.model.test_prompt_settings import ASKED
 
 MARKS = {"reg_a": 1, "reg_b": 2}
 

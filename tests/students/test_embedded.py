@@ -6,8 +6,11 @@ import pytest
 from p4d.artifacts import read_json
 from p4d.ids import sha256_file
 from p4d.students import embedded, load
-from p4d.students.data.batch import Packer, Question, Sample, Visual
-from p4d.students.model.prompt_settings import Reading
+from p4d.students.data.clip_reader import Visual
+from p4d.students.data.packer import Packer
+from p4d.students.data.questions import Question
+from p4d.students.data.samples import Sample
+from p4d.students.model.prompt_settings import PromptSettings
 
 SIZE_PX, FRAMES = 64, 8
 
@@ -33,7 +36,9 @@ def test_the_weights_are_those_of_the_card(student):
 
 
 def test_it_reads_regions_as_tokens_and_answers_in_the_text_of_an_option(student):
-    assert Reading.of(student.adapter.model) == Reading(regions="tokens", answers="option")
+    assert PromptSettings.of(student.adapter.model) == PromptSettings(
+        regions="tokens", answers="option"
+    )
     assert student.visual_tokens(FRAMES) == 128
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from p4d.errors import ContractError
-from p4d.students.distillation.perception import LatentStats, PerceptionDecoder
+from p4d.students.distillation.perception import DecoderSizes, LatentStats, PerceptionDecoder
 
 
 def decoder(**changed):
@@ -15,7 +15,7 @@ def decoder(**changed):
         "latent_width": 5,
         "hidden_width": 7,
     }
-    return PerceptionDecoder(**(sizes | changed))
+    return PerceptionDecoder(DecoderSizes(**(sizes | changed)))
 
 
 @pytest.mark.parametrize("grid", [(2, 2), (4, 4), (3, 3), (7, 7)])
@@ -53,12 +53,23 @@ def test_a_linear_decoder_is_linear():
 
 
 def test_initialisation_follows_the_paper():
-    made = decoder()
+    """Paper A1.1: per hook three layers of one hidden width, GELU, Xavier weights, zero biases."""
+    torch.manual_seed(1)
+    made = decoder(student_width=60, latent_width=50, hidden_width=200, student_grid=(4, 4))
     assert len(made.mlps) == 3
     for mlp in made.mlps:
-        layers = [layer for layer in mlp if isinstance(layer, torch.nn.Linear)]
-        assert len(layers) == 3
+        kinds = [type(layer) for layer in mlp]
+        linear, gelu = torch.nn.Linear, torch.nn.GELU
+        assert kinds == [linear, gelu, linear, gelu, linear]
+        layers = [layer for layer in mlp if isinstance(layer, linear)]
+        widths = [(layer.in_features, layer.out_features) for layer in layers]
+        assert widths == [(120, 200), (200, 200), (200, 50)]  # two slots to a tubelet
         assert not any(layer.bias.any() for layer in layers)
+        for layer in layers:
+            # Glorot and Bengio 2010: uniform up to sqrt(6 / (in + out)).
+            bound = (6 / (layer.in_features + layer.out_features)) ** 0.5
+            assert 0.99 * bound < layer.weight.detach().abs().max().item() <= bound
+            assert layer.weight.detach().std().item() == pytest.approx(bound / 3**0.5, rel=0.03)
 
 
 def test_slots_and_tubelets_must_divide_into_each_other():

@@ -3,15 +3,11 @@ import pytest
 import torch
 
 from p4d.errors import ContractError
-from p4d.students.data.batch import (
-    IGNORED,
-    ClipReader,
-    LabelReader,
-    Packer,
-    Sample,
-    TrainingSamples,
-    load_questions,
-)
+from p4d.students.data.clip_reader import ClipReader
+from p4d.students.data.packer import Packer
+from p4d.students.data.questions import load_questions
+from p4d.students.data.samples import LabelReader, RowOrder, Sample, TrainingSamples
+from p4d.students.model.batch import IGNORED
 from p4d.students.model.chat import VIDEO
 from tests.students import tiny
 
@@ -114,7 +110,11 @@ def test_time_reaches_the_student_and_leaves_nothing_behind(student, questions, 
 def test_data_order_is_the_same_for_every_arm_and_covers_all_clips(questions, clips):
     def order(clips):
         samples = TrainingSamples(
-            questions, length=8, questions_per_clip=1, seed=3, clips=clips, labels=LabelReader()
+            questions,
+            RowOrder(length=8, seed=3),
+            questions_per_clip=1,
+            clips=clips,
+            labels=LabelReader(),
         )
         return [
             (s.clip_id, [q.qa_id for q in s.questions]) for s in map(samples.__getitem__, range(8))

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from p4d.students.training.launch import train, with_settings
 from tests.students.tiny import raw_params
 
-CHECKOUT = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[3]
 SETTINGS = (
     "training.steps=4",
     "training.batch=4",
@@ -100,7 +100,7 @@ def test_sharded_over_two_processes_it_learns_the_same(project, alone, tmp_path)
         "--num_processes", "2", "--mixed_precision", "no", "--main_process_port",
         str(free_port()),
     ]  # fmt: skip
-    program = "tests.students.sharded_on_cpu"
+    program = "tests.students.training.sharded_on_cpu"
     done = launch(project, tmp_path / "out", launcher, *SETTINGS, program=program)
     assert "sharded: FSDPArm FSDPQwen2DecoderLayer FSDPSiglipEncoderLayer" in done.stderr
     check_equal(tmp_path / "out", alone)

@@ -1,8 +1,7 @@
-"""How pictures enter an encoder: their size and the scale of their values.
+"""How pictures enter an encoder: their size, and the mean and deviation of their values.
 
-A family without a fixed size needs to be told one, and a checkpoint may bring its own mean and
-deviation. Both are kept in the model's config under `pictures`, so that a saved student carries
-them along.
+A family without a fixed size needs one, and a checkpoint may bring its own mean and deviation.
+Both are stored in the model's config under the key `pictures`, so that they are saved with it.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ CENTRED = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
 @dataclass(frozen=True)
-class Pictures:
+class PictureFormat:
     """Square size in pixels, and mean and deviation per colour of values in [0, 1]."""
 
     size_px: int
@@ -29,12 +28,12 @@ class Pictures:
 
     @property
     def mean_std(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-        """Both, in this order."""
+        """Mean and deviation."""
         return self.mean, self.std
 
     @classmethod
-    def of(cls, model: PreTrainedModel, default: Pictures) -> Pictures:
-        """What the model's config says, else `default`."""
+    def of(cls, model: PreTrainedModel, default: PictureFormat) -> PictureFormat:
+        """The format in the model's config, else `default`."""
         stored = getattr(model.config, KEY, None)
         if stored is None:
             return default
@@ -64,9 +63,9 @@ def tubelet_patches(
     """Cut one video into the rows that the Qwen-VL encoders read.
 
     The layout of transformers' Qwen2-VL and Qwen3-VL processors: tubelets of `frames` frames in
-    order of time, and in each the patches of a `merge` x `merge` square one after another. A row
-    holds channel, frame, y, x. A last incomplete tubelet is filled with its last frame, so that a
-    still is its picture repeated.
+    order of time, and in each tubelet the patches of one `merge` x `merge` square after another. A
+    row holds channel, frame, y, x. An incomplete last tubelet is padded with its last frame, so a
+    still becomes its picture repeated.
 
     Returns:
         `[t * h * w, 3 * frames * patch_px^2]` and the grid (t, h, w) in patches.

@@ -15,7 +15,7 @@ TEXTS = [
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return train_tokenizer(TEXTS, 330)
+    return train_tokenizer(TEXTS, 330, min_frequency=2)
 
 
 def test_any_text_survives_a_round_trip(tokenizer):
@@ -44,11 +44,11 @@ def test_digits_stay_single_so_a_number_reads_alike_everywhere(tokenizer):
 
 
 def test_training_depends_on_the_texts_alone(tmp_path):
-    train_tokenizer(TEXTS, 330).save_pretrained(tmp_path / "here")
+    train_tokenizer(TEXTS, 330, min_frequency=2).save_pretrained(tmp_path / "here")
     script = (
-        "import sys; from tests.students.test_tokenizer import TEXTS;"
+        "import sys; from tests.students.model.test_tokenizer import TEXTS;"
         "from p4d.students.model.tokenizer import train_tokenizer;"
-        "train_tokenizer(TEXTS[::-1], 330).save_pretrained(sys.argv[1])"
+        "train_tokenizer(TEXTS[::-1], 330, min_frequency=2).save_pretrained(sys.argv[1])"
     )
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "elsewhere")], check=True)
     files = sorted((tmp_path / "here").iterdir())

@@ -8,8 +8,8 @@ from PIL import Image
 
 from p4d.config import replace_params
 from p4d.errors import ContractError
-from p4d.students.data.batch import IGNORED, PADDING
 from p4d.students.data.conversations import ConversationPacker, read_conversations, seen
+from p4d.students.model.batch import IGNORED, PADDING
 from p4d.students.model.student import hidden_states
 from p4d.students.training.arm import Arm
 from tests.students import tiny

@@ -17,12 +17,15 @@ from safetensors.torch import load_file, save_file
 import p4d
 from p4d.artifacts import read_json, write_arrays, write_json
 from p4d.cli import cli
-from p4d.config import Project, replace_params
+from p4d.config import replace_params
 from p4d.errors import ContractError, DecodeError
+from p4d.project import Project
 from p4d.students import load
-from p4d.students.data.batch import Packer, Question, Sample
+from p4d.students.data.packer import Packer
+from p4d.students.data.questions import Question
+from p4d.students.data.samples import Sample
 from p4d.students.model.adapters import FAMILIES
-from p4d.students.model.base import build_base_student
+from p4d.students.training.base_student import build_base_student
 from p4d.students.use.ask import ask_video, look_at, region_mask, seen_by_student, student_folder
 from p4d.students.use.cost import inference_cost, latency_ratio, paired_ratio
 from p4d.students.use.export import export_student, training_only_weights

@@ -1,26 +1,33 @@
 import csv
 import dataclasses
+import shutil
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch.utils.flop_counter import FlopCounterMode
 
 from p4d.artifacts import read_json
+from p4d.config import replace_params
 from p4d.errors import ContractError, TrainingError
 from p4d.students import load
-from p4d.students.data.batch import ClipReader, Packer, Sample, TrainingSamples, load_questions
-from p4d.students.distillation.losses import TermWeights
-from p4d.students.distillation.perception import LatentStats, PerceptionDecoder
-from p4d.students.model.base import build_base_student
+from p4d.students.data.clip_reader import ClipReader
+from p4d.students.data.packer import Packer
+from p4d.students.data.questions import load_questions
+from p4d.students.data.samples import RowOrder, Sample, TrainingSamples
+from p4d.students.distillation.perception import DecoderSizes, LatentStats, PerceptionDecoder
 from p4d.students.model.student import embedded_tokens, hidden_states
 from p4d.students.training.arm import Arm, Distillation
-from p4d.students.training.loop import MAX_GRADIENT_NORM, ClipPartsSeparately, train_arm
+from p4d.students.training.base_student import build_base_student
+from p4d.students.training.loop import train_arm
+from p4d.students.training.run import TrainingRun
 from p4d.students.training.stages import (
     build_blind,
     build_p4d,
     build_sft,
 )
+from p4d.students.training.trainer import ClipPartsSeparately
 from p4d.teachers.expert4d import network as expert4d
 from p4d.teachers.labelling.store import LabelWriter
 from p4d.teachers.protocol import LabelArrays
@@ -49,7 +56,7 @@ def readers(project):
 def distilling_arm(project):
     student = load(project.root / "base_student")
     expert = expert4d.load(project.root / "expert")
-    decoder = PerceptionDecoder(
+    sizes = DecoderSizes(
         student_width=student.adapter.hidden_width,
         student_grid=student.adapter.frame_grid(),
         slots=tiny.FRAMES,
@@ -58,16 +65,16 @@ def distilling_arm(project):
         latent_width=16,
         hidden_width=16,
     )
+    decoder = PerceptionDecoder(sizes)
     stats = LatentStats.load(project.root / "expert")
     return student, Arm(student.adapter, Distillation(decoder, expert, stats, ALL))
 
 
-def samples(project, labels, steps=3, split="train", **rest):
+def samples(project, labels, steps=3, split="train", maps_every=1, **rest):
     return TrainingSamples(
         load_questions(project.root / "release", split),
-        length=steps * 2,
+        RowOrder(length=steps * 2, seed=1, maps_every=maps_every),
         questions_per_clip=2,
-        seed=1,
         clips=readers(project),
         labels=labels,
         **rest,
@@ -143,32 +150,63 @@ def test_a_large_gradient_of_the_decoder_does_not_shrink_the_step_of_the_student
     for part, size in ((arm.student, 1e-5), (arm.decoder, 1e3)):
         for weight in part.parameters():
             weight.grad = torch.full_like(weight, size)
-    ClipPartsSeparately().on_pre_optimizer_step(None, None, None, model=arm)
+    ClipPartsSeparately(0.7).on_pre_optimizer_step(None, None, None, model=arm)
     assert all(bool((weight.grad == 1e-5).all()) for weight in arm.student.parameters())
     norms = torch.stack([weight.grad.norm() for weight in arm.decoder.parameters()])
-    assert norms.norm().item() == pytest.approx(MAX_GRADIENT_NORM, rel=1e-3)
+    assert norms.norm().item() == pytest.approx(0.7, rel=1e-3)
 
 
-def test_gradients_are_clipped_during_training(project, monkeypatch):
-    """Clipped to nothing, what has no weight decay stays as it was."""
-    monkeypatch.setattr("p4d.students.training.loop.MAX_GRADIENT_NORM", 0.0)
+def norm_after_training(project, **training):
+    """The final norm of the language model, which has no weight decay, before and after."""
     student, arm = distilling_arm(project)
     norm = student.adapter.model.model.language_model.norm.weight
     before = norm.detach().clone()
-    train_arm(
-        arm,
-        samples(project, tiny.SquareLabels()),
-        Packer(student.tokenizer, student.adapter),
-        project.params.training,
-        TermWeights("paper", 0.0),
-        lambda done, total, note: None,
+    run = TrainingRun(
+        samples=samples(project, tiny.SquareLabels()),
+        packer=Packer(student.tokenizer, student.adapter),
+        params=replace_params(project.params, training=training).training,
     )
-    assert torch.equal(norm, before)
+    train_arm(arm, run)
+    return before, norm.detach()
 
 
-def test_a_blind_student_opens_no_video(project):
-    inputs = project.inputs("student_blind")
-    assert set(inputs.folders) == {"release", "base_student"}
+def test_gradients_are_clipped_during_training_to_the_norm_in_params(project):
+    assert not torch.equal(*norm_after_training(project))
+    # So small that Adam's epsilon outweighs it.
+    assert torch.equal(*norm_after_training(project, max_gradient_norm=1e-20))
+
+
+@pytest.mark.parametrize(
+    "changed", [{"weight_decay": 0.5}, {"adam_betas": (0.5, 0.98)}, {"adam_betas": (0.9, 0.5)}]
+)
+def test_the_optimizer_has_the_settings_of_params(project, trained, tmp_path, changed):
+    inputs = project.inputs("student_sft")
+    params = replace_params(project.params, training=changed)
+    build_sft(dataclasses.replace(inputs, params_=params), tmp_path / "sft")
+    weights = [
+        load_file(root / "model" / "model.safetensors")
+        for root in (tmp_path / "sft", trained / "student_sft")
+    ]
+    assert any(not torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+
+
+def test_a_blind_student_opens_no_video(project, trained, tmp_path):
+    """Its data hold broken files where the other arms read clips, regions and labels."""
+    root = tmp_path / "data"
+    shutil.copytree(project.root, root)
+    for name in ("clips", "regions", "labels"):
+        broken = [path for path in (root / name).rglob("*") if path.is_file()]
+        assert broken
+        for path in broken:
+            path.write_bytes(b"not readable")
+    blind_project = dataclasses.replace(project, root=root)
+    with pytest.raises(SafetensorError):
+        build_sft(blind_project.inputs("student_sft"), tmp_path / "sft")
+    build_blind(blind_project.inputs("student_blind"), tmp_path / "blind")
+    weights = "model/model.safetensors"
+    assert (tmp_path / "blind" / weights).read_bytes() == (
+        trained / "student_blind" / weights
+    ).read_bytes()
 
 
 def test_two_runs_leave_equal_bytes(project, trained, tmp_path):
@@ -239,14 +277,12 @@ def test_nan_labels_stop_training_and_name_the_clips(project):
     student, arm = distilling_arm(project)
     packer = Packer(student.tokenizer, student.adapter)
     with pytest.raises(TrainingError, match=r"step 1 .*clip_00\d, clip_00\d"):
-        train_arm(
-            arm,
-            samples(project, tiny.SquareLabels(nan=True)),
-            packer,
-            project.params.training,
-            TermWeights("paper", 0.0),
-            lambda done, total, note: None,
+        run = TrainingRun(
+            samples=samples(project, tiny.SquareLabels(nan=True)),
+            packer=packer,
+            params=project.params.training,
         )
+        train_arm(arm, run)
 
 
 def test_clips_the_expert_failed_on_are_trained_on_their_questions_alone(project, tmp_path):

@@ -9,12 +9,12 @@ from p4d.config import replace_params
 from p4d.errors import ContractError
 from p4d.students import load
 from p4d.students.model.adapters import FAMILIES, initial_model
-from p4d.students.model.adapters.pictures import Pictures
-from p4d.students.model.base import build_base_student
+from p4d.students.model.adapters.picture_format import PictureFormat
 from p4d.students.model.chat import REGION_MARKS
 from p4d.students.model.pretrained import from_checkpoint
 from p4d.students.model.student import save_student
 from p4d.students.model.tokenizer import encode, train_tokenizer
+from p4d.students.training.base_student import build_base_student
 
 
 def from_folder(project, folder, out):
@@ -60,7 +60,7 @@ def test_a_checkpoint_without_region_marks_learns_their_names(project, tmp_path,
         specials = ("<|pad|>", "<|im_start|>", "<|im_end|>", "<video>", "<image>")
         patched.setattr("p4d.students.model.tokenizer.SPECIAL_TOKENS", specials)
         patched.setattr("p4d.students.model.tokenizer.REGION_MARKS", ())
-        tokenizer = train_tokenizer(["a question"], 300)
+        tokenizer = train_tokenizer(["a question"], 300, min_frequency=2)
     params = project.params
     model = initial_model(params.student, params.clips, tokenizer)
     save_student(tmp_path / "plain", model, tokenizer)
@@ -78,7 +78,9 @@ def test_a_folder_without_weights_is_named(project, tmp_path):
 def test_a_qwen_checkpoint_keeps_its_processor_and_reads_clips_at_the_nearest_size(
     project, tmp_path
 ):
-    tokenizer = train_tokenizer(["a question"], 300, FAMILIES["qwen2_5_vl"].special_tokens)
+    tokenizer = train_tokenizer(
+        ["a question"], 300, FAMILIES["qwen2_5_vl"].special_tokens, min_frequency=2
+    )
     params = replace_params(
         project.params, student={"architecture": "qwen2_5_vl"}, clips={"size_px": 64}
     )
@@ -90,16 +92,18 @@ def test_a_qwen_checkpoint_keeps_its_processor_and_reads_clips_at_the_nearest_si
     )
     changed = replace_params(project.params, clips={"size_px": 40})
     model, *_ = from_checkpoint(str(folder), size_px=changed.clips.size_px, seed=0)
-    assert Pictures.of(model, None) == Pictures(32, (0.1,) * 3, (0.2,) * 3)
+    assert PictureFormat.of(model, None) == PictureFormat(32, (0.1,) * 3, (0.2,) * 3)
     student = from_folder(project, folder, tmp_path / "out")
     assert student.adapter.frame_grid() == (2, 2)
 
 
 def test_a_checkpoint_whose_tokenizer_lacks_the_tokens_of_its_family_is_refused(project, tmp_path):
-    tokenizer = train_tokenizer(["a question"], 300, FAMILIES["qwen3_vl"].special_tokens)
+    tokenizer = train_tokenizer(
+        ["a question"], 300, FAMILIES["qwen3_vl"].special_tokens, min_frequency=2
+    )
     params = replace_params(project.params, student={"architecture": "qwen3_vl"})
     model = initial_model(params.student, params.clips, tokenizer)
-    save_student(tmp_path / "odd", model, train_tokenizer(["a question"], 300))
+    save_student(tmp_path / "odd", model, train_tokenizer(["a question"], 300, min_frequency=2))
     with pytest.raises(ContractError, match=r"vision_start.* is not a single token"):
         from_folder(project, tmp_path / "odd", tmp_path / "out")
 

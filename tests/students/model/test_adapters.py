@@ -9,9 +9,9 @@ from p4d.config import replace_params
 from p4d.errors import ContractError
 from p4d.students import load
 from p4d.students.model.adapters import FAMILIES, adapter_for, initial_model
-from p4d.students.model.adapters.pictures import Pictures, tubelet_patches
+from p4d.students.model.adapters.picture_format import PictureFormat, tubelet_patches
 from p4d.students.model.adapters.protocol import ABSENT, Medium, media_of
-from p4d.students.model.adapters.qwen_vl import CLIP
+from p4d.students.model.adapters.qwen_vl_network import CLIP
 from p4d.students.model.student import save_student
 from p4d.students.model.time_encoding import time_encoding
 from p4d.students.model.tokenizer import train_tokenizer
@@ -83,19 +83,38 @@ def test_a_slot_has_the_mean_time_of_its_frames(adapter):
 
 
 @torch.no_grad()
-def test_the_time_encoding_is_what_enters_the_projector(adapter):
-    model = adapter.model.model
-    module = getattr(model, "multi_modal_projector", None) or model.visual.merger
+def test_the_time_encoding_of_each_slot_is_added_to_what_enters_the_projector(adapter):
+    """Two clocks over the same frames: the inputs differ by the difference of the encodings."""
+    (module, *_) = adapter.projector()
     entered = []
     handle = module.register_forward_hook(lambda _, given, out: entered.append(given[0]))
-    frames, times_s = pictures(1, 4), [[0.0, 0.5, 1.0, 1.5]]
-    features(adapter, frames, times_s)
-    features(adapter, frames, [[NAN] * 4])
+    frames, clocks = pictures(1, 4), ([0.0, 0.5, 1.0, 1.5], [3.0, 4.5, 20.0, 30.0])
+    for times_s in clocks:
+        features(adapter, frames, [times_s])
     handle.remove()
-    timed, still = entered
-    if adapter.frames_per_slot == 1:  # stills of a tubelet family see other frames
-        added = time_encoding(torch.tensor(times_s[0]), timed.shape[-1])[:, None]
-        torch.testing.assert_close(timed - still, added.expand_as(timed), atol=1e-5, rtol=0)
+    width, slots = entered[0].shape[-1], 4 // adapter.frames_per_slot
+    first, second = (values.reshape(slots, -1, width) for values in entered)
+    slot_times = (torch.tensor(times_s).view(slots, -1).mean(dim=1) for times_s in clocks)
+    before, after = (time_encoding(times, width)[:, None] for times in slot_times)
+    expected = (after - before).expand_as(first)
+    assert float(expected.abs().max()) > 0.5
+    torch.testing.assert_close(second - first, expected, atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_nothing_is_added_to_a_still(adapter):
+    (module, *_) = adapter.projector()
+    entered = []
+    handle = module.register_forward_hook(lambda _, given, out: entered.append(given[0]))
+    for time_s in (NAN, 0.0):
+        features(adapter, pictures(1, 1), [[time_s]])
+    handle.remove()
+    still, timed = entered
+    sines_and_cosines_of_0 = torch.tensor([0.0, 1.0]).repeat(still.shape[-1] // 2)
+    difference = (timed - still).reshape(-1, still.shape[-1])
+    torch.testing.assert_close(
+        difference, sines_and_cosines_of_0.expand_as(difference), atol=1e-5, rtol=0
+    )
 
 
 @torch.no_grad()
@@ -130,10 +149,23 @@ def test_rows_with_fewer_pictures_are_padded_without_effect(adapter):
 
 
 @torch.no_grad()
+def test_plain_positions_reach_the_language_model_of_a_family_without_m_rope(adapter):
+    if hasattr(adapter, "positions"):
+        pytest.skip("M-RoPE is compared with transformers' own positions below")
+    received = []
+    handle = adapter.model.model.language_model.register_forward_pre_hook(
+        lambda _, given, named: received.append(named["position_ids"]), with_kwargs=True
+    )
+    hidden_of(adapter, pictures(1, 2), [0.0, 0.5])
+    handle.remove()
+    (positions,) = received
+    assert positions.flatten().tolist() == list(range(positions.shape[-1]))
+
+
+@torch.no_grad()
 def test_positions_are_those_of_transformers(adapter):
     if not hasattr(adapter, "positions"):
-        assert adapter.frames_per_slot == 1  # plain rotary positions: nothing to compute
-        return
+        pytest.skip("plain positions are tested above")
     times_s = [NAN, 0.0, 0.5, 1.0, 1.5, 0.0, 0.5]
     ids = torch.tensor(
         [[4, 5, *adapter.visual_ids(times_s[:5]), 6, *adapter.visual_ids(times_s[5:]), 7]]
@@ -186,7 +218,7 @@ def test_tubelets_are_packed_in_the_documented_layout():
     frames = torch.from_numpy(
         np.random.default_rng(1).integers(0, 256, (4, size, size, 3), dtype=np.uint8)
     )
-    made = Pictures(size, *CLIP).normalised(frames)
+    made = PictureFormat(size, *CLIP).normalised(frames)
     rows, grid = tubelet_patches(made, patch_px=px, frames=2, merge=2)
     assert grid == (2, 4, 4)
     expected = [
@@ -203,7 +235,7 @@ def test_tubelets_are_packed_in_the_documented_layout():
 def test_a_still_is_packed_as_the_official_image_processor_does():
     frame = np.random.default_rng(2).integers(0, 256, (56, 56, 3), dtype=np.uint8)
     theirs = Qwen2VLImageProcessorPil(patch_size=14)(images=[frame], return_tensors="pt")
-    made = Pictures(56, *CLIP).normalised(torch.from_numpy(frame)[None])
+    made = PictureFormat(56, *CLIP).normalised(torch.from_numpy(frame)[None])
     rows, grid = tubelet_patches(made, patch_px=14, frames=2, merge=2)
     assert [list(grid)] == theirs["image_grid_thw"].tolist()
     torch.testing.assert_close(rows, theirs["pixel_values"].float(), atol=1e-5, rtol=1e-5)
@@ -211,14 +243,14 @@ def test_a_still_is_packed_as_the_official_image_processor_does():
 
 def test_pictures_are_squashed_and_scaled():
     white = torch.full((2, 96, 80, 3), 255, dtype=torch.uint8)
-    made = Pictures(32, (0.5,) * 3, (0.5,) * 3).normalised(white)
+    made = PictureFormat(32, (0.5,) * 3, (0.5,) * 3).normalised(white)
     torch.testing.assert_close(made, torch.ones(2, 3, 32, 32))
 
 
 def test_pictures_that_the_merger_cannot_divide_are_refused(project):
     clips = replace_params(project.params, clips={"size_px": 40}).clips
     params = replace_params(project.params, student={"architecture": "qwen3_vl"}).student
-    tokenizer = train_tokenizer(["a"], 300, FAMILIES["qwen3_vl"].special_tokens)
+    tokenizer = train_tokenizer(["a"], 300, FAMILIES["qwen3_vl"].special_tokens, min_frequency=2)
     with pytest.raises(ContractError, match="40 px do not divide into cells of 16 px"):
         adapter_for(initial_model(params, clips, tokenizer))
 

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from p4d.artifacts import Arrays, read_json, read_table, write_table
 from p4d.config import replace_params
 from p4d.errors import ContractError, TrainingError
-from p4d.students.distillation.probes import clips_of, looks_picture, steps_of
+from p4d.students.distillation.probes import probed_clips, probed_steps, probes_picture
 from p4d.students.training.launch import train, with_settings
 from p4d.students.training.stages import build_p4d, build_sft
 from p4d.teachers.labelling.store import LabelWriter
@@ -378,38 +378,41 @@ def test_a_finished_student_is_not_trained_over(project, tmp_path):
         train("sft", tmp_path, data=project.root, params=project.params)
 
 
-def test_a_student_is_looked_at_after_the_chosen_steps_and_the_last(project, tmp_path):
-    settings = {"look_steps": (1, 2, 99)}
+def test_a_student_is_probed_after_the_chosen_steps_and_the_last(project, tmp_path):
+    settings = {"probe_steps": (1, 2, 99)}
     inputs = inputs_of(project, "student_p4d", training={"steps": 4}, distillation=settings)
     build_p4d(inputs, tmp_path)
-    looks = Arrays(tmp_path / "looks.safetensors")
-    assert steps_of(looks) == [1, 2, 4]
+    probes = Arrays(tmp_path / "probes.safetensors")
+    assert probed_steps(probes) == [1, 2, 4]
     splits = read_table(project.root / "release" / "clips.parquet").select("clip_id", "split")
-    assert looks.meta["splits"].items() <= dict(splits.iter_rows()).items()
-    assert sorted(looks.meta["splits"].values()) == ["test", "test", "train", "train"]
-    clip_id = clips_of(looks)[0]
-    depth = [looks[f"{clip_id}.step{step:07d}.depth"] for step in (1, 4)]
-    assert depth[0].shape == looks[f"{clip_id}.teacher.depth"].shape == (tiny.MAP, tiny.MAP)
+    assert probes.meta["splits"].items() <= dict(splits.iter_rows()).items()
+    assert sorted(probes.meta["splits"].values()) == ["test", "test", "train", "train"]
+    clip_id = probed_clips(probes)[0]
+    depth = [probes[f"{clip_id}.step{step:07d}.depth"] for step in (1, 4)]
+    assert depth[0].shape == probes[f"{clip_id}.teacher.depth"].shape == (tiny.MAP, tiny.MAP)
     assert depth[0].dtype == np.float16
     assert not np.array_equal(*depth)
-    picture = looks_picture(tmp_path, clips=1)
+    picture = probes_picture(tmp_path, clips=1)
     assert picture.shape[0] > 4 * 96  # the teacher and three steps
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 50
-    unseen = looks_picture(tmp_path, split="test")
-    assert unseen.shape == looks_picture(tmp_path, clips=2).shape
-    assert not np.array_equal(unseen, looks_picture(tmp_path, clips=2))
-    with pytest.raises(ContractError, match="no looks at steps"):
-        looks_picture(tmp_path, steps=[3])
+    unseen = probes_picture(tmp_path, split="test")
+    assert unseen.shape == probes_picture(tmp_path, clips=2).shape
+    assert not np.array_equal(unseen, probes_picture(tmp_path, clips=2))
+    with pytest.raises(ContractError, match="no probes at steps"):
+        probes_picture(tmp_path, steps=[3])
+    # Students of earlier versions have the same content under another name.
+    (tmp_path / "probes.safetensors").rename(tmp_path / "looks.safetensors")
+    assert np.array_equal(probes_picture(tmp_path, clips=1), picture)
 
 
-def test_looking_does_not_change_what_is_learned(project, tmp_path):
+def test_probes_do_not_change_what_is_learned(project, tmp_path):
     for name, steps in (("without", ()), ("with", (1, 2))):
-        inputs = inputs_of(project, "student_p4d", distillation={"look_steps": steps})
+        inputs = inputs_of(project, "student_p4d", distillation={"probe_steps": steps})
         build_p4d(inputs, tmp_path / name)
-    assert not (tmp_path / "without" / "looks.safetensors").exists()
+    assert not (tmp_path / "without" / "probes.safetensors").exists()
     weights = "model/model.safetensors"
     assert (tmp_path / "with" / weights).read_bytes() == (
         tmp_path / "without" / weights
     ).read_bytes()
-    with pytest.raises(ContractError, match="look_steps"):
-        looks_picture(tmp_path / "without")
+    with pytest.raises(ContractError, match="probe_steps"):
+        probes_picture(tmp_path / "without")

@@ -4,10 +4,27 @@ import pytest
 import torch
 
 from p4d.errors import ConfigError
-from p4d.students.distillation.losses import TermWeights, explicit_losses, latent_loss, sft_loss
+from p4d.students.distillation.losses import (
+    AutoBalance,
+    TermWeights,
+    explicit_losses,
+    latent_loss,
+    sft_loss,
+)
 from p4d.teachers.protocol import DenseMaps
 
 ALL = ("depth", "flow", "motion", "rays")
+
+
+def auto(ratio, **changed):
+    settings = {
+        "target_ratio": ratio,
+        "latent_share": 0.5,
+        "max_weight": 10.0,
+        "calibration_steps": 40,
+        "window_steps": 10,
+    }
+    return TermWeights("auto", AutoBalance(**(settings | changed)))
 
 
 def agreeing():
@@ -88,42 +105,60 @@ def test_answer_loss_is_cross_entropy():
     )
 
 
-def test_paper_weights():
-    terms = dict.fromkeys(("sft", "latent", *ALL), 1.0)
-    weights = TermWeights("paper", 0.5).observe(terms)
-    assert weights == {
-        "latent": 0.5,
-        "depth": pytest.approx(0.1 * 1),
-        "flow": pytest.approx(0.1 * 0.1),
-        "motion": pytest.approx(0.1 * 0.05),
-        "rays": pytest.approx(0.1 * 0.05),
-    }
+# alpha; beta and lambda of depth, flow, motion and rays (paper A1.3).
+PAPER = (0.5, 0.1, {"depth": 1.0, "flow": 0.1, "motion": 0.05, "rays": 0.05})
+# --ld_weight and --ed_weights of the training script of the paper's released code.
+RELEASE = (0.01, 1.0, {"depth": 0.1, "flow": 0.001, "motion": 0.01, "rays": 0.00001})
+
+
+@pytest.mark.parametrize(("preset", "published"), [("paper", PAPER), ("release", RELEASE)])
+def test_presets_weigh_terms_as_published_whatever_their_size(preset, published):
+    alpha, beta, explicit = published
+    expected = {"latent": alpha, **{name: beta * value for name, value in explicit.items()}}
+    weights = TermWeights(preset)
+    assert weights.of(("sft", *expected)) == pytest.approx(expected)
+    for size in (1.0, 1e-6, 1e6):
+        weights.observe(dict.fromkeys(("sft", *expected), size))
+        assert weights.of(("sft", *expected)) == pytest.approx(expected)
 
 
 def test_auto_weights_share_the_target_and_then_freeze():
-    weights = TermWeights("auto", 0.5, calibration_steps=2)
+    weights = auto(0.5, calibration_steps=2)
     weights.observe({"sft": 2.0, "latent": 1.0, "depth": 0.1})
     frozen = dict(weights.observe({"sft": 2.0, "latent": 3.0, "depth": 0.3}))
     assert frozen == {"latent": pytest.approx(0.25), "depth": pytest.approx(2.5)}
     assert weights.observe({"sft": 9.0, "latent": 9.0, "depth": 9.0}) == frozen
-    assert pytest.approx(0.5 * 2.0) == 0.25 * 2.0 + 2.5 * 0.2
+    means = {"latent": (1.0 + 3.0) / 2, "depth": (0.1 + 0.3) / 2}
+    assert sum(frozen[name] * means[name] for name in means) == pytest.approx(0.5 * 2.0)
+
+
+def test_the_latent_share_and_the_window_of_auto_are_settings():
+    weights = auto(1.0, latent_share=0.8, window_steps=1)
+    weights.observe({"sft": 9.0, "latent": 9.0, "depth": 9.0})
+    found = weights.observe({"sft": 1.0, "latent": 0.5, "depth": 0.5})
+    assert found == {"latent": pytest.approx(1.6), "depth": pytest.approx(0.4)}
+
+
+def test_auto_without_settings_is_refused():
+    with pytest.raises(ConfigError, match="AutoBalance"):
+        TermWeights("auto")
 
 
 def test_auto_weights_follow_the_falling_sft_loss_until_they_freeze():
-    weights = TermWeights("auto", 0.5, calibration_steps=20, window=4)
+    weights = auto(0.5, calibration_steps=20, window_steps=4)
     for step in range(20):
         frozen = weights.observe({"sft": 6.0 if step < 10 else 0.7, "latent": 0.5})
     assert frozen["latent"] * 0.5 == pytest.approx(0.5 * 0.7)
 
 
 def test_auto_gives_half_to_the_latents_and_bounds_terms_near_zero():
-    weights = TermWeights("auto", 1.0)
+    weights = auto(1.0)
     found = weights.observe({"sft": 2.0, "latent": 1.0, "depth": 0.5, "rays": 1e-4})
     assert found == {"latent": 1.0, "depth": pytest.approx(1.0), "rays": 10.0}
 
 
 def test_batches_without_labels_do_not_move_the_balance():
-    weights = TermWeights("auto", 0.5, calibration_steps=2)
+    weights = auto(0.5, calibration_steps=2)
     assert weights.observe({"sft": 9.0, "latent": 0.0, "flow": 0.0}) == {}
     weights.observe({"sft": 2.0, "latent": 1.0, "flow": 0.0})
     weights.observe({"sft": 9.0, "latent": 0.0, "flow": 0.0})
@@ -132,4 +167,4 @@ def test_batches_without_labels_do_not_move_the_balance():
 
 def test_an_unknown_preset_is_refused():
     with pytest.raises(ConfigError, match="preset"):
-        TermWeights("papper", 0.5)
+        TermWeights("papper")

@@ -7,10 +7,15 @@ import pytest
 import torch
 
 from p4d.errors import ContractError
-from p4d.students.data.batch import IGNORED, Packer, Question, Sample, Visual
+from p4d.students import embedded, load
+from p4d.students.data.clip_reader import Visual
+from p4d.students.data.packer import Packer
+from p4d.students.data.questions import Question, ad_hoc_question
+from p4d.students.data.samples import Sample
 from p4d.students.model.adapters import adapter_for, initial_model
+from p4d.students.model.batch import IGNORED
 from p4d.students.model.chat import opening
-from p4d.students.model.prompt_settings import Reading
+from p4d.students.model.prompt_settings import PromptSettings
 from p4d.students.model.region_tokens import contrast, coverage, described, place, tagged
 from p4d.students.model.student import Student, load_checkpoint, save_student
 from p4d.students.model.tokenizer import train_tokenizer
@@ -33,9 +38,9 @@ def student(request):
 
     tokens = family_named(request.param).special_tokens
     texts = [opening(sees_video=True), ASKED.turn()]
-    tokenizer = train_tokenizer(texts, 340, tokens)
+    tokenizer = train_tokenizer(texts, 340, tokens, min_frequency=2)
     model = initial_model(settings.student, settings.clips, tokenizer)
-    Reading(regions="tokens", answers="option").store(model)
+    PromptSettings(regions="tokens", answers="option").store(model)
     return Student(adapter_for(model.eval()), tokenizer, sees_video=True)
 
 
@@ -106,14 +111,55 @@ def test_options_and_questions_do_not_see_each_other(student):
 def test_habits_are_saved_with_the_weights(student, tmp_path):
     save_student(tmp_path, student.adapter.model, student.tokenizer)
     model, _ = load_checkpoint(tmp_path / "model", tmp_path / "tokenizer")
-    assert Reading.of(model) == Reading(regions="tokens", answers="option")
+    assert PromptSettings.of(model) == PromptSettings(regions="tokens", answers="option")
 
 
 def test_generated_text_depends_on_the_region_too(student):
+    """The first token is compared in logits: the text of an untrained network may stay the same."""
     packer = Packer(student.tokenizer, student.adapter)
-    batch = packer.prompts([Sample("c", (ASKED,), clip(LEFT, RIGHT), {})])
-    assert batch.masks is not None
-    assert len(student.generate(batch, max_new_tokens=3)) == 1
+    model, found = student.adapter.model, []
+    handle = model.lm_head.register_forward_hook(lambda _, given, out: found.append(out[0, -1]))
+    for regions in ((LEFT, RIGHT), (RIGHT, LEFT), (LEFT, RIGHT)):
+        batch = packer.prompts([Sample("c", (ASKED,), clip(*regions), {})])
+        student.generate(batch, max_new_tokens=1)
+    handle.remove()
+    here, there, again = found
+    assert torch.equal(here, again)
+    assert not torch.allclose(here, there, atol=1e-5)
+
+
+def test_a_different_region_gives_different_text():
+    """With the embedded base, which names the colour of a region."""
+    student = load(embedded.FOLDER)
+    frame = np.full((1, 64, 64, 3), 110, np.uint8)
+    boxes = np.zeros((2, 64, 64), np.uint8)
+    boxes[0, 20:44, 4:28] = boxes[1, 20:44, 36:60] = 1
+    frame[0][boxes[0] > 0], frame[0][boxes[1] > 0] = (204, 26, 23), (26, 56, 204)
+    colours = ("red", "blue", "green", "yellow")
+    asked = ad_hoc_question("What colour is <obj_1>?", colours, clip_id="c", video_id="v")
+    packer = Packer(student.tokenizer, student.adapter)
+    texts = []
+    for regions in (boxes, boxes[::-1].copy()):
+        visual = Visual(frame, np.array([np.nan]), regions)
+        batch = packer.prompts([Sample("c", (asked,), visual, {})])
+        texts += student.generate(batch, max_new_tokens=4)
+    assert texts == ["red", "blue"]
+
+
+def test_the_scales_of_content_and_place_are_settings_and_stay_with_the_weights(student, tmp_path):
+    before = scores(student, clip(LEFT, RIGHT))
+    config = student.adapter.model.config
+    kept = dict(config.reading)
+    assert set(kept) == {"regions", "answers"}  # as in students of earlier versions
+    try:
+        changed = PromptSettings("tokens", "option", content_scale=0.0, place_scale=3.0)
+        changed.store(student.adapter.model)
+        assert not torch.allclose(scores(student, clip(LEFT, RIGHT)), before, atol=1e-5)
+        save_student(tmp_path, student.adapter.model, student.tokenizer)
+        model, _ = load_checkpoint(tmp_path / "model", tmp_path / "tokenizer")
+        assert PromptSettings.of(model) == changed
+    finally:
+        config.reading = kept
 
 
 def test_visual_tokens_under_a_region_carry_its_name():
@@ -135,8 +181,8 @@ def test_what_is_added_to_a_name_has_its_size_and_is_nothing_for_an_empty_region
     cover = coverage(UPPER_HALF_AND_NOTHING, (2, 2))[0]
     features = torch.randn(8, 12, generator=torch.Generator().manual_seed(1))
     names = torch.full((2, 12), 2.0)
-    added = described(features, cover, (2, 2), names)
-    larger = described(1000 * features, cover, (2, 2), names)
+    added = described(features, cover, (2, 2), names, PromptSettings())
+    larger = described(1000 * features, cover, (2, 2), names, PromptSettings())
     assert torch.allclose(added, larger, atol=1e-4)
     assert 0.3 * 48**0.5 <= float(added[0].norm()) <= 2.7 * 48**0.5
     assert not added[1].any()
