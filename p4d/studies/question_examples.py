@@ -26,7 +26,7 @@ from p4d.questions.asking.families import BY_NAME, FAMILIES, Family
 from p4d.questions.facts.sentences import fact_sentence
 from p4d.questions.facts.table import Fact
 from p4d.questions.regions.marks import draw_marks
-from p4d.questions.regions.stage import marked_regions
+from p4d.questions.regions.selection import marked_regions
 from p4d.standalone import run_stages
 from p4d.worlds.clip_shards import write_clip_shard
 

@@ -12,7 +12,7 @@ from p4d.project import Project
 from p4d.questions.regions.checkpoint import Box, CheckpointTracks, Detector, Segmenter, _choose
 from p4d.questions.regions.stage import build_regions
 from tests.factories import make_clips_dir
-from tests.questions.checkpoints import save_grounding_dino, save_owlv2, save_sam2_video
+from tests.questions.regions.checkpoints import save_grounding_dino, save_owlv2, save_sam2_video
 
 
 @pytest.fixture(scope="module")
