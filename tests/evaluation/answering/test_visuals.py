@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from p4d.errors import ContractError, DecodeError
+from p4d.evaluation.answering.visuals import VideoVisuals, sampled_frames, view_id
 from p4d.evaluation.benchmarks.r4d_bench import read
-from p4d.evaluation.pictures import VideoPictures, sampled_frames, view_id
 from p4d.students.data.questions import Question
 from tests.evaluation.benchmarks import files
 from tests.video.media import read_mark
@@ -51,7 +51,7 @@ def test_a_trim_beyond_the_end_is_refused(clip):
 def test_the_marked_picture_comes_first_and_the_plain_frame_where_there_is_none(tmp_path):
     found = read(files.r4d_bench(tmp_path))
     items = {item.item_id: item for item in found.items}
-    look = VideoPictures(items, frames=4, size_px=32, sampling="ends")
+    visuals = VideoVisuals(items, frames=4, size_px=32, sampling="ends")
 
     def seen(item_id):
         item = items[item_id]
@@ -59,7 +59,7 @@ def test_the_marked_picture_comes_first_and_the_plain_frame_where_there_is_none(
             qa_id=item_id, clip_id=view_id(item), video_id="", shard="", category="",
             question="", options=(), answer_index=0, dynamic=False,
         )  # fmt: skip
-        return look.of(question)
+        return visuals.of(question)
 
     marked, plain = seen("vlm4d/7"), seen("vlm4d/real_3")
     assert marked.frames.shape == (5, 32, 32, 3)

@@ -1,4 +1,7 @@
-"""Accuracy with intervals. Questions of one video are not independent, so videos are resampled."""
+"""Means with cluster-bootstrap intervals, paired gains and priors.
+
+Questions about one video are not independent, so videos (near-duplicate groups) are resampled.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from p4d.ids import seed_for
 AVERAGE = "Average"
 
 OF_ACCURACY, OF_GAIN = (0.0, 1.0), (-1.0, 1.0)
-"""The bounds that hold without any data, for `cluster_bootstrap`."""
+"""The bounds that hold without any data: `bounds` of `cluster_bootstrap`."""
 
 T = TypeVar("T")
 
@@ -41,7 +44,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """How intervals are made: number of resamples, and confidence (for example 0.95)."""
+    """Settings of the intervals: number of resamples, and confidence (for example 0.95)."""
 
     samples: int
     confidence: float
@@ -50,20 +53,20 @@ class Bootstrap:
 def cluster_bootstrap(
     values: Sequence[float] | np.ndarray,
     clusters: Sequence[str],
-    how: Bootstrap,
+    bootstrap: Bootstrap,
     *,
     seed: int,
     bounds: tuple[float, float],
 ) -> Interval:
-    """Mean of `values` and its percentile interval over resampled clusters.
+    """Return the mean of `values` and its percentile interval over resampled clusters.
 
-    A single cluster says nothing about how clusters differ: its interval is all of `bounds`, as
-    resampling it would give a width of zero.
+    A single cluster carries no information on how clusters differ. Its interval is `bounds`,
+    because resampling it would give a width of zero.
 
     Args:
         values: one per question: 0 or 1, or a difference of two arms.
         clusters: the video (or near-duplicate group) of each question.
-        how: number of resamples and confidence.
+        bootstrap: number of resamples and confidence.
         seed: of the resampling; equal seeds give equal intervals.
         bounds: least and greatest possible value.
 
@@ -78,9 +81,9 @@ def cluster_bootstrap(
     counts = np.bincount(member, minlength=len(names))
     low, high = bounds
     if len(names) > 1:
-        drawn = np.random.default_rng(seed).integers(0, len(names), (how.samples, len(names)))
+        drawn = np.random.default_rng(seed).integers(0, len(names), (bootstrap.samples, len(names)))
         means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-        tail = (1 - how.confidence) / 2
+        tail = (1 - bootstrap.confidence) / 2
         low, high = np.quantile(means, [tail, 1 - tail])
     return Interval(
         value=round(float(numbers.mean()), 6),
@@ -94,9 +97,9 @@ def cluster_bootstrap(
 def slices(
     categories: Sequence[str], dynamic: Sequence[bool | None] | None = None
 ) -> dict[str, np.ndarray]:
-    """Rows of each slice that has any: `Average`, `Static`, `Dynamic`, then each category.
+    """Return the rows of each non-empty slice: `Average`, `Static`, `Dynamic`, each category.
 
-    `dynamic` says it row by row, for categories that are not R4D-Bench's; None is neither.
+    `dynamic` decides row by row, for categories that are not R4D-Bench's; None is neither.
     """
     names = np.asarray(categories, dtype=str)
     static_rows, dynamic_rows = np.isin(names, STATIC), np.isin(names, DYNAMIC)
@@ -112,17 +115,17 @@ def slices(
     return {name: rows for name, rows in chosen.items() if rows.any()}
 
 
-def accuracy_by_slice(rows: pl.DataFrame, how: Bootstrap) -> dict[str, Interval]:
-    """Mean score per slice of one arm's predictions (`category`, `group`, `correct`).
+def accuracy_by_slice(rows: pl.DataFrame, bootstrap: Bootstrap) -> dict[str, Interval]:
+    """Return the mean score per slice of one arm's predictions (`category`, `group`, `correct`).
 
-    Where there is a column `dynamic`, it decides what is static and what dynamic.
+    A column `dynamic`, if present, decides which rows are static and which dynamic.
     """
     correct, groups = rows["correct"].to_numpy().astype(float), rows["group"].to_list()
     return {
         name: cluster_bootstrap(
             correct[chosen],
             [group for group, kept in zip(groups, chosen, strict=True) if kept],
-            how,
+            bootstrap,
             seed=seed_for("accuracy", name),
             bounds=OF_ACCURACY,
         )
@@ -131,9 +134,9 @@ def accuracy_by_slice(rows: pl.DataFrame, how: Bootstrap) -> dict[str, Interval]
 
 
 def paired_gain(
-    challenger: pl.DataFrame, baseline: pl.DataFrame, how: Bootstrap
+    challenger: pl.DataFrame, baseline: pl.DataFrame, bootstrap: Bootstrap
 ) -> dict[str, Interval]:
-    """Accuracy of `challenger` minus `baseline` per slice, on the questions both answered.
+    """Return accuracy of `challenger` minus `baseline` per slice, on questions both answered.
 
     Raises:
         ContractError: they share no question.
@@ -149,7 +152,7 @@ def paired_gain(
         name: cluster_bootstrap(
             gain[chosen],
             [group for group, kept in zip(groups, chosen, strict=True) if kept],
-            how,
+            bootstrap,
             seed=seed_for("gain", name),
             bounds=OF_GAIN,
         )
@@ -162,7 +165,7 @@ def _dynamic(rows: pl.DataFrame) -> list[bool | None] | None:
 
 
 def prior_accuracies(train: pl.DataFrame, test: pl.DataFrame) -> Mapping[str, float]:
-    """What counting answers of the train split gives on the test split, without any model.
+    """Return the test accuracies of counting the answers of the train split, without a model.
 
     `chance`: mean of 1 / options. `majority_letter`: always the letter most frequent in its
     category. `majority_text`: of the offered options, the one whose text was most often right for
@@ -190,12 +193,12 @@ def prior_accuracies(train: pl.DataFrame, test: pl.DataFrame) -> Mapping[str, fl
 
 
 def _first_most(candidates: Sequence[T], counts: Counter[T]) -> T:
-    """The candidate counted most often; the first one among equals."""
+    """Return the candidate with the highest count; the first of equals."""
     return max(candidates, key=lambda candidate: counts[candidate])
 
 
 def by_category_csv(scores: Mapping[str, Mapping[str, Interval]], label: str) -> bytes:
-    """A table for `dvc plots`: one row per label (an arm, a way) and slice."""
+    """Return a table for `dvc plots`: one row per label (an arm or scoring method) and slice."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([label, "category", "n", "accuracy", "low", "high"])

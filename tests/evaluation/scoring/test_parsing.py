@@ -1,14 +1,8 @@
 import pytest
 
-from p4d.evaluation.scoring.answers import (
-    first_letter,
-    last_or_named_letter,
-    leading_letter,
-    parse_answer,
-    parse_number,
-)
+from p4d.evaluation.scoring.parsing import parse_answer, parse_number
 
-WAYS = ["left", "right", "towards the camera", "away from the camera"]
+DIRECTIONS = ["left", "right", "towards the camera", "away from the camera"]
 METRES = ["1.5 m", "0.5 m", "15 m", "5 m"]
 
 
@@ -32,7 +26,7 @@ METRES = ["1.5 m", "0.5 m", "15 m", "5 m"]
     ],
 )
 def test_letters_and_option_texts_are_read(text, index):
-    assert parse_answer(text, WAYS) == index
+    assert parse_answer(text, DIRECTIONS) == index
 
 
 @pytest.mark.parametrize(
@@ -48,7 +42,7 @@ def test_letters_and_option_texts_are_read(text, index):
     ],
 )
 def test_what_names_no_single_option_is_not_guessed(text):
-    assert parse_answer(text, WAYS) is None
+    assert parse_answer(text, DIRECTIONS) is None
 
 
 @pytest.mark.parametrize(
@@ -58,7 +52,7 @@ def test_a_number_inside_a_longer_number_is_not_the_answer(text, index):
     assert parse_answer(text, METRES) == index
 
 
-def test_an_option_inside_a_longer_option_is_told_apart():
+def test_an_option_inside_a_longer_option_is_distinguished():
     options = ["moving", "not moving"]
     assert parse_answer("it is not moving", options) == 1
     assert parse_answer("it is moving", options) == 0
@@ -66,36 +60,6 @@ def test_an_option_inside_a_longer_option_is_told_apart():
 
 def test_a_zero_is_an_answer():
     assert parse_answer("0", ["0", "1", "2", "3"]) == 0
-
-
-@pytest.mark.parametrize(
-    ("text", "index"),
-    [("The answer is (C).", 2), ("B", 1), ("left, so B", 1), ("Answer: D", 3), ("none", None)],
-)
-def test_r4d_bench_takes_the_first_letter(text, index):
-    assert first_letter(text, 4) == index
-
-
-@pytest.mark.parametrize(
-    ("text", "index"),
-    [
-        ("(A) or (B)", 0),
-        ("Answer: B", 1),
-        ("option d", 3),
-        ("it is C", 2),
-        ("3.74", None),
-        ("", None),
-    ],
-)
-def test_sti_bench_takes_a_named_letter_or_the_last_character(text, index):
-    assert last_or_named_letter(text, 5) == index
-
-
-@pytest.mark.parametrize(
-    ("text", "index"), [("b. right", 1), ("C", 2), ("E", None), ("right", None), ("", None)]
-)
-def test_vlm4d_takes_the_first_word(text, index):
-    assert leading_letter(text, 4) == index
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Two models on the same items, question by question."""
+"""Compares two models on the same items, question by question (`p4d compare`)."""
 
 from __future__ import annotations
 
@@ -8,41 +8,46 @@ from typing import Any
 import polars as pl
 
 from p4d.errors import ContractError
-from p4d.evaluation.evaluate import latest_table
-from p4d.evaluation.scoring.methods import WAYS, way_of_record
-from p4d.evaluation.scoring.metrics import Bootstrap, paired_gain
+from p4d.evaluation.scoring.predictions import (
+    SCORING_METHODS,
+    primary_metric,
+    read_predictions,
+    scored_by,
+)
+from p4d.evaluation.scoring.statistics import Bootstrap, paired_gain
 
 
-def compare(first: Path, second: Path, how: Bootstrap, way: str | None = None) -> dict[str, Any]:
-    """Gain of the second model over the first on the items that both answered.
+def compare(
+    first: Path, second: Path, bootstrap: Bootstrap, scoring: str | None = None
+) -> dict[str, Any]:
+    """Return the gain of the second model over the first on the items that both answered.
 
     Args:
         first: a folder that `p4d evaluate` wrote.
         second: another one.
-        how: of the bootstrap over videos.
-        way: how answers are taken; default: likelihood where both have it, else text.
+        bootstrap: settings of the intervals over videos.
+        scoring: the scoring method; default: likelihood if it is the primary metric of both, else
+            text_wrong.
 
     Returns:
-        `way`, `shared` and per slice `gain` with interval; counts of items only one got right.
+        `scoring`, `shared`, and per slice `gain` with its interval; counts of items that only one
+        of the two got right.
 
     Raises:
-        ContractError: no shared item, or one whose right answer differs: other versions of a
+        ContractError: no item is shared, or a shared item differs: different versions of a
             benchmark cannot be compared.
     """
-    tables = [latest_table(folder) for folder in (first, second)]
-    ways = [way_of_record(table) for table in tables]
-    chosen = way or (ways[0] if ways[0] == ways[1] else "text_wrong")
-    if chosen not in WAYS:
-        raise ContractError(f"no way called {chosen!r}; ways are {', '.join(WAYS)}")
-    scored = [
-        table.filter((pl.col("outcome") == "ok") & pl.col(chosen).is_not_null()).with_columns(
-            correct=pl.col(chosen)
+    tables = [read_predictions(folder) for folder in (first, second)]
+    primary = [primary_metric(table) for table in tables]
+    chosen = scoring or (primary[0] if primary[0] == primary[1] else "text_wrong")
+    if chosen not in SCORING_METHODS:
+        raise ContractError(
+            f"unknown scoring method {chosen!r}; known are {', '.join(SCORING_METHODS)}"
         )
-        for table in tables
-    ]
+    scored = [scored_by(table, chosen) for table in tables]
     both = scored[0].join(scored[1], on="qa_id", suffix="_second")
     if both.is_empty():
-        raise ContractError(f"{first} and {second} share no answered item by {chosen}")
+        raise ContractError(f"{first} and {second} share no item answered by {chosen}")
     same = pl.all_horizontal(
         pl.col(name).eq_missing(pl.col(f"{name}_second"))
         for name in ("question", "options", "answer_index", "answer_value")
@@ -53,13 +58,13 @@ def compare(first: Path, second: Path, how: Bootstrap, way: str | None = None) -
             f"{len(changed)} shared items differ, for example {changed[0]}: the two were asked "
             "different versions of the benchmark; evaluate both again"
         )
-    gains = paired_gain(scored[1], scored[0], how)
+    gains = paired_gain(scored[1], scored[0], bootstrap)
     better = both.filter(pl.col("correct_second") > pl.col("correct"))
     worse = both.filter(pl.col("correct_second") < pl.col("correct"))
     return {
         "first": str(first),
         "second": str(second),
-        "way": chosen,
+        "scoring": chosen,
         "shared": len(both),
         "only_first": len(scored[0]) - len(both),
         "only_second": len(scored[1]) - len(both),
@@ -70,9 +75,9 @@ def compare(first: Path, second: Path, how: Bootstrap, way: str | None = None) -
 
 
 def render(found: dict[str, Any]) -> str:
-    """The comparison as lines of text."""
+    """Return the comparison as lines of text."""
     lines = [
-        f"second over first by {found['way']}, {found['shared']} shared items",
+        f"second over first by {found['scoring']}, {found['shared']} shared items",
         f"  right only in the second {found['second_better']}, only in the first "
         f"{found['first_better']}",
         f"{'':<30}{'n':>6}  gain",

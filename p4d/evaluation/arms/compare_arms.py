@@ -1,7 +1,7 @@
-"""Answers of every arm to the questions of the test split.
+"""The stage `evaluation`: every arm answers the test split, and the arms are compared.
 
-The score of record is the likelihood of the options: it needs no parser and every question gets an
-answer. Text is generated besides, on a fixed part of the same questions, and parsed honestly.
+The primary metric is the likelihood of the options: it needs no parser, and every question gets an
+answer. Text is also generated, for a fixed subset of the same questions, and parsed strictly.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from p4d.artifacts import read_table, write_bytes, write_json, write_table
 from p4d.config import EvaluationParams
 from p4d.determinism import deterministic
 from p4d.errors import ContractError
-from p4d.evaluation.scoring.answering import Asking, ClipPictures, ask
-from p4d.evaluation.scoring.answers import parse_answer
-from p4d.evaluation.scoring.metrics import (
+from p4d.evaluation.answering.ask import AskSettings, ask
+from p4d.evaluation.answering.visuals import ClipVisuals
+from p4d.evaluation.scoring.parsing import parse_answer
+from p4d.evaluation.scoring.statistics import (
     Bootstrap,
     Interval,
     accuracy_by_slice,
@@ -33,11 +34,10 @@ from p4d.students.model.student import Student, load
 
 ARMS: Mapping[str, str] = {"sft": "student_sft", "p4d": "student_p4d", "blind": "student_blind"}
 COMPARED = (("p4d", "sft"), ("p4d", "blind"), ("sft", "blind"))
-ANSWER_TOKENS = 24
 
 
 def build_evaluation(inputs: StageInputs, out: Path) -> StageReport:
-    """Score, generate, parse and compare; see the module's text.
+    """Score options, generate and parse text, and compare the arms.
 
     Writes `predictions.parquet`, `metrics.json`, `by_category.csv` and `comparisons.json`.
 
@@ -103,21 +103,21 @@ def answer(
     *,
     arm: str,
 ) -> pl.DataFrame:
-    """One row per question: the most likely option and, where generated, the text as read.
+    """Return one row per question: the most likely option and, if generated, the parsed text.
 
     Raises:
-        ContractError: a question cannot be asked; a release holds none of these.
+        ContractError: a question cannot be asked, which a release excludes.
     """
-    how = Asking(frames=frames, batch=params.batch, answer_tokens=ANSWER_TOKENS)
+    settings = AskSettings(frames=frames, batch=params.batch)
     chosen = _generated(questions, params.generated_questions)
-    replies = ask(student, questions, ClipPictures(clips), how, generated=chosen)
+    replies = ask(student, questions, ClipVisuals(clips), settings, generated=chosen)
     rows = []
     for question in questions:
         reply = replies[question.qa_id]
         if reply.likeliest is None:
             raise ContractError(f"{arm}: question {question.qa_id}: {reply.failure}")
         text = reply.text
-        read = None if text is None else parse_answer(text, question.options)
+        parsed = None if text is None else parse_answer(text, question.options)
         rows.append(
             {
                 "arm": arm,
@@ -130,8 +130,8 @@ def answer(
                 "predicted_index": reply.likeliest,
                 "correct": reply.likeliest == question.answer_index,
                 "text": text,
-                "parsed": None if text is None else read is not None,
-                "generated_index": read,
+                "parsed": None if text is None else parsed is not None,
+                "generated_index": parsed,
             }
         )
     return pl.DataFrame(
@@ -145,7 +145,7 @@ def answer(
 
 
 def _generated(questions: Sequence[Question], count: int) -> frozenset[str]:
-    """A fixed part of the questions, drawn by id, so that it does not move when others come."""
+    """Return a subset drawn by id, so that it stays the same when questions are added."""
     drawn = sorted(questions, key=lambda q: seed_for("generated", q.qa_id))
     return frozenset(question.qa_id for question in drawn[:count])
 

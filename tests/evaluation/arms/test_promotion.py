@@ -3,7 +3,8 @@ import pytest
 
 from p4d.artifacts import read_json, write_table
 from p4d.errors import ContractError
-from p4d.evaluation.arms.promotion import build_champion, read_ledger
+from p4d.evaluation.arms.champion_ledger import read_ledger
+from p4d.evaluation.arms.promotion import build_champion
 from p4d.pipeline import StageInputs, stage_named
 from tests.students import tiny
 
@@ -14,7 +15,7 @@ def correct_until(count):
     return [i < count for i in range(QUESTIONS)]
 
 
-class Project:
+class Evaluations:
     """Evaluations with made-up predictions, judged one after another."""
 
     def __init__(self, root):
@@ -68,7 +69,7 @@ class Project:
 
 @pytest.fixture
 def project(tmp_path):
-    return Project(tmp_path)
+    return Evaluations(tmp_path)
 
 
 def test_the_first_challenger_is_promoted_and_its_answers_are_kept(project):

@@ -3,14 +3,17 @@ import polars as pl
 import pytest
 
 from p4d.errors import ContractError
-from p4d.evaluation.arms.controls import Marks, answer_across_folds, answer_after_learning
+from p4d.evaluation.controls.conditional_logit import answer_across_folds, answer_after_learning
+from p4d.evaluation.controls.features import MarkOutlines
 from p4d.evaluation.scoring.chance import chance_report
 
-WAYS = ["left", "right", "up", "down"]
+DIRECTIONS = ["left", "right", "up", "down"]
 OBJECTS = ["<obj_1>", "<obj_2>", "<obj_3>", "<obj_4>"]
 
 
-def asked(family, texts, right, rng, *, question="At 0 sec, which way does <obj_1> go?", clip="c"):
+def question_row(
+    family, texts, right, rng, *, question="At 0 sec, which way does <obj_1> go?", clip="c"
+):
     order = rng.permutation(len(texts))
     options = [texts[k] for k in order]
     return {
@@ -20,23 +23,23 @@ def asked(family, texts, right, rng, *, question="At 0 sec, which way does <obj_
 
 
 def even(family, rng):
-    return asked(family, WAYS, int(rng.integers(4)), rng)
+    return question_row(family, DIRECTIONS, int(rng.integers(4)), rng)
 
 
 def favourite_word(family, rng):
-    return asked(family, WAYS, int(rng.choice(4, p=[0.61, 0.13, 0.13, 0.13])), rng)
+    return question_row(family, DIRECTIONS, int(rng.choice(4, p=[0.61, 0.13, 0.13, 0.13])), rng)
 
 
 def largest_number(family, rng):
     texts = [f"{value:.1f} m" for value in np.sort(rng.uniform(0, 5, 4))]
-    return asked(family, texts, 3 if rng.random() < 0.6 else int(rng.integers(3)), rng)
+    return question_row(family, texts, 3 if rng.random() < 0.6 else int(rng.integers(3)), rng)
 
 
 def mark_decides(family, rng):
     mark = int(rng.integers(1, 5))
     question = f"At 0 sec, which way does <obj_{mark}> go?"
     right = mark - 1 if rng.random() < 0.7 else int(rng.integers(4))
-    return asked(family, WAYS, right, rng, question=question)
+    return question_row(family, DIRECTIONS, right, rng, question=question)
 
 
 def table(makers, count, seed):
@@ -71,7 +74,7 @@ def outlined(rng):
     areas = rng.uniform(0.005, 0.1, 4)
     places = rng.uniform(0.1, 0.9, (3, 4))
     sides = np.sqrt(areas)
-    return Marks(*(tuple(map(float, v)) for v in (*places, sides, sides, areas)))
+    return MarkOutlines(*(tuple(map(float, v)) for v in (*places, sides, sides, areas)))
 
 
 def test_only_the_reader_of_marks_finds_what_outlines_tell():
@@ -82,7 +85,9 @@ def test_only_the_reader_of_marks_finds_what_outlines_tell():
         for number in range(count):
             clip = f"clip_{part}_{number}"
             marks[clip] = outlined(rng)
-            rows.append(asked("nearest", OBJECTS, int(np.argmax(marks[clip].area)), rng, clip=clip))
+            rows.append(
+                question_row("nearest", OBJECTS, int(np.argmax(marks[clip].area)), rng, clip=clip)
+            )
         tables.append(pl.DataFrame(rows))
     seeing = chance_report(answer_after_learning(*tables, marks))
     blind = chance_report(answer_after_learning(*tables, None))
@@ -93,7 +98,7 @@ def test_only_the_reader_of_marks_finds_what_outlines_tell():
 def test_marks_are_measured_in_pictures():
     mask = np.zeros((2, 10, 20), np.uint8)
     mask[0, 2:4, 5:15] = 1
-    marks = Marks.of(mask)
+    marks = MarkOutlines.of(mask)
     assert len(marks) == 2
     assert (marks.x[0], marks.y[0], marks.foot[0]) == (0.5, 0.3, 0.4)
     assert (marks.width[0], marks.height[0], marks.area[0]) == (0.5, 0.2, 0.1)
