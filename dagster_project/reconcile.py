@@ -28,7 +28,7 @@ from dagster_project.dagster_internals import (
     version_tags,
 )
 from dagster_project.metadata import version_metadata
-from p4d.config import Project
+from p4d.project import Project
 from p4d.quality.gates import GATES
 from p4d.versioning.dvc.pipeline_file import out_path
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion, data_version

@@ -179,26 +179,26 @@ def training_curve(folders: Folders) -> bytes:
     return _drawn(figure)
 
 
-def student_looks(folders: Folders, clips: int = 3) -> bytes:
-    """How the student came to see, beside its teacher, then its losses; as PNG.
+def student_probes(folders: Folders, clips: int = 3) -> bytes:
+    """The student's probes beside its teacher's maps, then its losses; as PNG.
 
-    The losses alone for an arm that kept no looks.
+    The losses alone for an arm that stored no probes.
     """
     from p4d.students.distillation.probes import (  # it draws with this module
-        LOOKS_FILE,
-        looks_picture,
+        probes_file,
+        probes_picture,
     )
 
     name, folder = list(folders.items())[-1]
     curve = training_curve({name: folder})
-    if not (folder / LOOKS_FILE).is_file():
+    if probes_file(folder) is None:
         return curve
     below = np.asarray(Image.open(io.BytesIO(curve)).convert("RGB"))
-    looks = looks_picture(folder, clips=clips)
-    width = max(looks.shape[1], below.shape[1])
+    probes = probes_picture(folder, clips=clips)
+    width = max(probes.shape[1], below.shape[1])
     both = [
         np.pad(part, ((0, 0), (0, width - part.shape[1]), (0, 0)), constant_values=255)
-        for part in (looks, below)
+        for part in (probes, below)
     ]
     return png(np.concatenate(both))
 

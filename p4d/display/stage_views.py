@@ -23,7 +23,7 @@ PICTURES: Mapping[str, Callable[[Folders], bytes]] = {
     "labels": previews.labels_sheet,
     "regions": previews.regions_sheet,
     "student_sft": previews.training_curve,
-    "student_p4d": previews.student_looks,
+    "student_p4d": previews.student_probes,
     "student_blind": previews.training_curve,
     "evaluation": previews.accuracy_by_category,
 }

@@ -4,7 +4,7 @@ import dagster as dg
 import pytest
 
 from dagster_project.build import build_defs
-from p4d.config import Project
+from p4d.project import Project
 
 
 @pytest.fixture(scope="session")
