@@ -55,7 +55,7 @@ from p4d.students.model.prompt_settings import PromptSettings
 from p4d.students.model.student import Student, hidden_states, load_checkpoint, save_student
 from p4d.students.model.tokenizer import train_tokenizer
 from p4d.studies.fact_text import FactTexts, questions_of, with_facts
-from p4d.studies.stills import shown, still_questions
+from p4d.studies.stills import marked_object, still_questions
 from p4d.teachers.expert4d import embedded as expert
 from p4d.worlds.clip_shards import write_clip_shard
 
@@ -368,7 +368,7 @@ def _pictured(
     seen = [k for k, mask in enumerate(masks) if mask.sum() >= 30]
     if not seen:
         return None
-    objects = [shown(masks[k], *clip.kinds[k]) for k in seen]
+    objects = [marked_object(masks[k], *clip.kinds[k]) for k in seen]
     questions = still_questions(clip.clip_id, objects, rng, count, only)
     if moving:
         # Marks are numbered among the regions of the clip, which all show in its first frame.
