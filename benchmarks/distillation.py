@@ -43,10 +43,11 @@ from p4d.artifacts import (
     write_json,
     write_table,
 )
-from p4d.config import Params, Project, replace_params
-from p4d.evaluation.scoring.answering import ClipPictures
+from p4d.config import Params, replace_params
+from p4d.evaluation.answering.visuals import ClipVisuals
 from p4d.ids import content_id, sha256_file
 from p4d.pipeline import StageInputs, stage_named
+from p4d.project import Project
 from p4d.standalone import drop_stale, run_stages
 from p4d.students.data.clip_reader import ClipReader
 from p4d.students.data.questions import Question, load_questions
@@ -375,7 +376,7 @@ def answer(
 ) -> dict[str, int]:
     """Which option the student finds likeliest, by test question."""
     questions = load_questions(work / run.release, "test")
-    return chosen_options(student, questions, ClipPictures(clips), params)
+    return chosen_options(student, questions, ClipVisuals(clips), params)
 
 
 def _tell(name: str, done: int, total: int, note: str) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from p4d.config import Project
 from p4d.errors import PublishError
+from p4d.project import Project
 
 
 def prepare(project: Project, *, real_videos: bool) -> None:

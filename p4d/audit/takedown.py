@@ -25,9 +25,9 @@ from filelock import FileLock
 
 from p4d.artifacts import read_json, write_bytes, write_json
 from p4d.audit.lookup.resolve import Names
-from p4d.config import Project
 from p4d.errors import LedgerError, PublishError
 from p4d.ids import sha256_file
+from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.files.artifact_key import ArtifactVersion
 from p4d.versioning.files.hashes import file_md5

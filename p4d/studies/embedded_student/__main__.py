@@ -15,9 +15,10 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Qwen3VLForConditionalGeneration
 
 from p4d.artifacts import write_json
-from p4d.config import ClipsParams, Project
+from p4d.config import ClipsParams
 from p4d.determinism import deterministic
 from p4d.ids import seed_for, sha256_file
+from p4d.project import Project
 from p4d.students.data.packer import Packer
 from p4d.students.embedded import FOLDER
 from p4d.students.model.adapters import adapter_for

@@ -12,8 +12,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from p4d.config import Project
 from p4d.errors import LedgerError
+from p4d.project import Project
 from p4d.versioning.files.project_lock import project_lock
 from p4d.versioning.ledger.ledger import BRANCH, LEDGER_PATH
 

@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from p4d.atomic import sync_folder
-from p4d.config import Project
 from p4d.errors import LedgerError
 from p4d.ids import canonical_json
+from p4d.project import Project
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.files.project_lock import project_lock
 

@@ -11,8 +11,8 @@ import os
 import subprocess
 from collections.abc import Iterator
 
-from p4d.config import Project
 from p4d.errors import LedgerError
+from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.ledger.anchor import anchor
 from p4d.versioning.ledger.ledger import Ledger
