@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from p4d.config import Params, Project
+from p4d.config import Params
 from p4d.determinism import deterministic
 from p4d.errors import ContractError
 from p4d.evaluation.benchmarks.item import Benchmark
@@ -18,6 +18,7 @@ from p4d.evaluation.benchmarks.registry import home, open_benchmark
 from p4d.evaluation.evaluate import pictures_of, question_of
 from p4d.evaluation.pictures import view_id
 from p4d.evaluation.scoring.answering import Asking, Pictures, ask
+from p4d.project import Project
 from p4d.students.data.questions import Question
 from p4d.students.model.student import Student
 

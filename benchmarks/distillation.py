@@ -43,10 +43,11 @@ from p4d.artifacts import (
     write_json,
     write_table,
 )
-from p4d.config import Params, Project, replace_params
+from p4d.config import Params, replace_params
 from p4d.evaluation.scoring.answering import ClipPictures
 from p4d.ids import content_id, sha256_file
 from p4d.pipeline import StageInputs, stage_named
+from p4d.project import Project
 from p4d.standalone import drop_stale, run_stages
 from p4d.students.data.clip_reader import ClipReader
 from p4d.students.data.questions import Question, load_questions

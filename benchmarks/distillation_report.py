@@ -14,10 +14,11 @@ import polars as pl
 from benchmarks.answering import from_digits, frozen_benchmark, questions_of
 from benchmarks.machine import describe
 from p4d.artifacts import read_json, read_table, write_bytes, write_json
-from p4d.config import Params, Project
+from p4d.config import Params
 from p4d.drawing import png
 from p4d.errors import ContractError
 from p4d.ids import seed_for
+from p4d.project import Project
 from p4d.students.distillation.probes import probes_file, probes_picture
 from p4d.students.embedded import CORE_FAMILIES
 from p4d.students.use.cost import inference_cost, latency_ratio

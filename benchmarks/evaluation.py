@@ -13,9 +13,9 @@ from pathlib import Path
 
 from benchmarks.machine import describe
 from benchmarks.questions import merged
-from p4d.config import Project
 from p4d.evaluation.benchmarks.registry import open_benchmark
 from p4d.evaluation.evaluate import Settings, evaluate
+from p4d.project import Project
 
 
 def items_per_s(project: Project, benchmark: str, model: Path, settings: Settings) -> dict:

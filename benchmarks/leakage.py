@@ -27,10 +27,11 @@ import polars as pl
 from benchmarks.machine import describe
 from benchmarks.questions import merged
 from p4d.artifacts import Arrays, read_json, read_table
-from p4d.config import Params, Project, replace_params
+from p4d.config import Params, replace_params
 from p4d.evaluation.arms.controls import Marks, answer_across_folds, answer_after_learning
 from p4d.evaluation.benchmarks.r4d_world.make import SECTIONS
 from p4d.evaluation.scoring.chance import chance_report
+from p4d.project import Project
 from p4d.standalone import drop_stale, run_stages
 from p4d.worlds.clip_shards import write_clip_shard
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 import torch
 from transformers import LlavaOnevisionConfig, Qwen2_5_VLConfig, Qwen3VLConfig
 
-from p4d.config import Project, replace_params
+from p4d.config import replace_params
+from p4d.project import Project
 from p4d.students.model.adapters import adapter_for, family_named
 from p4d.students.training.trainable import FROZEN_ENCODER, FULL, LORA, prepare
 

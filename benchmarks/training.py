@@ -26,9 +26,10 @@ import torch
 
 from benchmarks.machine import describe
 from p4d.artifacts import read_json, write_arrays, write_json
-from p4d.config import Params, Project, replace_params
+from p4d.config import Params, replace_params
 from p4d.determinism import deterministic
 from p4d.pipeline import StageInputs, stage_named
+from p4d.project import Project
 from p4d.standalone import drop_stale, run_stages
 from p4d.students import load
 from p4d.students.data.clip_reader import ClipReader

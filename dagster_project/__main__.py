@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from p4d.config import Project
 from p4d.errors import P4DError
+from p4d.project import Project
 
 if TYPE_CHECKING:
     from dagster_project.batches import StepFailure

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from p4d.config import Project
+from p4d.project import Project
 from p4d.quality.gates import blocking_gates
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.ledger.ledger import Ledger

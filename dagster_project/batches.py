@@ -17,7 +17,7 @@ from dagster_project.build import build_defs
 from dagster_project.dead_runs import PROCESS_TAG, end_dead_runs, process_identity
 from dagster_project.partitions import sync_shards
 from dagster_project.resources import StageRunner
-from p4d.config import Project
+from p4d.project import Project
 from p4d.versioning.state.plan import Batch
 
 # Progress goes to the terminal through `StageRunner`; Dagster's own log goes to the instance.

@@ -6,7 +6,7 @@ import warnings
 
 import dagster as dg
 
-from p4d.config import Project
+from p4d.project import Project
 
 
 def build_defs(project: Project, **resources: dg.ConfigurableResource) -> dg.Definitions:

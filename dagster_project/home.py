@@ -7,8 +7,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from p4d.config import Project
 from p4d.errors import ConfigError
+from p4d.project import Project
 
 SETTINGS = "dagster.yaml"
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import dagster as dg
 
-from p4d.config import Project
 from p4d.pipeline import stage_named
+from p4d.project import Project
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.run.run_stage import Materialization
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from p4d.config import Project
+from p4d.project import Project
 
 SHARDS = dg.DynamicPartitionsDefinition(name="shards")
 

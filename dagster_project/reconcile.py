@@ -29,7 +29,7 @@ from dagster_project.dagster_internals import (
 )
 from dagster_project.metadata import check_metadata, version_metadata
 from dagster_project.resources import severity
-from p4d.config import Project
+from p4d.project import Project
 from p4d.quality.gates import GATES
 from p4d.versioning.dvc.pipeline_file import out_path
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion, data_version

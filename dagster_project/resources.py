@@ -16,9 +16,9 @@ import dagster as dg
 
 from dagster_project.dead_runs import PROCESS_TAG, process_identity
 from dagster_project.metadata import check_metadata, version_metadata
-from p4d.config import Project
 from p4d.errors import P4DError
 from p4d.pipeline import stage_named
+from p4d.project import Project
 from p4d.quality.gates import blocking_gates
 from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.run.check_published import check_published

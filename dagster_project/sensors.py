@@ -14,7 +14,7 @@ from dagster_project.jobs import label_backfill, retrain
 from dagster_project.partitions import sync_shards
 from dagster_project.reconcile import report_changes, report_unreported
 from dagster_project.resources import Inbox, StageRunner
-from p4d.config import Project
+from p4d.project import Project
 from p4d.quality.drift import measure_drift
 from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.ledger.anchor import anchor

@@ -11,8 +11,8 @@ import dagster as dg
 
 from dagster_project.automation import RETRAINED_WEEKLY, on_new_data
 from dagster_project.partitions import SHARDS
-from p4d.config import Project
 from p4d.pipeline import stage_named
+from p4d.project import Project
 from p4d.versioning.state.workspace import code_versions
 
 _KINDS = {

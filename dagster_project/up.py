@@ -10,8 +10,8 @@ from dagster_project.home import open_instance
 from dagster_project.partitions import sync_shards
 from dagster_project.reconcile import report_unreported
 from dagster_project.resources import StageRunner
-from p4d.config import Project
 from p4d.errors import P4DError
+from p4d.project import Project
 from p4d.versioning.ledger.anchor import anchor, is_anchored
 from p4d.versioning.run.publish import recover
 from p4d.versioning.state.check_records import refresh_blocked

@@ -3,8 +3,9 @@ import copy
 import pytest
 
 from p4d.categories import CATEGORIES
-from p4d.config import Params, Project, replace_params
+from p4d.config import Params, replace_params
 from p4d.errors import ConfigError
+from p4d.project import Project
 
 RAW = Project.find().raw_params
 

@@ -15,10 +15,9 @@ from typing import Any
 
 from p4d.audit.lookup.resolve import Named, Names
 from p4d.audit.lookup.why import Node, why
-from p4d.config import Project
 from p4d.errors import LedgerError, PublishError
 from p4d.ids import sha256_file
-from p4d.pipeline import STAGES, Stage
+from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.files.artifact_key import ArtifactVersion
 from p4d.versioning.ledger.index import LedgerIndex
@@ -123,9 +122,7 @@ class Dossier:
         return found
 
 
-def collect(
-    project: Project, identifier: str, stages: Sequence[Stage] = STAGES, at: str | None = None
-) -> Dossier:
+def collect(project: Project, identifier: str, at: str | None = None) -> Dossier:
     """Collect everything about an id; hashes every file behind it.
 
     Raises:
@@ -138,10 +135,10 @@ def collect(
         raise LedgerError(
             f"the ledger is damaged ({chain.faults[0]}): `p4d audit verify` says more"
         )
-    tree = why(project, identifier, stages, at)
+    tree = why(project, identifier, at)
     text = ledger.path.read_bytes() if ledger.path.exists() else b""
     lines = text.split(b"\n")[:-1]
-    with Workspace(project, stages) as look:
+    with Workspace(project) as look:
         history = ledger.index()
         names = Names(look, history)
         named = names.find(identifier, at)

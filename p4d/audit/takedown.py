@@ -24,9 +24,9 @@ from filelock import FileLock
 
 from p4d.artifacts import read_json, write_bytes, write_json
 from p4d.audit.lookup.resolve import Names
-from p4d.config import Project
 from p4d.errors import LedgerError, PublishError
 from p4d.ids import sha256_file
+from p4d.project import Project
 from p4d.versioning.dvc.cache import objects_of
 from p4d.versioning.dvc.config import cache_dir, remote_urls
 from p4d.versioning.files.artifact_key import ArtifactVersion

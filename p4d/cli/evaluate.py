@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from p4d.cli.renamed import RenamedOptions
-from p4d.config import Project
+from p4d.project import Project
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 

@@ -38,9 +38,10 @@ from transformers import (
 )
 
 from p4d.artifacts import Arrays, read_table, write_json
-from p4d.config import ClipsParams, Params, Project, replace_params
+from p4d.config import ClipsParams, Params, replace_params
 from p4d.determinism import deterministic
 from p4d.ids import seed_for, sha256_file
+from p4d.project import Project
 from p4d.standalone import run_stages
 from p4d.students.data.clip_reader import Visual
 from p4d.students.data.packer import Packer

@@ -18,7 +18,8 @@ import polars as pl
 
 from p4d.artifacts import Arrays, read_table, write_bytes
 from p4d.categories import CATEGORIES
-from p4d.config import Params, Project
+from p4d.config import Params
+from p4d.project import Project
 from p4d.questions.asking.compose import compose, recompute
 from p4d.questions.asking.distractors import Counts, Numbers
 from p4d.questions.asking.families import BY_NAME, FAMILIES, Family

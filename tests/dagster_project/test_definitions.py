@@ -9,8 +9,8 @@ import yaml
 
 from dagster_project.definitions import defs
 from dagster_project.demo import ensure_history
-from p4d.config import Project
 from p4d.pipeline import BY_NAME, STAGES
+from p4d.project import Project
 from p4d.quality.gates import GATES
 from p4d.versioning.dvc.pipeline_file import render
 

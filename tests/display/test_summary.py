@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from p4d.artifacts import read_json, write_json
-from p4d.config import Project
 from p4d.display.summary import build_summary, render
+from p4d.project import Project
 from tests.sql import example_project as example
 
 

@@ -90,8 +90,8 @@ def facts():
     """What the harness compares and checks, as seen by the product."""
     from dagster_project.reconcile import unreported
     from p4d import audit
-    from p4d.config import Project
     from p4d.pipeline import STAGES
+    from p4d.project import Project
     from p4d.versioning.files.artifact_key import ArtifactKey
     from p4d.versioning.ledger.ledger import Ledger
     from p4d.versioning.state.workspace import status
@@ -131,7 +131,7 @@ def facts():
 def not_fresh():
     """Instances that are not fresh: by `p4d status`, `dvc status`, and Dagster after its sensor."""
     from p4d.cli import cli
-    from p4d.config import Project
+    from p4d.project import Project
 
     tick("reconcile_sensor")
     said = io.StringIO()

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from p4d.config import Project
+from p4d.project import Project
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 COPIED = (

@@ -30,7 +30,7 @@ def stale_by_dagster(checkout):
 import dagster as dg, json
 from dagster_project.dagster_internals import Staleness
 from dagster_project.definitions import defs
-from p4d.config import Project
+from p4d.project import Project
 from p4d.pipeline import STAGES
 from p4d.versioning.files.artifact_key import ArtifactKey
 with dg.DagsterInstance.get() as instance:
@@ -173,7 +173,7 @@ import dagster as dg
 from dagster._core.definitions.partitions.context import partition_loading_context
 from dagster_project.build import build_defs
 from dagster_project.resources import Inbox
-from p4d.config import Project
+from p4d.project import Project
 project = Project.find()
 defs = build_defs(project, inbox=Inbox(root=str(project.root), settle_s=0.0))
 sensor = defs.resolve_sensor_def("landing_sensor")

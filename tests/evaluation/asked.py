@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from p4d.config import Params, Project
+from p4d.config import Params
 from p4d.evaluation.benchmarks.registry import open_benchmark
 from p4d.evaluation.evaluate import Settings, evaluate
+from p4d.project import Project
 from p4d.students.training.base_student import build_base_student
 from tests.students import tiny
 

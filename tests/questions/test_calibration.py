@@ -10,7 +10,7 @@ from benchmarks.fact_calibration import (
     even_way,
     fit_factors,
 )
-from p4d.config import Project
+from p4d.project import Project
 from tests.questions.scenes import FACTS
 
 

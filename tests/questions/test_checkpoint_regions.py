@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from p4d.artifacts import Arrays, read_table, write_table
-from p4d.config import Project
 from p4d.errors import ConfigError
 from p4d.pipeline import StageInputs, stage_named
+from p4d.project import Project
 from p4d.questions.regions.checkpoint import Box, CheckpointTracks, Detector, Segmenter, _choose
 from p4d.questions.regions.stage import build_regions
 from tests.factories import make_clips_dir

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from p4d.config import Project
+from p4d.project import Project
 from p4d.questions.regions.stage import judge, motion_tracks
 from p4d.questions.regions.tracks import Track
 

@@ -15,10 +15,9 @@ from typing import Any
 from p4d.artifacts import write_json
 from p4d.audit.evidence import source_videos
 from p4d.audit.lookup.resolve import Names
-from p4d.config import Project
 from p4d.errors import LedgerError
 from p4d.ids import sha256_file
-from p4d.pipeline import STAGES, Stage
+from p4d.project import Project
 from p4d.sql_files import sql_files
 from p4d.versioning.files.artifact_key import data_version
 from p4d.versioning.ledger.ledger import Ledger
@@ -53,7 +52,6 @@ def export_croissant(
     identifier: str = "release",
     *,
     base_url: str | None = None,
-    stages: Sequence[Stage] = STAGES,
 ) -> str:
     """Describe one release in `path`; returns the release's id.
 
@@ -63,12 +61,11 @@ def export_croissant(
         identifier: `release` (the current one), a `rel_` id or an md5 of a release.
         base_url: where the files are published; default: the project's data/release as seen from
             `path`, which is right for the current release.
-        stages: the whole pipeline.
 
     Raises:
         LedgerError: no such release is on record, or its files are not in the cache.
     """
-    with Workspace(project, stages) as look:
+    with Workspace(project) as look:
         history = Ledger(project).index()
         names = Names(look, history)
         version = names.find(identifier).version

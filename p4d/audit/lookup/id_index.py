@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from p4d.artifacts import write_bytes, write_table
-from p4d.config import Project
 from p4d.errors import PublishError
 from p4d.ids import content_id
+from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.ledger.index import LedgerIndex

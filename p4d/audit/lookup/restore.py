@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from p4d.audit.lookup.resolve import Named, Names
-from p4d.config import Project
 from p4d.errors import ContractError, LedgerError
-from p4d.pipeline import STAGES, Stage
+from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.files.artifact_key import bare_md5
 from p4d.versioning.ledger.ledger import Ledger
@@ -46,7 +44,6 @@ def restore(
     identifier: str,
     destination: Path,
     at: str | None = None,
-    stages: Sequence[Stage] = STAGES,
 ) -> Restored:
     """Copy the version that is or holds `identifier` out of the cache.
 
@@ -57,14 +54,13 @@ def restore(
         destination: a path that does not exist yet.
         at: first digits of the md5 of the version wanted; default: the current one, or the last
             that holds the id.
-        stages: the whole pipeline.
 
     Raises:
         ContractError: a stage with shards is named without one.
         LedgerError: no such version is on record, or several are.
         PublishError: the destination exists, or an object is missing or damaged.
     """
-    found = _find(project, identifier, at, stages)
+    found = _find(project, identifier, at)
     if found is None:
         md5, key, holds = bare_md5(identifier), None, None
     else:
@@ -80,11 +76,9 @@ def restore(
     return Restored(key, md5, len(tree.files), destination, holds)
 
 
-def _find(
-    project: Project, identifier: str, at: str | None, stages: Sequence[Stage]
-) -> Named | None:
+def _find(project: Project, identifier: str, at: str | None) -> Named | None:
     """What is named; None for the whole hash of an object that is on no record."""
-    with Workspace(project, stages) as look:
+    with Workspace(project) as look:
         try:
             return Names(look, Ledger(project).index()).find(identifier, at)
         except LedgerError:

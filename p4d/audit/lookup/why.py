@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from p4d.audit.lookup.resolve import Named, Names
-from p4d.config import Project
-from p4d.pipeline import STAGES, Stage
+from p4d.project import Project
 from p4d.versioning.dvc import pipeline_file as dvc_yaml
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion, bare_md5
 from p4d.versioning.ledger.ledger import Ledger
@@ -76,22 +75,19 @@ class Node:
         return "\n".join(_lines(self, "", ""))
 
 
-def why(
-    project: Project, identifier: str, stages: Sequence[Stage] = STAGES, at: str | None = None
-) -> Node:
+def why(project: Project, identifier: str, at: str | None = None) -> Node:
     """The tree of what stands behind an id; `p4d.audit.lookup.resolve` lists the forms of ids.
 
     Args:
         project: where.
         identifier: what to explain.
-        stages: the whole pipeline.
         at: first digits of the md5 of the version wanted; default: the current one, or where that
             does not hold the id, the last that did.
 
     Raises:
         LedgerError: nothing on record goes by that name.
     """
-    with Workspace(project, stages) as look:
+    with Workspace(project) as look:
         return _Explainer(look).explain(identifier, at)
 
 

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from p4d.audit.evidence import Dossier, Entry, collect
 from p4d.audit.proof import bundle_verifier
-from p4d.config import Project
 from p4d.errors import LedgerError
 from p4d.ids import sha256_file
-from p4d.pipeline import STAGES, Stage
+from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.ledger.record import plain
 
@@ -84,7 +83,6 @@ def write_bundle(
     path: Path,
     *,
     with_data: bool = False,
-    stages: Sequence[Stage] = STAGES,
     at: str | None = None,
 ) -> Bundle:
     """Write the archive about an id to `path`.
@@ -94,14 +92,13 @@ def write_bundle(
         identifier: what to prove; forms as for `p4d why`.
         path: a zip archive; replaced when it is complete.
         with_data: put in every file of every version, not only the small texts.
-        stages: the whole pipeline.
         at: first digits of the md5 of the version wanted.
 
     Raises:
         LedgerError: nothing on record goes by that name, the ledger is damaged, or a version's list
             of files (with `with_data` any file) is gone from the cache.
     """
-    dossier = collect(project, identifier, stages, at)
+    dossier = collect(project, identifier, at)
     objects = _objects(project, dossier, with_data)
     contents: dict[str, bytes | Path] = {
         "verify.py": Path(bundle_verifier.__file__),

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
-from p4d.config import Project
 from p4d.errors import ConfigError
 from p4d.evaluation.benchmarks import r4d_bench, sti_bench, vlm4d, vsti_bench
 from p4d.evaluation.benchmarks.item import Benchmark
+from p4d.project import Project
 
 READERS: Mapping[str, ModuleType] = {
     "r4d-bench": r4d_bench,

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import yaml
 
-from p4d.config import Project
 from p4d.errors import ConfigError
+from p4d.project import Project
 from p4d.versioning.dvc.pipeline_file import BLOCKED_LIST, SHARD_LIST
 from p4d.versioning.files.hashes import Digest
 

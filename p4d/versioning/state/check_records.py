@@ -12,8 +12,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from p4d.atomic import write_durably
-from p4d.config import Project
-from p4d.pipeline import STAGES, Stage
+from p4d.project import Project
 from p4d.quality.gates import blocking_gates
 from p4d.quality.results import CheckResult
 from p4d.versioning.dvc.pipeline_file import BLOCKED_LIST, SHARD_LIST
@@ -46,7 +45,6 @@ def record_checks(
     run_id: str,
     checks_version: str = "",
     gates: Gates | None = None,
-    stages: Sequence[Stage] = STAGES,
 ) -> list[Record]:
     """Record the checks of a published version, and rewrite the list of blocked shards.
 
@@ -57,7 +55,6 @@ def record_checks(
         run_id: of the caller.
         checks_version: see the function `checks_version`.
         gates: blocking checks of each stage; default: all of `p4d.quality.gates`.
-        stages: the pipeline.
 
     Returns:
         The ledger records.
@@ -79,7 +76,7 @@ def record_checks(
     ]
     with project_lock(project):
         records = Ledger(project).append_all([("check", body) for body in bodies])
-        with Workspace(project, stages) as workspace:
+        with Workspace(project) as workspace:
             write_blocked(workspace, gates, checked=version)
     return records
 
@@ -130,13 +127,14 @@ def expected_blocked(
         ConfigError: the file is damaged.
     """
     gates = blocking_gates() if gates is None else gates
-    index, before = Ledger(workspace.project).index(), read_blocked(workspace.project)
+    project = workspace.project
+    index, before = Ledger(project).index(), read_blocked(project)
     candidates = {version.key for version in index.failing()}
     candidates |= {ArtifactKey(stage, shard) for shard in before for stage in before[shard]}
     listed = set(workspace.shards)
     found: dict[str, dict[str, Sequence[str]]] = defaultdict(dict)
     for key in sorted(candidates, key=str):
-        if key.shard is None or key.shard not in listed or key.stage not in workspace.by_name:
+        if key.shard is None or key.shard not in listed or key.stage not in project.by_name:
             continue
         is_checked = checked is not None and checked.key == key
         md5 = checked.md5 if checked and is_checked else workspace.recorded_md5(key)
@@ -165,11 +163,9 @@ def write_blocked(
     return True
 
 
-def refresh_blocked(
-    project: Project, gates: Gates | None = None, stages: Sequence[Stage] = STAGES
-) -> bool:
+def refresh_blocked(project: Project, gates: Gates | None = None) -> bool:
     """Bring `shards/blocked.yaml` up to date where a killed process or an edit left it behind."""
-    with project_lock(project), Workspace(project, stages) as workspace:
+    with project_lock(project), Workspace(project) as workspace:
         return write_blocked(workspace, gates)
 
 

@@ -7,11 +7,11 @@ a fresh artifact without results of today's gates is checked again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
-from p4d.config import Project
-from p4d.pipeline import STAGES, Stage
+from p4d.pipeline import Stage
+from p4d.project import Project
 from p4d.quality.gates import blocking_gates
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.ledger.ledger import Ledger
@@ -46,7 +46,6 @@ def make_plan(
     *,
     gates: Gates | None = None,
     checks_version: str | None = None,
-    stages: Sequence[Stage] = STAGES,
 ) -> Plan:
     """Every artifact that is not fresh or not checked by today's gates, and all that reads it.
 
@@ -54,7 +53,6 @@ def make_plan(
         project: where.
         gates: blocking checks of each stage; default: all of `p4d.quality.gates`.
         checks_version: version of today's gates; default: `check_records.checks_version`.
-        stages: the pipeline.
     """
     gates = blocking_gates() if gates is None else gates
     if checks_version is None:
@@ -63,7 +61,7 @@ def make_plan(
     blocked: dict[ArtifactKey, str] = {}
     waiting: set[ArtifactKey] = set()
     wanted: set[ArtifactKey] = set()
-    with Workspace(project, stages) as workspace:
+    with Workspace(project) as workspace:
         for key in workspace.all_keys():
             now, reads = workspace.status(key), _reads(workspace, key)
             if now.state == "fresh" and not wanted & reads:
@@ -92,11 +90,9 @@ def _reads(workspace: Workspace, key: ArtifactKey) -> set[ArtifactKey]:
     return found
 
 
-def in_order(
-    project: Project, wanted: Set[ArtifactKey], stages: Sequence[Stage] = STAGES
-) -> list[Batch]:
+def in_order(project: Project, wanted: Set[ArtifactKey]) -> list[Batch]:
     """Batches of the wanted artifacts, in an order in which they can run."""
-    by_name = {stage.name: stage for stage in stages}
+    stages, by_name = project.stages, project.by_name
 
     def needs_shards(stage: Stage) -> bool:
         return any(by_name[up].per_shard or needs_shards(by_name[up]) for up in stage.inputs)

@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from p4d.config import Project
 from p4d.errors import ConfigError, ContractError
 from p4d.evaluation.benchmarks import r4d_bench, sti_bench, vlm4d, vsti_bench
 from p4d.evaluation.benchmarks.registry import VARIABLE, open_benchmark
+from p4d.project import Project
 from tests.evaluation.benchmarks import files
 from tests.video.media import ROOT
 

@@ -17,8 +17,9 @@ from safetensors.torch import load_file, save_file
 import p4d
 from p4d.artifacts import read_json, write_arrays, write_json
 from p4d.cli import cli
-from p4d.config import Project, replace_params
+from p4d.config import replace_params
 from p4d.errors import ContractError, DecodeError
+from p4d.project import Project
 from p4d.students import load
 from p4d.students.data.packer import Packer
 from p4d.students.data.questions import Question

@@ -26,7 +26,7 @@ def check(fake, made, **passed):
         CheckResult(name=name, passed=ok, severity="critical", description=name)
         for name, ok in passed.items()
     ]
-    rest = {"run_id": "r", "gates": GATES, "stages": fake.stages}
+    rest = {"run_id": "r", "gates": GATES}
     record_checks(fake.project, made.version, results, **rest)
 
 
@@ -80,7 +80,7 @@ def test_a_new_version_stays_blocked_until_its_own_checks_ran(fake, made):
 def test_a_shard_that_is_no_longer_listed_is_no_longer_blocked(fake, made):
     check(fake, made[f"label@{FIRST}"], finite=False)
     (fake.root / "shards" / "index.yaml").write_text(f"shards:\n- {SECOND}\n")
-    assert audit.verify(fake.project, fake.stages).ok is False  # its folder is still there
+    assert audit.verify(fake.project).ok is False  # its folder is still there
     assert fake.make("gather", gates=GATES).excluded == {}
     assert text(fake) == "blocked: {}\n"
     assert set(fake.dvc_status()) == {"choose"}
@@ -90,15 +90,15 @@ def test_what_a_killed_process_left_behind_is_brought_up_to_date(fake, made):
     body = {"stage": "label", "shard": FIRST, "md5": made[f"label@{FIRST}"].md5,
             "name": "finite", "passed": False}  # fmt: skip
     Ledger(fake.project).append("check", body)  # and died before it wrote the list
-    assert refresh_blocked(fake.project, GATES, fake.stages)
+    assert refresh_blocked(fake.project, GATES)
     assert list(read_blocked(fake.project)) == [FIRST]
-    assert not refresh_blocked(fake.project, GATES, fake.stages)
+    assert not refresh_blocked(fake.project, GATES)
 
 
 def test_a_check_is_of_the_version_that_dvc_has_not_recorded_yet(fake, made):
     """Inside DVC, dvc.lock names the new version only after the command."""
     other = ArtifactVersion(made[f"label@{FIRST}"].key, "0" * 32 + ".dir")
-    with Workspace(fake.project, fake.stages) as workspace:
+    with Workspace(fake.project) as workspace:
         body = {"stage": "label", "shard": FIRST, "md5": other.md5, "name": "finite"}
         Ledger(fake.project).append("check", {**body, "passed": False})
         assert expected_blocked(workspace, GATES) == {}
@@ -108,11 +108,11 @@ def test_a_check_is_of_the_version_that_dvc_has_not_recorded_yet(fake, made):
 def test_a_project_without_the_list_is_stale_and_no_error(fake, made):
     assert text(fake) == render({})
     (fake.root / BLOCKED_LIST).unlink()
-    assert all(s.state == "fresh" for s in status(fake.project, fake.stages))
+    assert all(s.state == "fresh" for s in status(fake.project))
     lock = fake.root / "dvc.lock"
     pattern = rf"    - path: {BLOCKED_LIST}\n      hash: md5\n      md5: \S+\n      size: \d+\n"
     lock.write_text(re.sub(pattern, "", lock.read_text()))
-    states = {str(s.key): (s.state, s.reasons) for s in status(fake.project, fake.stages)}
+    states = {str(s.key): (s.state, s.reasons) for s in status(fake.project)}
     assert states["gather"] == ("stale", (f"input added: {BLOCKED_LIST}",))
     assert states["choose"][0] == "fresh"
     assert not fake.make("gather", gates=GATES).skipped
@@ -132,9 +132,9 @@ def test_a_damaged_list_is_named_with_the_way_out(fake, content):
 
 def test_verify_compares_the_list_with_the_recorded_checks(fake, made, monkeypatch):
     monkeypatch.setattr("p4d.versioning.state.check_records.blocking_gates", lambda: GATES)
-    assert verification.verify(fake.project, fake.stages).problems == ()
+    assert verification.verify(fake.project).problems == ()
     check(fake, made[f"label@{FIRST}"], finite=False)
-    assert verification.verify(fake.project, fake.stages).problems == ()
+    assert verification.verify(fake.project).problems == ()
     (fake.root / BLOCKED_LIST).write_text("blocked: {}\n")
-    (problem,) = verification.verify(fake.project, fake.stages).problems
+    (problem,) = verification.verify(fake.project).problems
     assert (problem.kind, problem.path) == ("altered", BLOCKED_LIST)

@@ -15,7 +15,7 @@ GATES = {"label": ("finite",)}
 
 
 def plan_of(fake, *, gates=GATES, checks_version="today"):
-    return make_plan(fake.project, gates=gates, checks_version=checks_version, stages=fake.stages)
+    return make_plan(fake.project, gates=gates, checks_version=checks_version)
 
 
 def check_all(fake, made, *, bad=()):
@@ -31,17 +31,16 @@ def check_all(fake, made, *, bad=()):
             run_id="r",
             checks_version="today",
             gates=GATES,
-            stages=fake.stages,
         )
 
 
 def not_fresh(fake):
-    return {str(s.key) for s in status(fake.project, fake.stages) if s.state != "fresh"}
+    return {str(s.key) for s in status(fake.project) if s.state != "fresh"}
 
 
 def test_an_empty_project_wants_everything_in_an_order_in_which_it_can_run(fake):
     plan = plan_of(fake)
-    assert in_order(fake.project, plan.wanted, fake.stages) == [
+    assert in_order(fake.project, plan.wanted) == [
         Batch(shard=None, stages=("teach",)),
         *(Batch(shard=shard, stages=("take", "label")) for shard in SHARDS),
         Batch(shard=None, stages=("gather", "choose")),
@@ -99,7 +98,6 @@ def test_what_reads_a_blocked_artifact_of_the_same_shard_waits(fake):
         version = made[f"take@{shard}"].version
         record_checks(
             fake.project, version, [check], run_id="r", checks_version="today", gates=gates,
-            stages=fake.stages,
         )  # fmt: skip
     plan = plan_of(fake, gates=gates)
     assert plan.wanted == {
@@ -127,5 +125,5 @@ def test_without_gates_handed_in_all_gates_count(fake, monkeypatch):
     fake.make(f"label@{SHARDS[0]}")
     with pytest.raises(GateError, match="was never checked by finite"):
         fake.make("gather")
-    wanted = make_plan(fake.project, checks_version="today", stages=fake.stages).wanted
+    wanted = make_plan(fake.project, checks_version="today").wanted
     assert ArtifactKey("label", SHARDS[0]) in wanted

@@ -39,11 +39,12 @@ from PIL import Image
 
 from p4d.artifacts import Arrays, read_table, write_bytes, write_json
 from p4d.categories import CATEGORIES
-from p4d.config import Params, Project, WorldsParams, replace_params
+from p4d.config import Params, WorldsParams, replace_params
 from p4d.drawing import png
 from p4d.errors import ContractError
 from p4d.evaluation.benchmarks.r4d_world.texts import card, datasheet
 from p4d.ids import content_id, seed_for, sha256_file
+from p4d.project import Project
 from p4d.questions.regions.marks import draw_marks
 from p4d.standalone import drop_stale, run_stages
 from p4d.video.decode import decode

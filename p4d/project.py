@@ -1,24 +1,32 @@
-"""The project: its root, its folders and its parameters."""
+"""The project: its root, its stages, its folders and its parameters."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from p4d.config.params import Params
-from p4d.errors import ConfigError
+from p4d.config import Params
+from p4d.errors import ConfigError, ContractError
+from p4d.pipeline import STAGES, Stage
 
 
 @dataclass(frozen=True)
 class Project:
-    """A checkout of the repository: where code, parameters and artifacts live."""
+    """A checkout of the repository: its code, parameters and artifacts, and the stages it runs.
+
+    Attributes:
+        root: the folder that holds `dvc.yaml` and `params.yaml`.
+        stages: the pipeline, upstream first. Tests give a pipeline of trivial stages.
+    """
 
     root: Path
+    stages: tuple[Stage, ...] = field(default=STAGES, repr=False)
 
     @classmethod
     def find(cls, start: Path | None = None) -> Project:
@@ -37,8 +45,23 @@ class Project:
         )
 
     @cached_property
+    def by_name(self) -> Mapping[str, Stage]:
+        """The stages by name."""
+        return {stage.name: stage for stage in self.stages}
+
+    def stage(self, name: str) -> Stage:
+        """Look a stage up.
+
+        Raises:
+            ContractError: the pipeline has no such stage; the message lists those it has.
+        """
+        if name not in self.by_name:
+            raise ContractError(f"no stage called {name!r}; stages: {', '.join(self.by_name)}")
+        return self.by_name[name]
+
+    @cached_property
     def raw_params(self) -> dict[str, Any]:
-        """`params.yaml` as plain values, for hashing."""
+        """`params.yaml` as plain values."""
         try:
             loaded = yaml.safe_load((self.root / "params.yaml").read_text())
         except yaml.YAMLError as error:
@@ -54,7 +77,7 @@ class Project:
 
     @property
     def data(self) -> Path:
-        """Artifacts, one folder per stage: `data/<stage>[/<shard>]`."""
+        """The artifacts, one folder per stage: `data/<stage>[/<shard>]`."""
         return self.root / "data"
 
     @property
