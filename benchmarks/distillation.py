@@ -44,7 +44,7 @@ from p4d.artifacts import (
     write_table,
 )
 from p4d.config import Params, replace_params
-from p4d.evaluation.scoring.answering import ClipPictures
+from p4d.evaluation.answering.visuals import ClipVisuals
 from p4d.ids import content_id, sha256_file
 from p4d.pipeline import StageInputs, stage_named
 from p4d.project import Project
@@ -376,7 +376,7 @@ def answer(
 ) -> dict[str, int]:
     """Which option the student finds likeliest, by test question."""
     questions = load_questions(work / run.release, "test")
-    return chosen_options(student, questions, ClipPictures(clips), params)
+    return chosen_options(student, questions, ClipVisuals(clips), params)
 
 
 def _tell(name: str, done: int, total: int, note: str) -> None:

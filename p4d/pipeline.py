@@ -218,7 +218,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="questions",
         group="questions",
-        entry="p4d.questions.asking.compose:build_questions",
+        entry="p4d.questions.asking.stage:build_questions",
         description="Multiple-choice questions derived from facts, and the refused candidates.",
         inputs=("clips", "regions", "facts"),
         params=("questions", "release"),
@@ -275,7 +275,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="evaluation",
         group="evaluation",
-        entry="p4d.evaluation.arms.evaluation_stage:build_evaluation",
+        entry="p4d.evaluation.arms.compare_arms:build_evaluation",
         description="Answers of every arm to held-out questions, with intervals and comparisons.",
         inputs=("clips", "regions", "release", "student_sft", "student_p4d", "student_blind"),
         params=("clips", "evaluation"),

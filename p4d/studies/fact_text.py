@@ -17,7 +17,7 @@ import polars as pl
 
 from p4d.artifacts import read_table
 from p4d.questions.facts.table import Fact, read_facts
-from p4d.questions.regions.stage import marked_regions
+from p4d.questions.regions.selection import marked_regions
 from p4d.questions.wording import seconds
 from p4d.students.data.questions import Question
 
@@ -142,7 +142,7 @@ class FactTexts:
         return [by_id[fact_id] for fact_id in self._evidence[question.qa_id]]
 
 
-def questions_of(folder: Path, shard: str) -> list[Question]:
+def shard_questions(folder: Path, shard: str) -> list[Question]:
     """All questions of a shard's `questions` folder, whatever their split."""
     names = [field.name for field in dataclasses.fields(Question) if field.name != "shard"]
     rows: Iterable[Mapping[str, Any]] = (

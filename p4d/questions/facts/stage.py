@@ -14,7 +14,7 @@ from p4d.questions.facts.exact.reader import SceneReader
 from p4d.questions.facts.image_facts import ImageReader
 from p4d.questions.facts.table import Fact, write_facts
 from p4d.questions.outcomes import ClipOutcome, write_outcomes
-from p4d.questions.regions.stage import marked_regions
+from p4d.questions.regions.selection import marked_regions
 
 
 def build_facts(inputs: StageInputs, out: Path) -> StageReport:

@@ -27,7 +27,7 @@ from p4d.versioning.state.workspace import Workspace
 Gates = Mapping[str, Sequence[str]]
 """Names of the blocking checks of each stage."""
 
-_GATES_ENTRY = "p4d.quality.gates:run_gates"
+_GATES_ENTRY = "p4d.quality.gates:check_folders"
 _GATES_SQL = ("sql/gates", "sql/staging")
 
 
