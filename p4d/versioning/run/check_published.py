@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from p4d.errors import PublishError
 from p4d.project import Project
-from p4d.quality.gates import judge
+from p4d.quality.gates import check_artifact
 from p4d.quality.results import CheckResult
 from p4d.versioning.dvc import pipeline_file as dvc_yaml
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
@@ -28,7 +28,7 @@ def check_published(
     before = _published(project, key)
     if before is None:
         raise PublishError(f"the folder of {key} is not its published version; make it first")
-    results = judge(project, key.stage, key.shard)
+    results = check_artifact(project, key.stage, key.shard)
     if _published(project, key) != before:
         raise PublishError(f"{key} changed while it was checked; check it again")
     record_checks(project, before, results, run_id=run_id, judge=judge_version(project))

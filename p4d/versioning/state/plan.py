@@ -19,7 +19,7 @@ from p4d.versioning.state.workspace import Workspace
 _JUDGE = Stage(
     name="gates",
     group="quality",
-    entry="p4d.quality.gates:run_gates",
+    entry="p4d.quality.gates:check_folders",
     description="Everything that decides a verdict.",
     extra_code=("sql/gates", "sql/staging"),
 )
