@@ -95,7 +95,7 @@ def _published(workspace: Workspace, ledger: Ledger, key: ArtifactKey) -> Materi
     """The published version of a fresh artifact, with what the ledger records of it."""
     md5 = workspace.recorded_md5(key) or ""
     # No record if dvc.lock came without the ledger it belongs to: then numbers are unknown.
-    record: Mapping[str, Any] = ledger.latest_materialization(key, md5) or {}
+    record: Mapping[str, Any] = ledger.index().record(ArtifactVersion(key, md5)) or {}
     excluded = record.get("excluded", {})
     return Materialization(
         version=ArtifactVersion(key, md5),
@@ -168,7 +168,7 @@ def _inputs(upstream: Mapping[str, str]) -> dict[str, Any]:
 
 def _checks(ledger: Ledger, version: ArtifactVersion) -> dict[str, str]:
     """The recorded result of each check of a version; checks of earlier releases are left out."""
-    recorded = ledger.checks_for(version)
+    recorded = ledger.index().checks(version)
     names = [gate.name for gate in GATES.get(version.key.stage, ()) if gate.name in recorded]
     return {name: "passed" if recorded[name]["passed"] else "failed" for name in names}
 

@@ -72,10 +72,10 @@ def loss_fell(stage: str, folders: Folders) -> Found:
 def answers_follow_from_facts(stage: str, folders: Folders) -> Found:
     """Find questions whose answer differs from the one derived from their facts.
 
-    The derivation is `p4d.questions.asking.compose.recompute`, which does not read the stored
+    The derivation is `p4d.questions.asking.recompute.recompute`, which does not read the stored
     answer.
     """
-    from p4d.questions.asking.compose import recompute
+    from p4d.questions.asking.recompute import recompute
     from p4d.questions.facts.table import Fact
 
     questions = read_table(_single(folders, stage) / "questions.parquet")

@@ -191,7 +191,7 @@ def test_listing_gates_is_light():
 @pytest.fixture
 def composed(tmp_path):
     """Real questions of real families: how many objects move, over four clips."""
-    from p4d.questions.asking.compose import SCHEMA
+    from p4d.questions.asking.question_table import SCHEMA
     from p4d.questions.facts.table import Source, quantity, write_facts
     from tests.questions.scenes import Clip, compose_clips
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from p4d.questions.asking.distractors import Counts, Numbers, Words, margin, written
+from p4d.questions.asking.option_rules import Counts, Numbers, Words, margin, written
 
 METRES = Numbers(unit="m", decimals=2, least_gap=0.1)
 
