@@ -36,9 +36,7 @@ def landing_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunReques
     ledger = Ledger(here)
     # From what is on record, not from the report: a request that got lost is made again, and the
     # run key keeps one shard from being asked for twice.
-    waiting = [
-        s for s in here.shards() if ledger.latest_materialization(ArtifactKey("videos", s)) is None
-    ]
+    waiting = [s for s in here.shards() if ledger.index().latest(ArtifactKey("videos", s)) is None]
     if not waiting:
         yield dg.SkipReason(report.summary())
     for shard in waiting:

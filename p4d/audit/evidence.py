@@ -21,8 +21,9 @@ from p4d.ids import sha256_file
 from p4d.pipeline import STAGES, Stage
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.files.artifact_key import ArtifactVersion
-from p4d.versioning.ledger.index import History
-from p4d.versioning.ledger.ledger import FIRST, Ledger, Record
+from p4d.versioning.ledger.index import LedgerIndex
+from p4d.versioning.ledger.ledger import FIRST, Ledger
+from p4d.versioning.ledger.record import Record
 from p4d.versioning.state.workspace import Workspace
 
 
@@ -141,7 +142,7 @@ def collect(
     text = ledger.path.read_bytes() if ledger.path.exists() else b""
     lines = text.split(b"\n")[:-1]
     with Workspace(project, stages) as look:
-        history = History(ledger)
+        history = ledger.index()
         names = Names(look, history)
         named = names.find(identifier, at)
         if not named.version.md5:
@@ -174,7 +175,7 @@ def collect(
 def _entry(
     project: Project,
     names: Names,
-    history: History,
+    history: LedgerIndex,
     lines: Sequence[bytes],
     version: ArtifactVersion,
     hashes: dict[str, FileHash],

@@ -71,10 +71,7 @@ def test_what_changes_while_a_stage_runs_is_not_laundered(
     with pytest.raises(PublishError, match=f"changed while it was made: {expected}"):
         fake.make(f"label@{FIRST}", force=True)
     assert (fake.root / "dvc.lock").read_bytes() == lock
-    assert (
-        Ledger(fake.project).latest_materialization(ArtifactKey("label", FIRST))["md5"]
-        == before.md5
-    )
+    assert Ledger(fake.project).index().latest(ArtifactKey("label", FIRST))["md5"] == before.md5
 
 
 def test_code_edited_after_it_was_loaded_needs_a_new_process(fake):
@@ -217,7 +214,7 @@ def test_a_lost_append_only_version_is_taken_from_the_cache_or_not_started_over(
 
 def test_the_ledger_says_what_made_a_version(fake):
     fake.make_all()
-    record = Ledger(fake.project).latest_materialization(ArtifactKey("teach"))
+    record = Ledger(fake.project).index().latest(ArtifactKey("teach"))
     assert record["path"] == "data/teach"
     assert record["fingerprint"]["params"]["expert"]["seed"] == 17
     assert list(record["weights"]) == ["weights.safetensors"]
@@ -225,7 +222,7 @@ def test_the_ledger_says_what_made_a_version(fake):
     assert {"wall_s", "cpu_s", "max_rss_bytes"} == set(record["cost"])
     fake.edit(f"{fake.package}/text.py", "'!", "'?")
     fake.make("teach")
-    again = Ledger(fake.project).latest_materialization(ArtifactKey("teach"))
+    again = Ledger(fake.project).index().latest(ArtifactKey("teach"))
     assert again["git"]["dirty"] is True
     assert again["previous"] == record["md5"]
 
@@ -235,7 +232,7 @@ def test_nan_in_a_report_does_not_break_publishing(fake, monkeypatch):
     fake.edit(f"{fake.package}/steps.py", 'metrics={"length": len(inputs.manifest["text"])}',
               'metrics={"loss": float("nan")}')  # fmt: skip
     fake.make(f"take@{FIRST}")
-    record = Ledger(fake.project).latest_materialization(ArtifactKey("take", FIRST))
+    record = Ledger(fake.project).index().latest(ArtifactKey("take", FIRST))
     assert record["metrics"] == {"loss": "nan"}
 
 

@@ -13,7 +13,6 @@ from p4d.errors import ContractError, LedgerError
 from p4d.pipeline import STAGES, Stage
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.files.artifact_key import bare_md5
-from p4d.versioning.ledger.index import History
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.state.workspace import Workspace
 
@@ -87,7 +86,7 @@ def _find(
     """What is named; None for the whole hash of an object that is on no record."""
     with Workspace(project, stages) as look:
         try:
-            return Names(look, History(Ledger(project))).find(identifier, at)
+            return Names(look, Ledger(project).index()).find(identifier, at)
         except LedgerError:
             if re.fullmatch(r"(md5:)?[0-9a-f]{32}(\.dir)?", identifier):
                 return None

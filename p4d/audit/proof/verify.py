@@ -27,13 +27,15 @@ from p4d.pipeline import STAGES, Stage
 from p4d.progress import Progress
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.dvc import pipeline_file as dvc_yaml
+from p4d.versioning.dvc.config import cache_dir
 from p4d.versioning.dvc.lock_file import LOCK_FILE, LockFile
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.files.hashes import Digest, Tree, file_md5, walk_files
 from p4d.versioning.files.project_lock import project_lock
 from p4d.versioning.ledger.anchor import anchored
-from p4d.versioning.ledger.ledger import BRANCH, LEDGER_PATH, Ledger, Record
+from p4d.versioning.ledger.ledger import BRANCH, LEDGER_PATH, Ledger
 from p4d.versioning.ledger.problem import Fault, Problem
+from p4d.versioning.ledger.record import Record
 from p4d.versioning.run.journal import has_journal
 from p4d.versioning.run.publish import recover
 from p4d.versioning.state.workspace import Workspace
@@ -131,7 +133,7 @@ class _Verifier:
         self._project, self._stages, self._progress = project, stages, progress
         self._root = project.root
         self._ledger = Ledger(project)
-        self._cache = dvc_store.cache_dir(project.root)
+        self._cache = cache_dir(project.root)
         self._problems: list[Problem] = []
         self._read = _Read(project.root)
         self._purged = purged_objects(project)
@@ -153,12 +155,8 @@ class _Verifier:
             self._report("altered", LEDGER_PATH, fault)
         self._check_anchor()
         versions = {ArtifactVersion.of_record(record): record for record in records}
-        trees = {md5: self._tree(md5) for md5 in dict.fromkeys(version.md5 for version in versions)}
-        objects = {
-            oid
-            for md5, tree in trees.items()
-            for oid in (md5, *(digest.md5 for digest in (tree.files if tree else {}).values()))
-        }
+        cached = {md5: self._objects_of(md5) for md5 in {version.md5 for version in versions}}
+        objects = {oid for named in cached.values() for _, oid in named}
         paths = [self._root / c.out / name for c in suspects for name in files[c.key]]
         paths += [self._object(oid) for oid in sorted(objects)]
         started = time.monotonic()
@@ -167,7 +165,7 @@ class _Verifier:
         for each in current:
             self._check_current(each, files.get(each.key))
         for version, record in versions.items():
-            self._check_cached(version, record["path"], trees[version.md5])
+            self._check_cached(version, record["path"], cached[version.md5])
         return VerifyReport(
             versions=len(versions),
             files=sum(map(len, files.values())),
@@ -195,7 +193,7 @@ class _Verifier:
         try:
             with Workspace(self._project, self._stages) as look:
                 return records, [
-                    _Current(key, look.recorded_md5(key), self._ledger.latest_materialization(key))
+                    _Current(key, look.recorded_md5(key), self._ledger.index().latest(key))
                     for key in look.all_keys()
                 ]
         except P4DError as error:
@@ -281,7 +279,7 @@ class _Verifier:
                 key = current.key
                 if key.shard is not None and key.shard not in look.shards:
                     return
-                latest = self._ledger.latest_materialization(key)
+                latest = self._ledger.index().latest(key)
                 now = _Current(key, look.recorded_md5(key), latest)
                 if now.md5 != current.md5 or now.latest != current.latest:
                     there = (self._root / now.out).is_dir()
@@ -334,11 +332,10 @@ class _Verifier:
             found.append(Problem("orphaned", f"{out}/{name}", f"is no part of version {md5}"))
         return found
 
-    def _check_cached(self, version: ArtifactVersion, out: str, tree: Tree | None) -> None:
-        for name, oid in [
-            ("", version.md5),
-            *((n, d.md5) for n, d in (tree.files if tree else {}).items()),
-        ]:
+    def _check_cached(
+        self, version: ArtifactVersion, out: str, objects: Sequence[tuple[str, str]]
+    ) -> None:
+        for name, oid in objects:
             path = self._object(oid)
             present = self._read.md5(path)
             if present == oid.removesuffix(".dir") or (present is None and oid in self._purged):
@@ -379,6 +376,12 @@ class _Verifier:
 
     def _object(self, oid: str) -> Path:
         return self._cache / oid[:2] / oid[2:]
+
+    def _objects_of(self, md5: str) -> list[tuple[str, str]]:
+        try:
+            return dvc_store.objects_of(self._root, md5)
+        except PublishError:
+            return [("", md5)]
 
     def _tree(self, md5: str) -> Tree | None:
         if not md5.endswith(".dir"):

@@ -42,7 +42,7 @@ def _published(project: Project, key: ArtifactKey) -> ArtifactVersion | None:
         recorded = workspace.recorded_md5(key)
     if inside_dvc():
         # DVC writes its lock entry after the command; until then the ledger knows.
-        record = Ledger(project).latest_materialization(key)
+        record = Ledger(project).index().latest(key)
         recorded = record["md5"] if record else None
     if present is None or recorded is None or present.md5 != recorded:
         return None

@@ -24,7 +24,8 @@ from p4d.versioning.dvc import pipeline_file as dvc_yaml
 from p4d.versioning.dvc.lock_file import LockEntry
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.files.hashes import Digest, Tree, tree_of
-from p4d.versioning.ledger.ledger import Ledger, plain
+from p4d.versioning.ledger.ledger import Ledger
+from p4d.versioning.ledger.record import plain
 from p4d.versioning.run import run_info as provenance
 from p4d.versioning.run.import_guard import load
 from p4d.versioning.run.publish import Checkpoint, inside_dvc, locked, no_checkpoint, publish
@@ -344,7 +345,7 @@ def _made_already(
     found = workspace.status(key)
     if found.state != "fresh" or found.md5 is None:
         return None
-    record = ledger.latest_materialization(key, found.md5)
+    record = ledger.index().record(ArtifactVersion(key, found.md5))
     # Gates are no input of DVC's: a shard let in or shut out since then is a reason to run.
     if record is not None and set(record["excluded"]) != set(inputs.excluded):
         return None

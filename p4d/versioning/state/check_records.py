@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from p4d.config import Project
 from p4d.quality.results import CheckResult
 from p4d.versioning.files.artifact_key import ArtifactVersion
-from p4d.versioning.ledger.ledger import Ledger, Record
+from p4d.versioning.ledger.ledger import Ledger
+from p4d.versioning.ledger.record import Record
 
 Gates = Mapping[str, Sequence[str]]
 """Names of the blocking checks of each stage."""
@@ -52,7 +53,7 @@ def refusal(ledger: Ledger, gates: Gates, version: ArtifactVersion) -> str | Non
     names = gates.get(version.key.stage, ())
     if not names:
         return None
-    checks = ledger.checks_for(version)
+    checks = ledger.index().checks(version)
     failed = [name for name in names if name in checks and not checks[name]["passed"]]
     never = [name for name in names if name not in checks]
     parts = []

@@ -163,7 +163,7 @@ def _maker(
     """What made a version, apart from its shard's own inputs; and those inputs by stage."""
     key, md5 = version.key, version.md5
     stage, shard = workspace.stage(key.stage), key.shard or ""
-    record = ledger.latest_materialization(key, md5)
+    record = ledger.index().record(ArtifactVersion(key, md5))
     if record is not None:
         code, deps = record["code_version"], record["fingerprint"]["deps"]
     else:

@@ -101,7 +101,7 @@ def _reads(look: Workspace, key: ArtifactKey) -> set[ArtifactKey]:
 
 
 def _judged(ledger: Ledger, gates: Gates, judge: str, version: ArtifactVersion) -> bool:
-    verdicts = ledger.checks_for(version)
+    verdicts = ledger.index().checks(version)
     return all(
         name in verdicts and verdicts[name].get("judge") == judge
         for name in gates.get(version.key.stage, ())

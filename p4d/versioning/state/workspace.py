@@ -166,9 +166,7 @@ class Workspace:
 
     def recorded_md5(self, key: ArtifactKey) -> str | None:
         """Hash of an artifact's recorded output, or None."""
-        entry = self.recorded(key)
-        out = None if entry is None else entry.outs.get(dvc_yaml.out_path(key))
-        return None if out is None else out.md5
+        return self.lock.output_md5(str(key), dvc_yaml.out_path(key))
 
     def keys_of(self, stage: Stage) -> list[ArtifactKey]:
         """The artifacts of one stage, shards in landing order."""
