@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from p4d.audit.evidence import Dossier, Entry, collect
+from p4d.audit.evidence import AuditEvidence, VersionEvidence, collect
 from p4d.audit.proof import bundle_verifier
 from p4d.config import Project
 from p4d.errors import LedgerError
@@ -101,19 +101,19 @@ def write_bundle(
         LedgerError: nothing on record goes by that name, the ledger is damaged, or a version's list
             of files (with `with_data` any file) is gone from the cache.
     """
-    dossier = collect(project, identifier, stages, at)
-    objects = _objects(project, dossier, with_data)
+    evidence = collect(project, identifier, stages, at)
+    objects = _objects(project, evidence, with_data)
     contents: dict[str, bytes | Path] = {
         "verify.py": Path(bundle_verifier.__file__),
         "README.md": README.format(
-            id=dossier.named.id,
-            head=dossier.head,
+            id=evidence.named.id,
+            head=evidence.head,
             what="all data" if with_data else "small texts",
         ).encode(),
-        "bundle.json": _json(_about(dossier)),
-        "ledger.jsonl": dossier.ledger,
+        "bundle.json": _json(_about(evidence)),
+        "ledger.jsonl": evidence.ledger,
         **{f"objects/{md5[:2]}/{md5[2:]}": file for md5, file in objects.items()},
-        **_manifests(project, dossier),
+        **_manifests(project, evidence),
     }
     sums = "".join(f"{_sha256(contents[name])}  {name}\n" for name in sorted(contents))
     contents["SHA256SUMS"] = sums.encode()
@@ -123,11 +123,11 @@ def write_bundle(
         for name in sorted(contents):
             _add(archive, name, contents[name])
     partial.replace(path)
-    return Bundle(path, len(dossier.entries), len(objects), sha256_file(path), dossier.head)
+    return Bundle(path, len(evidence.entries), len(objects), sha256_file(path), evidence.head)
 
 
-def _about(dossier: Dossier) -> dict[str, Any]:
-    named, own = dossier.named, dossier.own
+def _about(evidence: AuditEvidence) -> dict[str, Any]:
+    named, own = evidence.named, evidence.own
     return {
         "claim": {
             "id": named.id,
@@ -136,15 +136,15 @@ def _about(dossier: Dossier) -> dict[str, Any]:
             "file": named.file,
             "version": {"key": own.key, "md5": own.md5},
         },
-        "head": dossier.head,
-        "lines": dossier.lines,
-        "versions": [_version(entry) for entry in dossier.entries],
-        "sources": [plain(row) for row in dossier.sources],
-        "gaps": list(dossier.gaps),
+        "head": evidence.head,
+        "lines": evidence.lines,
+        "versions": [_version(entry) for entry in evidence.entries],
+        "sources": [plain(row) for row in evidence.sources],
+        "gaps": list(evidence.gaps),
     }
 
 
-def _version(entry: Entry) -> dict[str, Any]:
+def _version(entry: VersionEvidence) -> dict[str, Any]:
     return {
         "key": entry.key,
         "md5": entry.md5,
@@ -157,9 +157,9 @@ def _version(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _objects(project: Project, dossier: Dossier, with_data: bool) -> dict[str, Path]:
+def _objects(project: Project, evidence: AuditEvidence, with_data: bool) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for entry in dossier.entries:
+    for entry in evidence.entries:
         if not entry.files:
             raise LedgerError(
                 f"the files of {entry.key} {entry.md5[:12]} are not in the cache; `dvc pull` "
@@ -179,8 +179,8 @@ def _objects(project: Project, dossier: Dossier, with_data: bool) -> dict[str, P
     return dict(sorted(found.items()))
 
 
-def _manifests(project: Project, dossier: Dossier) -> Mapping[str, Path]:
-    shards = {entry.shard for entry in dossier.entries if entry.shard}
+def _manifests(project: Project, evidence: AuditEvidence) -> Mapping[str, Path]:
+    shards = {entry.shard for entry in evidence.entries if entry.shard}
     paths = {f"manifests/{s}.json": project.shards_dir / f"{s}.json" for s in sorted(shards)}
     return {name: path for name, path in paths.items() if path.is_file()}
 
