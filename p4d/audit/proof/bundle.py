@@ -1,8 +1,8 @@
-"""`p4d audit bundle`: an archive from which a stranger can prove a lineage with Python alone.
+"""`p4d audit bundle`: writes an archive from which anybody can prove a lineage with Python alone.
 
-Holds the whole ledger (a chain proves itself only unbroken), the list of files of every version in
-the lineage, all small texts (numbers, cards, decisions), optionally all data, and `verify.py`. The
-same record gives the same bytes.
+It holds the whole ledger (a hash chain can be checked only as a whole), the list of files of every
+version in the lineage, all small texts (numbers, cards, decisions), optionally all data, and
+`verify.py`. The same ledger gives the same bytes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from p4d.versioning.ledger.record import plain
 
 SMALL_BYTES = 1_000_000
 TEXTS = (".json", ".jsonl", ".csv", ".md", ".txt", ".yaml")
-"""Files with these endings and of at most `SMALL_BYTES` are always in the bundle."""
+"""Files with these endings and at most `SMALL_BYTES` bytes are always in the bundle."""
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -36,15 +36,15 @@ This archive proves where {id} comes from. Unpack it and run
 
     python3 verify.py
 
-Nothing but Python is needed; `verify.py` is short and made to be read. It checks the hash chain of
-`ledger.jsonl`, the lineage in `bundle.json`, and every object against its name. What a chain cannot
-prove is that it is the only one: get the head of the ledger, {head},
-from a source you trust, and give it with `--head`.
+It needs nothing but Python; `verify.py` is short enough to be read. It checks the hash chain of
+`ledger.jsonl`, the lineage in `bundle.json`, and every object against its name. A chain cannot
+prove that it is the only one: get the head of the ledger, {head},
+from a source you trust, and pass it with `--head`.
 
 | file | holds |
 |---|---|
 | `bundle.json` | the claim, every version behind it with files and hashes, the source videos |
-| `ledger.jsonl` | the whole ledger: one line per version, check and decision |
+| `ledger.jsonl` | the whole ledger: one line per version, check and takedown |
 | `objects/` | lists of files and {what}, named after their MD5 as in DVC's cache |
 | `manifests/` | what landed in each shard |
 | `SHA256SUMS` | for `sha256sum -c SHA256SUMS` |
@@ -52,15 +52,15 @@ from a source you trust, and give it with `--head`.
 
 
 @dataclass(frozen=True)
-class Bundle:
+class WrittenBundle:
     """An archive that was written.
 
     Attributes:
-        path: where.
+        path: the zip archive.
         versions: how many versions it proves.
-        objects: files of theirs that are in it.
+        objects: how many objects it holds: files, and lists of files.
         sha256: of the archive.
-        head: SHA-256 of the ledger's last line, to be published apart from the archive.
+        head: SHA-256 of the ledger's last line, to be published separately from the archive.
     """
 
     path: Path
@@ -74,7 +74,7 @@ class Bundle:
         return (
             f"{self.path}: {self.versions} versions, {self.objects} objects\n"
             f"sha256 {self.sha256}\n"
-            f"head of the ledger, to be given apart from it: {self.head}"
+            f"head of the ledger, to be given separately: {self.head}"
         )
 
 
@@ -86,20 +86,20 @@ def write_bundle(
     with_data: bool = False,
     stages: Sequence[Stage] = STAGES,
     at: str | None = None,
-) -> Bundle:
+) -> WrittenBundle:
     """Write the archive about an id to `path`.
 
     Args:
         project: where.
         identifier: what to prove; forms as for `p4d why`.
-        path: a zip archive; replaced when it is complete.
-        with_data: put in every file of every version, not only the small texts.
+        path: the zip archive; replaced when the new one is complete.
+        with_data: include every file of every version, not only the small texts.
         stages: the whole pipeline.
         at: first digits of the md5 of the version wanted.
 
     Raises:
-        LedgerError: nothing on record goes by that name, the ledger is damaged, or a version's list
-            of files (with `with_data` any file) is gone from the cache.
+        LedgerError: nothing recorded has that name, the ledger is damaged, or a version's list of
+            files (with `with_data` any file) is not in the cache.
     """
     evidence = collect(project, identifier, stages, at)
     objects = _objects(project, evidence, with_data)
@@ -123,7 +123,7 @@ def write_bundle(
         for name in sorted(contents):
             _add(archive, name, contents[name])
     partial.replace(path)
-    return Bundle(path, len(evidence.entries), len(objects), sha256_file(path), evidence.head)
+    return WrittenBundle(path, len(evidence.entries), len(objects), sha256_file(path), evidence.head)
 
 
 def _about(evidence: AuditEvidence) -> dict[str, Any]:
@@ -163,7 +163,7 @@ def _objects(project: Project, evidence: AuditEvidence, with_data: bool) -> dict
         if not entry.files:
             raise LedgerError(
                 f"the files of {entry.key} {entry.md5[:12]} are not in the cache; `dvc pull` "
-                "fetches them where a remote has them"
+                "fetches them if a remote has them"
             )
         found[entry.md5] = dvc_store.object_path(project.root, entry.md5)
         for file in entry.files:
@@ -186,7 +186,7 @@ def _manifests(project: Project, evidence: AuditEvidence) -> Mapping[str, Path]:
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes | Path) -> None:
-    # Stored, not compressed: zlib's output differs between its versions, and data is compressed.
+    # Stored, not compressed: zlib's output differs between versions, and data is compressed.
     info = zipfile.ZipInfo(name, _EPOCH)
     info.external_attr = 0o644 << 16
     info.create_system = 3
