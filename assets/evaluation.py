@@ -2,20 +2,21 @@
 
 import dagster as dg
 
-from dagster_project.resources import Workspace
+from dagster_project.resources import StageConfig, StageRunner
 from dagster_project.stage_assets import stage_asset
-from p4d.display import previews, tables
 
 
 @stage_asset("evaluation")
-def evaluation(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
+def evaluation(
+    context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
+) -> dg.MaterializeResult:
     """Answer the held-out questions with every arm and compare."""
-    return workspace.materialize(
-        context, preview=previews.accuracy_by_category, table=tables.accuracies
-    )
+    return stage_runner.materialize(context, config)
 
 
 @stage_asset("champion")
-def champion(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
+def champion(
+    context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
+) -> dg.MaterializeResult:
     """Decide on promotion and append the decision."""
-    return workspace.materialize(context, table=tables.decision)
+    return stage_runner.materialize(context, config)

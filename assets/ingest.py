@@ -2,18 +2,21 @@
 
 import dagster as dg
 
-from dagster_project.resources import Workspace
+from dagster_project.resources import StageConfig, StageRunner
 from dagster_project.stage_assets import stage_asset
-from p4d.display import previews, tables
 
 
 @stage_asset("videos")
-def videos(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
+def videos(
+    context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
+) -> dg.MaterializeResult:
     """Verify and keep the landed source files of a shard."""
-    return workspace.materialize(context, table=tables.landed_files)
+    return stage_runner.materialize(context, config)
 
 
 @stage_asset("clips")
-def clips(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
+def clips(
+    context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
+) -> dg.MaterializeResult:
     """Cut the shard's videos into clips and sample their frames."""
-    return workspace.materialize(context, preview=previews.clips_sheet)
+    return stage_runner.materialize(context, config)

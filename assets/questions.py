@@ -2,24 +2,29 @@
 
 import dagster as dg
 
-from dagster_project.resources import Workspace
+from dagster_project.resources import StageConfig, StageRunner
 from dagster_project.stage_assets import stage_asset
-from p4d.display import previews, tables
 
 
 @stage_asset("regions")
-def regions(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
+def regions(
+    context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
+) -> dg.MaterializeResult:
     """Find the regions of a shard and draw their marks."""
-    return workspace.materialize(context, preview=previews.regions_sheet)
+    return stage_runner.materialize(context, config)
 
 
 @stage_asset("facts")
-def facts(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
+def facts(
+    context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
+) -> dg.MaterializeResult:
     """Measure what can be asked about."""
-    return workspace.materialize(context)
+    return stage_runner.materialize(context, config)
 
 
 @stage_asset("questions")
-def questions(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
+def questions(
+    context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
+) -> dg.MaterializeResult:
     """Ask what the facts can answer with certainty."""
-    return workspace.materialize(context, table=tables.question_counts)
+    return stage_runner.materialize(context, config)

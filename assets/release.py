@@ -2,12 +2,13 @@
 
 import dagster as dg
 
-from dagster_project.resources import Workspace
+from dagster_project.resources import StageConfig, StageRunner
 from dagster_project.stage_assets import stage_asset
-from p4d.display import tables
 
 
 @stage_asset("release")
-def release(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
+def release(
+    context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
+) -> dg.MaterializeResult:
     """Freeze shards, splits and questions."""
-    return workspace.materialize(context, table=tables.release_counts)
+    return stage_runner.materialize(context, config)

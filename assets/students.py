@@ -2,30 +2,37 @@
 
 import dagster as dg
 
-from dagster_project.resources import Workspace
+from dagster_project.resources import StageConfig, StageRunner
 from dagster_project.stage_assets import stage_asset
-from p4d.display import previews
 
 
 @stage_asset("base_student")
-def base_student(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
+def base_student(
+    context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
+) -> dg.MaterializeResult:
     """Train the tokenizer and initialise the network that every arm starts from."""
-    return workspace.materialize(context)
+    return stage_runner.materialize(context, config)
 
 
 @stage_asset("student_sft")
-def student_sft(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
+def student_sft(
+    context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
+) -> dg.MaterializeResult:
     """Train on the questions alone."""
-    return workspace.materialize(context, preview=previews.training_curve)
+    return stage_runner.materialize(context, config)
 
 
 @stage_asset("student_p4d")
-def student_p4d(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
+def student_p4d(
+    context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
+) -> dg.MaterializeResult:
     """Train with Perceptual 4D Distillation."""
-    return workspace.materialize(context, preview=previews.student_looks)
+    return stage_runner.materialize(context, config)
 
 
 @stage_asset("student_blind")
-def student_blind(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
+def student_blind(
+    context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
+) -> dg.MaterializeResult:
     """Train the control that sees no video."""
-    return workspace.materialize(context, preview=previews.training_curve)
+    return stage_runner.materialize(context, config)

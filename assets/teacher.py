@@ -2,18 +2,21 @@
 
 import dagster as dg
 
-from dagster_project.resources import Workspace
+from dagster_project.resources import StageConfig, StageRunner
 from dagster_project.stage_assets import stage_asset
-from p4d.display import previews, tables
 
 
 @stage_asset("expert_worlds")
-def expert_worlds(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
+def expert_worlds(
+    context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
+) -> dg.MaterializeResult:
     """Render the training scenes with exact truth."""
-    return workspace.materialize(context)
+    return stage_runner.materialize(context, config)
 
 
 @stage_asset("expert")
-def expert(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
+def expert(
+    context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
+) -> dg.MaterializeResult:
     """Train the expert and measure it on unseen scenes."""
-    return workspace.materialize(context, preview=previews.training_curve, table=tables.expert_card)
+    return stage_runner.materialize(context, config)

@@ -10,15 +10,16 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from p4d.config import Params, Project
+from p4d.config import Params
 from p4d.determinism import deterministic
 from p4d.errors import ContractError
+from p4d.evaluation.answering.ask import AskSettings, ask
+from p4d.evaluation.answering.visuals import VisualSource, view_id
 from p4d.evaluation.benchmarks.item import Benchmark
 from p4d.evaluation.benchmarks.registry import home, open_benchmark
-from p4d.evaluation.evaluate import pictures_of, question_of
-from p4d.evaluation.pictures import view_id
-from p4d.evaluation.scoring.answering import Asking, Pictures, ask
-from p4d.students.data.batch import Question
+from p4d.evaluation.evaluate import question_of, visuals_of
+from p4d.project import Project
+from p4d.students.data.questions import Question
 from p4d.students.model.student import Student
 
 NAME = "r4d-world"
@@ -28,7 +29,7 @@ EVALUATED = 8  # clips per batch
 def chosen_options(
     student: Student,
     questions: Sequence[Question],
-    pictures: Pictures,
+    visuals: VisualSource,
     params: Params,
 ) -> dict[str, int]:
     """The option that a student finds likeliest, by question; computed by one thread.
@@ -36,9 +37,9 @@ def chosen_options(
     Raises:
         ContractError: a question could not be asked.
     """
-    how = Asking(frames=params.clips.frames, batch=EVALUATED, answer_tokens=1)
+    settings = AskSettings(frames=params.clips.frames, batch=EVALUATED, answer_tokens=1)
     with deterministic(1, seed=0):
-        replies = ask(student, questions, pictures, how, generated=())
+        replies = ask(student, questions, visuals, settings, generated=())
     chosen = {}
     for qa_id, reply in replies.items():
         if reply.likeliest is None:
@@ -70,8 +71,8 @@ def questions_of(benchmark: Benchmark) -> pl.DataFrame:
 def frozen_answers(benchmark: Benchmark, student: Student, params: Params) -> dict[str, int]:
     """`chosen_options` on a benchmark."""
     questions = [question_of(benchmark, item, view_id(item), "student") for item in benchmark.items]
-    pictures = pictures_of(benchmark, benchmark.items, params.clips.frames, params.clips.size_px)
-    return chosen_options(student, questions, pictures, params)
+    visuals = visuals_of(benchmark, benchmark.items, params.clips.frames, params.clips.size_px)
+    return chosen_options(student, questions, visuals, params)
 
 
 def as_digits(answers: Mapping[str, int]) -> str:

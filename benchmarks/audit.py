@@ -24,8 +24,8 @@ import polars as pl
 
 from benchmarks.machine import describe
 from p4d.artifacts import read_json, write_bytes, write_json, write_table
-from p4d.config import Project
 from p4d.pipeline import BY_NAME
+from p4d.project import Project
 from p4d.sql_files import sql_files
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.dvc import pipeline_file as dvc_yaml

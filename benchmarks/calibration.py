@@ -17,7 +17,8 @@ import polars as pl
 
 from benchmarks.fact_calibration import calibration_errors, coverage, fit_factors
 from p4d.artifacts import read_json, write_json
-from p4d.config import Params, Project, replace_params
+from p4d.config import Params, replace_params
+from p4d.project import Project
 from p4d.standalone import drop_stale, run_stages
 from p4d.worlds.clip_shards import write_clip_shard
 

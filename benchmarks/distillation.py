@@ -43,12 +43,14 @@ from p4d.artifacts import (
     write_json,
     write_table,
 )
-from p4d.config import Params, Project, replace_params
-from p4d.evaluation.scoring.answering import ClipPictures
+from p4d.config import Params, replace_params
+from p4d.evaluation.answering.visuals import ClipVisuals
 from p4d.ids import content_id, sha256_file
 from p4d.pipeline import StageInputs, stage_named
+from p4d.project import Project
 from p4d.standalone import drop_stale, run_stages
-from p4d.students.data.batch import ClipReader, Question, load_questions
+from p4d.students.data.clip_reader import ClipReader
+from p4d.students.data.questions import Question, load_questions
 from p4d.students.embedded import CORE_FAMILIES
 from p4d.students.model.student import Student, load
 from p4d.students.training.live import TIMES
@@ -98,7 +100,7 @@ class Run:
 
 TEACHER_GIVEN = "teacher_given"
 """The control of benchmarks/teacher_given.py, which is no stage."""
-LOOK_STEPS = (50, 300, 600)
+PROBE_STEPS = (50, 300, 600)
 """And after the last one."""
 EXACT = {"teacher": "exact", "latents": False, "maps_every": 1}
 KEEP_FREED_MEMORY = {"MALLOC_TRIM_THRESHOLD_": "4000000000", "MALLOC_MMAP_THRESHOLD_": "4000000000"}
@@ -164,7 +166,7 @@ def settings(steps: int, run: Run) -> Params:
             "save_steps": 0,
             **run.training,
         },
-        distillation={"look_steps": LOOK_STEPS, **run.distillation},
+        distillation={"probe_steps": PROBE_STEPS, **run.distillation},
         labels={"threads": 1},
     )
 
@@ -374,7 +376,7 @@ def answer(
 ) -> dict[str, int]:
     """Which option the student finds likeliest, by test question."""
     questions = load_questions(work / run.release, "test")
-    return chosen_options(student, questions, ClipPictures(clips), params)
+    return chosen_options(student, questions, ClipVisuals(clips), params)
 
 
 def _tell(name: str, done: int, total: int, note: str) -> None:

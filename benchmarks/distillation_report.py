@@ -14,11 +14,12 @@ import polars as pl
 from benchmarks.answering import from_digits, frozen_benchmark, questions_of
 from benchmarks.machine import describe
 from p4d.artifacts import read_json, read_table, write_bytes, write_json
-from p4d.config import Params, Project
+from p4d.config import Params
 from p4d.drawing import png
 from p4d.errors import ContractError
 from p4d.ids import seed_for
-from p4d.students.distillation.probes import LOOKS_FILE, looks_picture
+from p4d.project import Project
+from p4d.students.distillation.probes import probes_file, probes_picture
 from p4d.students.embedded import CORE_FAMILIES
 from p4d.students.use.cost import inference_cost, latency_ratio
 
@@ -210,9 +211,9 @@ def collect(work: Path, checkout: Path, corpus: str, *, seeds: int) -> None:
     write_json(target / "distillation.json", report)
     (target / "distillation.md").write_text(table_of(report, answers.names))
     (target / "distillation.svg").write_text(picture_of(report, answers.names))
-    if (work / "students" / "p4d-0" / LOOKS_FILE).is_file():
+    if probes_file(work / "students" / "p4d-0"):
         (target / "distillation_looks.png").write_bytes(
-            png(looks_picture(work / "students" / "p4d-0", split="test"))
+            png(probes_picture(work / "students" / "p4d-0", split="test"))
         )
 
 

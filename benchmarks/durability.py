@@ -23,7 +23,7 @@ from benchmarks import synthetic
 from benchmarks.machine import describe
 from p4d.artifacts import write_json
 from p4d.audit.proof.verify import verify
-from p4d.config import Project
+from p4d.project import Project
 from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.ledger.anchor import is_anchored
 from p4d.versioning.run.publish import recover
@@ -75,7 +75,6 @@ def measure_publish(counts: list[int]) -> dict[str, Any]:
                 started = time.perf_counter()
                 made = run_stage(
                     project, ArtifactKey("clips", shard), run_id="b", force=True,
-                    stages=synthetic.stages(),
                 )  # fmt: skip
                 spent.append(time.perf_counter() - started - made.cost["wall_s"])
             medians[str(shards)] = round(statistics.median(spent[2:]), 3)
@@ -86,10 +85,10 @@ def measure_publish(counts: list[int]) -> dict[str, Any]:
 
 def noop(root: Path) -> None:
     """What `make up` looks at before it says that there is nothing to do."""
-    project, stages = Project(root), synthetic.stages()
+    project = synthetic.open_project(root)
     recover(project)
-    plan = make_plan(project, gates={}, judge="", stages=stages)
-    stale = [item.key for item in status(project, stages) if item.state != "fresh"]
+    plan = make_plan(project, gates={}, judge="")
+    stale = [item.key for item in status(project) if item.state != "fresh"]
     assert not plan.wanted and not stale, (plan.wanted, stale)
     assert is_anchored(project)
 
@@ -128,7 +127,7 @@ def measure_verify(mebibytes: int) -> dict[str, Any]:
             )  # fmt: skip
             raw_s = time.perf_counter() - started
             started = time.perf_counter()
-            report = verify(Project(root), synthetic.stages())
+            report = verify(synthetic.open_project(root))
             ours_s = time.perf_counter() - started
             assert report.ok, report.render_text()
             ratios.append(raw_s / ours_s)

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from benchmarks.machine import describe
 from benchmarks.questions import merged
-from p4d.config import Project
 from p4d.evaluation.benchmarks.registry import open_benchmark
-from p4d.evaluation.evaluate import Settings, evaluate
+from p4d.evaluation.evaluate import EvaluateSettings, evaluate
+from p4d.project import Project
 
 
-def items_per_s(project: Project, benchmark: str, model: Path, settings: Settings) -> dict:
+def items_per_s(project: Project, benchmark: str, model: Path, settings: EvaluateSettings) -> dict:
     """Items per second between the first and the last batch, and of the run as a whole."""
     found = open_benchmark(benchmark, project)
     seen: list[tuple[float, int]] = []
@@ -51,7 +51,7 @@ def main() -> None:
     project = Project.find()
     runs = []
     for likelihood in (True, False):
-        settings = Settings(batch=given.batch, limit=given.limit, likelihood=likelihood,
+        settings = EvaluateSettings(batch=given.batch, limit=given.limit, likelihood=likelihood,
                             threads=given.threads)  # fmt: skip
         runs.append(items_per_s(project, given.benchmark, given.model, settings))
         print(runs[-1], flush=True)

@@ -34,11 +34,14 @@ from p4d.config import FactsParams, RegionsParams
 from p4d.errors import LabelError
 from p4d.geometry.cameras import axis_rotation
 from p4d.ids import seed_for
+from p4d.questions.facts.exact.reader import SceneReader
+from p4d.questions.facts.exact.scene_facts import scene_facts
 from p4d.questions.facts.image_facts import ImageReader
-from p4d.questions.facts.scene import TURN_SIGMA_RAD, Scene
-from p4d.questions.facts.scene_facts import SceneReader, scene_facts
+from p4d.questions.facts.scene.geometry import Scene
+from p4d.questions.facts.scene.turns import TURN_SIGMA_RAD
 from p4d.questions.facts.table import SIGMA_MAX, Fact
-from p4d.questions.regions.stage import judge, marked_regions, motion_tracks, nearest_resize
+from p4d.questions.regions.motion import motion_tracks, nearest_resize
+from p4d.questions.regions.selection import marked_regions, select_regions
 
 TRUE_REGIONS, OWN_REGIONS = "expert4d, true regions", "expert4d, own regions"
 SEEN = "exact, seen at half a pixel"
@@ -244,7 +247,7 @@ def _own_regions(
     resized_thw = nearest_resize(motion_thw, true_kthw.shape[-1])
     tracks = motion_tracks(resized_thw, settings.motion_threshold)
     kept = sorted(
-        (r for r in judge(clip_id, tracks, settings) if r.mark is not None),
+        (r for r in select_regions(clip_id, tracks, settings) if r.mark is not None),
         key=lambda r: r.mark or 0,
     )
     empty = np.zeros((0, *true_kthw.shape[1:]), dtype=bool)

@@ -1,6 +1,6 @@
 """What texts alone, and marks alone, tell of the answers: `python -m benchmarks.leakage FOLDER`.
 
-Readers that see no video (p4d/evaluation/arms/controls.py) learn from the questions of other
+Readers that see no video (p4d/evaluation/controls) learn from the questions of other
 worlds,
 with the look of training, and answer R4D-World. They also answer the questions they learn from,
 each by a reader that learned from other shards: many times as many, so that a small leak of a
@@ -27,10 +27,12 @@ import polars as pl
 from benchmarks.machine import describe
 from benchmarks.questions import merged
 from p4d.artifacts import Arrays, read_json, read_table
-from p4d.config import Params, Project, replace_params
-from p4d.evaluation.arms.controls import Marks, answer_across_folds, answer_after_learning
+from p4d.config import Params, replace_params
 from p4d.evaluation.benchmarks.r4d_world.make import SECTIONS
+from p4d.evaluation.controls.conditional_logit import answer_across_folds, answer_after_learning
+from p4d.evaluation.controls.features import MarkOutlines
 from p4d.evaluation.scoring.chance import chance_report
+from p4d.project import Project
 from p4d.standalone import drop_stale, run_stages
 from p4d.worlds.clip_shards import write_clip_shard
 
@@ -67,17 +69,17 @@ def questions_of(stages: Path, shards: list[str]) -> pl.DataFrame:
     )
 
 
-def marks_of(stages: Path, shards: list[str]) -> dict[str, Marks]:
+def marks_of(stages: Path, shards: list[str]) -> dict[str, MarkOutlines]:
     """What the marks of every clip show."""
     found = {}
     for shard in shards:
         masks = Arrays(stages / "regions" / shard / "masks.safetensors")
         for name in masks:
-            found[name.removesuffix(".masks_kthw")] = Marks.of(masks[name][:, 0])
+            found[name.removesuffix(".masks_kthw")] = MarkOutlines.of(masks[name][:, 0])
     return found
 
 
-def benchmark_questions(folder: Path) -> tuple[pl.DataFrame, dict[str, Marks]]:
+def benchmark_questions(folder: Path) -> tuple[pl.DataFrame, dict[str, MarkOutlines]]:
     """The questions of a release of R4D-World, and its marks."""
     released = {record["id"] for record in read_json(folder / "test.json")}
     shards = sorted(path.name for path in (folder / "stages" / "questions").iterdir())
@@ -91,7 +93,8 @@ def measure(folder: Path, shards: list[str], benchmark: Path) -> dict[str, dict[
     asked, asked_marks = benchmark_questions(benchmark)
     outlines = marks_of(folder, shards) | asked_marks
     labels = {
-        clip: Marks.of(np.ones((len(seen), 1, 1), np.uint8)) for clip, seen in outlines.items()
+        clip: MarkOutlines.of(np.ones((len(seen), 1, 1), np.uint8))
+        for clip, seen in outlines.items()
     }
     folds = [shards[start::FOLDS] for start in range(FOLDS)]
     is_judge = pl.col("shard").is_in(folds[0])

@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.machine import describe
 from benchmarks.questions import merged
 from p4d.artifacts import Arrays
-from p4d.config import Project
+from p4d.project import Project
 from p4d.questions.regions.marks import COLOURS_RGB, draw_marks
 
 SIZES_PX = (64, 128, 384)

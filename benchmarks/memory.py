@@ -11,6 +11,8 @@ from __future__ import annotations
 import torch
 from transformers import LlavaOnevisionConfig, Qwen2_5_VLConfig, Qwen3VLConfig
 
+from p4d.config import replace_params
+from p4d.project import Project
 from p4d.students.model.adapters import adapter_for, family_named
 from p4d.students.training.trainable import FROZEN_ENCODER, FULL, LORA, prepare
 
@@ -97,15 +99,17 @@ PUBLISHED = {
 
 def main() -> None:
     """Print one Markdown row per checkpoint."""
-    ways = (FULL, FROZEN_ENCODER, LORA)
-    print(f"| checkpoint | parameters | {' | '.join(ways)} | answering |")
+    choices = (FULL, FROZEN_ENCODER, LORA)
+    params = Project.find().params
+    print(f"| checkpoint | parameters | {' | '.join(choices)} | answering |")
     print("|---|---|---|---|---|---|")
     for name, config in PUBLISHED.items():
         cells = []
-        for how in ways:
+        for how in choices:
             with torch.device("meta"):
                 model = family_named(config.model_type).model(config)
-                done = prepare(adapter_for(model), how)
+                changed = replace_params(params, training={"trainable": how})
+                done = prepare(adapter_for(model), changed.training)
             held = sum(weight.numel() for weight in model.parameters())
             cells.append(f"{(16 * done.trainable + 4 * (held - done.trainable)) / GB:.0f} GB")
         print(f"| {name} | {done.total / 1e9:.2f} B | {' | '.join(cells)} "

@@ -23,7 +23,8 @@ import polars as pl
 from benchmarks.machine import describe
 from p4d.artifacts import read_json, read_table, write_json
 from p4d.categories import CATEGORIES
-from p4d.config import Params, Project
+from p4d.config import Params
+from p4d.project import Project
 from p4d.questions.asking.balance import mix
 from p4d.questions.asking.candidates import hashes_of
 from p4d.questions.asking.compose import compose

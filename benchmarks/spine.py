@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.machine import describe
 from p4d.artifacts import write_json
-from p4d.config import Project
+from p4d.project import Project
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.state.workspace import status
 

@@ -16,8 +16,8 @@ import uuid
 from dataclasses import replace
 from pathlib import Path
 
-from p4d.config import Project
 from p4d.pipeline import STAGES, Stage
+from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.dvc import pipeline_file as dvc_yaml
 from p4d.versioning.files.artifact_key import ArtifactKey, data_version
@@ -43,6 +43,11 @@ def write(inputs, out):
         (out / f"part-{{number:03d}}.bin").write_bytes((block * (BYTES // 32 + 1))[:BYTES])
     return StageReport(rows={{"ok": count}})
 """
+
+
+def open_project(root: Path) -> Project:
+    """The project at `root`, with the trivial stages of this module."""
+    return Project(root, stages())
 
 
 def stages() -> tuple[Stage, ...]:
@@ -80,7 +85,7 @@ def make(root: Path, shards: int, *, files: int = 20, nbytes: int = 512) -> Proj
     sys.path[:] = [str(root), *(path for path in sys.path if Path(path).name != "project")]
     for name in [name for name in sys.modules if name.split(".")[0] == PACKAGE]:
         del sys.modules[name]
-    project = Project(root)
+    project = open_project(root)
     dvc_store.ensure_initialised(root)
     _publish_all(project)
     anchor(project, "made in bulk")
@@ -92,7 +97,7 @@ def _publish_all(project: Project) -> None:
     write = runpy.run_path(str(project.root / PACKAGE / "steps.py"))["write"]
     lock, records = "schema: '2.0'\nstages:\n", []
     versions: dict[ArtifactKey, str] = {}
-    with Workspace(project, stages()) as look:
+    with Workspace(project) as look:
         for key in look.all_keys():
             stage, shard, out = look.stage(key.stage), key.shard, dvc_yaml.out_path(key)
             folder = project.root / out

@@ -16,13 +16,16 @@ import torch
 from torch import Tensor, nn
 
 from p4d.config import Params
-from p4d.students.data.batch import ClipReader, LabelReader, Packer, TrainingSamples, load_questions
-from p4d.students.distillation.losses import TermWeights
+from p4d.students.data.clip_reader import ClipReader
+from p4d.students.data.packer import Packer
+from p4d.students.data.questions import load_questions
+from p4d.students.data.samples import LabelReader, RowOrder, TrainingSamples
 from p4d.students.distillation.perception import LatentStats
 from p4d.students.model.adapters.protocol import StudentAdapter
 from p4d.students.model.student import Student, load
 from p4d.students.training.arm import Arm
 from p4d.students.training.loop import train_arm
+from p4d.students.training.run import TrainingRun
 from p4d.teachers.expert4d import network as expert4d
 from p4d.teachers.expert4d.network import Expert4D
 
@@ -83,21 +86,14 @@ def trained(
         )
     samples = TrainingSamples(
         load_questions(work / "release", "train"),
-        length=params.training.steps * params.training.batch,
+        RowOrder(length=params.training.steps * params.training.batch, seed=params.training.seed),
         questions_per_clip=params.training.questions_per_clip,
-        seed=params.training.seed,
         clips=clips,
         labels=LabelReader(),
     )
     packer = Packer(student.tokenizer, student.adapter)
     student.adapter.model.model.add_module("eyes", eyes)  # so that it is trained
     with _seeing_with(student.adapter, eyes):
-        train_arm(
-            Arm(student.adapter, None),
-            samples,
-            packer,
-            params.training,
-            TermWeights("paper", 0.0),
-            tell,
-        )
+        run = TrainingRun(samples=samples, packer=packer, params=params.training, progress=tell)
+        train_arm(Arm(student.adapter, None), run)
         yield student

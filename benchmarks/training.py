@@ -26,23 +26,21 @@ import torch
 
 from benchmarks.machine import describe
 from p4d.artifacts import read_json, write_arrays, write_json
-from p4d.config import Params, Project, replace_params
+from p4d.config import Params, replace_params
 from p4d.determinism import deterministic
 from p4d.pipeline import StageInputs, stage_named
+from p4d.project import Project
 from p4d.standalone import drop_stale, run_stages
 from p4d.students import load
-from p4d.students.data.batch import (
-    Batch,
-    ClipReader,
-    LabelReader,
-    Packer,
-    TrainingSamples,
-    load_questions,
-)
-from p4d.students.distillation.losses import TermWeights
-from p4d.students.training import stages as train
+from p4d.students.data.clip_reader import ClipReader
+from p4d.students.data.packer import Packer
+from p4d.students.data.questions import load_questions
+from p4d.students.data.samples import LabelReader, RowOrder, TrainingSamples
+from p4d.students.model.batch import PackedBatch
 from p4d.students.training.arm import Arm
+from p4d.students.training.distillation_setup import set_up_distillation
 from p4d.students.training.loop import train_arm
+from p4d.students.training.run import TrainingRun
 from p4d.teachers.expert4d import network as expert4d
 from p4d.teachers.expert4d.teacher import ExpertTeacher
 from p4d.teachers.labelling.label import ShardClips, label_clips
@@ -86,20 +84,22 @@ class Rig:
         questions = load_questions(inputs.folder("release"), "train")
         clips = ClipReader(inputs.shard_folders("clips"), inputs.shard_folders("regions"))
         packer = Packer(base.tokenizer, base.adapter)
-        self.teaching = train.teaching_of(inputs, base, questions, clips, packer)
-        self.arm = Arm(base.adapter, self.teaching.distillation if distils else None)
+        self.setup = set_up_distillation(inputs, base, questions, clips, packer)
+        self.arm = Arm(base.adapter, self.setup.distillation if distils else None)
         self.packer = packer
         self.samples = TrainingSamples(
             questions,
-            length=params.training.steps * params.training.batch,
+            RowOrder(
+                length=params.training.steps * params.training.batch,
+                seed=params.training.seed,
+                maps_every=self.setup.maps_every,
+            ),
             questions_per_clip=params.training.questions_per_clip,
-            seed=params.training.seed,
             clips=clips,
-            labels=self.teaching.labels if distils else LabelReader(),
-            maps_every=self.teaching.maps_every,
+            labels=self.setup.labels if distils else LabelReader(),
         )
         rows = [self.samples[i] for i in range(params.training.batch)]
-        self.batch: Batch = packer.pack(rows, scored=False)
+        self.batch: PackedBatch = packer.pack(rows, scored=False)
         self.optimizer = torch.optim.AdamW(self.arm.parameters(), lr=1e-4)
 
     def step(self, precision: torch.dtype | None = None, teacher: Callable | None = None) -> None:
@@ -147,7 +147,7 @@ def steps(folder: Path, params: Params, rounds: int) -> dict[str, object]:
     p4d = Rig(folder, params, distils=True)
     expert = expert4d.load(folder / "expert")
 
-    def teacher(batch: Batch) -> None:
+    def teacher(batch: PackedBatch) -> None:
         assert batch.frames is not None, "the arm sees video"
         # A student that reads drawn marks has their picture in front of the clip.
         clip = batch.frames[:, -expert.config.frames :]
@@ -182,14 +182,10 @@ def steps(folder: Path, params: Params, rounds: int) -> dict[str, object]:
 def waiting(folder: Path, params: Params) -> dict[str, object]:
     """A real run of P4D with the loader; a process of its own, for its peak of memory."""
     rig = Rig(folder, params, distils=True)
-    trained = train_arm(
-        rig.arm,
-        rig.samples,
-        rig.packer,
-        params.training,
-        TermWeights("auto", 1.0),
-        lambda done, total, note: None,
+    run = TrainingRun(
+        samples=rig.samples, packer=rig.packer, params=params.training, weights=rig.setup.weights
     )
+    trained = train_arm(rig.arm, run)
     started = time.perf_counter()
     for index in range(48):
         rig.samples[index]
@@ -289,7 +285,7 @@ def main() -> None:
         project.params,
         expert={"worlds": 32, "holdout_worlds": 4, "steps": 20},
         training={"steps": chosen.steps},
-        distillation={"look_steps": ()},
+        distillation={"probe_steps": ()},
     )
     result = project.root / "benchmarks" / "results" / "training.json"
     if chosen.only:

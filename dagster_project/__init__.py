@@ -1,1 +1,1 @@
-"""Orchestration: definitions, partitions, jobs, automation. No maths, no thresholds, no paths."""
+"""The Dagster code location: when and where stages run, and what its UI shows. See README.md."""

@@ -1,8 +1,4 @@
-"""Command line of the orchestration: `python -m dagster_project demo | up | run`.
-
-`run` is the command behind every stage of dvc.yaml; `up` brings everything up to date; `demo` does
-so from an empty checkout.
-"""
+"""Command line of the orchestration: `python -m dagster_project demo | up | run | ui`."""
 
 from __future__ import annotations
 
@@ -16,33 +12,26 @@ from typing import TYPE_CHECKING
 
 import click
 
-from p4d.config import Project
 from p4d.errors import P4DError
+from p4d.project import Project
 
 if TYPE_CHECKING:
-    from dagster_project.batches import Failed
+    from dagster_project.batches import StepFailure
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Materialize p4d's assets through Dagster."""
-    home = Project.find().root / ".dagster"
-    home.mkdir(exist_ok=True)
-    settings, ours = home / "dagster.yaml", (Path(__file__).parent / "dagster.yaml").read_text()
-    if not settings.exists() or settings.read_text() != ours:
-        settings.write_text(ours)
-    os.environ["DAGSTER_HOME"] = str(home)  # one instance for `make ui`, `dvc repro` and this
 
 
 @main.command()
 @click.argument("stage")
-@click.option("--shard", help="Shard id, for stages that have one instance per shard.")
-@click.option("--force", is_flag=True, help="Compute even when nothing changed.")
+@click.option("--shard", help="Shard id, for a stage that runs per shard.")
+@click.option("--force", is_flag=True, help="Compute although nothing changed.")
 def run(stage: str, shard: str | None, force: bool) -> None:
-    """Materialize one stage instance and judge it. The command of every dvc.yaml stage."""
-    import dagster as dg
-
+    """Materialize one stage (of one shard) and run its checks; the command of dvc.yaml."""
     from dagster_project.batches import materialize
+    from dagster_project.home import open_instance
     from p4d.pipeline import stage_named
     from p4d.versioning.run.publish import inside_dvc
     from p4d.versioning.state.plan import Batch
@@ -51,32 +40,34 @@ def run(stage: str, shard: str | None, force: bool) -> None:
     if declared.per_shard != (shard is not None):
         need = "needs --shard ID" if declared.per_shard else "takes no --shard"
         raise click.UsageError(f"stage {stage} {need}")
-    with dg.DagsterInstance.get() as instance:
-        failures = materialize([Batch(shard=shard, stages=(stage,))], instance, force=force)
+    project = Project.find()
+    with open_instance(project) as instance:
+        batch = Batch(shard=shard, stages=(stage,))
+        failures = materialize(project, [batch], instance, force=force)
     if inside_dvc():
-        # The version is made, and what reads it refuses it. A failing command would make DVC
-        # drop its record of a version that is published.
-        for refused in [failure for failure in failures if failure.by_gate]:
-            click.echo(f"{refused.step}: {refused.reason}", err=True)
-        failures = [failure for failure in failures if not failure.by_gate]
+        # The version is published, and no stage will read it. A failing command would make DVC
+        # drop its entry of a published version.
+        for failure in failures:
+            if failure.by_check:
+                click.echo(f"{failure.step}: {failure.reason}", err=True)
+        failures = [failure for failure in failures if not failure.by_check]
     _end(failures)
 
 
 @main.command()
 @click.option("--only", multiple=True, help="Restrict to these stages.")
 def up(only: tuple[str, ...]) -> None:
-    """Land what is in the inbox and materialize whatever is not fresh."""
+    """Land new files of the inbox and materialize everything that is not fresh."""
     from p4d.video.landing import land
 
     click.echo(land(Project.find()).summary(), err=True)
-    failures = _bring_up_to_date(only or None)
-    _end(failures)
+    _end(_bring_up_to_date(only or None))
 
 
 @main.command()
 @click.option("--without-real-videos", is_flag=True, help="Do not fetch the real sample videos.")
 def demo(without_real_videos: bool) -> None:
-    """From an empty checkout to a promoted student: corpus, landing, all assets, summary."""
+    """Go from an empty checkout to a promotion decision: corpus, landing, assets, summary."""
     from dagster_project.demo import prepare, show
 
     started = time.monotonic()
@@ -90,54 +81,28 @@ def demo(without_real_videos: bool) -> None:
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True)
 def ui(port: int) -> None:
     """Serve the Dagster UI on loopback, with its daemon (schedules, sensors, automation)."""
+    from dagster_project.home import prepare_home
+
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
             raise click.ClickException(f"port {port} is in use; try: make ui PORT={port + 1}")
     click.echo(f"Dagster UI: http://127.0.0.1:{port} (stop with Ctrl-C)")
     command = ["dev", "-h", "127.0.0.1", "-p", str(port), "-m", "dagster_project.definitions"]
+    os.environ["DAGSTER_HOME"] = str(prepare_home(Project.find()))
     dagster = str(Path(sys.executable).with_name("dagster"))
     os.execv(dagster, [dagster, *command])
 
 
-def _bring_up_to_date(only: tuple[str, ...] | None) -> list[Failed]:
-    import dagster as dg
+def _bring_up_to_date(only: tuple[str, ...] | None) -> list[StepFailure]:
+    from dagster_project.up import bring_up_to_date
 
-    from dagster_project.batches import Failed
-    from dagster_project.dead_runs import end_dead_runs
-    from dagster_project.reconcile import unreported
-    from p4d.quality.gates import blocking_gates
-    from p4d.versioning.ledger.anchor import anchor, is_anchored
-    from p4d.versioning.run.publish import recover
-    from p4d.versioning.state.plan import in_order, judge_version, make_plan
+    def note(line: str) -> None:
+        click.echo(line, err=True)
 
-    project = Project.find()
-    recover(project)  # also where nothing is to be made
-    plan = make_plan(project, gates=blocking_gates(), judge=judge_version(project))
-    held = [Failed(step=str(key), reason=f"held back: {why}") for key, why in plan.held.items()]
-    with dg.DagsterInstance.get() as instance:
-        unheard = unreported(instance, project) - plan.wanted
-        if unheard:
-            click.echo(f"New to Dagster: {len(unheard)} published version(s)", err=True)
-        wanted = {each for each in plan.wanted | unheard if only is None or each.stage in only}
-        if not wanted and not held:
-            click.echo("Nothing to do: every artifact matches its code, parameters and inputs.")
-        failures: list[Failed] = []
-        if wanted:
-            from dagster_project.batches import materialize
-
-            failures = materialize(in_order(project, wanted), instance)
-        else:
-            end_dead_runs(instance)
-            if is_anchored(project):
-                return held
-    try:
-        anchor(project, "bring artifacts up to date")
-    except (P4DError, OSError) as error:
-        click.echo(f"The ledger is not anchored in git: {error}", err=True)
-    return [*held, *failures]
+    return bring_up_to_date(Project.find(), only=only, say=click.echo, note=note)
 
 
-def _end(failures: Sequence[Failed]) -> None:
+def _end(failures: Sequence[StepFailure]) -> None:
     if failures:
         click.echo("\nFailed:", err=True)
         for failure in failures:

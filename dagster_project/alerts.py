@@ -1,4 +1,4 @@
-"""Shards that a gate holds back or whose run failed, told on their assets, so none is silent."""
+"""Reports blocked and failed artifacts as observations of their assets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from p4d.config import Project
+from p4d.project import Project
 from p4d.quality.gates import blocking_gates
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.ledger.ledger import Ledger
@@ -15,18 +15,19 @@ from p4d.versioning.state.workspace import Workspace
 
 
 def needs_attention(instance: dg.DagsterInstance, project: Project) -> Mapping[ArtifactKey, str]:
-    """Why an instance is held back or failed.
+    """Why an artifact is blocked or failed.
 
-    An instance failed when it is not fresh and the last run that tried it ended in its failure.
+    An artifact is blocked if it is fresh and a blocking check of it failed. It failed if it is not
+    fresh and its step failed in the last run that contained it.
     """
     ledger, gates = Ledger(project), blocking_gates()
     found: dict[ArtifactKey, str] = {}
-    with Workspace(project) as look:
-        for key in look.all_keys():
-            now = look.status(key)
+    with Workspace(project) as workspace:
+        for key in workspace.all_keys():
+            now = workspace.status(key)
             if now.state == "fresh":
                 if reason := refusal(ledger, gates, ArtifactVersion(key, now.md5 or "")):
-                    found[key] = f"held back: {reason}"
+                    found[key] = f"blocked: {reason}"
             elif why := _failure(instance, key):
                 found[key] = f"failed: {why}"
     return found
@@ -43,18 +44,18 @@ def _failure(instance: dg.DagsterInstance, key: ArtifactKey) -> str | None:
         for event in events:
             if event.is_step_failure:
                 data = event.step_failure_data
-                told = data.user_failure_data.description if data.user_failure_data else None
+                given = data.user_failure_data.description if data.user_failure_data else None
                 error = data.error
                 while error and error.cause:  # Dagster wraps what a step raised
                     error = error.cause
-                return told or (error.message.strip() if error else "no reason given")
+                return given or (error.message.strip() if error else "no reason given")
         if events:
             return None  # the last run that had this step did not fail in it
     return None
 
 
-def tell(instance: dg.DagsterInstance, found: Mapping[ArtifactKey, str]) -> None:
-    """Put each reason on its asset (and partition) as an observation."""
+def report_alerts(instance: dg.DagsterInstance, found: Mapping[ArtifactKey, str]) -> None:
+    """Report each reason as an observation of its asset (and partition)."""
     for key, reason in found.items():
         instance.report_runless_asset_event(
             dg.AssetObservation(

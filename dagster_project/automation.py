@@ -1,4 +1,8 @@
-"""When an asset is materialized again: when a data version changed, never on a mere event."""
+"""When the automation sensor requests an asset: when a data or code version changed.
+
+Who requests what: `landing_sensor` requests the stages of a new shard, once; automation requests
+again what was made before, and makes what needs no shard. So no shard is requested twice.
+"""
 
 from __future__ import annotations
 
@@ -16,21 +20,25 @@ RETRAINED_WEEKLY = dg.FreshnessPolicy.time_window(
 
 
 def on_new_data(stage: Stage) -> dg.AutomationCondition:
-    """The condition of one stage's asset.
+    """The automation condition of a stage's asset.
 
-    `eager()` fires on every upstream materialization; this one only when its DVC hash changed. What
-    reads all shards does not wait for a shard that a gate holds back.
+    `eager()` fires on every event upstream. This condition fires when a data version upstream or
+    the stage's own code version changed, and not before every blocking check upstream has passed.
+    A fan-in (a stage without shards that reads per-shard stages) does not wait for blocked shards,
+    as it leaves them out.
+
+    A correction (see `dagster_project.reconcile`) keeps the data version, so it requests nothing.
     """
-    missing = _AC.any_deps_missing()
+    trigger = _AC.any_deps_match(_AC.data_version_changed()) | _AC.code_version_changed()
+    missing, checked = _AC.any_deps_missing(), _AC.all_deps_blocking_checks_passed()
     if not stage.per_shard:
-        per_shard = [s.name for s in STAGES if s.per_shard]
-        missing = missing.ignore(dg.AssetSelection.assets(*per_shard))
+        trigger |= _AC.missing().newly_true()
+        per_shard = dg.AssetSelection.assets(*(s.name for s in STAGES if s.per_shard))
+        missing, checked = missing.ignore(per_shard), checked.ignore(per_shard)
     return (
-        (
-            (_AC.any_deps_match(_AC.data_version_changed()) | _AC.code_version_changed())
-            | _AC.missing().newly_true()
-        ).since(_AC.newly_requested() | _AC.newly_updated())
+        trigger.since(_AC.newly_requested() | _AC.newly_updated())
         & ~missing
+        & checked
         & ~_AC.any_deps_in_progress()
         & ~_AC.in_progress()
-    ).with_label("data version changed")
+    ).with_label("data or code version changed")

@@ -1,7 +1,7 @@
-"""Run batches of stages through Dagster, in one process, with progress on the terminal.
+"""Runs batches of stages as Dagster runs, in this process, with progress on standard error.
 
-A shard that fails a gate stops only its own descendants; the rest goes on and the failure is told
-at the end.
+A shard that fails a blocking check stops only its own descendants; the rest is run, and the
+failures are returned.
 """
 
 from __future__ import annotations
@@ -13,69 +13,96 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from dagster_project.build import build_defs
 from dagster_project.dead_runs import PROCESS_TAG, end_dead_runs, process_identity
-from dagster_project.definitions import defs
 from dagster_project.partitions import sync_shards
-from dagster_project.project import project
+from dagster_project.resources import StageRunner
+from p4d.project import Project
 from p4d.versioning.state.plan import Batch
 
-# The steps speak through `progress_to_terminal`; Dagster's own log goes to the instance.
+# Progress goes to the terminal through `StageRunner`; Dagster's own log goes to the instance.
 _QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
 
 
+@dataclass(frozen=True, kw_only=True)
+class StepFailure:
+    """A step or a blocking check that failed, with the library's message."""
+
+    step: str
+    reason: str
+    shard: str | None = None
+    by_check: bool = False
+
+
 def materialize(
-    batches: Sequence[Batch], instance: dg.DagsterInstance, *, force: bool = False
-) -> list[Failed]:
-    """Run the batches as Dagster runs; progress goes to standard error."""
-    sync_shards(instance, project())
+    project: Project,
+    batches: Sequence[Batch],
+    instance: dg.DagsterInstance,
+    *,
+    force: bool = False,
+    stage_runner: StageRunner | None = None,
+) -> list[StepFailure]:
+    """Run the batches, in order; returns what failed.
+
+    Args:
+        project: whose stages.
+        batches: what to run.
+        instance: keeps the runs.
+        force: compute although nothing changed.
+        stage_runner: runs the stages; by default one that reports progress on standard error.
+    """
+    runner = stage_runner or StageRunner(root=str(project.root), progress_to_terminal=True)
+    job = build_defs(project, stage_runner=runner).resolve_implicit_global_asset_job_def()
+    sync_shards(instance, project)
     for run_id in end_dead_runs(instance):
-        _say(f"      run {run_id[:8]} was killed; its place in the queue is free again")
+        _print(f"      run {run_id[:8]} was killed; its pool slots are free again")
     total, done, failures = sum(len(b.stages) for b in batches), 0, []
     for batch in batches:
         title = f"shard {batch.shard}" if batch.shard else "all shards"
-        _say(f"[{done:>3}/{total}] {title}: {', '.join(batch.stages)}")
+        _print(f"[{done:>3}/{total}] {title}: {', '.join(batch.stages)}")
         started = time.monotonic()
-        failed = list(_run(batch, instance, force=force))
+        failed = list(_run(job, batch, instance, force=force))
         failures += failed
         done += len(batch.stages)
         outcome = "; ".join(f"{f.step} FAILED" for f in failed) or "ok"
-        _say(f"[{done:>3}/{total}] {title}: {outcome} in {time.monotonic() - started:.1f} s")
+        _print(f"[{done:>3}/{total}] {title}: {outcome} in {time.monotonic() - started:.1f} s")
     return failures
 
 
-def _run(batch: Batch, instance: dg.DagsterInstance, *, force: bool) -> Iterator[Failed]:
-    job = defs.resolve_implicit_global_asset_job_def()
+def _run(
+    job: dg.JobDefinition, batch: Batch, instance: dg.DagsterInstance, *, force: bool
+) -> Iterator[StepFailure]:
     result = job.execute_in_process(
         instance=instance,
         partition_key=batch.shard,
         asset_selection=[dg.AssetKey(name) for name in batch.stages],
         run_config={
             "loggers": _QUIET,
-            "resources": {"workspace": {"config": {"force": force, "progress_to_terminal": True}}},
+            "ops": {name: {"config": {"force": force}} for name in batch.stages},
         },
         raise_on_error=False,
-        # From its first event on: a run that dies before its first step is found dead as well.
+        # From the first event on, so that a run that dies before its first step is found as well.
         tags={"p4d/driver": "true", PROCESS_TAG: process_identity()},
     )
     for check in result.get_asset_check_evaluations():
         if not check.passed and check.severity == dg.AssetCheckSeverity.ERROR:
-            yield Failed(
-                step=f"{check.asset_key.to_user_string()}: gate {check.check_name}",
+            yield StepFailure(
+                step=f"{check.asset_key.to_user_string()}: check {check.check_name}",
                 shard=batch.shard,
-                reason=_in_words(check),
-                by_gate=True,
+                reason=_found(check),
+                by_check=True,
             )
     for event in result.all_events:
-        if event.is_step_failure and not _is_gate(event):
-            yield Failed(step=event.step_key or "?", shard=batch.shard, reason=_why(event))
+        if event.is_step_failure and not _is_check(event):
+            yield StepFailure(step=event.step_key or "?", shard=batch.shard, reason=_why(event))
 
 
-def _in_words(check: dg.AssetCheckEvaluation) -> str:
-    found = {name: value.value for name, value in check.metadata.items() if name != "judged"}
+def _found(check: dg.AssetCheckEvaluation) -> str:
+    found = {name: value.value for name, value in check.metadata.items() if name != "version"}
     return f"{check.description} Found: {found}"
 
 
-def _is_gate(event: dg.DagsterEvent) -> bool:
+def _is_check(event: dg.DagsterEvent) -> bool:
     error = event.step_failure_data.error
     return error is not None and error.cls_name == "DagsterAssetCheckFailedError"
 
@@ -87,16 +114,6 @@ def _why(event: dg.DagsterEvent) -> str:
     return data.error_display_string if data.error else "no reason given"
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     sys.stderr.write(line + "\n")
     sys.stderr.flush()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failed:
-    """A step or a gate that failed, with the library's message."""
-
-    step: str
-    reason: str
-    shard: str | None = None
-    by_gate: bool = False

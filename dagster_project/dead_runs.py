@@ -1,7 +1,8 @@
-"""Runs whose process is gone: ended for Dagster too, so that their pool slots are free again.
+"""Ends runs whose process was killed, so that their pool slots are free again.
 
-A killed process leaves its run as started and keeps its slot of a pool; every later run that wants
-the pool would wait for ever.
+A killed process leaves its run in the state STARTED, with its slot of a pool: every later run that
+needs the pool would wait for ever. Dagster's run monitoring does not help, as its default launcher
+reports no health of a started run.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from pathlib import Path
 
 import dagster as dg
 
+from dagster_project.dagster_internals import free_pool_slots
+
 PROCESS_TAG = "p4d/process"
 
 
 def process_identity(pid: int | None = None) -> str:
-    """`PID START`: START tells a process from a later one with the same number (Linux)."""
+    """`PID START`; the start time distinguishes a later process with the same number (Linux)."""
     pid = pid or os.getpid()
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -25,12 +28,12 @@ def process_identity(pid: int | None = None) -> str:
 
 
 def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
-    """Report started runs as failed whose process is gone; returns their ids."""
+    """Report started runs as failed if their process no longer exists; returns their ids."""
     dead = []
     for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
         identity = run.tags.get(PROCESS_TAG)
         if identity and process_identity(int(identity.split()[0])) != identity:
-            instance.report_run_failed(run, "its process is gone")
-            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+            instance.report_run_failed(run, "its process no longer exists")
+            free_pool_slots(instance, run.run_id)
             dead.append(run.run_id)
     return dead

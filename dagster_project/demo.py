@@ -1,4 +1,4 @@
-"""The demo's two ends: an inbox with real files, and a summary of what became of them."""
+"""What `demo` does around `up`: it fills the inbox before, and prints a summary after."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from p4d.config import Project
+from p4d.project import Project
 from p4d.versioning.files.git import git, has_repository
 
 
@@ -56,16 +56,20 @@ def _progress(done: int, total: int, note: str) -> None:
 
 
 def ensure_history(root: Path) -> None:
-    """A source tree without git (a downloaded archive) gets a history, so that versions have one.
+    """Make a source tree without git (a downloaded archive) a repository with one commit.
 
-    DVC and the ledger's anchor need a repository; the identity is ours, as none may be configured.
+    DVC and the ledger's anchor need a repository. The commit carries an identity of its own, as git
+    may have none configured.
     """
     if shutil.which("git") is None:
-        click.echo("git is not installed: versions are recorded, but not anchored", err=True)
+        click.echo(
+            "git is not installed: versions are recorded, but the ledger is not anchored",
+            err=True,
+        )
         return
     if has_repository(root):
         return
-    click.echo("No git history here: starting one, so that every version can be traced", err=True)
+    click.echo("No git repository here: making one, so that every version can be traced", err=True)
     identity = {
         f"GIT_{role}_{part}": text
         for role in ("AUTHOR", "COMMITTER")

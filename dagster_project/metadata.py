@@ -1,53 +1,25 @@
-"""Describes a published version for the Dagster UI."""
+"""What a published version and a check result show in the Dagster UI."""
+
+from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from dagster_project.project import project
-from p4d.display.markdown import markdown_table
-from p4d.pipeline import Stage, stage_named
+from p4d.pipeline import stage_named
+from p4d.project import Project
+from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.run.run_stage import Materialization
 
 
-def folders_of(stage: Stage, shard: str | None) -> dict[str, Path]:
-    """Published folders of a stage and its inputs, by stage name; of one shard where they have it.
-
-    A per-shard input of an unpartitioned stage is given as the folder that holds all shards.
-    """
-    data = project().data
-
-    def folder(of: Stage) -> Path:
-        return data / of.name / shard if of.per_shard and shard else data / of.name
-
-    return {of.name: folder(of) for of in (*map(stage_named, stage.inputs), stage)}
-
-
-def _shown(
-    folders: Mapping[str, Path],
-    preview: Callable[[Mapping[str, Path]], bytes] | None,
-    table: Callable[[Mapping[str, Path]], Any] | None,
-) -> dict[str, Any]:
-    """Picture and table for the UI. The version is published: a failed drawing is only told."""
-    shown: dict[str, Any] = {}
-    try:
-        if preview:
-            encoded = base64.b64encode(preview(folders)).decode()
-            picture = f"![preview](data:image/png;base64,{encoded})"
-            shown["preview"] = dg.MetadataValue.md(picture)
-        if table:
-            shown["table"] = dg.MetadataValue.md(markdown_table(table(folders), rows=40))
-    except Exception as error:  # noqa: BLE001 - any of them, see the docstring
-        shown["not shown"] = f"{type(error).__name__}: {error}"
-    return shown
-
-
-def _metadata(made: Materialization) -> dict[str, Any]:
+def version_metadata(project: Project, made: Materialization) -> dict[str, Any]:
+    """Picture, table, numbers, inputs and the restore command of a published version."""
     metadata: dict[str, Any] = {
-        "dvc/out": str(made.path.relative_to(project().root)),
+        **dict(_views(made.key.stage, _folders(project, made.key))),
+        "dvc/out": str(made.path.relative_to(project.root)),
         "dvc/deps": dg.MetadataValue.json(dict(made.upstream)),
         "restore": dg.MetadataValue.md(f"`p4d restore {made.key} DEST --at {made.md5[:12]}`"),
         "skipped": made.skipped,
@@ -56,6 +28,51 @@ def _metadata(made: Materialization) -> dict[str, Any]:
     metadata |= {name: _value(value) for name, value in made.metrics.items()}
     metadata |= {f"cost/{name}": _value(value) for name, value in made.cost.items()}
     return metadata
+
+
+def check_metadata(version: ArtifactVersion, details: Mapping[str, Any]) -> dict[str, Any]:
+    """The checked version, the numbers of a check and its offending rows.
+
+    Args:
+        version: the checked version.
+        details: what the ledger keeps of the check: its description, numbers and offending rows.
+    """
+    kept = {name: value for name, value in details.items() if name != "description"}
+    rows = kept.pop("offending_rows", [])
+    metadata: dict[str, Any] = {"version": version.data_version}
+    metadata |= {name: _value(value) for name, value in kept.items()}
+    if rows:
+        metadata["offending rows"] = dg.MetadataValue.json(list(rows))
+    return metadata
+
+
+def _folders(project: Project, key: ArtifactKey) -> dict[str, Path]:
+    """Published folders of a stage and its inputs, by stage name, the stage itself last.
+
+    A per-shard input of a stage without shards is given as the folder that holds all shards.
+    """
+    stage = stage_named(key.stage)
+
+    def folder(name: str) -> Path:
+        home = project.data / name
+        return home / key.shard if key.shard and stage_named(name).per_shard else home
+
+    return {name: folder(name) for name in (*stage.inputs, stage.name)}
+
+
+def _views(stage_name: str, folders: Mapping[str, Path]) -> Iterator[tuple[str, Any]]:
+    from p4d.display.markdown import markdown_table
+    from p4d.display.stage_views import PICTURES, TABLES
+
+    # The version is published already: a view that cannot be drawn is reported and fails nothing.
+    try:
+        if picture := PICTURES.get(stage_name):
+            encoded = base64.b64encode(picture(folders)).decode()
+            yield "preview", dg.MetadataValue.md(f"![preview](data:image/png;base64,{encoded})")
+        if table := TABLES.get(stage_name):
+            yield "table", dg.MetadataValue.md(markdown_table(table(folders), rows=40))
+    except Exception as error:  # noqa: BLE001 - any of them, see above
+        yield "not shown", f"{type(error).__name__}: {error}"
 
 
 def _value(value: Any) -> Any:  # noqa: ANN401 - Dagster accepts these as they are

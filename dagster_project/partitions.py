@@ -1,14 +1,14 @@
-"""Shards as dynamic partitions. `shards/index.yaml` is the truth; the instance is a copy of it."""
+"""Shards as dynamic partitions; `shards/index.yaml` is the truth, the instance holds a copy."""
 
 from __future__ import annotations
 
 import dagster as dg
 
-from p4d.config import Project
+from p4d.project import Project
 
 SHARDS = dg.DynamicPartitionsDefinition(name="shards")
 
-# SQLite refuses statements with too many variables; Dagster does not split them itself.
+# SQLite limits the variables of a statement, and Dagster does not split its statements.
 _CHUNK = 5_000
 
 

@@ -1,94 +1,207 @@
-"""What Dagster has not heard of, so that its view and DVC's stay one.
+"""Reports published versions, and changes on disk, that Dagster has no event for.
 
-A process killed between publishing and its event, a `p4d stage` call or a `dvc pull` leave
-published versions that Dagster does not know. Materializing them again computes nothing, as they
-are fresh, and reports them with full provenance.
+- **Unreported versions.** A process killed between publishing and its event, `p4d stage`,
+  `dvc repro` and `dvc pull` leave published versions that Dagster does not know.
+  `report_unreported` reports each by an event without a run, with its provenance, numbers and
+  recorded checks. It computes nothing.
+- **Changes.** Dagster cannot see the disk. `report_changes` reports a *correction* for every
+  artifact that is not fresh although Dagster calls it fresh: an edited or deleted output, an edited
+  manifest, a changed list of shards.
 
-The other way round, an edited or deleted output, an edited manifest and a changed list of shards
-are seen on the disk alone: `tell_of_changes` reports them, and Dagster calls them stale too.
+A correction is marked by the metadata `p4d/kind: correction`. It carries the last reported data
+version, because nobody made another one and a new data version would start automation; and the
+state in place of the code version, so that Dagster calls the artifact stale until it is made again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from dagster._core.definitions.data_version import CachingStaleStatusResolver
-from dagster._core.loader import LoadingContext
 
-from p4d.config import Project
+from dagster_project.dagster_internals import (
+    CODE_VERSION_TAG,
+    DATA_VERSION_TAG,
+    Staleness,
+    latest_tags,
+    version_tags,
+)
+from dagster_project.metadata import check_metadata, version_metadata
+from dagster_project.resources import severity
+from p4d.project import Project
+from p4d.quality.gates import GATES
 from p4d.versioning.dvc.pipeline_file import out_path
-from p4d.versioning.files.artifact_key import ArtifactKey, data_version
-from p4d.versioning.state.workspace import ArtifactStatus, Workspace, code_versions, status
+from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion, data_version
+from p4d.versioning.ledger.ledger import Ledger
+from p4d.versioning.run.run_stage import Materialization
+from p4d.versioning.state.workspace import (
+    ArtifactStatus,
+    Workspace,
+    code_versions,
+    status,
+)
 
 if TYPE_CHECKING:
     from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 
-
-class _Loading(LoadingContext):
-    """What Dagster's staleness resolver loads its records through."""
-
-    def __init__(self, instance: dg.DagsterInstance) -> None:
-        self._instance = instance
-        self._loaders: dict[Any, Any] = {}
-
-    @property
-    def instance(self) -> dg.DagsterInstance:
-        return self._instance
-
-    @property
-    def loaders(self) -> dict[Any, Any]:
-        return self._loaders
+KIND, CORRECTION, REPORT = "p4d/kind", "correction", "report"
 
 
-def unreported(instance: dg.DagsterInstance, project: Project) -> set[ArtifactKey]:
-    """Fresh artifacts whose version or code version is not Dagster's latest."""
+def unreported(instance: dg.DagsterInstance, project: Project) -> list[ArtifactKey]:
+    """Fresh artifacts whose data or code version is not Dagster's latest, in pipeline order."""
     code = code_versions(project)
-    return {
+    return [
         item.key
         for item in status(project)
         if item.state == "fresh"
         and _reported(instance, item.key) != (data_version(item.md5 or ""), code[item.key.stage])
-    }
+    ]
 
 
 def _reported(instance: dg.DagsterInstance, key: ArtifactKey) -> tuple[str | None, str | None]:
-    record = instance.get_latest_data_version_record(
-        dg.AssetKey(key.stage), partition_key=key.shard
+    tags = latest_tags(instance, key.stage, key.shard)
+    return tags.get(DATA_VERSION_TAG), tags.get(CODE_VERSION_TAG)
+
+
+def report_unreported(
+    instance: dg.DagsterInstance,
+    project: Project,
+    *,
+    only: Collection[str] | None = None,
+    leave_out: Collection[ArtifactKey] = (),
+    limit: int | None = None,
+) -> list[ArtifactKey]:
+    """Report what `unreported` finds; returns their keys.
+
+    Args:
+        instance: where.
+        project: whose versions.
+        only: names of stages; artifacts of others are left out.
+        leave_out: artifacts that a run is about to report.
+        limit: report this many at most; inputs come before what reads them.
+    """
+    found = [
+        each
+        for each in unreported(instance, project)
+        if each not in leave_out and (only is None or each.stage in only)
+    ]
+    with Workspace(project) as workspace:
+        ledger = Ledger(project)
+        for key in found[:limit]:
+            made = _published(workspace, ledger, key)
+            _report_version(instance, project, made)
+            _report_checks(instance, ledger, made.version)
+    return found[:limit]
+
+
+def _published(workspace: Workspace, ledger: Ledger, key: ArtifactKey) -> Materialization:
+    """The published version of a fresh artifact, with what the ledger records of it."""
+    md5 = workspace.recorded_md5(key) or ""
+    # No record if dvc.lock came without the ledger it belongs to: then numbers are unknown.
+    record: Mapping[str, Any] = ledger.index().record(ArtifactVersion(key, md5)) or {}
+    excluded = record.get("excluded", {})
+    return Materialization(
+        version=ArtifactVersion(key, md5),
+        code_version=workspace.code_version(workspace.stage(key.stage)),
+        upstream=_inputs_now(workspace, key, excluded),
+        excluded=excluded,
+        rows=record.get("rows", {}),
+        metrics=record.get("metrics", {}),
+        cost=record.get("cost", {}),
+        skipped=True,
+        path=workspace.project.root / out_path(key),
     )
-    event = record.event_log_entry.dagster_event if record else None
-    if event is None or not event.is_step_materialization:
-        return None, None
-    tags = event.step_materialization_data.materialization.tags or {}
-    return tags.get("dagster/data_version"), tags.get("dagster/code_version")
 
 
-def tell_of_changes(
+def _inputs_now(
+    workspace: Workspace, key: ArtifactKey, excluded: Mapping[str, str]
+) -> dict[str, str]:
+    """Data versions of the inputs. As the artifact is fresh, it was made of these."""
+    found: dict[str, str] = {}
+    for name in workspace.stage(key.stage).inputs:
+        upstream = workspace.stage(name)
+        keys = workspace.keys_of(upstream)
+        if upstream.per_shard and key.shard is not None:
+            keys = [ArtifactKey(name, key.shard)]
+        for each in keys:
+            if each.shard is None or each.shard not in excluded:
+                found[str(each)] = data_version(workspace.recorded_md5(each) or "")
+    return found
+
+
+def _report_version(instance: dg.DagsterInstance, project: Project, made: Materialization) -> None:
+    tags = version_tags(
+        instance,
+        data_version=made.data_version,
+        code_version=made.code_version,
+        inputs=_inputs(made.upstream),
+    )
+    instance.report_runless_asset_event(
+        dg.AssetMaterialization(
+            asset_key=dg.AssetKey(made.key.stage),
+            partition=made.key.shard,
+            description="Published without Dagster; reported from the ledger.",
+            metadata={**version_metadata(project, made), KIND: REPORT},
+            tags=tags,
+        )
+    )
+
+
+def _inputs(upstream: Mapping[str, str]) -> dict[str, Any]:
+    """By stage, the version that was read; of a per-shard stage those of its shards, in order."""
+    found: dict[str, Any] = {}
+    for name, version in sorted(upstream.items()):
+        key = ArtifactKey.parse(name)
+        if key.shard is None:
+            found[key.stage] = version
+        else:
+            found.setdefault(key.stage, []).append(version)
+    return found
+
+
+def _report_checks(instance: dg.DagsterInstance, ledger: Ledger, version: ArtifactVersion) -> None:
+    """Report the recorded checks of a version; checks of former releases are left out."""
+    recorded, key = ledger.index().checks(version), version.key
+    for gate in GATES.get(key.stage, ()):
+        if (check := recorded.get(gate.name)) is None:
+            continue
+        instance.report_runless_asset_event(
+            dg.AssetCheckEvaluation(
+                asset_key=dg.AssetKey(key.stage),
+                check_name=gate.name,
+                passed=check["passed"],
+                severity=severity(check["severity"]),
+                description=gate.description,
+                blocking=gate.blocking,
+                partition=key.shard,
+                metadata=check_metadata(version, check["details"]),
+            )
+        )
+
+
+def report_changes(
     instance: dg.DagsterInstance, graph: BaseAssetGraph[Any], project: Project
 ) -> list[ArtifactStatus]:
-    """Report every instance that is not fresh although Dagster believes so; returns them.
-
-    The event says what lies there now (its hash, or that nothing does) and why it is not fresh;
-    making the instance again replaces it.
-    """
-    believed = CachingStaleStatusResolver(instance, graph, _Loading(instance))
-    told = []
-    with Workspace(project) as look:
-        for key in look.all_keys():
-            now, asset = look.status(key), dg.AssetKey(key.stage)
-            if now.state == "fresh" or believed.get_status(asset, key.shard).value != "FRESH":
+    """Report a correction for every artifact that only Dagster calls fresh; returns them."""
+    staleness, corrected = Staleness(instance, graph), []
+    with Workspace(project) as workspace:
+        for key in workspace.all_keys():
+            now = workspace.status(key)
+            if now.state == "fresh" or not staleness.is_fresh(key.stage, key.shard):
                 continue
-            present = look.digest(out_path(key))
+            reasons = "; ".join(now.reasons)
             instance.report_runless_asset_event(
                 dg.AssetMaterialization(
-                    asset_key=asset,
+                    asset_key=dg.AssetKey(key.stage),
                     partition=key.shard,
-                    description=f"Not fresh: {'; '.join(now.reasons)}",
+                    description=f"Not fresh: {reasons}",
+                    metadata={KIND: CORRECTION, "state": now.state, "reasons": reasons},
                     tags={
-                        "dagster/data_version": data_version(present.md5) if present else "missing",
-                        "dagster/code_version": now.state,
+                        **latest_tags(instance, key.stage, key.shard),
+                        CODE_VERSION_TAG: now.state,
                     },
                 )
             )
-            told.append(now)
-    return told
+            corrected.append(now)
+    return corrected

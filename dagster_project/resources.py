@@ -1,117 +1,141 @@
-"""The bridge between Dagster and the publisher: one truth for versions.
+"""The resources of this code location: how an asset reaches the publisher, and a sensor the inbox.
 
-An asset's data version is the DVC hash of its folder and its code version a hash of command,
-parameters and code files, so that staleness in the UI and `dvc status` agree. The asset bodies in
-`assets/` call `Workspace.materialize`; everything Dagster-specific about a stage is derived here
-from `p4d.pipeline`.
+Each carries the root of the project and reads the project again for every call, so that an edited
+params.yaml counts without a restart.
 """
+
+from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from dagster_project.dead_runs import PROCESS_TAG, process_identity
-from dagster_project.metadata import _metadata, _shown, _value, folders_of
-from dagster_project.project import project
+from dagster_project.metadata import check_metadata, version_metadata
 from p4d.errors import P4DError
-from p4d.pipeline import Stage, stage_named
+from p4d.pipeline import stage_named
+from p4d.project import Project
 from p4d.quality.gates import blocking_gates
 from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.run.check_published import check_published
 from p4d.versioning.run.run_stage import run_stage
 
+if TYPE_CHECKING:
+    from p4d.video.landing import LandingReport
 
-class Workspace(dg.ConfigurableResource):
-    """The project as a resource: materializes stages through the publisher.
+# Seconds between two lines of progress.
+_PROGRESS_S = 5.0
+
+
+class StageConfig(dg.Config):
+    """Run config of every asset.
 
     Attributes:
-        force: compute even when the fingerprint says that nothing changed.
-        progress_to_terminal: also write progress lines to standard error.
+        force: compute the stage although nothing changed.
     """
 
     force: bool = False
+
+
+class StageRunner(dg.ConfigurableResource):
+    """Runs stages, and the checks of what they published.
+
+    Attributes:
+        root: folder of the project.
+        progress_to_terminal: also write progress to standard error.
+    """
+
+    root: str
     progress_to_terminal: bool = False
 
-    def materialize(
-        self,
-        context: dg.AssetExecutionContext,
-        preview: Callable[[Mapping[str, Path]], bytes] | None = None,
-        table: Callable[[Mapping[str, Path]], Any] | None = None,
-    ) -> dg.MaterializeResult:
-        """Run the asset's stage for its partition and describe what was published.
+    @property
+    def project(self) -> Project:
+        """The project as it is now."""
+        return Project(Path(self.root))
 
-        Args:
-            context: of the running asset; names the stage and the shard.
-            preview: draws a PNG from the stage's own folder and those of its inputs.
-            table: makes a small table from the same folders.
+    def materialize(
+        self, context: dg.AssetExecutionContext, config: StageConfig
+    ) -> dg.MaterializeResult:
+        """Run the asset's stage for its partition and describe the published version.
 
         Raises:
-            dagster.Failure: the library refused; the description is its message.
+            dagster.Failure: the library raised an error; the description is its message.
         """
         context.instance.add_run_tags(context.run_id, {PROCESS_TAG: process_identity()})
         stage = stage_named(context.asset_key.to_user_string())
-        shard = context.partition_key if stage.per_shard else None
+        key = ArtifactKey(stage.name, context.partition_key if stage.per_shard else None)
+        project = self.project
         try:
             made = run_stage(
-                project(),
-                ArtifactKey(stage.name, shard),
+                project,
+                key,
                 run_id=context.run_id,
-                progress=self._progress(context, stage, shard),
-                force=self.force,
+                progress=self._progress(context, key),
+                force=config.force,
                 gates=blocking_gates(),
             )
-            shown = _shown(folders_of(stage, shard), preview, table)
         except P4DError as error:
             raise dg.Failure(
                 description=f"{type(error).__name__}: {error}", allow_retries=False
             ) from error
         return dg.MaterializeResult(
             data_version=dg.DataVersion(made.data_version),
-            metadata={**shown, **_metadata(made)},
+            metadata=version_metadata(project, made),
         )
 
-    def judge(self, stage: Stage, shard: str | None, run_id: str) -> Iterator[dg.AssetCheckResult]:
-        """Run the gates of a stage on its published version; ledger first, then Dagster."""
-        key = ArtifactKey(stage.name, shard)
-        version, results = check_published(project(), key, run_id=run_id)
+    def check(self, key: ArtifactKey, run_id: str) -> Iterator[dg.AssetCheckResult]:
+        """Run the checks of a stage on its published version; the ledger records them first."""
+        version, results = check_published(self.project, key, run_id=run_id)
         for result in results:
             yield dg.AssetCheckResult(
-                asset_key=stage.name,
+                asset_key=key.stage,
                 check_name=result.name,
                 passed=result.passed,
-                severity=(
-                    dg.AssetCheckSeverity.ERROR
-                    if result.severity == "critical"
-                    else dg.AssetCheckSeverity.WARN
-                ),
+                severity=severity(result.severity),
                 description=result.description,
-                metadata={
-                    "judged": version.data_version,
-                    **{name: _value(value) for name, value in result.metrics.items()},
-                    **(
-                        {"offending rows": dg.MetadataValue.json(list(result.sample))}
-                        if result.sample
-                        else {}
-                    ),
-                },
+                metadata=check_metadata(version, result.details),
             )
 
     def _progress(
-        self, context: dg.AssetExecutionContext, stage: Stage, shard: str | None
+        self, context: dg.AssetExecutionContext, key: ArtifactKey
     ) -> Callable[[int, int, str], None]:
-        name, last = " ".join(filter(None, (stage.name, shard))), [time.monotonic()]
+        last = [time.monotonic()]
 
         def report(done: int, total: int, note: str) -> None:
-            if time.monotonic() - last[0] < 5 and done < total:
+            if time.monotonic() - last[0] < _PROGRESS_S and done < total:
                 return
             last[0] = time.monotonic()
-            line = f"{name}: {done} of {total} {note}".rstrip()
+            line = f"{key}: {done} of {total} {note}".rstrip()
             context.log.info(line)
             if self.progress_to_terminal:
                 sys.stderr.write(f"      {line}\n")
 
         return report
+
+
+class Inbox(dg.ConfigurableResource):
+    """The folder in which new videos arrive.
+
+    Attributes:
+        root: folder of the project.
+        settle_s: seconds for which a file must not have changed before it is landed; a file that
+            is still being copied grows.
+    """
+
+    root: str
+    settle_s: float = 10.0
+
+    def land(self) -> LandingReport:
+        """Close a shard of the files that are new and at rest, if there are any."""
+        from p4d.video.landing import land
+
+        return land(Project(Path(self.root)), settle_s=self.settle_s)
+
+
+def severity(name: str) -> dg.AssetCheckSeverity:
+    """Dagster's severity of a check: ERROR if it is critical, WARN if it is a warning."""
+    return dg.AssetCheckSeverity.ERROR if name == "critical" else dg.AssetCheckSeverity.WARN

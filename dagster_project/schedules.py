@@ -1,4 +1,4 @@
-"""Schedules: retraining and auditing by the clock; both are no-ops when nothing changed."""
+"""Schedules: retraining once a week and an audit every night. Unchanged steps are skipped."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ retrain_weekly = dg.ScheduleDefinition(
     name="retrain_weekly",
     job=retrain,
     cron_schedule="0 3 * * 1",
-    description="Mondays at 03:00; steps whose inputs are unchanged skip.",
+    description="Retrains on Mondays at 03:00; steps whose inputs are unchanged are skipped.",
 )
 audit_nightly = dg.ScheduleDefinition(
-    name="audit_nightly", job=audit_job, cron_schedule="30 2 * * *", description="Every night."
+    name="audit_nightly",
+    job=audit_job,
+    cron_schedule="30 2 * * *",
+    description="Verifies all artifacts against the ledger every night at 02:30.",
 )
 
 SCHEDULES = [retrain_weekly, audit_nightly]

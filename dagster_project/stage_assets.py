@@ -1,18 +1,18 @@
-"""Builds the assets and asset checks of every stage from its declaration."""
+"""Builds the asset of a stage from its declaration in `p4d.pipeline`."""
 
-from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import dagster as dg
 
 from dagster_project.automation import RETRAINED_WEEKLY, on_new_data
 from dagster_project.partitions import SHARDS
-from dagster_project.project import project
-from dagster_project.resources import Workspace
-from p4d.errors import P4DError
-from p4d.pipeline import STAGES, Stage, stage_named
-from p4d.quality.gates import GATES
+from p4d.pipeline import stage_named
+from p4d.project import Project
 from p4d.versioning.state.workspace import code_versions
 
 _KINDS = {
@@ -26,58 +26,41 @@ _KINDS = {
 }
 
 
-@cache
-def _code_versions() -> Mapping[str, str]:
-    return code_versions(project())
-
-
 def stage_asset(name: str) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """Decorator: the asset of a stage, with everything derived from the stage's declaration."""
+    """Decorator: the asset of a stage, with everything derived from the stage's declaration.
+
+    The description is that of the stage (what is stored), then the docstring of the decorated
+    function (what a run does). The code version is added by `load_assets`.
+    """
     stage = stage_named(name)
-    return dg.asset(
-        name=stage.name,
-        deps=list(stage.inputs),
-        group_name=stage.group,
-        description=stage.description,
-        code_version=_code_versions()[stage.name],
-        partitions_def=SHARDS if stage.per_shard else None,
-        automation_condition=on_new_data(stage),
-        freshness_policy=RETRAINED_WEEKLY if stage.name == "champion" else None,
-        kinds=_KINDS[stage.group],
-        pool=stage.pool,
-        output_required=True,
-    )
+
+    def decorate(function: Callable[..., Any]) -> dg.AssetsDefinition:
+        does = inspect.getdoc(function)
+        return dg.asset(
+            name=stage.name,
+            deps=list(stage.inputs),
+            group_name=stage.group,
+            description="\n\n".join(filter(None, (stage.description, does))),
+            partitions_def=SHARDS if stage.per_shard else None,
+            automation_condition=on_new_data(stage),
+            freshness_policy=RETRAINED_WEEKLY if stage.name == "champion" else None,
+            kinds=_KINDS[stage.group],
+            pool=stage.pool,
+            output_required=True,
+        )(function)
+
+    return decorate
 
 
-def stage_checks(stage: Stage) -> dg.AssetChecksDefinition:
-    """The gates of one stage as asset checks, per partition where the stage has partitions."""
-    partitions = SHARDS if stage.per_shard else None
+def load_assets(package: ModuleType, project: Project) -> list[dg.AssetsDefinition]:
+    """The assets of a package, each with its code version.
 
-    @dg.multi_asset_check(
-        name=f"{stage.name}_gates",
-        specs=[
-            dg.AssetCheckSpec(
-                gate.name,
-                asset=stage.name,
-                description=gate.description,
-                blocking=gate.blocking,
-                partitions_def=partitions,
-            )
-            for gate in GATES[stage.name]
-        ],
-    )
-    def gates(
-        context: dg.AssetCheckExecutionContext, workspace: Workspace
-    ) -> Iterator[dg.AssetCheckResult]:
-        shard = context.partition_key if stage.per_shard else None
-        try:
-            yield from workspace.judge(stage, shard, context.run.run_id)
-        except P4DError as error:
-            raise dg.Failure(description=str(error), allow_retries=False) from error
+    That is the hash over command, parameters and code of the stage that `p4d status` uses.
+    """
+    versions = code_versions(project)
 
-    return gates
+    def add(spec: dg.AssetSpec) -> dg.AssetSpec:
+        return spec.replace_attributes(code_version=versions[spec.key.to_user_string()])
 
-
-def all_stage_checks() -> list[dg.AssetChecksDefinition]:
-    """Checks of every stage that has gates."""
-    return [stage_checks(stage) for stage in STAGES if GATES.get(stage.name)]
+    loaded = dg.load_assets_from_package_module(package)
+    return [each.map_asset_specs(add) for each in loaded if isinstance(each, dg.AssetsDefinition)]

@@ -8,7 +8,6 @@ should be rounded by the caller where they come from parallel sums. All writers 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save as safetensors_bytes
 
+from p4d.atomic import replacing
 from p4d.errors import ContractError
 
 if TYPE_CHECKING:  # looking at the state of a project must not wait for it
@@ -24,11 +24,10 @@ if TYPE_CHECKING:  # looking at the state of a project must not wait for it
 
 
 def write_bytes(path: Path, payload: bytes) -> None:
-    """Write `payload` beside `path`, then rename over it."""
+    """Write a file at once (p4d/atomic.py), with its folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp{os.getpid()}")
-    temporary.write_bytes(payload)
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        temporary.write_bytes(payload)
 
 
 def write_json(path: Path, value: object) -> None:
@@ -53,11 +52,14 @@ def write_table(path: Path, frame: pl.DataFrame, *, sort_by: Sequence[str]) -> N
         repeated = keys.filter(keys.is_duplicated()).head(3).rows()
         raise ContractError(f"{path.name}: key {list(sort_by)} repeats, for example {repeated}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp{os.getpid()}")
-    frame.sort(sort_by).write_parquet(
-        temporary, compression="zstd", compression_level=3, row_group_size=65536, statistics=True
-    )
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        frame.sort(sort_by).write_parquet(
+            temporary,
+            compression="zstd",
+            compression_level=3,
+            row_group_size=65536,
+            statistics=True,
+        )
 
 
 def read_table(path: Path) -> pl.DataFrame:

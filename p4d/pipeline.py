@@ -238,7 +238,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="base_student",
         group="students",
-        entry="p4d.students.model.base:build_base_student",
+        entry="p4d.students.training.base_student:build_base_student",
         description="Tokenizer trained on the release and the initial weights all arms share.",
         inputs=("release",),
         params=("clips", "student"),
@@ -276,7 +276,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="evaluation",
         group="evaluation",
-        entry="p4d.evaluation.arms.evaluation_stage:build_evaluation",
+        entry="p4d.evaluation.arms.compare_arms:build_evaluation",
         description="Answers of every arm to held-out questions, with intervals and comparisons.",
         inputs=("clips", "regions", "release", "student_sft", "student_p4d", "student_blind"),
         params=("clips", "evaluation"),

@@ -17,9 +17,9 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from p4d.config import Project
 from p4d.errors import ContractError
 from p4d.pipeline import BY_NAME
+from p4d.project import Project
 from p4d.sql_files import SqlFile, sql_files, stages_read
 
 Folder = Path | Mapping[str, Path]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from p4d.config import ClipsParams, Project, replace_params
+from p4d.config import ClipsParams, replace_params
+from p4d.project import Project
 from p4d.worlds.clip_shards import CLIPS_PER_WORLD, write_clip_shard
 
 

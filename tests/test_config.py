@@ -3,8 +3,9 @@ import copy
 import pytest
 
 from p4d.categories import CATEGORIES
-from p4d.config import Params, Project, replace_params
+from p4d.config import Params, replace_params
 from p4d.errors import ConfigError
+from p4d.project import Project
 
 RAW = Project.find().raw_params
 
@@ -39,6 +40,10 @@ def test_the_shipped_parameters_are_valid():
         ),
         (changed("promotion", min_gain=1.5), r"min_gain must be in \[-1, 1\]"),
         (changed("training", learning_rate=float("inf")), "expected a finite number"),
+        (changed("training", adam_betas=[0.9]), r"adam_betas must be two numbers in \[0, 1\)"),
+        (changed("training", max_gradient_norm=0.0), "max_gradient_norm must be positive"),
+        (changed("training", lora_targets=[]), "lora_targets must name some layers"),
+        (changed("distillation", auto_latent_share=1.5), r"auto_latent_share must be in \[0, 1\]"),
         (changed("training", seed=-1), r"section training: seed must be in"),
         (changed("expert", hooks=[4, 2]), r"hooks must increase, got \[4, 2\]"),
         (changed("expert", hooks=[2, 2]), "hooks must increase"),
@@ -81,6 +86,29 @@ def test_counts_and_sizes_are_at_least_one(section, key, value):
     message = rf"section {section}: {key} must be at least 1, got {value}"
     with pytest.raises(ConfigError, match=message):
         Params.from_mapping(changed(section, **{key: value}))
+
+
+def test_a_renamed_key_is_named_with_its_new_name():
+    raw = changed("distillation", look_steps=[10])
+    del raw["distillation"]["probe_steps"]
+    with pytest.raises(ConfigError, match=r"look_steps is now called probe_steps; rename it"):
+        Params.from_mapping(raw)
+
+
+@pytest.mark.parametrize(
+    ("section", "keys"),
+    [
+        ("training", ("adam_betas", "lora_rank", "max_gradient_norm", "weight_decay")),
+        ("distillation", ("auto_max_weight", "probe_clips")),
+        ("student", ("text_mlp_ratio", "tokenizer_min_frequency")),
+    ],
+)
+def test_keys_that_an_older_file_lacks_are_named_and_not_assumed(section, keys):
+    raw = copy.deepcopy(RAW)
+    for key in keys:
+        del raw[section][key]
+    with pytest.raises(ConfigError, match=rf"section {section}: missing key .*{'.*'.join(keys)}"):
+        Params.from_mapping(raw)
 
 
 @pytest.mark.parametrize(("key", "value"), [("hidden_width", -1), ("student_layer", -2)])

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from p4d.config import Project
 from p4d.errors import ContractError
 from p4d.pipeline import STAGES, Stage, StageInputs, stage_named
+from p4d.project import Project
 
 ROOT = Path(__file__).resolve().parent.parent
 

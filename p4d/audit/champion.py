@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime, time
 
 import polars as pl
 
-from p4d.config import Project
 from p4d.errors import ConfigError
+from p4d.project import Project
 from p4d.versioning.files.artifact_key import data_version
 from p4d.warehouse import Warehouse
 

@@ -17,10 +17,9 @@ from p4d.audit.lookup.lookup import Lookup
 from p4d.audit.lookup.resolve import Entity, Resolver
 from p4d.audit.lookup.tree import Node
 from p4d.audit.lookup.why import explain
-from p4d.config import Project
 from p4d.errors import LedgerError, PublishError
 from p4d.ids import sha256_file
-from p4d.pipeline import STAGES, Stage
+from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.files.artifact_key import ArtifactVersion
 from p4d.versioning.ledger.ledger import FIRST, Ledger
@@ -124,9 +123,7 @@ class AuditEvidence:
         return found
 
 
-def collect(
-    project: Project, identifier: str, stages: Sequence[Stage] = STAGES, at: str | None = None
-) -> AuditEvidence:
+def collect(project: Project, identifier: str, at: str | None = None) -> AuditEvidence:
     """Collect everything about an id; hashes every file behind it.
 
     Raises:
@@ -141,7 +138,7 @@ def collect(
         )
     text = ledger.path.read_bytes() if ledger.path.exists() else b""
     lines = text.split(b"\n")[:-1]
-    with Lookup(project, stages) as lookup:
+    with Lookup(project) as lookup:
         entity = Resolver(lookup).resolve(identifier, at)
         if not entity.version.md5:
             raise LedgerError(

@@ -22,9 +22,9 @@ import yaml
 
 from p4d.artifacts import read_json, write_bytes
 from p4d.audit.lookup.lookup import Lookup
-from p4d.config import Project
 from p4d.errors import LedgerError, PublishError
 from p4d.ids import sha256_file
+from p4d.project import Project
 from p4d.versioning.dvc.cache import objects_of
 from p4d.versioning.dvc.config import cache_dir, remote_urls
 from p4d.versioning.files.artifact_key import ArtifactVersion

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from p4d.config import Project
+from p4d.project import Project
 
 _AT = click.option(
     "--at", help="First digits of the md5 of the wanted version; default: the current version."

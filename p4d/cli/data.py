@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from p4d.cli.renamed import RenamedOptions
-from p4d.config import Project
+from p4d.project import Project
 
 
 @click.command()

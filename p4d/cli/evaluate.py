@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from p4d.cli.renamed import RenamedOptions
-from p4d.config import Project
+from p4d.project import Project
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
@@ -33,14 +33,14 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 def evaluate(name: str, model: Path, out: Path | None, text_only: bool, **chosen: Any) -> None:  # noqa: ANN401
     """Ask a model the questions of a benchmark. A stopped run continues with the same command."""
     from p4d.evaluation.benchmarks.registry import open_benchmark
-    from p4d.evaluation.evaluate import Settings, summary_lines
+    from p4d.evaluation.evaluate import EvaluateSettings, summary_lines
     from p4d.evaluation.evaluate import evaluate as run
     from p4d.progress import bar
 
     project = Project.find()
     benchmark = open_benchmark(name, project)
     folder = out or project.root / "reports" / "evaluation" / benchmark.name / model.name
-    settings = Settings(**chosen, likelihood=not text_only)
+    settings = EvaluateSettings(**chosen, likelihood=not text_only)
     with bar(benchmark.name, unit="question") as progress:
         found = run(benchmark, model, folder, project.params, settings, progress)
     click.echo("\n".join([*summary_lines(found), f"page: {folder / 'index.html'}"]))
@@ -57,9 +57,9 @@ def evaluate(name: str, model: Path, out: Path | None, text_only: bool, **chosen
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 def compare(first: Path, second: Path, scoring: str | None, as_json: bool) -> None:
     """Compare two evaluations (folders of p4d evaluate) item by item: SECOND minus FIRST."""
-    from p4d.evaluation.scoring.comparison import compare as compared
-    from p4d.evaluation.scoring.comparison import render
-    from p4d.evaluation.scoring.metrics import Bootstrap
+    from p4d.evaluation.comparison import compare as compared
+    from p4d.evaluation.comparison import render
+    from p4d.evaluation.scoring.statistics import Bootstrap
 
     statistics = Project.find().params.evaluation
     bootstrap = Bootstrap(statistics.bootstrap_samples, statistics.confidence)
@@ -97,7 +97,7 @@ def make(folder: Path, worlds: int | None, freeze: bool) -> None:
     for category, count in made.questions.items():
         click.echo(f"{category:<29}{count:>6}")
     click.echo(
-        f"{sum(made.questions.values())} questions about {made.worlds} worlds; {made.verdict}"
+        f"{sum(made.questions.values())} questions about {made.worlds} worlds; {made.comparison}"
     )
 
 

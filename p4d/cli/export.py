@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from p4d.config import Project
+from p4d.project import Project
 
 
 @click.group()

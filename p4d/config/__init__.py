@@ -1,17 +1,16 @@
-"""Parameters and paths of a project.
+"""The parameters of a project.
 
 `params.yaml` is the only place for values that change a result. Each of its sections is a frozen
 dataclass here, checked when it is built: an unknown, missing, mistyped or out-of-range key raises
 `ConfigError` with the section, the key and the allowed values. Sections are grouped by the step of
-the flow that reads them: `corpus`, `teaching`, `asking`, `training`, `evaluation`. `project` finds
-the project's root and its folders. Settings that change no result do not belong here.
+the flow that reads them: `corpus`, `teaching`, `asking`, `training`, `evaluation`. Settings that
+change no result do not belong here, nor do paths: those are in `p4d/project.py`.
 """
 
 from p4d.config.asking import FactsParams, QuestionsParams, RegionsParams, ReleaseParams
 from p4d.config.corpus import ClipsParams, LandingParams, WorldsParams
 from p4d.config.evaluation import EvaluationParams, PromotionParams
 from p4d.config.params import Params, replace_params
-from p4d.config.project import Project
 from p4d.config.teaching import ExpertParams, LabelsParams
 from p4d.config.training import DistillationParams, StudentParams, TrainingParams
 
@@ -24,7 +23,6 @@ __all__ = [
     "LabelsParams",
     "LandingParams",
     "Params",
-    "Project",
     "PromotionParams",
     "QuestionsParams",
     "RegionsParams",

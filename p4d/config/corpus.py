@@ -9,7 +9,7 @@ from p4d.config.section import check, check_at_least_1, check_seed
 
 @dataclass(frozen=True, kw_only=True)
 class WorldsParams:
-    """The simulated corpus: how many videos, how large, how long."""
+    """The simulated corpus: number, size, duration and mean frame rate of its videos."""
 
     seed: int
     videos: int
@@ -28,7 +28,7 @@ class WorldsParams:
 
 @dataclass(frozen=True, kw_only=True)
 class LandingParams:
-    """What may land, and when a shard is full."""
+    """Limits of files that may land, and of a shard."""
 
     max_clips_per_shard: int
     max_file_bytes: int
@@ -42,7 +42,13 @@ class LandingParams:
 
 @dataclass(frozen=True, kw_only=True)
 class ClipsParams:
-    """Clips on a time grid and the frames sampled from them."""
+    """Clips on a time grid and the frames sampled from them.
+
+    `max_reject_ratio`: largest share of a shard's landed videos that their full decode may reject.
+    `min_contrast_levels`, `min_motion_levels`: clips below are filtered as blank or static.
+    `max_end_tolerance_s`: largest missing end of the last clip of a video; the tolerance is half a
+    frame interval, and at most this. `max_first_age_s`: largest age of a clip's first frame.
+    """
 
     size_px: int
     frames: int
@@ -51,6 +57,8 @@ class ClipsParams:
     max_reject_ratio: float
     min_contrast_levels: int
     min_motion_levels: float
+    max_end_tolerance_s: float
+    max_first_age_s: float
 
     def __post_init__(self) -> None:
         check(16 <= self.size_px <= 512, self, "size_px must be in [16, 512]")
@@ -60,6 +68,8 @@ class ClipsParams:
         check(0 <= self.max_reject_ratio <= 1, self, "max_reject_ratio must be in [0, 1]")
         check(0 <= self.min_contrast_levels <= 255, self, "min_contrast_levels: [0, 255]")
         check(self.min_motion_levels >= 0, self, "min_motion_levels must not be negative")
+        check(0 <= self.max_end_tolerance_s <= 1, self, "max_end_tolerance_s must be in [0, 1]")
+        check(self.max_first_age_s >= 0, self, "max_first_age_s must not be negative")
 
     @property
     def length_ns(self) -> int:

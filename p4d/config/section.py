@@ -47,14 +47,27 @@ def check_names(
         raise ConfigError(f"{where}: missing {what} {missing}")
 
 
+RENAMED_KEYS: Mapping[str, str] = {
+    "distillation.look_steps": "probe_steps",
+}
+"""New names of keys of earlier versions, by section and key."""
+
+
+def _check_renamed(name: str, raw: Mapping[str, Any]) -> None:
+    for key in raw:
+        if new := RENAMED_KEYS.get(f"{name}.{key}"):
+            raise ConfigError(f"params.yaml, section {name}: {key} is now called {new}; rename it")
+
+
 def build_section(name: str, kind: type[Section], raw: object) -> Section:
     """Build one section from its mapping.
 
     Raises:
-        ConfigError: a key is missing, unknown or mistyped, or a value is out of range.
+        ConfigError: a key is missing, unknown, renamed or mistyped, or a value is out of range.
     """
     if not isinstance(raw, Mapping):
         raise ConfigError(f"params.yaml, section {name}: expected keys and values, got {raw!r}")
+    _check_renamed(name, raw)
     hints = typing.get_type_hints(kind)
     check_names(f"params.yaml, section {name}", "key", raw, hints)
     return kind(**{key: _convert(f"{name}.{key}", hint, raw[key]) for key, hint in hints.items()})

@@ -12,25 +12,42 @@ from p4d.config.teaching import LATENT_TEACHERS, TEACHERS
 class StudentParams:
     """The student network, built from a transformers video-language architecture.
 
-    `checkpoint` is a folder of weights and tokenizer to start from; empty: from scratch.
-    `region_prompt`: how regions reach it, `marks` (drawn on a picture that precedes the clip) or
-    `tokens` (their first-frame masks tie the tokens `<obj_k>` to visual tokens).
-    `answers`: what it says, the `letter` of an option or the `option` itself.
+    Attributes:
+        architecture: family of a student from scratch (p4d/students/model/adapters).
+        checkpoint: `embedded`, a folder or Hub id of weights and tokenizer to start from, or empty:
+            from scratch, with the sizes below.
+        region_prompt: `marks`, regions are drawn on a picture that precedes the clip, or `tokens`,
+            their first-frame masks tie the tokens `<obj_k>` to visual tokens.
+        region_content_scale: norm of what a region shows, relative to the norm of the embedding of
+            `<obj_k>` (region_prompt `tokens`).
+        region_place_scale: the same for the place of the region.
+        answers: the student answers with the `letter` of an option or the text of the `option`.
+        seed: draws the initial weights, and the embeddings of new tokens.
+        vision_width: channels of the vision encoder; even, for the time encoding.
+        vision_mlp_ratio: hidden width of its MLPs, in multiples of `vision_width`.
+        text_mlp_ratio: the same for the language model.
+        vocabulary: largest number of tokens of a tokenizer that is trained.
+        tokenizer_min_frequency: occurrences that a pair of tokens needs to be merged.
     """
 
     architecture: str
     checkpoint: str
     region_prompt: str
+    region_content_scale: float
+    region_place_scale: float
     answers: str
     seed: int
     vision_width: int
     vision_blocks: int
     vision_heads: int
+    vision_mlp_ratio: int
     patch_px: int
     text_width: int
     text_blocks: int
     text_heads: int
+    text_mlp_ratio: int
     vocabulary: int
+    tokenizer_min_frequency: int
 
     def __post_init__(self) -> None:
         known = {"llava_onevision", "qwen2_5_vl", "qwen3_vl"}
@@ -40,6 +57,9 @@ class StudentParams:
         check_seed(self, self.seed)
         check_at_least_1(self, "vision_width", "vision_blocks", "vision_heads", "patch_px")
         check_at_least_1(self, "text_width", "text_blocks", "text_heads")
+        check_at_least_1(self, "vision_mlp_ratio", "text_mlp_ratio", "tokenizer_min_frequency")
+        scales = (self.region_content_scale, self.region_place_scale)
+        check(min(scales) >= 0, self, "region_*_scale must not be negative")
         check(
             self.vision_width % self.vision_heads == 0,
             self,
@@ -56,10 +76,24 @@ class StudentParams:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingParams:
-    """The budget of one training run; equal for every arm.
+    """The budget and the optimizer (AdamW, cosine schedule) of a run; equal for every arm.
 
-    `batch` clips make one optimizer step, whatever they are split into: gradient accumulation and
-    processes change where and when they are computed, not what is learned.
+    Attributes:
+        batch: clips of one optimizer step, however it is divided: gradient accumulation and
+            processes change where and when they are computed, not what is learned.
+        warmup_fraction: share of the steps in which the learning rate rises linearly to
+            `learning_rate`.
+        weight_decay: of AdamW; biases and norms have none.
+        adam_betas: decay of the first and second moment.
+        max_gradient_norm: bound of the gradient norm, of student and decoder separately.
+        trainable: `full`, `frozen_encoder` (projector and language model) or `lora`.
+        lora_rank: rank r of the updates (Hu et al. 2021).
+        lora_alpha: the updates are scaled by alpha / r.
+        lora_dropout: dropout of their inputs; above 0 the result depends on how a step is divided.
+        lora_targets: names of linear layers in every block of the language model.
+        precision: `bfloat16` is autocast; weights and losses stay in float32.
+        gradient_accumulation: parts in which the batch of a step is computed.
+        save_steps: steps between checkpoints; 0: none are written.
     """
 
     seed: int
@@ -68,6 +102,9 @@ class TrainingParams:
     questions_per_clip: int
     learning_rate: float
     warmup_fraction: float
+    weight_decay: float
+    adam_betas: tuple[float, ...]
+    max_gradient_norm: float
     threads: int
     device: str
     precision: str
@@ -75,6 +112,10 @@ class TrainingParams:
     gradient_checkpointing: bool
     save_steps: int
     trainable: str
+    lora_rank: int
+    lora_alpha: int
+    lora_dropout: float
+    lora_targets: tuple[str, ...]
 
     def __post_init__(self) -> None:
         check_seed(self, self.seed)
@@ -90,8 +131,19 @@ class TrainingParams:
             f"{self.gradient_accumulation}",
         )
         check(self.save_steps >= 0, self, "save_steps must not be negative (0: no checkpoints)")
-        ways = ("full", "frozen_encoder", "lora")
-        check(self.trainable in ways, self, f"trainable must be among {list(ways)}")
+        choices = ("full", "frozen_encoder", "lora")
+        check(self.trainable in choices, self, f"trainable must be among {list(choices)}")
+        check_at_least_1(self, "lora_rank", "lora_alpha")
+        check(0 <= self.lora_dropout < 1, self, "lora_dropout must be in [0, 1)")
+        check(bool(self.lora_targets), self, "lora_targets must name some layers")
+        check(self.weight_decay >= 0, self, "weight_decay must not be negative")
+        check(self.max_gradient_norm > 0, self, "max_gradient_norm must be positive")
+        betas = self.adam_betas
+        check(
+            len(betas) == 2 and all(0 <= beta < 1 for beta in betas),
+            self,
+            f"adam_betas must be two numbers in [0, 1), got {list(betas)}",
+        )
         check(self.learning_rate > 0, self, "learning_rate must be positive")
         check(0 <= self.warmup_fraction < 1, self, "warmup_fraction must be in [0, 1)")
 
@@ -100,14 +152,29 @@ class TrainingParams:
 class DistillationParams:
     """The P4D terms (paper section 3.3; weights of presets: p4d/students/distillation/losses.py).
 
-    `teacher: exact` distils truth where clips have it; truth has no latents. `student_layer` says
-    which hidden states of visual tokens are compared: -1 the last ones (paper), 0 what enters the
-    language model, where questions about regions pick it up, k what its k-th block gives. In the
-    first `warmup_fraction` of the steps the SFT loss counts `warmup_sft_weight`; after the first
-    `until_fraction` nothing is distilled any more, and a step costs what one of SFT does.
-    `unlabelled_clips` are clips per step, beyond the batch, that nobody asks about: they are
-    distilled only. Of every `maps_every` clips one is compared in the maps of its modalities, all
-    in their latents.
+    Attributes:
+        teacher: `expert4d`, or `exact`: truth where clips have it, which has no latents.
+        latents: whether the latent term is computed.
+        modalities: explicit terms, among depth, flow, motion and rays.
+        maps_every: one of so many clips has its explicit maps compared; all have their latents
+            compared.
+        student_layer: which hidden states of visual tokens the decoder reads: -1 the last (paper),
+            0 the input of the language model, from which regions are read, k the output of its
+            k-th block.
+        preset: weights of the terms: `paper`, `release` (of the paper's code) or `auto`.
+        target_ratio: preset `auto`: all distillation terms together, in multiples of the SFT loss.
+        auto_latent_share: preset `auto`: share of the latent term in that.
+        auto_max_weight: preset `auto`: largest weight of a term.
+        auto_calibration_steps: preset `auto`: steps after which the weights are frozen.
+        auto_window_steps: preset `auto`: last steps whose magnitudes are averaged.
+        hidden_width: of the decoder's MLPs; 0: one linear layer per hook.
+        warmup_fraction: share of the steps, from the first on, in which the SFT loss is weighted by
+            `warmup_sft_weight`.
+        until_fraction: share of the steps, from the first on, that distil; later steps cost as much
+            as steps of SFT.
+        unlabelled_clips: clips without questions per step, beyond the batch; distilled only.
+        probe_steps: steps after which predicted maps are kept, besides the last; empty: none.
+        probe_clips: number of probed clips of the train split, and as many of the other splits.
     """
 
     teacher: str
@@ -117,12 +184,17 @@ class DistillationParams:
     student_layer: int
     preset: str
     target_ratio: float
+    auto_latent_share: float
+    auto_max_weight: float
+    auto_calibration_steps: int
+    auto_window_steps: int
     hidden_width: int
     warmup_fraction: float
     warmup_sft_weight: float
     until_fraction: float
     unlabelled_clips: int
-    look_steps: tuple[int, ...]
+    probe_steps: tuple[int, ...]
+    probe_clips: int
 
     def __post_init__(self) -> None:
         presets = {"paper", "release", "auto"}
@@ -148,4 +220,7 @@ class DistillationParams:
             "until_fraction must be in (0, 1] and not end before the warm-up",
         )
         check(self.unlabelled_clips >= 0, self, "unlabelled_clips must not be negative")
-        check(all(step >= 1 for step in self.look_steps), self, "look_steps count from 1")
+        check(all(step >= 1 for step in self.probe_steps), self, "probe_steps count from 1")
+        check(0 <= self.auto_latent_share <= 1, self, "auto_latent_share must be in [0, 1]")
+        check(self.auto_max_weight > 0, self, "auto_max_weight must be positive")
+        check_at_least_1(self, "auto_calibration_steps", "auto_window_steps", "probe_clips")

@@ -7,7 +7,7 @@ entry. Nothing here is an artifact, and no stage reads it.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -179,26 +179,26 @@ def training_curve(folders: Folders) -> bytes:
     return _drawn(figure)
 
 
-def student_looks(folders: Folders, clips: int = 3) -> bytes:
-    """How the student came to see, beside its teacher, then its losses; as PNG.
+def student_probes(folders: Folders, clips: int = 3) -> bytes:
+    """The student's probes beside its teacher's maps, then its losses; as PNG.
 
-    The losses alone for an arm that kept no looks.
+    The losses alone for an arm that stored no probes.
     """
     from p4d.students.distillation.probes import (  # it draws with this module
-        LOOKS_FILE,
-        looks_picture,
+        probes_file,
+        probes_picture,
     )
 
     name, folder = list(folders.items())[-1]
     curve = training_curve({name: folder})
-    if not (folder / LOOKS_FILE).is_file():
+    if probes_file(folder) is None:
         return curve
     below = np.asarray(Image.open(io.BytesIO(curve)).convert("RGB"))
-    looks = looks_picture(folder, clips=clips)
-    width = max(looks.shape[1], below.shape[1])
+    probes = probes_picture(folder, clips=clips)
+    width = max(probes.shape[1], below.shape[1])
     both = [
         np.pad(part, ((0, 0), (0, width - part.shape[1]), (0, 0)), constant_values=255)
-        for part in (looks, below)
+        for part in (probes, below)
     ]
     return png(np.concatenate(both))
 
@@ -234,35 +234,6 @@ def accuracy_by_category(folders: Folders) -> bytes:
     if arms:
         axes.legend(fontsize=8, loc="lower right")
     return _drawn(figure)
-
-
-PREVIEWS: Mapping[str, Callable[[Folders], bytes]] = {
-    "clips": clips_sheet,
-    "labels": labels_sheet,
-    "regions": regions_sheet,
-    "expert": training_curve,
-    "student_sft": training_curve,
-    "student_p4d": student_looks,
-    "student_blind": training_curve,
-    "evaluation": accuracy_by_category,
-}
-"""The picture of each stage that has one."""
-
-
-def shard_preview(stage_name: str, folders: Folders) -> bytes:
-    """The picture of one stage instance, as PNG.
-
-    Args:
-        stage_name: a key of `PREVIEWS`.
-        folders: folders of the stage and its inputs; of one shard where they have shards.
-
-    Raises:
-        ContractError: the stage has no picture.
-    """
-    if stage_name not in PREVIEWS:
-        raise ContractError(f"no picture of {stage_name!r}; stages: {', '.join(PREVIEWS)}")
-    own_last = {name: folder for name, folder in folders.items() if name != stage_name}
-    return PREVIEWS[stage_name]({**own_last, stage_name: folders[stage_name]})
 
 
 def _spread(table: pl.DataFrame, count: int) -> pl.DataFrame:

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from p4d.config import Project
+from p4d.project import Project
 from p4d.warehouse import Warehouse
 
 _ARMS = ("p4d", "sft", "blind")

@@ -22,7 +22,6 @@ _QUALITY = (
     "flow_zero_epe_px",
     "motion_iou",
     "ray_angle_rad",
-    "flow_reprojection_px",
 )
 
 

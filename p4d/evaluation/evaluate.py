@@ -1,4 +1,4 @@
-"""One model on one benchmark: predictions, scores, tables and the page."""
+"""Evaluates one model on one benchmark (`p4d evaluate`): predictions, metrics, tables, a page."""
 
 from __future__ import annotations
 
@@ -14,34 +14,39 @@ from p4d.artifacts import read_json, write_bytes, write_json, write_table
 from p4d.config import Params
 from p4d.determinism import deterministic
 from p4d.errors import ConfigError, ContractError
+from p4d.evaluation.answering.ask import AskSettings, ask
+from p4d.evaluation.answering.replies import Journal
+from p4d.evaluation.answering.visuals import ClipVisuals, VideoVisuals, VisualSource, view_id
 from p4d.evaluation.benchmarks.item import Benchmark, BenchmarkItem
 from p4d.evaluation.page import render_page
-from p4d.evaluation.pictures import VideoPictures, view_id
-from p4d.evaluation.scoring.answering import Asking, ClipPictures, Journal, Pictures, ask
+from p4d.evaluation.scoring.benchmark_metrics import benchmark_metrics, scores_by_method
 from p4d.evaluation.scoring.chance import chance_report
-from p4d.evaluation.scoring.methods import WAYS, by_way, metrics, predictions
-from p4d.evaluation.scoring.metrics import Bootstrap, by_category_csv
+from p4d.evaluation.scoring.predictions import FILE, SCORING_METHODS, predictions
+from p4d.evaluation.scoring.statistics import Bootstrap, by_category_csv
 from p4d.ids import content_id, seed_for
-from p4d.students.data.batch import ClipReader, Question
+from p4d.students.data.clip_reader import ClipReader
+from p4d.students.data.questions import Question
 from p4d.students.model.adapters import adapter_for
 from p4d.students.model.chat import question_turn
 from p4d.students.model.student import Student, load, load_checkpoint
 
 JOURNAL = "replies.jsonl"
 PUBLISHED_FRAMES, PUBLISHED_PX = 16, 384
-ANSWER_TOKENS = 24
+"""Defaults for a plain checkpoint: 16 frames as the 4D-RGPT release, and LLaVA-OneVision's size."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What may be chosen; None takes what the model was trained with.
+class EvaluateSettings:
+    """Settings of an evaluation; None takes what the model was trained with.
 
     Attributes:
-        prompt: `student`: the layout our students are trained on; `benchmark`: the published one.
-        frames: pictures of a clip.
-        size_px: side of the pictures before the model's own resizing.
-        limit: ask only so many items, drawn by their ids.
-        likelihood: score options, besides text.
+        batch: clips per batch.
+        limit: ask only this many items, drawn by their ids.
+        frames: frames per clip.
+        size_px: side of the frames before the model's own resizing.
+        prompt: `student`: the layout students of this project are trained on; `benchmark`: the
+            published one.
+        likelihood: score options besides generating text.
     """
 
     batch: int = 8
@@ -55,14 +60,14 @@ class Settings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prompted(Question):
+class PromptedQuestion(Question):
     """A question in the words of a benchmark's own evaluation."""
 
-    body: str
+    prompt: str
 
     def turn(self) -> str:
-        """The body as it is: it holds options and instructions."""
-        return question_turn(self.body, ())
+        """Return the prompt unchanged: it holds options and instructions."""
+        return question_turn(self.prompt, ())
 
 
 def evaluate(
@@ -70,10 +75,10 @@ def evaluate(
     model: Path,
     out: Path,
     params: Params,
-    settings: Settings,
+    settings: EvaluateSettings,
     progress: Callable[[int, int, str], None] = lambda done, total, note: None,
 ) -> dict[str, Any]:
-    """Ask, score and report; a run that was killed goes on where it stopped.
+    """Ask, score and report. A killed run resumes where it stopped.
 
     Writes `replies.jsonl` (append-only), `predictions.parquet`, `metrics.json`, `by_category.csv`
     and `index.html` into `out`.
@@ -81,9 +86,9 @@ def evaluate(
     Args:
         benchmark: as read from its folder.
         model: a student's folder, or a transformers checkpoint.
-        out: for this model on this benchmark; holds the journal.
+        out: folder of this model on this benchmark; holds the journal.
         params: `clips` for students of this project, `evaluation` for the statistics.
-        settings: see `Settings`.
+        settings: see `EvaluateSettings`.
         progress: called as `(done, total, note)`.
 
     Returns:
@@ -95,7 +100,7 @@ def evaluate(
     """
     items = limited(benchmark.items, settings.limit)
     if not items:
-        reasons = sorted({bad.reason for bad in benchmark.bad})
+        reasons = sorted({item.reason for item in benchmark.rejected})
         raise ContractError(
             f"{benchmark.folder} has no item that can be asked: {'; '.join(reasons[:3]) or 'empty'}"
         )
@@ -104,13 +109,8 @@ def evaluate(
     frames, size_px, prompt = _as_trained(student, model, params, settings)
     views = {item.item_id: view_id(item) for item in items}
     questions = [question_of(benchmark, item, views[item.item_id], prompt) for item in items]
-    pictures = pictures_of(benchmark, items, frames, size_px)
-    how = Asking(
-        frames=frames,
-        batch=settings.batch,
-        answer_tokens=ANSWER_TOKENS,
-        likelihood=settings.likelihood,
-    )
+    visuals = visuals_of(benchmark, items, frames, size_px)
+    asking = AskSettings(frames=frames, batch=settings.batch, likelihood=settings.likelihood)
     run = {
         "benchmark": benchmark.name,
         "items": _items_id(benchmark, items),
@@ -118,27 +118,40 @@ def evaluate(
         "prompt": prompt,
         "size_px": size_px,
         "threads": settings.threads,
-        **dataclasses.asdict(how),
+        **dataclasses.asdict(asking),
     }
     journal = Journal(out / JOURNAL, run)
     with deterministic(settings.threads, seed=0):
-        replies = ask(student, questions, pictures, how, journal=journal, progress=progress)
+        replies = ask(student, questions, visuals, asking, journal=journal, progress=progress)
     table = predictions(benchmark, items, replies, views)
-    statistics = Bootstrap(params.evaluation.bootstrap_samples, params.evaluation.confidence)
-    found = metrics(benchmark, table, statistics) | {"run": run, "model": model.name}
-    if table.filter((pl.col("outcome") == "ok") & pl.col("family").is_not_null()).height:
-        found["against_chance"] = chance_report(table, params.evaluation.confidence)
-    write_table(out / "predictions.parquet", table, sort_by=["qa_id"])
-    write_json(out / "metrics.json", found)
-    write_bytes(out / "by_category.csv", by_category_csv(by_way(table, statistics), "way"))
     by_id = {question.qa_id: question for question in questions}
-    page = render_page(found, table, lambda qa_id: pictures.of(by_id[qa_id]))
+    metrics = _write_results(
+        out,
+        table,
+        Bootstrap(params.evaluation.bootstrap_samples, params.evaluation.confidence),
+        {"benchmark": benchmark.name, "run": run, "model": model.name},
+    )
+    page = render_page(metrics, table, lambda qa_id: visuals.of(by_id[qa_id]))
     write_bytes(out / "index.html", page.encode())
-    return found
+    return metrics
+
+
+def _write_results(
+    out: Path, table: pl.DataFrame, bootstrap: Bootstrap, about: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write predictions, metrics and the table by category; return the metrics."""
+    metrics = {**benchmark_metrics(about["benchmark"], table, bootstrap), **about}
+    if table.filter((pl.col("outcome") == "ok") & pl.col("family").is_not_null()).height:
+        metrics["against_chance"] = chance_report(table, bootstrap.confidence)
+    write_table(out / FILE, table, sort_by=["qa_id"])
+    write_json(out / "metrics.json", metrics)
+    by_category = by_category_csv(scores_by_method(table, bootstrap), "scoring")
+    write_bytes(out / "by_category.csv", by_category)
+    return metrics
 
 
 def open_model(folder: Path) -> Student:
-    """A student of this project (with its `card.json`), or a plain transformers checkpoint.
+    """Load a student of this project (with `card.json`), or a plain transformers checkpoint.
 
     Raises:
         ContractError: the folder holds neither.
@@ -155,7 +168,7 @@ def open_model(folder: Path) -> Student:
 
 
 def limited(items: Sequence[BenchmarkItem], limit: int | None) -> list[BenchmarkItem]:
-    """A fixed part of the items, drawn by id and in order of ids; None takes all."""
+    """Return a fixed subset of the items, drawn by id and in order of ids; None takes all."""
     if limit is None or limit >= len(items):
         return list(items)
     drawn = sorted(items, key=lambda item: seed_for("limit", item.item_id))[:limit]
@@ -163,8 +176,9 @@ def limited(items: Sequence[BenchmarkItem], limit: int | None) -> list[Benchmark
 
 
 def _as_trained(
-    student: Student, model: Path, params: Params, settings: Settings
+    student: Student, model: Path, params: Params, settings: EvaluateSettings
 ) -> tuple[int, int, Literal["student", "benchmark"]]:
+    """Resolve frames, size and prompt from the settings, else the model, else the parameters."""
     card_file = model / "card.json"
     ours = card_file.is_file()
     card = read_json(card_file) if ours else {}
@@ -174,12 +188,12 @@ def _as_trained(
     size_px = settings.size_px or side or (params.clips.size_px if ours else PUBLISHED_PX)
     prompt = settings.prompt or ("student" if ours else "benchmark")
     if not isinstance(size_px, int) or not 16 <= size_px <= 2048:
-        raise ConfigError(f"pictures of {size_px} px: pass --size-px between 16 and 2048")
+        raise ConfigError(f"frames of {size_px} px: pass --size-px between 16 and 2048")
     return int(frames or PUBLISHED_FRAMES), size_px, prompt
 
 
 def question_of(benchmark: Benchmark, item: BenchmarkItem, view: str, prompt: str) -> Question:
-    """An item as our students or, with prompt `benchmark`, others are asked it."""
+    """Return an item as a question, in the students' layout or, with `benchmark`, the published."""
     common: dict[str, Any] = {
         "qa_id": item.item_id,
         "clip_id": view,
@@ -193,13 +207,13 @@ def question_of(benchmark: Benchmark, item: BenchmarkItem, view: str, prompt: st
     }
     if prompt == "student" and item.kind == "mcq":
         return Question(**common)
-    return Prompted(**common, body=benchmark.body(item))
+    return PromptedQuestion(**common, prompt=benchmark.rules.prompt(item))
 
 
-def pictures_of(
+def visuals_of(
     benchmark: Benchmark, items: Sequence[BenchmarkItem], frames: int, size_px: int
-) -> Pictures:
-    """Clips in our own layout where they fit the model, masks included; else the video files."""
+) -> VisualSource:
+    """Return the benchmark's own clips with masks if they fit the model, else its video files."""
     if benchmark.stages is not None and all(item.clip for item in items):
         shards = sorted({item.clip[0] for item in items if item.clip})
         own = ClipReader(
@@ -208,9 +222,9 @@ def pictures_of(
         )  # fmt: skip
         first = own.read(*items[0].clip) if items[0].clip else None
         if first is not None and first.frames.shape[:2] == (1 + frames, size_px):
-            return ClipPictures(own)
+            return ClipVisuals(own)
     by_id = {item.item_id: item for item in items}
-    return VideoPictures(by_id, frames=frames, size_px=size_px, sampling=benchmark.sampling)
+    return VideoVisuals(by_id, frames=frames, size_px=size_px, sampling=benchmark.sampling)
 
 
 def _items_id(benchmark: Benchmark, items: Sequence[BenchmarkItem]) -> str:
@@ -231,27 +245,16 @@ def _model_id(model: Path) -> str:
     return data_version(tree_of(model).digest.md5)
 
 
-def summary_lines(found: Mapping[str, Any]) -> list[str]:
-    """The result for a terminal: the slices of the score of record, and what was not read."""
-    outcomes = ", ".join(f"{n} {outcome}" for outcome, n in found["outcomes"].items())
-    lines = [f"{found['model']} on {found['benchmark']}: {outcomes}"]
-    lines.append(f"by {WAYS[found['way_of_record']]}:")
-    for name, i in found["scores"].get(found["way_of_record"], {}).items():
+def summary_lines(metrics: Mapping[str, Any]) -> list[str]:
+    """Return the result for a terminal: the slices by the primary metric, and unparsed texts."""
+    outcomes = ", ".join(f"{n} {outcome}" for outcome, n in metrics["outcomes"].items())
+    primary = metrics["primary_metric"]
+    lines = [f"{metrics['model']} on {metrics['benchmark']}: {outcomes}"]
+    lines.append(f"by {SCORING_METHODS[primary]}:")
+    for name, i in metrics["scores"].get(primary, {}).items():
         lines.append(f"  {name:<29}{i['n']:>6}  {i['value']:.3f} [{i['low']:.3f}, {i['high']:.3f}]")
-    if found["chance"] is not None:
-        lines.append(f"  chance of choices{'':<20}{found['chance']:.3f}")
-    if found["generated"]:
-        lines.append(f"texts without an answer: {found['unparsed']} of {found['generated']}")
+    if metrics["chance"] is not None:
+        lines.append(f"  chance{'':<31}{metrics['chance']:.3f}")
+    if metrics["generated"]:
+        lines.append(f"texts without an answer: {metrics['unparsed']} of {metrics['generated']}")
     return lines
-
-
-def latest_table(folder: Path) -> pl.DataFrame:
-    """The predictions of a finished evaluation.
-
-    Raises:
-        ContractError: the folder holds none.
-    """
-    path = folder / "predictions.parquet"
-    if not path.is_file():
-        raise ContractError(f"{folder} holds no predictions.parquet; run p4d evaluate first")
-    return pl.read_parquet(path)

@@ -15,10 +15,11 @@ import polars as pl
 from PIL import Image
 
 from p4d.errors import P4DError
-from p4d.evaluation.scoring.methods import COLUMNS, WAYS
+from p4d.evaluation.scoring.benchmark_metrics import COLUMNS
+from p4d.evaluation.scoring.predictions import SCORING_METHODS
 from p4d.ids import seed_for
 from p4d.pages.render import data_uri, render
-from p4d.students.data.batch import Visual
+from p4d.students.data.clip_reader import Visual
 from p4d.students.model.chat import LETTERS
 
 ERRORS_PER_CATEGORY = 4
@@ -44,13 +45,13 @@ def render_page(
         table: `predictions.parquet`.
         visual_of: pictures of an item by id; where they cannot be read, the page gives the reason.
     """
-    way = found["way_of_record"]
-    rows = _with_given(table.filter(pl.col("outcome") == "ok"), way)
+    primary = found["primary_metric"]
+    rows = _with_given(table.filter(pl.col("outcome") == "ok"), primary)
     left_out = table.filter(pl.col("outcome") != "ok").sort("qa_id")
     return render(
         "evaluation/page.html.j2",
         found=found,
-        primary=WAYS[way],
+        primary=SCORING_METHODS[primary],
         cards=_cards(found),
         scores=_scores(found),
         chart=_chart(found),
@@ -64,13 +65,13 @@ def render_page(
 # --- numbers ----------------------------------------------------------------------------------
 
 
-def _with_given(rows: pl.DataFrame, way: str) -> pl.DataFrame:
+def _with_given(rows: pl.DataFrame, primary: str) -> pl.DataFrame:
     """Add the index of the given answer, and the score by the primary metric."""
-    if way == "likelihood":
+    if primary == "likelihood":
         given = pl.col("option_logp").list.arg_max().cast(pl.Int64)
     else:
         given = pl.col("parsed_index")
-    return rows.with_columns(given=given, score=pl.col(way))
+    return rows.with_columns(given=given, score=pl.col(primary))
 
 
 def _cards(found: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -94,23 +95,23 @@ def _cards(found: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _scores(found: Mapping[str, Any]) -> View:
     """The columns of R4D-Bench by scoring method, in per cent."""
-    by_way = found["twelve_columns"]
-    shown = [short for short in COLUMNS if any(of[short] is not None for of in by_way.values())]
+    by_method = found["twelve_columns"]
+    shown = [short for short in COLUMNS if any(of[short] is not None for of in by_method.values())]
     rows = [
         {
-            "name": WAYS[way],
-            "primary": way == found["way_of_record"],
-            "columns": [by_way[way][short] for short in shown],
+            "name": SCORING_METHODS[method],
+            "primary": method == found["primary_metric"],
+            "columns": [by_method[method][short] for short in shown],
         }
-        for way in WAYS
-        if way in by_way
+        for method in SCORING_METHODS
+        if method in by_method
     ]
     return {"heads": shown, "rows": rows}
 
 
 def _chart(found: Mapping[str, Any]) -> View | None:
     """Positions, in pixels, of a dot and an interval per category; None without scores."""
-    scores = found["scores"].get(found["way_of_record"], {})
+    scores = found["scores"].get(found["primary_metric"], {})
     if not scores:
         return None
 

@@ -17,9 +17,9 @@ def pinhole(fov_y_rad: float, width_px: int, height_px: int) -> NDArray[np.float
 
 
 def scale_intrinsics(K: Floats, scale_x: float, scale_y: float) -> NDArray[np.float64]:
-    """Intrinsics after the picture was squashed by `scale_x`, `scale_y` (new size / old size).
+    """Intrinsics after a resize by `scale_x`, `scale_y` (new size / old size).
 
-    Takes [..., 3, 3]. Centres at i + 0.5 make this a plain scaling, with no half-pixel term.
+    Takes [..., 3, 3]. Pixel centres at i + 0.5 make this a plain scaling: no half-pixel term.
     """
     return np.asarray(K, np.float64) * np.array([scale_x, scale_y, 1.0])[:, None]
 
@@ -90,24 +90,21 @@ def rigid(rotation: Floats, translation: Floats) -> NDArray[np.float64]:
 
 
 def axis_rotation(axis: Floats, angle_rad: Floats | float) -> NDArray[np.float64]:
-    """Rotations [..., 3, 3] by `angle_rad` [...] about one axis [3] (Rodrigues' formula)."""
+    """Rotations [..., 3, 3] by `angle_rad` [...] about one axis [3] (Rodrigues' formula).
+
+    SciPy's `Rotation.from_rotvec` agrees to 1e-15 but not in the last bits, which the bytes of
+    rendered worlds depend on.
+    """
     x, y, z = np.asarray(axis, np.float64) / np.linalg.norm(axis)
     cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
     angle = np.asarray(angle_rad, np.float64)[..., None, None]
     return np.asarray(np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * (cross @ cross))
 
 
-def rotation_angle(rotation: Floats) -> NDArray[np.float64]:
-    """Angle in [0, pi] of rotations [..., 3, 3], in radians; accurate near zero."""
-    # |R - I| = 2 sqrt(2) sin(angle / 2): unlike arccos of the trace it keeps small angles.
-    chord = np.linalg.norm(np.asarray(rotation, np.float64) - np.eye(3), axis=(-2, -1))
-    return np.asarray(2.0 * np.arcsin(np.clip(chord / (2.0 * np.sqrt(2.0)), 0.0, 1.0)))
-
-
 def look_at(eye: Floats, target: Floats) -> NDArray[np.float64]:
-    """`world_T_cam` [..., 4, 4] of a camera at `eye` that looks at `target`, level to the horizon.
+    """`world_T_cam` [..., 4, 4] of a camera at `eye` that points at `target`, with a level horizon.
 
-    Undefined when the view is vertical.
+    Undefined if the view is vertical.
     """
     forward = target - eye
     forward = forward / np.linalg.norm(forward, axis=-1, keepdims=True)

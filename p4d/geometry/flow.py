@@ -1,7 +1,7 @@
 """Exact flow and motion of rigid scenes, from depth, instances and poses.
 
-Nothing is estimated: a pixel is lifted to the world by its depth, carried back by the motion of its
-object, and projected into the earlier camera. Shadows and highlights do not take part.
+Nothing is estimated: a pixel is lifted to the world by its depth, moved back with its object, and
+projected into the earlier camera. Shadows and highlights have no flow of their own.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from numpy.typing import NDArray
 from p4d.geometry.cameras import Floats, pixel_centres, project, transform, unproject
 
 MOVING_THRESHOLD_M = 0.005
-"""From this world displacement between two frames on, a point counts as moving."""
+"""Minimum world displacement between two frames that counts as motion."""
 
 DEPTH_TOLERANCE = 0.02
-"""Relative difference of depth up to which two pixels may show the same point."""
+"""Largest relative difference of depth at which two pixels may show the same point."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """What one frame shows.
+    """Depth, instances and camera of one frame.
 
     Attributes:
-        z_depth_m_hw: planar depth; not positive where unknown.
+        z_depth_m_hw: planar depth; zero or negative where unknown.
         instance_hw: object ids, 0 is background.
         K: 3x3 at the size of the maps.
         world_T_cam: 4x4.
@@ -50,7 +50,7 @@ def carry(
 
 
 def world_motion_m(view: View, moves: Mapping[int, Floats]) -> NDArray[np.float64]:
-    """How far each pixel's point moves in the world under `moves`, [height, width]."""
+    """World displacement of each pixel's point under `moves`, [height, width]."""
     points = unproject(view.z_depth_m_hw, view.K, view.world_T_cam)
     return np.asarray(np.linalg.norm(carry(points, view.instance_hw, moves) - points, axis=-1))
 
@@ -68,8 +68,8 @@ def flow_between(
         moves: world motion of each instance from the time of `view` to that of `other`, 4x4:
             `world_T_obj_other @ inverse(world_T_obj_view)`.
 
-    Valid means: the depth is known, the point lands inside `other`, on the same instance, at the
-    depth it should have (so it is not hidden there). Invalid flow is zero.
+    Flow is valid if the depth is known and the point lands inside `other`, on the same instance, at
+    the expected depth (so it is not hidden there). Invalid flow is zero.
     """
     height, width = view.z_depth_m_hw.shape
     points = unproject(view.z_depth_m_hw, view.K, view.world_T_cam)

@@ -1,8 +1,8 @@
-"""How maps of one size stand on a picture of another: nearest pixel of the centre.
+"""Map grids: maps of M x M pixels sampled from pictures of S x S pixels.
 
-Map pixel j of M takes the value of picture pixel floor((j + 0.5) S / M) of S. Nothing is averaged,
-so no depth or flow is invented across an edge. For even S / M the centres then differ by half a
-picture pixel; `map_intrinsics` accounts for it, so that a map pixel's own ray is exact.
+Map pixel j takes the value of picture pixel floor((j + 0.5) S / M), the one nearest to its centre.
+Nothing is averaged, so no depth or flow is invented across an edge. For even S / M the centres
+differ by half a picture pixel; `map_intrinsics` accounts for it, so a map pixel's ray is exact.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from p4d.geometry.cameras import Floats, scale_intrinsics
 
 
 def sampled_pixels(size_px: int, map_px: int) -> NDArray[np.int64]:
-    """Which picture pixel, along one side, each map pixel takes its value from."""
+    """Index of the picture pixel, along one side, that each map pixel samples."""
     return ((np.arange(map_px) + 0.5) * size_px / map_px).astype(np.int64)
 
 
@@ -39,9 +39,9 @@ def lands_inside(flow_px_thw2: Floats) -> NDArray[np.bool_]:
 
 
 def map_intrinsics(K_t33: Floats, size_px: int, map_px: int) -> NDArray[np.float64]:
-    """Intrinsics of the map grid: its pixel centres look along the sampled pixels' rays.
+    """Intrinsics of the map grid: rays through its pixel centres are those of the sampled pixels.
 
-    Exact where map_px divides size_px.
+    Exact if map_px divides size_px.
     """
     scaled = scale_intrinsics(K_t33, map_px / size_px, map_px / size_px)
     scaled[..., :2, 2] += _offset_px(size_px, map_px)

@@ -1,7 +1,7 @@
-"""Pluecker rays of cameras, and cameras from Pluecker rays.
+"""Pluecker rays of cameras, and poses from Pluecker rays.
 
-A ray is (d, o x d): unit direction and moment, both in the first frame's camera. This is what a
-network predicts per pixel instead of a pose (Zhang et al., "Cameras as Rays", ICLR 2024).
+A ray is (d, o x d): unit direction and moment, both in the first frame's camera. A network predicts
+one per pixel instead of a pose (Zhang et al., "Cameras as Rays", ICLR 2024).
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from p4d.geometry.cameras import (
     Floats,
     camera_directions,
     inverse,
-    pixel_centres,
     rigid,
     scale_intrinsics,
 )
@@ -55,40 +54,6 @@ def pose_from_rays(rays_hw6: Floats, K: Floats) -> NDArray[np.float64]:
     seen /= np.linalg.norm(seen, axis=-1, keepdims=True)
     directions, centre = _directions_and_centre(rays_hw6)
     return rigid(_closest_rotation(np.swapaxes(directions, -1, -2) @ seen), centre)
-
-
-def camera_from_rays(rays_hw6: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Intrinsics and pose (K 3x3 at the grid's size, `first_T_cam` 4x4) of one frame's rays.
-
-    Directions are a homography of pixels, d ~ R K^-1 (u, v, 1): it is found by the direct linear
-    transform and split by RQ decomposition; skew is dropped.
-    """
-    height, width = rays_hw6.shape[:2]
-    directions, _ = _directions_and_centre(rays_hw6)
-    # Pixels are centred and scaled first: the linear system is badly conditioned otherwise.
-    scaled_T_px = np.array([[2 / width, 0.0, -1.0], [0.0, 2 / height, -1.0], [0.0, 0.0, 1.0]])
-    pixels = pixel_centres(height, width).reshape(-1, 2)
-    scaled = np.concatenate([pixels, np.ones((len(pixels), 1))], axis=-1) @ scaled_T_px.T
-    x, y, z = (directions[:, i : i + 1] * scaled for i in range(3))
-    zero = np.zeros_like(x)
-    rows = np.concatenate(
-        [
-            np.concatenate([zero, -z, y], axis=-1),
-            np.concatenate([z, zero, -x], axis=-1),
-            np.concatenate([-y, x, zero], axis=-1),
-        ]
-    )
-    homography = np.linalg.eigh(rows.T @ rows)[1][:, 0].reshape(3, 3) @ scaled_T_px
-    if np.einsum("ni,ij,nj->", directions, homography @ np.linalg.inv(scaled_T_px), scaled) < 0:
-        homography = -homography
-    # homography = R K^-1 up to scale: QR of it gives the rotation and the inverse intrinsics.
-    rotation, upper = np.linalg.qr(homography)
-    signs = np.sign(np.diag(upper))
-    K = np.linalg.inv(signs[:, None] * upper)
-    K = K / K[2, 2]
-    K[0, 1] = 0.0
-    del rotation
-    return K, pose_from_rays(rays_hw6, K)
 
 
 def _directions_and_centre(rays_hw6: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -23,7 +23,7 @@ from p4d.sql_files import sql_files, stages_read
 if TYPE_CHECKING:
     import polars as pl
 
-    from p4d.config import Project
+    from p4d.project import Project
     from p4d.warehouse import Folder, Warehouse
 
 Kind = Literal["gx", "sql", "code"]

@@ -93,9 +93,7 @@ def read_items(release: Path, questions: pl.DataFrame) -> Iterator[Item]:
 def _of_shard(data: Path, shard: str, rows: pl.DataFrame) -> Iterator[Item]:
     folders = {name: data / name / shard for name in ("clips", "regions", "facts")}
     if missing := [str(folder) for folder in folders.values() if not folder.is_dir()]:
-        raise ContractError(
-            f"{missing[0]} is missing; it must be beside the release"
-        )
+        raise ContractError(f"{missing[0]} is missing; it must be beside the release")
     frames = Arrays(folders["clips"] / "frames.safetensors")
     masks = Arrays(folders["regions"] / "masks.safetensors")
     clips = {

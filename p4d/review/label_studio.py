@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from p4d.artifacts import read_table, write_bytes, write_json
-from p4d.config import Project
 from p4d.drawing import png
 from p4d.errors import ContractError
 from p4d.ids import content_id
+from p4d.project import Project
 from p4d.review.items import Item, clip_mp4, fact_text, read_items, release_id, sample_questions
 from p4d.review.verdicts import LETTERS, Verdict, add_verdicts, latest
 

@@ -34,24 +34,27 @@ from torch.nn import functional
 from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
-    Qwen3VLConfig,
     Qwen3VLForConditionalGeneration,
 )
 
 from p4d.artifacts import Arrays, read_table, write_json
-from p4d.config import ClipsParams, Params, Project, replace_params
+from p4d.config import ClipsParams, Params, replace_params
 from p4d.determinism import deterministic
 from p4d.ids import seed_for, sha256_file
+from p4d.project import Project
 from p4d.standalone import run_stages
-from p4d.students.data.batch import IGNORED, Batch, Packer, Question, Sample, Visual
+from p4d.students.data.clip_reader import Visual
+from p4d.students.data.packer import Packer
+from p4d.students.data.questions import Question
+from p4d.students.data.samples import Sample
 from p4d.students.embedded import CORE_FAMILIES, FOLDER
-from p4d.students.model.adapters import adapter_for, qwen_vl
-from p4d.students.model.adapters.pictures import CENTRED, Pictures
-from p4d.students.model.adapters.sizes import MAX_POSITIONS
-from p4d.students.model.chat import TURN_END
-from p4d.students.model.prompt_settings import Reading
+from p4d.students.model.adapters import adapter_for
+from p4d.students.model.adapters.qwen_vl_network import SPECIAL_TOKENS, QwenVisionSizes, build
+from p4d.students.model.adapters.sizes import TextSizes
+from p4d.students.model.batch import IGNORED, PackedBatch
+from p4d.students.model.prompt_settings import PromptSettings
 from p4d.students.model.student import Student, hidden_states, load_checkpoint, save_student
-from p4d.students.model.tokenizer import token_id, train_tokenizer
+from p4d.students.model.tokenizer import train_tokenizer
 from p4d.studies.fact_text import FactTexts, questions_of, with_facts
 from p4d.studies.stills import shown, still_questions
 from p4d.teachers.expert4d import embedded as expert
@@ -67,12 +70,15 @@ class Recipe:
     worlds_per_shard: int = 150
     seed: int = 11
     vocabulary: int = 1280
+    min_frequency: int = 2
     width: int = 96
     blocks: int = 4
     heads: int = 4
+    mlp_ratio: int = 2
     vision_width: int = 128
     vision_blocks: int = 3
     vision_heads: int = 4
+    vision_mlp_ratio: int = 4
     patch_px: int = 8
     tubelet: int = 4
     reading_steps: int = 900
@@ -121,7 +127,9 @@ def make(work: Path, folder: Path, recipe: Recipe, say: Callable[[str], None]) -
     began = time.process_time()
     params = Project.find(Path.cwd()).params
     clips = read_worlds(work, params, recipe, say)
-    tokenizer = train_tokenizer(_texts(clips, recipe), recipe.vocabulary, qwen_vl.SPECIAL_TOKENS)
+    tokenizer = train_tokenizer(
+        _texts(clips, recipe), recipe.vocabulary, SPECIAL_TOKENS, min_frequency=recipe.min_frequency
+    )
     with deterministic(1, recipe.seed):
         model: PreTrainedModel = network(recipe, params.clips, tokenizer)
         for learn in (learn_to_read, learn_to_see, learn_clips):
@@ -154,60 +162,26 @@ def network(
     recipe: Recipe, clips: ClipsParams, tokenizer: PreTrainedTokenizerBase
 ) -> Qwen3VLForConditionalGeneration:
     """A Qwen3-VL whose visual tokens are single patches of a tubelet, as the expert's are."""
-    half = recipe.width // recipe.heads // 2
-    third = half // 3
-    rope = {
-        "rope_type": "default",
-        "rope_theta": 10_000.0,
-        "mrope_section": [half - 2 * third, third, third],
-        "mrope_interleaved": True,
-    }
-    text = {
-        "vocab_size": len(tokenizer),
-        "hidden_size": recipe.width,
-        "intermediate_size": 2 * recipe.width,
-        "num_hidden_layers": recipe.blocks,
-        "num_attention_heads": recipe.heads,
-        "num_key_value_heads": recipe.heads,
-        "head_dim": 2 * half,
-        "max_position_embeddings": MAX_POSITIONS,
-        "initializer_range": recipe.width**-0.5,
-        "tie_word_embeddings": True,
-        "bos_token_id": None,
-        "eos_token_id": token_id(tokenizer, TURN_END),
-        "pad_token_id": tokenizer.pad_token_id,
-        "rope_parameters": rope,
-    }
-    vision = {
-        "depth": recipe.vision_blocks,
-        "hidden_size": recipe.vision_width,
-        "intermediate_size": 4 * recipe.vision_width,
-        "num_heads": recipe.vision_heads,
-        "patch_size": recipe.patch_px,
-        "spatial_merge_size": 1,
-        "temporal_patch_size": recipe.tubelet,
-        "out_hidden_size": recipe.width,
-        "initializer_range": recipe.vision_width**-0.5,
-        "deepstack_visual_indexes": [],
-        "num_position_embeddings": (clips.size_px // recipe.patch_px) ** 2,
-    }
-    model = Qwen3VLForConditionalGeneration(
-        Qwen3VLConfig(
-            text_config=text,
-            vision_config=vision,
-            vision_start_token_id=token_id(tokenizer, qwen_vl.START),
-            vision_end_token_id=token_id(tokenizer, qwen_vl.END),
-            image_token_id=token_id(tokenizer, qwen_vl.IMAGE),
-            video_token_id=token_id(tokenizer, qwen_vl.VIDEO),
-            tie_word_embeddings=True,
-        )
+    vision = QwenVisionSizes(
+        width=recipe.vision_width,
+        blocks=recipe.vision_blocks,
+        heads=recipe.vision_heads,
+        mlp_ratio=recipe.vision_mlp_ratio,
+        patch_px=recipe.patch_px,
+        size_px=clips.size_px,
+        merge=1,
+        frames_per_slot=recipe.tubelet,
     )
+    text = TextSizes(
+        width=recipe.width, blocks=recipe.blocks, heads=recipe.heads, mlp_ratio=recipe.mlp_ratio
+    )
+    model = build("qwen3_vl", vision, text, tokenizer)
+    assert isinstance(model, Qwen3VLForConditionalGeneration)
     with torch.no_grad():
         # Visual tokens as large as the embeddings of words, which would drown among them otherwise.
         for weight in model.model.visual.merger.linear_fc2.parameters():
             weight.mul_(VISUAL_SCALE)
-    Pictures(clips.size_px, *CENTRED).store(model)
-    Reading(regions="tokens", answers="option").store(model)
+    PromptSettings(regions="tokens", answers="option").store(model)
     return model
 
 
@@ -451,12 +425,12 @@ class _Learning:
         return float(np.mean(self.losses[-100:]))
 
 
-def _answer_loss(student: Student, hidden: Tensor, batch: Batch) -> Tensor:
+def _answer_loss(student: Student, hidden: Tensor, batch: PackedBatch) -> Tensor:
     asked = batch.targets != IGNORED
     return functional.cross_entropy(student.adapter.logits(hidden[asked]), batch.targets[asked])
 
 
-def _text_loss(student: Student, hidden: Tensor, batch: Batch) -> Tensor:
+def _text_loss(student: Student, hidden: Tensor, batch: PackedBatch) -> Tensor:
     here = batch.token_mask[:, 1:]
     scores = student.adapter.logits(hidden[:, :-1][here])
     return functional.cross_entropy(scores, batch.input_ids[:, 1:][here])

@@ -17,9 +17,9 @@ import polars as pl
 
 from p4d.artifacts import read_table
 from p4d.questions.facts.table import Fact, read_facts
-from p4d.questions.regions.stage import marked_regions
+from p4d.questions.regions.selection import marked_regions
 from p4d.questions.wording import seconds
-from p4d.students.data.batch import Question
+from p4d.students.data.questions import Question
 
 UNITS_WRITTEN = {"m": " m", "m/s": " m/s"}
 POSITION = ("position_right", "position_down", "position_ahead")

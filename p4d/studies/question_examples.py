@@ -18,14 +18,15 @@ import polars as pl
 
 from p4d.artifacts import Arrays, read_table, write_bytes
 from p4d.categories import CATEGORIES
-from p4d.config import Params, Project
+from p4d.config import Params
+from p4d.project import Project
 from p4d.questions.asking.compose import compose, recompute
 from p4d.questions.asking.distractors import Counts, Numbers
 from p4d.questions.asking.families import BY_NAME, FAMILIES, Family
 from p4d.questions.facts.sentences import fact_sentence
 from p4d.questions.facts.table import Fact
 from p4d.questions.regions.marks import draw_marks
-from p4d.questions.regions.stage import marked_regions
+from p4d.questions.regions.selection import marked_regions
 from p4d.standalone import run_stages
 from p4d.worlds.clip_shards import write_clip_shard
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from p4d.ids import content_id
-from p4d.students.data.batch import Question
+from p4d.students.data.questions import Question
 from p4d.worlds.spec import COLOURS, SHAPES
 
 CATEGORY = "still"

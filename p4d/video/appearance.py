@@ -1,6 +1,6 @@
-"""Pictures to small exact numbers: area averaging, perceptual hash, motion energy, contrast.
+"""Exact measures of pictures: area averaging, perceptual hash, motion energy, contrast.
 
-All integer arithmetic, so results are equal on every machine.
+All arithmetic is on integers, so results are equal on every machine.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import numpy as np
 
 
 def area_mean(picture: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
-    """Squash by exact area averaging: pixel i of n covers [i, i + 1), and counts by its overlap.
+    """Resize by exact area averaging: pixel i covers [i, i + 1) and is weighted by its overlap.
 
     Args:
         picture: u8 [H,W,...].
@@ -17,7 +17,7 @@ def area_mean(picture: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
         width_px: columns of the result.
 
     Returns:
-        u8 [height_px,width_px,...], rounded half up; a plain block mean where the ratio is whole.
+        u8 [height_px,width_px,...], rounded half up; a plain block mean if the ratio is an integer.
 
     """
     area = picture.shape[0] * picture.shape[1]
@@ -47,7 +47,9 @@ def grey_levels(rgb: np.ndarray) -> np.ndarray:
 
 
 def difference_hash(grey_thw: np.ndarray) -> str:
-    """64-bit dHash of the mean frame, 16 hex digits: per cell of 8x8, is the next one brighter.
+    """64-bit dHash of the mean frame, 16 hex digits.
+
+    One bit for each of 8x8 cells: whether the next cell of the row is brighter.
 
     Source: N. Krawetz, "Kind of Like That", 2013 (gradient hash).
     """

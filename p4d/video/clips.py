@@ -1,4 +1,4 @@
-"""Stage clips: half-open intervals on a time grid, their sampled frames and resampled truth."""
+"""Stage `clips`: half-open intervals on a time grid, with sampled frames and resampled truth."""
 
 from __future__ import annotations
 
@@ -27,11 +27,6 @@ from p4d.video.per_video import per_video
 
 if TYPE_CHECKING:
     from p4d.worlds.sidecar import ClipTruth, WorldTruth
-
-# How long a last frame is shown is known to about half a frame, at most this.
-MAX_END_TOLERANCE_NS = 50_000_000
-# A first frame older than this shows another moment than the clip's.
-MAX_FIRST_AGE_NS = 500_000_000
 
 CLIP_SCHEMA: dict[str, pl.DataType] = {
     "clip_id": pl.String(),
@@ -62,25 +57,30 @@ OBJECT_SCHEMA: dict[str, pl.DataType] = {
 }
 
 
+SIZES = ("size_x_m", "size_y_m", "size_z_m")
+
+
 @dataclass(frozen=True, kw_only=True)
 class ClipPlan:
-    """Where a clip lies in its video: times absolute in the video, frames by source index."""
+    """The interval of a clip in its video and the frames that it samples.
+
+    Attributes:
+        start_ns, end_ns: absolute in the video.
+        frame_index, frame_pts_ns: source frames; empty if the clip is not inside.
+        is_inside: whether the clip ends before the video does.
+        fits_grid: whether all samples are distinct frames, and the first one is recent enough.
+    """
 
     start_ns: int
     end_ns: int
     frame_index: tuple[int, ...]
     frame_pts_ns: tuple[int, ...]
     is_inside: bool
-
-    @property
-    def fits_grid(self) -> bool:
-        """Whether every sample is a frame of its own and the first one is not stale."""
-        distinct = len(set(self.frame_index)) == len(self.frame_index)
-        return distinct and self.start_ns - self.frame_pts_ns[0] <= MAX_FIRST_AGE_NS
+    fits_grid: bool
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Job:
+class _ClipJob:
     video_id: str
     shard: str
     file: Path
@@ -90,7 +90,7 @@ class _Job:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Cut:
+class _ClipRows:
     rows: tuple[dict[str, Any], ...] = ()
     objects: tuple[dict[str, Any], ...] = ()
     frames: tuple[tuple[str, np.ndarray], ...] = ()
@@ -101,8 +101,8 @@ def build_clips(inputs: StageInputs, out: Path) -> StageReport:
     """Cut the accepted videos of one shard into clips.
 
     Writes `clips.parquet`, `frames.safetensors` ("{clip_id}.rgb_thw3", u8 [T,S,S,3]),
-    `truth.safetensors` and `objects.parquet` (clips with exact truth). Arrays exist for clips with
-    outcome ok only; a shard of rejects alone gives empty files of the same schema.
+    `truth.safetensors` and `objects.parquet` (clips with exact truth). Only clips with outcome ok
+    have arrays; a shard of rejected videos alone gives empty files of the same schema.
 
     Raises:
         ContractError: ingest rejected more than `clips.max_reject_ratio` of the landed videos.
@@ -117,7 +117,7 @@ def build_clips(inputs: StageInputs, out: Path) -> StageReport:
     times = read_table(folder / "frames.parquet").sort("video_id", "frame_index")
     pts_ns = {key: part["pts_ns"].to_numpy() for (key,), part in times.group_by("video_id")}
     jobs = [
-        _Job(
+        _ClipJob(
             video_id=row["video_id"],
             shard=shard,
             file=folder / row["file"],
@@ -127,7 +127,7 @@ def build_clips(inputs: StageInputs, out: Path) -> StageReport:
         )
         for row in videos.filter(outcome="ok").iter_rows(named=True)
     ]
-    cuts: list[_Cut] = []
+    cuts: list[_ClipRows] = []
     for done, (job, cut) in enumerate(zip(jobs, per_video(_cut_video, jobs), strict=True), 1):
         cuts.append(cut or _all_failed(job, "the decoder crashed on this video"))
         inputs.progress(done, len(jobs), job.video_id)
@@ -135,22 +135,23 @@ def build_clips(inputs: StageInputs, out: Path) -> StageReport:
 
 
 def plan_clips(pts_ns: np.ndarray, duration_ns: int, params: ClipsParams) -> Iterator[ClipPlan]:
-    """Clips of a video on its time grid.
+    """Plan the clips of a video on its time grid.
 
     Clip k covers [start, start + length) with start = first pts + k * length. Sample i is the frame
-    shown at start + i / grid_hz, that is the last one with pts at or before it. Of more clips than
-    `max_clips_per_video`, that many are taken, spread evenly; otherwise the last clip may reach
-    beyond the end of the video and says so.
+    shown at start + i / grid_hz: the last one with pts at or before that instant. If there are more
+    than `max_clips_per_video` clips, that many are taken, spread evenly. Otherwise the last clip
+    may reach beyond the end of the video; `is_inside` is False then.
 
     Args:
         pts_ns: i64 [n], increasing.
         duration_ns: from the first pts to the end of the last frame.
-        params: grid, frames per clip, limit.
+        params: grid, frames per clip, limits.
 
     """
     length_ns, most = params.length_ns, params.max_clips_per_video
+    # How long the last frame is shown is known to about half a frame.
     half_frame_ns = int(pts_ns[-1] - pts_ns[0]) // (2 * max(1, len(pts_ns) - 1))
-    tolerance_ns = min(half_frame_ns, MAX_END_TOLERANCE_NS)
+    tolerance_ns = min(half_frame_ns, round(params.max_end_tolerance_s * 1e9))
     full, rest_ns = divmod(duration_ns + tolerance_ns, length_ns)
     if full > most:
         numbers = [k * full // most for k in range(most)]
@@ -159,35 +160,40 @@ def plan_clips(pts_ns: np.ndarray, duration_ns: int, params: ClipsParams) -> Ite
         if full < most and rest_ns > 2 * tolerance_ns:
             numbers.append(full)
     steps_ns = [round(i * 1e9 / params.grid_hz) for i in range(params.frames)]
+    max_first_age_ns = round(params.max_first_age_s * 1e9)
     for k in numbers:
         start_ns = int(pts_ns[0]) + k * length_ns
-        # A nanosecond of slack: times and grid are rounded separately.
+        # One nanosecond of slack, because times and grid are rounded separately.
         at = np.searchsorted(pts_ns, np.array(steps_ns) + start_ns + 1, side="right") - 1
         is_inside = k < full
+        first_age_ns = start_ns - int(pts_ns[at[0]])
         yield ClipPlan(
             start_ns=start_ns,
             end_ns=start_ns + length_ns,
             frame_index=tuple(int(i) for i in at) if is_inside else (),
             frame_pts_ns=tuple(int(pts_ns[i]) for i in at) if is_inside else (),
             is_inside=is_inside,
+            fits_grid=is_inside
+            and len(np.unique(at)) == len(at)
+            and first_age_ns <= max_first_age_ns,
         )
 
 
 def _check_reject_ratio(videos: pl.DataFrame, params: ClipsParams, shard: str) -> None:
-    # What landing turned away at the door is no loss; what it let in and ingest could not keep is.
-    promised = videos.filter(pl.col("container").is_not_null())
-    lost = promised.filter(pl.col("outcome") != "ok")
-    if len(lost) > params.max_reject_ratio * len(promised):
-        reasons = lost.group_by("reason").len().sort("len", "reason", descending=[True, False])
+    # Files that landing rejected are not counted; files that it accepted and ingest rejected are.
+    landed = videos.filter(pl.col("container").is_not_null())
+    rejected = landed.filter(pl.col("outcome") != "ok")
+    if len(rejected) > params.max_reject_ratio * len(landed):
+        reasons = rejected.group_by("reason").len().sort("len", "reason", descending=[True, False])
         raise ContractError(
-            f"shard {shard}: {len(lost)} of {len(promised)} landed videos were rejected by their "
+            f"shard {shard}: {len(rejected)} of {len(landed)} landed videos were rejected by their "
             f"full decode, more than clips.max_reject_ratio = {params.max_reject_ratio:g}; most "
             f"frequent: {reasons['reason'][0]!r}. See videos.parquet of the shard; land repaired "
             "files, or raise the ratio if the losses are expected"
         )
 
 
-def _clip_row(job: _Job, plan: ClipPlan) -> dict[str, Any]:
+def _clip_row(job: _ClipJob, plan: ClipPlan) -> dict[str, Any]:
     return {
         "clip_id": content_id("clip", job.video_id, plan.start_ns, plan.end_ns),
         "video_id": job.video_id,
@@ -205,15 +211,15 @@ def _clip_row(job: _Job, plan: ClipPlan) -> dict[str, Any]:
     }
 
 
-def _all_failed(job: _Job, reason: str) -> _Cut:
-    return _Cut(rows=tuple(_clip_row(job, p) | _out("failed", reason) for p in job.plans))
+def _all_failed(job: _ClipJob, reason: str) -> _ClipRows:
+    return _ClipRows(rows=tuple(_clip_row(job, p) | _out("failed", reason) for p in job.plans))
 
 
 def _out(outcome: str, reason: str) -> dict[str, str]:
     return {"outcome": outcome, "reason": reason}
 
 
-def _cut_video(job: _Job) -> _Cut:
+def _cut_video(job: _ClipJob) -> _ClipRows:
     try:
         pictures = _sampled_frames(job)
         truth = _read_truth(job)
@@ -223,8 +229,8 @@ def _cut_video(job: _Job) -> _Cut:
     return _joined(cuts)
 
 
-def _sampled_frames(job: _Job) -> dict[int, np.ndarray]:
-    """The frames any clip samples, u8 [S,S,3] by source index, in one pass over the video."""
+def _sampled_frames(job: _ClipJob) -> dict[int, np.ndarray]:
+    """The sampled frames of all clips, u8 [S,S,3] by source index, in one pass over the video."""
     wanted = {
         index: pts_ns
         for plan in job.plans
@@ -244,38 +250,38 @@ def _sampled_frames(job: _Job) -> dict[int, np.ndarray]:
     raise DecodeError(f"only {len(pictures)} of {len(wanted)} sampled frames were decoded")
 
 
-def _read_truth(job: _Job) -> WorldTruth | None:
+def _read_truth(job: _ClipJob) -> WorldTruth | None:
     if job.sidecar is None:
         return None
-    from p4d.worlds import sidecar  # only shards with truth need it
+    from p4d.worlds import sidecar  # only videos with truth need it
 
     return sidecar.read(job.sidecar)
 
 
 def _cut_clip(
-    job: _Job, plan: ClipPlan, pictures: dict[int, np.ndarray], truth: WorldTruth | None
-) -> _Cut:
+    job: _ClipJob, plan: ClipPlan, pictures: dict[int, np.ndarray], truth: WorldTruth | None
+) -> _ClipRows:
     row = _clip_row(job, plan)
     clip_id, params = row["clip_id"], job.params
     if not plan.is_inside:
-        return _Cut(rows=(row | _out("filtered", "reaches beyond the end of the video"),))
+        return _ClipRows(rows=(row | _out("filtered", "reaches beyond the end of the video"),))
     if not plan.fits_grid:
-        return _Cut(rows=(row | _out("filtered", "too few frames for the time grid"),))
+        return _ClipRows(rows=(row | _out("filtered", "too few frames for the time grid"),))
     rgb_thw3 = np.stack([pictures[index] for index in plan.frame_index])
     grey_thw = grey_levels(rgb_thw3)
     row["phash"] = difference_hash(grey_thw)
     row["motion_energy"] = motion_energy_levels(grey_thw)
     if contrast_levels(grey_thw) < params.min_contrast_levels:
-        return _Cut(rows=(row | _out("filtered", "blank: black or of one colour"),))
+        return _ClipRows(rows=(row | _out("filtered", "blank: black or of one colour"),))
     if row["motion_energy"] < params.min_motion_levels:
-        return _Cut(rows=(row | _out("filtered", "static: nothing changes"),))
+        return _ClipRows(rows=(row | _out("filtered", "static: nothing changes"),))
     if truth is None:
-        return _Cut(rows=(row,), frames=((f"{clip_id}.rgb_thw3", rgb_thw3),))
+        return _ClipRows(rows=(row,), frames=((f"{clip_id}.rgb_thw3", rgb_thw3),))
     try:
         exact = truth.resample(plan.frame_index, params.size_px)
     except TruthError as error:
-        return _Cut(rows=(row | _out("failed", str(error)),))
-    return _Cut(
+        return _ClipRows(rows=(row | _out("failed", str(error)),))
+    return _ClipRows(
         rows=(row,),
         frames=((f"{clip_id}.rgb_thw3", rgb_thw3),),
         truth=tuple((f"{clip_id}.{name}", array) for name, array in exact.arrays().items()),
@@ -284,24 +290,13 @@ def _cut_clip(
 
 
 def _object_rows(clip_id: str, exact: ClipTruth) -> Iterator[dict[str, Any]]:
-    for thing in exact.objects:
-        x_m, y_m, z_m = (round(float(extent), 6) for extent in thing.size_m)
-        yield {
-            "clip_id": clip_id,
-            "instance": thing.instance,
-            "k": thing.k,
-            "name": thing.name,
-            "shape": thing.shape,
-            "colour": thing.colour,
-            "size_x_m": x_m,
-            "size_y_m": y_m,
-            "size_z_m": z_m,
-            "motion": thing.motion,
-        }
+    """Rows of objects.parquet, with sizes in whole micrometres: a sidecar may hold any float."""
+    for row in exact.object_rows(clip_id):
+        yield row | {name: round(float(row[name]), 6) for name in SIZES}
 
 
-def _joined(cuts: Sequence[_Cut]) -> _Cut:
-    return _Cut(
+def _joined(cuts: Sequence[_ClipRows]) -> _ClipRows:
+    return _ClipRows(
         rows=tuple(row for cut in cuts for row in cut.rows),
         objects=tuple(row for cut in cuts for row in cut.objects),
         frames=tuple(item for cut in cuts for item in cut.frames),
@@ -309,7 +304,7 @@ def _joined(cuts: Sequence[_Cut]) -> _Cut:
     )
 
 
-def _write(out: Path, cuts: Sequence[_Cut]) -> StageReport:
+def _write(out: Path, cuts: Sequence[_ClipRows]) -> StageReport:
     everything = _joined(cuts)
     clips = pl.DataFrame(everything.rows, schema=CLIP_SCHEMA)
     objects = pl.DataFrame(everything.objects, schema=OBJECT_SCHEMA)

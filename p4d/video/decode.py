@@ -1,10 +1,11 @@
 """Strict decoding: exact presentation times, upright RGB frames, and damage that is never silent.
 
 FFmpeg conceals damage by default: a file with flipped bytes decodes to the full number of frames,
-a shortened Matroska or AVI file simply ends early. Three things make it speak here: decoders run
-with `err_detect=explode` (and check sums where a stream has any), the log is captured at error
-level, and the packets that were read are compared with the count the container declares. What is
-left: a flipped byte that still reads as a valid stream, which is frequent in VP9 and HEVC.
+and a shortened Matroska or AVI file just ends early. Three measures report it here: decoders run
+with `err_detect=explode` (and verify checksums where a stream has any), the log is captured at
+error level, and the number of packets is compared with the count that the container declares.
+Undetected remains a flipped byte that still gives a valid stream, which is frequent in VP9 and
+HEVC.
 
 Times are integer nanoseconds, rounded once from exact ticks (stream time base).
 """
@@ -29,8 +30,8 @@ from av.video.stream import VideoStream
 from p4d.errors import DecodeError
 
 # Playlists (HLS, DASH, concat) would open other files or the network, and FFmpeg renders plain text
-# as pictures; so only self-contained media containers are opened. Audio ones are listed to be able
-# to say "no video stream".
+# as pictures, so only self-contained media containers are opened. Audio containers are listed so
+# that the error can be "no video stream".
 CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,h264,hevc,m4v,ivf,flv,asf,"
     "ogg,nut,mjpeg,gif,wav,mp3,flac,aac"
@@ -48,7 +49,7 @@ _RGB = (
 
 @dataclass(frozen=True)
 class Orientation:
-    """How the stored picture becomes upright: transpose first, then mirror.
+    """Transformation that makes the stored picture upright: transpose first, then mirror.
 
     Read from the container's display matrix (ISO/IEC 14496-12, 8.3.2), right angles only.
     """
@@ -62,7 +63,7 @@ class Orientation:
         """The orientation a decoded frame carries.
 
         Raises:
-            DecodeError: the matrix turns by something else than a multiple of 90 degrees.
+            DecodeError: the matrix rotates by an angle that is not a multiple of 90 degrees.
 
         """
         side_data: Any = frame.side_data  # typed with str keys, has types as keys
@@ -77,19 +78,19 @@ class Orientation:
         if crossed:
             return cls(transpose=True, mirror_x=c < 0, mirror_y=b < 0)
         raise DecodeError(
-            f"the picture is turned by {-frame.rotation} degrees; "
+            f"the picture is rotated by {-frame.rotation} degrees; "
             "only multiples of 90 are supported"
         )
 
     @property
     def clockwise_deg(self) -> int:
-        """The clockwise turn; of a mirrored picture, the turn left after mirroring it."""
+        """Clockwise rotation; for a mirrored picture, the rotation that remains after mirroring."""
         if self.transpose:
             return 90 if self.mirror_x else 270
         return 180 if self.mirror_y else 0
 
     def upright(self, rgb_hw3: np.ndarray) -> np.ndarray:
-        """The picture as it is meant to be seen, [H',W',3]."""
+        """The upright picture, [H',W',3]."""
         if self.transpose:
             rgb_hw3 = rgb_hw3.transpose(1, 0, 2)
         return rgb_hw3[:: -1 if self.mirror_y else 1, :: -1 if self.mirror_x else 1]
@@ -106,7 +107,7 @@ class Frame:
     Attributes:
         index: position in presentation order, from 0.
         ticks: presentation time in units of `time_base`.
-        duration_ticks: as the container states it, or 0.
+        duration_ticks: duration that the container states, or 0.
 
     """
 
@@ -135,11 +136,11 @@ class Frame:
 
 @dataclass(frozen=True)
 class Timeline:
-    """When each frame of a video is shown.
+    """Presentation times of a video.
 
     Attributes:
         pts_ns: i64 [n], strictly increasing.
-        end_ns: when the last frame stops being shown.
+        end_ns: end of the last frame.
         is_vfr: frame intervals differ by more than the rounding of the time base.
 
     """
@@ -173,8 +174,8 @@ def read_timeline(path: Path, *, max_duration_s: float) -> Timeline:
         raise DecodeError("the video stream holds no frame")
     steps = np.diff(np.array(ticks, dtype=np.int64))
     is_vfr = len(steps) > 0 and int(steps.max() - steps.min()) > 1
-    # How long the last frame is shown: stated reliably at a constant rate only (MP4 derives the
-    # durations of others from decoding order), else taken to be the median of the others.
+    # The duration of the last frame is reliable only at a constant rate (MP4 derives other
+    # durations from decoding order); otherwise it is taken to be the median of the others.
     median = int(np.sort(steps)[len(steps) // 2]) if len(steps) else 0
     last = median if is_vfr else frame.duration_ticks or median
     base = frame.time_base
@@ -203,7 +204,7 @@ def decode(path: Path) -> Iterator[Frame]:
                 frame = _checked(index, picture, before)
                 yield frame
                 index, before = index + 1, frame
-        # A twentieth of slack: AVI headers count dropped frames too.
+        # A tolerance of 1/20, because AVI headers also count dropped frames.
         if packets < stream.frames - max(1, stream.frames // 20):
             raise DecodeError(f"the file ends after {packets} of {stream.frames} frames")
 
@@ -258,7 +259,7 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         stream = streams[0]
         if stream.codec_context is None:
             raise DecodeError("no decoder for the codec of the video stream")
-        # One thread: processes already run in parallel, and frame threads delay and blur errors.
+        # One thread: processes already run in parallel, and frame threads report errors late.
         stream.thread_type = "NONE"
         stream.codec_context.options = {
             "err_detect": "crccheck+explode",
@@ -271,14 +272,14 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 def _errors_of(path: Path) -> Iterator[None]:
     level = av.logging.get_level()
     av.logging.set_level(av.logging.ERROR)
-    # Otherwise a message equal to the last one, of another file even, would be swallowed.
+    # Otherwise a message equal to the last one, even of another file, would be dropped.
     av.logging.set_skip_repeated(False)
     try:
         with av.logging.Capture(local=True) as logs:
             yield
     except av.FFmpegError as error:
-        said = [error.strerror, *(error.log[2:] if error.log else ())]
-        raise DecodeError(_reason(path, said)) from error
+        messages = [error.strerror, *(error.log[2:] if error.log else ())]
+        raise DecodeError(_reason(path, messages)) from error
     finally:
         av.logging.set_level(level)
     errors = [message for severity, _, message in logs if severity <= av.logging.ERROR]
@@ -286,9 +287,9 @@ def _errors_of(path: Path) -> Iterator[None]:
         raise DecodeError(_reason(path, errors[:1]))
 
 
-def _reason(path: Path, said: Sequence[str | None]) -> str:
-    """FFmpeg's words on one line, without the folder the file happens to lie in."""
-    parts = [text.strip().rstrip(".") for text in said if text]
+def _reason(path: Path, messages: Sequence[str | None]) -> str:
+    """FFmpeg's messages on one line, without the folder of the file."""
+    parts = [text.strip().rstrip(".") for text in messages if text]
     if any("not on whitelist" in text for text in parts):
         return "not a media container that holds its own pictures"
     return "; ".join(dict.fromkeys(parts)).replace(str(path.absolute()), "the file")

@@ -1,4 +1,4 @@
-"""What lies in the drop folder: files to land, files to leave for later, paths never to follow."""
+"""Scan of the drop folder: files to land, files that wait, and paths that are never read."""
 
 from __future__ import annotations
 
@@ -13,27 +13,26 @@ from pathlib import Path
 from p4d.artifacts import write_bytes
 from p4d.errors import ContractError
 from p4d.ids import content_id, sha256_file, video_id
-from p4d.worlds.sidecar import SOURCE_SUFFIX
+from p4d.sidecars import SIDECAR_SUFFIXES, sidecar_path
 
-TRUTH_SUFFIX = ".truth.safetensors"
 PARTIAL_SUFFIXES = (".tmp", ".part", ".partial", ".crdownload", ".filepart", "~")
 
-# A file written twice within one tick of the file system's clock keeps its time stamp, so a hash is
-# remembered only once the file is older than that.
+# A file that is written twice within one tick of the file system's clock keeps its time stamp, so
+# a hash is cached only when the file is older than this.
 _TRUSTED_AGE_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Waiting:
-    """A path left for a later landing, and why."""
+class WaitingFile:
+    """A path that is left for a later landing, with the reason."""
 
     relpath: str
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Refused:
-    """A path that is recorded but never read; its id comes from name and size."""
+class SkippedFile:
+    """A path that is recorded as rejected without being read, with the reason."""
 
     relpath: str
     bytes: int
@@ -41,13 +40,13 @@ class Refused:
 
     @property
     def file_id(self) -> str:
-        """An id without content, as the content was not read."""
+        """An id from name and size, because the content is not read."""
         return content_id("vid", "unread", self.relpath, self.bytes)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
-    """A settled regular file."""
+class InboxFile:
+    """A regular file that is no longer being written."""
 
     relpath: str
     path: Path
@@ -61,10 +60,10 @@ class Found:
 
 
 def inside(inbox: Path, relpath: str) -> Path:
-    """The file at `relpath`, links resolved.
+    """The file at `relpath`, with links resolved.
 
     Raises:
-        ContractError: it lies outside the inbox.
+        ContractError: it is outside the inbox.
 
     """
     path = (inbox / relpath).resolve()
@@ -75,24 +74,24 @@ def inside(inbox: Path, relpath: str) -> Path:
 
 def scan(
     inbox: Path, *, settle_s: float, max_file_bytes: int, cache: Path
-) -> Iterator[Found | Refused | Waiting]:
-    """Every file of the inbox except sidecars, sorted by relative path.
+) -> Iterator[InboxFile | SkippedFile | WaitingFile]:
+    """All files of the inbox except sidecars, sorted by relative path.
 
     Args:
         inbox: the drop folder.
-        settle_s: files (and sidecars) changed less than this ago are still being written.
-        max_file_bytes: larger files are refused unread.
-        cache: where hashes are remembered between scans, by size, time and inode.
+        settle_s: a file that changed less than this ago, or whose sidecar did, waits.
+        max_file_bytes: larger files are skipped.
+        cache: file that keeps hashes between scans, by size, time and inode.
 
     """
     remembered = _load(cache)
     current: dict[str, list[object]] = {}
     for relpath in sorted(_walk(inbox)):
-        judged = _judge(inbox, relpath, settle_s=settle_s, max_file_bytes=max_file_bytes)
-        if isinstance(judged, os.stat_result):
-            yield _hashed(inbox, relpath, judged, remembered, current)
+        entry = _classify(inbox, relpath, settle_s=settle_s, max_file_bytes=max_file_bytes)
+        if isinstance(entry, os.stat_result):
+            yield _hashed(inbox, relpath, entry, remembered, current)
         else:
-            yield judged
+            yield entry
     if current != remembered:
         write_bytes(cache, json.dumps(current, sort_keys=True).encode())
 
@@ -104,43 +103,43 @@ def _walk(inbox: Path) -> Iterator[str]:
         folders[:] = sorted(set(folders) - hidden - links)
         for name in (*files, *(links - hidden)):
             relpath = Path(folder, name).relative_to(inbox).as_posix()
-            if not relpath.endswith((TRUTH_SUFFIX, SOURCE_SUFFIX)):
+            if not relpath.endswith(SIDECAR_SUFFIXES):
                 yield relpath
 
 
-def _judge(
+def _classify(
     inbox: Path, relpath: str, *, settle_s: float, max_file_bytes: int
-) -> os.stat_result | Refused | Waiting:
+) -> os.stat_result | SkippedFile | WaitingFile:
     name = relpath.rpartition("/")[2]
     if name.startswith(".") or name.lower().endswith(PARTIAL_SUFFIXES):
-        return Waiting(relpath=_printable(relpath), reason="hidden or partial name")
+        return WaitingFile(relpath=_printable(relpath), reason="hidden or partial name")
     try:
         path = inside(inbox, relpath)
-        found = path.stat()
+        status = path.stat()
     except ContractError:
-        return Refused(relpath=_printable(relpath), bytes=0, reason="a link out of the inbox")
+        return SkippedFile(relpath=_printable(relpath), bytes=0, reason="a link out of the inbox")
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
-        return Waiting(relpath=_printable(relpath), reason=f"cannot be read: {_words(error)}")
+        return WaitingFile(relpath=_printable(relpath), reason=f"cannot be read: {_reason(error)}")
     reason = None
-    if stat.S_ISDIR(found.st_mode):
-        return Waiting(relpath=_printable(relpath), reason="a link to a folder of the inbox")
-    if not stat.S_ISREG(found.st_mode):
+    if stat.S_ISDIR(status.st_mode):
+        return WaitingFile(relpath=_printable(relpath), reason="a link to a folder of the inbox")
+    if not stat.S_ISREG(status.st_mode):
         reason = "not a regular file"
     elif _printable(relpath) != relpath:
         reason = "the name is not valid UTF-8; rename the file"
-    elif found.st_size > max_file_bytes:
+    elif status.st_size > max_file_bytes:
         reason = f"larger than {max_file_bytes} bytes (landing.max_file_bytes); cut it"
     if reason:
-        return Refused(relpath=_printable(relpath), bytes=found.st_size, reason=reason)
-    changed_s = [found.st_mtime, *_sidecar_times(path)]
+        return SkippedFile(relpath=_printable(relpath), bytes=status.st_size, reason=reason)
+    changed_s = [status.st_mtime, *_sidecar_times(path)]
     if time.time() - max(changed_s) < settle_s:
-        return Waiting(relpath=relpath, reason="still being written")
-    return found
+        return WaitingFile(relpath=relpath, reason="still being written")
+    return status
 
 
 def _sidecar_times(path: Path) -> Iterator[float]:
-    for suffix in (TRUTH_SUFFIX, SOURCE_SUFFIX):
-        sidecar = path.with_name(path.stem + suffix)
+    for suffix in SIDECAR_SUFFIXES:
+        sidecar = sidecar_path(path, suffix)
         if sidecar.is_file():
             yield sidecar.stat().st_mtime
 
@@ -151,7 +150,7 @@ def _hashed(
     before: os.stat_result,
     remembered: dict[str, list[object]],
     current: dict[str, list[object]],
-) -> Found | Waiting:
+) -> InboxFile | WaitingFile:
     path = inside(inbox, relpath)
     key: list[object] = [before.st_size, before.st_mtime_ns, before.st_ino]
     known = remembered.get(relpath)
@@ -159,12 +158,12 @@ def _hashed(
         sha256 = str(known[3]) if known is not None and known[:3] == key else sha256_file(path)
         after = path.stat()
     except OSError as error:
-        return Waiting(relpath=relpath, reason=f"cannot be read: {_words(error)}")
+        return WaitingFile(relpath=relpath, reason=f"cannot be read: {_reason(error)}")
     if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
-        return Waiting(relpath=relpath, reason="still being written")
+        return WaitingFile(relpath=relpath, reason="still being written")
     if time.time() - before.st_mtime > _TRUSTED_AGE_S:
         current[relpath] = [*key, sha256]
-    return Found(relpath=relpath, path=path, bytes=before.st_size, sha256=sha256)
+    return InboxFile(relpath=relpath, path=path, bytes=before.st_size, sha256=sha256)
 
 
 def _load(cache: Path) -> dict[str, list[object]]:
@@ -179,5 +178,5 @@ def _printable(relpath: str) -> str:
     return relpath.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _words(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or type(error).__name__

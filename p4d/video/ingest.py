@@ -1,4 +1,4 @@
-"""Stage videos: the files of a shard, verified by content hash and by a full decode."""
+"""Stage `videos`: the files of a shard, verified by content hash and by a full decode."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ import polars as pl
 from p4d.artifacts import write_table
 from p4d.errors import ContractError, DecodeError, TruthError
 from p4d.pipeline import StageInputs, StageReport
+from p4d.sidecars import TRUTH_SUFFIX
 from p4d.video.decode import Timeline, read_timeline
-from p4d.video.inbox import TRUTH_SUFFIX, inside
+from p4d.video.inbox import inside
 from p4d.video.per_video import per_video
 from p4d.video.probe import Probe, probe
 
@@ -52,7 +53,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Job:
+class _IngestJob:
     row: Mapping[str, Any]
     inbox: Path | None
     previous: Path | None
@@ -66,21 +67,21 @@ class _Ingested:
     pts_ns: tuple[int, ...] = ()
 
 
-class _GoneError(Exception):
-    """A landed file is not to be had any more; the message says what to do."""
+class _MissingFileError(Exception):
+    """A landed file is no longer available; the message says what to do."""
 
 
 def build_videos(inputs: StageInputs, out: Path) -> StageReport:
     """Copy, verify and fully decode the files of one shard.
 
-    Writes `videos.parquet` (a row per landed file, rejects included; width and height are upright;
-    a file that landing turned away has no container, one that only the full decode rejected has),
-    `frames.parquet` (a row per frame of an accepted video) and `files/`. A file that left the inbox
-    is taken from the published version of this stage, when that holds the same content; otherwise
-    its outcome is failed.
+    Writes `videos.parquet` (one row per landed file, including rejected ones; width and height are
+    upright; a file that landing rejected has no container, one that the full decode rejected has),
+    `frames.parquet` (one row per frame of an accepted video) and `files/`. A file that is no longer
+    in the inbox is copied from the published version of this stage if that has the same content;
+    otherwise its outcome is failed.
 
     Raises:
-        ContractError: the manifest is missing or a path in it leads out of the inbox.
+        ContractError: the manifest is missing, or a path in it leads out of the inbox.
 
     """
     if inputs.manifest is None or inputs.shard is None:
@@ -88,7 +89,7 @@ def build_videos(inputs: StageInputs, out: Path) -> StageReport:
     (out / "files").mkdir(parents=True, exist_ok=True)
     files: list[dict[str, Any]] = inputs.manifest["files"]
     jobs = [
-        _Job(
+        _IngestJob(
             row=row,
             inbox=inputs.inbox,
             previous=inputs.previous,
@@ -101,7 +102,7 @@ def build_videos(inputs: StageInputs, out: Path) -> StageReport:
     rows = [_video_row(row) for row in files if row["outcome"] != "ok"]
     frames: list[dict[str, Any]] = []
     for done, (job, result) in enumerate(zip(jobs, per_video(_ingest, jobs), strict=True), 1):
-        ingested = result or _lost(job, "rejected", "the decoder crashed on this file")
+        ingested = result or _not_kept(job, "rejected", "the decoder crashed on this file")
         rows.append(ingested.row)
         frames += [
             {"video_id": ingested.row["video_id"], "frame_index": i, "pts_ns": pts_ns}
@@ -128,7 +129,7 @@ def build_videos(inputs: StageInputs, out: Path) -> StageReport:
     )
 
 
-def _ingest(job: _Job) -> _Ingested:
+def _ingest(job: _IngestJob) -> _Ingested:
     video_id, name = job.row["file_id"], job.row["name"]
     file = job.out / "files" / f"{video_id}{_extension(name)}"
     sidecar = job.row["sidecar"]
@@ -141,28 +142,28 @@ def _ingest(job: _Job) -> _Ingested:
         timeline = read_timeline(file, max_duration_s=job.max_duration_s)
         if truth is not None:
             _check_truth(truth, timeline)
-    except _GoneError as gone:
-        return _lost(job, "failed", str(gone))
+    except _MissingFileError as gone:
+        return _not_kept(job, "failed", str(gone))
     except (DecodeError, TruthError) as error:
-        return _lost(job, "rejected", str(error))
+        return _not_kept(job, "rejected", str(error))
     return _Ingested(
         row=_video_row(job.row, file=file, truth=truth) | _measured(seen, timeline),
         pts_ns=tuple(int(t) for t in timeline.pts_ns),
     )
 
 
-def _lost(job: _Job, outcome: str, reason: str) -> _Ingested:
-    """The row of a file that is not kept; what was copied of it goes."""
+def _not_kept(job: _IngestJob, outcome: str, reason: str) -> _Ingested:
+    """The row of a file that is not kept; copies of it are removed."""
     for copied in (job.out / "files").glob(f"{job.row['file_id']}.*"):
         copied.unlink()
     return _Ingested(row=_video_row(job.row) | {"outcome": outcome, "reason": reason})
 
 
-def _fetch(job: _Job, wanted: Mapping[str, Any], target: Path) -> None:
-    """Copy what the manifest names, from the inbox or else from the published stage folder.
+def _fetch(job: _IngestJob, wanted: Mapping[str, Any], target: Path) -> None:
+    """Copy a file of the manifest from the inbox, or else from the published stage folder.
 
     Raises:
-        _GoneError: neither holds a file with the manifest's hash.
+        _MissingFileError: neither has a file with the hash of the manifest.
 
     """
     found = False
@@ -176,7 +177,7 @@ def _fetch(job: _Job, wanted: Mapping[str, Any], target: Path) -> None:
         if source.is_file() and _copy(source, target) == wanted["sha256"]:
             return
     what = "has changed since it landed" if found else "is no longer in the inbox"
-    raise _GoneError(
+    raise _MissingFileError(
         f"{wanted['relpath']} {what}; put the landed file back and run this stage again"
     )
 
@@ -192,14 +193,14 @@ def _copy(source: Path, target: Path) -> str:
 
 
 def _check_truth(path: Path, timeline: Timeline) -> None:
-    from p4d.worlds import sidecar  # only shards with truth need it
+    from p4d.worlds import sidecar  # only videos with truth need it
 
     width_px, height_px = timeline.size_px
     sidecar.check_against(sidecar.read(path), timeline.pts_ns, width_px, height_px)
 
 
 def _extension(name: str) -> str:
-    """A plain lower-case extension; anything else about the name stays in the table."""
+    """A plain lower-case extension; the full name is in the table."""
     suffix = Path(name).suffix.lower()
     return suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", suffix, re.ASCII) else ".bin"
 

@@ -1,8 +1,9 @@
 """Landing: new files of the inbox become immutable shards.
 
-A file is its content: a SHA-256 that some manifest already names is known, whatever it is called
-now. Manifests are written first and `shards/index.yaml` last, so a process killed in between leaves
-only manifests that nothing lists; the next landing sweeps them and closes the same shards again.
+A file is identified by its content: if a manifest has its SHA-256, it has landed, whatever its name
+is now. Manifests are written first and `shards/index.yaml` last, so a process that is killed in
+between leaves only manifests that the index does not list; the next landing removes them and closes
+the same shards again.
 """
 
 from __future__ import annotations
@@ -17,18 +18,18 @@ import yaml
 from filelock import FileLock, Timeout
 
 from p4d.artifacts import read_json, write_bytes, write_json
-from p4d.config import Params, Project
+from p4d.config import Params
 from p4d.errors import ConfigError, ContractError, DecodeError, PublishError
 from p4d.ids import content_id, sha256_file
-from p4d.video.inbox import TRUTH_SUFFIX, Found, Refused, Waiting, inside, scan
+from p4d.project import Project
+from p4d.sidecars import SOURCE_SUFFIX, TRUTH_SUFFIX, read_source, sidecar_path
+from p4d.video.inbox import InboxFile, SkippedFile, WaitingFile, inside, scan
 from p4d.video.per_video import per_video
 from p4d.video.probe import Probe, probe
-from p4d.worlds.sidecar import SOURCE_SUFFIX
 
-UNSTATED = "unstated"
 LOCK_TIMEOUT_S = 300.0
 
-# Declared durations are off by a frame or so; the clips stage has the exact rule.
+# Declared durations are off by about a frame; stage clips applies the exact rule.
 _DECLARED_SLACK_NS = 50_000_000
 
 Progress = Callable[[int, int, str], None]
@@ -36,14 +37,14 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class LandingReport:
-    """What one landing did.
+    """Result of one landing.
 
     Attributes:
-        shards: ids of the shards it closed.
+        shards: ids of the shards that were closed.
         accepted, rejected: new files, recorded in those shards.
-        known: files whose content landed before, or twice in this landing.
-        waiting: hidden, partial, unreadable or still growing files, left for later.
-        notices: what a person may want to know, one line each.
+        known: files whose content landed before, or that repeat in this landing.
+        waiting: hidden, partial, unreadable or growing files, left for a later landing.
+        notices: messages for the user, one line each.
 
     """
 
@@ -67,20 +68,21 @@ class LandingReport:
 def land(
     project: Project, *, settle_s: float = 0.0, progress: Progress | None = None
 ) -> LandingReport:
-    """Close shards over everything new in `project.inbox`.
+    """Close shards over all new files of `project.inbox`.
 
-    Files are taken in order of their path and packed into shards of at most
+    Files are packed in the order of their paths into shards of at most
     `landing.max_clips_per_shard` expected clips. Rejected files are recorded with their reason, so
-    a landing of nothing but rejects still closes a shard. Landing again lands nothing.
+    a landing of rejects alone also closes a shard. A second landing does nothing.
 
     Args:
         project: inbox, parameters and shard manifests.
-        settle_s: leave files changed less than this ago for later (a sensor passes 2).
+        settle_s: files that changed less than this ago wait for a later landing; callers that run
+            unattended pass some seconds, so that files which are still being copied wait.
         progress: called with (done, total, note).
 
     Raises:
         PublishError: another landing holds the lock.
-        ConfigError: the shard index names a manifest that is not there.
+        ConfigError: the shard index lists a manifest that is missing.
 
     """
     with landing_lock(project):
@@ -98,7 +100,9 @@ def landing_lock(project: Project) -> Iterator[None]:
     try:
         lock = FileLock(project.state / "landing.lock", timeout=LOCK_TIMEOUT_S).acquire()
     except Timeout as error:
-        raise PublishError("another landing is still running; wait for it to end") from error
+        raise PublishError(
+            "another landing is still running; run this again when it has ended"
+        ) from error
     with lock:
         yield
 
@@ -159,7 +163,7 @@ def _land(project: Project, settle_s: float, progress: Progress) -> LandingRepor
     params, shards = project.params, project.shards()
     _sweep(project, shards)
     landed = _landed(project, shards)
-    copies: dict[str, list[Found | Refused]] = {}
+    copies: dict[str, list[InboxFile | SkippedFile]] = {}
     notices, known, waiting = [], 0, 0
     entries = scan(
         project.inbox,
@@ -168,7 +172,7 @@ def _land(project: Project, settle_s: float, progress: Progress) -> LandingRepor
         cache=project.state / "inbox_hashes.json",
     )
     for entry in entries:
-        if isinstance(entry, Waiting):
+        if isinstance(entry, WaitingFile):
             waiting += 1
             notices.append(f"{entry.relpath!r} waits: {entry.reason}")
         elif entry.file_id in landed:
@@ -198,14 +202,14 @@ def _land(project: Project, settle_s: float, progress: Progress) -> LandingRepor
 
 
 def expected_clips(params: Params, declared_ns: int | None) -> int:
-    """How many clips a video of this length will give, before it is decoded."""
+    """Number of clips that a video of this declared duration will give, before it is decoded."""
     length_ns = params.clips.length_ns
     full = ((declared_ns or 0) + _DECLARED_SLACK_NS) // length_ns
     return min(int(full), params.clips.max_clips_per_video)
 
 
 def _sweep(project: Project, shards: Sequence[str]) -> None:
-    """Remove manifests that no index lists and unfinished files: left by a killed landing."""
+    """Remove unlisted manifests and unfinished files, which a killed landing left."""
     listed = {f"{shard}.json" for shard in shards}
     for manifest in project.shards_dir.glob("*.json"):
         if manifest.name not in listed:
@@ -227,25 +231,27 @@ def _landed(project: Project, shards: Sequence[str]) -> dict[str, Mapping[str, A
     return landed
 
 
-def _with_truth_first(inbox: Path, equal: Sequence[Found | Refused]) -> Found | Refused:
-    """Of files with equal content, the one to land: with a truth sidecar if any has one."""
+def _with_truth_first(
+    inbox: Path, equal: Sequence[InboxFile | SkippedFile]
+) -> InboxFile | SkippedFile:
+    """The one of several equal files that lands: one with a truth sidecar, if there is any."""
     return min(equal, key=lambda entry: _beside(inbox, entry, TRUTH_SUFFIX) is None)
 
 
-def _sidecar_is_late(inbox: Path, entry: Found | Refused, row: Mapping[str, Any]) -> bool:
+def _sidecar_is_late(inbox: Path, entry: InboxFile | SkippedFile, row: Mapping[str, Any]) -> bool:
     arrived = _beside(inbox, entry, TRUTH_SUFFIX) is not None
     return arrived and row["sidecar"] is None and row["outcome"] == "ok"
 
 
 def _rows(
-    inbox: Path, fresh: Sequence[Found | Refused], params: Params, progress: Progress
+    inbox: Path, fresh: Sequence[InboxFile | SkippedFile], params: Params, progress: Progress
 ) -> list[dict[str, Any]]:
-    readable = [entry for entry in fresh if isinstance(entry, Found) and entry.bytes]
+    readable = [entry for entry in fresh if isinstance(entry, InboxFile) and entry.bytes]
     seen: dict[str, Probe | str | None] = {}
-    for answer, entry in zip(
+    for outcome, entry in zip(
         per_video(_probe, [entry.path for entry in readable]), readable, strict=True
     ):
-        seen[entry.file_id] = answer
+        seen[entry.file_id] = outcome
         progress(len(seen), len(readable), entry.relpath)
     return [_row(inbox, entry, seen.get(entry.file_id), params) for entry in fresh]
 
@@ -258,16 +264,16 @@ def _probe(path: Path) -> Probe | str:
 
 
 def _row(
-    inbox: Path, entry: Found | Refused, seen: Probe | str | None, params: Params
+    inbox: Path, entry: InboxFile | SkippedFile, seen: Probe | str | None, params: Params
 ) -> dict[str, Any]:
-    licence, source = _provenance(inbox, entry)
+    licence, source = read_source(_beside(inbox, entry, SOURCE_SUFFIX))
     reason = _reason_against(entry, seen, params)
     declared_ns = seen.declared_ns if isinstance(seen, Probe) else None
     return {
         "file_id": entry.file_id,
         "name": Path(entry.relpath).name,
         "relpath": entry.relpath,
-        "sha256": entry.sha256 if isinstance(entry, Found) else None,
+        "sha256": entry.sha256 if isinstance(entry, InboxFile) else None,
         "bytes": entry.bytes,
         "sidecar": _sidecar(inbox, entry),
         "licence": licence,
@@ -279,8 +285,10 @@ def _row(
     }
 
 
-def _reason_against(entry: Found | Refused, seen: Probe | str | None, params: Params) -> str | None:
-    if isinstance(entry, Refused):
+def _reason_against(
+    entry: InboxFile | SkippedFile, seen: Probe | str | None, params: Params
+) -> str | None:
+    if isinstance(entry, SkippedFile):
         return entry.reason
     if entry.bytes == 0:
         return "the file is empty"
@@ -294,31 +302,20 @@ def _reason_against(entry: Found | Refused, seen: Probe | str | None, params: Pa
     return None
 
 
-def _sidecar(inbox: Path, entry: Found | Refused) -> dict[str, str] | None:
+def _sidecar(inbox: Path, entry: InboxFile | SkippedFile) -> dict[str, str] | None:
     path = _beside(inbox, entry, TRUTH_SUFFIX)
     if path is None:
         return None
-    relpath = Path(entry.relpath).with_name(Path(entry.relpath).stem + TRUTH_SUFFIX)
+    relpath = sidecar_path(Path(entry.relpath), TRUTH_SUFFIX)
     return {"relpath": relpath.as_posix(), "sha256": sha256_file(path)}
 
 
-def _provenance(inbox: Path, entry: Found | Refused) -> tuple[str, str]:
-    path = _beside(inbox, entry, SOURCE_SUFFIX)
-    try:
-        stated = read_json(path) if path else {}
-    except (OSError, ValueError):
-        stated = {}
-    stated = stated if isinstance(stated, dict) else {}
-    return str(stated.get("licence", UNSTATED)), str(stated.get("source", UNSTATED))
-
-
-def _beside(inbox: Path, entry: Found | Refused, suffix: str) -> Path | None:
+def _beside(inbox: Path, entry: InboxFile | SkippedFile, suffix: str) -> Path | None:
     """The sidecar of an entry, if there is one inside the inbox."""
-    if isinstance(entry, Refused):
+    if isinstance(entry, SkippedFile):
         return None
-    relpath = Path(entry.relpath)
     try:
-        path = inside(inbox, relpath.with_name(relpath.stem + suffix).as_posix())
+        path = inside(inbox, sidecar_path(Path(entry.relpath), suffix).as_posix())
     except ContractError:
         return None
     return path if path.is_file() else None

@@ -1,4 +1,4 @@
-"""Work on many videos in processes of their own: a file that kills the decoder kills one row."""
+"""Work on many videos in separate processes: a file that crashes the decoder costs one row."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ MAX_WORKERS = 2
 
 
 def per_video(function: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterator[Result | None]:
-    """`function` of every job, in the order of `jobs`; None where the process died.
+    """Yield `function(job)` for every job, in order; None if its process died.
 
-    `function` must be importable and return (not raise) what may go wrong with its input. When a
-    process dies, all jobs not yet answered run again, each in a process of its own, so that the
-    one at fault is found and the others are not lost.
+    `function` must be importable and must return, not raise, the errors of its input. When a
+    process dies, all unfinished jobs run again, each in a process of its own, so that only the job
+    at fault gives None.
     """
     if not jobs:
         return
@@ -38,7 +38,7 @@ def per_video(function: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterato
 def _submitted(
     pool: ProcessPoolExecutor, function: Callable[[Job], Result], job: Job
 ) -> Future[Result] | None:
-    """None where the pool is already broken: a process may die while jobs are still handed in."""
+    """None if the pool is already broken: a process may die while jobs are being submitted."""
     try:
         return pool.submit(function, job)
     except BrokenProcessPool:

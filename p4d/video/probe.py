@@ -1,4 +1,4 @@
-"""A cheap look at a file: its container, its first frame and what it declares, no full decode."""
+"""Container, first frame and declared duration of a file, without a full decode."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from p4d.video.decode import Orientation, open_video, ticks_to_ns
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """What a file says of itself.
+    """Properties that a file declares.
 
     Attributes:
         width_px, height_px: upright size, after the display matrix.
-        rotation_deg: clockwise turn that was applied.
-        declared_ns: duration by the header, or None; the truth is known after a full decode.
+        rotation_deg: clockwise rotation that makes the picture upright.
+        declared_ns: duration that the header states, or None; a full decode measures it.
 
     """
 
@@ -33,7 +33,7 @@ def probe(path: Path) -> Probe:
     """Open `path` and decode one frame.
 
     Raises:
-        DecodeError: not a readable video; the message carries FFmpeg's reason.
+        DecodeError: not a readable video; the message gives FFmpeg's reason.
 
     """
     with open_video(path) as (container, stream):

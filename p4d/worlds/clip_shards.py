@@ -1,16 +1,13 @@
-"""Simulated clips without a codec: worlds drawn on the clip grid, as a `clips` shard.
+"""Simulated clips without a codec: worlds rendered on the clip grid, as a `clips` shard.
 
-For studies that need thousands of clips with exact truth, where writing and decoding a video for
-each would cost most of the time. Tables and arrays are those of the stage `clips`.
+Studies need thousands of clips with exact truth; encoding and decoding a video for each would cost
+most of the time. Tables and arrays are those of stage `clips`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,15 +19,16 @@ from numpy.typing import NDArray
 from p4d.artifacts import write_arrays, write_table
 from p4d.config import ClipsParams
 from p4d.ids import content_id
-from p4d.workers import end_with_parent
-from p4d.worlds.scene import render, spec_for
+from p4d.workers import spawn_pool
+from p4d.worlds.renderer import render
+from p4d.worlds.sampling import spec_for
 
 CLIPS_PER_WORLD = 2
 
 
 @dataclass(frozen=True)
 class _Task:
-    """One world: its clips lie end to end."""
+    """One world; its clips follow one another without a gap."""
 
     seed: int
     shard: str
@@ -46,9 +44,9 @@ def write_clip_shard(
     workers: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Path:
-    """Draw `CLIPS_PER_WORLD` clips of every seed's world and write a `clips/<shard>` folder.
+    """Render `CLIPS_PER_WORLD` clips of each seed's world and write a `clips/<shard>` folder.
 
-    Equal arguments, equal bytes, whatever the number of workers.
+    Equal arguments give equal bytes for any number of workers.
 
     Raises:
         ConfigError: no OpenGL backend is installed (see p4d/worlds/gl.py).
@@ -58,7 +56,7 @@ def write_clip_shard(
     objects: list[dict[str, Any]] = []
     pictures: dict[str, NDArray] = {}
     truths: dict[str, NDArray] = {}
-    for done, (new_rows, new_objects, frames, truth) in enumerate(_draw_all(tasks, workers), 1):
+    for done, (new_rows, new_objects, frames, truth) in enumerate(_render_all(tasks, workers), 1):
         rows += new_rows
         objects += new_objects
         pictures |= frames
@@ -76,20 +74,20 @@ def write_clip_shard(
     return folder
 
 
-_Drawn = tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, NDArray], dict[str, NDArray]]
+_Rendered = tuple[
+    list[dict[str, Any]], list[dict[str, Any]], dict[str, NDArray], dict[str, NDArray]
+]
 
 
-def _draw_all(tasks: Sequence[_Task], workers: int) -> Iterator[_Drawn]:
+def _render_all(tasks: Sequence[_Task], workers: int) -> Iterator[_Rendered]:
     if workers <= 1 or len(tasks) < 2:
-        yield from map(_draw, tasks)
+        yield from map(_render_task, tasks)
         return
-    context = multiprocessing.get_context("spawn")  # an OpenGL context does not survive a fork
-    workers = min(workers, os.cpu_count() or 1)
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent) as pool:
-        yield from pool.map(_draw, tasks, chunksize=4)
+    with spawn_pool(workers) as pool:
+        yield from pool.map(_render_task, tasks, chunksize=4)
 
 
-def _draw(task: _Task) -> _Drawn:
+def _render_task(task: _Task) -> _Rendered:
     rows: list[dict[str, Any]] = []
     objects: list[dict[str, Any]] = []
     pictures: dict[str, NDArray] = {}
@@ -126,19 +124,5 @@ def _draw(task: _Task) -> _Drawn:
                 "reason": None,
             }
         )
-        objects += [
-            {
-                "clip_id": clip_id,
-                "instance": thing.instance,
-                "k": thing.k,
-                "name": thing.name,
-                "shape": thing.shape,
-                "colour": thing.colour,
-                "size_x_m": thing.size_m[0],
-                "size_y_m": thing.size_m[1],
-                "size_z_m": thing.size_m[2],
-                "motion": thing.motion,
-            }
-            for thing in truth.objects
-        ]
+        objects += truth.object_rows(clip_id)
     return rows, objects, pictures, truths

@@ -1,17 +1,14 @@
-"""The simulated corpus: ordinary MP4 files with a truth sidecar each, as a recorder drops them.
+"""The simulated corpus: ordinary MP4 files, each with a truth sidecar and a source file.
 
 A part of the videos has a variable frame rate. File names carry a digest of everything that shapes
-the content, so a file that exists is complete and current, and is not made again.
+the content, so a file that exists is complete and current and is not rendered again.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
-import os
 import platform
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,18 +16,19 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from p4d.artifacts import write_json
+from p4d.atomic import replacing
 from p4d.config import WorldsParams
 from p4d.ids import content_id, seed_for
-from p4d.workers import end_with_parent
+from p4d.sidecars import write_source
+from p4d.workers import spawn_pool
 from p4d.worlds import sidecar
-from p4d.worlds.scene import render, spec_for
-from p4d.worlds.sidecar import SOURCE_SUFFIX
+from p4d.worlds.renderer import render
+from p4d.worlds.sampling import spec_for
 
 VARIABLE_RATE_SHARE = 1 / 3
 LICENCE = "Apache-2.0"
-"""Of what this code draws: its own."""
-_JITTER = 0.3  # of the mean frame interval, either way
+"""Licence of the rendered videos: that of this code."""
+_JITTER = 0.3  # largest shift of a frame, as a share of the mean interval
 
 # With AVX-512, x264's output depends on what its buffers held before: equal frames gave up to 8
 # different files in 8 tries. SSE2 is exact and part of every x86-64; elsewhere plain C.
@@ -40,9 +38,9 @@ _STABLE_X264 = "asm=sse2" if platform.machine() in ("x86_64", "AMD64") else "asm
 def write_corpus(
     inbox: Path, params: WorldsParams, progress: Callable[[int, int, str], None] | None = None
 ) -> list[Path]:
-    """Write the videos of `params` into `inbox`, two at a time, and return them in order.
+    """Write the videos of `params` into `inbox`, two at a time, and return their paths in order.
 
-    Files that are there already are kept. `progress(done, total, file name)` is called per video.
+    Existing files are kept. `progress(done, total, file name)` is called per video.
 
     Raises:
         ConfigError: no OpenGL backend is installed (see p4d/worlds/gl.py).
@@ -56,10 +54,7 @@ def write_corpus(
     done = len(jobs) - len(missing)
     if missing:
         inbox.mkdir(parents=True, exist_ok=True)
-        workers = min(2, os.cpu_count() or 1, len(missing))
-        # spawn: an OpenGL context does not survive a fork.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent) as pool:
+        with spawn_pool(min(2, len(missing))) as pool:
             written = pool.map(
                 write_world,
                 [path for path, _ in missing],
@@ -82,18 +77,19 @@ def write_world(
     world_s: float | None = None,
     begin_s: float = 0.0,
 ) -> Path:
-    """Render a world and write `path` (MP4), truth and licence beside it; equal seeds, equal bytes.
+    """Render a world to `path` (MP4) with its truth and source files; equal seeds, equal bytes.
 
     Args:
         path: the video.
-        seed: the world.
+        seed: seed of the world.
         params: size, rate and duration of the video.
         appearance: see `spec_for`.
-        world_s: what the world's motions are laid out over; default: the duration of the video.
-        begin_s: when in the world the video begins.
+        world_s: duration over which motions are planned; default: the duration of the video.
+        begin_s: time in the world at which the video begins.
 
     Raises:
-        ConfigError: no OpenGL backend is installed (see p4d/worlds/gl.py), or no such appearance.
+        ConfigError: no OpenGL backend is installed (see p4d/worlds/gl.py), or there is no
+            such appearance.
     """
     pts, time_base = frame_times(seed, params.duration_s, params.fps)
     begin_ns = round(begin_s * 1e9)
@@ -102,20 +98,18 @@ def write_world(
     video = render(spec, times_ns, params.size_px)
     truth = dataclasses.replace(video.truth, pts_ns=video.truth.pts_ns - begin_ns)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The video appears last and at once: whoever watches the folder never sees it without the rest.
+    # The video appears last and at once, so that landing never finds it without its sidecars.
     sidecar.write(sidecar.path_for(path), truth)
-    stated = {"licence": LICENCE, "source": f"simulated by p4d, world {seed}"}
-    write_json(path.with_name(path.stem + SOURCE_SUFFIX), stated)
-    temporary = path.with_name(f".{path.name}.tmp{os.getpid()}")
-    _encode(temporary, video.rgb_thw3, pts, time_base, params.fps)
-    temporary.replace(path)
+    write_source(path, licence=LICENCE, source=f"simulated by p4d, world {seed}")
+    with replacing(path) as temporary:
+        _encode(temporary, video.rgb_thw3, pts, time_base, params.fps)
     return path
 
 
 def frame_times(seed: int, duration_s: float, fps: float) -> tuple[NDArray[np.int64], Fraction]:
-    """Presentation times in ticks, and the tick in seconds; half-open in the duration.
+    """Presentation times in ticks, and the tick in seconds; times lie in [0, duration_s).
 
-    Most videos have a constant rate. The others tick in whole milliseconds, with jitter.
+    Most videos have a constant rate. The others have times in whole milliseconds, with jitter.
     """
     rng = np.random.default_rng(seed_for(seed, "frame times"))
     count = max(2, int(np.floor(duration_s * fps)))

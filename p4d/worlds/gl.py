@@ -1,7 +1,7 @@
-"""The OpenGL backend MuJoCo renders with.
+"""The OpenGL backend that MuJoCo renders with.
 
-MuJoCo takes it from MUJOCO_GL, once, when it is imported, and fails with a traceback of PyOpenGL
-when that backend's library is missing. The choice is made here from what the system can load.
+MuJoCo reads MUJOCO_GL once, when it is imported, and fails with a traceback of PyOpenGL if the
+library of that backend is missing. This module chooses a backend that the system can load.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _LIBRARIES = {"egl": "libEGL.so.1", "osmesa": "libOSMesa.so.8"}
 def choose_backend() -> str | None:
     """Set and return MUJOCO_GL: the user's choice, else egl, else osmesa; None if neither loads.
 
-    One software-rendering thread per process is asked for, unless LP_NUM_THREADS says otherwise:
-    worlds are rendered by several processes, and small pictures gain nothing from threads.
+    Software rendering uses one thread per process unless LP_NUM_THREADS is set: several processes
+    render worlds, and small pictures gain nothing from threads.
     """
     os.environ.setdefault("LP_NUM_THREADS", "1")
     chosen = os.environ.get("MUJOCO_GL", "")
@@ -39,7 +39,7 @@ def choose_backend() -> str | None:
 
 
 def check_gl() -> str | None:
-    """Why worlds cannot be rendered here and what to install, in one line; None if they can."""
+    """One line: why worlds cannot be rendered here and what to install; None if they can."""
     backend = choose_backend()
     if backend is None:
         return f"worlds need EGL or OSMesa to render, and neither is installed: {INSTALL}"
@@ -60,7 +60,7 @@ def open_context() -> Any:  # noqa: ANN401 - the class depends on the backend
     backend = choose_backend()
     if backend is None:
         raise ConfigError(f"worlds need EGL or OSMesa, and neither is installed: {INSTALL}")
-    # By name, not through mujoco.Renderer: someone may have imported mujoco before the choice.
+    # By name, not through mujoco.Renderer: mujoco may have been imported before the choice.
     module = importlib.import_module(f"mujoco.{backend}")
     context = module.GLContext(1, 1)  # MuJoCo draws into its own offscreen buffer
     context.make_current()

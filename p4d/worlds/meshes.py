@@ -1,7 +1,7 @@
-"""Convex solids that are no MuJoCo primitive, for worlds with the held-out look.
+"""Convex solids that MuJoCo has no primitive for, used by worlds with the held-out appearance.
 
-Each fills the unit cube centred on the origin, so that scaling it by an object's extents gives a
-body whose bounding box has exactly those extents and is centred on the body, as for primitives.
+Each solid fills the unit cube centred on the origin. Scaled by an object's extents, its bounding
+box has exactly those extents and is centred on the body, as for primitives.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def unit_vertices(shape: str) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
     """Corners [V, 3] and triangles [F, 3] of a solid, counter-clockwise from outside.
 
     Raises:
-        ConfigError: no such solid.
+        ConfigError: there is no such solid; the known ones are listed.
     """
     makers = {
         "cone": _cone,
@@ -32,9 +32,9 @@ def unit_vertices(shape: str) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
         "gem": _gem,
     }
     if shape not in makers:
-        raise ConfigError(f"no shape {shape!r}; meshes are {sorted(makers)}")
+        raise ConfigError(f"no mesh is called {shape!r}; known are {sorted(makers)}")
     vertices = np.array(makers[shape](), np.float64)
-    return vertices, _hull(vertices)
+    return vertices, _hull_triangles(vertices)
 
 
 def _cone() -> list[tuple[float, float, float]]:
@@ -69,25 +69,19 @@ def _gem() -> list[tuple[float, float, float]]:
     return points
 
 
-def _hull(vertices: NDArray[np.float64]) -> NDArray[np.int32]:
-    """Triangles of the convex hull of few points: all planes through three with none outside.
+def _hull_triangles(vertices: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Triangles of the convex hull, each face cut into a fan from one of its corners.
 
-    A face with more than three corners is cut into a fan once.
+    Qhull's own triangles would do for the shape. Fans in a fixed order keep the mesh, and with it
+    the bytes of rendered worlds, independent of Qhull's order.
     """
-    count = len(vertices)
+    from scipy.spatial import ConvexHull  # slow to import, and only held-out worlds need it
+
     faces: dict[tuple[int, ...], NDArray[np.float64]] = {}
-    for i in range(count):
-        for j in range(i + 1, count):
-            for k in range(j + 1, count):
-                normal = np.cross(vertices[j] - vertices[i], vertices[k] - vertices[i])
-                length = float(np.linalg.norm(normal))
-                if length < 1e-9:
-                    continue
-                distance = (vertices - vertices[i]) @ (normal / length)
-                if distance.max() > 1e-9 and distance.min() < -1e-9:
-                    continue
-                outward = normal / length if distance.max() <= 1e-9 else -normal / length
-                faces[tuple(np.flatnonzero(np.abs(distance) <= 1e-9).tolist())] = outward
+    for *normal, offset in ConvexHull(vertices).equations:
+        outward = np.array(normal)
+        on_plane = np.abs(vertices @ outward + offset) <= 1e-9
+        faces[tuple(np.flatnonzero(on_plane).tolist())] = outward
     triangles = []
     for corners, outward in sorted(faces.items(), key=lambda item: item[0]):
         points = vertices[list(corners)]

@@ -1,7 +1,7 @@
-"""Where objects and cameras are at any instant, in closed form.
+"""Poses of objects and cameras at any instant, in closed form.
 
 Paths and spins are functions of time, so truth at an arbitrary instant is exact and does not depend
-on which instants are asked for. Ballistic flight is not here: physics makes it (renderer.py).
+on which other instants are computed. Ballistic flight is simulated instead (renderer.py).
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from p4d.geometry.cameras import Floats, axis_rotation, look_at, rigid
 Vector = tuple[float, float, float]
 
 PROFILES = ("constant", "accelerate", "decelerate", "window", "shuttle")
-"""How a path is covered in time: evenly; from rest; to rest; within a part of the video; there
-and back."""
+"""Position along a path over time: constant speed, from rest, to rest, within a part of the video,
+there and back."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Path:
-    """A straight or circular way.
+class MotionPath:
+    """A straight or circular path.
 
     Attributes:
-        direction: unit vector of the start, in the world.
+        direction: unit vector at the start, in the world.
         length_m: from the first to the farthest point, along the path.
-        turn_rad: how far the direction turns (about world z) over the path; 0 is a straight line.
+        turn_rad: turn of the direction about world z over the path; 0 is a straight line.
         profile: one of PROFILES.
-        begin_s, end_s: when the movement happens; before and after the object rests.
+        begin_s, end_s: interval of the motion; the object rests before and after.
     """
 
     direction: Vector
@@ -79,7 +79,7 @@ class Spin:
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """A throw: the object rests until `begin_s`, then physics takes over."""
+    """A throw: the object rests until `begin_s` and is simulated from then on."""
 
     begin_s: float
     velocity_m_s: Vector
@@ -88,15 +88,15 @@ class Launch:
 
 @dataclass(frozen=True, kw_only=True)
 class CameraPath:
-    """A camera that looks at a slowly moving target while it swings around and rides in or out.
+    """A camera that points at a slowly moving target while it orbits and changes its distance.
 
     Attributes:
-        kind: static, orbit, dolly, pan or sway; a name for the mix below.
-        target_m, target_shift_m: what it looks at, and how far that drifts over the video.
+        kind: static, orbit, dolly, pan or sway; names the combination of the values below.
+        target_m, target_shift_m: the target, and its displacement over the video.
         distance_m, ride_m: horizontal distance to the target, and its change over the video.
-        azimuth_rad, swing_rad: side it looks from, and its change over the video.
-        height_m, bob_m: height above the floor, and the amplitude of its up and down.
-        bob_hz: how often it goes up and down.
+        azimuth_rad, swing_rad: azimuth of the camera, and its change over the video.
+        height_m, bob_m: height above the floor, and the amplitude of its oscillation.
+        bob_hz: frequency of that oscillation.
     """
 
     kind: str
@@ -126,7 +126,7 @@ class CameraPath:
 def kinematic_poses(
     position_m: Vector,
     start_rotation: NDArray[np.float64],
-    path: Path | None,
+    path: MotionPath | None,
     spin: Spin | None,
     times_s: Floats,
 ) -> NDArray[np.float64]:

@@ -1,9 +1,9 @@
 """Pictures and exact truth of a world, with MuJoCo's classic renderer.
 
-Pictures come from OpenGL; depth and instances come from casting a ray through every pixel centre
-against the exact shapes, as a rasterizer's tessellated balls and 24-bit edges would not be exact.
-Pictures up to 96 px are drawn three times finer and averaged, which is cheaper in software OpenGL
-than multisampling and matches how a 192 px video is shrunk to 64 px.
+Pictures come from OpenGL. Depth and instances come from a ray through every pixel centre against
+the exact shapes, because a rasterizer's tessellated balls and 24-bit depth are not exact.
+Pictures up to 96 px are rendered at three times the size and averaged, which is cheaper in software
+OpenGL than multisampling and matches the reduction of a 192 px video to 64 px.
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ class WorldVideo:
 
 
 def render(spec: WorldSpec, times_ns: Sequence[int], size_px: int) -> WorldVideo:
-    """Draw a world at the given instants (rising, from 0 on; they need not be regular).
+    """Render a world at the given instants (increasing, from 0 on; they need not be regular).
 
     Equal arguments give equal bytes on one machine and driver.
 
     Raises:
         ConfigError: no OpenGL backend is installed (see p4d/worlds/gl.py).
-        ValueError: times do not rise or are negative.
+        ValueError: times do not increase or are negative.
     """
     pts_ns = np.asarray(times_ns, np.int64)
     if pts_ns.ndim != 1 or pts_ns.size == 0 or pts_ns[0] < 0 or (np.diff(pts_ns) <= 0).any():
-        raise ValueError("times_ns must rise and start at 0 or later")
+        raise ValueError("times_ns must increase and start at 0 or later")
     times_s: NDArray[np.float64] = pts_ns.astype(np.float64) * 1e-9
     finer = 3 if size_px <= 96 else 1
     model = _compile(spec, size_px * finer)
@@ -78,15 +78,15 @@ def render(spec: WorldSpec, times_ns: Sequence[int], size_px: int) -> WorldVideo
         world_T_obj_kt44=world_T_obj,
         objects=tuple(
             TruthObject(
-                instance=thing.instance,
+                instance=obj.instance,
                 k=k,
-                name=thing.name,
-                shape=thing.shape,
-                colour=thing.colour,
-                size_m=thing.size_m,
-                motion=thing.motion,
+                name=obj.name,
+                shape=obj.shape,
+                colour=obj.colour,
+                size_m=obj.size_m,
+                motion=obj.motion,
             )
-            for k, thing in enumerate(spec.objects)
+            for k, obj in enumerate(spec.objects)
         ),
         frames=maps,
     )
@@ -121,8 +121,8 @@ def _compile(spec: WorldSpec, buffer_px: int) -> Any:  # noqa: ANN401 - mujoco h
         castshadow=True,
     )
     _add_room(scene, spec)
-    for thing in spec.objects:
-        _add_object(scene, spec, thing)
+    for obj in spec.objects:
+        _add_object(scene, spec, obj)
     eye = world.add_body(name="eye", mocap=True)
     eye.add_camera(name="eye", fovy=float(np.rad2deg(FOV_Y_RAD)))
     return scene.compile()
@@ -155,14 +155,14 @@ def _wall_rotation(angle: float) -> NDArray[np.float64]:
     return np.stack([np.cross(up, inward), up, inward], axis=-1)
 
 
-def _add_object(scene: Any, spec: WorldSpec, thing: ObjectSpec) -> None:  # noqa: ANN401
-    name = f"object{thing.instance}"
-    solid = _solid(scene, name, thing)
+def _add_object(scene: Any, spec: WorldSpec, obj: ObjectSpec) -> None:  # noqa: ANN401
+    name = f"object{obj.instance}"
+    solid = _solid(scene, name, obj)
     cover = object_faces if spec.appearance == "default" else patterned_faces
     colours, _ = PALETTES[spec.appearance]
-    faces = cover(np.random.default_rng(seed_for(spec.seed, name)), colours[thing.colour], 64)
+    faces = cover(np.random.default_rng(seed_for(spec.seed, name)), colours[obj.colour], 64)
     _add_material(scene, name, mujoco.mjtTexture.mjTEXTURE_CUBE, 64, faces)
-    thrown = thing.launch is not None
+    thrown = obj.launch is not None
     body = scene.worldbody.add_body(name=name, mocap=not thrown)
     if thrown:
         body.add_freejoint()
@@ -177,10 +177,10 @@ def _add_object(scene: Any, spec: WorldSpec, thing: ObjectSpec) -> None:  # noqa
     )
 
 
-def _solid(scene: Any, name: str, thing: ObjectSpec) -> dict[str, Any]:  # noqa: ANN401
-    """What a geom needs to have the object's shape and size."""
+def _solid(scene: Any, name: str, obj: ObjectSpec) -> dict[str, Any]:  # noqa: ANN401
+    """Arguments of the geom that has the object's shape and size."""
     kind = mujoco.mjtGeom
-    x, y, z = (extent / 2 for extent in thing.size_m)
+    x, y, z = (extent / 2 for extent in obj.size_m)
     primitives = {
         "box": (kind.mjGEOM_BOX, [x, y, z]),
         "ball": (kind.mjGEOM_SPHERE, [x, 0, 0]),
@@ -188,13 +188,13 @@ def _solid(scene: Any, name: str, thing: ObjectSpec) -> dict[str, Any]:  # noqa:
         "capsule": (kind.mjGEOM_CAPSULE, [x, z - x, 0]),
         "egg": (kind.mjGEOM_ELLIPSOID, [x, y, z]),
     }
-    if thing.shape in primitives:
-        shape, size = primitives[thing.shape]
+    if obj.shape in primitives:
+        shape, size = primitives[obj.shape]
         return {"type": shape, "size": size}
-    vertices, faces = unit_vertices(thing.shape)
+    vertices, faces = unit_vertices(obj.shape)
     scene.add_mesh(
         name=name,
-        uservert=(vertices * np.asarray(thing.size_m)).ravel(),
+        uservert=(vertices * np.asarray(obj.size_m)).ravel(),
         userface=faces.ravel(),
         smoothnormal=False,
     )
@@ -232,34 +232,34 @@ def _object_poses(
     times_s: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """`world_T_obj` [K, T, 4, 4]; thrown objects are simulated among the moving others."""
-    poses = np.stack([thing.rest_poses(times_s) for thing in spec.objects])
-    if not any(thing.launch for thing in spec.objects):
+    poses = np.stack([obj.rest_poses(times_s) for obj in spec.objects])
+    if not any(obj.launch for obj in spec.objects):
         return poses
     steps = int(np.ceil(times_s[-1] / _STEP_S)) + 1
     grid_s = np.arange(steps + 1) * _STEP_S
-    planned = np.stack([thing.rest_poses(grid_s) for thing in spec.objects])
+    planned = np.stack([obj.rest_poses(grid_s) for obj in spec.objects])
     data = mujoco.MjData(model)
     positions = np.zeros((len(spec.objects), steps + 1, 3))
     quaternions = np.zeros((len(spec.objects), steps + 1, 4))
     launched: set[int] = set()
     for step in range(steps + 1):
-        for k, thing in enumerate(spec.objects):
+        for k, obj in enumerate(spec.objects):
             if k in launched:
                 continue
-            _place(model, data, thing, planned[k, step])
-            if thing.launch is not None and grid_s[step] >= thing.launch.begin_s:
-                first = _dof(model, thing)
-                data.qvel[first : first + 3] = thing.launch.velocity_m_s
-                data.qvel[first + 3 : first + 6] = thing.launch.spin_rad_s
+            _place(model, data, obj, planned[k, step])
+            if obj.launch is not None and grid_s[step] >= obj.launch.begin_s:
+                first = _dof(model, obj)
+                data.qvel[first : first + 3] = obj.launch.velocity_m_s
+                data.qvel[first + 3 : first + 6] = obj.launch.spin_rad_s
                 launched.add(k)
-        for k, thing in enumerate(spec.objects):
-            if thing.launch is not None:
-                joint = _qpos(model, thing)
+        for k, obj in enumerate(spec.objects):
+            if obj.launch is not None:
+                joint = _qpos(model, obj)
                 positions[k, step] = data.qpos[joint : joint + 3]
                 quaternions[k, step] = data.qpos[joint + 3 : joint + 7]
         mujoco.mj_step(model, data)
-    for k, thing in enumerate(spec.objects):
-        if thing.launch is not None:
+    for k, obj in enumerate(spec.objects):
+        if obj.launch is not None:
             poses[k] = _between_steps(positions[k], quaternions[k], times_s)
     return poses
 
@@ -269,7 +269,7 @@ def _between_steps(
     quaternions: NDArray[np.float64],
     times_s: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Poses at times between simulation steps; what is interpolated is what is drawn."""
+    """Poses at times between simulation steps; pictures and truth use the same interpolation."""
     position = times_s / _STEP_S
     step = np.minimum(position.astype(np.int64), len(positions) - 2)
     f = (position - step)[:, None]
@@ -287,21 +287,21 @@ def _pose(
     world_T_obj_k44: NDArray[np.float64],
     world_T_cam: NDArray[np.float64],
 ) -> None:
-    """Put every object and the camera where they are, without physics."""
+    """Set the poses of all objects and the camera, without simulation."""
     for k in range(len(world_T_obj_k44)):
         _place_body(model, data, model.body(f"object{k + 1}"), world_T_obj_k44[k])
-    # MuJoCo's cameras look along -z with y up.
+    # The axes of MuJoCo's cameras: -z forward, y up.
     flipped = world_T_cam @ np.diag([1.0, -1.0, -1.0, 1.0])
     _place_body(model, data, model.body("eye"), flipped)
     mujoco.mj_kinematics(model, data)
     mujoco.mj_camlight(model, data)
 
 
-def _place(model: Any, data: Any, thing: ObjectSpec, pose: NDArray[np.float64]) -> None:  # noqa: ANN401
-    body = model.body(f"object{thing.instance}")
+def _place(model: Any, data: Any, obj: ObjectSpec, pose: NDArray[np.float64]) -> None:  # noqa: ANN401
+    body = model.body(f"object{obj.instance}")
     _place_body(model, data, body, pose)
-    if thing.launch is not None:
-        first = _dof(model, thing)
+    if obj.launch is not None:
+        first = _dof(model, obj)
         data.qvel[first : first + 6] = 0.0
 
 
@@ -316,12 +316,12 @@ def _place_body(model: Any, data: Any, body: Any, pose: NDArray[np.float64]) -> 
         data.qpos[joint + 3 : joint + 7] = _quaternion(pose[:3, :3])
 
 
-def _qpos(model: Any, thing: ObjectSpec) -> int:  # noqa: ANN401
-    return int(model.jnt_qposadr[model.body(f"object{thing.instance}").jntadr[0]])
+def _qpos(model: Any, obj: ObjectSpec) -> int:  # noqa: ANN401
+    return int(model.jnt_qposadr[model.body(f"object{obj.instance}").jntadr[0]])
 
 
-def _dof(model: Any, thing: ObjectSpec) -> int:  # noqa: ANN401
-    return int(model.jnt_dofadr[model.body(f"object{thing.instance}").jntadr[0]])
+def _dof(model: Any, obj: ObjectSpec) -> int:  # noqa: ANN401
+    return int(model.jnt_dofadr[model.body(f"object{obj.instance}").jntadr[0]])
 
 
 def _quaternion(rotation: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,12 +1,12 @@
-"""The truth sidecar: `NAME.truth.safetensors` beside `NAME.mp4`.
+"""The format of the truth sidecar: `NAME.truth.safetensors` beside `NAME.mp4`.
 
-One safetensors file. Poses, times and intrinsics are plain arrays; depth and instance maps are one
-byte string per frame, compressed with blosc2 (zstd, bit shuffle), so a clip decodes its own frames
-only. The metadata entry `meta` carries the format version, the size and the objects table. Flow and
-motion are not stored: they follow from the rest (truth.py). Depth is float32 with the last 7
-mantissa bits cleared, a relative error below 8e-6, which halves the file.
+The sidecar is one safetensors file. Poses, times and intrinsics are plain arrays. Depth and
+instance maps are one byte string per frame, compressed with blosc2 (zstd, bit shuffle), so that a
+clip decodes only its own frames. The metadata entry `meta` carries the format version, the size and
+the objects table. Flow and motion are not stored, because they follow from the rest (truth.py).
+Depth is float32 with the last 7 mantissa bits cleared: a relative error below 8e-6 halves the file.
 
-This is also how any other dataset brings truth: write a `WorldTruth`.
+Any other dataset can provide truth in the same way: fill a `WorldTruth` and `write` it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 
 from p4d.artifacts import Arrays, write_arrays
 from p4d.errors import TruthError
+from p4d.sidecars import TRUTH_SUFFIX, sidecar_path
 from p4d.worlds.truth import (
     ClipTruth,
     FrameMaps,
@@ -48,12 +49,12 @@ _ARRAYS = {
 
 
 def path_for(video: Path) -> Path:
-    """Where the sidecar of a video lies: `a.mp4` -> `a.truth.safetensors`."""
-    return video.with_name(f"{video.stem}.truth.safetensors")
+    """The truth sidecar of a video: `a.mp4` -> `a.truth.safetensors`."""
+    return sidecar_path(video, TRUTH_SUFFIX)
 
 
 def write(path: Path, truth: WorldTruth) -> None:
-    """Write a sidecar; equal truth gives equal bytes."""
+    """Write a truth sidecar; equal truth gives equal bytes."""
     depth, instance = [], []
     for index in range(len(truth.pts_ns)):
         z_m, ids = truth.frames[index]
@@ -72,13 +73,13 @@ def write(path: Path, truth: WorldTruth) -> None:
         "format": FORMAT,
         "width_px": truth.width_px,
         "height_px": truth.height_px,
-        "objects": [asdict(thing) for thing in truth.objects],
+        "objects": [asdict(item) for item in truth.objects],
     }
     write_arrays(path, arrays, meta=meta)
 
 
 def read(path: Path) -> WorldTruth:
-    """Read and check a sidecar. Maps are decompressed frame by frame when asked for.
+    """Read and check a truth sidecar. Each frame's maps are decompressed when they are read.
 
     Raises:
         TruthError: the file is unreadable, of another format, or contradicts itself.
@@ -95,7 +96,7 @@ def read(path: Path) -> WorldTruth:
         raise TruthError(f"{path.name}: format {meta.get('format')!r}, expected {FORMAT!r}")
     try:
         objects = tuple(
-            TruthObject(**{**thing, "size_m": tuple(thing["size_m"])}) for thing in meta["objects"]
+            TruthObject(**{**item, "size_m": tuple(item["size_m"])}) for item in meta["objects"]
         )
         width_px, height_px = int(meta["width_px"]), int(meta["height_px"])
     except (KeyError, TypeError, ValueError) as error:
@@ -127,7 +128,7 @@ class _CompressedFrames(Sequence[FrameMaps]):
         self._name = name
         self._arrays = arrays
         self._shape = shape
-        self._last_instance = max((thing.instance for thing in objects), default=0)
+        self._last_instance = max((item.instance for item in objects), default=0)
 
     def __len__(self) -> int:
         return len(self._arrays["pts_ns"])
@@ -196,7 +197,7 @@ def _check_values(
     name: str, arrays: dict[str, np.ndarray], objects: tuple[TruthObject, ...]
 ) -> None:
     if (np.diff(arrays["pts_ns"]) <= 0).any():
-        raise TruthError(f"{name}: pts_ns does not rise")
+        raise TruthError(f"{name}: pts_ns does not increase")
     for key in ("K_t33", "world_T_cam_t44", "world_T_obj_kt44"):
         if not np.isfinite(arrays[key]).all():
             raise TruthError(f"{name}: {key} is not finite")
@@ -209,13 +210,10 @@ def _check_values(
         offsets = arrays[f"{kind}_offsets"]
         if offsets[0] != 0 or offsets[-1] != arrays[f"{kind}_bytes"].size:
             raise TruthError(f"{name}: {kind} is truncated")
-    instances = [thing.instance for thing in objects]
+    instances = [item.instance for item in objects]
     if len(set(instances)) != len(instances) or not all(1 <= i <= 255 for i in instances):
         raise TruthError(f"{name}: object instances {instances} are not unique in 1..255")
-    if sorted(thing.k for thing in objects) != list(range(len(objects))):
+    if sorted(item.k for item in objects) != list(range(len(objects))):
         raise TruthError(f"{name}: object rows k are not 0..{len(objects) - 1}")
-    if len({thing.name for thing in objects}) != len(objects):
+    if len({item.name for item in objects}) != len(objects):
         raise TruthError(f"{name}: object names repeat")
-
-
-SOURCE_SUFFIX = ".source.json"

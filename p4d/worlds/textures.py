@@ -1,4 +1,4 @@
-"""Procedural textures: noise that tiles, in one dominant colour."""
+"""Procedural textures: tiling noise in one dominant colour."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def surface(rng: np.random.Generator, dark: Vector, light: Vector, size_px: int)
 def object_faces(rng: np.random.Generator, base: Vector, size_px: int) -> bytes:
     """Six faces of a cube map, RGB8 [6 * size, size, 3].
 
-    Brightness carries the pattern and the hue stays: blotches of a darker and a lighter shade make
-    turning visible on round things, and the colour can still be named. Faces differ.
+    Brightness carries the pattern and the hue is constant: blotches of a darker and a lighter shade
+    make rotation visible on round objects, and the colour can still be named. Faces differ.
     """
     colour = np.array(base)
     dark, light = 0.45 * colour, colour + 0.35 * (1.0 - colour)
@@ -52,7 +52,7 @@ def object_faces(rng: np.random.Generator, base: Vector, size_px: int) -> bytes:
 
 
 def tiles(rng: np.random.Generator, dark: Vector, light: Vector, size_px: int) -> bytes:
-    """A tiled floor or wall between two tones, RGB8 [size, size, 3]: the held-out look."""
+    """A tiled floor or wall between two tones, RGB8 [size, size, 3]; held-out look."""
     cells, joint_px = int(rng.integers(6, 11)), 2
     position = np.arange(size_px) * cells / size_px
     cell = position.astype(np.int64)
@@ -65,7 +65,7 @@ def tiles(rng: np.random.Generator, dark: Vector, light: Vector, size_px: int) -
 def patterned_faces(rng: np.random.Generator, base: Vector, size_px: int) -> bytes:
     """Six faces of a cube map with checks or stripes, RGB8 [6 * size, size, 3]: held-out look.
 
-    As in `object_faces` brightness carries the pattern and the hue stays; faces differ.
+    As in `object_faces`, brightness carries the pattern and the hue is constant; faces differ.
     """
     colour = np.array(base)
     dark, light = 0.5 * colour, colour + 0.4 * (1.0 - colour)

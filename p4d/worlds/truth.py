@@ -1,16 +1,16 @@
 """Exact truth of a video, and of the clips sampled from it.
 
-Only what cannot be derived is held: depth, instances, camera and object poses. Flow and motion are
-computed between exactly the frames that are asked for, so a clip that skips frames is as exact as
-one that does not.
+Only what cannot be derived is stored: depth, instances, camera and object poses. Flow and motion
+are computed between exactly the frames of a clip, so a clip that skips frames is as exact as one
+that does not.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from p4d.geometry.cameras import Floats, inverse, scale_intrinsics
 from p4d.geometry.flow import MOVING_THRESHOLD_M, View, flow_between, world_motion_m
 
 PTS_TOLERANCE_NS = 1_000
-"""Containers count in ticks; the time of a frame may differ from the sidecar by its rounding."""
+"""Largest difference of a frame's time from the sidecar: containers round times to ticks."""
 
 FrameMaps = tuple[NDArray[np.float32], NDArray[np.uint8]]
 
@@ -32,7 +32,7 @@ class TruthObject:
     Attributes:
         instance: its id in instance maps, 1 to 255.
         k: its row in `world_T_obj_kt44`.
-        name: unique in the video, like "red box".
+        name: unique in the video, for example "red box".
         size_m: full extents along its own x, y, z.
         motion: static | translating | rotating | translating_rotating | ballistic.
     """
@@ -47,7 +47,7 @@ class TruthObject:
 
 
 class FrameSource(Protocol):
-    """Depth and instance maps by source frame index; decoded when asked for."""
+    """Depth and instance maps by source frame index, decoded when they are read."""
 
     def __len__(self) -> int:
         """Number of frames."""
@@ -60,7 +60,7 @@ class FrameSource(Protocol):
 class ClipTruth:
     """Exact truth at the frames of a clip; names and types are those of clips/truth.safetensors.
 
-    T frames, S x S pixels, K objects. `flow_px_thw2` goes back to the frame before of the CLIP.
+    T frames, S x S pixels, K objects. `flow_px_thw2` points to the previous frame of the CLIP.
     """
 
     z_depth_m_thw: NDArray[np.float32]
@@ -78,13 +78,29 @@ class ClipTruth:
         """The arrays by name, without the objects table."""
         return {name: value for name, value in vars(self).items() if name != "objects"}
 
+    def object_rows(self, clip_id: str) -> Iterator[dict[str, Any]]:
+        """Rows of clips/objects.parquet."""
+        for obj in self.objects:
+            yield {
+                "clip_id": clip_id,
+                "instance": obj.instance,
+                "k": obj.k,
+                "name": obj.name,
+                "shape": obj.shape,
+                "colour": obj.colour,
+                "size_x_m": obj.size_m[0],
+                "size_y_m": obj.size_m[1],
+                "size_z_m": obj.size_m[2],
+                "motion": obj.motion,
+            }
+
 
 @dataclass(frozen=True, kw_only=True)
 class WorldTruth:
     """Exact truth of every frame of a source video.
 
     Attributes:
-        pts_ns: presentation time per frame, rising.
+        pts_ns: presentation time per frame, increasing.
         width_px, height_px: native size of the maps, equal to the video's.
         K_t33: intrinsics at native size.
         frames: depth and instance maps per frame.
@@ -108,19 +124,19 @@ class WorldTruth:
         start of a flow vector then belong to that neighbouring point.
 
         Raises:
-            TruthError: an index is outside the video, or the indices do not rise.
+            TruthError: an index is outside the video, or the indices do not increase.
         """
         indices = [int(index) for index in frame_indices]
         if not indices or indices[0] < 0 or indices[-1] >= len(self.pts_ns):
             raise TruthError(f"frames {indices} are not all in a video of {len(self.pts_ns)}")
         if any(b <= a for a, b in itertools.pairwise(indices)):
-            raise TruthError(f"frames of a clip must rise, got {indices}")
+            raise TruthError(f"frames of a clip must increase, got {indices}")
         rows = _nearest_centres(self.height_px, size_px)
         columns = _nearest_centres(self.width_px, size_px)
         K_t33 = scale_intrinsics(
             self.K_t33[indices], size_px / self.width_px, size_px / self.height_px
         )
-        poses, things = self.world_T_cam_t44[indices], self.world_T_obj_kt44[:, indices]
+        poses, objects = self.world_T_cam_t44[indices], self.world_T_obj_kt44[:, indices]
         views = []
         for t, index in enumerate(indices):
             z_m, instance = self.frames[index]
@@ -132,7 +148,7 @@ class WorldTruth:
                     world_T_cam=poses[t],
                 )
             )
-        flow, flow_valid, moving = flow_and_motion(views, things, self.objects)
+        flow, flow_valid, moving = flow_and_motion(views, objects, self.objects)
         z_depth_m = np.stack([view.z_depth_m_hw for view in views])
         return ClipTruth(
             z_depth_m_thw=z_depth_m.astype(np.float32),
@@ -143,7 +159,7 @@ class WorldTruth:
             moving_thw=moving,
             world_T_cam_t44=poses.astype(np.float64),
             K_t33=K_t33,
-            world_T_obj_kt44=things.astype(np.float64),
+            world_T_obj_kt44=objects.astype(np.float64),
             objects=self.objects,
         )
 
@@ -156,8 +172,7 @@ def flow_and_motion(
 
     def moves(start: int, end: int) -> dict[int, Floats]:
         return {
-            thing.instance: world_T_obj_kt44[thing.k, end] @ inverses[thing.k, start]
-            for thing in objects
+            obj.instance: world_T_obj_kt44[obj.k, end] @ inverses[obj.k, start] for obj in objects
         }
 
     shape = views[0].z_depth_m_hw.shape
@@ -181,7 +196,7 @@ def flow_and_motion(
 def check_against(
     truth: WorldTruth, pts_ns: Sequence[int] | NDArray[np.int64], width_px: int, height_px: int
 ) -> None:
-    """Hold a truth against the video it should belong to.
+    """Check that a truth belongs to a video.
 
     Raises:
         TruthError: frame count, size or a presentation time differs; both sides are named.

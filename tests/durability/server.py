@@ -20,8 +20,6 @@ from pathlib import Path
 import dagster as dg
 import dvc.cli
 import dvc.repo
-from dagster._core.definitions.data_version import CachingStaleStatusResolver
-from dagster._core.loader import LoadingContextForTest
 
 # What the children would import next, each anew: most of the time that they took.
 for name in (
@@ -68,11 +66,11 @@ def up(checkpoint=None, nth=1):
     anchor.anchor = anchor_or_die  # before anybody imports it
 
     from dagster_project import __main__ as command_line
-    from dagster_project import resources as bridge
+    from dagster_project import resources
     from p4d.versioning.run.run_stage import run_stage
 
     if checkpoint:
-        bridge.run_stage = functools.partial(run_stage, checkpoint=die)
+        resources.run_stage = functools.partial(run_stage, checkpoint=die)
     command_line.main(["up"], standalone_mode=False)
 
 
@@ -92,8 +90,8 @@ def facts():
     """What the harness compares and checks, as seen by the product."""
     from dagster_project.reconcile import unreported
     from p4d import audit
-    from p4d.config import Project
     from p4d.pipeline import STAGES
+    from p4d.project import Project
     from p4d.versioning.files.artifact_key import ArtifactKey
     from p4d.versioning.ledger.ledger import Ledger
     from p4d.versioning.state.workspace import status
@@ -133,7 +131,7 @@ def facts():
 def not_fresh():
     """Instances that are not fresh: by `p4d status`, `dvc status`, and Dagster after its sensor."""
     from p4d.cli import cli
-    from p4d.config import Project
+    from p4d.project import Project
 
     tick("reconcile_sensor")
     said = io.StringIO()
@@ -151,6 +149,7 @@ def not_fresh():
 
 def stale_by_dagster(project):
     """Instances that Dagster's own staleness resolver does not call fresh."""
+    from dagster_project.dagster_internals import Staleness
     from dagster_project.definitions import defs
     from dagster_project.partitions import sync_shards
     from p4d.pipeline import STAGES
@@ -158,16 +157,12 @@ def stale_by_dagster(project):
 
     with dg.DagsterInstance.get() as instance:
         sync_shards(instance, project)
-        resolver = CachingStaleStatusResolver(
-            instance,
-            defs.resolve_asset_graph(),
-            LoadingContextForTest(instance),
-        )
+        staleness = Staleness(instance, defs.resolve_asset_graph())
         return [
             str(ArtifactKey(s.name, shard))
             for s in STAGES
             for shard in (project.shards() if s.per_shard else [None])
-            if resolver.get_status(dg.AssetKey(s.name), shard).value != "FRESH"
+            if not staleness.is_fresh(s.name, shard)
         ]
 
 
@@ -187,7 +182,9 @@ def tick(name):
             )
             asked = defs.resolve_schedule_def(name).evaluate_tick(context)
         else:
-            context = dg.build_sensor_context(instance=instance, definitions=defs)
+            context = dg.build_sensor_context(
+                instance=instance, definitions=defs, resources=defs.resources
+            )
             asked = defs.resolve_sensor_def(name).evaluate_tick(context)
         return {
             "asked": [[[k.to_user_string() for k in r.asset_selection or ()], r.partition_key]

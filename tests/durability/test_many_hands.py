@@ -57,10 +57,10 @@ def dvc(crowd, *arguments):
 
 def settle(crowd, expected=SHARDS):
     recover(crowd.project)
-    report = audit.verify(crowd.project, crowd.stages)
+    report = audit.verify(crowd.project)
     assert report.ok, report.render_text()
     takes = [f"take@{shard}" for shard in expected]
-    fresh = {str(s.key) for s in status(crowd.project, crowd.stages) if s.state == "fresh"}
+    fresh = {str(s.key) for s in status(crowd.project) if s.state == "fresh"}
     assert fresh >= set(takes)
     assert crowd.dvc_status(*takes) == {}
 
@@ -89,7 +89,7 @@ def test_people_use_dvc_while_publishers_work(crowd, tmp_path):
     hands = [forked(lambda n=n: crowd.make(f"take@{SHARDS[n % 8]}")) for n in range(8)]
     views = []
     while any(person.poll() is None for person in people):
-        views.append(audit.verify(crowd.project, crowd.stages))
+        views.append(audit.verify(crowd.project))
         time.sleep(0.05)
     ended = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in hands]
     assert set(ended) <= {0, 3}
@@ -112,7 +112,7 @@ def test_collecting_garbage_takes_no_version_of_the_ledger(crowd):
         crowd.edit("params.yaml", "duration_s: 6", f"duration_s: {seconds}")
         versions.append(crowd.make(key).md5)
     crowd.dvc("gc", "--all-commits", "-f", "-q")
-    report = audit.verify(crowd.project, crowd.stages)
+    report = audit.verify(crowd.project)
     assert report.ok, report.render_text()
     assert len(set(versions)) == 4
 

@@ -19,10 +19,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from p4d.config import Project
+from p4d.project import Project
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-COPIED = ("p4d", "dagster_project", "sql", "params.yaml", ".dvcignore", ".gitignore")
+COPIED = (
+    "p4d",
+    "dagster_project",
+    "sql",
+    "dagster.yaml",
+    "params.yaml",
+    ".dvcignore",
+    ".gitignore",
+)
 SHARDS = ("0001-aaaaaaaa", "0002-bbbbbbbb")
 
 TABLE = """\
@@ -175,18 +183,18 @@ def judge(project, stage, shard=None):
 ASSETS = """\
 import dagster as dg
 
-from dagster_project.resources import Workspace
+from dagster_project.resources import StageConfig, StageRunner
 from dagster_project.stage_assets import stage_asset
 """
 ASSET = """
 
 @stage_asset("{name}")
-def {name}(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
-    return workspace.materialize(context)
+def {name}(
+    context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
+) -> dg.MaterializeResult:
+    return stage_runner.materialize(context, config)
 """
-CHECKS = (
-    "from dagster_project.stage_assets import all_stage_checks\n\nCHECKS = all_stage_checks()\n"
-)
+VIEWS = "PICTURES = {}\nTABLES = {}\n"
 
 FUNCTIONS = {
     "videos": "write", "expert": "write", "labels": "write_by_workers", "release": "write",
@@ -295,7 +303,7 @@ def build(root: Path, shards: Sequence[str] = SHARDS) -> Toy:
     assets = root / "assets"
     assets.mkdir()
     (assets / "__init__.py").write_text("")
-    (assets / "checks.py").write_text(CHECKS)
+    (root / "p4d" / "display" / "stage_views.py").write_text(VIEWS)
     (assets / "toy.py").write_text(ASSETS + "".join(ASSET.format(name=name) for name in FUNCTIONS))
     toy = Toy(root)
     toy.set_shards(shards)

@@ -28,20 +28,17 @@ def stale_by_dagster(checkout):
     """Instances that Dagster's own staleness resolver does not call fresh."""
     code = """
 import dagster as dg, json
-from dagster._core.definitions.data_version import CachingStaleStatusResolver
-from dagster._core.loader import LoadingContextForTest
+from dagster_project.dagster_internals import Staleness
 from dagster_project.definitions import defs
-from dagster_project.project import project
+from p4d.project import Project
 from p4d.pipeline import STAGES
 from p4d.versioning.files.artifact_key import ArtifactKey
 with dg.DagsterInstance.get() as instance:
-    resolver = CachingStaleStatusResolver(
-        instance, defs.resolve_asset_graph(), LoadingContextForTest(instance)
-    )
+    staleness = Staleness(instance, defs.resolve_asset_graph())
     stale = [
         str(ArtifactKey(s.name, shard))
-        for s in STAGES for shard in (project().shards() if s.per_shard else [None])
-        if resolver.get_status(dg.AssetKey(s.name), shard).value != "FRESH"
+        for s in STAGES for shard in (Project.find().shards() if s.per_shard else [None])
+        if not staleness.is_fresh(s.name, shard)
     ]
 print("RESULT" + json.dumps(stale))
 """
@@ -173,15 +170,19 @@ def test_a_version_made_without_dagster_is_reported_to_it_later(own_checkout):
 def test_the_landing_sensor_closes_a_shard_and_asks_for_its_run(own_checkout):
     code = """
 import dagster as dg
-from dagster_project.definitions import defs
 from dagster._core.definitions.partitions.context import partition_loading_context
-from dagster_project import sensors
-sensors._SETTLE_S = 0.0
+from dagster_project.build import build_defs
+from dagster_project.resources import Inbox
+from p4d.project import Project
+project = Project.find()
+defs = build_defs(project, inbox=Inbox(root=str(project.root), settle_s=0.0))
 sensor = defs.resolve_sensor_def("landing_sensor")
 with dg.DagsterInstance.get() as instance:
     for _ in range(2):
       with partition_loading_context(dynamic_partitions_store=instance):
-        context = dg.build_sensor_context(instance=instance, definitions=defs)
+        context = dg.build_sensor_context(
+            instance=instance, definitions=defs, resources=defs.resources
+        )
         asked = sensor.evaluate_tick(context)
         keys = [(request.run_key, request.partition_key) for request in asked.run_requests]
         known = set(instance.get_dynamic_partitions("shards"))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from p4d.config import Params, Project
+from p4d.config import Params
 from p4d.evaluation.benchmarks.registry import open_benchmark
-from p4d.evaluation.evaluate import Settings, evaluate
-from p4d.students.model.base import build_base_student
+from p4d.evaluation.evaluate import EvaluateSettings, evaluate
+from p4d.project import Project
+from p4d.students.training.base_student import build_base_student
 from tests.students import tiny
 
-SETTINGS = Settings(batch=2, threads=1, size_px=tiny.SIZE)
+SETTINGS = EvaluateSettings(batch=2, threads=1, size_px=tiny.SIZE)
 
 
 def student(folder: Path, seed: int = 11) -> Path:
@@ -25,7 +26,7 @@ def params() -> Params:
     return tiny.params(evaluation={"threads": 1, "bootstrap_samples": 100})
 
 
-def run(benchmark: Path, model: Path, out: Path, settings: Settings = SETTINGS, **extra):
+def run(benchmark: Path, model: Path, out: Path, settings: EvaluateSettings = SETTINGS, **extra):
     found = open_benchmark(str(benchmark), Project(Path(__file__).resolve().parents[2]))
     return evaluate(found, model, out, params(), settings, **extra)
 

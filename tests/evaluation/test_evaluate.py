@@ -10,10 +10,11 @@ import pytest
 
 from p4d.artifacts import read_json
 from p4d.errors import ContractError
-from p4d.evaluation.scoring.answering import Asking, Journal, Reply, ask
-from p4d.evaluation.scoring.comparison import compare, render
-from p4d.evaluation.scoring.metrics import Bootstrap
-from p4d.students.data.batch import Question
+from p4d.evaluation.answering.ask import AskSettings, ask
+from p4d.evaluation.answering.replies import Journal, Reply
+from p4d.evaluation.comparison import compare, render
+from p4d.evaluation.scoring.statistics import Bootstrap
+from p4d.students.data.questions import Question
 from p4d.students.model.student import load
 from tests.evaluation import asked
 from tests.evaluation.benchmarks import files
@@ -42,17 +43,17 @@ def test_every_item_is_a_row_and_bad_ones_are_in_no_mean(done):
     assert found["chance"] == pytest.approx((2 / 5 + 2 / 4) / 4, abs=1e-6)
 
 
-def test_what_is_unread_counts_in_three_ways(done):
+def test_unparsed_text_is_scored_in_three_ways(done):
     root, _, _, found = done
     ok = pl.read_parquet(root / "out" / "predictions.parquet").filter(pl.col("outcome") == "ok")
-    unread = ok.filter(pl.col("parsed_index").is_null())
-    assert len(unread) == found["unparsed"]
-    assert (unread["text_wrong"] == 0).all()
-    assert unread["text_excluded"].null_count() == len(unread)
-    assert unread["text_random"].is_in([0.0, 1.0]).all()
+    unparsed = ok.filter(pl.col("parsed_index").is_null())
+    assert len(unparsed) == found["unparsed"]
+    assert (unparsed["text_wrong"] == 0).all()
+    assert unparsed["text_excluded"].null_count() == len(unparsed)
+    assert unparsed["text_random"].is_in([0.0, 1.0]).all()
 
 
-def test_a_killed_run_goes_on_and_ends_the_same(done, tmp_path):
+def test_a_killed_run_resumes_and_ends_the_same(done, tmp_path):
     root, model, bench, _ = done
     out = tmp_path / "out"
     killed = subprocess.run(
@@ -90,22 +91,42 @@ def test_a_video_that_cannot_be_decoded_fails_its_items_alone(done, tmp_path):
     assert all("b.mp4" in reason for reason in reasons)
 
 
-def test_a_limit_asks_a_fixed_part(done, tmp_path):
+def test_a_limit_asks_a_fixed_subset(done, tmp_path):
     _, model, bench, _ = done
     settings = replace(asked.SETTINGS, limit=2, likelihood=False, prompt="benchmark")
     found = asked.run(bench, model, tmp_path, settings)
     assert found["outcomes"]["ok"] == 2
-    assert found["way_of_record"] == "text_wrong"
+    assert found["primary_metric"] == "text_wrong"
     assert "likelihood" not in found["scores"]
 
 
-def test_numbers_are_generated_and_scored_by_relative_accuracy(done, tmp_path):
+def test_numbers_are_scored_by_relative_accuracy(done, tmp_path, monkeypatch):
     _, model, _, _ = done
+    texts = {"0": "about 2.2 m", "1": "B", "2": "no idea"}  # the truth of the first is 2.0
+    monkeypatch.setattr(
+        "p4d.evaluation.evaluate.ask",
+        lambda student, questions, *rest, **more: {
+            question.qa_id: Reply(question.qa_id, text=texts[question.qa_id])
+            for question in questions
+        },
+    )
     found = asked.run(files.vsti_bench(tmp_path / "vsti"), model, tmp_path / "out")
     assert found["outcomes"] == {"ok": 3, "rejected": 1}
-    assert found["way_of_record"] == "text_wrong"
-    assert 0 <= found["mean_relative_accuracy"] <= 1
-    assert set(found["over_types"]["text_wrong"]) == {"mean_of_types", "mean_of_subtasks"}
+    assert found["primary_metric"] == "text_wrong"
+    assert found["mean_relative_accuracy"] == pytest.approx(0.9)
+    assert found["accuracy"] == pytest.approx((0.9 + 1 + 0) / 3, abs=1e-6)
+    assert found["over_types"]["text_wrong"]["mean_of_types"] == pytest.approx(1.9 / 3, abs=1e-6)
+
+
+def test_numeric_questions_get_generated_text(done, tmp_path):
+    _, model, _, _ = done
+    asked.run(files.vsti_bench(tmp_path / "vsti"), model, tmp_path / "out")
+    rows = pl.read_parquet(tmp_path / "out" / "predictions.parquet").filter(kind="numeric")
+    (row,) = rows.to_dicts()
+    assert row["text"] is not None
+    assert row["option_logp"] == []
+    expected = None if row["parsed_value"] is None else row["text_wrong"]
+    assert row["text_excluded"] == expected
 
 
 def test_the_page_is_whole_without_a_network(done):
@@ -172,11 +193,11 @@ def test_the_likeliest_letter_is_never_one_that_is_not_offered(done):
             raise ContractError("the clip is gone")
 
     student = load(model)
-    how = Asking(frames=4, batch=1, answer_tokens=2)
-    failed = ask(student, [question], Nothing(), how)["q"]
+    settings = AskSettings(frames=4, batch=1, answer_tokens=2)
+    failed = ask(student, [question], Nothing(), settings)["q"]
     assert (failed.failure, failed.likeliest, failed.text) == ("the clip is gone", None, None)
     blind = replace(student, sees_video=False)
-    reply = ask(blind, [question], Nothing(), how)["q"]
+    reply = ask(blind, [question], Nothing(), settings)["q"]
     assert len(reply.option_logp) == 2
     assert reply.likeliest in (0, 1)
 

@@ -6,14 +6,14 @@ import pytest
 
 from p4d.errors import DecodeError
 from p4d.evaluation.page import render_page
-from p4d.students.data.batch import Visual
+from p4d.students.data.clip_reader import Visual
 from tests.pages.planted import PLANTED, assert_inert
 
 INTERVAL = {"value": 0.5, "low": 0.25, "high": 0.75, "n": 2}
 FOUND = {
     "model": PLANTED,
     "benchmark": "made-up",
-    "way_of_record": "text_wrong",
+    "primary_metric": "text_wrong",
     "run": {"prompt": PLANTED, "frames": 4, "size_px": 32},
     "accuracy": 0.5, "low": 0.25, "high": 0.75, "chance": 0.25,
     "items": 2, "groups": 1, "generated": 2, "unparsed_share": 0.5,

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
 from p4d.geometry.cameras import (
     axis_rotation,
@@ -11,12 +12,11 @@ from p4d.geometry.cameras import (
     pixel_centres,
     project,
     rigid,
-    rotation_angle,
     scale_intrinsics,
     transform,
     unproject,
 )
-from p4d.geometry.rays import camera_from_rays, pose_from_rays, rays_from_cameras
+from p4d.geometry.rays import pose_from_rays, rays_from_cameras
 
 coordinate = st.floats(-3.0, 3.0)
 vector = st.tuples(coordinate, coordinate, coordinate).map(np.array)
@@ -50,8 +50,9 @@ def test_inverse_undoes_a_transform(a_T_b, point):
 
 @given(about=axis, angle=st.floats(1e-7, np.pi - 1e-4))
 @settings(max_examples=60, deadline=None)
-def test_rotation_angle_reads_back_the_angle_even_when_tiny(about, angle):
-    assert rotation_angle(axis_rotation(about, angle)) == pytest.approx(angle, rel=1e-4)
+def test_axis_rotation_agrees_with_scipy(about, angle):
+    expected = Rotation.from_rotvec(about / np.linalg.norm(about) * angle)
+    np.testing.assert_allclose(axis_rotation(about, angle), expected.as_matrix(), atol=1e-12)
 
 
 def test_a_positive_rotation_about_up_is_counter_clockwise_from_above():
@@ -87,13 +88,10 @@ def test_points_behind_the_camera_have_no_pixel():
 
 @given(K=intrinsics, first=pose, second=pose)
 @settings(max_examples=40, deadline=None)
-def test_pose_and_intrinsics_come_back_from_rays(K, first, second):
+def test_the_pose_comes_back_from_rays(K, first, second):
     rays = rays_from_cameras(np.stack([K, K]), np.stack([first, second]), (24, 32))
     first_T_second = inverse(first) @ second
     np.testing.assert_allclose(pose_from_rays(rays[1], K), first_T_second, atol=1e-6)
-    K_back, pose_back = camera_from_rays(rays[1])
-    np.testing.assert_allclose(K_back, K, rtol=1e-6, atol=1e-6)
-    np.testing.assert_allclose(pose_back, first_T_second, atol=1e-6)
 
 
 @given(K=intrinsics, first=pose, second=pose)
@@ -124,5 +122,5 @@ def test_noisy_rays_still_give_a_close_pose():
     second = rigid(axis_rotation(np.array([0.2, 1.0, 0.1]), 0.3), np.array([0.3, -0.1, 0.2]))
     rays = rays_from_cameras(np.stack([K, K]), np.stack([np.eye(4), second]), (16, 16))[1]
     found = pose_from_rays(rays + rng.normal(0, 0.02, rays.shape), K)
-    assert rotation_angle(found[:3, :3].T @ second[:3, :3]) < 0.01
+    assert Rotation.from_matrix(found[:3, :3].T @ second[:3, :3]).magnitude() < 0.01
     assert np.linalg.norm(found[:3, 3] - second[:3, 3]) < 0.03

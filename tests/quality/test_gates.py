@@ -13,9 +13,10 @@ import pytest
 import yaml
 from safetensors.numpy import save_file
 
-from p4d.config import Params, Project
+from p4d.config import Params
 from p4d.errors import ContractError
 from p4d.pipeline import BY_NAME
+from p4d.project import Project
 from p4d.quality.gates import GATES, blocking_gates, judge, needed_upstreams, run_gates
 from tests.sql import example_project as example
 

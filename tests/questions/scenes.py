@@ -9,8 +9,8 @@ from p4d.config import FactsParams
 from p4d.geometry.cameras import axis_rotation, look_at, rigid
 from p4d.ids import content_id
 from p4d.questions.asking.compose import compose
-from p4d.questions.facts.scene import Scene
-from p4d.questions.facts.scene_facts import scene_facts
+from p4d.questions.facts.exact.scene_facts import scene_facts
+from p4d.questions.facts.scene.geometry import Scene
 from p4d.questions.facts.table import SCHEMA as FACTS_SCHEMA
 from p4d.questions.facts.table import Fact, Source
 

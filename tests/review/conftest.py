@@ -2,7 +2,8 @@
 
 import pytest
 
-from p4d.config import Project, replace_params
+from p4d.config import replace_params
+from p4d.project import Project
 from p4d.standalone import run_stages
 from tests.factories import make_clips_dir
 

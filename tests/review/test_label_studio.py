@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from p4d.config import Project
 from p4d.errors import ContractError
+from p4d.project import Project
 from p4d.review.label_studio import (
     CONFIG,
     export_tasks,

@@ -3,8 +3,8 @@
 import pytest
 
 from p4d.audit.champion import champion_text
-from p4d.config import Project
 from p4d.errors import ConfigError
+from p4d.project import Project
 from tests.sql import example_project as example
 
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from p4d.config import Project
 from p4d.errors import ContractError
 from p4d.pipeline import BY_NAME
+from p4d.project import Project
 from p4d.sql_files import sql_files, stages_read
 from p4d.warehouse import Warehouse, gate
 from tests.sql import example_project as example

@@ -5,7 +5,7 @@ import pytest
 from p4d.config import replace_params
 from p4d.students import load
 from p4d.students.model.adapters import FAMILIES
-from p4d.students.model.base import build_base_student
+from p4d.students.training.base_student import build_base_student
 from tests.students import tiny
 
 

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from p4d.artifacts import write_arrays, write_json, write_table
 from p4d.config import Params
 from p4d.pipeline import StageInputs, stage_named
-from p4d.students.data.batch import LabelReader
+from p4d.students.data.samples import LabelReader
 from p4d.teachers.expert4d.network import Expert4D, ExpertConfig, config_json
 from p4d.teachers.labelling.store import LabelWriter
 from p4d.teachers.protocol import LabelArrays
@@ -171,6 +171,9 @@ def write_expert(folder: Path) -> None:
         patch_px=8,
         tubelet=2,
         map_px=MAP,
+        stem_channels=32,
+        head_channels=128,
+        detail_channels=8,
     )
     with torch.random.fork_rng():
         torch.manual_seed(0)

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from p4d.config import Project, replace_params
+from p4d.config import replace_params
 from p4d.pipeline import StageInputs, stage_named
+from p4d.project import Project
 from p4d.teachers.expert4d.network import ExpertConfig
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,8 +11,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from p4d.config import Project
 from p4d.pipeline import Stage
+from p4d.project import Project
 from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.run.run_stage import Materialization, run_stage
 
@@ -103,7 +103,6 @@ class Fake:
 
     project: Project
     package: str
-    stages: tuple[Stage, ...]
 
     @property
     def root(self) -> Path:
@@ -111,11 +110,11 @@ class Fake:
 
     def make(self, key: str, **options) -> Materialization:
         options = {"run_id": "run-1", **options}
-        return run_stage(self.project, ArtifactKey.parse(key), stages=self.stages, **options)
+        return run_stage(self.project, ArtifactKey.parse(key), **options)
 
     def make_all(self, **options) -> dict[str, Materialization]:
         made = {}
-        for stage in self.stages:
+        for stage in self.project.stages:
             for shard in SHARDS if stage.per_shard else (None,):
                 key = str(ArtifactKey(stage.name, shard))
                 made[key] = self.make(key, **options)
@@ -199,14 +198,14 @@ def build(root: Path, *, git: bool = True) -> Fake:
     (runner / "__main__.py").write_text(
         "import sys\nfrom pathlib import Path\n"
         f"sys.path.insert(0, {str(REPOSITORY)!r})\n"
-        "from tests.versioning.fake import stages_of\nfrom p4d.config import Project\n"
+        "from tests.versioning.fake import stages_of\nfrom p4d.project import Project\n"
         "from p4d.versioning.run.run_stage import run_stage\n"
         "from p4d.versioning.files.artifact_key import ArtifactKey\n"
         "shard = sys.argv[4] if len(sys.argv) > 4 else None\n"
-        "run_stage(Project(Path.cwd()), ArtifactKey(sys.argv[2], shard), run_id='dvc',\n"
-        f"    stages=stages_of({package!r}))\n"
+        f"project = Project(Path.cwd(), stages_of({package!r}))\n"
+        "run_stage(project, ArtifactKey(sys.argv[2], shard), run_id='dvc')\n"
     )
-    fake = Fake(Project(root), package, stages_of(package))
+    fake = Fake(Project(root, stages_of(package)), package)
     if git:
         fake.git("init", "-q", "-b", "main")
         fake.git("add", "-A")

@@ -8,8 +8,8 @@ import pytest
 from dvc.repo import Repo
 
 from p4d import audit
-from p4d.config import Project
 from p4d.errors import PublishError
+from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.dvc.lock_file import LockFile
 from p4d.versioning.files.artifact_key import ArtifactKey
@@ -23,7 +23,7 @@ FIRST, SECOND = SHARDS
 
 
 def not_fresh(fake):
-    return {str(s.key) for s in status(fake.project, fake.stages) if s.state != "fresh"}
+    return {str(s.key) for s in status(fake.project) if s.state != "fresh"}
 
 
 def dvc_changed(fake):
@@ -81,7 +81,7 @@ def test_a_rerun_with_equal_bytes_stops_the_cascade(fake):
     for key in (f"label@{FIRST}", f"label@{SECOND}", "teach"):
         fake.make(key)
     assert not_fresh(fake) == dvc_changed(fake) == {"gather", "choose"}
-    reasons = {str(s.key): s.reasons for s in status(fake.project, fake.stages)}
+    reasons = {str(s.key): s.reasons for s in status(fake.project)}
     assert reasons["gather"] == (f"code changed: {fake.package}/text.py",)
 
 
@@ -94,7 +94,7 @@ def test_repro_runs_our_stages_and_our_runner_finds_nothing_left(fake):
     assert fake.dvc_status() == {}
     assert recover(fake.project) == []
     assert all(m.skipped for m in fake.make_all().values())
-    assert audit.verify(fake.project, fake.stages).render_text().startswith("OK")
+    assert audit.verify(fake.project).render_text().startswith("OK")
     assert Ledger(fake.project).index().latest(ArtifactKey("choose"))["run_id"] == "dvc"
 
 
@@ -114,7 +114,7 @@ def test_push_pull_and_checkout_bring_the_same_bytes(fake, tmp_path):
     fake.dvc("pull", "-q")
     with HashCache(fake.root, None) as cache:
         assert cache.digest(fake.out("label")) == before
-    assert audit.verify(fake.project, fake.stages).ok
+    assert audit.verify(fake.project).ok
     assert all(m.skipped for m in fake.make_all().values())
 
 
@@ -144,7 +144,7 @@ def test_a_new_shard_appears_as_one_missing_instance_per_stage(fake):
     index.write_text(f"shards:\n- {FIRST}\n- {SECOND}\n")
     expected = {f"take@{SECOND}", f"label@{SECOND}", "gather"}  # their list is an input of it
     assert not_fresh(fake) == dvc_changed(fake) == expected
-    states = {str(s.key): s.state for s in status(fake.project, fake.stages)}
+    states = {str(s.key): s.state for s in status(fake.project)}
     assert states[f"take@{SECOND}"] == "missing"
     assert states[f"label@{SECOND}"] == "blocked"
 

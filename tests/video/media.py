@@ -11,8 +11,9 @@ import av
 import numpy as np
 import yaml
 
-from p4d.config import Params, Project
+from p4d.config import Params
 from p4d.pipeline import StageInputs, stage_named
+from p4d.project import Project
 
 ROOT = Path(__file__).resolve().parents[2]
 BITS = 8

@@ -232,7 +232,7 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from p4d import artifacts
-from p4d.config import Project
+from p4d.project import Project
 from p4d.video import landing
 real = artifacts.write_bytes
 def dying(path, payload):

@@ -1,6 +1,7 @@
 import pytest
 
-from p4d.worlds.scene import render, spec_for
+from p4d.worlds.renderer import render
+from p4d.worlds.sampling import spec_for
 
 QUARTERS_NS = [round(t * 0.25e9) for t in range(8)]
 

@@ -9,7 +9,8 @@ from p4d.artifacts import Arrays, read_json
 from p4d.config import WorldsParams
 from p4d.worlds import sidecar
 from p4d.worlds.corpus import frame_times, write_corpus, write_world
-from p4d.worlds.scene import render, spec_for
+from p4d.worlds.renderer import render
+from p4d.worlds.sampling import spec_for
 from tests.factories import make_clips_dir
 
 PARAMS = WorldsParams(seed=5, videos=2, size_px=96, duration_s=1.0, fps=12.0)

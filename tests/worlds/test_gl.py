@@ -26,7 +26,8 @@ def test_rendering_works_here():
 
 def test_a_backend_is_found_even_when_mujoco_was_imported_first():
     code = (
-        "import mujoco; from p4d.worlds.scene import render, spec_for; "
+        "import mujoco; from p4d.worlds.renderer import render; "
+        "from p4d.worlds.sampling import spec_for; "
         "print(render(spec_for(0), [0], 32).rgb_thw3.shape)"
     )
     assert ask(code).endswith("(1, 32, 32, 3)")

@@ -4,7 +4,8 @@ import pytest
 from p4d.errors import ConfigError
 from p4d.worlds.corpus import write_world
 from p4d.worlds.meshes import unit_vertices
-from p4d.worlds.scene import render, spec_for
+from p4d.worlds.renderer import render
+from p4d.worlds.sampling import spec_for
 from p4d.worlds.sidecar import path_for, read
 from p4d.worlds.spec import COLOURS, HELDOUT_COLOURS, HELDOUT_SHAPES, SHAPES
 from tests.video.media import params

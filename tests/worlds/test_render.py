@@ -8,7 +8,8 @@ import pytest
 
 from p4d.geometry.cameras import inverse, pixel_centres, project, transform, unproject
 from p4d.worlds import renderer
-from p4d.worlds.scene import render, spec_for
+from p4d.worlds.renderer import render
+from p4d.worlds.sampling import spec_for
 from p4d.worlds.spec import COLOURS
 
 from .conftest import QUARTERS_NS, first_seed
@@ -169,5 +170,5 @@ def test_objects_keep_the_hue_of_their_name():
 
 @pytest.mark.parametrize("times_ns", [[], [5, 5], [-1, 3], [9, 2]])
 def test_times_that_do_not_rise_are_refused(times_ns):
-    with pytest.raises(ValueError, match="rise"):
+    with pytest.raises(ValueError, match="increase"):
         render(spec_for(0), times_ns, 32)

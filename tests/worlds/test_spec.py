@@ -3,8 +3,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from p4d.worlds.motion import PROFILES, Path
-from p4d.worlds.spec import COLOURS, MOTIONS, SHAPES, spec_for
+from p4d.worlds.motion import PROFILES, MotionPath
+from p4d.worlds.sampling import spec_for
+from p4d.worlds.spec import COLOURS, MOTIONS, SHAPES
 
 SPECS = [spec_for(seed) for seed in range(160)]
 
@@ -78,7 +79,7 @@ def test_objects_never_pass_through_each_other():
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_a_path_covers_its_length_in_its_time_and_rests_outside(profile):
-    path = Path(
+    path = MotionPath(
         direction=(1.0, 0.0, 0.0), length_m=1.5, turn_rad=0.0,
         profile=profile, begin_s=1.0, end_s=3.0,
     )  # fmt: skip
@@ -91,7 +92,7 @@ def test_a_path_covers_its_length_in_its_time_and_rests_outside(profile):
 
 
 def test_a_curved_path_keeps_its_length_and_ends_turned():
-    path = Path(
+    path = MotionPath(
         direction=(0.0, 1.0, 0.0), length_m=2.0, turn_rad=1.2,
         profile="constant", begin_s=0.0, end_s=2.0,
     )  # fmt: skip

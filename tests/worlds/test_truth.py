@@ -114,7 +114,7 @@ def test_damage_is_named(stored, tmp_path):
         del arrays["instance_bytes"]
 
     cases = {
-        scaled: "not a rotation", backwards: "does not rise", cut: "depth is truncated",
+        scaled: "not a rotation", backwards: "does not increase", cut: "depth is truncated",
         other_format: "p4d-truth-9", twice: "not unique", shorter: "K_t33",
         lacking: "instance_bytes",
     }  # fmt: skip

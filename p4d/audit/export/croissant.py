@@ -16,10 +16,9 @@ from p4d.artifacts import write_json
 from p4d.audit.evidence import source_videos
 from p4d.audit.lookup.lookup import Lookup
 from p4d.audit.lookup.resolve import Resolver
-from p4d.config import Project
 from p4d.errors import LedgerError
 from p4d.ids import sha256_file
-from p4d.pipeline import STAGES, Stage
+from p4d.project import Project
 from p4d.sql_files import sql_files
 from p4d.versioning.files.artifact_key import data_version
 
@@ -52,7 +51,6 @@ def export_croissant(
     identifier: str = "release",
     *,
     base_url: str | None = None,
-    stages: Sequence[Stage] = STAGES,
 ) -> str:
     """Describe one release in `path`; returns the release's id.
 
@@ -62,12 +60,11 @@ def export_croissant(
         identifier: `release` (the current one), a `rel_` id or an md5 of a release.
         base_url: where the files are published; default: the project's data/release as seen from
             `path`, which is right for the current release.
-        stages: the whole pipeline.
 
     Raises:
         LedgerError: no such release is recorded, or its files are not in the cache.
     """
-    with Lookup(project, stages) as lookup:
+    with Lookup(project) as lookup:
         version = Resolver(lookup).resolve(identifier).version
         record = lookup.index.record(version)
         if version.key.stage != "release" or record is None:

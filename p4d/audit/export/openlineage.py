@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from p4d.artifacts import write_bytes
-from p4d.config import Project
 from p4d.pipeline import BY_NAME
+from p4d.project import Project
 from p4d.versioning.files.artifact_key import ArtifactVersion
 from p4d.versioning.files.git import has_repository, try_git
 from p4d.versioning.ledger.index import LedgerIndex

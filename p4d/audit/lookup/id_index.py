@@ -17,8 +17,8 @@ from filelock import FileLock
 
 from p4d.artifacts import write_bytes, write_table
 from p4d.audit.lookup.lookup import stored_file
-from p4d.config import Project
 from p4d.ids import content_id
+from p4d.project import Project
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.ledger.index import LedgerIndex
 

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from p4d.config import Project
 from p4d.errors import PublishError
-from p4d.pipeline import STAGES, Stage
+from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.dvc import pipeline_file as dvc_yaml
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
@@ -31,10 +30,10 @@ class Lookup:
         index: its ledger, by artifact and by version.
     """
 
-    def __init__(self, project: Project, stages: Sequence[Stage] = STAGES) -> None:
-        """Open `project`, whose pipeline is `stages`."""
+    def __init__(self, project: Project) -> None:
+        """Open `project`."""
         self.project = project
-        self.workspace = Workspace(project, stages)
+        self.workspace = Workspace(project)
         self.index = Ledger(project).index()
         self._current: dict[ArtifactKey, str | None] = {}
 

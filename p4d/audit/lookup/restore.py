@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from p4d.audit.lookup.lookup import Lookup
 from p4d.audit.lookup.resolve import Entity, Resolver
-from p4d.config import Project
 from p4d.errors import ContractError, LedgerError
-from p4d.pipeline import STAGES, Stage
+from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.files.artifact_key import bare_md5
 
@@ -45,7 +43,6 @@ def restore(
     identifier: str,
     destination: Path,
     at: str | None = None,
-    stages: Sequence[Stage] = STAGES,
 ) -> Restored:
     """Copy the version that is or holds `identifier` out of the cache.
 
@@ -56,14 +53,13 @@ def restore(
         destination: a path that does not exist yet.
         at: first digits of the md5 of the wanted version; default: the current one, or the last
             that holds the id.
-        stages: the whole pipeline.
 
     Raises:
         ContractError: a stage with shards is named without one.
         LedgerError: no such version is recorded, or several are.
         PublishError: the destination exists, or an object is missing or damaged.
     """
-    found = _find(project, identifier, at, stages)
+    found = _find(project, identifier, at)
     if found is None:
         md5, key, holds = bare_md5(identifier), None, None
     else:
@@ -79,11 +75,9 @@ def restore(
     return Restored(key, md5, len(tree.files), destination, holds)
 
 
-def _find(
-    project: Project, identifier: str, at: str | None, stages: Sequence[Stage]
-) -> Entity | None:
+def _find(project: Project, identifier: str, at: str | None) -> Entity | None:
     """What the id names; None for the whole hash of an object that is not recorded."""
-    with Lookup(project, stages) as lookup:
+    with Lookup(project) as lookup:
         try:
             return Resolver(lookup).resolve(identifier, at)
         except LedgerError:

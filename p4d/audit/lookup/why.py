@@ -13,8 +13,7 @@ from typing import Any
 from p4d.audit.lookup.lookup import Lookup
 from p4d.audit.lookup.resolve import Entity, Resolver
 from p4d.audit.lookup.tree import Node
-from p4d.config import Project
-from p4d.pipeline import STAGES, Stage
+from p4d.project import Project
 from p4d.versioning.dvc import pipeline_file as dvc_yaml
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion, bare_md5
 
@@ -31,22 +30,19 @@ _DETAILS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def why(
-    project: Project, identifier: str, stages: Sequence[Stage] = STAGES, at: str | None = None
-) -> Node:
+def why(project: Project, identifier: str, at: str | None = None) -> Node:
     """The lineage of an id as a tree; `p4d.audit.lookup.resolve` lists the forms of ids.
 
     Args:
         project: where.
         identifier: what to explain.
-        stages: the whole pipeline.
         at: first digits of the md5 of the wanted version; default: the current one, or if that does
             not hold the id, the last that did.
 
     Raises:
         LedgerError: nothing recorded has that name.
     """
-    with Lookup(project, stages) as lookup:
+    with Lookup(project) as lookup:
         return explain(lookup, Resolver(lookup).resolve(identifier, at))
 
 

@@ -17,9 +17,9 @@ from typing import Any
 from p4d.artifacts import write_bytes
 from p4d.audit.evidence import AuditEvidence, VersionEvidence, by_stage, collect
 from p4d.audit.page.lineage_svg import lineage_svg
-from p4d.config import Project
 from p4d.pages.render import count, data_uri, plain, render
-from p4d.pipeline import STAGES, Stage
+from p4d.pipeline import Stage
+from p4d.project import Project
 from p4d.versioning.ledger.ledger import LEDGER_PATH
 from p4d.versioning.run.run_info import environment_digest
 
@@ -69,7 +69,6 @@ def write_report(
     project: Project,
     identifier: str,
     path: Path,
-    stages: Sequence[Stage] = STAGES,
     at: str | None = None,
 ) -> AuditEvidence:
     """Write the page about an id to `path` and return the evidence it shows.
@@ -77,12 +76,12 @@ def write_report(
     Raises:
         LedgerError: nothing recorded has that name, or the ledger is damaged.
     """
-    evidence = collect(project, identifier, stages, at)
-    write_bytes(path, report_html(evidence, stages).encode())
+    evidence = collect(project, identifier, at)
+    write_bytes(path, report_html(evidence, project.stages).encode())
     return evidence
 
 
-def report_html(evidence: AuditEvidence, stages: Sequence[Stage] = STAGES) -> str:
+def report_html(evidence: AuditEvidence, stages: Sequence[Stage]) -> str:
     """The page as HTML."""
     checks = list(_checks(evidence.entries))
     params = _params(evidence.entries)

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from p4d.audit.evidence import AuditEvidence, VersionEvidence, collect
 from p4d.audit.proof import bundle_verifier
-from p4d.config import Project
 from p4d.errors import LedgerError
 from p4d.ids import sha256_file
-from p4d.pipeline import STAGES, Stage
+from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.ledger.record import plain
 
@@ -84,7 +83,6 @@ def write_bundle(
     path: Path,
     *,
     with_data: bool = False,
-    stages: Sequence[Stage] = STAGES,
     at: str | None = None,
 ) -> WrittenBundle:
     """Write the archive about an id to `path`.
@@ -94,14 +92,13 @@ def write_bundle(
         identifier: what to prove; forms as for `p4d why`.
         path: the zip archive; replaced when the new one is complete.
         with_data: include every file of every version, not only the small texts.
-        stages: the whole pipeline.
         at: first digits of the md5 of the version wanted.
 
     Raises:
         LedgerError: nothing recorded has that name, the ledger is damaged, or a version's list of
             files (with `with_data` any file) is not in the cache.
     """
-    evidence = collect(project, identifier, stages, at)
+    evidence = collect(project, identifier, at)
     objects = _objects(project, evidence, with_data)
     contents: dict[str, bytes | Path] = {
         "verify.py": Path(bundle_verifier.__file__),
@@ -123,7 +120,9 @@ def write_bundle(
         for name in sorted(contents):
             _add(archive, name, contents[name])
     partial.replace(path)
-    return WrittenBundle(path, len(evidence.entries), len(objects), sha256_file(path), evidence.head)
+    return WrittenBundle(
+        path, len(evidence.entries), len(objects), sha256_file(path), evidence.head
+    )
 
 
 def _about(evidence: AuditEvidence) -> dict[str, Any]:

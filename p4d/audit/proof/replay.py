@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from p4d.audit.proof.content_diff import differences
-from p4d.config import Project
 from p4d.errors import LedgerError, PublishError
-from p4d.pipeline import STAGES, Stage
+from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.dvc import pipeline_file as dvc_yaml
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
@@ -62,7 +61,6 @@ def replay(
     key: ArtifactKey,
     *,
     gates: Gates | None = None,
-    stages: Sequence[Stage] = STAGES,
 ) -> Replay:
     """Make the current version of an artifact again and compare; publishes nothing.
 
@@ -73,7 +71,7 @@ def replay(
             other shards would be left out today.
         LedgerError: the version is not in the ledger.
     """
-    with Workspace(project, stages) as look, staging(project) as folder:
+    with Workspace(project) as look, staging(project) as folder:
         look.check_key(key)
         stage, now = look.stage(key.stage), look.status(key)
         if now.state != "fresh" or now.md5 is None:

@@ -20,11 +20,10 @@ from pathlib import Path
 
 from p4d.audit.proof.hash_journal import _Read
 from p4d.audit.takedown import PURGED, TOMBSTONES, purged_objects, tombstones
-from p4d.config import Project
 from p4d.errors import LedgerError, P4DError, PublishError
 from p4d.ids import sha256_file
-from p4d.pipeline import STAGES, Stage
 from p4d.progress import Progress
+from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.dvc import pipeline_file as dvc_yaml
 from p4d.versioning.dvc.config import cache_dir
@@ -95,7 +94,6 @@ class VerifyReport:
 
 def verify(
     project: Project,
-    stages: Sequence[Stage] = STAGES,
     *,
     progress: Progress | None = None,
     resume: bool = False,
@@ -105,13 +103,12 @@ def verify(
 
     Args:
         project: where.
-        stages: the whole pipeline.
         progress: called `(MiB done, MiB in all, what)` now and then.
         resume: go on with an interrupted run of the last day, if there is one. Files that it read
             count when their size, times and inode are those that it saw.
         workers: threads that hash; default: one per core.
     """
-    verifier = _Verifier(project, stages, progress or (lambda done, total, note: None))
+    verifier = _Verifier(project, progress or (lambda done, total, note: None))
     return verifier.run(resume, workers or os.cpu_count() or 1)
 
 
@@ -129,8 +126,8 @@ class _Current:
 
 
 class _Verifier:
-    def __init__(self, project: Project, stages: Sequence[Stage], progress: Progress) -> None:
-        self._project, self._stages, self._progress = project, stages, progress
+    def __init__(self, project: Project, progress: Progress) -> None:
+        self._project, self._progress = project, progress
         self._root = project.root
         self._ledger = Ledger(project)
         self._cache = cache_dir(project.root)
@@ -191,7 +188,7 @@ class _Verifier:
             self._report("altered", LEDGER_PATH, str(error))
             return [], []
         try:
-            with Workspace(self._project, self._stages) as look:
+            with Workspace(self._project) as look:
                 return records, [
                     _Current(key, look.recorded_md5(key), self._ledger.index().latest(key))
                     for key in look.all_keys()
@@ -275,7 +272,7 @@ class _Verifier:
         problems = self._judged(current, files)
         if problems:
             # Published anew since it was listed? Then what counts is what is there now.
-            with project_lock(self._project), Workspace(self._project, self._stages) as look:
+            with project_lock(self._project), Workspace(self._project) as look:
                 key = current.key
                 if key.shard is not None and key.shard not in look.shards:
                     return
@@ -358,7 +355,7 @@ class _Verifier:
             shards = set(self._project.shards())
         except Exception:  # noqa: BLE001 - reported by `_check_manifests`
             return
-        by_name = {stage.name: stage for stage in self._stages}
+        by_name = self._project.by_name
         for found in sorted(data.iterdir()) if data.is_dir() else []:
             stage = by_name.get(found.name)
             if found.name == "ledger":

@@ -1,19 +1,17 @@
-"""Promotion: does the distilled student become champion, and why.
+"""The stage `champion`: whether the distilled student is promoted, with reasons.
 
-The rule: a first challenger is promoted only when it sees: its paired gain over the control without
-video has a lower bound above `first_min_gain_over_blind`, and it is not clearly worse than plain
-fine-tuning (the upper bound of its gain over student_sft is at least `min_gain`). A later one is
-promoted only when its paired gain over the incumbent has a lower bound above `min_gain`. Both need
-enough groups of videos to know, and are refused when a protected category falls by more than
-`max_category_drop` or is not asked about. So there may be no champion; a model at chance is none.
+The rule. A first challenger is promoted if its paired gain over the text-only control has a lower
+bound above `first_min_gain_over_blind`, and if it is non-inferior to plain fine-tuning (the upper
+bound of its gain over student_sft is at least `min_gain`). A later challenger is promoted if its
+paired gain over the incumbent has a lower bound above `min_gain`. Both need at least `MIN_GROUPS`
+groups of videos, and both are rejected if a protected category falls by more than
+`max_category_drop` or has no questions. There may thus be no champion; a model at chance is none.
 
-Every decision is one line of an append-only ledger, which carries order and data versions but no
-clock: when a version was published is in the project's ledger.
+Every decision is one line of the append-only ledger in `champion_ledger.py`.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,34 +19,39 @@ from typing import Any
 
 import polars as pl
 
-from p4d.artifacts import read_table, write_bytes, write_json, write_table
+from p4d.artifacts import read_table
 from p4d.config import EvaluationParams, PromotionParams
 from p4d.errors import ContractError
-from p4d.evaluation.scoring.metrics import AVERAGE, Bootstrap, Interval, paired_gain
+from p4d.evaluation.arms.champion_ledger import ANSWERS, read_answers, read_ledger, write_decision
+from p4d.evaluation.scoring.statistics import AVERAGE, Bootstrap, Interval, paired_gain
 from p4d.ids import content_id
 from p4d.pipeline import StageInputs, StageReport
 
 CHALLENGER, BASELINE, CONTROL = "p4d", "sft", "blind"
 CHALLENGER_STAGE = "student_p4d"
-LEDGER, ANSWERS, DECISION = "champions.jsonl", "champion_answers.parquet", "decision.json"
 
 COMPARABLE_SHARE = 0.5
-"""Share of the present questions an incumbent must have answered to be compared on them."""
+"""Share of today's questions that an incumbent must have answered to be compared on them.
 
-LEAST_GROUPS = 5
-"""Groups of videos below which an interval is too unsure of itself to make a champion."""
+A protocol constant: with fewer, the shared questions no longer represent the test split.
+"""
+
+MIN_GROUPS = 5
+"""Least number of groups of videos for a promotion.
+
+A protocol constant: a percentile bootstrap of fewer clusters is too narrow to decide on.
+"""
 
 
 def build_champion(inputs: StageInputs, out: Path) -> StageReport:
-    """Decide, and append the decision to the ledger of the previous run.
+    """Decide, and append the decision to the ledger of the previous version.
 
-    Writes `decision.json`, `champions.jsonl` and `champion_answers.parquet` (what the champion
-    answered to each question it was judged on, for the next challenger); the last one is absent as
-    long as there is no champion. A second run in a row on the same evaluation and rule writes the
-    same files again.
+    Writes `decision.json`, `champions.jsonl` and `champion_answers.parquet` (the champion's answers
+    to each question it was promoted on, for the next challenger). The last one is absent while
+    there is no champion. A repeated run on the same evaluation and rule writes the same files.
 
     Raises:
-        ContractError: the versions of the inputs are not known, or the previous ledger is damaged.
+        ContractError: the versions of the inputs are unknown, or the previous ledger is damaged.
     """
     rule: PromotionParams = inputs.params("promotion")
     statistics: EvaluationParams = inputs.params("evaluation")
@@ -56,9 +59,9 @@ def build_champion(inputs: StageInputs, out: Path) -> StageReport:
     evaluation = _version(inputs, "evaluation")
     history = read_ledger(inputs.previous) if inputs.previous else []
     key = content_id("decision", evaluation, challenger, _rule_as_dict(rule))
-    # Only the last one: between an older decision and now the champion may have changed.
+    # Only the last one: the champion may have changed since an older decision.
     if inputs.previous and history and history[-1]["key"] == key:
-        _write(out, history[-1], history, _answers(inputs.previous))
+        write_decision(out, history[-1], history, read_answers(inputs.previous))
         return _report(history[-1])
 
     predictions = read_table(inputs.folder("evaluation") / "predictions.parquet")
@@ -73,19 +76,19 @@ def build_champion(inputs: StageInputs, out: Path) -> StageReport:
         "champion": challenger if promoted else (incumbent.version if incumbent else None),
     }
     own = predictions.filter(pl.col("arm") == CHALLENGER)
-    answers = _rows_kept(own) if promoted else (incumbent.answers if incumbent else None)
-    _write(out, record, [*history, record], answers)
+    answers = _kept_answers(own) if promoted else (incumbent.answers if incumbent else None)
+    write_decision(out, record, [*history, record], answers)
     return _report(record)
 
 
 @dataclass(frozen=True)
 class Incumbent:
-    """The champion so far.
+    """The current champion.
 
     Attributes:
         version: data version of its checkpoint.
-        answers: what it answered when it was judged: `qa_id`, `category`, `group`, `answer_index`
-            (the right option at that time), `correct`.
+        answers: its answers at its promotion: `qa_id`, `category`, `group`, `answer_index` (the
+            correct option at that time), `correct`.
     """
 
     version: str
@@ -93,14 +96,67 @@ class Incumbent:
 
     @classmethod
     def after(cls, history: list[dict[str, Any]], folder: Path | None) -> Incumbent | None:
-        """The champion at the end of a ledger, or None."""
+        """Return the champion at the end of a ledger, or None.
+
+        Raises:
+            ContractError: there is a champion, but its answers are missing.
+        """
         version = history[-1]["champion"] if history else None
         if version is None or folder is None:
             return None
-        answers = _answers(folder)
+        answers = read_answers(folder)
         if answers is None:
             raise ContractError(f"{folder / ANSWERS} is missing, but {version} is champion")
         return cls(version, answers)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The paired gains of the challenger, per slice.
+
+    Attributes:
+        over_baseline: over student_sft.
+        over_control: over student_blind, the text-only control.
+        over_decisive: over what the challenger is compared with.
+        compared_with: `incumbent`, or `student_sft` if too few questions are shared with it.
+        shared: share of the questions that the incumbent answered, with an unchanged answer.
+        changed: number of its questions whose correct answer has changed.
+    """
+
+    over_baseline: Mapping[str, Interval]
+    over_control: Mapping[str, Interval]
+    over_decisive: Mapping[str, Interval]
+    compared_with: str
+    shared: float
+    changed: int
+
+    @classmethod
+    def of(
+        cls, predictions: pl.DataFrame, incumbent: Incumbent | None, statistics: EvaluationParams
+    ) -> Comparison:
+        """Compare the challenger's answers with the other arms and the incumbent."""
+        bootstrap = Bootstrap(statistics.bootstrap_samples, statistics.confidence)
+        arm = pl.col("arm")
+        own = predictions.filter(arm == CHALLENGER)
+        over_baseline = paired_gain(own, predictions.filter(arm == BASELINE), bootstrap)
+        over_control = paired_gain(own, predictions.filter(arm == CONTROL), bootstrap)
+        shared, changed = 0.0, 0
+        decisive, compared_with = over_baseline, "student_sft"
+        if incumbent:
+            equal = incumbent.answers.join(own, on=["qa_id", "answer_index"], how="semi")
+            changed = len(incumbent.answers.join(own, on="qa_id", how="semi")) - len(equal)
+            shared = len(equal) / len(own)
+            if shared >= COMPARABLE_SHARE:
+                decisive, compared_with = paired_gain(own, equal, bootstrap), "incumbent"
+        return cls(over_baseline, over_control, decisive, compared_with, shared, changed)
+
+
+@dataclass
+class Reasons:
+    """Reasons for and against a promotion; a challenger with any against it is rejected."""
+
+    supporting: list[str]
+    against: list[str]
 
 
 def decide(
@@ -115,109 +171,85 @@ def decide(
     Args:
         predictions: rows of all arms of the evaluation.
         challenger: data version of the distilled student.
-        incumbent: the champion so far, or None.
+        incumbent: the current champion, or None.
         rule: thresholds.
-        statistics: of the bootstrap.
+        statistics: settings of the bootstrap.
 
     Returns:
         `decision` (promoted or refused), `reasons`, `challenger`, `incumbent`, `compared_with`,
         `rule` and `evidence`.
     """
-
-    def gains(over: pl.DataFrame) -> dict[str, Interval]:
-        return paired_gain(
-            own, over, Bootstrap(statistics.bootstrap_samples, statistics.confidence)
-        )
-
-    arm = pl.col("arm")
-    own = predictions.filter(arm == CHALLENGER)
-    over_baseline = gains(predictions.filter(arm == BASELINE))
-    over_control = gains(predictions.filter(arm == CONTROL))
-    shared, changed = 0.0, 0
-    decisive, compared_with = over_baseline, "student_sft"
-    if incumbent:
-        equal = incumbent.answers.join(own, on=["qa_id", "answer_index"], how="semi")
-        changed = len(incumbent.answers.join(own, on="qa_id", how="semi")) - len(equal)
-        shared = len(equal) / len(own)
-        if shared >= COMPARABLE_SHARE:
-            decisive, compared_with = gains(equal), "incumbent"
-
-    reasons: list[str] = []
+    found = Comparison.of(predictions, incumbent, statistics)
+    own = predictions.filter(pl.col("arm") == CHALLENGER)
     if incumbent is None:
-        reasons.append("no champion yet")
-        against = _against_a_first(over_baseline[AVERAGE], over_control[AVERAGE], rule)
-    elif incumbent.version == challenger:
-        against = ["this version is champion already"]
+        reasons = first(found, rule)
     else:
-        if compared_with != "incumbent":
-            reasons.append(
-                f"the champion answered {shared:.0%} of these questions, too few to compare"
-            )
-        gain = decisive[AVERAGE]
-        enough = gain.low > rule.min_gain
-        verdict = (
-            f"gain over {compared_with} {_text(gain)}: lower bound is "
-            f"{'above' if enough else 'not above'} {rule.min_gain:g}"
+        reasons = later(found, rule, is_champion=incumbent.version == challenger)
+    clusters = found.over_decisive[AVERAGE].clusters
+    if clusters < MIN_GROUPS:
+        reasons.against.append(
+            f"the compared questions are of {clusters} groups of videos; a new champion needs "
+            f"{MIN_GROUPS}"
         )
-        against = [] if enough else [verdict]
-        reasons += [verdict] if enough else []
-    if decisive[AVERAGE].clusters < LEAST_GROUPS:
-        against.append(
-            f"the compared questions are of {decisive[AVERAGE].clusters} groups of videos; a new "
-            f"champion needs {LEAST_GROUPS}"
-        )
-    against += _against_by_category(decisive, set(own["category"]), rule)
-    reasons += against
-    if changed:
-        reasons.append(
-            f"note: {changed} questions have another answer than when the champion was judged; "
-            "they are left out"
-        )
-    if incumbent and over_control[AVERAGE].low <= 0:
-        reasons.append(
-            f"note: not clearly better than the blind control ({_text(over_control[AVERAGE])})"
-        )
+    reasons.against += categories(found.over_decisive, set(own["category"]), rule)
     return {
-        "decision": "refused" if against else "promoted",
-        "reasons": reasons,
+        "decision": "refused" if reasons.against else "promoted",
+        "reasons": [*reasons.supporting, *reasons.against, *_notes(found, incumbent)],
         "challenger": challenger,
         "incumbent": incumbent.version if incumbent else None,
-        "compared_with": compared_with,
+        "compared_with": found.compared_with,
         "rule": _rule_as_dict(rule),
         "evidence": {
             "questions": len(own),
             "accuracy": round(own["correct"].sum() / len(own), 6),
-            "shared_with_incumbent": round(shared, 6),
-            "changed_since_incumbent": changed,
-            "over_compared": {name: found.as_dict() for name, found in decisive.items()},
-            "over_student_sft": over_baseline[AVERAGE].as_dict(),
-            "over_student_blind": over_control[AVERAGE].as_dict(),
+            "shared_with_incumbent": round(found.shared, 6),
+            "changed_since_incumbent": found.changed,
+            "over_compared": {name: gain.as_dict() for name, gain in found.over_decisive.items()},
+            "over_student_sft": found.over_baseline[AVERAGE].as_dict(),
+            "over_student_blind": found.over_control[AVERAGE].as_dict(),
         },
     }
 
 
-def _against_a_first(
-    over_baseline: Interval, over_control: Interval, rule: PromotionParams
-) -> list[str]:
-    """Why a challenger without an incumbent is refused: it does not see, or learned less."""
+def first(found: Comparison, rule: PromotionParams) -> Reasons:
+    """Check a challenger without incumbent: it must use the video and be non-inferior to SFT."""
     against = []
+    over_control, over_baseline = found.over_control[AVERAGE], found.over_baseline[AVERAGE]
     least = rule.first_min_gain_over_blind
     if over_control.low <= least:
         against.append(
             f"gain over student_blind {_text(over_control)}: lower bound is not above {least:g}, "
-            "so nothing shows that it looks at the video"
+            "so nothing shows that it uses the video"
         )
     if over_baseline.high < rule.min_gain:
         against.append(
             f"gain over student_sft {_text(over_baseline)}: upper bound is below {rule.min_gain:g}"
         )
-    return against
+    return Reasons(["no champion yet"], against)
 
 
-def _against_by_category(
+def later(found: Comparison, rule: PromotionParams, *, is_champion: bool) -> Reasons:
+    """Check a challenger against the incumbent, or against SFT if too few questions are shared."""
+    if is_champion:
+        return Reasons([], ["this version is champion already"])
+    supporting = []
+    if found.compared_with != "incumbent":
+        supporting.append(
+            f"the champion answered {found.shared:.0%} of these questions, too few to compare"
+        )
+    gain = found.over_decisive[AVERAGE]
+    enough = gain.low > rule.min_gain
+    finding = (
+        f"gain over {found.compared_with} {_text(gain)}: lower bound is "
+        f"{'above' if enough else 'not above'} {rule.min_gain:g}"
+    )
+    return Reasons([*supporting, finding], []) if enough else Reasons(supporting, [finding])
+
+
+def categories(
     gains: Mapping[str, Interval], asked: Collection[str], rule: PromotionParams
 ) -> list[str]:
-    """Protected categories that fell, or of which nothing is known."""
+    """Return a reason for each protected category that fell or cannot be compared."""
     against = []
     for name in rule.protected_categories:
         if name not in asked:
@@ -232,46 +264,20 @@ def _against_by_category(
     return against
 
 
-def read_ledger(folder: Path) -> list[dict[str, Any]]:
-    """Decisions in order; an absent ledger is empty.
-
-    Raises:
-        ContractError: a line is not a decision, or the order has a gap.
-    """
-    path = folder / LEDGER
-    if not path.is_file():
-        return []
-    records = []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ContractError(f"{path}, line {number}: not JSON ({error})") from error
-        if not isinstance(record, dict) or record.get("order") != number or "key" not in record:
-            raise ContractError(f"{path}, line {number}: expected decision number {number}")
-        records.append(record)
-    return records
+def _notes(found: Comparison, incumbent: Incumbent | None) -> list[str]:
+    notes = []
+    if found.changed:
+        notes.append(
+            f"note: {found.changed} questions have another answer than at the champion's "
+            "promotion; they are left out"
+        )
+    over_control = found.over_control[AVERAGE]
+    if incumbent and over_control.low <= 0:
+        notes.append(f"note: not clearly better than the blind control ({_text(over_control)})")
+    return notes
 
 
-def _write(
-    out: Path,
-    record: Mapping[str, Any],
-    ledger: list[dict[str, Any]],
-    answers: pl.DataFrame | None,
-) -> None:
-    lines = "".join(json.dumps(entry, sort_keys=True) + "\n" for entry in ledger)
-    write_bytes(out / LEDGER, lines.encode())
-    write_json(out / DECISION, record)
-    if answers is not None:
-        write_table(out / ANSWERS, answers, sort_by=["qa_id"])
-
-
-def _answers(folder: Path) -> pl.DataFrame | None:
-    path = folder / ANSWERS
-    return read_table(path) if path.is_file() else None
-
-
-def _rows_kept(predictions: pl.DataFrame) -> pl.DataFrame:
+def _kept_answers(predictions: pl.DataFrame) -> pl.DataFrame:
     return predictions.select("qa_id", "clip_id", "category", "group", "answer_index", "correct")
 
 

@@ -2,8 +2,8 @@
 
 `qa.parquet` (any `*.parquet` of the folder): `ID`, `Video`, `Source`, `Scene`, `Task`, `Question`,
 `Candidates` (letter to text, as JSON text or object), `Answer` (a letter), `time_start`,
-`time_end` (seconds). The processed `qa_processed.json` says `id`, `video`, `task`, `question`,
-`options` (a list), `answer`. Videos lie in `video/`.
+`time_end` (seconds). The processed `qa_processed.json` has `id`, `video`, `task`, `question`,
+`options` (a list), `answer`. Videos are in `video/`.
 """
 
 from __future__ import annotations
@@ -12,25 +12,20 @@ import json
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from p4d.categories import STATIC
 from p4d.errors import ContractError
+from p4d.evaluation.benchmarks import fields
 from p4d.evaluation.benchmarks.item import (
     Benchmark,
     BenchmarkItem,
     ItemError,
+    PublishedRules,
     Record,
-    answer_among,
-    field,
-    media,
-    options_of,
-    plain,
     read_items,
-    read_records,
-    trim_ns,
 )
-from p4d.evaluation.benchmarks.wording import lettered
-from p4d.evaluation.scoring.answers import last_or_named_letter
-from p4d.students.model.chat import LETTERS
+from p4d.evaluation.benchmarks.published_rules import last_or_named_letter, lettered
 
 JSON_FILE = "qa_processed.json"
 TASKS = (
@@ -47,13 +42,11 @@ _COLUMNS = {"Video", "Task", "Question", "Candidates", "Answer"}
 
 
 def found_in(folder: Path) -> bool:
-    """Whether the folder holds this benchmark."""
+    """Return whether the folder holds this benchmark."""
     return (folder / JSON_FILE).is_file() or _parquet(folder) is not None
 
 
 def _parquet(folder: Path) -> Path | None:
-    import polars as pl
-
     for path in sorted([*folder.glob("*.parquet"), *folder.glob("data/*.parquet")]):
         try:
             if set(pl.read_parquet_schema(path)) >= _COLUMNS:
@@ -67,52 +60,45 @@ def read(folder: Path) -> Benchmark:
     """Read the questions and find the videos.
 
     Raises:
-        ContractError: there is neither file.
+        ContractError: the folder holds no file of the benchmark.
     """
     path = _parquet(folder) or folder / JSON_FILE
     if not path.is_file():
         raise ContractError(f"{folder} holds no STI-Bench: expected a parquet file or {JSON_FILE}")
     records: list[Record] = [
         {**record, "number": number} if isinstance(record, dict) else record
-        for number, record in enumerate(read_records(path))
+        for number, record in enumerate(fields.records_of(path))
     ]
 
     def identify(record: Record) -> str:
-        return plain(field(record, "ID", "id", "number"))
+        return fields.text(fields.first(record, "ID", "id", "number"))
 
     def item(item_id: str, record: Record) -> BenchmarkItem:
-        task = plain(field(record, "Task", "task"))
-        name = plain(field(record, "Video", "video"))
+        task = _known(fields.text(fields.first(record, "Task", "task")))
+        name = fields.text(fields.first(record, "Video", "video"))
         options = _options(record)
-        start_ns, end_ns = trim_ns(record)
+        start_ns, end_ns = fields.trim_ns(record)
         return BenchmarkItem(
             item_id=item_id,
-            category=_known(task),
-            dynamic=_known(task) not in STATIC,
+            category=task,
+            dynamic=task not in STATIC,
             kind="mcq",
-            question=plain(field(record, "Question", "question")),
+            question=fields.text(fields.first(record, "Question", "question")),
             options=options,
-            answer_index=answer_among(options, field(record, "Answer", "answer")),
-            video=media(folder, f"video/{name}", name, f"videos/{name}"),
+            answer_index=fields.answer_index(options, fields.first(record, "Answer", "answer")),
+            video=fields.media(folder, f"video/{name}", name, f"videos/{name}"),
             group=name,
             start_ns=start_ns,
             end_ns=end_ns,
         )
 
-    items, bad = read_items(records, identify, item)
-    return Benchmark(
-        name="sti-bench",
-        folder=folder,
-        items=items,
-        bad=bad,
-        body=body,
-        letter_of=last_or_named_letter,
-        unparsed="wrong",
-    )
+    items, rejected = read_items(records, identify, item)
+    rules = PublishedRules(prompt=prompt, letter_of=last_or_named_letter, unparsed="wrong")
+    return Benchmark(name="sti-bench", folder=folder, items=items, rejected=rejected, rules=rules)
 
 
 def _known(task: str) -> str:
-    """The task under its usual name; the files differ in capitals and blanks."""
+    """Return the task's canonical name; the files differ in capitals and blanks."""
     for name in TASKS:
         if _folded(name) == _folded(task):
             return name
@@ -124,23 +110,20 @@ def _folded(name: str) -> str:
 
 
 def _options(record: Record) -> tuple[str, ...]:
-    candidates: Any = field(record, "Candidates", "options")
+    candidates: Any = fields.first(record, "Candidates", "options")
     if isinstance(candidates, str):
         try:
             candidates = json.loads(candidates)
         except ValueError as error:
-            raise ItemError(f"Candidates are no JSON: {candidates!r}") from error
+            raise ItemError(f"Candidates are not JSON: {candidates!r}") from error
     if isinstance(candidates, dict):
         # Columns of a struct hold null for letters that a question does not offer.
-        offered = {letter: text for letter, text in candidates.items() if text is not None}
-        if sorted(offered) != list(LETTERS[: len(offered)]):
-            raise ItemError(f"Candidates must have the letters A, B, ..., got {sorted(offered)}")
-        candidates = [offered[letter] for letter in sorted(offered)]
-    return options_of(candidates)
+        candidates = {letter: text for letter, text in candidates.items() if text is not None}
+    return fields.options(fields.by_letter(candidates))
 
 
-def body(item: BenchmarkItem) -> str:
-    """As the benchmark's own script asks: the span, the question, lettered lines, the letter."""
+def prompt(item: BenchmarkItem) -> str:
+    """Return the prompt of the benchmark's own script: span, question, lettered options."""
     span = ""
     if item.start_ns is not None and item.end_ns is not None:
         span = f"From {item.start_ns / 1e9:g} s to {item.end_ns / 1e9:g} s. "

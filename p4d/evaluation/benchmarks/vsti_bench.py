@@ -1,6 +1,6 @@
 """VSTI-Bench (VLM-3R): camera and object questions about indoor scans, some numeric.
 
-One Parquet, JSON lines or JSON file, known by its fields: records with `id`, `dataset`,
+One Parquet, JSON lines or JSON file, recognised by its fields: records with `id`, `dataset`,
 `scene_name`, `question_type`, `question`, `options` (texts that start with their letter, or null),
 `ground_truth` (the text or number), `mc_answer` (the letter, for choices) and `video_path`.
 Numeric types are scored by mean relative accuracy.
@@ -13,22 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from p4d.errors import ContractError
-from p4d.evaluation.benchmarks.item import (
-    Benchmark,
-    BenchmarkItem,
-    ItemError,
-    Record,
-    answer_among,
-    field,
-    media,
-    number,
-    options_of,
-    plain,
-    read_items,
-    read_records,
-)
-from p4d.evaluation.benchmarks.wording import frames_prompt
-from p4d.evaluation.scoring.answers import leading_letter
+from p4d.evaluation.benchmarks import fields
+from p4d.evaluation.benchmarks.item import Benchmark, BenchmarkItem, ItemError, Record, read_items
+from p4d.evaluation.benchmarks.published_rules import LMMS_EVAL
 
 NUMERIC_TYPES = ("camera_obj_abs_dist", "camera_displacement")
 CHOICE_TYPES = (
@@ -40,16 +27,16 @@ CHOICE_TYPES = (
     "obj_obj_relative_pos_nf",
     "obj_obj_relative_pos_ud",
 )
-# One instant decides these; the others need the camera's way.
-_OF_AN_INSTANT = ("obj_obj_relative_pos_lr", "obj_obj_relative_pos_nf", "obj_obj_relative_pos_ud")
+# One frame decides these; the others need the camera's trajectory.
+_STATIC_TYPES = ("obj_obj_relative_pos_lr", "obj_obj_relative_pos_nf", "obj_obj_relative_pos_ud")
 SUBTASKS = ("camera_obj_rel_dist", "obj_obj_relative_pos")
-"""Types whose variants are averaged before the mean over types."""
+"""Prefixes of types whose variants are averaged before the mean over types."""
 
 _LETTERED = re.compile(r"^\(?([A-E])[.):]\s+")
 
 
 def found_in(folder: Path) -> bool:
-    """Whether the folder holds this benchmark."""
+    """Return whether the folder holds this benchmark."""
     return _path(folder) is not None
 
 
@@ -57,7 +44,7 @@ def _path(folder: Path) -> Path | None:
     patterns = ("*.parquet", "data/*.parquet", "*.jsonl", "*.json")
     for path in [found for pattern in patterns for found in sorted(folder.glob(pattern))]:
         try:
-            records = read_records(path)
+            records = fields.records_of(path)
         except ContractError:
             continue
         first = records[0] if records else None
@@ -70,7 +57,7 @@ def read(folder: Path) -> Benchmark:
     """Read the questions and find the videos.
 
     Raises:
-        ContractError: no file of the folder has its fields.
+        ContractError: no file in the folder has the benchmark's fields.
     """
     path = _path(folder)
     if path is None:
@@ -80,42 +67,36 @@ def read(folder: Path) -> Benchmark:
         )
 
     def identify(record: Record) -> str:
-        return plain(field(record, "id"))
+        return fields.text(fields.first(record, "id"))
 
     def item(item_id: str, record: Record) -> BenchmarkItem:
-        kind = plain(field(record, "question_type"))
-        name = plain(field(record, "video_path"))
+        kind = fields.text(fields.first(record, "question_type"))
+        name = fields.text(fields.first(record, "video_path"))
         base = BenchmarkItem(
             item_id=item_id,
             category=kind,
-            dynamic=kind not in _OF_AN_INSTANT,
+            dynamic=kind not in _STATIC_TYPES,
             kind="numeric",
-            question=plain(field(record, "question")),
-            video=media(folder, name, f"videos/{name}", Path(name).name),
-            group=plain(record.get("scene_name") or name),
+            question=fields.text(fields.first(record, "question")),
+            video=fields.media(folder, name, f"videos/{name}", Path(name).name),
+            group=fields.text(record.get("scene_name") or name),
         )
         if kind in NUMERIC_TYPES:
-            value = number(field(record, "ground_truth"))
+            value = fields.number(fields.first(record, "ground_truth"))
             if value <= 0:
                 raise ItemError(f"relative accuracy needs a positive answer, got {value:g}")
             return replace(base, answer_value=value)
         if kind not in CHOICE_TYPES:
             raise ItemError(f"question_type {kind!r} is none of {[*CHOICE_TYPES, *NUMERIC_TYPES]}")
-        options = options_of(field(record, "options"))
+        options = fields.options(fields.first(record, "options"))
         bare = tuple(_LETTERED.sub("", option) for option in options)
-        if record.get("mc_answer") is not None:
-            index = answer_among(bare, record["mc_answer"])
-        else:
-            index = answer_among(bare, _LETTERED.sub("", plain(field(record, "ground_truth"))))
+        answer = record.get("mc_answer")
+        if answer is None:
+            answer = _LETTERED.sub("", fields.text(fields.first(record, "ground_truth")))
+        index = fields.answer_index(bare, answer)
         return replace(base, kind="mcq", options=bare, answer_index=index)
 
-    items, bad = read_items(read_records(path), identify, item)
+    items, rejected = read_items(fields.records_of(path), identify, item)
     return Benchmark(
-        name="vsti-bench",
-        folder=folder,
-        items=items,
-        bad=bad,
-        body=frames_prompt,
-        letter_of=leading_letter,
-        unparsed="wrong",
+        name="vsti-bench", folder=folder, items=items, rejected=rejected, rules=LMMS_EVAL
     )

@@ -1,9 +1,10 @@
-"""Is a reader that should know nothing at chance, family by family.
+"""Tests whether a control that should know nothing is at chance, family by family.
 
-For controls on a benchmark of ours: one that reads only texts, one that sees only the marks. Under
-chance the number of hits of a family is a sum of independent draws with 1 / options each; its exact
-distribution gives the interval. Wrong options of exchange groups are each other's answers, so hits
-within a group are not quite independent and the true interval is a little narrower.
+For controls on R4D-World, such as a text-only reader or one that sees only the marks. Under chance
+the number of hits of a family is a sum of independent draws with probability 1 / options each; its
+exact (Poisson binomial) distribution gives the interval. Wrong options of exchange groups are each
+other's answers, so hits within a group are not quite independent and the true interval is a little
+narrower.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from scipy.stats import binom
 
 from p4d.errors import ContractError
 
@@ -19,7 +21,7 @@ _SCORES = ("correct", "likelihood", "text_wrong")
 
 
 def chance_report(predictions: pl.DataFrame, confidence: float = 0.95) -> dict[str, Any]:
-    """Accuracy of a control against the sampling interval of chance.
+    """Compare a control's accuracy with the sampling interval of chance.
 
     Args:
         predictions: `predictions.parquet` of `p4d evaluate`, or a table with `family`, `options`,
@@ -27,17 +29,17 @@ def chance_report(predictions: pl.DataFrame, confidence: float = 0.95) -> dict[s
         confidence: of each single interval.
 
     Returns:
-        `n`, `accuracy`, `chance`, `low`, `high`, `inside` of all questions and, under `families`
-        and (where the table has them) `categories`, of each. `outside` names the families outside
-        their own interval, of which a share of 1 - confidence is expected by luck; `named` those
-        outside even at the confidence that holds for all families together (Bonferroni).
-        `named` should be empty.
+        `n`, `accuracy`, `chance`, `low`, `high`, `inside` over all questions and, under `families`
+        and (if the table has them) `categories`, of each. `outside` lists the families outside
+        their own interval; a share of 1 - confidence of them is expected by luck. `named` lists
+        those outside even at the confidence that holds for all families jointly (Bonferroni); it
+        should be empty.
 
     Raises:
         ContractError: the table has no family, no options or no score.
     """
     scores = [name for name in _SCORES if name in predictions.columns]
-    # A run that only generated text has the column of likelihoods, empty.
+    # If a run only generated text, its column of likelihoods is empty.
     score = next((name for name in scores if predictions[name].null_count() < len(predictions)), "")
     missing = {"family", "options"} - set(predictions.columns)
     if missing or not score:
@@ -51,26 +53,26 @@ def chance_report(predictions: pl.DataFrame, confidence: float = 0.95) -> dict[s
     def by(column: str, confidence: float) -> dict[str, dict[str, Any]]:
         values = rows[column].to_numpy()
         return {
-            name: _judged(hits[values == name], chances[values == name], confidence)
+            name: _against(hits[values == name], chances[values == name], confidence)
             for name in sorted(set(values.tolist()))
         }
 
     found = by("family", confidence)
-    jointly = 1 - (1 - confidence) / len(found)
-    surely = by("family", jointly)
+    joint_confidence = 1 - (1 - confidence) / len(found)
+    jointly_tested = by("family", joint_confidence)
     return {
-        **_judged(hits, chances, confidence),
+        **_against(hits, chances, confidence),
         **({"categories": by("category", confidence)} if "category" in rows.columns else {}),
         "families": found,
         "outside": [name for name in found if not found[name]["inside"]],
-        "named": [name for name in surely if not surely[name]["inside"]],
+        "named": [name for name in jointly_tested if not jointly_tested[name]["inside"]],
         "confidence": confidence,
-        "confidence_of_named": round(jointly, 6),
+        "confidence_of_named": round(joint_confidence, 6),
     }
 
 
 def chance_interval(chances: np.ndarray, confidence: float) -> tuple[int, int]:
-    """Least and greatest number of hits that chance gives with `confidence`, tails equal.
+    """Return the least and greatest number of hits of chance at `confidence`, with equal tails.
 
     Args:
         chances: probability of a hit, per question.
@@ -78,23 +80,14 @@ def chance_interval(chances: np.ndarray, confidence: float) -> tuple[int, int]:
     """
     weights = np.ones(1)
     for chance, count in zip(*np.unique(chances, return_counts=True), strict=True):
-        weights = np.convolve(weights, _binomial(int(count), float(chance)))
+        weights = np.convolve(weights, binom.pmf(np.arange(count + 1), count, chance))
     cumulative, tail = np.cumsum(weights), (1 - confidence) / 2
     low = int(np.searchsorted(cumulative, tail, side="right"))
     high = int(np.searchsorted(cumulative, 1 - tail, side="left"))
     return low, min(high, len(chances))
 
 
-def _binomial(n: int, p: float) -> np.ndarray:
-    """Probabilities of 0 ... n hits."""
-    if p >= 1:
-        return np.eye(1, n + 1, n)[0]
-    k = np.arange(n + 1)
-    logs = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])
-    return np.exp(logs[n] - logs[k] - logs[n - k] + k * np.log(p) + (n - k) * np.log1p(-p))
-
-
-def _judged(hits: np.ndarray, chances: np.ndarray, confidence: float) -> dict[str, Any]:
+def _against(hits: np.ndarray, chances: np.ndarray, confidence: float) -> dict[str, Any]:
     low, high = chance_interval(chances, confidence)
     n = len(hits)
     return {

@@ -1,0 +1,11 @@
+"""Facts: quantities measured of each clip, with unit, sigma, interval and frame of reference.
+
+- `stage.py` is the stage `facts`; `table.py` defines a fact and reads and writes `facts.parquet`.
+- `exact/` measures clips with exact truth, by means of the geometry in `scene/`.
+- `image_facts.py` measures real clips in the image, from the expert's labels.
+- `picture_facts.py`, `mark_facts.py` and `intervals.py` are shared by both.
+- `vocabulary.py` holds the words of facts and options; `sentences.py` turns a fact into a sentence.
+
+Nothing here knows which questions are asked: that is `p4d/questions/asking`. Read `table.py` first,
+then the table of kinds in p4d/questions/README.md.
+"""

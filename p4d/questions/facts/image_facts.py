@@ -1,7 +1,7 @@
-"""Facts of a real clip, from the expert's labels alone: what happens in the picture.
+"""Facts of a real clip, from the expert's labels alone: what happens in the image.
 
-The expert's scale is relative, so nothing here has metres. Movement is that of the region beyond
-the movement of the background, so that a panning camera moves nothing.
+The expert's scale is relative, so no fact here is in metres. The motion of a region is measured
+relative to the background, so that a panning camera moves nothing.
 """
 
 from __future__ import annotations
@@ -17,35 +17,31 @@ import polars as pl
 from p4d.artifacts import read_table
 from p4d.config import FactsParams
 from p4d.errors import LabelError
-from p4d.questions.facts.order_facts import picture_facts
-from p4d.questions.facts.scene_facts import (
-    HEADING_SIGMA_RAD,
-    LEAST_MOVEMENT_PX,
-    count_moving,
-    instants,
-    picture_direction,
-    spans,
-)
-from p4d.questions.facts.table import Fact, Source, quantity, word
+from p4d.questions.facts.intervals import instants, spans
+from p4d.questions.facts.mark_facts import count_moving, marked_count
+from p4d.questions.facts.picture_facts import picture_direction, picture_facts
+from p4d.questions.facts.scene.margins import HEADING_SIGMA_RAD, MIN_MOVEMENT_PX
+from p4d.questions.facts.table import Fact, Source, word
 from p4d.questions.facts.vocabulary import MOTION, PICTURE_DIRECTIONS, STAYS
 
 TEACHER = "expert4d"
-# The movement of a region is measured twice: as the median flow of its surface, summed over frames,
-# and as the way of its outline's centre. A turning ball flows and does not go; a region that is
-# half hidden goes and does not flow. The movement is their mean, and their spread is part of sigma.
-# Chosen on 600 simulated clips and checked on 300 others (benchmarks/calibration.py): of the
-# directions that pass 3 sigma, 99 of 100 are right; by flow alone only 85 were.
-FLOW_SIGMA_PX = 0.3  # of a region at rest, at the flow's own size; more where labels say so
-FLOW_SIGMA_RATIO = 0.08  # of the movement
-# Mean motion probability of a region, on the same clips: above 0.89, 99 of 100 do move, between
-# 0.75 and 0.85 only 82; below a half it is alike. So three of these lie between a half and 0.89.
+# The motion of a region is measured twice: as the median flow of its surface, summed over frames,
+# and as the displacement of its outline's centre. A turning ball has flow without displacement; a
+# half-hidden region has displacement without flow. The motion is their mean, and their difference
+# is part of sigma. Chosen on 600 simulated clips and checked on 300 others
+# (benchmarks/fact_calibration.py): of the directions that pass 3 sigma, 99 of 100 are right; by
+# flow alone only 85 were.
+FLOW_SIGMA_PX = 0.3  # of a region at rest, at the flow's own size; more if the labels measured more
+FLOW_SIGMA_RATIO = 0.08  # of the length of the motion
+# Mean motion probability of a region, on the same clips: above 0.89, 99 of 100 move, between
+# 0.75 and 0.85 only 82; below a half it is symmetric. So 0.5 and 0.89 are three sigmas apart.
 MOTION_SIGMA = 0.13
-CENTRE_SIGMA_PX = 1.3  # of the centre of an outline that the expert found, against the object's
-MIN_BACKGROUND = 0.1  # share of the picture that must be quiet to know the camera's part
+CENTRE_SIGMA_PX = 1.3  # of the centre of an outline from the expert, against the true centre
+MIN_BACKGROUND = 0.1  # share of the image that must be at rest for the camera's motion to be known
 
 
 class ImageReader:
-    """Real clips of a shard with the labels of the expert."""
+    """Reads the expert's labels of a shard and measures its real clips."""
 
     def __init__(self, labels: Path) -> None:
         self._labels = labels
@@ -58,13 +54,13 @@ class ImageReader:
         masks_kthw: np.ndarray,
         params: FactsParams,
     ) -> list[Fact]:
-        """All facts of one clip without truth.
+        """Measure all facts of one clip without truth.
 
         Raises:
             LabelError: the expert has no usable label of this clip.
 
         """
-        del params  # thresholds in metres say nothing about pixels
+        del params  # thresholds in metres do not apply to pixels
         if self._store is None:
             # Here, as shards with truth need no label codec.
             from p4d.teachers.labelling.store import LabelStore
@@ -82,8 +78,8 @@ class ImageReader:
             teacher=TEACHER,
             teacher_digest=row["teacher_digest"][0],
         )
-        # The instants at which the frames are shown, not when each began to be: nothing here is
-        # divided by time, and clips of any frame rate then share intervals, hence options.
+        # Evenly spaced times instead of exact time stamps: nothing here is divided by time, and
+        # clips of any frame rate then share intervals, so they can exchange options.
         frames = len(clip["frame_pts_ns"])
         length_ns = int(clip["end_ns"]) - int(clip["start_ns"])
         time_ns = np.arange(frames, dtype=np.int64) * length_ns // frames
@@ -100,16 +96,14 @@ class ImageReader:
         )
 
     def _flow_sigma_px(self, clip_id: str) -> float:
-        """What the labels say of their own flow, if they measured it."""
+        """Return the error of the flow that the labels measured, or the minimum."""
         stats = self._stats.filter(
             (pl.col("clip_id") == clip_id)
             & (pl.col("teacher") == TEACHER)
             & (pl.col("modality") == "flow")
         )
-        for column in ("flow_cycle_px", "flow_reprojection_px"):
-            if column in stats.columns and stats.height and stats[column][0] is not None:
-                return max(FLOW_SIGMA_PX, float(stats[column][0]))
-        return FLOW_SIGMA_PX
+        cycle_px = stats["flow_cycle_px"][0] if stats.height else None
+        return FLOW_SIGMA_PX if cycle_px is None else max(FLOW_SIGMA_PX, float(cycle_px))
 
 
 def image_facts(
@@ -121,16 +115,16 @@ def image_facts(
     motion_thw: np.ndarray,
     flow_sigma_px: float,
 ) -> Iterator[Fact]:
-    """Facts in the picture.
+    """Yield the facts in the image.
 
     Args:
-        source: who measured.
+        source: teacher and clip of the facts.
         time_ns: [T], relative to the clip's start.
         region_ids: regions in mark order.
         masks_kthw: their masks [K, T, S, S].
         flow_px_thw2: backward flow at its own size M, pixels of that size.
         motion_thw: probability that a point moves in the world, size M.
-        flow_sigma_px: spread of the summed movement of a region at rest, pixels of size M.
+        flow_sigma_px: error of the summed flow of a region at rest, pixels of size M.
 
     """
     size_px, map_px = masks_kthw.shape[-1], flow_px_thw2.shape[1]
@@ -138,11 +132,7 @@ def image_facts(
     centres = ((np.arange(map_px) + 0.5) * to_masks).astype(int)
     small_kthw = masks_kthw[:, :, centres][:, :, :, centres].astype(bool)
     quiet_thw = (motion_thw < 0.3) & ~small_kthw.any(axis=0)
-    yield quantity(
-        source, "marked_count", len(region_ids), 0.0, unit="count", frame="camera_first",
-        method="regions that carry a mark", region_ids=region_ids,
-        span_ns=(int(time_ns[0]), int(time_ns[0])),
-    )  # fmt: skip
+    yield marked_count(source, region_ids, int(time_ns[0]))
     for frame in instants(len(time_ns)):
         at = int(time_ns[frame]), int(time_ns[frame])
         centres_px = _centres(masks_kthw[:, frame])
@@ -156,7 +146,7 @@ def image_facts(
         for k, region_id in enumerate(region_ids):
             probability = _mean(motion_thw[begin : end + 1], small_kthw[k, begin : end + 1])
             if not np.isfinite(probability):
-                continue  # out of sight is not at rest
+                continue  # an invisible region is not at rest
             fact = word(
                 source, "moving", MOTION[int(probability > 0.5)],
                 abs(probability - 0.5) / MOTION_SIGMA, MOTION, frame="world",
@@ -173,8 +163,8 @@ def image_facts(
             text, margin = _screen_direction(on_screen)
             yield word(
                 source, "screen_direction", text, margin, PICTURE_DIRECTIONS, frame="picture",
-                method="median flow of the region and way of its centre", region_ids=[region_id],
-                span_ns=span_ns,
+                method="median flow of the region and displacement of its centre",
+                region_ids=[region_id], span_ns=span_ns,
             )  # fmt: skip
             itself = _Movement.of(
                 flow_px - background_px, centre_px - background_px, flow_sigma_px * to_masks
@@ -183,7 +173,7 @@ def image_facts(
             yield word(
                 source, "picture_direction", text, margin,
                 PICTURE_DIRECTIONS, frame="camera_first",
-                method="median flow of the region and way of its centre, less the background",
+                method="median flow of the region and displacement of its centre, less background",
                 region_ids=[region_id], span_ns=span_ns,
             )  # fmt: skip
         if len(moving) == len(region_ids):
@@ -192,7 +182,7 @@ def image_facts(
 
 @dataclass(frozen=True)
 class _Movement:
-    """How far a region goes in the picture, px of the masks."""
+    """The motion of a region in the image, px of the masks."""
 
     moved_px_2: np.ndarray  # mean of both measurements
     farthest_px: float  # length of the longer one
@@ -200,7 +190,7 @@ class _Movement:
 
     @classmethod
     def of(cls, flow_px_2: np.ndarray, centre_px_2: np.ndarray, rest_sigma_px: float) -> _Movement:
-        """Of a summed flow and the way of a centre, with the spread of the two in sigma."""
+        """Combine summed flow and displacement of the centre; their difference is in sigma."""
         moved_px_2 = (flow_px_2 + centre_px_2) / 2
         length_px, apart_px = np.linalg.norm([moved_px_2, flow_px_2 - centre_px_2], axis=1)
         return cls(
@@ -212,21 +202,21 @@ class _Movement:
         )
 
     def stays_margin(self) -> float:
-        """How sure it is that the movement is too short to be called one."""
-        return (LEAST_MOVEMENT_PX - self.farthest_px) / self.sigma_px
+        """Return the margin by which the motion is too short to count."""
+        return (MIN_MOVEMENT_PX - self.farthest_px) / self.sigma_px
 
     def heading(self) -> tuple[str, float]:
-        """The word for where it goes, and its margin."""
+        """Return the word for the direction, and its margin."""
         length_px = float(np.linalg.norm(self.moved_px_2))
         sigma_rad = float(np.hypot(HEADING_SIGMA_RAD, self.sigma_px / max(length_px, 1e-6)))
         return picture_direction(self.moved_px_2, self.sigma_px, sigma_rad)
 
 
 def _direction(moved: _Movement, probability: float) -> tuple[str, float]:
-    """The word for a movement in the picture, and its margin.
+    """Return the word for the region's own motion in the image, and its margin.
 
-    A movement is certain by its length and heading, if the region is more likely to move than not;
-    rest needs both a short way and a low probability.
+    Motion is certain by its length and heading, if the region is more likely to move than not;
+    rest needs both a short displacement and a low probability.
     """
     if probability <= 0.5:
         return STAYS, min(moved.stays_margin(), (0.5 - probability) / MOTION_SIGMA)
@@ -234,14 +224,14 @@ def _direction(moved: _Movement, probability: float) -> tuple[str, float]:
 
 
 def _screen_direction(moved: _Movement) -> tuple[str, float]:
-    """The word for a movement in the picture with the camera's part in it, and its margin."""
-    if np.linalg.norm(moved.moved_px_2) <= LEAST_MOVEMENT_PX:
+    """Return the word for the motion in the image, camera motion included, and its margin."""
+    if np.linalg.norm(moved.moved_px_2) <= MIN_MOVEMENT_PX:
         return STAYS, moved.stays_margin()
     return moved.heading()
 
 
 def _centres(masks_khw: np.ndarray) -> dict[int, np.ndarray]:
-    """Centres (u, v) of the regions that are seen, px."""
+    """Return the centres (u, v) of the visible regions, px."""
     found = {}
     for k, mask_hw in enumerate(masks_khw):
         v, u = np.nonzero(mask_hw)
@@ -251,24 +241,24 @@ def _centres(masks_khw: np.ndarray) -> dict[int, np.ndarray]:
 
 
 def _mean(values_thw: np.ndarray, mask_thw: np.ndarray) -> float:
-    """Mean in the mask; NaN without one, which the table leaves out."""
+    """Return the mean in the mask; NaN for an empty mask, which the stage leaves out."""
     return float(values_thw[mask_thw].mean()) if mask_thw.any() else float("nan")
 
 
 def _moved(
     flow_px_thw2: np.ndarray, mask_thw: np.ndarray, begin: int, end: int, least_share: float = 0.0
 ) -> np.ndarray:
-    """Median movement in a mask, summed over frames; NaN where too little of a picture is in it."""
+    """Sum the median flow in a mask over frames; NaN if a mask covers too little of the image."""
     total_2 = np.zeros(2)
     for frame in range(begin + 1, end + 1):
         if not mask_thw[frame].any() or mask_thw[frame].mean() < least_share:
             return np.full(2, np.nan)
-        # Backward flow points to where it came from.
+        # Backward flow points to the previous place.
         total_2 -= np.median(flow_px_thw2[frame][mask_thw[frame]], axis=0)
     return total_2
 
 
 def _centre_moved(mask_thw: np.ndarray, begin: int, end: int) -> np.ndarray:
-    """From the centre of a region's outline in one frame to that in another; NaN out of sight."""
+    """Return the displacement of a region's centre between two frames; NaN if it is not visible."""
     centres_px = _centres(mask_thw[[begin, end]])
     return centres_px[1] - centres_px[0] if len(centres_px) == 2 else np.full(2, np.nan)

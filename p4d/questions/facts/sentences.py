@@ -35,7 +35,6 @@ SENTENCES: Mapping[str, str] = {
     "direction": "{when}, direction of {a}: {word}.",
     "picture_direction": "{when}, direction of {a} in the image without camera motion: {word}.",
     "turn_vertical": "{when}, {a} turns {deg} degrees counter-clockwise, seen from above.",
-    "turn_total": "{when}, {a} turns by {deg} degrees.",
     "rotation": "{when}, rotation of {a}, seen from above: {word}.",
     "camera_displacement": "{when}, the displacement of the camera is {m} m.",
     "camera_direction": "{when}, motion of the camera: {word}.",

@@ -10,11 +10,11 @@ import polars as pl
 from p4d.artifacts import Arrays, read_table
 from p4d.errors import P4DError
 from p4d.pipeline import StageInputs, StageReport
+from p4d.questions.facts.exact.reader import SceneReader
 from p4d.questions.facts.image_facts import ImageReader
-from p4d.questions.facts.scene_facts import SceneReader
 from p4d.questions.facts.table import Fact, write_facts
 from p4d.questions.outcomes import ClipOutcome, write_outcomes
-from p4d.questions.regions.stage import marked_regions
+from p4d.questions.regions.selection import marked_regions
 
 
 def build_facts(inputs: StageInputs, out: Path) -> StageReport:

@@ -1,13 +1,14 @@
-"""Set-of-Marks pictures: outlines and number labels drawn on a frame.
+"""Set-of-Marks images: outlines and number labels drawn on a frame.
 
-The prompt of a region is this picture plus `<obj_k>` in the text (arXiv 2512.17012, section 6.2).
-Digits are an own 3x5 bitmap, legible at 64 px and free of any font file. A mark's colour says its
-number and nothing about what it marks.
+The prompt of a region is this image plus `<obj_k>` in the text (arXiv 2512.17012, section 6.2).
+Digits are a 3x5 bitmap, legible at 64 px and independent of font files. The colour of a mark
+depends on its number alone.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from scipy import ndimage
 
 from p4d.errors import ContractError
 
@@ -23,7 +24,7 @@ _GLYPHS = {
     8: "111101111101111",
     9: "111101111001111",
 }
-# Equally light, so that no mark stands out; hues far apart, so that outlines can be told apart.
+# Equally light, so that no mark stands out; hues far apart, so that outlines can be distinguished.
 COLOURS_RGB = (
     (255, 225, 25),
     (70, 240, 240),
@@ -39,12 +40,12 @@ MAX_MARKS = len(COLOURS_RGB)
 
 
 def draw_marks(rgb_hw3: np.ndarray, masks_khw: np.ndarray, scale: int = 1) -> np.ndarray:
-    """Draw each region's outline and its number, 1 for the first mask.
+    """Draw the outline and the number of each region, 1 for the first mask.
 
     Args:
         rgb_hw3: u8 frame.
         masks_khw: 0/1 masks at the frame's resolution, in mark order. An empty mask is not drawn.
-        scale: enlarge the frame first, for people; lines and digits grow with it.
+        scale: enlarge the frame first, for human viewers; lines and digits are enlarged too.
 
     Returns:
         u8 [H * scale, W * scale, 3].
@@ -61,7 +62,7 @@ def draw_marks(rgb_hw3: np.ndarray, masks_khw: np.ndarray, scale: int = 1) -> np
     grown_khw = masks_khw.astype(bool).repeat(scale, 1).repeat(scale, 2)
     line_px = max(1, scale // 2)
     for mark0, mask_hw in enumerate(grown_khw):
-        outline_hw = dilate(mask_hw, line_px) & ~mask_hw
+        outline_hw = ndimage.binary_dilation(mask_hw, iterations=line_px) & ~mask_hw
         picture_hw3[outline_hw] = COLOURS_RGB[mark0]
     glyph_scale = max(1, (2 * scale) // 3)
     taken_hw = np.zeros(picture_hw3.shape[:2], dtype=bool)
@@ -76,23 +77,8 @@ def draw_marks(rgb_hw3: np.ndarray, masks_khw: np.ndarray, scale: int = 1) -> np
     return picture_hw3
 
 
-def dilate(mask_hw: np.ndarray, steps: int = 1) -> np.ndarray:
-    """Grow a bool mask by `steps` pixels in the four directions."""
-    grown = mask_hw.astype(bool)
-    for _ in range(steps):
-        padded = np.pad(grown, 1)
-        grown = (
-            padded[1:-1, 1:-1]
-            | padded[:-2, 1:-1]
-            | padded[2:, 1:-1]
-            | padded[1:-1, :-2]
-            | padded[1:-1, 2:]
-        )
-    return grown
-
-
 def _tile(mark: int, scale: int) -> np.ndarray:
-    """The digit on a dark tile: True where the digit is."""
+    """Return the bitmap of a digit with a border of one pixel: True where the digit is."""
     bits = np.array([bit == "1" for bit in _GLYPHS[mark]]).reshape(GLYPH_HW)
     return np.pad(bits, 1).repeat(scale, 0).repeat(scale, 1)
 
@@ -100,10 +86,10 @@ def _tile(mark: int, scale: int) -> np.ndarray:
 def _place(
     mask_hw: np.ndarray, others_khw: np.ndarray, taken_hw: np.ndarray, tile_hw: tuple[int, ...]
 ) -> tuple[int, int]:
-    """Top left corner of a label: near the region, clear of other regions and labels.
+    """Return the top left corner of a label: near its region, clear of other regions and labels.
 
-    The cost counts hidden pixels: of another label most, of another region next, of the region
-    itself least, so that a small region is not covered by its own number.
+    The cost counts hidden pixels, with the highest weight for another label, then for another
+    region, then for the region itself, so that a number does not cover its own small region.
     """
     height, width = mask_hw.shape
     rows, columns = np.nonzero(mask_hw)

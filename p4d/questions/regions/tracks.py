@@ -1,4 +1,4 @@
-"""The record of one tracked region."""
+"""The record of one candidate region."""
 
 from __future__ import annotations
 
@@ -9,9 +9,15 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Track:
-    """A candidate region before it is judged: one mask per frame.
+    """A candidate region: one mask per frame.
 
-    `reason` is why it cannot become a region, where its source knows.
+    Attributes:
+        source: truth, checkpoint or motion.
+        key: identifies the track within its source and clip.
+        instance: instance number in the truth, or None.
+        name: of the object, or None.
+        mask_thw: bool, [T, H, W].
+        reason: why the source rejects it, or None.
     """
 
     source: str

@@ -21,8 +21,9 @@ from transformers import PreTrainedTokenizerBase
 
 from p4d.config import ClipsParams
 from p4d.errors import ContractError
-from p4d.students.data.batch import IGNORED, PADDING, Batch, Visual
+from p4d.students.data.clip_reader import Visual
 from p4d.students.model.adapters.protocol import ABSENT, StudentAdapter
+from p4d.students.model.batch import IGNORED, PADDING, PackedBatch
 from p4d.students.model.chat import IMAGE, TURN_END, TURN_START, VIDEO
 from p4d.students.model.tokenizer import encode, token_id
 from p4d.video.appearance import area_mean
@@ -147,7 +148,7 @@ class ConversationPacker:
         self._tokenizer, self._adapter = tokenizer, adapter
         self._pad = token_id(tokenizer, str(tokenizer.pad_token))
 
-    def pack(self, samples: Sequence[Shown], *, row_tokens: int | None = None) -> Batch:
+    def pack(self, samples: Sequence[Shown], *, row_tokens: int | None = None) -> PackedBatch:
         """One conversation per row, padded; or as many as fit into `row_tokens`, in order.
 
         Conversations that share a row do not see each other, and each begins at position 0: they
@@ -167,7 +168,7 @@ class ConversationPacker:
                 positions[place], segments[place] = np.arange(len(row.tokens)), segment
                 start += len(row.tokens)
         frames, times_s = _media([[v for i in g for v in samples[i].visuals] for g in groups])
-        return Batch(
+        return PackedBatch(
             input_ids=torch.from_numpy(tokens),
             position_ids=torch.from_numpy(positions),
             segment_ids=torch.from_numpy(segments),

@@ -12,7 +12,7 @@ import numpy as np
 from p4d.errors import ContractError
 from p4d.geometry.map_grid import picture_intrinsics
 from p4d.geometry.rays import rays_from_cameras
-from p4d.students.data.batch import LATENTS, LabelReader
+from p4d.students.data.samples import LATENTS, LabelReader
 from p4d.teachers.labelling.store import LabelStore
 
 ARRAYS_OF: Mapping[str, tuple[str, ...]] = {

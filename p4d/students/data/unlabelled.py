@@ -1,4 +1,4 @@
-"""Clips that nobody asks about: rows that are distilled and answer nothing."""
+"""Clips without questions: rows that are distilled and answer nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from torch.utils.data import Dataset
 
 from p4d.artifacts import read_table
 from p4d.ids import seed_for
-from p4d.students.data.batch import ClipReader, LabelReader, Sample
+from p4d.students.data.clip_reader import ClipReader
+from p4d.students.data.samples import LabelReader, RowOrder, Sample
 
 
 class UnlabelledClips(Dataset[Sample]):
@@ -20,30 +21,28 @@ class UnlabelledClips(Dataset[Sample]):
     def __init__(
         self,
         release: Path,
+        order: RowOrder,
         *,
         asked: Collection[str],
-        seed: int,
-        length: int,
+        per_step: int,
         clips: ClipReader,
         labels: LabelReader,
-        maps_every: int = 1,
     ) -> None:
         """Find the clips.
 
         Args:
-            release: folder of the stage; its split of clips keeps test videos out.
+            release: folder of the stage; its table of clips excludes test videos.
+            order: rows of the run and their seed.
             asked: ids of the clips that have questions.
-            seed: of the order.
-            length: rows of the run.
+            per_step: rows that each step takes.
             clips: reads pictures.
-            labels: reads labels; a clip without any teaches nothing and is left out.
-            maps_every: of so many rows, one brings maps along.
+            labels: reads labels; clips without labels are left out.
         """
         table = read_table(release / "clips.parquet").filter(pl.col("split") == "train")
         rows = table.select("clip_id", "shard").sort("clip_id").iter_rows()
         self._rows = [(c, s) for c, s in rows if c not in asked and labels.has(s, c)]
-        self._seed, self._length, self._clips, self._labels = seed, length, clips, labels
-        self._maps_every = maps_every
+        self._order, self._clips, self._labels = order, clips, labels
+        self.per_step = per_step
 
     @property
     def clip_ids(self) -> tuple[str, ...]:
@@ -52,16 +51,17 @@ class UnlabelledClips(Dataset[Sample]):
 
     def __len__(self) -> int:
         """Rows of the run."""
-        return self._length
+        return self._order.length
 
     def __getitem__(self, index: int) -> Sample:
         """The row at `index` of the run."""
         epoch, place = divmod(index, len(self._rows))
-        order = np.random.default_rng(seed_for("unlabelled clip order", self._seed, epoch))
+        order = np.random.default_rng(seed_for("unlabelled clip order", self._order.seed, epoch))
         clip_id, shard = self._rows[order.permutation(len(self._rows))[place]]
+        maps = index % self._order.maps_every == 0
         return Sample(
             clip_id=clip_id,
             questions=(),
             visual=self._clips.read(shard, clip_id),
-            labels=self._labels.read(shard, clip_id, maps=index % self._maps_every == 0),
+            labels=self._labels.read(shard, clip_id, maps=maps),
         )

@@ -3,21 +3,23 @@
 total = sft + sum over distillation terms of weight x term, with the terms `latent`, `depth`,
 `flow`, `motion` and `rays`. Each term is a mean over its valid elements, in float32.
 
-A step may be computed in parts, one after another or by several processes. A part's loss is its
-sum over the count of the whole step, so that the parts add up to the loss of the undivided step,
-however answers and valid pixels are spread over them. `counts` are what the parts are divided by.
+A step may be computed in parts, sequentially or by several processes. The loss of a part is its
+sum divided by the count of the whole step. The parts therefore add up to the loss of the undivided
+step, however answers and valid pixels are distributed over them. `counts` returns these counts.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from p4d.config import DistillationParams
 from p4d.errors import ConfigError
 from p4d.teachers.protocol import DenseMaps
 
@@ -28,23 +30,20 @@ PRESETS: Mapping[str, Mapping[str, float]] = {
     "release": {"latent": 0.01, "depth": 0.1, "flow": 0.001, "motion": 0.01, "rays": 0.00001},
 }
 
-MAX_AUTO_WEIGHT = 10.0
-"""A term that is already near zero is mostly noise; without a bound `auto` would amplify it."""
-
-
-_COUNTED = {"flow": "flow_valid_thw", "rays": "rays_thw6"}  # else valid_thw
+_COUNTED = {"flow": "flow_valid_thw", "rays": "rays_thw6"}
+"""Array whose elements count for a modality; `valid_thw` for the others."""
 
 
 def counts(
     targets: int, labels: Mapping[str, Tensor], modalities: Sequence[str], *, latents: bool
 ) -> dict[str, float]:
-    """Elements that each term of a batch is a mean over: answer tokens, latents, valid pixels.
+    """Number of elements each term of a batch is averaged over.
 
     Args:
-        targets: answer tokens.
+        targets: number of answer tokens.
         labels: as for `explicit_losses`, and `latents`; may be empty.
         modalities: explicit terms that are computed.
-        latents: whether the latent term is.
+        latents: whether the latent term is computed.
     """
     found = {"sft": float(targets)}
     if latents:
@@ -82,9 +81,10 @@ def explicit_losses(
 ) -> dict[str, Tensor]:
     """Terms of the explicit modalities.
 
-    Depth: SmoothL1 of log depth where the label is valid. Flow: SmoothL1 in px of the map where
-    valid, never in frame 0, which has no previous frame. Motion: divergence of the predicted from
-    the labelled probability, zero when they agree. Rays: SmoothL1 of (d, o x d).
+    - depth: SmoothL1 of log depth where the label is valid;
+    - flow: SmoothL1 in pixels of the map where valid, except in frame 0, which has no previous one;
+    - motion: Kullback-Leibler divergence of the predicted from the labelled Bernoulli distribution;
+    - rays: SmoothL1 of Pluecker coordinates (d, o x d).
 
     Args:
         maps: decoded from predicted latents.
@@ -119,7 +119,7 @@ def _smooth_l1(predicted: Tensor, target: Tensor) -> Tensor:
 
 
 def _divergence(logit: Tensor, probability: Tensor) -> Tensor:
-    """Divergence of Bernoulli distributions, per element."""
+    """Kullback-Leibler divergence of Bernoulli distributions, per element."""
     cross = functional.binary_cross_entropy_with_logits(
         logit.float(), probability, reduction="none"
     )
@@ -128,42 +128,72 @@ def _divergence(logit: Tensor, probability: Tensor) -> Tensor:
 
 
 def _masked_sum(values: Tensor, kept: Tensor) -> Tensor:
-    """Sum where the mask holds; zero when it holds nowhere.
+    """Sum where the mask is true; zero if it is true nowhere.
 
-    Labels must be filled in where the mask does not hold: a NaN would reach the gradient through
-    the zero it is multiplied with.
+    Labels must be finite where the mask is false: a NaN would reach the gradient, because it is
+    multiplied by zero there.
     """
     return torch.where(kept, values, 0.0).sum()
 
 
-class TermWeights:
-    """Weights of the distillation terms: fixed by a preset, or balanced at first and then frozen.
+@dataclass(frozen=True, kw_only=True)
+class AutoBalance:
+    """Settings of the preset `auto`; see `DistillationParams` for values and reasons.
 
-    `auto` gives all terms together `target_ratio` of the SFT loss, half of it to the latents and
-    half to the explicit terms in equal parts, by the mean magnitudes of the last few batches, and
-    freezes after `calibration_steps`. It does not stop at the first batches: until a student has
-    learned to answer with a letter, which takes
-    some 30 steps, its SFT loss is many times what it is for the rest of the run. (Raw magnitudes
-    differ by orders between experts, so fixed weights do not transfer.)
-
-    A step is weighted by what the steps before it showed, since its own magnitudes are known only
-    when all of its parts are computed; the first step of `auto` is SFT alone.
+    Attributes:
+        target_ratio: all distillation terms together, as a multiple of the SFT loss.
+        latent_share: share of the latent term in that; the explicit terms share the rest equally.
+        max_weight: largest weight of a term.
+        calibration_steps: steps with labels after which the weights are frozen.
+        window_steps: number of last steps whose raw magnitudes are averaged.
     """
 
-    def __init__(
-        self,
-        preset: str,
-        target_ratio: float,
-        *,
-        calibration_steps: int = 40,
-        window: int = 10,
-    ) -> None:
-        """`preset`: paper, release or auto; `window`: batches that are averaged."""
+    target_ratio: float
+    latent_share: float
+    max_weight: float
+    calibration_steps: int
+    window_steps: int
+
+    @classmethod
+    def of(cls, params: DistillationParams) -> AutoBalance:
+        """The settings of `params.yaml`."""
+        return cls(
+            target_ratio=params.target_ratio,
+            latent_share=params.auto_latent_share,
+            max_weight=params.auto_max_weight,
+            calibration_steps=params.auto_calibration_steps,
+            window_steps=params.auto_window_steps,
+        )
+
+
+class TermWeights:
+    """Weights of the distillation terms: fixed by a preset, or balanced first and then frozen.
+
+    `auto` sets the weights so that all terms together are `target_ratio` of the SFT loss, by the
+    mean magnitudes of the last `window_steps` steps, and freezes them after `calibration_steps`.
+    It does not stop at the first steps: until a student has learned to answer with a letter, which
+    takes about 30 steps, its SFT loss is many times that of the rest of the run. Raw magnitudes
+    differ by orders of magnitude between experts, so fixed weights do not transfer.
+
+    The weights of a step come from the steps before it, because its own magnitudes are known only
+    after all of its parts are computed; the first step of `auto` is SFT alone.
+    """
+
+    def __init__(self, preset: str, auto: AutoBalance | None = None) -> None:
+        """`preset`: paper, release, or auto, which needs `auto`.
+
+        Raises:
+            ConfigError: the preset is unknown, or `auto` has no settings.
+        """
         if preset != "auto" and preset not in PRESETS:
-            raise ConfigError(f"distillation preset {preset!r}: known are auto, {sorted(PRESETS)}")
+            raise ConfigError(
+                f"distillation.preset {preset!r} is unknown; known are auto, {sorted(PRESETS)}"
+            )
+        if preset == "auto" and auto is None:
+            raise ConfigError("distillation.preset auto needs the settings of AutoBalance")
+        self._auto = auto if preset == "auto" else None
         self._fixed = PRESETS.get(preset)
-        self._ratio, self._steps = target_ratio, calibration_steps
-        self._recent: deque[dict[str, float]] = deque(maxlen=window)
+        self._recent: deque[dict[str, float]] = deque(maxlen=auto.window_steps if auto else 1)
         self._seen = 0
         self._weights: dict[str, float] = {}
 
@@ -172,46 +202,51 @@ class TermWeights:
         names = [name for name in terms if name != "sft"]
         if self._fixed is not None:
             self._weights = {name: self._fixed[name] for name in names}
-        elif self._seen < self._steps and any(terms[name] > 0 for name in names):
-            self._seen += 1
-            self._recent.append(dict(terms))
-            self._weights = {
-                name: min(share * self._sft_over(name), MAX_AUTO_WEIGHT)
-                for name, share in self._shares(names).items()
-            }
+        elif self._auto is not None:
+            self._balance(self._auto, names, terms)
         return self._weights
 
-    def _shares(self, names: Sequence[str]) -> dict[str, float]:
+    def _balance(self, auto: AutoBalance, names: Sequence[str], terms: Mapping[str, float]) -> None:
+        labelled = any(terms[name] > 0 for name in names)
+        if self._seen >= auto.calibration_steps or not labelled:
+            return
+        self._seen += 1
+        self._recent.append(dict(terms))
         explicit = [name for name in names if name != "latent"]
-        half = 0.5 if "latent" in names else 1.0
-        parts = {name: half / len(explicit) for name in explicit}
-        latent = {"latent": 1.0 - sum(parts.values())} if "latent" in names else {}
-        return {name: self._ratio * part for name, part in (latent | parts).items()}
+        rest = 1.0 - auto.latent_share if "latent" in names else 1.0
+        shares = {name: rest / len(explicit) for name in explicit}
+        if "latent" in names:
+            shares["latent"] = 1.0 - sum(shares.values())
+        # A term near zero is mostly noise; without a bound its weight would amplify it.
+        self._weights = {
+            name: min(auto.target_ratio * shares[name] * self._sft_over(name), auto.max_weight)
+            for name in names
+        }
 
     def _sft_over(self, name: str) -> float:
-        """How many times the SFT loss is this term; 0 where the term had nothing to compare.
+        """Ratio of the SFT loss to this term; 0 if the term had no labels.
 
-        A batch of a warm-up that asks nothing has no SFT loss; 1 stands for it.
+        A step of a warm-up that asks no questions has no SFT loss; it counts as 1.
         """
         term = sum(batch[name] for batch in self._recent)
         return sum(batch["sft"] or 1.0 for batch in self._recent) / term if term > 0 else 0.0
 
     def of(self, names: Iterable[str]) -> dict[str, float]:
-        """Weights in use for these terms; 0 for one that `auto` has not seen yet."""
+        """Weights in use for these terms; 0 for a term that `auto` has not observed yet."""
         known = self._weights if self._fixed is None else self._fixed
         return {name: known.get(name, 0.0) for name in names if name != "sft"}
 
     @property
     def current(self) -> Mapping[str, float]:
-        """Weights in use; frozen once the calibration is over."""
+        """Weights in use; frozen after the calibration."""
         return dict(self._weights)
 
     def state(self) -> dict[str, object]:
-        """What `restore` needs to go on, as plain values."""
+        """What `restore` needs to continue, as plain values."""
         return {"seen": self._seen, "weights": self._weights, "recent": list(self._recent)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from where `state` was taken."""
+        """Continue from the point where `state` was taken."""
         self._seen = int(state["seen"])
         self._weights = dict(state["weights"])
         self._recent.clear()

@@ -1,14 +1,15 @@
-"""The perception decoder: training-only, gone at inference.
+"""The perception decoder: used in training only, not exported.
 
-From hidden states of the visual tokens of the clip's frames it predicts the expert's latents, per
+It predicts the expert's latents from hidden states of the visual tokens of the clip's frames: per
 hook by an MLP (paper A1.1: three layers, GELU, Xavier weights, zero biases) or by one linear layer
-(the paper's released code). What a linear layer can read, so can a question. Explicit maps then
-come from the expert's own frozen heads on the predicted latents (paper Eq. 4).
+(the paper's released code). The linear layer keeps the perceived quantities linearly decodable from
+the tokens that questions attend to. The expert's own frozen heads turn predicted latents into
+explicit maps (paper Eq. 4).
 
 The paper samples frames and resizes the student's grid to the teacher's. Here all slots of a
-tubelet are read side by side, and where the teacher's grid is a whole multiple of the student's, a
-token predicts all teacher tokens it covers, in time too, because interpolating between coarse
-tokens cannot tell them apart; otherwise the grid is resized bilinearly.
+tubelet are concatenated. If the teacher's grid is a whole multiple of the student's, a token
+predicts all teacher tokens it covers, also in time, because interpolation between coarse tokens
+cannot separate them; otherwise the grid is resized bilinearly.
 """
 
 from __future__ import annotations
@@ -57,49 +58,56 @@ class LatentStats:
         return value_hd[None, :, None, None, None, :].to(like)
 
 
+@dataclass(frozen=True, kw_only=True)
+class DecoderSizes:
+    """Sizes of both sides of the decoder.
+
+    Attributes:
+        student_width: channels of the hidden state.
+        student_grid: rows and columns of visual tokens per slot.
+        slots: groups of visual tokens in order of time, each of one frame or of a tubelet.
+        hooks: H, latents per clip.
+        latent_grid: tubelets, rows and columns of the expert's tokens.
+        latent_width: channels of a latent.
+        hidden_width: hidden width of each MLP; 0 for a linear layer.
+    """
+
+    student_width: int
+    student_grid: tuple[int, int]
+    slots: int
+    hooks: int
+    latent_grid: tuple[int, int, int]
+    latent_width: int
+    hidden_width: int
+
+
 class PerceptionDecoder(nn.Module):
     """Hidden states of visual tokens to standardised latents of the expert."""
 
-    def __init__(
-        self,
-        *,
-        student_width: int,
-        student_grid: tuple[int, int],
-        slots: int,
-        hooks: int,
-        latent_grid: tuple[int, int, int],
-        latent_width: int,
-        hidden_width: int,
-    ) -> None:
-        """Sizes of both sides.
-
-        Args:
-            student_width: channels of the hidden state.
-            student_grid: rows and columns of visual tokens per frame.
-            slots: groups of visual tokens that follow each other in time; of one frame or several.
-            hooks: H, latents per clip.
-            latent_grid: tubelets, rows and columns of the expert's tokens.
-            latent_width: channels of a latent.
-            hidden_width: hidden width of each MLP; 0 for a linear layer.
+    def __init__(self, sizes: DecoderSizes) -> None:
+        """Draw weights from torch's global generator.
 
         Raises:
             ContractError: neither slots nor the expert's tubelets are a multiple of the other.
         """
         super().__init__()
-        tubelets, rows, columns = latent_grid
+        slots, student_grid = sizes.slots, sizes.student_grid
+        tubelets, rows, columns = sizes.latent_grid
         if slots % tubelets and tubelets % slots:
             raise ContractError(
                 f"{slots} slots of visual tokens and {tubelets} tubelets of the expert do not "
                 "divide into each other; change clips.frames or the student"
             )
-        self.latent_grid, self.latent_width = latent_grid, latent_width
+        self.latent_grid, self.latent_width = sizes.latent_grid, sizes.latent_width
         self.groups = min(slots, tubelets)
         whole = rows % student_grid[0] == 0 and columns % student_grid[1] == 0
         down, across = (rows // student_grid[0], columns // student_grid[1]) if whole else (1, 1)
         self.per_cell = (tubelets // self.groups, down, across)
-        inputs = student_width * (slots // self.groups)
-        outputs = latent_width * math.prod(self.per_cell)
-        self.mlps = nn.ModuleList(_mlp(inputs, hidden_width, outputs) for _ in range(hooks))
+        inputs = sizes.student_width * (slots // self.groups)
+        outputs = sizes.latent_width * math.prod(self.per_cell)
+        self.mlps = nn.ModuleList(
+            _mlp(inputs, sizes.hidden_width, outputs) for _ in range(sizes.hooks)
+        )
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Visual tokens `[B, slots, rows, columns, C]` to latents `[B, H, t, h, w, D]`."""

@@ -1,6 +1,6 @@
-"""The text a student reads: chat turns with lettered options, and the letter it answers with.
+"""The text of a prompt: chat turns with lettered options.
 
-One rendering for training, scoring and generation, so that none of them can drift from the others.
+Training, scoring and generation share this rendering, so their prompts are equal.
 The layout is the chat format of Qwen2 (the language model of LLaVA-OneVision); regions are named
 `<obj_1>` ... `<obj_9>` in the text and drawn on the marked picture that precedes the clip's frames.
 """
@@ -20,7 +20,7 @@ SPECIAL_TOKENS = (PAD, TURN_START, TURN_END, VIDEO, IMAGE, *REGION_MARKS)
 
 
 def opening(*, sees_video: bool) -> str:
-    """What precedes every question: the start of the user's turn and, if it is seen, the video."""
+    """The text before every question: the start of the user's turn and, if seen, the video."""
     return f"{TURN_START}user\n" + (f"{VIDEO}\n" if sees_video else "")
 
 

@@ -1,7 +1,7 @@
 """Published checkpoints as base students: from a folder, or from the Hub by id.
 
-Whatever a checkpoint brings is kept: its tokenizer and special tokens, and the mean and deviation
-of its processor. Added are only the names of regions, where its tokenizer would split them.
+The tokenizer, the special tokens, and the mean and deviation of the processor are kept. Only the
+names of regions are added, if the tokenizer would split them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from p4d.artifacts import read_json
 from p4d.errors import ContractError
 from p4d.ids import sha256_file
 from p4d.students.model.adapters import adapter_for, family_named
-from p4d.students.model.adapters.pictures import Pictures
+from p4d.students.model.adapters.picture_format import PictureFormat
 from p4d.students.model.chat import REGION_MARKS
 from p4d.students.model.student import load_checkpoint
 from p4d.students.model.tokenizer import encode, token_id
@@ -30,21 +30,22 @@ NEEDED_FILES = ("*.json", "*.safetensors", "*.txt", "*.jinja", "*.model")
 def from_checkpoint(
     name: str, *, size_px: int, seed: int
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, dict[str, object]]:
-    """A student that starts from published weights.
+    """Load published weights as a student.
 
     Args:
         name: a folder (`model/` and `tokenizer/` as the stages write them, or one folder), or a
-            Hub id, best with a revision: `Qwen/Qwen3-VL-2B-Instruct@<commit>`.
+            Hub id, preferably with a revision: `Qwen/Qwen3-VL-2B-Instruct@<commit>`.
         size_px: size of the clips' pictures; families that take any size read them at the nearest
             multiple of their cells, the others resize.
-        seed: draws the embeddings of region names that the tokenizer lacks.
+        seed: draws the embeddings of region names that the tokenizer lacks, if the table of
+            embeddings has to grow for them.
 
     Returns:
         The model, its tokenizer, and for the card the SHA-256 of the weights.
 
     Raises:
-        ContractError: nothing is found under `name`, it has no safetensors weights, its family has
-            no adapter, or its tokenizer does not know the family's tokens.
+        ContractError: there is no checkpoint called `name`, it has no safetensors weights, its
+            family has no adapter, or its tokenizer lacks the family's tokens.
     """
     folder = located(name)
     weights = folder / "model" if (folder / "model").is_dir() else folder
@@ -53,15 +54,15 @@ def from_checkpoint(
     if not files:
         raise ContractError(
             f"student.checkpoint: {name} holds no *.safetensors; name a folder with a "
-            "transformers checkpoint, or leave it empty to start from scratch"
+            "transformers checkpoint, or leave the key empty to start from scratch"
         )
     model, tokenizer = load_checkpoint(weights, texts)
     family = family_named(model.config.model_type)
     for token in family.special_tokens:
         token_id(tokenizer, token)
-    fitted = family.pictures(model, size_px)
-    scale = processor_scale(folder) or Pictures.of(model, fitted).mean_std
-    Pictures(fitted.size_px, *scale).store(model)
+    fitted = family.picture_format(model, size_px)
+    scale = processor_scale(folder) or PictureFormat.of(model, fitted).mean_std
+    PictureFormat(fitted.size_px, *scale).store(model)
     adapter = adapter_for(model)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -77,16 +78,16 @@ def from_checkpoint(
 
 
 def located(name: str) -> Path:
-    """The folder of a checkpoint, fetched from the Hub where `name` is no folder.
+    """The folder of a checkpoint, downloaded from the Hub if `name` is not a folder.
 
     Raises:
-        ContractError: it is neither.
+        ContractError: `name` is neither a folder nor available on the Hub.
     """
     if Path(name).is_dir():
         return Path(name)
     repository, _, revision = name.partition("@")
     try:
-        # The client retries and checks digests; a second run finds the files in its cache.
+        # The client retries, checks digests, and caches the files.
         return Path(
             snapshot_download(
                 repository, revision=revision or None, allow_patterns=list(NEEDED_FILES)
@@ -95,8 +96,8 @@ def located(name: str) -> Path:
     except (OSError, ValueError, HFValidationError, HfHubHTTPError, httpx.HTTPError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ContractError(
-            f"student.checkpoint: {name} is no folder here, and the Hub does not give it "
-            f"({type(error).__name__}: {reason}). Fetch it where there is a network with "
+            f"student.checkpoint: {name} is not a folder, and downloading it from the Hub failed "
+            f"({type(error).__name__}: {reason}). Download it where there is a network with "
             f"`hf download {repository} --local-dir FOLDER` and set student.checkpoint to FOLDER"
         ) from error
 
@@ -105,7 +106,7 @@ Colour = tuple[float, float, float]
 
 
 def processor_scale(folder: Path) -> tuple[Colour, Colour] | None:
-    """Mean and deviation of the checkpoint's own processor, if it comes with one."""
+    """Mean and deviation of the checkpoint's own processor, if it has one."""
     for name in ("video_preprocessor_config.json", "preprocessor_config.json"):
         if (folder / name).is_file():
             config: dict[str, Any] = read_json(folder / name)

@@ -1,7 +1,6 @@
-"""How a student reads regions and gives answers: two habits that stay with its weights.
+"""How a student reads regions and answers; stored in the model's config, so saved with the weights.
 
-They are kept in the model's config under `reading`, so that whoever loads a student asks it in the
-way it was taught.
+The key in the config is `reading`, as in students of earlier versions and in exported ones.
 """
 
 from __future__ import annotations
@@ -14,24 +13,35 @@ KEY = "reading"
 
 
 @dataclass(frozen=True)
-class Reading:
-    """The two habits; the defaults are those of published checkpoints.
+class PromptSettings:
+    """The defaults are those of published checkpoints, whose config has no such key.
 
     Attributes:
         regions: `marks`, a picture with drawn marks precedes the clip, or `tokens`, first-frame
             masks tie the tokens `<obj_k>` to visual tokens (p4d/students/model/region_tokens.py).
         answers: `letter`, or `option`, the text of the option. A letter has to be bound to an
-            option first, which a small network learns late; large ones bring it along.
+            option first, which a small network learns late; large ones can do it already.
+        content_scale: norm of what a region shows, relative to the embedding of `<obj_k>`.
+        place_scale: norm of the place of a region, likewise.
     """
 
     regions: str = "marks"
     answers: str = "letter"
+    content_scale: float = 1.5
+    place_scale: float = 1.2
 
     @classmethod
-    def of(cls, model: PreTrainedModel) -> Reading:
-        """What the model's config says, else the defaults."""
+    def of(cls, model: PreTrainedModel) -> PromptSettings:
+        """The settings in the model's config, else the defaults."""
         return cls(**getattr(model.config, KEY, {}))
 
     def store(self, model: PreTrainedModel) -> None:
-        """Write into the model's config, which is saved with it."""
-        setattr(model.config, KEY, asdict(self))
+        """Write into the model's config; scales only if they are not the defaults.
+
+        Configs with default scales are therefore equal to those of earlier versions.
+        """
+        stored = asdict(self)
+        for name in ("content_scale", "place_scale"):
+            if stored[name] == getattr(PromptSettings, name):
+                del stored[name]
+        setattr(model.config, KEY, stored)

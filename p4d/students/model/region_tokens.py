@@ -1,14 +1,15 @@
-"""Region prompts without parameters: masks of the first frame tie `<obj_k>` to what it shows.
+"""Region prompts without parameters: masks of the first frame tie `<obj_k>` to visual tokens.
 
-In the place of the region extractor of 4D-RGPT: the embedding of `<obj_k>` in a question gains what
-the projected visual tokens under region k show beyond the rest of the first slot, and where the
-region lies; the visual tokens of the first slot gain the embedding of `<obj_k>` in proportion to
-how much of them region k covers. Only the first frame's masks are used, as R4D-Bench has it: a
-track would tell how a region moves.
+Replaces the region extractor of 4D-RGPT. The embedding of `<obj_k>` in a question is increased by
+two vectors: the contrast of the projected visual tokens under region k to the mean of the first
+slot, and an encoding of the region's place. The visual tokens of the first slot are increased by
+the embedding of `<obj_k>` in proportion to the share that region k covers. Only the masks of the
+first frame are used, as in R4D-Bench: a track would reveal how a region moves.
 
-What is added has the size of the name it is added to. Visual tokens are many times larger and most
-of that is the same for all of them; their plain mean drowned the name, and a student given the true
-facts in these very tokens still answered at chance after 200 steps (docs/regime.md).
+Both vectors are scaled to the norm of the embedding that they are added to. Visual tokens are many
+times larger, and most of that is common to all of them. Their plain mean dominated the name: a
+student with the true facts in these tokens still answered at chance after 200 steps
+(docs/regime.md).
 """
 
 from __future__ import annotations
@@ -21,9 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from p4d.errors import ContractError
-
-CONTENT, PLACE = 1.5, 1.2
-"""How large a region's content and place are beside its name."""
+from p4d.students.model.prompt_settings import PromptSettings
 
 
 def coverage(masks_bkss: Tensor, grid: tuple[int, int]) -> Tensor:
@@ -32,29 +31,36 @@ def coverage(masks_bkss: Tensor, grid: tuple[int, int]) -> Tensor:
 
 
 def tagged(features_nd: Tensor, cover_kc: Tensor, names_kd: Tensor) -> Tensor:
-    """Visual tokens `[n, D]` of a clip, those of its first slot with the embeddings of regions."""
+    """Visual tokens `[n, D]` of a clip; the embeddings of regions are added to the first slot."""
     cells = cover_kc.shape[-1]
     names = cover_kc.to(features_nd).T @ names_kd.to(features_nd)
     return torch.cat([features_nd[:cells] + names, features_nd[cells:]])
 
 
 def described(
-    features_nd: Tensor, cover_kc: Tensor, grid: tuple[int, int], names_kd: Tensor
+    features_nd: Tensor,
+    cover_kc: Tensor,
+    grid: tuple[int, int],
+    names_kd: Tensor,
+    settings: PromptSettings,
 ) -> Tensor:
-    """What is added to the embedding of each region's name, `[K, D]`; zero for an empty region.
+    """The vector that is added to the embedding of each region, `[K, D]`; zero if it is empty.
 
     Args:
         features_nd: projected visual tokens of a clip, the first slot first.
         cover_kc: `coverage` of its regions.
         grid: rows and columns of a slot.
         names_kd: embeddings of `<obj_1>` ... `<obj_K>`.
+        settings: scales of content and place.
 
     Raises:
         ContractError: there are fewer visual tokens than a slot has.
     """
     size = names_kd.norm(dim=-1, keepdim=True).detach()
-    content = CONTENT * functional.normalize(contrast(features_nd, cover_kc), dim=-1)
-    where = PLACE * functional.normalize(place(cover_kc, grid, names_kd.shape[-1]), dim=-1)
+    content = settings.content_scale * functional.normalize(contrast(features_nd, cover_kc), dim=-1)
+    where = settings.place_scale * functional.normalize(
+        place(cover_kc, grid, names_kd.shape[-1]), dim=-1
+    )
     there = (cover_kc.sum(dim=-1, keepdim=True) > 0).to(names_kd)
     return there * size * (content + where.to(content)).to(names_kd)
 
@@ -76,7 +82,8 @@ def contrast(features_nd: Tensor, cover_kc: Tensor) -> Tensor:
 def place(cover_kc: Tensor, grid: tuple[int, int], width: int) -> Tensor:
     """Centre and extent of each region as sines and cosines, `[K, width]`.
 
-    Across, down and the root of the covered share, each from 0 to 1, in octaves from half a wave.
+    Horizontal and vertical centre and the root of the covered share, each from 0 to 1, at
+    frequencies over four octaves from half a period.
     """
     rows, columns = grid
     across = (torch.arange(columns, device=cover_kc.device) + 0.5) / columns
@@ -98,11 +105,11 @@ def place(cover_kc: Tensor, grid: tuple[int, int], width: int) -> Tensor:
 def region_embeddings(
     embeddings: nn.Module, region_ids: Tensor, added_bkd: Tensor
 ) -> Iterator[None]:
-    """While open, the token `region_ids[k]` of row b is embedded with `added_bkd[b, k]` added."""
+    """While open, `added_bkd[b, k]` is added to the embedding of `region_ids[k]` in row b."""
 
     def add(_: nn.Module, given: tuple[Tensor, ...], embedded: Tensor) -> Tensor:
         (ids,) = given
-        if ids.shape[0] != len(added_bkd):  # a family that embeds placeholders by themselves
+        if ids.shape[0] != len(added_bkd):  # a family that embeds placeholders separately
             return embedded
         named = (ids[..., None] == region_ids[: added_bkd.shape[1]]).to(embedded)
         return embedded + named @ added_bkd.to(embedded)

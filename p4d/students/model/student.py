@@ -1,4 +1,4 @@
-"""A student as it is used: a transformers checkpoint, its tokenizer and the time encoding."""
+"""A loaded student: a transformers checkpoint, its tokenizer and the time encoding."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from transformers.utils import logging as transformers_logging
 
 from p4d.artifacts import read_json
 from p4d.errors import ContractError
-from p4d.students.data.batch import Batch
 from p4d.students.model.adapters import StudentAdapter, adapter_for, load_model
+from p4d.students.model.batch import PackedBatch
 from p4d.students.model.chat import LETTERS
-from p4d.students.model.prompt_settings import Reading
+from p4d.students.model.prompt_settings import PromptSettings
 from p4d.students.model.region_tokens import coverage, described, region_embeddings, tagged
 
 
 @dataclass(frozen=True)
 class Student:
-    """A loaded student. Every arm is loaded and asked in the same way.
+    """A loaded student; every arm is loaded and asked in the same way.
 
     Attributes:
         adapter: the family's adapter, which holds the model.
         tokenizer: its tokenizer.
-        sees_video: False for the control that reads only the questions.
+        sees_video: False for the control that reads the questions only.
     """
 
     adapter: StudentAdapter
@@ -37,17 +37,17 @@ class Student:
     sees_video: bool
 
     def visual_tokens(self, frames: int) -> int:
-        """Visual tokens of a clip, with those of the marked picture if the student reads marks."""
-        stills = int(Reading.of(self.adapter.model).regions == "marks")
+        """Visual tokens of a clip, including the marked picture if the student reads marks."""
+        stills = int(PromptSettings.of(self.adapter.model).regions == "marks")
         return self.adapter.visual_tokens(frames, stills=stills)
 
-    def hidden(self, batch: Batch) -> Tensor:
+    def hidden(self, batch: PackedBatch) -> Tensor:
         """Last hidden states `[B, N, D]` of a batch."""
         return hidden_states(self.adapter, batch)[-1]
 
     @torch.no_grad()
-    def answer_scores(self, batch: Batch) -> Tensor:
-        """Log-likelihood of each option as the student answers: its letter, or its text.
+    def answer_scores(self, batch: PackedBatch) -> Tensor:
+        """Log-likelihood of each option, as its letter or as its text (`PromptSettings.answers`).
 
         Returns:
             `[Q, 5]` float32, one row per question of the batch in `batch.qa_ids` order; options
@@ -63,7 +63,7 @@ class Student:
         return scores.masked_fill(offered >= batch.option_counts[:, None], float("-inf"))
 
     @torch.no_grad()
-    def generate(self, batch: Batch, *, max_new_tokens: int) -> list[str]:
+    def generate(self, batch: PackedBatch, *, max_new_tokens: int) -> list[str]:
         """Greedy text of each row of a batch that holds one unanswered question per row."""
         self.adapter.model.eval()
         with _seen(self.adapter, batch) as pictures:
@@ -80,8 +80,8 @@ class Student:
         return texts
 
 
-def hidden_states(adapter: StudentAdapter, batch: Batch) -> tuple[Tensor, ...]:
-    """Run a packed batch: pictures, time encoding, and the mask that keeps questions apart.
+def hidden_states(adapter: StudentAdapter, batch: PackedBatch) -> tuple[Tensor, ...]:
+    """Run a packed batch with its pictures, the time encoding and the attention mask.
 
     Returns:
         States `[B, N, D]` of `StudentAdapter.states`, the embedded tokens first.
@@ -96,17 +96,18 @@ def hidden_states(adapter: StudentAdapter, batch: Batch) -> tuple[Tensor, ...]:
 
 
 class _EnteredError(Exception):
-    """Not a fault: carries what enters the first block out of the forward pass."""
+    """Not an error: carries the input of the first block out of the forward pass."""
 
     def __init__(self, states: Tensor) -> None:
         super().__init__("entered")
         self.states = states
 
 
-def embedded_tokens(adapter: StudentAdapter, batch: Batch) -> Tensor:
+def embedded_tokens(adapter: StudentAdapter, batch: PackedBatch) -> Tensor:
     """`hidden_states(...)[0]` at the cost of the encoder alone: the language model does not run.
 
-    transformers has no way to stop there that all families share, so the first block's hook does.
+    transformers offers no way to stop there that works for all families, so a hook of the first
+    block raises an exception.
     """
 
     def stop(_: nn.Module, given: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
@@ -123,10 +124,10 @@ def embedded_tokens(adapter: StudentAdapter, batch: Batch) -> Tensor:
 
 
 @contextmanager
-def _seen(adapter: StudentAdapter, batch: Batch) -> Iterator[dict[str, Any]]:
-    """The pictures of a batch as the model takes them; nothing for an arm that sees none.
+def _seen(adapter: StudentAdapter, batch: PackedBatch) -> Iterator[dict[str, Any]]:
+    """The pictures of a batch as the model takes them; empty for an arm without video.
 
-    While open, tokens that name regions carry what the regions show, if the student reads them so.
+    While open, the embeddings of regions are extended by region_tokens, if the student reads them.
     """
     if batch.frames is None or batch.times_s is None:
         yield {}
@@ -138,11 +139,12 @@ def _seen(adapter: StudentAdapter, batch: Batch) -> Iterator[dict[str, Any]]:
     embeddings: Any = adapter.model.get_input_embeddings()
     grid = adapter.frame_grid()
     cover = coverage(batch.masks, grid)
+    settings = PromptSettings.of(adapter.model)
     names = embeddings.weight[batch.region_ids[: cover.shape[1]]]
     shown = cover.new_zeros(*cover.shape[:2], adapter.hidden_width)
 
     def tie(row: int, features: Tensor) -> Tensor:
-        shown[row] = described(features, cover[row], grid, names).to(shown)
+        shown[row] = described(features, cover[row], grid, names, settings).to(shown)
         return tagged(features, cover[row], names)
 
     adapter.change_first_media(pictures, batch.times_s, tie)
@@ -158,7 +160,7 @@ def save_student(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedToke
 
 
 def load_checkpoint(weights: Path, texts: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """A model and its tokenizer from local folders; nothing is ever fetched."""
+    """A model and its tokenizer from local folders; nothing is downloaded."""
     with no_progress_bars():
         model = load_model(str(weights))
     tokenizer = AutoTokenizer.from_pretrained(str(texts), local_files_only=True)
@@ -167,7 +169,7 @@ def load_checkpoint(weights: Path, texts: Path) -> tuple[PreTrainedModel, PreTra
 
 @contextmanager
 def no_progress_bars() -> Iterator[None]:
-    """Silence the bars that transformers draws while it loads and saves."""
+    """Disable the progress bars of transformers while it loads and saves."""
     shown = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()
     try:

@@ -1,8 +1,8 @@
-"""Timestamp positional encoding (TPE), paper Eq. 5: when a frame was seen, in seconds.
+"""Timestamp positional encoding (TPE, paper Eq. 5) of the time of a frame in seconds.
 
 p[2i] = sin(t / T^(2i/D)), p[2i+1] = cos(t / T^(2i/D)), T = 10000, D = width of the vision encoder.
-Added to the encoder's output before the projector, one vector per frame for all its patches. It has
-no parameters and is the only thing that remains of the method at inference.
+It is added to the encoder's output before the projector, one vector per frame for all its patches.
+It has no parameters and is the only part of the method that remains at inference.
 """
 
 from __future__ import annotations

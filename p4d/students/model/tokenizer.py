@@ -1,9 +1,10 @@
 """A byte-level BPE tokenizer trained on the questions of the train split.
 
-Every byte has a token, so any text can be read; digits stay single, so a number is spelled the same
-way wherever it stands. Letters A to E are single tokens, which the scoring of answers relies on.
-Merges may cross words but neither lines nor the marks of options, so that a phrase of a template is
-one token and an option is written alike wherever it stands: a question takes half the tokens.
+Every byte has a token, so any text can be encoded. Digits are single tokens, so a number has the
+same tokens in every context. Letters A to E are single tokens, as the scoring of answers requires.
+Merges may cross words, but neither lines nor the letters of options. A phrase of a template thus
+becomes one token, an option has the same tokens in every place, and a question takes half the
+tokens that it would take otherwise.
 """
 
 from __future__ import annotations
@@ -28,12 +29,19 @@ _PIECES = rf"\n[{LETTERS}]\. |\n|\. |: |\d"
 
 
 def train_tokenizer(
-    texts: Iterable[str], vocabulary: int, family_tokens: Sequence[str] = ()
+    texts: Iterable[str],
+    vocabulary: int,
+    family_tokens: Sequence[str] = (),
+    *,
+    min_frequency: int,
 ) -> PreTrainedTokenizerFast:
-    """Train on `texts`; at most `vocabulary` tokens, special tokens first.
+    """Train a tokenizer; its special tokens come first.
 
-    `family_tokens` are special tokens that a family needs besides those of every student.
-    The result depends on the multiset of texts alone: they are sorted before training.
+    Args:
+        texts: the result depends on their multiset alone, because they are sorted first.
+        vocabulary: largest number of tokens.
+        family_tokens: special tokens that a family needs besides those of every student.
+        min_frequency: occurrences that a pair of tokens needs to be merged.
     """
     more = [token for token in family_tokens if token not in SPECIAL_TOKENS]
     tokenizer = Tokenizer(models.BPE())
@@ -46,7 +54,7 @@ def train_tokenizer(
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
-        min_frequency=2,
+        min_frequency=min_frequency,
         special_tokens=[*SPECIAL_TOKENS, *more],
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,

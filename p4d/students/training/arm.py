@@ -1,4 +1,4 @@
-"""What training optimises: a student and, where it distils, all that only training needs."""
+"""The module that training optimises: a student and, if it distils, the perception decoder."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from p4d.students.data.batch import IGNORED, Batch
 from p4d.students.distillation.losses import counts, explicit_losses, latent_loss, sft_loss
 from p4d.students.distillation.perception import LatentStats, PerceptionDecoder
 from p4d.students.model.adapters import StudentAdapter
+from p4d.students.model.batch import IGNORED, PackedBatch
 from p4d.students.model.student import embedded_tokens, hidden_states
 from p4d.teachers.protocol import DenseMaps, LatentTeacher
 
@@ -21,12 +21,12 @@ class Distillation:
     """The decoder, the frozen expert, and what is compared.
 
     Attributes:
-        decoder: from visual tokens to the expert's latents; trained, and left behind.
-        layer: which hidden states of visual tokens it reads (`distillation.student_layer`).
-        expert: its heads turn predicted latents into maps; never trained.
-        stats: the expert's latents by hook and channel.
+        decoder: predicts the expert's latents from visual tokens; trained, not exported.
+        expert: its heads turn predicted latents into maps; frozen.
+        stats: statistics of the expert's latents by hook and channel.
         modalities: explicit terms.
-        latents: whether latents are compared, too; without, maps alone teach.
+        latents: whether the latent term is computed.
+        layer: which hidden states of visual tokens are read (`distillation.student_layer`).
     """
 
     decoder: PerceptionDecoder
@@ -42,7 +42,7 @@ class Distillation:
         return (*(["latent"] if self.latents else []), *self.modalities)
 
     def maps(self, tokens: Tensor) -> DenseMaps:
-        """What the expert's heads see in visual tokens `[B, slots, rows, columns, C]`."""
+        """The maps of visual tokens `[B, slots, rows, columns, C]`, by the expert's heads."""
         return self.expert.decode(self.stats.restore(self.decoder(tokens).float()))
 
     def terms(
@@ -55,10 +55,10 @@ class Distillation:
         """Distillation terms from visual tokens `[B, slots, rows, columns, C]`.
 
         Args:
-            tokens: of the labelled rows of a batch.
-            labels: as in `Batch.labels`.
-            mapped: `[M]` which of the rows are compared in maps.
-            of_step: what each term is a mean over (p4d/students/distillation/losses.py).
+            tokens: visual tokens of the labelled rows of a batch.
+            labels: as in `PackedBatch.labels`.
+            mapped: `[M]` which of the rows have their maps compared.
+            of_step: number of elements each term is averaged over (`losses.counts`).
         """
         predicted = self.decoder(tokens).float()
         terms = {}
@@ -74,16 +74,16 @@ class Distillation:
 
 
 class Arm(nn.Module):
-    """The student and, where it distils, the perception decoder."""
+    """The student and, if it distils, the perception decoder."""
 
     def __init__(self, adapter: StudentAdapter, distillation: Distillation | None) -> None:
-        """The expert stays outside of the module: it is not trained, saved or counted."""
+        """The expert is kept outside the module tree: it is not trained, saved or counted."""
         super().__init__()
         self.student = adapter.model
         self.decoder = distillation.decoder if distillation else None
         self._adapter = [adapter]
         self._distillation = [distillation]
-        # What accelerate shards one by one; the decoder stays in the outer unit.
+        # The units that accelerate shards; the decoder stays in the outer unit.
         inside = {type(module).__name__ for module in self.student.modules()}
         self._no_split_modules = sorted(inside & set(self.student._no_split_modules or ()))
 
@@ -93,13 +93,13 @@ class Arm(nn.Module):
         return self._distillation[0] is not None
 
     def place(self, device: str) -> None:
-        """Move everything, the expert too, to `device`."""
+        """Move everything, including the expert, to `device`."""
         self.to(device)
         if self._distillation[0] is not None:
             self._distillation[0].expert.to(device)
 
-    def counts(self, batch: Batch) -> dict[str, float]:
-        """What each term of a batch is a mean over (p4d/students/distillation/losses.py)."""
+    def counts(self, batch: PackedBatch) -> dict[str, float]:
+        """Number of elements each term of a batch is averaged over (`losses.counts`)."""
         distillation = self._distillation[0]
         return counts(
             int((batch.targets != IGNORED).sum()),
@@ -110,10 +110,10 @@ class Arm(nn.Module):
 
     def forward(
         self,
-        batch: Batch,
+        batch: PackedBatch,
         of_step: Mapping[str, float] | None = None,
         *,
-        look: bool = False,
+        probe: bool = False,
         ask: bool = True,
         distil: bool = True,
     ) -> dict[str, Tensor]:
@@ -122,13 +122,13 @@ class Arm(nn.Module):
         Args:
             batch: packed rows.
             of_step: `counts` of the step that the batch is part of; default: of the batch.
-            look: instead of terms, the maps that the expert's heads see in every row.
-            ask: without, no question is answered and `sft` is 0. Where the decoder reads what
-                enters the language model, that is not run at all.
-            distil: without, `sft` is the only term.
+            probe: return the maps that the expert's heads predict for every row, not terms.
+            ask: if False, no question is answered and `sft` is 0. If the decoder then reads the
+                input of the language model, the language model does not run.
+            distil: if False, `sft` is the only term.
 
-        A method of its own would be cleaner for `look`, but wrappers that gather sharded weights
-        do so around `forward` alone.
+        `probe` is an argument and not a method because wrappers of sharded models gather weights
+        around `forward` only.
         """
         adapter, distillation = self._adapter[0], self._distillation[0]
         of_step = of_step or self.counts(batch)
@@ -138,8 +138,8 @@ class Arm(nn.Module):
             states = (embedded_tokens(adapter, batch),)
         else:
             states = hidden_states(adapter, batch)
-        if look:
-            return self._looked(states, batch)
+        if probe:
+            return self._predicted_maps(states, batch)
         terms = {"sft": self._sft(states[-1], batch, of_step) if ask else self._nothing()}
         if distillation and distil and batch.frames is not None:
             rows = batch.labelled_rows
@@ -150,18 +150,18 @@ class Arm(nn.Module):
                 terms |= {name: states[-1].sum() * 0.0 for name in distillation.names}
         return terms
 
-    def _sft(self, hidden: Tensor, batch: Batch, of_step: Mapping[str, float]) -> Tensor:
+    def _sft(self, hidden: Tensor, batch: PackedBatch, of_step: Mapping[str, float]) -> Tensor:
         asked = batch.targets != IGNORED
         logits = self._adapter[0].logits(hidden[asked])
         return sft_loss(logits, batch.targets[asked], of_step["sft"])
 
     def _nothing(self) -> Tensor:
-        """Zero that every weight takes part in: processes wait for all gradients."""
+        """Zero that depends on every weight: processes wait for all gradients."""
         return sum((w.sum() for w in self.student.parameters()), torch.zeros(())) * 0.0
 
-    def _looked(self, states: Sequence[Tensor], batch: Batch) -> dict[str, Tensor]:
+    def _predicted_maps(self, states: Sequence[Tensor], batch: PackedBatch) -> dict[str, Tensor]:
         distillation = self._distillation[0]
-        assert distillation is not None, "only an arm that distils can be looked at"
+        assert distillation is not None, "only an arm that distils predicts maps"
         every = torch.arange(len(batch.clip_ids), device=states[-1].device)
         maps = distillation.maps(self._clip_tokens(states, batch, every))
         return {
@@ -171,10 +171,10 @@ class Arm(nn.Module):
             "rays": maps.rays_bthw6,
         }
 
-    def _clip_tokens(self, states: Sequence[Tensor], batch: Batch, rows: Tensor) -> Tensor:
+    def _clip_tokens(self, states: Sequence[Tensor], batch: PackedBatch, rows: Tensor) -> Tensor:
         """Visual tokens of the clips of some rows, `[rows, slots, rows, columns, C]`.
 
-        Stills are left out: the expert has never seen the picture with the drawn marks.
+        Stills are left out: the expert's labels do not cover the picture with the drawn marks.
         """
         distillation = self._distillation[0]
         assert batch.times_s is not None and distillation is not None

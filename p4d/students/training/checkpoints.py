@@ -1,12 +1,15 @@
-"""Checkpoints of a running training: whole or not there, and enough to go on bit by bit.
+"""Checkpoints of a training run: atomic, and sufficient to resume with equal bits.
 
-A checkpoint is a folder that is written beside its place, flushed, and renamed, so a kill at any
-moment leaves the last whole one. It holds weights, optimizer, schedule, random states, the balance
-of the loss terms and the curve so far. Tensors lie in safetensors, the rest in JSON; nothing is
-pickled. Sharded models are gathered first, so a run may resume with another number of processes
-(then equal up to rounding, no longer bit by bit).
+A checkpoint is a folder that is written under a temporary name, flushed, and renamed, so a kill at
+any moment leaves the last complete one. It holds weights, optimizer, schedule, random states, the
+weights of the loss terms and the curve so far. Tensors are stored as safetensors, the rest as JSON;
+nothing is pickled. Sharded models are gathered first, so a run may resume with another number of
+processes (results are then equal up to rounding, not bit by bit).
 
-Checkpoints are scratch: they live in the work folder of a stage instance, never in an artifact.
+`torch.distributed.checkpoint` supplies the state dicts but not the files: its own format is
+pickled and is not renamed into place as a whole.
+
+Checkpoints are scratch: they are kept in the work folder of a stage, never in an artifact.
 """
 
 from __future__ import annotations
@@ -35,8 +38,8 @@ from p4d.artifacts import read_json, write_bytes
 from p4d.atomic import sync_folder
 from p4d.errors import TrainingError
 
-WEIGHTS, OPTIMIZER, STATE, LOOKS = (
-    "weights.safetensors", "optimizer.safetensors", "state.json", "looks.safetensors"
+WEIGHTS, OPTIMIZER, STATE, PROBES = (
+    "weights.safetensors", "optimizer.safetensors", "state.json", "probes.safetensors"
 )  # fmt: skip
 _FULL = StateDictOptions(full_state_dict=True, cpu_offload=True)
 
@@ -45,21 +48,21 @@ class Checkpoints:
     """The checkpoints of one run in one folder; only the newest is kept."""
 
     def __init__(self, folder: Path, identity: str) -> None:
-        """Args: where they lie; `identity` names the inputs and parameters of the run."""
+        """`folder` holds them; `identity` names the inputs and parameters of the run."""
         self._folder, self._identity = folder, identity
 
     def newest(self) -> Path | None:
-        """The last whole checkpoint.
+        """The last complete checkpoint.
 
         Raises:
-            TrainingError: it is of a run with other inputs or parameters.
+            TrainingError: it belongs to a run with other inputs or parameters.
         """
         found = sorted(self._folder.glob("checkpoint-*"))
         if not found:
             return None
         if read_json(found[-1] / STATE)["identity"] != self._identity:
             raise TrainingError(
-                f"{found[-1]} is of a run with other inputs, parameters or code; "
+                f"{found[-1]} belongs to a run with other inputs, parameters or code; "
                 f"remove {self._folder} to start over"
             )
         return found[-1]
@@ -70,19 +73,19 @@ class Checkpoints:
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
         state: Mapping[str, Any],
-        looks: Mapping[str, Tensor],
+        probes: Mapping[str, Tensor],
         *,
         also: Callable[[Path], None] = lambda folder: None,
     ) -> None:
-        """Write the checkpoint of `step`; all processes take part, the first one writes.
+        """Write the checkpoint of `step`; all processes take part, and the first one writes.
 
         Args:
             step: optimizer steps done.
             model: wrapped or not.
-            optimizer: of torch, unwrapped.
-            state: plain values that `read_state` gives back.
-            looks: tensors that `read_looks` gives back.
-            also: writes what else belongs into the folder, before it takes its place.
+            optimizer: the optimizer of torch, unwrapped.
+            state: plain values that `read_state` returns.
+            probes: tensors that `read_probes` returns.
+            also: writes further files into the folder before it is renamed.
         """
         weights: Any = get_model_state_dict(model, options=_FULL)
         moments: Any = get_optimizer_state_dict(model, optimizer, options=_FULL)
@@ -98,7 +101,7 @@ class Checkpoints:
             tensors, values = _flattened(moments)
             save_file(_once_each(weights), new / WEIGHTS)
             save_file(tensors, new / OPTIMIZER)
-            save_file({name: value.contiguous() for name, value in looks.items()}, new / LOOKS)
+            save_file({name: value.contiguous() for name, value in probes.items()}, new / PROBES)
             content = {"identity": self._identity, "optimizer": values, **state}
             # Not sorted: the order of a curve's columns is part of it.
             write_bytes(new / STATE, json.dumps(content, allow_nan=False).encode())
@@ -113,10 +116,6 @@ class Checkpoints:
                     shutil.rmtree(old)
         barrier()
 
-    def drop(self) -> None:
-        """Remove everything; for a run that has ended."""
-        shutil.rmtree(self._folder, ignore_errors=True)
-
 
 def read_state(checkpoint: Path) -> dict[str, Any]:
     """The plain values of a checkpoint."""
@@ -124,16 +123,16 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
     return state
 
 
-def read_looks(checkpoint: Path) -> dict[str, Tensor]:
-    """The looks of a checkpoint."""
-    return load_file(checkpoint / LOOKS)
+def read_probes(checkpoint: Path) -> dict[str, Tensor]:
+    """The predicted maps of a checkpoint."""
+    return load_file(checkpoint / PROBES)
 
 
 def restore_weights(checkpoint: Path, model: nn.Module) -> None:
     """Load the weights into `model`.
 
     Raises:
-        TrainingError: weights of the model are missing in the checkpoint.
+        TrainingError: weights are missing in the checkpoint, or it holds others.
     """
     found: Any = load_file(checkpoint / WEIGHTS)
     options = StateDictOptions(full_state_dict=True, strict=False)
@@ -160,7 +159,7 @@ def restore_optimizer(checkpoint: Path, model: nn.Module, optimizer: torch.optim
 
 
 def restore_random(checkpoint: Path) -> None:
-    """Load this process's random states; a process that was not there keeps its own."""
+    """Load the random states of this process; a process that did not exist keeps its own."""
     path = checkpoint / _random_file(process()[0])
     if not path.is_file():
         return
@@ -180,15 +179,15 @@ def random_state() -> dict[str, Tensor]:
 
 
 def sharded(model: nn.Module) -> bool:
-    """Whether processes hold parts of weights."""
+    """Whether each process holds a part of the weights."""
     return any(isinstance(weight, DTensor) for weight in model.parameters())
 
 
 def put_together(model: nn.Module) -> None:
-    """Give the first process whole weights, in memory, in the place of its shards.
+    """Replace the shards of the first process by whole weights in memory.
 
-    All processes take part. Afterwards nothing can be computed with the model, nor can it be moved:
-    the sharding still watches it.
+    All processes take part. Afterwards the model can neither compute nor be moved, because the
+    hooks of the sharding are still attached.
     """
     whole: Any = get_model_state_dict(model, options=_FULL)
     if process()[0] > 0:
@@ -209,7 +208,7 @@ def process() -> tuple[int, int]:
 
 
 def barrier() -> None:
-    """Wait for the other processes, where there are any."""
+    """Wait for the other processes, if there are any."""
     if process()[1] > 1:
         torch.distributed.barrier()
 
@@ -228,7 +227,7 @@ def _flattened(moments: Mapping[str, Any]) -> tuple[dict[str, Tensor], list[Any]
 
 
 def _once_each(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tied weights under their first name: safetensors refuses shared memory."""
+    """Tied weights under their first name: safetensors does not accept shared memory."""
     seen: set[int] = set()
     kept = {}
     for name, value in weights.items():

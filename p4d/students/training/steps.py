@@ -1,8 +1,8 @@
-"""The batches of a run, step by step: who computes which rows, read ahead of their use.
+"""The batches of a run: which process computes which rows of a step, read ahead of use.
 
-The rows of a step are fixed by its number alone. They are dealt to the processes and to the parts
-of an accumulated step like cards, so that any division of a step holds the same rows, and a run
-that resumes needs no more than the number of the next step.
+The number of a step alone determines its rows. They are dealt round-robin to the processes and to
+the parts of an accumulated step, so that any division of a step holds the same rows, and a run
+resumes from the number of the next step.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ from typing import Any
 from torch.utils.data import Dataset
 
 from p4d.errors import ContractError
-from p4d.students.data.batch import Batch, Packer, Sample
+from p4d.students.data.packer import Packer
+from p4d.students.data.samples import Sample
 from p4d.students.data.unlabelled import UnlabelledClips
+from p4d.students.model.batch import PackedBatch
 
 AHEAD = 4
-"""Batches that lie ready. One hides reading; more hide a slow disk's hiccups."""
+"""Batches that are kept ready. One hides reading; more hide the pauses of a slow disk."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """Which part of every step this process computes: its rank among processes, in `parts`."""
+    """Which rows of every step this process computes: its rank among processes, in `parts`."""
 
     rank: int = 0
     processes: int = 1
@@ -40,8 +42,8 @@ class Share:
 class StepBatches:
     """Packed batches of a whole run.
 
-    `samples` has `batch` rows for every step; `extra` has `extra_per_step` more, which are
-    appended (clips without questions) to the first steps, for as long as it has any.
+    `samples` has `batch` rows for every step. `unlabelled` has `unlabelled.per_step` more, which
+    are appended to the first steps as long as it has rows left.
     """
 
     def __init__(
@@ -52,8 +54,7 @@ class StepBatches:
         steps: int,
         batch: int,
         share: Share,
-        extra: UnlabelledClips | None = None,
-        extra_per_step: int = 0,
+        unlabelled: UnlabelledClips | None = None,
     ) -> None:
         """Plan the run.
 
@@ -62,46 +63,47 @@ class StepBatches:
         """
         self.steps, self.share = steps, share
         self._samples, self._packer, self._batch = samples, packer, batch
-        self._extra, self._extra_per_step = extra, extra_per_step if extra else 0
+        self._unlabelled = unlabelled
+        extra = unlabelled.per_step if unlabelled else 0
         shares = share.processes * share.parts
-        if batch % shares or self._extra_per_step % shares:
+        if batch % shares or extra % shares:
             raise ContractError(
-                f"{batch} clips and {self._extra_per_step} unlabelled clips per step do not divide "
+                f"{batch} clips and {extra} unlabelled clips per step do not divide "
                 f"into {share.processes} processes x {share.parts} parts; change training.batch, "
                 "distillation.unlabelled_clips or training.gradient_accumulation"
             )
 
-    def read(self, step: int, part: int) -> Batch:
+    def read(self, step: int, part: int) -> PackedBatch:
         """One part of a step, of this process; steps count from 0."""
         rows: list[tuple[Dataset[Sample], int]]
         rows = [(self._samples, step * self._batch + i) for i in range(self._batch)]
-        first = step * self._extra_per_step
-        if self._extra is not None and first < len(self._extra):
-            rows += [(self._extra, first + i) for i in range(self._extra_per_step)]
+        extra = self._unlabelled
+        if extra is not None and step * extra.per_step < len(extra):
+            rows += [(extra, step * extra.per_step + i) for i in range(extra.per_step)]
         chosen = [rows[row] for row in self.share.rows(part, len(rows))]
         return self._packer.pack([dataset[index] for dataset, index in chosen], scored=False)
 
 
 class Prefetched:
-    """Batches read by a thread ahead of their use, in order.
+    """Reads batches in a thread ahead of their use, in order.
 
-    A thread is enough: reading is decompression and copying, which leave the interpreter's lock,
-    and it needs no second copy of the process. Errors of reading are raised where the batch is
-    asked for. Looks like a data loader to `transformers.Trainer`.
+    A thread suffices: reading is decompression and copying, which release the interpreter's lock,
+    and a thread needs no second copy of the process. Errors of reading are raised where the batch
+    is requested. Has the interface of a data loader that `transformers.Trainer` needs.
     """
 
     def __init__(self, batches: StepBatches, *, first_step: int = 0) -> None:
-        """Begin at `first_step`; nothing is read before iteration."""
+        """Start at `first_step`; nothing is read before iteration."""
         self._batches, self._first_step = batches, first_step
         self.waited_s = 0.0
-        """Seconds that the consumer has spent in waiting for a batch."""
+        """Seconds that the consumer has waited for batches."""
 
     def __len__(self) -> int:
-        """Batches of the whole run, those before `first_step` too."""
+        """Batches of the whole run, including those before `first_step`."""
         return self._batches.steps * self._batches.share.parts
 
-    def __iter__(self) -> Iterator[dict[str, Batch]]:
-        """Batches under the name that the trainer's loss reads."""
+    def __iter__(self) -> Iterator[dict[str, PackedBatch]]:
+        """Batches under the key that `ArmTrainer.compute_loss` reads."""
         ready: queue.Queue[Any] = queue.Queue(AHEAD)
         stop = threading.Event()
         reader = threading.Thread(
@@ -128,15 +130,15 @@ class Prefetched:
 
 def _fill(
     plan: Sequence[tuple[int, int]],
-    read: Callable[[int, int], Batch],
+    read: Callable[[int, int], PackedBatch],
     ready: queue.Queue[Any],
     stop: threading.Event,
 ) -> None:
     for step, part in plan:
-        made: Batch | BaseException
+        made: PackedBatch | BaseException
         try:
             made = read(step, part)
-        except Exception as error:  # noqa: BLE001 - raised again where the batch is asked for
+        except Exception as error:  # noqa: BLE001 - raised again where the batch is requested
             made = error
         while not stop.is_set():
             try:

@@ -16,10 +16,14 @@ from PIL import Image
 
 from p4d.artifacts import read_json
 from p4d.audit.lookup.restore import restore
-from p4d.config import ClipsParams, Project
+from p4d.config import ClipsParams
 from p4d.errors import ContractError, DecodeError
+from p4d.project import Project
 from p4d.questions.regions.marks import MAX_MARKS, draw_marks
-from p4d.students.data.batch import Packer, Question, Sample, Visual
+from p4d.students.data.clip_reader import Visual
+from p4d.students.data.packer import Packer
+from p4d.students.data.questions import Question
+from p4d.students.data.samples import Sample
 from p4d.students.model.chat import LETTERS
 from p4d.students.model.student import Student, load
 from p4d.versioning.files.artifact_key import bare_md5

@@ -14,7 +14,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from p4d.config import ClipsParams
 from p4d.ids import seed_for
-from p4d.students.data.batch import Packer, Question, Sample, Visual
+from p4d.students.data.clip_reader import Visual
+from p4d.students.data.packer import Packer
+from p4d.students.data.questions import Question
+from p4d.students.data.samples import Sample
 from p4d.students.model.student import Student, load
 from p4d.students.use.export import training_only_weights
 

@@ -16,7 +16,7 @@ from p4d.artifacts import read_json, write_json
 from p4d.config import ClipsParams
 from p4d.errors import ContractError
 from p4d.students.model.adapters import family_named, load_model
-from p4d.students.model.adapters.pictures import Pictures
+from p4d.students.model.adapters.picture_format import PictureFormat
 from p4d.students.model.student import no_progress_bars
 from p4d.students.use import standalone_inference as p4d_inference
 
@@ -47,7 +47,7 @@ def export_student(student: Path, destination: Path, clips: ClipsParams) -> Path
     shutil.copyfile(p4d_inference.__file__, destination / "p4d_inference.py")
     model = load_model(destination)
     family = family_named(model.config.model_type)
-    pictures = Pictures.of(model, family.pictures(model, clips.size_px))
+    pictures = PictureFormat.of(model, family.picture_format(model, clips.size_px))
     write_json(
         destination / "p4d.json",
         {

@@ -23,10 +23,7 @@ corpus can be among them.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,7 +37,7 @@ from p4d.geometry.map_grid import sample_flow, sample_map
 from p4d.geometry.rays import rays_from_cameras
 from p4d.ids import content_id, seed_for
 from p4d.pipeline import StageInputs, StageReport
-from p4d.workers import end_with_parent
+from p4d.workers import spawn_pool
 
 SPLITS = ("train", "holdout")
 
@@ -142,7 +139,8 @@ def plan_worlds(clips: ClipsParams, expert: ExpertParams) -> list[WorldTask]:
 def draw_world(task: WorldTask) -> dict[str, NDArray]:
     """Pictures and targets of one world, by array name without the split."""
     # Rendering opens OpenGL; a process that only trains must not need it.
-    from p4d.worlds.scene import render, spec_for
+    from p4d.worlds.renderer import render
+    from p4d.worlds.sampling import spec_for
 
     times_ns = [task.start_ns + i * task.step_ns for i in range(task.frames)]
     video = render(spec_for(task.seed, task.duration_s), times_ns, task.size_px)
@@ -245,12 +243,17 @@ def mirrored(batch: ClipBatch) -> ClipBatch:
     )
 
 
-def recoloured(batch: ClipBatch, rng: np.random.Generator) -> ClipBatch:
-    """Clips under another light and white balance: a curve per clip and channel; truth stays."""
+def recoloured(
+    batch: ClipBatch, rng: np.random.Generator, gamma_range: float, gain_range: float
+) -> ClipBatch:
+    """The same clips under another light and white balance: one curve per clip and channel.
+
+    The logarithms of gamma (per clip) and gain (per channel) are uniform in +- the given range.
+    """
     values = np.arange(256) / 255
     count = len(batch.rgb_bthw3)
-    gamma = np.exp(rng.uniform(-0.35, 0.35, (count, 1, 1)))
-    gain = np.exp(rng.uniform(-0.2, 0.2, (count, 3, 1)))
+    gamma = np.exp(rng.uniform(-gamma_range, gamma_range, (count, 1, 1)))
+    gain = np.exp(rng.uniform(-gain_range, gain_range, (count, 3, 1)))
     curves = np.rint(255 * np.clip(gain * values**gamma, 0, 1)).astype(np.uint8)
     clip, channel = np.arange(count)[:, None, None, None, None], np.arange(3)
     recoloured_rgb = curves[clip, channel, batch.rgb_bthw3]
@@ -272,7 +275,5 @@ def _stacked_name(name: str) -> str:
 
 
 def _draw_all(tasks: list[WorldTask]) -> Iterator[dict[str, NDArray]]:
-    workers = min(2, os.cpu_count() or 1)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent) as pool:
+    with spawn_pool(2) as pool:
         yield from pool.map(draw_world, tasks, chunksize=4)

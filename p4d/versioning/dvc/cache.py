@@ -10,12 +10,14 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from p4d.atomic import replacing
 from p4d.errors import PublishError
 from p4d.versioning.dvc.config import cache_dir
 from p4d.versioning.files.hashes import Digest, Tree, file_md5
@@ -149,19 +151,12 @@ def _store(cache: Path, digest: Digest, source: Callable[[], Any], name: str) ->
         if digest.md5.endswith(".dir") or size == digest.nbytes:
             return
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{uuid.uuid4().hex}.tmp")
-    try:
+    with replacing(target, durable=True) as temporary:
         with source() as reader, temporary.open("wb") as writer:
-            while chunk := reader.read(1 << 20):
-                writer.write(chunk)
-            writer.flush()
-            os.fsync(writer.fileno())
+            shutil.copyfileobj(reader, writer, 1 << 20)
         if file_md5(temporary) != digest.md5.removesuffix(".dir"):
             raise PublishError(f"{name} changed while it was being stored; run the step again")
         temporary.chmod(0o444)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_tree(root: Path, md5: str) -> Tree:
@@ -236,8 +231,6 @@ def _copy_verified(source: Path, digest: Digest, target: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    import shutil
-
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:

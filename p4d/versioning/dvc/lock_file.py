@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from p4d.atomic import sync_folder, write_durably
+from p4d.atomic import replacing, sync_folder, write_flushed
 from p4d.errors import PublishError
 from p4d.versioning.files.hashes import Digest
 
@@ -306,8 +306,9 @@ def write_lock(root: Path, text: str, scratch: Path, checkpoint: Callable[[str],
     """Replace dvc.lock atomically and durably, keeping the former one as `scratch/dvc.lock.bak`."""
     target, temporary = root / LOCK_FILE, scratch / f"{LOCK_FILE}.new"
     if target.exists():
-        write_durably(scratch / f"{LOCK_FILE}.bak", target.read_bytes(), sync=False)
-    write_durably(temporary, text.encode(), rename=False)
+        with replacing(scratch / f"{LOCK_FILE}.bak") as backup:
+            backup.write_bytes(target.read_bytes())
+    write_flushed(temporary, text.encode())
     checkpoint("lock_prepared")
     temporary.replace(target)
     sync_folder(root)

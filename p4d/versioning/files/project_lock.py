@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 from filelock import FileLock, Timeout
 
-from p4d.config import Project
 from p4d.errors import PublishError
+from p4d.project import Project
 
 WAIT_S = 600.0
 

@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from p4d.config import Project
+from p4d.project import Project
 from p4d.versioning.files.git import git, has_repository, try_git
 from p4d.versioning.files.project_lock import project_lock
 from p4d.versioning.ledger.ledger import BRANCH, LEDGER_PATH

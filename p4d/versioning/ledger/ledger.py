@@ -21,9 +21,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from p4d.atomic import sync_folder
-from p4d.config import Project
 from p4d.errors import LedgerError
 from p4d.ids import canonical_json
+from p4d.project import Project
 from p4d.versioning.files.project_lock import project_lock
 from p4d.versioning.ledger.index import LedgerIndex, index_of
 from p4d.versioning.ledger.record import Record, digest_of, plain

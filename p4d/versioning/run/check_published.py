@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from p4d.config import Project
 from p4d.errors import PublishError
+from p4d.project import Project
 from p4d.quality.gates import judge
 from p4d.quality.results import CheckResult
 from p4d.versioning.dvc import pipeline_file as dvc_yaml

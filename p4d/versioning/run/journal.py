@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from p4d.atomic import sync_folder, write_durably
-from p4d.config import Project
+from p4d.project import Project
 
 
 @dataclass(frozen=True)

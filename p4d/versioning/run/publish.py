@@ -29,8 +29,8 @@ from pathlib import Path
 from typing import Any
 
 from p4d.atomic import out_of_space, sync_folder, write_durably
-from p4d.config import Project
 from p4d.errors import LedgerError, PublishError
+from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.dvc.lock_file import LOCK_FILE, LockEntry, LockFile, write_lock
 from p4d.versioning.files.hashes import Digest, HashCache, Tree, tree_of

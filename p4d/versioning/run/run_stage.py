@@ -9,16 +9,17 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from p4d.atomic import out_of_space, write_durably
-from p4d.config import Params, Project
+from p4d.config import Params
 from p4d.errors import ContractError, PublishError
-from p4d.pipeline import STAGES, Stage, StageInputs, StageReport
+from p4d.pipeline import Stage, StageInputs, StageReport
+from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.dvc import pipeline_file as dvc_yaml
 from p4d.versioning.dvc.lock_file import LockEntry
@@ -91,7 +92,6 @@ def run_stage(
     progress: Progress | None = None,
     force: bool = False,
     gates: Gates | None = None,
-    stages: Sequence[Stage] = STAGES,
     checkpoint: Checkpoint = no_checkpoint,
 ) -> Materialization:
     """Make one artifact, or find that it is made already.
@@ -103,7 +103,6 @@ def run_stage(
         progress: called `(done, total, note)` by the stage.
         force: compute although nothing changed.
         gates: blocking checks of each stage; an input's version must have passed them.
-        stages: the whole pipeline.
         checkpoint: for tests, called with each name of `publish.CHECKPOINTS`.
 
     Raises:
@@ -111,7 +110,7 @@ def run_stage(
         GateError: an input's version failed a blocking check, or was never checked.
         ContractError: the pipeline has no such artifact.
     """
-    with Workspace(project, stages) as workspace:
+    with Workspace(project) as workspace:
         with locked(project):
             _update_dvc_yaml(workspace)
             _drop_delisted(workspace)
@@ -136,7 +135,6 @@ def run_stage(
         code_version = workspace.code_version(stage)
     return _compute_and_publish(
         project,
-        stages,
         key,
         function=function,
         given=given,
@@ -216,7 +214,6 @@ def _update_dvc_yaml(workspace: Workspace) -> None:
 
 def _compute_and_publish(
     project: Project,
-    stages: Sequence[Stage],
     key: ArtifactKey,
     *,
     function: Callable[[StageInputs, Path], StageReport],
@@ -237,7 +234,7 @@ def _compute_and_publish(
         tree = tree_of(new)
 
         def compare() -> LockEntry:
-            with Workspace(project, stages) as now:
+            with Workspace(project) as now:
                 _refuse_changes(now, key, snapshot, previous, tree)
             return snapshot.to_entry({out: tree.digest})
 
@@ -286,7 +283,7 @@ def _compute_and_publish(
             patience_s=max(dvc_store.LOCK_WAIT_S, cost.values["wall_s"]),
             checkpoint=checkpoint,
         )
-    with Workspace(project, stages) as workspace:
+    with Workspace(project) as workspace:
         workspace.cache.adopt(project.root / out, tree)
     return Materialization(
         version=ArtifactVersion(key, tree.digest.md5),

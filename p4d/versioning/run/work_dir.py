@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from p4d.config import Project
+from p4d.project import Project
 from p4d.versioning.state.fingerprint import Fingerprint
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from p4d.config import Project
+from p4d.project import Project
 from p4d.quality.results import CheckResult
 from p4d.versioning.files.artifact_key import ArtifactVersion
 from p4d.versioning.ledger.ledger import Ledger

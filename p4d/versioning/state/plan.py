@@ -6,11 +6,11 @@ the same facts as `p4d status`: fingerprints, and the verdicts on record for exa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
-from p4d.config import Project
-from p4d.pipeline import STAGES, Stage
+from p4d.pipeline import Stage
+from p4d.project import Project
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.state.check_records import Gates, refusal
@@ -57,7 +57,6 @@ def make_plan(
     *,
     gates: Gates,
     judge: str,
-    stages: Sequence[Stage] = STAGES,
 ) -> Plan:
     """Every instance that is not fresh or not judged by today's gates, and all that reads it.
 
@@ -65,13 +64,12 @@ def make_plan(
         project: where.
         gates: blocking gates of each stage.
         judge: `judge_version`; a verdict of another version is asked for again.
-        stages: the pipeline.
     """
     ledger = Ledger(project)
     held: dict[ArtifactKey, str] = {}
     waiting: set[ArtifactKey] = set()
     wanted: set[ArtifactKey] = set()
-    with Workspace(project, stages) as look:
+    with Workspace(project) as look:
         for key in look.all_keys():
             now, reads = look.status(key), _reads(look, key)
             if now.state == "fresh" and not wanted & reads:
@@ -108,11 +106,9 @@ def _judged(ledger: Ledger, gates: Gates, judge: str, version: ArtifactVersion) 
     )
 
 
-def in_order(
-    project: Project, wanted: Set[ArtifactKey], stages: Sequence[Stage] = STAGES
-) -> list[Batch]:
+def in_order(project: Project, wanted: Set[ArtifactKey]) -> list[Batch]:
     """Batches of the wanted instances, in an order in which they can run."""
-    by_name = {stage.name: stage for stage in stages}
+    stages, by_name = project.stages, project.by_name
 
     def needs_shards(stage: Stage) -> bool:
         return any(by_name[up].per_shard or needs_shards(by_name[up]) for up in stage.inputs)

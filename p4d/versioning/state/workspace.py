@@ -8,14 +8,14 @@ importing DVC.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from p4d.config import Project
 from p4d.errors import ConfigError, ContractError
-from p4d.pipeline import STAGES, Stage
+from p4d.pipeline import Stage
+from p4d.project import Project
 from p4d.versioning.dvc import pipeline_file as dvc_yaml
 from p4d.versioning.dvc.lock_file import PARAMS_FILE, LockEntry, LockFile, load_yaml
 from p4d.versioning.files.artifact_key import ArtifactKey
@@ -50,11 +50,11 @@ class Workspace:
     A new one sees changes. Use as a context manager, so that the hash cache is closed.
     """
 
-    def __init__(self, project: Project, stages: Sequence[Stage] = STAGES) -> None:
-        """Open a snapshot of `project`, whose pipeline is `stages`."""
+    def __init__(self, project: Project) -> None:
+        """Open a snapshot of `project`."""
         self.project = project
-        self.stages = tuple(stages)
-        self.by_name = {stage.name: stage for stage in stages}
+        self.stages = project.stages
+        self.by_name = project.by_name
         self.cache = HashCache(project.root, project.state / "hashes.sqlite")
         self._digests: dict[str, Digest | None] = {}
         self._code: dict[str, Mapping[str, Digest | None]] = {}
@@ -99,9 +99,7 @@ class Workspace:
 
     def stage(self, name: str) -> Stage:
         """Look a stage up; an unknown name raises with the known ones."""
-        if name not in self.by_name:
-            raise ContractError(f"no stage called {name!r}; stages: {', '.join(self.by_name)}")
-        return self.by_name[name]
+        return self.project.stage(name)
 
     def check_key(self, key: ArtifactKey) -> None:
         """Refuse an artifact that the pipeline does not have.
@@ -201,15 +199,15 @@ class Workspace:
         return ArtifactStatus(key, state, tuple(reasons), recorded)
 
 
-def code_versions(project: Project, stages: Sequence[Stage] = STAGES) -> dict[str, str]:
+def code_versions(project: Project) -> dict[str, str]:
     """`code_version` of every stage, for Dagster."""
-    with Workspace(project, stages) as workspace:
-        return {stage.name: workspace.code_version(stage) for stage in stages}
+    with Workspace(project) as workspace:
+        return {stage.name: workspace.code_version(stage) for stage in project.stages}
 
 
-def status(project: Project, stages: Sequence[Stage] = STAGES) -> list[ArtifactStatus]:
+def status(project: Project) -> list[ArtifactStatus]:
     """The state of every artifact. Agrees with `dvc status`."""
-    with Workspace(project, stages) as workspace:
+    with Workspace(project) as workspace:
         return [workspace.status(key) for key in workspace.all_keys()]
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 
-from p4d.config import Project
 from p4d.errors import LedgerError
+from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.files.git import git, has_repository
 from p4d.versioning.ledger.anchor import anchor

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from p4d.config import Project
 from p4d.errors import PublishError
+from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.ledger.problem import Problem

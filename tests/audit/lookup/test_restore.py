@@ -69,7 +69,7 @@ def test_git_checkout_and_dvc_checkout_bring_an_old_state_back(fake):
     fake.git("checkout", "-q", "HEAD~1")
     fake.dvc("checkout", "--force", f"take@{FIRST}")
     assert (fake.out(f"take@{FIRST}") / "name.txt").read_text().startswith("TEXT OF")
-    node = audit.why(fake.project, f"take@{FIRST}", fake.stages)
+    node = audit.why(fake.project, f"take@{FIRST}")
     assert node.version["md5"] == versions[0]
     assert "superseded_by" not in node.version
 
@@ -85,9 +85,9 @@ def test_garbage_collection_spares_every_version_on_record(fake, tmp_path):
     assert text.startswith("3 versions on record are kept")
     assert not stray.exists()
     for number, md5 in enumerate(versions):
-        done = audit.restore(fake.project, md5, tmp_path / str(number), stages=fake.stages)
+        done = audit.restore(fake.project, md5, tmp_path / str(number))
         assert done.files == 2
-    assert audit.verify(fake.project, fake.stages).ok
+    assert audit.verify(fake.project).ok
     assert fake.git("status", "--porcelain") == before
     assert fake.git("branch", "--show-current").strip() == "main"
 
@@ -96,4 +96,4 @@ def test_the_bare_form_keeps_what_was_anchored(fake, tmp_path):
     first, _, third = supersede_twice(fake)
     fake.dvc("gc", "--all-commits", "--force")
     for number, md5 in enumerate((first, third)):
-        audit.restore(fake.project, md5, tmp_path / str(number), stages=fake.stages)
+        audit.restore(fake.project, md5, tmp_path / str(number))

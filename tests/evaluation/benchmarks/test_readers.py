@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from p4d.config import Project
 from p4d.errors import ConfigError, ContractError
 from p4d.evaluation.benchmarks import r4d_bench, sti_bench, vlm4d, vsti_bench
 from p4d.evaluation.benchmarks.registry import VARIABLE, open_benchmark
+from p4d.project import Project
 from tests.evaluation.benchmarks import files
 from tests.video.media import ROOT
 
@@ -53,8 +53,8 @@ def test_static_and_dynamic_go_by_category(r4d):
     assert items["stibench/7"].dynamic is True
 
 
-def test_bad_records_are_told_and_stop_nothing(r4d):
-    reasons = {bad.item_id: bad.reason for bad in r4d.bad}
+def test_rejected_records_are_reported_and_stop_nothing(r4d):
+    reasons = {bad.item_id: bad.reason for bad in r4d.rejected}
     assert len(reasons) == 5
     assert "no options" in reasons["stibench/9"]
     assert "put it at videos/vlm4d/missing.mp4" in reasons["vlm4d/10"]
@@ -72,7 +72,7 @@ def test_a_path_out_of_the_folder_is_no_file_of_it(tmp_path):
     files.write_json(tmp_path / "in" / "test.json", [record])
     found = r4d_bench.read(tmp_path / "in")
     assert not found.items
-    assert "missing file" in found.bad[0].reason
+    assert "missing file" in found.rejected[0].reason
 
 
 def test_sti_bench_parquet(tmp_path):
@@ -84,7 +84,7 @@ def test_sti_bench_parquet(tmp_path):
     assert (turned.start_ns, turned.end_ns) == (None, None)
     assert turned.category == "Ego-Centric Orientation"
     assert turned.dynamic is True
-    (bad,) = found.bad
+    (bad,) = found.rejected
     assert bad.item_id == "2"
 
 
@@ -101,7 +101,7 @@ def test_vlm4d(tmp_path):
     assert items["real/validation_1"].answer_index == 1
     assert items["real/2"].answer_index == 0
     assert items["real/2"].category == "davis"
-    (bad,) = found.bad
+    (bad,) = found.rejected
     assert bad.item_id == "synthetic/2"
     assert "9" in bad.reason
 
@@ -113,7 +113,7 @@ def test_vsti_bench(tmp_path):
     assert items["1"].options == ("Left", "Right")
     assert items["1"].answer_index == 1
     assert items["2"].answer_index == 1
-    (bad,) = found.bad
+    (bad,) = found.rejected
     assert "positive" in bad.reason
 
 
@@ -144,7 +144,7 @@ def test_vsti_bench_called_test_json_is_not_taken_for_r4d_bench(tmp_path):
     assert open_benchmark(str(tmp_path), Project(ROOT)).name == "vsti-bench"
 
 
-def test_what_is_not_there_is_said_with_the_way_out(tmp_path):
+def test_a_missing_benchmark_is_an_error_with_the_remedy(tmp_path):
     with pytest.raises(ConfigError, match="P4D_BENCHMARKS"):
         open_benchmark(str(tmp_path / "nowhere"), Project(ROOT))
     with pytest.raises(ConfigError, match="holds none of"):
@@ -156,8 +156,10 @@ def test_what_is_not_there_is_said_with_the_way_out(tmp_path):
 
 def test_prompts_hold_question_options_and_request(tmp_path):
     found = sti_bench.read(files.sti_bench(tmp_path / "sti"))
-    assert found.body(found.items[0]).startswith("From 0 s to 1 s. How fast is it?\n(A) 3.74")
-    assert not found.body(found.items[1]).startswith("From")
+    assert found.rules.prompt(found.items[0]).startswith(
+        "From 0 s to 1 s. How fast is it?\n(A) 3.74"
+    )
+    assert not found.rules.prompt(found.items[1]).startswith("From")
     vsti = vsti_bench.read(files.vsti_bench(tmp_path / "vsti"))
-    assert "Options" not in vsti.body(vsti.items[0])
-    assert "B. Right" in vsti.body(vsti.items[1])
+    assert "Options" not in vsti.rules.prompt(vsti.items[0])
+    assert "B. Right" in vsti.rules.prompt(vsti.items[1])

@@ -3,10 +3,11 @@
 import pytest
 
 from p4d.artifacts import read_json
-from p4d.config import Project, replace_params
+from p4d.config import replace_params
 from p4d.errors import ContractError
 from p4d.ids import sha256_file
 from p4d.pipeline import StageInputs, stage_named
+from p4d.project import Project
 from p4d.teachers.expert4d import embedded
 from p4d.teachers.expert4d import network as expert4d
 from tests.teachers.conftest import ROOT

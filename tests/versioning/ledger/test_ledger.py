@@ -59,7 +59,7 @@ def test_kinds_of_older_ledgers_are_read_and_not_appended(fake, monkeypatch):
 def test_a_table_that_an_older_version_wrote_beside_the_ledger_is_no_problem(fake):
     fake.make("teach")
     (fake.root / "data" / "ledger" / "ledger.parquet").write_bytes(b"PAR1 of another time")
-    assert audit.verify(fake.project, fake.stages).problems == ()
+    assert audit.verify(fake.project).problems == ()
 
 
 def test_the_anchor_keeps_everything_and_touches_nothing(fake):

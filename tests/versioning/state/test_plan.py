@@ -8,7 +8,7 @@ GATES = {"label": ("finite",)}
 
 
 def plan_of(fake, *, gates=GATES, judge="today"):
-    return make_plan(fake.project, gates=gates, judge=judge, stages=fake.stages)
+    return make_plan(fake.project, gates=gates, judge=judge)
 
 
 def judge_all(fake, made, *, bad=()):
@@ -22,7 +22,7 @@ def judge_all(fake, made, *, bad=()):
 
 def test_an_empty_project_wants_everything_in_an_order_in_which_it_can_run(fake):
     plan = plan_of(fake)
-    assert in_order(fake.project, plan.wanted, fake.stages) == [
+    assert in_order(fake.project, plan.wanted) == [
         Batch(shard=None, stages=("teach",)),
         *(Batch(shard=shard, stages=("take", "label")) for shard in SHARDS),
         Batch(shard=None, stages=("gather", "choose")),

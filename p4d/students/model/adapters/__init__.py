@@ -1,8 +1,9 @@
-"""What differs between student families, and nothing else: one module per family.
+"""The differences between student families, one module per family.
 
-An adapter says where visual features leave the encoder (the place of the time encoding), how
-pictures are cut up for it, which places of a sequence are visual tokens, which positions they have,
-and which hidden state is read. `docs/students.md` adds a family step by step.
+An adapter defines where visual features leave the encoder (and the time encoding is added), how
+pictures are divided for it, which tokens of a sequence are visual, which positions they have, and
+which hidden states are read. Code that is equal for all families does not belong here. Read
+`protocol.py` first; `docs/students.md` adds a family step by step.
 """
 
 from __future__ import annotations
@@ -24,16 +25,16 @@ from transformers import (
 
 from p4d.config import ClipsParams, StudentParams
 from p4d.errors import ContractError
-from p4d.students.model.adapters import llava_onevision, qwen_vl
+from p4d.students.model.adapters import llava_onevision, qwen_vl_network
 from p4d.students.model.adapters.llava_onevision import LlavaOnevisionAdapter
-from p4d.students.model.adapters.pictures import Pictures
+from p4d.students.model.adapters.picture_format import PictureFormat
 from p4d.students.model.adapters.protocol import StudentAdapter
 from p4d.students.model.adapters.qwen_vl import QwenVLAdapter
 
 __all__ = [
     "FAMILIES",
-    "Family",
     "StudentAdapter",
+    "StudentFamily",
     "adapter_for",
     "family_named",
     "initial_model",
@@ -42,51 +43,51 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Family:
+class StudentFamily:
     """A transformers architecture that can be a student.
 
     Attributes:
         model: its class.
         adapter: how it is used.
-        pictures: how it reads pictures when clips have a given size in pixels.
+        picture_format: the format of its pictures for clips of a given size in pixels.
         initial_model: builds it from sizes, drawing weights from torch's global generator.
-        special_tokens: what its texts need besides the tokens of every student.
+        special_tokens: tokens that its texts need besides those of every student.
     """
 
     model: type[PreTrainedModel]
     adapter: Callable[[Any], StudentAdapter]
-    pictures: Callable[[Any, int], Pictures]
+    picture_format: Callable[[Any, int], PictureFormat]
     initial_model: Callable[[StudentParams, ClipsParams, PreTrainedTokenizerBase], PreTrainedModel]
     special_tokens: tuple[str, ...]
 
 
-FAMILIES: dict[str, Family] = {
-    "llava_onevision": Family(
+FAMILIES: dict[str, StudentFamily] = {
+    "llava_onevision": StudentFamily(
         LlavaOnevisionForConditionalGeneration,
         LlavaOnevisionAdapter,
-        llava_onevision.pictures,
+        llava_onevision.picture_format,
         llava_onevision.initial_model,
         llava_onevision.SPECIAL_TOKENS,
     ),
-    "qwen2_5_vl": Family(
+    "qwen2_5_vl": StudentFamily(
         Qwen2_5_VLForConditionalGeneration,
         QwenVLAdapter,
-        qwen_vl.pictures,
-        qwen_vl.initial_model,
-        qwen_vl.SPECIAL_TOKENS,
+        qwen_vl_network.picture_format,
+        qwen_vl_network.initial_model,
+        qwen_vl_network.SPECIAL_TOKENS,
     ),
-    "qwen3_vl": Family(
+    "qwen3_vl": StudentFamily(
         Qwen3VLForConditionalGeneration,
         QwenVLAdapter,
-        qwen_vl.pictures,
-        qwen_vl.initial_model,
-        qwen_vl.SPECIAL_TOKENS,
+        qwen_vl_network.picture_format,
+        qwen_vl_network.initial_model,
+        qwen_vl_network.SPECIAL_TOKENS,
     ),
 }
 """By `model_type` of the transformers config, which is also `student.architecture`."""
 
 
-def family_named(model_type: str) -> Family:
+def family_named(model_type: str) -> StudentFamily:
     """The family of a transformers config.
 
     Raises:
@@ -95,7 +96,7 @@ def family_named(model_type: str) -> Family:
     if model_type not in FAMILIES:
         raise ContractError(
             f"no student adapter for {model_type}; known are {', '.join(FAMILIES)}. "
-            "Add one under p4d/students/adapters, see docs/students.md"
+            "Add one under p4d/students/model/adapters, see docs/students.md"
         )
     return FAMILIES[model_type]
 
@@ -112,9 +113,9 @@ def adapter_for(model: PreTrainedModel) -> StudentAdapter:
 def initial_model(
     params: StudentParams, clips: ClipsParams, tokenizer: PreTrainedTokenizerBase
 ) -> PreTrainedModel:
-    """A network of the family and sizes that `params` name, initialised from `params.seed`."""
+    """A network of the architecture and sizes in `params`, initialised from `params.seed`."""
     build = family_named(params.architecture).initial_model
-    # The initialisers of the network draw from torch's global generator; it is left as it was.
+    # The initialisers of the network draw from torch's global generator, whose state is kept.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(params.seed)
         return build(params, clips, tokenizer)

@@ -21,9 +21,9 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from p4d.config import ClipsParams, StudentParams
 from p4d.errors import ContractError
-from p4d.students.model.adapters.pictures import CENTRED, Pictures
-from p4d.students.model.adapters.protocol import added_before, media_of
-from p4d.students.model.adapters.sizes import text_sizes
+from p4d.students.model.adapters.picture_format import CENTRED, PictureFormat
+from p4d.students.model.adapters.protocol import added_before, media_of, media_of_rows
+from p4d.students.model.adapters.sizes import TextSizes, VisionSizes, text_config
 from p4d.students.model.chat import IMAGE, VIDEO
 from p4d.students.model.time_encoding import time_encoding
 from p4d.students.model.tokenizer import token_id
@@ -43,7 +43,7 @@ class LlavaOnevisionAdapter:
         vision: Any = model.config.vision_config
         text: Any = model.config.text_config
         self._side = math.ceil(vision.image_size // vision.patch_size / 2)
-        self._pictures = Pictures.of(model, pictures(model, vision.image_size))
+        self._pictures = PictureFormat.of(model, picture_format(model, vision.image_size))
         self._encoder_width: int = vision.hidden_size
         self._video: int = model.config.video_token_index
         self.hidden_width: int = text.hidden_size
@@ -72,7 +72,7 @@ class LlavaOnevisionAdapter:
         return (frames + stills) * self._side**2 + (frames > 0) + stills
 
     def visual_ids(self, times_s: Sequence[float]) -> list[int]:
-        """The video's placeholder, as often as there are tokens."""
+        """The placeholder of videos, once per token."""
         frames = [medium.stop - medium.start for medium in media_of(times_s)]
         return [self._video] * sum(self.visual_tokens(count) for count in frames)
 
@@ -81,34 +81,29 @@ class LlavaOnevisionAdapter:
         return input_ids == self._video
 
     def encode(self, frames_bfhw3: Tensor, times_s: Tensor) -> dict[str, Any]:
-        """Encode all frames in one pass; the time encoding enters before the projector."""
-        model = self.model.model
-        lengths = [m.stop - m.start for row in times_s.tolist() for m in media_of(row)]
-        present = ~times_s.isposinf()
-        pixels = self._pictures.normalised(frames_bfhw3[present]).to(model.image_newline.dtype)
-        with added_before(
-            model.multi_modal_projector, time_encoding(times_s[present], self._encoder_width)
-        ):
+        """Encode all frames in one pass; adds the time encoding before the projector."""
+        model, media = self.model.model, media_of_rows(times_s)
+        frames = torch.cat([medium.part_of(frames_bfhw3) for medium in media])
+        times = torch.cat([medium.part_of(times_s) for medium in media])
+        pixels = self._pictures.normalised(frames).to(model.image_newline.dtype)
+        with added_before(model.multi_modal_projector, time_encoding(times, self._encoder_width)):
             seen = model.get_video_features(pixels[None], return_dict=True).pooler_output
         # transformers ends one video with one newline; here each medium ends with its own.
-        media = seen[0, :-1].split([length * self._side**2 for length in lengths])
-        ended = [torch.cat([medium, model.image_newline[None]]) for medium in media]
+        parts = seen[0, :-1].split([medium.frames * self._side**2 for medium in media])
+        ended = [torch.cat([part, model.image_newline[None]]) for part in parts]
         output = BaseModelOutputWithPooling(pooler_output=torch.cat(ended)[None])
         return {"mm_encoder_outputs": {"video": output}}
 
     def change_first_media(
         self, encoded: dict[str, Any], times_s: Tensor, change: Callable[[int, Tensor], Tensor]
     ) -> None:
-        """All media lie one after another, each with its newline."""
-        output = encoded["mm_encoder_outputs"]["video"]
-        rows = [media_of(times) for times in times_s.tolist()]
-        counts = [self.visual_tokens(medium.stop - medium.start) for row in rows for medium in row]
+        """All media are stored in sequence, each with its newline."""
+        output, media = encoded["mm_encoder_outputs"]["video"], media_of_rows(times_s)
+        counts = [self.visual_tokens(medium.frames) for medium in media]
         features = list(output.pooler_output[0].split(counts))
-        at = 0
-        for number, row in enumerate(rows):
-            if row:
-                features[at] = change(number, features[at])
-            at += len(row)
+        for at, medium in enumerate(media):
+            if medium.is_first:
+                features[at] = change(medium.row, features[at])
         output.pooler_output = torch.cat(features)[None]
 
     def states(self, **inputs: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
@@ -119,12 +114,12 @@ class LlavaOnevisionAdapter:
         return states
 
     def first_block(self) -> nn.Module:
-        """Of the language model."""
+        """The first block of the language model."""
         block: nn.Module = self.model.model.language_model.layers[0]
         return block
 
     def generate(self, **inputs: Any) -> Tensor:  # noqa: ANN401
-        """As `transformers` does."""
+        """Generate with `transformers`."""
         model: Any = self.model  # the mixin that generates is not part of its type
         tokens: Tensor = model.generate(**inputs)
         return tokens
@@ -137,10 +132,9 @@ class LlavaOnevisionAdapter:
     def frame_tokens(self, hidden: Tensor, input_ids: Tensor, times_s: Tensor) -> Tensor:
         """Gather by mask; newlines and stills are dropped."""
         wanted = [
-            (not medium.is_still) and at < (medium.stop - medium.start) * self._side**2
-            for row in times_s.tolist()
-            for medium in media_of(row)
-            for at in range(self.visual_tokens(medium.stop - medium.start))
+            not medium.is_still and at < medium.frames * self._side**2
+            for medium in media_of_rows(times_s)
+            for at in range(self.visual_tokens(medium.frames))
         ]
         gathered = hidden[self.visual_mask(input_ids)]
         slots, rest = divmod(sum(wanted), len(hidden) * self._side**2)
@@ -153,30 +147,32 @@ class LlavaOnevisionAdapter:
         return kept.view(len(hidden), slots, self._side, self._side, -1)
 
 
-def pictures(model: LlavaOnevisionForConditionalGeneration, size_px: int) -> Pictures:
-    """The size is the encoder's, whatever that of the clips; values in [-1, 1] as SigLIP's."""
+def picture_format(model: LlavaOnevisionForConditionalGeneration, size_px: int) -> PictureFormat:
+    """The encoder's own size, for clips of any size; values in [-1, 1], as SigLIP's."""
     del size_px
     vision: Any = model.config.vision_config
-    return Pictures(vision.image_size, *CENTRED)
+    return PictureFormat(vision.image_size, *CENTRED)
 
 
 def initial_model(
     params: StudentParams, clips: ClipsParams, tokenizer: PreTrainedTokenizerBase
 ) -> LlavaOnevisionForConditionalGeneration:
-    """A network of the given sizes, initialised from torch's global generator."""
+    """A network of the sizes in `params.yaml`, initialised from torch's global generator."""
+    sizes = VisionSizes.of(params)
     vision = {
         "model_type": "siglip_vision_model",
-        "hidden_size": params.vision_width,
-        "intermediate_size": 4 * params.vision_width,
-        "num_hidden_layers": params.vision_blocks,
-        "num_attention_heads": params.vision_heads,
+        "hidden_size": sizes.width,
+        "intermediate_size": sizes.mlp_ratio * sizes.width,
+        "num_hidden_layers": sizes.blocks,
+        "num_attention_heads": sizes.heads,
         "image_size": clips.size_px,
-        "patch_size": params.patch_px,
+        "patch_size": sizes.patch_px,
         "vision_use_head": False,
     }
+    text = {"model_type": "qwen2", **text_config(TextSizes.of(params), tokenizer)}
     config = LlavaOnevisionConfig(
         vision_config=vision,
-        text_config={"model_type": "qwen2", **text_sizes(params, tokenizer)},
+        text_config=text,
         image_token_index=token_id(tokenizer, IMAGE),
         video_token_index=token_id(tokenizer, VIDEO),
         vision_feature_layer=-1,

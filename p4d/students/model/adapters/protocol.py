@@ -1,8 +1,9 @@
-"""What a student family has to say about itself, and the two helpers every family uses.
+"""The interface of a student family, and the helpers that every family uses.
 
-Pictures come as one row of frames per sample with a time each. A time says what a frame is: seconds
-for a frame of a video, NaN for a still picture, +inf for padding. Where time goes back, another
-video begins. Several videos and stills of a sample are therefore one row, in the order of the text.
+Pictures are one row of frames per sample, each with a time. The time gives the type of a frame:
+seconds for a frame of a video, NaN for a still picture, +inf for padding. A time that is not later
+than the one before it starts another video. The videos and stills of a sample are therefore one
+row, in the order of the text.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class StudentAdapter(Protocol):
         ...
 
     def projector(self) -> list[nn.Module]:
-        """What leads from the encoder to the language model; may lie inside of the encoder."""
+        """The modules between encoder and language model; may be part of the encoder."""
         ...
 
     def frame_grid(self) -> tuple[int, int]:
@@ -57,11 +58,11 @@ class StudentAdapter(Protocol):
         ...
 
     def visual_tokens(self, frames: int, stills: int = 0) -> int:
-        """Placeholders that a video of `frames` frames and `stills` pictures take in the text."""
+        """Placeholders of a video of `frames` frames and of `stills` pictures in the text."""
         ...
 
     def visual_ids(self, times_s: Sequence[float]) -> list[int]:
-        """Token ids that stand for pictures in the text: placeholders, with what surrounds them."""
+        """Token ids of pictures in the text: placeholders and the tokens around them."""
         ...
 
     def visual_mask(self, input_ids: Tensor) -> Tensor:
@@ -69,7 +70,7 @@ class StudentAdapter(Protocol):
         ...
 
     def encode(self, frames_bfhw3: Tensor, times_s: Tensor) -> dict[str, Any]:
-        """What the model takes in place of pictures: encoded, timed and projected features.
+        """Encoded and projected features with the time encoding, as the model takes them.
 
         Args:
             frames_bfhw3: u8 `[B, F, H, W, 3]`.
@@ -83,19 +84,19 @@ class StudentAdapter(Protocol):
     def change_first_media(
         self, encoded: dict[str, Any], times_s: Tensor, change: Callable[[int, Tensor], Tensor]
     ) -> None:
-        """Put `change(row, features [n, D])` in the place of each row's first still or video.
+        """Replace the features of each row's first medium by `change(row, features [n, D])`.
 
-        `encoded` is what `encode` returned; it is changed.
+        `encoded` is the result of `encode`; it is changed in place.
         """
         ...
 
     def states(self, **inputs: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
-        """Hidden states `[B, N, D]`: the embedded tokens, then what each block gives.
+        """Hidden states `[B, N, D]`: the embedded tokens, then the output of each block.
 
-        The last is after the final norm.
+        The last state is after the final norm.
 
         Takes `input_ids` and `position_ids` `[B, N]`, a boolean `attention_mask` `[B, 1, N, N]`
-        (query, key), and what `encode` returned.
+        (query, key), and the result of `encode`.
         """
         ...
 
@@ -104,7 +105,7 @@ class StudentAdapter(Protocol):
         ...
 
     def generate(self, **inputs: Any) -> Tensor:  # noqa: ANN401
-        """Tokens `[B, N + new]`: `transformers`' generation, with what `encode` returned."""
+        """Tokens `[B, N + new]` that `transformers` generates from the result of `encode`."""
         ...
 
     def logits(self, hidden: Tensor) -> Tensor:
@@ -114,7 +115,7 @@ class StudentAdapter(Protocol):
     def frame_tokens(self, hidden: Tensor, input_ids: Tensor, times_s: Tensor) -> Tensor:
         """Hidden states of the video's visual tokens as `[B, slots, rows, columns, D]`.
 
-        Stills are left out. Found by mask, never by a slice.
+        Stills are left out. The tokens are gathered by a mask, not by a slice.
 
         Raises:
             ContractError: rows do not hold the visual tokens of their frames, or unequally many.
@@ -144,6 +145,38 @@ def media_of(times_s: Sequence[float]) -> list[Medium]:
         else:
             media.append(Medium(place, place + 1, is_still=still))
     return media
+
+
+@dataclass(frozen=True)
+class RowMedium:
+    """One still or video of a batch: its row, and whether it is the first of the row."""
+
+    row: int
+    is_first: bool
+    medium: Medium
+
+    @property
+    def is_still(self) -> bool:
+        """Whether it is a still picture."""
+        return self.medium.is_still
+
+    @property
+    def frames(self) -> int:
+        """Number of frames."""
+        return self.medium.stop - self.medium.start
+
+    def part_of(self, values_bf: Tensor) -> Tensor:
+        """Its part `[F, ...]` of values `[B, F, ...]` per frame."""
+        return values_bf[self.row, self.medium.start : self.medium.stop]
+
+
+def media_of_rows(times_s: Tensor) -> list[RowMedium]:
+    """The stills and videos of all rows of times `[B, F]`, in order."""
+    return [
+        RowMedium(row, number == 0, medium)
+        for row, times in enumerate(times_s.tolist())
+        for number, medium in enumerate(media_of(times))
+    ]
 
 
 @contextmanager

@@ -1,9 +1,9 @@
 """Qwen2.5-VL and Qwen3-VL: an encoder of tubelets, a merger of 2 x 2 patches, M-RoPE.
 
-Two frames share a slot of visual tokens. A still takes the place of an image, which the encoder
-reads as the picture repeated. Qwen2.5-VL reads a video as one run of placeholders and spaces its
-slots by seconds; Qwen3-VL encloses each slot in vision start and end, and adds features of early
-encoder blocks to early blocks of the language model. Those bypass the merger and carry no time.
+Two frames share a slot of visual tokens. A still is read as an image, whose picture the encoder
+repeats. Qwen2.5-VL reads a video as one run of placeholders and spaces its slots by seconds.
+Qwen3-VL encloses each slot in vision start and end, and adds features of early encoder blocks to
+early blocks of the language model (DeepStack); those bypass the merger and carry no time encoding.
 """
 
 from __future__ import annotations
@@ -14,29 +14,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import (
-    PreTrainedTokenizerBase,
-    Qwen2_5_VLConfig,
-    Qwen2_5_VLForConditionalGeneration,
-    Qwen3VLConfig,
-    Qwen3VLForConditionalGeneration,
-)
+from transformers import Qwen3VLForConditionalGeneration
 
-from p4d.config import ClipsParams, StudentParams
 from p4d.errors import ContractError
-from p4d.students.model.adapters.pictures import CENTRED, Pictures, tubelet_patches
-from p4d.students.model.adapters.protocol import added_before, media_of
-from p4d.students.model.adapters.sizes import text_sizes
+from p4d.students.model.adapters.picture_format import PictureFormat, tubelet_patches
+from p4d.students.model.adapters.protocol import added_before, media_of, media_of_rows
+from p4d.students.model.adapters.qwen_vl_network import QwenVL, picture_format
 from p4d.students.model.time_encoding import time_encoding
-from p4d.students.model.tokenizer import token_id
-
-QwenVL = Qwen2_5_VLForConditionalGeneration | Qwen3VLForConditionalGeneration
-START, END = "<|vision_start|>", "<|vision_end|>"
-IMAGE, VIDEO = "<|image_pad|>", "<|video_pad|>"
-SPECIAL_TOKENS = (START, END, IMAGE, VIDEO)
-MERGE, FRAMES_PER_SLOT = 2, 2  # of every published size
-# Mean and deviation of Qwen2.5-VL's processor; Qwen3-VL's is CENTRED.
-CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
 
 
 class QwenVLAdapter:
@@ -61,7 +45,7 @@ class QwenVLAdapter:
         self.frames_per_slot: int = vision.temporal_patch_size
         self.hidden_width: int = config.text_config.hidden_size
         cell_px = self._patch_px * self._merge
-        self._pictures = Pictures.of(model, pictures(model, cell_px))
+        self._pictures = PictureFormat.of(model, picture_format(model, cell_px))
         self._side, rest = divmod(self._pictures.size_px, cell_px)
         if not self._side or rest:
             raise ContractError(
@@ -109,23 +93,21 @@ class QwenVLAdapter:
         return (input_ids == self._image) | (input_ids == self._video)
 
     def encode(self, frames_bfhw3: Tensor, times_s: Tensor) -> dict[str, Any]:
-        """Encode stills as images and the rest as videos; time enters before the merger."""
+        """Encode stills as images, the rest as videos; adds the time encoding before the merger."""
         patches: dict[bool, list[Tensor]] = {True: [], False: []}
         grids: dict[bool, list[tuple[int, int, int]]] = {True: [], False: []}
         slot_times: list[Tensor] = []
-        slot_seconds: list[float] = []
-        for frames, times in zip(frames_bfhw3, times_s, strict=True):
-            for medium in media_of(times.tolist()):
-                pixels = self._pictures.normalised(frames[medium.start : medium.stop])
-                rows, grid = tubelet_patches(
-                    pixels, patch_px=self._patch_px, frames=self.frames_per_slot, merge=self._merge
-                )
-                patches[medium.is_still].append(rows)
-                grids[medium.is_still].append(grid)
-                if not medium.is_still:
-                    means = self._slot_times(times[medium.start : medium.stop])
-                    slot_times.append(means)
-                    slot_seconds.append(_spacing_s(means))
+        for medium in media_of_rows(times_s):
+            rows, grid = tubelet_patches(
+                self._pictures.normalised(medium.part_of(frames_bfhw3)),
+                patch_px=self._patch_px,
+                frames=self.frames_per_slot,
+                merge=self._merge,
+            )
+            patches[medium.is_still].append(rows)
+            grids[medium.is_still].append(grid)
+            if not medium.is_still:
+                slot_times.append(self._slot_times(medium.part_of(times_s)))
         model, encoded, inputs = self.model.model, {}, {}
         if patches[True]:
             grid_thw = torch.tensor(grids[True], device=frames_bfhw3.device)
@@ -142,23 +124,23 @@ class QwenVLAdapter:
                 )
             inputs["video_grid_thw"] = grid_thw
             if self._slots_per_s is not None:
-                inputs["second_per_grid_ts"] = torch.tensor(slot_seconds, device=grid_thw.device)
+                spacing_s = [_spacing_s(times) for times in slot_times]
+                inputs["second_per_grid_ts"] = torch.tensor(spacing_s, device=grid_thw.device)
         return {"mm_encoder_outputs": encoded, **inputs}
 
     def change_first_media(
         self, encoded: dict[str, Any], times_s: Tensor, change: Callable[[int, Tensor], Tensor]
     ) -> None:
-        """Stills and videos are apart, each in the order of the rows."""
+        """Stills and videos are stored separately, each in the order of the rows."""
         outputs = encoded["mm_encoder_outputs"]
         features = {kind: list(output.pooler_output) for kind, output in outputs.items()}
         passed = dict.fromkeys(features, 0)
-        for row, times in enumerate(times_s.tolist()):
-            for number, medium in enumerate(media_of(times)):
-                kind = "image" if medium.is_still else "video"
-                if number == 0:
-                    at = passed[kind]
-                    features[kind][at] = change(row, features[kind][at])
-                passed[kind] += 1
+        for medium in media_of_rows(times_s):
+            kind = "image" if medium.is_still else "video"
+            if medium.is_first:
+                at = passed[kind]
+                features[kind][at] = change(medium.row, features[kind][at])
+            passed[kind] += 1
         for kind, output in outputs.items():
             output.pooler_output = tuple(features[kind])
 
@@ -185,8 +167,8 @@ class QwenVLAdapter:
     ) -> Tensor:
         """Positions in time, height and width `[3, B, N]` from plain ones `[B, N]`.
 
-        A run of visual tokens advances the text by the side of its grid only. What a token has to
-        be moved back by is summed over the runs it may look at (`seen`, `[B, 1, N, N]`), so that
+        A run of visual tokens advances the text by the side of its grid only. The shift of a token
+        is therefore summed over the runs that it attends to (`seen`, `[B, 1, N, N]`), so that
         packed questions, each of which restarts after the clip, get the positions they have alone.
         """
         visual = self.visual_mask(input_ids)
@@ -196,7 +178,7 @@ class QwenVLAdapter:
         first = torch.where(begins, order, 0).cummax(dim=1).values
         within = order - first
         saved = torch.where(ends, within + 1 - self._side, 0)
-        # Whole numbers below 2^24 are exact in float32, and only floats multiply on every device.
+        # Whole numbers below 2^24 are exact in float32; not every device multiplies integers.
         earlier = (seen[:, 0].float() @ saved[..., None].float()).squeeze(-1).long() - saved
         plain = position_ids - earlier
         base = plain - within
@@ -206,19 +188,19 @@ class QwenVLAdapter:
         return torch.where(visual, base + axes, plain)
 
     def _spaced(self, slot: Tensor, input_ids: Tensor, begins: Tensor, slot_s: Tensor) -> Tensor:
-        """Steps in time of Qwen2.5-VL: its videos have a number of positions per second."""
+        """Positions in time of Qwen2.5-VL, whose videos have a number of positions per second."""
         videos = begins & (input_ids == self._video)
         number = videos.flatten().cumsum(0).view_as(slot) - 1
         interval = slot_s[number.clamp(min=0)] * self._slots_per_s
         return torch.where(input_ids == self._video, (slot * interval).long(), slot)
 
     def first_block(self) -> nn.Module:
-        """Of the language model."""
+        """The first block of the language model."""
         block: nn.Module = self.model.model.language_model.layers[0]
         return block
 
     def generate(self, **inputs: Any) -> Tensor:  # noqa: ANN401
-        """As `transformers` does; it derives positions from the kinds of tokens."""
+        """Generate with `transformers`, which derives positions from the types of tokens."""
         ids: Tensor = inputs["input_ids"]
         if "mm_encoder_outputs" in inputs:
             kinds = (ids == self._image).int() + 2 * (ids == self._video).int()
@@ -234,7 +216,7 @@ class QwenVLAdapter:
         return scores
 
     def frame_tokens(self, hidden: Tensor, input_ids: Tensor, times_s: Tensor) -> Tensor:
-        """Gather by mask; stills have a placeholder of their own."""
+        """Gather by mask; stills have their own placeholder."""
         mask = input_ids == self._video
         counts = set(mask.sum(dim=1).tolist())
         expected = {
@@ -249,7 +231,7 @@ class QwenVLAdapter:
         return hidden[mask].view(len(hidden), -1, self._side, self._side, hidden.shape[-1])
 
     def _slot_times(self, times_s: Tensor) -> Tensor:
-        """Time of a tubelet: the mean of its frames' times."""
+        """Time of each tubelet: the mean of the times of its frames."""
         if missing := -len(times_s) % self.frames_per_slot:
             times_s = torch.cat([times_s, times_s[-1:].expand(missing)])
         return times_s.view(-1, self.frames_per_slot).mean(dim=1)
@@ -266,75 +248,3 @@ def _spacing_s(slot_times_s: Tensor) -> float:
     if len(slot_times_s) < 2:
         return 1.0
     return float(slot_times_s[-1] - slot_times_s[0]) / (len(slot_times_s) - 1)
-
-
-def pictures(model: QwenVL, size_px: int) -> Pictures:
-    """The whole number of merged cells nearest to `size_px`; mean and deviation of the family."""
-    vision: Any = model.config.vision_config
-    cell_px = vision.patch_size * vision.spatial_merge_size
-    scale = CENTRED if isinstance(model, Qwen3VLForConditionalGeneration) else CLIP
-    return Pictures(max(1, round(size_px / cell_px)) * cell_px, *scale)
-
-
-def initial_model(
-    params: StudentParams, clips: ClipsParams, tokenizer: PreTrainedTokenizerBase
-) -> QwenVL:
-    """A network of the given sizes, initialised from torch's global generator.
-
-    Raises:
-        ContractError: the heads are too narrow for three axes of rotary positions.
-    """
-    half = params.text_width // params.text_heads // 2
-    if half < 3 or params.vision_width // params.vision_heads % 4:
-        raise ContractError(
-            f"student.architecture {params.architecture}: a head of the text needs at least 6 "
-            "channels, one of vision a multiple of 4; change student.*_width or student.*_heads"
-        )
-    third = half // 3
-    rope: dict[str, Any] = {
-        "rope_type": "default",
-        "rope_theta": 10_000.0,
-        "mrope_section": [half - 2 * third, third, third],
-    }
-    vision: dict[str, Any] = {
-        "depth": params.vision_blocks,
-        "hidden_size": params.vision_width,
-        "intermediate_size": 4 * params.vision_width,
-        "num_heads": params.vision_heads,
-        "patch_size": params.patch_px,
-        "spatial_merge_size": MERGE,
-        "temporal_patch_size": FRAMES_PER_SLOT,
-        "out_hidden_size": params.text_width,
-        "initializer_range": params.vision_width**-0.5,
-    }
-    ids: dict[str, Any] = {
-        "vision_start_token_id": token_id(tokenizer, START),
-        "vision_end_token_id": token_id(tokenizer, END),
-        "image_token_id": token_id(tokenizer, IMAGE),
-        "video_token_id": token_id(tokenizer, VIDEO),
-        "tie_word_embeddings": True,
-    }
-    text = text_sizes(params, tokenizer)
-    model: QwenVL
-    if params.architecture == "qwen2_5_vl":
-        vision["window_size"] = 8 * params.patch_px
-        vision["fullatt_block_indexes"] = [params.vision_blocks - 1]
-        model = Qwen2_5_VLForConditionalGeneration(
-            Qwen2_5_VLConfig(
-                text_config={**text, "rope_parameters": rope}, vision_config=vision, **ids
-            )
-        )
-    else:
-        blocks = params.vision_blocks
-        deep = sorted({blocks * k // 4 for k in (1, 2, 3)})[: params.text_blocks]
-        vision["deepstack_visual_indexes"] = deep
-        vision["num_position_embeddings"] = (clips.size_px // params.patch_px) ** 2
-        text["head_dim"] = 2 * half
-        rope["mrope_interleaved"] = True
-        model = Qwen3VLForConditionalGeneration(
-            Qwen3VLConfig(
-                text_config={**text, "rope_parameters": rope}, vision_config=vision, **ids
-            )
-        )
-    Pictures(clips.size_px, *pictures(model, clips.size_px).mean_std).store(model)
-    return model

@@ -1,0 +1,40 @@
+"""The Dagster instance of a project: one for `make ui`, `make up` and `dvc repro`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import dagster as dg
+
+from p4d.errors import ConfigError
+from p4d.project import Project
+
+SETTINGS = "dagster.yaml"
+
+
+def prepare_home(project: Project) -> Path:
+    """Make `.dagster/`, with a link to the settings at the root of the project; returns it.
+
+    Raises:
+        ConfigError: the project has no settings.
+    """
+    settings = project.root / SETTINGS
+    if not settings.is_file():
+        raise ConfigError(f"{settings} does not exist; restore it from the repository")
+    home = project.root / ".dagster"
+    home.mkdir(exist_ok=True)
+    link, target = home / SETTINGS, Path("..") / SETTINGS
+    if not link.is_symlink() or link.readlink() != target:
+        link.unlink(missing_ok=True)  # earlier versions kept a copy
+        link.symlink_to(target)
+    return home
+
+
+def open_instance(project: Project) -> dg.DagsterInstance:
+    """The instance of the project; use it as a context manager.
+
+    Also sets `DAGSTER_HOME` for this process, as Dagster's steps look there for their logs.
+    """
+    os.environ["DAGSTER_HOME"] = str(prepare_home(project))
+    return dg.DagsterInstance.get()

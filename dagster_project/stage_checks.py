@@ -1,0 +1,47 @@
+"""Builds the asset checks of a stage from its gates in `p4d.quality.gates`."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from dagster_project.partitions import SHARDS
+from dagster_project.resources import StageRunner
+from p4d.errors import P4DError
+from p4d.pipeline import STAGES, Stage
+from p4d.quality.gates import GATES
+from p4d.versioning.files.artifact_key import ArtifactKey
+
+
+def stage_checks(stage: Stage) -> dg.AssetChecksDefinition:
+    """The gates of one stage as asset checks; of each partition if the stage has shards."""
+    partitions = SHARDS if stage.per_shard else None
+
+    @dg.multi_asset_check(
+        name=f"{stage.name}_gates",
+        description=f"Runs the gates of {stage.name} on its published version.",
+        specs=[
+            dg.AssetCheckSpec(
+                gate.name,
+                asset=stage.name,
+                description=gate.description,
+                blocking=gate.blocking,
+                partitions_def=partitions,
+            )
+            for gate in GATES[stage.name]
+        ],
+    )
+    def gates(
+        context: dg.AssetCheckExecutionContext, stage_runner: StageRunner
+    ) -> Iterator[dg.AssetCheckResult]:
+        key = ArtifactKey(stage.name, context.partition_key if stage.per_shard else None)
+        try:
+            yield from stage_runner.check(key, context.run.run_id)
+        except P4DError as error:
+            raise dg.Failure(description=str(error), allow_retries=False) from error
+
+    return gates
+
+
+def all_stage_checks() -> list[dg.AssetChecksDefinition]:
+    """The checks of every stage that has gates."""
+    return [stage_checks(stage) for stage in STAGES if GATES.get(stage.name)]

@@ -1,0 +1,41 @@
+"""The picture and the table of each stage on its page in the Dagster UI: the one list of them.
+
+A stage without an entry shows numbers only. Both are drawn from published folders; neither is an
+artifact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from p4d.display import previews, tables
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Folders = Mapping[str, Path]
+
+PICTURES: Mapping[str, Callable[[Folders], bytes]] = {
+    "clips": previews.clips_sheet,
+    "expert": previews.training_curve,
+    "labels": previews.labels_sheet,
+    "regions": previews.regions_sheet,
+    "student_sft": previews.training_curve,
+    "student_p4d": previews.student_probes,
+    "student_blind": previews.training_curve,
+    "evaluation": previews.accuracy_by_category,
+}
+"""Draws a PNG from `{stage name: folder}` of a stage and its inputs, the stage itself last."""
+
+TABLES: Mapping[str, Callable[[Folders], pl.DataFrame]] = {
+    "videos": tables.landed_files,
+    "expert": tables.expert_card,
+    "labels": tables.label_quality,
+    "questions": tables.question_counts,
+    "release": tables.release_counts,
+    "evaluation": tables.accuracies,
+    "champion": tables.decision,
+}
+"""Makes a small table from the same folders."""

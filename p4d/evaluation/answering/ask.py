@@ -1,0 +1,130 @@
+"""Asks a student: the likelihood of each option, and greedy text.
+
+Batches are laid out over all questions before the first is asked, and the journal takes whole
+batches. A killed run therefore resumes with exactly the missing batches and ends with the same
+replies.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from p4d.errors import P4DError
+from p4d.evaluation.answering.replies import Journal, Reply
+from p4d.evaluation.answering.visuals import VisualSource
+from p4d.students.data.clip_reader import Visual
+from p4d.students.data.packer import Packer
+from p4d.students.data.questions import Question
+from p4d.students.data.samples import Sample
+from p4d.students.model.student import Student
+
+ANSWER_TOKENS = 24
+"""Maximum length of a generated answer: an option's text or a short sentence around its letter."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskSettings:
+    """How questions are asked.
+
+    Attributes:
+        frames: frames per clip, without the marked one.
+        batch: clips per batch.
+        answer_tokens: maximum length of a generated text.
+        likelihood: whether options are scored.
+    """
+
+    frames: int
+    batch: int
+    answer_tokens: int = ANSWER_TOKENS
+    likelihood: bool = True
+
+
+def ask(
+    student: Student,
+    questions: Sequence[Question],
+    visuals: VisualSource,
+    settings: AskSettings,
+    *,
+    generated: Collection[str] | None = None,
+    journal: Journal | None = None,
+    progress: Callable[[int, int, str], None] = lambda done, total, note: None,
+) -> dict[str, Reply]:
+    """Return the replies to all questions, by id.
+
+    Questions of one clip share a row when options are scored; text is generated in one row per
+    question. If the frames of a clip cannot be read, its questions fail with the reason and the
+    others go on.
+
+    Args:
+        student: any arm or checkpoint.
+        questions: with unique ids; a question without options only gets generated text.
+        visuals: source of the frames; unused by a student that sees no video.
+        settings: frames, batch and length.
+        generated: ids to generate text for; None: all.
+        journal: keeps the replies; questions it already holds are not asked again.
+        progress: called as `(done, total, note)` after each batch.
+    """
+    packer = Packer(student.tokenizer, student.adapter)
+    by_clip: dict[str, list[Question]] = {}
+    for question in sorted(questions, key=lambda q: q.qa_id):
+        by_clip.setdefault(question.clip_id, []).append(question)
+    clips = [by_clip[clip_id] for clip_id in sorted(by_clip)]
+    replies: dict[str, Reply] = dict(journal.replies) if journal else {}
+    done = 0
+    for start in range(0, len(clips), settings.batch):
+        group = clips[start : start + settings.batch]
+        asked = [question for questions_of_clip in group for question in questions_of_clip]
+        done += len(asked)
+        if not all(question.qa_id in replies for question in asked):
+            new = list(_ask_batch(student, packer, group, visuals, settings, generated))
+            replies |= {reply.qa_id: reply for reply in new}
+            if journal:
+                journal.add(new)
+        progress(done, len(questions), f"{done} of {len(questions)} questions")
+    return {question.qa_id: replies[question.qa_id] for question in questions}
+
+
+def _ask_batch(
+    student: Student,
+    packer: Packer,
+    group: Sequence[Sequence[Question]],
+    visuals: VisualSource,
+    settings: AskSettings,
+    generated: Collection[str] | None,
+) -> Iterator[Reply]:
+    seen: dict[str, Visual | None] = {}
+    usable: list[Sequence[Question]] = []
+    for questions in group:
+        try:
+            seen[questions[0].clip_id] = visuals.of(questions[0]) if student.sees_video else None
+            usable.append(questions)
+        except (P4DError, KeyError) as error:
+            yield from (Reply(question.qa_id, failure=str(error)) for question in questions)
+
+    def sample(questions: Sequence[Question]) -> Sample:
+        clip_id = questions[0].clip_id
+        return Sample(clip_id, tuple(questions), seen[clip_id], {})
+
+    device = student.adapter.model.device
+    scores: dict[str, tuple[float, ...]] = {}
+    choices = [[q for q in questions if q.options] for questions in usable]
+    scored = [sample(questions) for questions in choices if questions]
+    if settings.likelihood and scored:
+        batch = packer.pack(scored).to(device)
+        logp = student.answer_scores(batch).to(torch.float64).tolist()
+        for qa_id, row in zip(batch.qa_ids, logp, strict=True):
+            scores[qa_id] = tuple(round(value, 6) for value in row if not math.isinf(value))
+    texts: dict[str, str] = {}
+    wanted = [q for qs in usable for q in qs if generated is None or q.qa_id in generated]
+    for start in range(0, len(wanted), settings.batch):
+        part = wanted[start : start + settings.batch]
+        prompts = packer.prompts([sample([question]) for question in part]).to(device)
+        new_texts = student.generate(prompts, max_new_tokens=settings.answer_tokens)
+        texts |= zip(prompts.qa_ids, (text.strip() for text in new_texts), strict=True)
+    for questions in usable:
+        for question in questions:
+            yield Reply(question.qa_id, scores.get(question.qa_id, ()), texts.get(question.qa_id))

@@ -1,0 +1,158 @@
+"""The frames a student sees: clips of the pipeline, or frames sampled from a benchmark's videos."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from p4d.errors import DecodeError
+from p4d.evaluation.benchmarks.item import BenchmarkItem, Sampling
+from p4d.ids import content_id
+from p4d.students.data.clip_reader import ClipReader, Visual
+from p4d.students.data.questions import Question
+from p4d.video.appearance import area_mean
+from p4d.video.decode import decode, read_timeline
+from p4d.video.still import read_still
+
+MAX_VIDEO_S = 7200.0
+_CACHED_CLIPS = 8  # questions about one clip follow each other, so a few clips are enough
+
+
+class VisualSource(Protocol):
+    """Supplies the frames of a question."""
+
+    def of(self, question: Question) -> Visual:
+        """Return what a student sees of the question's clip.
+
+        Raises:
+            P4DError: the frames cannot be read.
+        """
+        ...
+
+
+class ClipVisuals:
+    """Frames of clips of the pipeline, with masks: what a student was trained on."""
+
+    def __init__(self, clips: ClipReader) -> None:
+        """Wrap a reader of the stages `clips` and `regions`."""
+        self._clips = clips
+
+    def of(self, question: Question) -> Visual:
+        """Read the question's clip from its shard."""
+        return self._clips.read(question.shard, question.clip_id)
+
+
+def view_id(item: BenchmarkItem) -> str:
+    """Return an id that is equal for items with the same frames and marks.
+
+    Such items share one row of a batch.
+    """
+    if item.clip:
+        return item.clip[1]
+    marks = str(item.marks) if item.marks else None
+    return content_id("view", str(item.video), item.start_ns, item.end_ns, marks)
+
+
+class VideoVisuals:
+    """Frames sampled from the video files of a benchmark. Writes nothing."""
+
+    def __init__(
+        self, items: Mapping[str, BenchmarkItem], *, frames: int, size_px: int, sampling: Sampling
+    ) -> None:
+        """Take the items by id; frames become `size_px` squares by exact area averaging."""
+        self._items, self._frames, self._size_px = items, frames, size_px
+        self._sampling = sampling
+        self._recent: OrderedDict[str, Visual] = OrderedDict()
+
+    def of(self, question: Question) -> Visual:
+        """Decode the video, sample frames and resize them to squares.
+
+        Raises:
+            DecodeError: the video is damaged, or its trimmed span holds no frame.
+            ContractError: the marked frame cannot be read.
+        """
+        key = question.clip_id
+        if key not in self._recent:
+            self._recent[key] = self._read(self._items[question.qa_id])
+            if len(self._recent) > _CACHED_CLIPS:
+                self._recent.popitem(last=False)
+        return self._recent[key]
+
+    def _read(self, item: BenchmarkItem) -> Visual:
+        clip, times_s = sampled_frames(
+            item.video,
+            self._frames,
+            self._size_px,
+            start_ns=item.start_ns,
+            end_ns=item.end_ns,
+            sampling=self._sampling,
+        )
+        marked = clip[0] if item.marks is None else read_still(item.marks, self._size_px)
+        return Visual(
+            frames=np.concatenate([marked[None], clip]),
+            times_s=np.concatenate([[np.nan], times_s]),
+            masks_khw=np.zeros((0, self._size_px, self._size_px), np.uint8),
+        )
+
+
+def sampled_frames(
+    video: Path,
+    frames: int,
+    size_px: int,
+    *,
+    start_ns: int | None,
+    end_ns: int | None,
+    sampling: Sampling,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sample frames of a span of a video, with their times.
+
+    `ends` samples frame numbers at equal steps, first and last included, as lmms-eval does. `grid`
+    samples the frame shown at the start of each of `frames` equal parts of the span, as the clips
+    of this pipeline do. Short spans repeat frames.
+
+    Args:
+        video: the file.
+        frames: number of frames to sample.
+        size_px: side of the squares the frames are averaged to.
+        start_ns: start of the span, counted from the first frame; None: the first frame.
+        end_ns: end of the span; None: the end of the last frame.
+        sampling: `ends` or `grid`.
+
+    Returns:
+        u8 [frames, size_px, size_px, 3], and float64 [frames] seconds since the span's start.
+
+    Raises:
+        DecodeError: the video is damaged, or no frame lies in the span.
+    """
+    try:
+        timeline = read_timeline(video, max_duration_s=MAX_VIDEO_S)
+    except DecodeError as error:
+        raise DecodeError(f"{video.name}: {error}") from error
+    pts_ns = timeline.pts_ns
+    start = int(pts_ns[0]) + (start_ns or 0)
+    end = timeline.end_ns if end_ns is None else int(pts_ns[0]) + end_ns
+    inside = np.flatnonzero((pts_ns >= start) & (pts_ns < end))
+    if not len(inside):
+        raise DecodeError(
+            f"{video.name}: no frame between {(start_ns or 0) / 1e9:g} s and "
+            f"{(end - int(pts_ns[0])) / 1e9:g} s; check the trim"
+        )
+    if sampling == "ends":
+        chosen = inside[np.linspace(0, len(inside) - 1, frames).astype(np.int64)]
+    else:
+        # One nanosecond of slack, because times and grid are rounded separately.
+        at_ns = start + (np.arange(frames) * (end - start)) // frames + 1
+        chosen = np.clip(np.searchsorted(pts_ns, at_ns, side="right") - 1, inside[0], inside[-1])
+    wanted = set(chosen.tolist())
+    sampled: dict[int, np.ndarray] = {}
+    for frame in decode(video):
+        if frame.index in wanted:
+            sampled[frame.index] = area_mean(frame.rgb(), size_px, size_px)
+            if len(sampled) == len(wanted):
+                break
+    times_s = np.maximum(pts_ns[chosen] - start, 0) / 1e9
+    return np.stack([sampled[index] for index in chosen.tolist()]), times_s

@@ -1,0 +1,164 @@
+"""The stage `evaluation`: every arm answers the test split, and the arms are compared.
+
+The primary metric is the likelihood of the options: it needs no parser, and every question gets an
+answer. Text is also generated, for a fixed subset of the same questions, and parsed strictly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from p4d.artifacts import read_table, write_bytes, write_json, write_table
+from p4d.config import EvaluationParams
+from p4d.determinism import deterministic
+from p4d.errors import ContractError
+from p4d.evaluation.answering.ask import AskSettings, ask
+from p4d.evaluation.answering.visuals import ClipVisuals
+from p4d.evaluation.scoring.parsing import parse_answer
+from p4d.evaluation.scoring.statistics import (
+    Bootstrap,
+    Interval,
+    accuracy_by_slice,
+    by_category_csv,
+    paired_gain,
+    prior_accuracies,
+)
+from p4d.ids import seed_for
+from p4d.pipeline import StageInputs, StageReport
+from p4d.students.data.clip_reader import ClipReader
+from p4d.students.data.questions import Question, load_questions
+from p4d.students.model.student import Student, load
+
+ARMS: Mapping[str, str] = {"sft": "student_sft", "p4d": "student_p4d", "blind": "student_blind"}
+COMPARED = (("p4d", "sft"), ("p4d", "blind"), ("sft", "blind"))
+
+
+def build_evaluation(inputs: StageInputs, out: Path) -> StageReport:
+    """Score options, generate and parse text, and compare the arms.
+
+    Writes `predictions.parquet`, `metrics.json`, `by_category.csv` and `comparisons.json`.
+
+    Raises:
+        ContractError: the release has no test questions.
+    """
+    params: EvaluationParams = inputs.params("evaluation")
+    frames: int = inputs.params("clips").frames
+    release = inputs.folder("release")
+    questions = load_questions(release, "test")
+    if not questions:
+        raise ContractError("the release has no questions in its test split")
+    clips = ClipReader(inputs.shard_folders("clips"), inputs.shard_folders("regions"))
+    groups = dict(read_table(release / "clips.parquet").select("clip_id", "group").iter_rows())
+    tables = []
+    for number, (arm, stage) in enumerate(ARMS.items(), start=1):
+        student = load(inputs.folder(stage))
+        with deterministic(params.threads, seed=0):
+            tables.append(answer(student, questions, clips, frames, params, groups, arm=arm))
+        inputs.progress(number, len(ARMS), f"{arm} answered {len(questions)} questions")
+    predictions = pl.concat(tables)
+    write_table(out / "predictions.parquet", predictions, sort_by=["arm", "qa_id"])
+
+    statistics = Bootstrap(params.bootstrap_samples, params.confidence)
+    of_arm = {arm: predictions.filter(pl.col("arm") == arm) for arm in ARMS}
+    accuracy = {arm: accuracy_by_slice(rows, statistics) for arm, rows in of_arm.items()}
+    gains = {f"{a}_over_{b}": paired_gain(of_arm[a], of_arm[b], statistics) for a, b in COMPARED}
+    questions_table = read_table(release / "questions.parquet")
+    split = pl.col("split")
+    priors = prior_accuracies(
+        questions_table.filter(split == "train"), questions_table.filter(split == "test")
+    )
+    metrics = {
+        "questions": len(questions),
+        "groups": predictions["group"].n_unique(),
+        **priors,
+        **{arm: _summary(accuracy[arm], of_arm[arm]) for arm in ARMS},
+        "gain": {name: found["Average"].as_dict() for name, found in gains.items()},
+    }
+    write_json(out / "metrics.json", metrics)
+    write_bytes(out / "by_category.csv", by_category_csv(accuracy, "arm"))
+    write_json(
+        out / "comparisons.json",
+        {pair: {name: i.as_dict() for name, i in found.items()} for pair, found in gains.items()},
+    )
+    return StageReport(
+        rows={"ok": len(questions)},
+        metrics={
+            **{f"{arm}_accuracy": found["Average"].value for arm, found in accuracy.items()},
+            "p4d_over_sft": gains["p4d_over_sft"]["Average"].value,
+            "majority_text": priors["majority_text"],
+        },
+    )
+
+
+def answer(
+    student: Student,
+    questions: Sequence[Question],
+    clips: ClipReader,
+    frames: int,
+    params: EvaluationParams,
+    groups: Mapping[str, str],
+    *,
+    arm: str,
+) -> pl.DataFrame:
+    """Return one row per question: the most likely option and, if generated, the parsed text.
+
+    Raises:
+        ContractError: a question cannot be asked, which a release excludes.
+    """
+    settings = AskSettings(frames=frames, batch=params.batch)
+    chosen = _generated(questions, params.generated_questions)
+    replies = ask(student, questions, ClipVisuals(clips), settings, generated=chosen)
+    rows = []
+    for question in questions:
+        reply = replies[question.qa_id]
+        if reply.likeliest is None:
+            raise ContractError(f"{arm}: question {question.qa_id}: {reply.failure}")
+        text = reply.text
+        parsed = None if text is None else parse_answer(text, question.options)
+        rows.append(
+            {
+                "arm": arm,
+                "qa_id": question.qa_id,
+                "clip_id": question.clip_id,
+                "video_id": question.video_id,
+                "group": groups[question.clip_id],
+                "category": question.category,
+                "answer_index": question.answer_index,
+                "predicted_index": reply.likeliest,
+                "correct": reply.likeliest == question.answer_index,
+                "text": text,
+                "parsed": None if text is None else parsed is not None,
+                "generated_index": parsed,
+            }
+        )
+    return pl.DataFrame(
+        rows,
+        schema_overrides={
+            "text": pl.String,
+            "parsed": pl.Boolean,
+            "generated_index": pl.Int64,
+        },
+    )
+
+
+def _generated(questions: Sequence[Question], count: int) -> frozenset[str]:
+    """Return a subset drawn by id, so that it stays the same when questions are added."""
+    drawn = sorted(questions, key=lambda q: seed_for("generated", q.qa_id))
+    return frozenset(question.qa_id for question in drawn[:count])
+
+
+def _summary(accuracy: Mapping[str, Interval], rows: pl.DataFrame) -> dict[str, object]:
+    generated = rows.filter(pl.col("text").is_not_null())
+    parsed = generated.filter(pl.col("parsed"))
+    right = parsed.filter(pl.col("generated_index") == pl.col("answer_index"))
+    return {
+        "accuracy": {name: interval.value for name, interval in accuracy.items()},
+        "low": accuracy["Average"].low,
+        "high": accuracy["Average"].high,
+        "generated": len(generated),
+        "parsed_share": round(len(parsed) / max(len(generated), 1), 6),
+        "generated_accuracy": round(len(right) / max(len(generated), 1), 6),
+    }

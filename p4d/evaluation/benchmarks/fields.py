@@ -1,0 +1,148 @@
+"""Reads the loosely typed fields of benchmark records.
+
+In published files an answer may be the integer 0, options a mixture of texts, numbers and null, ids
+numbers or texts, and trims absent.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from p4d.errors import ContractError
+from p4d.evaluation.benchmarks.item import ItemError, Record
+from p4d.students.model.chat import LETTERS
+
+
+def records_of(path: Path) -> list[Any]:
+    """Read the records of a JSON, JSON lines or Parquet file.
+
+    Raises:
+        ContractError: the file does not have the format of its suffix.
+    """
+    try:
+        if path.suffix == ".parquet":
+            return pl.read_parquet(path).to_dicts()
+        content = path.read_text(encoding="utf-8")
+        if path.suffix == ".jsonl":
+            return [json.loads(line) for line in content.splitlines() if line.strip()]
+        found = json.loads(content)
+    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+        raise ContractError(f"{path}: cannot be read ({error}); fetch the file again") from error
+    if not isinstance(found, list):
+        raise ContractError(f"{path}: expected a list of records, got {type(found).__name__}")
+    return found
+
+
+def first(record: Record, *names: str) -> Any:  # noqa: ANN401 - as the file has it
+    """Return the first of the named fields that is not null; 0, false and "" are values.
+
+    Raises:
+        ItemError: the record has none of them.
+    """
+    for name in names:
+        if record.get(name) is not None:
+            return record[name]
+    raise ItemError(f"the record has no {' or '.join(names)}; it has {sorted(record)}")
+
+
+def text(value: object) -> str:
+    """Return an id, option or answer as text: 0 is "0", null is "None"."""
+    return str(value).strip()
+
+
+def options(values: object) -> tuple[str, ...]:
+    """Return a list of options as texts.
+
+    Raises:
+        ItemError: not a list, or fewer than 2 or more options than letters.
+    """
+    if not isinstance(values, list | tuple):
+        raise ItemError(f"options must be a list, got {values!r}")
+    if not 2 <= len(values) <= len(LETTERS):
+        raise ItemError(f"{len(values)} options; between 2 and {len(LETTERS)} can be asked")
+    return tuple(text(value) for value in values)
+
+
+def by_letter(values: object) -> object:
+    """Return the values of a mapping from the letters A, B, ... as a list; others unchanged.
+
+    Raises:
+        ItemError: the keys of the mapping are not the first letters.
+    """
+    if not isinstance(values, dict):
+        return values
+    if sorted(values) != list(LETTERS[: len(values)]):
+        raise ItemError(f"options must have the letters A, B, ..., got {sorted(values)}")
+    return [values[letter] for letter in sorted(values)]
+
+
+def answer_index(options: Sequence[str], answer: object) -> int:
+    """Return the index of the option that equals the answer, else of the one its letter names.
+
+    Of equal options the first counts, as in the public evaluations.
+
+    Raises:
+        ItemError: the answer is neither an option nor a letter.
+    """
+    given = text(answer)
+    if given in options:
+        return options.index(given)
+    folded = [option.casefold() for option in options]
+    if given.casefold() in folded:
+        return folded.index(given.casefold())
+    letter = given.strip("().: ").upper()
+    if len(letter) == 1 and letter in LETTERS[: len(options)]:
+        return LETTERS.index(letter)
+    raise ItemError(f"answer {answer!r} is not among the options {list(options)}")
+
+
+def number(value: object) -> float:
+    """Return a finite number from a number or its text.
+
+    Raises:
+        ItemError: the value is not a finite number.
+    """
+    try:
+        found = float(text(value))
+    except ValueError as error:
+        raise ItemError(f"expected a number, got {value!r}") from error
+    if not math.isfinite(found):
+        raise ItemError(f"expected a finite number, got {value!r}")
+    return found
+
+
+def trim_ns(record: Record) -> tuple[int | None, int | None]:
+    """Return `time_start` and `time_end` in nanoseconds; None for an absent one.
+
+    Raises:
+        ItemError: a time is not a number, or the end is not after the start.
+    """
+    start, end = (
+        None if record.get(name) in (None, "") else round(number(record[name]) * 1e9)
+        for name in ("time_start", "time_end")
+    )
+    if (start is not None and start < 0) or (end is not None and end <= (start or 0)):
+        raise ItemError(
+            f"the trim from {record.get('time_start')} s to {record.get('time_end')} s is empty"
+        )
+    return start, end
+
+
+def media(folder: Path, *candidates: str) -> Path:
+    """Return the first of the relative paths that is a file inside `folder`.
+
+    Raises:
+        ItemError: no candidate is a file; the message lists where it was expected.
+    """
+    root = folder.resolve()
+    for candidate in candidates:
+        path = (root / candidate).resolve()
+        if path.is_relative_to(root) and path.is_file():
+            return path
+    raise ItemError(f"missing file; put it at {' or '.join(candidates)} under {folder}")

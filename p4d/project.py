@@ -1,0 +1,105 @@
+"""The project: its root, its stages, its folders and its parameters."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from p4d.config import Params
+from p4d.errors import ConfigError, ContractError
+from p4d.pipeline import STAGES, Stage
+
+
+@dataclass(frozen=True)
+class Project:
+    """A checkout of the repository: its code, parameters and artifacts, and the stages it runs.
+
+    Attributes:
+        root: the folder that holds `dvc.yaml` and `params.yaml`.
+        stages: the pipeline, upstream first. Tests give a pipeline of trivial stages.
+    """
+
+    root: Path
+    stages: tuple[Stage, ...] = field(default=STAGES, repr=False)
+
+    @classmethod
+    def find(cls, start: Path | None = None) -> Project:
+        """The project around `start` (default: `$P4D_ROOT`, else the working folder).
+
+        Raises:
+            ConfigError: no parent folder holds both `dvc.yaml` and `params.yaml`.
+        """
+        origin = start or Path(os.environ.get("P4D_ROOT", Path.cwd()))
+        for folder in (origin.resolve(), *origin.resolve().parents):
+            if (folder / "dvc.yaml").is_file() and (folder / "params.yaml").is_file():
+                return cls(folder)
+        raise ConfigError(
+            f"{origin} is not inside a p4d project (no dvc.yaml and params.yaml above it); "
+            "change into one or set P4D_ROOT"
+        )
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Stage]:
+        """The stages by name."""
+        return {stage.name: stage for stage in self.stages}
+
+    def stage(self, name: str) -> Stage:
+        """Look a stage up.
+
+        Raises:
+            ContractError: the pipeline has no such stage; the message lists those it has.
+        """
+        if name not in self.by_name:
+            raise ContractError(f"no stage called {name!r}; stages: {', '.join(self.by_name)}")
+        return self.by_name[name]
+
+    @cached_property
+    def raw_params(self) -> dict[str, Any]:
+        """`params.yaml` as plain values."""
+        try:
+            loaded = yaml.safe_load((self.root / "params.yaml").read_text())
+        except yaml.YAMLError as error:
+            raise ConfigError(f"params.yaml is not valid YAML: {error}") from error
+        if not isinstance(loaded, dict):
+            raise ConfigError("params.yaml must hold sections")
+        return loaded
+
+    @cached_property
+    def params(self) -> Params:
+        """`params.yaml`, checked."""
+        return Params.from_mapping(self.raw_params)
+
+    @property
+    def data(self) -> Path:
+        """The artifacts, one folder per stage: `data/<stage>[/<shard>]`."""
+        return self.root / "data"
+
+    @property
+    def inbox(self) -> Path:
+        """The drop folder."""
+        return self.root / "inbox"
+
+    @property
+    def shards_dir(self) -> Path:
+        """Shard manifests, versioned by git."""
+        return self.root / "shards"
+
+    @property
+    def state(self) -> Path:
+        """Locks, journals and caches of the publisher; never an artifact."""
+        return self.root / ".p4d"
+
+    def shards(self) -> list[str]:
+        """Ids of the closed shards, in landing order."""
+        index = self.shards_dir / "index.yaml"
+        loaded = yaml.safe_load(index.read_text()) if index.is_file() else None
+        shards = (loaded or {}).get("shards", [])
+        if not isinstance(shards, list) or not all(isinstance(s, str) for s in shards):
+            raise ConfigError(f"{index}: expected a list of shard ids under `shards`")
+        return shards

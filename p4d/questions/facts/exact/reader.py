@@ -1,0 +1,87 @@
+"""Reads the exact geometry of a shard's clips from the truth stored beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from p4d.artifacts import Arrays, read_table
+from p4d.config import FactsParams
+from p4d.ids import seed_for
+from p4d.questions.facts.exact.scene_facts import scene_facts
+from p4d.questions.facts.scene.geometry import Scene
+from p4d.questions.facts.table import Fact, Source
+
+
+class SceneReader:
+    """Reads the scenes of a shard from the truth stored beside its clips."""
+
+    def __init__(self, clips: Path, labels: Path, regions: pl.DataFrame) -> None:
+        truth, objects = clips / "truth.safetensors", clips / "objects.parquet"
+        self._truth: Mapping[str, np.ndarray] = Arrays(truth) if truth.is_file() else {}
+        self._objects: dict[tuple[str, int], dict[str, Any]] = {}
+        if objects.is_file():
+            for row in read_table(objects).to_dicts():
+                self._objects[(row["clip_id"], int(row["instance"]))] = row
+        self._colours = sorted({row["colour"] for row in self._objects.values()})
+        self._shapes = sorted({row["shape"] for row in self._objects.values()})
+        self._instance = {row["region_id"]: row["instance"] for row in regions.to_dicts()}
+        self._digest = _exact_digest(labels)
+
+    def facts(
+        self,
+        clip: Mapping[str, Any],
+        region_ids: Sequence[str],
+        masks_kthw: np.ndarray,
+        params: FactsParams,
+    ) -> list[Fact]:
+        """Measure all facts of one clip with truth."""
+        return list(scene_facts(self.scene(clip, region_ids, masks_kthw), params))
+
+    def scene(
+        self, clip: Mapping[str, Any], region_ids: Sequence[str], masks_kthw: np.ndarray
+    ) -> Scene:
+        """Return the exact geometry of one clip; a KeyError names what its truth lacks."""
+        clip_id = clip["clip_id"]
+        objects = [self._objects[(clip_id, int(self._instance[r]))] for r in region_ids]
+        poses_kt44 = self._truth[f"{clip_id}.world_T_obj_kt44"]
+        return Scene(
+            source=Source(
+                clip_id=clip_id,
+                scale_kind=clip["scale_kind"],
+                teacher="exact",
+                teacher_digest=self._digest,
+            ),
+            time_ns=np.asarray(clip["frame_pts_ns"], dtype=np.int64) - int(clip["start_ns"]),
+            world_T_cam_t44=self._truth[f"{clip_id}.world_T_cam_t44"],
+            K_33=self._truth[f"{clip_id}.K_t33"][0],
+            region_ids=tuple(region_ids),
+            world_T_obj_kt44=poses_kt44[[int(o["k"]) for o in objects]],
+            size_m_k3=np.array([[o[f"size_{a}_m"] for a in "xyz"] for o in objects]).reshape(-1, 3),
+            visible_kt=np.asarray(masks_kthw.any(axis=(2, 3))),
+            names=tuple(str(o["name"]) for o in objects),
+            absent_name=self._absent_name(clip_id),
+        )
+
+    def _absent_name(self, clip_id: str) -> str | None:
+        """Draw a name like any other, with a colour that no object of the clip has."""
+        present = {row["colour"] for (clip, _), row in self._objects.items() if clip == clip_id}
+        absent = [colour for colour in self._colours if colour not in present]
+        if not absent:
+            return None
+        rng = np.random.default_rng(seed_for(clip_id, "absent name"))
+        return f"{rng.choice(absent)} {rng.choice(self._shapes)}"
+
+
+def _exact_digest(labels: Path) -> str:
+    """Return the digest of the passthrough teacher if the labels name it, else a constant."""
+    index = labels / "index.parquet"
+    if index.is_file():
+        rows = read_table(index).filter(pl.col("teacher") == "exact")
+        if rows.height:
+            return str(rows["teacher_digest"].sort()[0])
+    return "truth"

@@ -1,0 +1,25 @@
+"""Counts over the marks of a clip, made alike from exact truth and from the expert's labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from p4d.questions.facts.table import Fact, Source, quantity
+
+
+def marked_count(source: Source, region_ids: Sequence[str], start_ns: int) -> Fact:
+    """Return how many regions carry a mark."""
+    return quantity(
+        source, "marked_count", len(region_ids), 0.0, unit="count", frame="camera_first",
+        method="regions that carry a mark", region_ids=region_ids, span_ns=(start_ns, start_ns),
+    )  # fmt: skip
+
+
+def count_moving(source: Source, moving: Sequence[Fact], span_ns: tuple[int, int]) -> Fact:
+    """Return how many regions move, as uncertain as the least certain fact of `moving`."""
+    return quantity(
+        source, "moving_count", sum(fact.value for fact in moving),
+        max((fact.sigma for fact in moving), default=0.0), unit="count", frame="world",
+        method="sum of `moving` over the marked regions",
+        region_ids=[fact.region_ids[0] for fact in moving], span_ns=span_ns,
+    )  # fmt: skip

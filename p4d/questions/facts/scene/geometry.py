@@ -1,0 +1,102 @@
+"""The exact geometry of one clip: poses, sizes and visibility of its marked objects.
+
+Sigma is not zero for exact truth: an answer must be visible, and an image fixes a point to half a
+pixel. So a position carries the footprint of half a pixel at its distance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from p4d.errors import TruthError
+from p4d.geometry.cameras import inverse, project, transform
+from p4d.questions.facts.scene.margins import HALF_PIXEL, POSITION_SIGMA_M
+from p4d.questions.facts.table import Source
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """Exact geometry of the marked objects of one clip.
+
+    Attributes:
+        source: teacher and clip of the facts.
+        time_ns: [T], relative to the clip's start.
+        world_T_cam_t44, K_33: camera poses and first intrinsics at the size of the masks.
+        region_ids: objects in mark order.
+        world_T_obj_kt44: their poses.
+        size_m_k3: full extents along their own axes.
+        visible_kt: whether the object is visible in the frame.
+        names: of the objects, or empty.
+        absent_name: a name that no object of the whole scene has, marked or not.
+        rest_sigma_m: error of the distance between two equal places, which decides whether
+            constancy is certain. That of exact poses, unless places were read off images.
+
+    """
+
+    source: Source
+    time_ns: np.ndarray
+    world_T_cam_t44: np.ndarray
+    K_33: np.ndarray
+    region_ids: tuple[str, ...]
+    world_T_obj_kt44: np.ndarray
+    size_m_k3: np.ndarray
+    visible_kt: np.ndarray
+    names: tuple[str, ...] = ()
+    absent_name: str | None = None
+    rest_sigma_m: float = 2 * POSITION_SIGMA_M
+
+    @property
+    def metric(self) -> bool:
+        """Whether lengths are metric."""
+        return self.source.scale_kind == "metric"
+
+    @property
+    def centre_m_kt3(self) -> np.ndarray:
+        """Object centres in the world."""
+        return self.world_T_obj_kt44[:, :, :3, 3]
+
+    def position_sigma_m(self, centre_m_3: np.ndarray, frame: int) -> float:
+        """Return the footprint of half a pixel at a point, as a frame shows it."""
+        range_m = float(np.linalg.norm(centre_m_3 - self.world_T_cam_t44[frame, :3, 3]))
+        return POSITION_SIGMA_M + HALF_PIXEL * range_m / float(self.K_33[0, 0])
+
+    def level_axes(self) -> np.ndarray:
+        """Return rows right, up, ahead in the world: the first camera without pitch and roll.
+
+        Raises:
+            TruthError: the first camera looks straight up or down.
+
+        """
+        up = np.array([0.0, 0.0, 1.0])
+        forward = self.world_T_cam_t44[0, :3, 2]
+        ahead = forward - forward[2] * up
+        length = np.linalg.norm(ahead)
+        if not length > 0.1:
+            raise TruthError(
+                f"{self.source.clip_id}: the camera looks straight up or down, "
+                "so left and right of a movement are undefined"
+            )
+        ahead = ahead / length
+        return np.stack([np.cross(ahead, up), up, ahead])
+
+    def where(self, k: int, frame: int) -> np.ndarray:
+        """Centre of an object in the camera of a frame, [3], m."""
+        return transform(inverse(self.world_T_cam_t44[frame]), self.centre_m_kt3[k, frame])
+
+    def range_m(self, k: int, begin: int, end: int) -> np.ndarray:
+        """Distances to the camera of each frame, [end + 1 - begin]."""
+        frames = slice(begin, end + 1)
+        camera_m_t3 = self.world_T_cam_t44[frames, :3, 3]
+        return np.asarray(np.linalg.norm(self.centre_m_kt3[k, frames] - camera_m_t3, axis=1))
+
+    def pixel(self, k: int, frame: int) -> np.ndarray:
+        """Centre of an object in the image of a frame, (u, v) px; NaN behind the camera."""
+        world_T_cam = self.world_T_cam_t44[frame]
+        uv_px, _ = project(self.centre_m_kt3[k, frame], self.K_33, world_T_cam)
+        return uv_px
+
+    def span(self, begin: int, end: int) -> tuple[int, int]:
+        """Times of two frames."""
+        return int(self.time_ns[begin]), int(self.time_ns[end])

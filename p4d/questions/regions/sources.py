@@ -1,0 +1,83 @@
+"""The sources of candidate regions: exact truth, pretrained networks, the expert's motion map."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from p4d.artifacts import Arrays, read_table
+from p4d.config import RegionsParams
+from p4d.ids import seed_for
+from p4d.questions.regions.motion import motion_tracks, nearest_resize
+from p4d.questions.regions.selection import select_regions
+from p4d.questions.regions.tracks import Track
+
+
+class TrackSource:
+    """Finds the candidate regions of a clip in the configured sources."""
+
+    def __init__(self, clips: Path, labels: Path, params: RegionsParams) -> None:
+        self._params = params
+        self._labels = labels
+        self._store: Any = None
+        self._checkpoint: Any = None
+        truth = clips / "truth.safetensors"
+        self._truth: Mapping[str, np.ndarray] = Arrays(truth) if truth.is_file() else {}
+        objects = clips / "objects.parquet"
+        self._objects: dict[str, list[dict[str, Any]]] = {}
+        if objects.is_file():
+            for row in read_table(objects).sort(["clip_id", "instance"]).to_dicts():
+                self._objects.setdefault(row["clip_id"], []).append(row)
+
+    def __call__(self, clip: Mapping[str, Any], rgb_thw3: np.ndarray) -> list[Track]:
+        """Return the tracks of one row of `clips.parquet`, with masks at the size of its frames."""
+        tracks: list[Track] = []
+        for source in self._params.sources:
+            tracks += self._of(source, clip, rgb_thw3)
+            if source == "truth" and clip["has_truth"]:
+                break  # facts of a clip with truth need the objects of the truth
+            if any(region.mark for region in select_regions(clip["clip_id"], tracks, self._params)):
+                break
+        return tracks
+
+    def _of(self, source: str, clip: Mapping[str, Any], rgb_thw3: np.ndarray) -> list[Track]:
+        clip_id = clip["clip_id"]
+        if source == "truth":
+            if not clip["has_truth"]:
+                return []
+            instance_thw = self._truth[f"{clip_id}.instance_thw"]
+            return [
+                Track(
+                    source="truth",
+                    key=int(row["instance"]),
+                    instance=int(row["instance"]),
+                    name=row["name"],
+                    mask_thw=instance_thw == row["instance"],
+                )
+                for row in self._objects.get(clip_id, [])
+            ]
+        if source == "checkpoint":
+            return self._from_checkpoint(clip, rgb_thw3)
+        if self._store is None:
+            # Imported here because shards with truth need no label codec.
+            from p4d.teachers.labelling.store import LabelStore
+
+            self._store = LabelStore(self._labels)
+        motion_thw = self._store.get(clip_id, "expert4d", "motion").astype(np.float32)
+        resized_thw = nearest_resize(motion_thw, rgb_thw3.shape[1])
+        return motion_tracks(resized_thw, self._params.motion_threshold)
+
+    def _from_checkpoint(self, clip: Mapping[str, Any], rgb_thw3: np.ndarray) -> list[Track]:
+        # Imported here because nothing else in this stage needs torch.
+        from p4d.determinism import deterministic
+        from p4d.questions.regions.checkpoint import CheckpointTracks
+
+        frame_ns = [pts_ns - clip["frame_pts_ns"][0] for pts_ns in clip["frame_pts_ns"]]
+        with deterministic(self._params.threads, seed_for("regions")):
+            if self._checkpoint is None:
+                self._checkpoint = CheckpointTracks(self._params)
+            found: list[Track] = self._checkpoint(rgb_thw3, frame_ns)
+        return found

@@ -1,0 +1,102 @@
+"""What a student reads in one forward pass: packed rows as tensors.
+
+A row packs one clip and several of its questions. Each question attends to the clip and to itself,
+never to another question: a mask separates them, and their positions restart after the clip. A row
+of K questions therefore equals K single-question samples at the visual cost of one, and no answer
+leaks into the next question. `p4d/students/data/packer.py` builds these rows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+IGNORED = -100
+"""Target of a position that predicts nothing (the default of PyTorch's cross-entropy)."""
+PREFIX, PADDING = 0, -1
+"""Values of `segment_ids` besides the numbers of questions."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackedBatch:
+    """Packed rows; the module's text describes the layout.
+
+    Attributes:
+        input_ids: `[B, N]` tokens: the clip, then one question after another, then padding.
+        position_ids: `[B, N]`, restarting after the clip for each question.
+        segment_ids: `[B, N]`: 0 for the clip, k for the k-th question, -1 for padding.
+        targets: `[B, N]` the token each position must predict, or -100.
+        branch_ids: `[B, N]`: k where a position belongs to the text of the k-th option (counted
+            from 1), else 0. Options of a question do not attend to each other's text.
+        letter_rows: `[Q, 2]` row and position whose hidden state predicts each answer.
+        scored: `[A, 4]` row, position, question and option of each token of an answer; the
+            likelihood of an option is the product over its tokens.
+        scored_tokens: `[A]` those tokens.
+        answer_index: `[Q]` index of the correct option.
+        option_counts: `[Q]` number of options.
+        qa_ids: ids of the questions, in the order of `letter_rows`.
+        clip_ids: ids of the clips, one per row.
+        frames: u8 `[B, 1+T, S, S, 3]`, or None for an arm without video.
+        times_s: `[B, 1+T]` or None; p4d/students/model/adapters/protocol.py defines the values
+            that stand for stills and for padding.
+        labels: the teacher's labels (training only): latents stacked over the rows that have
+            labels, maps over those of them whose maps are compared.
+        labelled_rows: `[L]` rows with labels, in order.
+        mapped: `[M]` indices into `labelled_rows` of the rows whose maps are compared.
+        masks: u8 `[B, K, S, S]` regions in the first frame, for a student that reads regions as
+            tokens (p4d/students/model/region_tokens.py), else None.
+        region_ids: `[K]` the tokens that name the regions.
+    """
+
+    input_ids: Tensor
+    position_ids: Tensor
+    segment_ids: Tensor
+    targets: Tensor
+    branch_ids: Tensor
+    letter_rows: Tensor
+    scored: Tensor
+    scored_tokens: Tensor
+    answer_index: Tensor
+    option_counts: Tensor
+    qa_ids: tuple[str, ...]
+    clip_ids: tuple[str, ...]
+    frames: Tensor | None = None
+    times_s: Tensor | None = None
+    labels: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)
+    labelled_rows: Tensor
+    mapped: Tensor
+    masks: Tensor | None = None
+    region_ids: Tensor | None = None
+
+    @property
+    def token_mask(self) -> Tensor:
+        """True where a position holds text or video."""
+        return self.segment_ids != PADDING
+
+    def attention_mask(self) -> Tensor:
+        """`[B, 1, N, N]` bool: whether a query (third axis) attends to a key (fourth axis)."""
+        segments = self.segment_ids
+        length = segments.shape[1]
+        causal = torch.ones(length, length, dtype=torch.bool, device=segments.device).tril()
+        same = segments[:, :, None] == segments[:, None, :]
+        clip = (segments == PREFIX)[:, None, :]
+        branches = self.branch_ids
+        shared = (branches == 0)[:, None, :] | (branches[:, :, None] == branches[:, None, :])
+        return (causal & (clip | (same & shared)))[:, None]
+
+    def to(self, device: torch.device | str) -> PackedBatch:
+        """A copy on another device."""
+
+        def move(value: object) -> object:
+            if isinstance(value, Tensor):
+                return value.to(device)
+            if isinstance(value, dict):
+                return {name: tensor.to(device) for name, tensor in value.items()}
+            return value
+
+        fields = {f.name: move(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        return PackedBatch(**fields)  # type: ignore[arg-type]

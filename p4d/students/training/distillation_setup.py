@@ -1,0 +1,245 @@
+"""The teacher's side of the arm that distils: labels, decoder, expert, weights, phases, probes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from p4d.artifacts import read_table
+from p4d.config import ClipsParams, DistillationParams, TrainingParams
+from p4d.errors import ContractError
+from p4d.ids import seed_for
+from p4d.pipeline import StageInputs
+from p4d.students.data.clip_reader import ClipReader
+from p4d.students.data.packer import Packer
+from p4d.students.data.questions import Question
+from p4d.students.data.samples import LabelReader, RowOrder, Sample
+from p4d.students.data.targets import RayGrid, StoredLabelReader
+from p4d.students.data.unlabelled import UnlabelledClips
+from p4d.students.distillation.losses import AutoBalance, TermWeights
+from p4d.students.distillation.perception import DecoderSizes, LatentStats, PerceptionDecoder
+from p4d.students.distillation.probes import FRAME, MAPS, chosen, teacher_maps
+from p4d.students.model.student import Student
+from p4d.students.training.arm import Distillation
+from p4d.students.training.run import Phases, Probes
+from p4d.teachers.protocol import LatentTeacher
+from p4d.teachers.registry import load_latent_teacher
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeSetup:
+    """Probes, and what their file holds besides the student's maps."""
+
+    probes: Probes
+    fixed: Mapping[str, np.ndarray]
+    meta: Mapping[str, object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillationSetup:
+    """What an arm needs to distil; the defaults are those of an arm without a teacher."""
+
+    labels: LabelReader = field(default_factory=LabelReader)
+    maps_every: int = 1
+    distilled_steps: int = 0
+    distillation: Distillation | None = None
+    weights: TermWeights = field(default_factory=lambda: TermWeights("paper"))
+    phases: Phases = field(default_factory=Phases)
+    unlabelled: UnlabelledClips | None = None
+    probes: ProbeSetup | None = None
+    card: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """The sections of params.yaml that shape distillation."""
+
+    distillation: DistillationParams
+    training: TrainingParams
+    clips: ClipsParams
+
+
+def set_up_distillation(
+    inputs: StageInputs,
+    base: Student,
+    questions: Sequence[Question],
+    clips: ClipReader,
+    packer: Packer,
+) -> DistillationSetup:
+    """Read the sections and folders of the stage `student_p4d`.
+
+    Raises:
+        ContractError: no train clip has labels of the teacher, or the parameters request unlabelled
+            clips and there are none, or a layer that the student does not have.
+    """
+    settings = _Settings(
+        inputs.params("distillation"), inputs.params("training"), inputs.params("clips")
+    )
+    params = settings.distillation
+    expert = load_latent_teacher(inputs.folder("expert"))
+    ray_grid = RayGrid(size_px=settings.clips.size_px, tokens_hw=expert.latent_shape[2])
+    labels = StoredLabelReader(
+        inputs.shard_folders("labels"),
+        teacher=params.teacher,
+        modalities=params.modalities,
+        latents=params.latents,
+        ray_grid=ray_grid,
+    )
+    train_clips = {question.clip_id: question.shard for question in questions}
+    without = _count_without_labels(train_clips, labels, params.teacher)
+    decoder = _decoder(base, expert, settings)
+    distilled_steps = math.ceil(params.until_fraction * settings.training.steps)
+    unlabelled = None
+    if params.unlabelled_clips:
+        unlabelled = _unlabelled_clips(
+            inputs, settings, train_clips, distilled_steps, clips, labels
+        )
+    return DistillationSetup(
+        labels=labels,
+        maps_every=params.maps_every,
+        distilled_steps=distilled_steps,
+        distillation=Distillation(
+            decoder,
+            expert,
+            LatentStats.load(inputs.folder("expert")),
+            params.modalities,
+            latents=params.latents,
+            layer=_layer(base, params),
+        ),
+        weights=TermWeights(params.preset, AutoBalance.of(params)),
+        phases=Phases(
+            warmup_steps=round(params.warmup_fraction * settings.training.steps),
+            warmup_sft_weight=params.warmup_sft_weight,
+            distilled_steps=distilled_steps,
+        ),
+        unlabelled=unlabelled,
+        probes=_probes(inputs, settings, clips, packer, ray_grid) if params.probe_steps else None,
+        card={
+            "training_only_parameters": sum(weight.numel() for weight in decoder.parameters()),
+            "clips_without_labels": without,
+            "unlabelled_clips": len(unlabelled.clip_ids) if unlabelled else 0,
+            "expert": expert.digest,
+            "teacher": params.teacher,
+        },
+    )
+
+
+def _count_without_labels(train_clips: Mapping[str, str], labels: LabelReader, teacher: str) -> int:
+    without = sum(not labels.has(shard, clip) for clip, shard in train_clips.items())
+    if without == len(train_clips):
+        raise ContractError(
+            f"no train clip has labels of {teacher}, so there is nothing to distil; "
+            "see `reason` in labels/*/index.parquet"
+        )
+    return without
+
+
+def _layer(base: Student, params: DistillationParams) -> int:
+    """`student_layer`, if the student has as many blocks."""
+    blocks: int = base.adapter.model.config.get_text_config().num_hidden_layers
+    if params.student_layer > blocks:
+        raise ContractError(
+            f"distillation.student_layer {params.student_layer}: the student's language model "
+            f"has {blocks} blocks; choose at most that, or -1 for the last"
+        )
+    return params.student_layer
+
+
+def _decoder(base: Student, expert: LatentTeacher, settings: _Settings) -> PerceptionDecoder:
+    hooks, tubelets, rows, columns, latent_width = expert.latent_shape
+    sizes = DecoderSizes(
+        student_width=base.adapter.hidden_width,
+        student_grid=base.adapter.frame_grid(),
+        slots=settings.clips.frames // base.adapter.frames_per_slot,
+        hooks=hooks,
+        latent_grid=(tubelets, rows, columns),
+        latent_width=latent_width,
+        hidden_width=settings.distillation.hidden_width,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for("perception decoder", settings.training.seed))
+        return PerceptionDecoder(sizes)
+
+
+def _unlabelled_clips(
+    inputs: StageInputs,
+    settings: _Settings,
+    train_clips: Mapping[str, str],
+    distilled_steps: int,
+    clips: ClipReader,
+    labels: LabelReader,
+) -> UnlabelledClips:
+    params = settings.distillation
+    order = RowOrder(
+        length=distilled_steps * params.unlabelled_clips,
+        seed=settings.training.seed,
+        maps_every=params.maps_every,
+    )
+    found = UnlabelledClips(
+        inputs.folder("release"),
+        order,
+        asked=train_clips,
+        per_step=params.unlabelled_clips,
+        clips=clips,
+        labels=labels,
+    )
+    if not found.clip_ids:
+        raise ContractError(
+            "every labelled train clip has questions, so there are no unlabelled clips; set "
+            "distillation.unlabelled_clips: 0"
+        )
+    return found
+
+
+def _probes(
+    inputs: StageInputs,
+    settings: _Settings,
+    clips: ClipReader,
+    packer: Packer,
+    ray_grid: RayGrid,
+) -> ProbeSetup:
+    """Clips of the train split and of the others, which are predicted at the chosen steps."""
+    params, last_step = settings.distillation, settings.training.steps
+    labels = StoredLabelReader(
+        inputs.shard_folders("labels"),
+        teacher=params.teacher,
+        modalities=MAPS,
+        latents=False,
+        ray_grid=ray_grid,
+    )
+    table = read_table(inputs.folder("release") / "clips.parquet")
+    labelled = {
+        clip_id: (shard, split)
+        for clip_id, shard, split in table.select("clip_id", "shard", "split").iter_rows()
+        if labels.has(shard, clip_id)
+    }
+    train = [clip_id for clip_id, (_, split) in labelled.items() if split == "train"]
+    others = [clip_id for clip_id, (_, split) in labelled.items() if split != "train"]
+    probed = [*chosen(train, params.probe_clips), *chosen(others, params.probe_clips)]
+    samples = [Sample(c, (), clips.read(labelled[c][0], c), {}) for c in probed]
+    fixed: dict[str, np.ndarray] = {}
+    for sample in samples:
+        assert sample.visual is not None
+        fixed[f"{sample.clip_id}.rgb_hw3"] = sample.visual.frames[FRAME]
+        maps = teacher_maps(labels.read(labelled[sample.clip_id][0], sample.clip_id))
+        fixed |= {f"{sample.clip_id}.teacher.{name}": values for name, values in maps.items()}
+
+    def keep(maps: Mapping[str, Tensor], step: int) -> dict[str, Tensor]:
+        return {
+            f"{clip_id}.step{step:07d}.{name}": maps[name][row, FRAME].half().clone()
+            for row, clip_id in enumerate(probed)
+            for name in MAPS
+        }
+
+    reached = {step for step in params.probe_steps if step < last_step}
+    steps = frozenset({*reached, last_step})
+    return ProbeSetup(
+        probes=Probes(steps=steps, batch=packer.pack(samples), keep=keep),
+        fixed=fixed,
+        meta={"clips": probed, "splits": {c: labelled[c][1] for c in probed}},
+    )

@@ -1,0 +1,197 @@
+"""Two habits of a student: regions as tokens, and answers in the text of an option."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from p4d.errors import ContractError
+from p4d.students import embedded, load
+from p4d.students.data.clip_reader import Visual
+from p4d.students.data.packer import Packer
+from p4d.students.data.questions import Question, ad_hoc_question
+from p4d.students.data.samples import Sample
+from p4d.students.model.adapters import adapter_for, initial_model
+from p4d.students.model.batch import IGNORED
+from p4d.students.model.chat import opening
+from p4d.students.model.prompt_settings import PromptSettings
+from p4d.students.model.region_tokens import contrast, coverage, described, place, tagged
+from p4d.students.model.student import Student, load_checkpoint, save_student
+from p4d.students.model.tokenizer import train_tokenizer
+from tests.students.tiny import FRAMES, SIZE, params
+
+ASKED = Question(
+    qa_id="q", clip_id="c", video_id="v", shard="", category="", dynamic=True,
+    question="Which way does <obj_1> move?",
+    options=("left", "0.25 m", "to the right of <obj_2>"), answer_index=1,
+)  # fmt: skip
+
+UPPER_HALF_AND_NOTHING = torch.zeros(1, 2, 4, 4)
+UPPER_HALF_AND_NOTHING[0, 0, :2] = 1
+
+
+@pytest.fixture(scope="module", params=["llava_onevision", "qwen3_vl"])
+def student(request):
+    settings = params(student={"architecture": request.param})
+    from p4d.students.model.adapters import family_named
+
+    tokens = family_named(request.param).special_tokens
+    texts = [opening(sees_video=True), ASKED.turn()]
+    tokenizer = train_tokenizer(texts, 340, tokens, min_frequency=2)
+    model = initial_model(settings.student, settings.clips, tokenizer)
+    PromptSettings(regions="tokens", answers="option").store(model)
+    return Student(adapter_for(model.eval()), tokenizer, sees_video=True)
+
+
+def clip(*boxes, marked=True):
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 255, (FRAMES, SIZE, SIZE, 3), np.uint8)
+    masks = np.zeros((len(boxes), SIZE, SIZE), np.uint8)
+    for mask, (left, top, right, bottom) in zip(masks, boxes, strict=True):
+        mask[top:bottom, left:right] = 1
+    times_s = np.arange(FRAMES) / 4
+    if marked:
+        frames = np.concatenate([255 - frames[:1], frames])
+        times_s = np.concatenate([[np.nan], times_s])
+    return Visual(frames, times_s, masks)
+
+
+LEFT, RIGHT = (0, 0, 16, 32), (16, 0, 32, 32)
+
+
+def scores(student, visual, *questions):
+    batch = Packer(student.tokenizer, student.adapter).pack(
+        [Sample("c", questions or (ASKED,), visual, {})]
+    )
+    return student.answer_scores(batch)
+
+
+def test_a_region_is_told_by_its_mask_alone(student):
+    here, there = scores(student, clip(LEFT, RIGHT)), scores(student, clip(RIGHT, LEFT))
+    assert not torch.allclose(here, there, atol=1e-5)
+
+
+def test_the_marked_picture_is_not_looked_at(student):
+    with_picture = scores(student, clip(LEFT))
+    assert torch.equal(with_picture, scores(student, clip(LEFT, marked=False)))
+    assert student.visual_tokens(FRAMES) == student.adapter.visual_tokens(FRAMES)
+
+
+def test_a_region_that_is_not_named_still_marks_what_it_covers(student):
+    plain = dataclasses.replace(ASKED, question="Which way does it move?", options=("up", "down"))
+    assert not torch.allclose(
+        scores(student, clip(LEFT), plain), scores(student, clip(), plain), atol=1e-6
+    )
+
+
+def test_the_score_of_an_option_is_the_likelihood_of_its_text(student):
+    visual = clip(LEFT, RIGHT)
+    together = scores(student, visual)[0]
+    assert torch.isinf(together[3:]).all()
+    for index in range(3):
+        alone = dataclasses.replace(ASKED, answer_index=index)
+        packer = Packer(student.tokenizer, student.adapter)
+        batch = packer.pack([Sample("c", (alone,), visual, {})], scored=False)
+        with torch.no_grad():
+            likelihood = student.adapter.logits(student.hidden(batch)).log_softmax(dim=-1)
+        said = batch.targets != IGNORED
+        each = likelihood[said].gather(1, batch.targets[said][:, None])[:, 0]
+        assert together[index] == pytest.approx(float(each[:-1].sum()), abs=1e-3)  # less the end
+
+
+def test_options_and_questions_do_not_see_each_other(student):
+    other = dataclasses.replace(ASKED, qa_id="r", question="How far is <obj_2>?", answer_index=0)
+    visual = clip(LEFT, RIGHT)
+    both = scores(student, visual, ASKED, other)
+    assert torch.allclose(both[0], scores(student, visual)[0], atol=1e-4)
+    assert torch.allclose(both[1], scores(student, visual, other)[0], atol=1e-4)
+
+
+def test_habits_are_saved_with_the_weights(student, tmp_path):
+    save_student(tmp_path, student.adapter.model, student.tokenizer)
+    model, _ = load_checkpoint(tmp_path / "model", tmp_path / "tokenizer")
+    assert PromptSettings.of(model) == PromptSettings(regions="tokens", answers="option")
+
+
+def test_generated_text_depends_on_the_region_too(student):
+    """The first token is compared in logits: the text of an untrained network may stay the same."""
+    packer = Packer(student.tokenizer, student.adapter)
+    model, found = student.adapter.model, []
+    handle = model.lm_head.register_forward_hook(lambda _, given, out: found.append(out[0, -1]))
+    for regions in ((LEFT, RIGHT), (RIGHT, LEFT), (LEFT, RIGHT)):
+        batch = packer.prompts([Sample("c", (ASKED,), clip(*regions), {})])
+        student.generate(batch, max_new_tokens=1)
+    handle.remove()
+    here, there, again = found
+    assert torch.equal(here, again)
+    assert not torch.allclose(here, there, atol=1e-5)
+
+
+def test_a_different_region_gives_different_text():
+    """With the embedded base, which names the colour of a region."""
+    student = load(embedded.FOLDER)
+    frame = np.full((1, 64, 64, 3), 110, np.uint8)
+    boxes = np.zeros((2, 64, 64), np.uint8)
+    boxes[0, 20:44, 4:28] = boxes[1, 20:44, 36:60] = 1
+    frame[0][boxes[0] > 0], frame[0][boxes[1] > 0] = (204, 26, 23), (26, 56, 204)
+    colours = ("red", "blue", "green", "yellow")
+    asked = ad_hoc_question("What colour is <obj_1>?", colours, clip_id="c", video_id="v")
+    packer = Packer(student.tokenizer, student.adapter)
+    texts = []
+    for regions in (boxes, boxes[::-1].copy()):
+        visual = Visual(frame, np.array([np.nan]), regions)
+        batch = packer.prompts([Sample("c", (asked,), visual, {})])
+        texts += student.generate(batch, max_new_tokens=4)
+    assert texts == ["red", "blue"]
+
+
+def test_the_scales_of_content_and_place_are_settings_and_stay_with_the_weights(student, tmp_path):
+    before = scores(student, clip(LEFT, RIGHT))
+    config = student.adapter.model.config
+    kept = dict(config.reading)
+    assert set(kept) == {"regions", "answers"}  # as in students of earlier versions
+    try:
+        changed = PromptSettings("tokens", "option", content_scale=0.0, place_scale=3.0)
+        changed.store(student.adapter.model)
+        assert not torch.allclose(scores(student, clip(LEFT, RIGHT)), before, atol=1e-5)
+        save_student(tmp_path, student.adapter.model, student.tokenizer)
+        model, _ = load_checkpoint(tmp_path / "model", tmp_path / "tokenizer")
+        assert PromptSettings.of(model) == changed
+    finally:
+        config.reading = kept
+
+
+def test_visual_tokens_under_a_region_carry_its_name():
+    cover = coverage(UPPER_HALF_AND_NOTHING, (2, 2))[0]
+    features = torch.arange(10.0).view(5, 2)
+    tags = tagged(features, cover, torch.tensor([[10.0, 0.0], [0.0, 10.0]]))
+    assert torch.equal(tags - features, torch.tensor([[10.0, 0]] * 2 + [[0.0, 0]] * 3))
+
+
+def test_a_region_is_described_by_what_sets_it_apart_from_its_frame():
+    cover = coverage(UPPER_HALF_AND_NOTHING, (2, 2))[0]
+    features = torch.tensor([[5.0, 1.0], [5.0, 1.0], [5.0, 3.0], [5.0, 3.0], [0.0, 9.0]])
+    assert torch.equal(contrast(features, cover)[0], torch.tensor([0.0, -1.0]))
+    with pytest.raises(ContractError, match="3 visual tokens are fewer than a slot of 4"):
+        contrast(features[:3], cover)
+
+
+def test_what_is_added_to_a_name_has_its_size_and_is_nothing_for_an_empty_region():
+    cover = coverage(UPPER_HALF_AND_NOTHING, (2, 2))[0]
+    features = torch.randn(8, 12, generator=torch.Generator().manual_seed(1))
+    names = torch.full((2, 12), 2.0)
+    added = described(features, cover, (2, 2), names, PromptSettings())
+    larger = described(1000 * features, cover, (2, 2), names, PromptSettings())
+    assert torch.allclose(added, larger, atol=1e-4)
+    assert 0.3 * 48**0.5 <= float(added[0].norm()) <= 2.7 * 48**0.5
+    assert not added[1].any()
+
+
+def test_places_tell_regions_apart_and_near_ones_are_alike():
+    masks = torch.zeros(1, 3, 8, 8)
+    for region, left in enumerate((0, 1, 5)):
+        masks[0, region, 2:5, left : left + 3] = 1
+    first, near, far = place(coverage(masks, (8, 8))[0], (8, 8), 96)
+    assert torch.cosine_similarity(first, near, 0) > torch.cosine_similarity(first, far, 0)
+    assert torch.cosine_similarity(first, near, 0) < 0.99
