@@ -20,7 +20,7 @@ from pathlib import Path
 
 from p4d.audit.proof.hash_journal import _Read
 from p4d.audit.takedown import PURGED, TOMBSTONES, purged_objects, tombstones
-from p4d.errors import LedgerError, P4DError, PublishError
+from p4d.errors import ConfigError, LedgerError, P4DError, PublishError
 from p4d.ids import sha256_file
 from p4d.progress import Progress
 from p4d.project import Project
@@ -34,12 +34,16 @@ from p4d.versioning.files.project_lock import project_lock
 from p4d.versioning.ledger.anchor import anchored
 from p4d.versioning.ledger.ledger import BRANCH, LEDGER_PATH, Ledger
 from p4d.versioning.ledger.problem import Fault, Problem
-from p4d.versioning.ledger.record import Record
+from p4d.versioning.ledger.record import Record, is_intact
 from p4d.versioning.run.journal import has_journal
 from p4d.versioning.run.publish import recover
+from p4d.versioning.state.blocked import read_blocked
+from p4d.versioning.state.blocked import render as render_blocked
+from p4d.versioning.state.check_records import expected_blocked
 from p4d.versioning.state.workspace import Workspace
 
-"""An interrupted run older than this is not resumed: what it read may have rotted since."""
+_LISTS = ("index.yaml", "blocked.yaml", TOMBSTONES, PURGED)
+"""What `shards/` holds beside the manifests."""
 
 
 @dataclass(frozen=True)
@@ -142,8 +146,9 @@ class _Verifier:
             if has_journal(self._project):
                 recover(self._project)  # a process died while it published; finish that first
             chain = self._ledger.verify_chain()
-            records, current = self._list()
+            records, current = self._list(trust_all=chain.ok)
             self._check_manifests(records)
+            self._check_blocked()
             self._check_lock_file(records, current)
             self._find_orphans()
             suspects = [c for c in current if (self._root / c.out).is_dir()]
@@ -181,12 +186,16 @@ class _Verifier:
 
     # --- what should be -----------------------------------------------------------------------
 
-    def _list(self) -> tuple[list[Record], list[_Current]]:
+    def _list(self, *, trust_all: bool) -> tuple[list[Record], list[_Current]]:
         try:
             records = list(self._ledger.records("materialization"))
         except LedgerError as error:
             self._report("altered", LEDGER_PATH, str(error))
             return [], []
+        if (
+            not trust_all
+        ):  # a damaged chain is reported on its own: an altered record proves nothing
+            records = [record for record in records if is_intact(record)]
         try:
             with Workspace(self._project) as look:
                 return records, [
@@ -209,7 +218,8 @@ class _Verifier:
             path: md5
             for record in records
             for path, md5 in record["fingerprint"]["deps"].items()
-            if path.startswith(f"{folder.name}/") and path != dvc_yaml.SHARD_LIST
+            if path.startswith(f"{folder.name}/")
+            and path not in (dvc_yaml.SHARD_LIST, dvc_yaml.BLOCKED_LIST)
         }
         try:
             listed = self._project.shards()
@@ -230,8 +240,29 @@ class _Verifier:
             ):
                 self._report("altered", path, f"MD5 is not {made_from[path]}, which was read")
         for file in sorted(folder.glob("*")) if folder.is_dir() else []:
-            if file.stem not in listed and file.name not in ("index.yaml", TOMBSTONES, PURGED):
+            if file.stem not in listed and file.name not in _LISTS:
                 self._report("orphaned", f"{folder.name}/{file.name}", "is on no list")
+
+    def _check_blocked(self) -> None:
+        """The blocked shards must be those whose recorded checks failed.
+
+        Projects of earlier versions have no such list before their first run.
+        """
+        if not (self._root / dvc_yaml.BLOCKED_LIST).is_file():
+            return
+        try:
+            with Workspace(self._project) as workspace:
+                known = read_blocked(self._project)
+                expected = expected_blocked(workspace)
+                listed = {shard: known[shard] for shard in known if shard in workspace.shards}
+        except ConfigError as error:
+            self._report("altered", dvc_yaml.BLOCKED_LIST, str(error))
+            return
+        except Exception:  # noqa: BLE001 - a damaged ledger, dvc.lock or list: reported on its own
+            return
+        if render_blocked(listed) != render_blocked(expected):
+            detail = "does not agree with the recorded checks; the next run writes it again"
+            self._report("altered", dvc_yaml.BLOCKED_LIST, detail)
 
     def _check_lock_file(self, records: Sequence[Record], current: Sequence[_Current]) -> None:
         """Every entry of dvc.lock must be, byte for byte, the one that was published."""
