@@ -233,7 +233,6 @@ STAGES: tuple[Stage, ...] = (
         inputs=("clips", "questions"),
         params=("release",),
         tracked=("reviews",),
-        extra_code=("p4d/quality", "sql/gates"),
     ),
     Stage(
         name="base_student",
