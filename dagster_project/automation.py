@@ -23,14 +23,14 @@ def on_new_data(stage: Stage) -> dg.AutomationCondition:
     """The automation condition of a stage's asset.
 
     `eager()` fires on every event upstream. This condition fires when a data version upstream or
-    the stage's own code version changed, and not before every blocking check upstream has passed.
-    A fan-in (a stage without shards that reads per-shard stages) does not wait for blocked shards,
-    as it leaves them out.
+    the stage's own code version changed, and not while a blocking check upstream has failed or is
+    running. A fan-in (a stage without shards that reads per-shard stages) does not wait for blocked
+    shards, as it leaves them out.
 
     A correction (see `dagster_project.reconcile`) keeps the data version, so it requests nothing.
     """
     trigger = _AC.any_deps_match(_AC.data_version_changed()) | _AC.code_version_changed()
-    missing, checked = _AC.any_deps_missing(), _AC.all_deps_blocking_checks_passed()
+    missing, checked = _AC.any_deps_missing(), _AC.all_deps_match(_CHECKED)
     if not stage.per_shard:
         trigger |= _AC.missing().newly_true()
         per_shard = dg.AssetSelection.assets(*(s.name for s in STAGES if s.per_shard))
@@ -42,3 +42,10 @@ def on_new_data(stage: Stage) -> dg.AutomationCondition:
         & ~_AC.any_deps_in_progress()
         & ~_AC.in_progress()
     ).with_label("data or code version changed")
+
+
+# As `all_deps_blocking_checks_passed`, but a version that was published without Dagster has no
+# check there. The publisher reads the recorded checks, and blocks such an input if one failed.
+_CHECKED = _AC.all_checks_match(
+    _AC.check_passed() | _AC.will_be_requested() | _AC.missing(), blocking_only=True
+).with_label("blocking checks passed")

@@ -2,8 +2,8 @@
 
 - **Unreported versions.** A process killed between publishing and its event, `p4d stage`,
   `dvc repro` and `dvc pull` leave published versions that Dagster does not know.
-  `report_unreported` reports each by an event without a run, with its provenance, numbers and
-  recorded checks. It computes nothing.
+  `report_unreported` reports each by an event without a run, with its provenance, its numbers and
+  its recorded checks. It computes nothing.
 - **Changes.** Dagster cannot see the disk. `report_changes` reports a *correction* for every
   artifact that is not fresh although Dagster calls it fresh: an edited or deleted output, an edited
   manifest, a changed list of shards.
@@ -27,8 +27,7 @@ from dagster_project.dagster_internals import (
     latest_tags,
     version_tags,
 )
-from dagster_project.metadata import check_metadata, version_metadata
-from dagster_project.resources import severity
+from dagster_project.metadata import version_metadata
 from p4d.project import Project
 from p4d.quality.gates import GATES
 from p4d.versioning.dvc.pipeline_file import out_path
@@ -90,8 +89,7 @@ def report_unreported(
         ledger = Ledger(project)
         for key in found[:limit]:
             made = _published(workspace, ledger, key)
-            _report_version(instance, project, made)
-            _report_checks(instance, ledger, made.version)
+            _report_version(instance, project, made, _checks(ledger, made.version))
     return found[:limit]
 
 
@@ -99,7 +97,7 @@ def _published(workspace: Workspace, ledger: Ledger, key: ArtifactKey) -> Materi
     """The published version of a fresh artifact, with what the ledger records of it."""
     md5 = workspace.recorded_md5(key) or ""
     # No record if dvc.lock came without the ledger it belongs to: then numbers are unknown.
-    record: Mapping[str, Any] = ledger.latest_materialization(key, md5) or {}
+    record: Mapping[str, Any] = ledger.index().record(ArtifactVersion(key, md5)) or {}
     excluded = record.get("excluded", {})
     return Materialization(
         version=ArtifactVersion(key, md5),
@@ -130,7 +128,12 @@ def _inputs_now(
     return found
 
 
-def _report_version(instance: dg.DagsterInstance, project: Project, made: Materialization) -> None:
+def _report_version(
+    instance: dg.DagsterInstance,
+    project: Project,
+    made: Materialization,
+    checks: Mapping[str, str],
+) -> None:
     tags = version_tags(
         instance,
         data_version=made.data_version,
@@ -142,7 +145,12 @@ def _report_version(instance: dg.DagsterInstance, project: Project, made: Materi
             asset_key=dg.AssetKey(made.key.stage),
             partition=made.key.shard,
             description="Published without Dagster; reported from the ledger.",
-            metadata={**version_metadata(project, made), KIND: REPORT},
+            # In the metadata: Dagster stores one runless result per check and partition, ever.
+            metadata={
+                **version_metadata(project, made),
+                KIND: REPORT,
+                "checks": dg.MetadataValue.json(dict(checks)),
+            },
             tags=tags,
         )
     )
@@ -160,24 +168,11 @@ def _inputs(upstream: Mapping[str, str]) -> dict[str, Any]:
     return found
 
 
-def _report_checks(instance: dg.DagsterInstance, ledger: Ledger, version: ArtifactVersion) -> None:
-    """Report the recorded checks of a version; checks of former releases are left out."""
-    recorded, key = ledger.checks_for(version), version.key
-    for gate in GATES.get(key.stage, ()):
-        if (check := recorded.get(gate.name)) is None:
-            continue
-        instance.report_runless_asset_event(
-            dg.AssetCheckEvaluation(
-                asset_key=dg.AssetKey(key.stage),
-                check_name=gate.name,
-                passed=check["passed"],
-                severity=severity(check["severity"]),
-                description=gate.description,
-                blocking=gate.blocking,
-                partition=key.shard,
-                metadata=check_metadata(version, check["details"]),
-            )
-        )
+def _checks(ledger: Ledger, version: ArtifactVersion) -> dict[str, str]:
+    """The recorded result of each check of a version; checks of earlier releases are left out."""
+    recorded = ledger.index().checks(version)
+    names = [gate.name for gate in GATES.get(version.key.stage, ()) if gate.name in recorded]
+    return {name: "passed" if recorded[name]["passed"] else "failed" for name in names}
 
 
 def report_changes(

@@ -27,6 +27,8 @@ from p4d.versioning.run.run_stage import run_stage
 if TYPE_CHECKING:
     from p4d.video.landing import LandingReport
 
+_SEVERITY = {"critical": dg.AssetCheckSeverity.ERROR, "warning": dg.AssetCheckSeverity.WARN}
+
 # Seconds between two lines of progress.
 _PROGRESS_S = 5.0
 
@@ -95,7 +97,7 @@ class StageRunner(dg.ConfigurableResource):
                 asset_key=key.stage,
                 check_name=result.name,
                 passed=result.passed,
-                severity=severity(result.severity),
+                severity=_SEVERITY[result.severity],
                 description=result.description,
                 metadata=check_metadata(version, result.details),
             )
@@ -134,8 +136,3 @@ class Inbox(dg.ConfigurableResource):
         from p4d.video.landing import land
 
         return land(Project(Path(self.root)), settle_s=self.settle_s)
-
-
-def severity(name: str) -> dg.AssetCheckSeverity:
-    """Dagster's severity of a check: ERROR if it is critical, WARN if it is a warning."""
-    return dg.AssetCheckSeverity.ERROR if name == "critical" else dg.AssetCheckSeverity.WARN

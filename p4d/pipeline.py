@@ -218,7 +218,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="questions",
         group="questions",
-        entry="p4d.questions.asking.compose:build_questions",
+        entry="p4d.questions.asking.stage:build_questions",
         description="Multiple-choice questions derived from facts, and the refused candidates.",
         inputs=("clips", "regions", "facts"),
         params=("questions", "release"),
@@ -233,7 +233,6 @@ STAGES: tuple[Stage, ...] = (
         inputs=("clips", "questions"),
         params=("release",),
         tracked=("reviews",),
-        extra_code=("p4d/quality", "sql/gates"),
     ),
     Stage(
         name="base_student",

@@ -1,7 +1,7 @@
 """SQL files and their headers: what a row is, what identifies it, and every column with its unit.
 
-Light on purpose: the list of gates is read from these headers wherever checks are declared, and
-that must not cost the import of a database.
+This module imports no database: the list of gates is read from these headers wherever checks are
+declared.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SQL_ROOT = Path(__file__).resolve().parents[1] / "sql"
 _COLUMN = re.compile(
     r"--   (?P<name>\w+) (?P<type>[a-z0-9\[\]]+)(?P<folder> = folder)?: (?P<text>.+)"
 )
-_ENTRY = re.compile(r"-- (?P<name>grain|key|source): (?P<text>.+)")
+_ENTRY = re.compile(r"-- (?P<name>holds|grain|key|source): (?P<text>.+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +48,7 @@ class SqlFile:
         grain: what one row stands for.
         key: columns that identify a row.
         source: `stage/file` under data/ that a staging view reads; `stage` may end in `*`.
+        holds: of a gate, the sentence that is true if the query returns no row.
         columns: the declared result, in order.
         body: the query.
     """
@@ -57,6 +58,7 @@ class SqlFile:
     grain: str
     key: tuple[str, ...]
     source: str | None
+    holds: str | None
     columns: tuple[Column, ...]
     body: str
 
@@ -95,6 +97,7 @@ class SqlFile:
             grain=entries["grain"],
             key=tuple(part.strip() for part in entries["key"].split(",")),
             source=entries.get("source"),
+            holds=entries.get("holds"),
             columns=columns,
             body="\n".join(line for line in text.splitlines() if not line.startswith("--")).strip(),
         )
@@ -102,8 +105,15 @@ class SqlFile:
 
 @functools.cache
 def sql_files(layer: str, root: Path = SQL_ROOT) -> Mapping[str, SqlFile]:
-    """The files of one layer (`staging`, `gates`, `marts`, `audit`) by name, in name order."""
-    return {path.stem: SqlFile.read(path) for path in sorted((root / layer).glob("*.sql"))}
+    """The files of one layer (`staging`, `gates`, `marts`, `audit`) by name, in name order.
+
+    Gates are named `stage/gate`, as their files are.
+    """
+    home = root / layer
+    return {
+        path.relative_to(home).with_suffix("").as_posix(): SqlFile.read(path)
+        for path in sorted(home.rglob("*.sql"))
+    }
 
 
 def stages_read(text: str) -> frozenset[str]:

@@ -112,7 +112,7 @@ class Warehouse:
         return self._run(name_or_sql, text, parameters)
 
     def gate(self, name: str) -> pl.DataFrame:
-        """Offending rows of one gate; none means that it passes."""
+        """Offending rows of the gate `stage/name`; it passes if there are none."""
         gates = sql_files("gates")
         if name not in gates:
             raise ContractError(f"no gate called {name!r}; gates: {', '.join(gates)}")
@@ -137,11 +137,6 @@ class Warehouse:
             return pl.DataFrame(found.execute())
         except duckdb.Error as error:
             raise ContractError(f"query {name[:80]!r}: {error}") from error
-
-
-def gate(name: str, folders: Mapping[str, Folder]) -> pl.DataFrame:
-    """Offending rows of one gate over the given stage folders."""
-    return Warehouse.over(folders).gate(name)
 
 
 def _is_of_ledger(view: SqlFile) -> bool:

@@ -24,8 +24,7 @@ from p4d.artifacts import read_table
 from p4d.categories import CATEGORIES
 from p4d.config import Params
 from p4d.project import Project
-from p4d.questions.asking.balance import mix
-from p4d.questions.asking.candidates import hashes_of
+from p4d.questions.asking.columns import hashes_of, mix
 from p4d.questions.asking.compose import compose
 from p4d.release.balance import balance
 from p4d.splits import split_for
@@ -67,7 +66,7 @@ def counts(folder: Path, shards: list[str], params: Params) -> dict[str, object]
     for shard in shards:
         composed = compose(*tables(folder, shard), params.questions, params.release)
         asked.append(composed.questions.with_columns(shard=pl.lit(shard)))
-        refused.append(composed.refusals)
+        refused.append(composed.rejected)
     questions = pl.concat(asked).with_columns(
         split=pl.col("video_id").map_elements(
             lambda video: split_for(video, params.release), return_dtype=pl.String

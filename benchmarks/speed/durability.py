@@ -87,7 +87,7 @@ def noop(root: Path) -> None:
     """What `make up` looks at before it says that there is nothing to do."""
     project = stages_project.open_project(root)
     recover(project)
-    plan = make_plan(project, gates={}, judge="")
+    plan = make_plan(project, gates={}, checks_version="")
     stale = [item.key for item in status(project) if item.state != "fresh"]
     assert not plan.wanted and not stale, (plan.wanted, stale)
     assert is_anchored(project)

@@ -284,6 +284,6 @@ class QuestionsProject:
         self._records += [
             ("check", {"stage": stage, "shard": shard, "md5": digest.md5, "name": f"check_{k}",
                        "passed": True, "blocking": True, "severity": "critical", "details": {},
-                       "run_id": "run-1", "judge": "j"})
+                       "run_id": "run-1", "checks_version": "j"})
             for k in range(CHECKS)
         ]  # fmt: skip

@@ -62,6 +62,7 @@ def dvc_yaml(check: bool) -> None:
     """Write dvc.yaml from the stage table, after a stage or an import changed."""
     from p4d.pipeline import STAGES
     from p4d.versioning.dvc.pipeline_file import render as render_dvc_yaml
+    from p4d.versioning.state.blocked import ensure_file
 
     root = Path(__file__).resolve().parents[2]
     path, text = root / "dvc.yaml", render_dvc_yaml(STAGES, root)
@@ -71,6 +72,7 @@ def dvc_yaml(check: bool) -> None:
             sys.exit(1)
         return
     path.write_text(text)
+    ensure_file(root)
     click.echo(f"wrote {path.name}")
 
 

@@ -56,11 +56,8 @@ def ask(
     answer = asking.ask_video(
         loaded,
         video,
-        question,
-        options=options,
-        regions=regions,
-        clips=Project.find().params.clips,
-        start_s=start_s,
+        asking.VideoQuestion(text=question, options=options, regions=regions, start_s=start_s),
+        Project.find().params.clips,
     )
     click.echo(answer.text)
     for text, chance in answer.ranked:

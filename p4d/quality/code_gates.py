@@ -1,6 +1,6 @@
-"""Checks that derive a stage's output again, or open files that no query reads.
+"""Gates in Python: they derive a stage's output again, or open files that no query reads.
 
-Each takes the name of the judged stage and the folders, and returns metrics and offending rows.
+Each takes the name of the checked stage and the folders, and returns metrics and offending rows.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ Folders = Mapping[str, Path | Mapping[str, Path]]
 Found = tuple[dict[str, float | int | str], pl.DataFrame]
 
 
-def weights_finite(stage: str, folders: Folders) -> Found:
-    """Arrays with values that are not finite, in every safetensors file of the stage.
+def weights_are_finite(stage: str, folders: Folders) -> Found:
+    """Find arrays with values that are not finite, in every safetensors file of the stage.
 
     Raises:
-        ContractError: there is no such file, or a file holds a type numpy lacks.
+        ContractError: there is no such file.
     """
     folder = _single(folders, stage)
     paths = sorted(folder.rglob("*.safetensors"))
@@ -42,7 +42,7 @@ def weights_finite(stage: str, folders: Folders) -> Found:
 
 
 def loss_fell(stage: str, folders: Folders) -> Found:
-    """The curve, if the mean loss of its last fifth is not below that of its first fifth.
+    """Compare the mean loss of the last fifth of the steps with that of the first fifth.
 
     Raises:
         ContractError: the curve is empty.
@@ -52,7 +52,7 @@ def loss_fell(stage: str, folders: Folders) -> Found:
     terms = [name for name in curve.columns if name != "step"]
     if not terms or curve.is_empty():
         raise ContractError(f"{path}: needs rows and a column for each loss term")
-    # Weights of distillation terms may move while training, so only sft is comparable over time.
+    # Weights of distillation terms change during training, so only sft is comparable over time.
     column = "sft" if "sft" in terms else "sum of terms"
     losses = curve.select(pl.sum_horizontal("sft" if "sft" in terms else terms)).to_series()
     values = losses.to_numpy()
@@ -70,12 +70,12 @@ def loss_fell(stage: str, folders: Folders) -> Found:
 
 
 def answers_follow_from_facts(stage: str, folders: Folders) -> Found:
-    """Questions whose answer is not what their facts give when it is derived again.
+    """Find questions whose answer differs from the one derived from their facts.
 
-    The derivation is `p4d.questions.asking.compose.recompute`; it does not look at the stored
+    The derivation is `p4d.questions.asking.recompute.recompute`, which does not read the stored
     answer.
     """
-    from p4d.questions.asking.compose import recompute
+    from p4d.questions.asking.recompute import recompute
     from p4d.questions.facts.table import Fact
 
     questions = read_table(_single(folders, stage) / "questions.parquet")
@@ -103,8 +103,8 @@ def answers_follow_from_facts(stage: str, folders: Folders) -> Found:
     return {"questions": len(questions)}, pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String))
 
 
-def release_counts_match(stage: str, folders: Folders) -> Found:
-    """Counts of the manifest that differ from the rows of the tables."""
+def counts_match(stage: str, folders: Folders) -> Found:
+    """Find counts of the manifest that differ from the rows of the tables."""
     folder = _single(folders, stage)
     manifest = read_json(folder / "manifest.json")
     tables = {name: read_table(folder / f"{name}.parquet") for name in ("questions", "clips")}
@@ -123,11 +123,11 @@ def release_counts_match(stage: str, folders: Folders) -> Found:
     return dict(actual), pl.DataFrame(wrong, schema=schema)
 
 
-RECHECKS: Mapping[str, Callable[[str, Folders], Found]] = {
+CODE_GATES: Mapping[str, Callable[[str, Folders], Found]] = {
     "answers_follow_from_facts": answers_follow_from_facts,
     "loss_fell": loss_fell,
-    "release_counts_match": release_counts_match,
-    "weights_finite": weights_finite,
+    "counts_match": counts_match,
+    "weights_are_finite": weights_are_finite,
 }
 
 

@@ -1,8 +1,8 @@
-"""Whether what has landed since the current release looks unlike what the release was made of.
+"""Measures how much newly landed clips differ from those of the current release.
 
-One number per measured column of the clips: the two-sample Kolmogorov-Smirnov distance (the largest
-gap between both cumulative distributions; 0 equal, 1 disjoint). Cheap, free of units and of
-assumptions about the shape. It asks for retraining; it decides nothing else.
+For each measured column of the clips it returns the two-sample Kolmogorov-Smirnov distance: the
+largest gap between the two cumulative distributions, from 0 (equal) to 1 (disjoint). The distance
+has no unit and assumes no shape. The drift sensor requests retraining by it; nothing else uses it.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ import numpy as np
 COLUMNS = ("motion_energy",)
 THRESHOLD = 0.3
 MIN_CLIPS = 20
-"""Fewer new clips than this differ by chance: at 20 the distance of equal samples is 0.2 or so."""
+"""With fewer new clips, chance decides: at 20, equal distributions differ by about 0.2."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drift:
-    """How unlike the released clips the new ones are.
+    """How much the new clips differ from the released ones.
 
     Attributes:
-        shards: closed and labelled, but in no release yet.
+        shards: closed shards with clips that are in no release yet.
         new_clips: accepted clips of those shards.
         distance: per column, 0 to 1.
     """
@@ -36,7 +36,7 @@ class Drift:
 
     @property
     def is_drifting(self) -> bool:
-        """Whether there are enough new clips and one column is farther off than `THRESHOLD`."""
+        """Whether there are enough new clips and a column differs by more than `THRESHOLD`."""
         return self.new_clips >= MIN_CLIPS and max(self.distance.values(), default=0) > THRESHOLD
 
 

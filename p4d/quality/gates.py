@@ -1,9 +1,11 @@
-"""The gates of each stage, and the one function that runs them.
+"""The gates of each stage, and the function that checks a stage by them.
 
-Three kinds: `gx` judges a small table with Great Expectations, `sql` is a file in sql/gates that
-returns offending rows, `code` recomputes what no query can (p4d/quality/code_gates.py). A critical
-gate blocks descendants, a warning is only shown. Listing the gates imports neither a database nor
-Great Expectations.
+A gate has a kind: `gx` validates a small table with Great Expectations, `sql` is a file in
+sql/gates that returns offending rows, `code` recomputes what no query can
+(p4d/quality/code_gates.py). If a critical gate fails, descendants are blocked; a warning is shown.
+Its name and description state what holds when it passes; names are unique per stage.
+
+Listing the gates imports neither a database nor Great Expectations.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from p4d.pipeline import stage_named
 from p4d.quality import suites
 from p4d.quality.results import SAMPLE_ROWS, CheckResult, Severity
 from p4d.quality.suites import Suite
-from p4d.sql_files import sql_files, stages_read
+from p4d.sql_files import SqlFile, sql_files, stages_read
 
 if TYPE_CHECKING:
     import polars as pl
@@ -34,8 +36,9 @@ class Gate:
     """One check of one stage.
 
     Attributes:
-        name: name of the check; of an sql gate also of its file.
-        needs: upstream stages whose folders it reads beside the judged one.
+        name: what holds when it passes; an sql gate is the file `sql/gates/STAGE/NAME.sql`.
+        description: the same as a sentence.
+        needs: upstream stages whose folders it reads beside the stage's own.
     """
 
     name: str
@@ -47,7 +50,7 @@ class Gate:
 
     @property
     def blocking(self) -> bool:
-        """Whether a failure stops descendants."""
+        """Whether a failure blocks descendants."""
         return self.severity == "critical"
 
 
@@ -57,66 +60,73 @@ _SUITES: Mapping[str, Suite] = {
     "questions": suites.QUESTIONS,
 }
 
-_SQL: Mapping[str, Mapping[str, Severity]] = {
+_SQL_GATES: Mapping[str, Mapping[str, Severity]] = {
     "videos": {
-        "video_ids_follow_content": "critical",
-        "video_frame_times_increase": "critical",
-        "videos_accounted_for": "critical",
-        "videos_not_usable": "warning",
+        "ids_follow_content": "critical",
+        "frame_times_increase": "critical",
+        "every_file_is_accounted_for": "critical",
+        "videos_are_usable": "warning",
     },
     "clips": {
-        "clips_accounted_for": "critical",
-        "clips_inside_their_video": "critical",
-        "clips_disjoint": "critical",
-        "clips_not_usable": "warning",
+        "every_candidate_is_accounted_for": "critical",
+        "inside_their_video": "critical",
+        "intervals_are_disjoint": "critical",
+        "clips_are_usable": "warning",
     },
     "labels": {
-        "labels_complete": "critical",
-        "labels_mostly_good": "critical",
-        "labels_failed": "warning",
+        "every_clip_is_labelled": "critical",
+        "most_labels_are_good": "critical",
+        "no_label_failed": "warning",
     },
     "regions": {
-        "regions_of_accepted_clips": "critical",
-        "region_marks_count_up": "critical",
-        "regions_mostly_good": "critical",
+        "clips_are_accepted": "critical",
+        "marks_count_up": "critical",
+        "most_clips_succeeded": "critical",
     },
     "facts": {
-        "facts_complete": "critical",
-        "facts_are_measurements": "critical",
-        "facts_of_known_regions": "critical",
-        "facts_units_match_kinds": "critical",
-        "facts_metres_need_metric_scale": "critical",
+        "every_clip_has_facts": "critical",
+        "values_are_measurements": "critical",
+        "regions_are_known": "critical",
+        "units_match_kinds": "critical",
+        "metres_need_metric_scale": "critical",
     },
     "questions": {
-        "questions_of_accepted_clips": "critical",
-        "question_answers_match_options": "critical",
-        "question_facts_exist": "critical",
-        "question_regions_exist": "critical",
-        "question_metres_need_metric_scale": "critical",
-        "question_texts_repeat": "warning",
+        "clips_are_accepted": "critical",
+        "answers_match_options": "critical",
+        "facts_exist": "critical",
+        "regions_exist": "critical",
+        "metres_need_metric_scale": "critical",
+        "texts_are_unique": "warning",
     },
     "release": {
-        "release_no_leakage": "critical",
-        "release_no_near_duplicates": "critical",
-        "release_questions_in_their_split": "critical",
-        "release_questions_unchanged": "critical",
-        "release_splits_filled": "critical",
+        "no_leakage": "critical",
+        "no_near_duplicates_across_splits": "critical",
+        "questions_are_in_their_split": "critical",
+        "questions_are_unchanged": "critical",
+        "splits_are_filled": "critical",
     },
     "evaluation": {
-        "evaluation_answers_everything": "critical",
-        "evaluation_marks_right": "critical",
+        "every_question_is_answered": "critical",
+        "scores_follow_from_answers": "critical",
     },
 }
 
 _STUDENTS = ("student_sft", "student_p4d", "student_blind")
 
-_CODE: Mapping[str, Mapping[str, Severity]] = {
-    "expert": {"weights_finite": "critical", "loss_fell": "warning"},
+_CODE_GATES: Mapping[str, Mapping[str, Severity]] = {
+    "expert": {"weights_are_finite": "critical", "loss_fell": "warning"},
     "questions": {"answers_follow_from_facts": "critical"},
-    "release": {"release_counts_match": "critical"},
-    "base_student": {"weights_finite": "critical"},
-    **{name: {"weights_finite": "critical", "loss_fell": "warning"} for name in _STUDENTS},
+    "release": {"counts_match": "critical"},
+    "base_student": {"weights_are_finite": "critical"},
+    **{name: {"weights_are_finite": "critical", "loss_fell": "warning"} for name in _STUDENTS},
 }
+
+
+def _sql(stage: str, name: str) -> SqlFile:
+    found = sql_files("gates")[f"{stage}/{name}"]
+    if not found.holds:
+        raise ContractError(f"{found.path}: the header of a gate needs a line `holds:`")
+    return found
 
 
 def _gates_of(stage: str) -> tuple[Gate, ...]:
@@ -137,10 +147,10 @@ def _gates_of(stage: str) -> tuple[Gate, ...]:
             stage=stage,
             kind="sql",
             severity=severity,
-            description=f"None: {sql_files('gates')[name].summary}",
-            needs=stages_read(sql_files("gates")[name].body) - {stage},
+            description=_sql(stage, name).holds or "",
+            needs=stages_read(_sql(stage, name).body) - {stage},
         )
-        for name, severity in _SQL.get(stage, {}).items()
+        for name, severity in _SQL_GATES.get(stage, {}).items()
     ]
     from_code = [
         Gate(
@@ -151,7 +161,7 @@ def _gates_of(stage: str) -> tuple[Gate, ...]:
             description=_CODE_DESCRIPTIONS[name],
             needs=frozenset({"facts", "regions", "clips"}) if stage == "questions" else frozenset(),
         )
-        for name, severity in _CODE.get(stage, {}).items()
+        for name, severity in _CODE_GATES.get(stage, {}).items()
     ]
     return (*from_suite, *from_sql, *from_code)
 
@@ -159,37 +169,37 @@ def _gates_of(stage: str) -> tuple[Gate, ...]:
 _CODE_DESCRIPTIONS: Mapping[str, str] = {
     "answers_follow_from_facts": "Each answer is what its facts give when it is derived again.",
     "loss_fell": "The mean loss of the last fifth of the steps is below that of the first fifth.",
-    "release_counts_match": "The manifest counts what the tables hold.",
-    "weights_finite": "No weight is NaN or infinite.",
+    "counts_match": "The manifest counts what the tables hold.",
+    "weights_are_finite": "No weight is NaN or infinite.",
 }
 
-_JUDGED = tuple(dict.fromkeys([*_SQL, *_SUITES, *_CODE]))
+_CHECKED = tuple(dict.fromkeys([*_SQL_GATES, *_SUITES, *_CODE_GATES]))
 
-GATES: Mapping[str, tuple[Gate, ...]] = {stage: _gates_of(stage) for stage in _JUDGED}
-"""The gates of every stage that has some."""
+GATES: Mapping[str, tuple[Gate, ...]] = {stage: _gates_of(stage) for stage in _CHECKED}
+"""The gates of every stage that has any."""
 
 
 def needed_upstreams(stage_name: str) -> tuple[str, ...]:
-    """Upstream stages whose folders `run_gates` wants beside the stage's own, in input order."""
+    """Upstream stages whose folders `check_folders` needs beside the stage's, in input order."""
     wanted = {need for gate in GATES.get(stage_name, ()) for need in gate.needs}
     return tuple(name for name in stage_named(stage_name).inputs if name in wanted)
 
 
-def run_gates(stage_name: str, folders: Mapping[str, Folder]) -> list[CheckResult]:
-    """Judge one instance of a stage.
+def check_folders(stage_name: str, folders: Mapping[str, Folder]) -> list[CheckResult]:
+    """Run the gates of a stage on its files.
 
     Args:
-        stage_name: the stage whose files are judged.
-        folders: its folder (published or not yet), and those of `needed_upstreams(stage_name)`: of
-            the same shard, or one per shard (or the one that holds them all) where the stage reads
-            all of them.
+        stage_name: the stage whose files are checked.
+        folders: its folder (published or not), and those of `needed_upstreams(stage_name)`: of the
+            same shard, or of every shard (by shard, or the one that holds them all) if the stage
+            reads all of them.
 
     Returns:
         One result per gate of `GATES[stage_name]`, in that order. A gate that cannot run fails,
         with the reason in its metrics.
 
     Raises:
-        ContractError: a needed folder is not given, so gates would pass for lack of rows.
+        ContractError: a needed folder is missing, so that gates would pass for lack of rows.
     """
     gates = GATES.get(stage_name, ())
     wanted = (stage_name, *needed_upstreams(stage_name)) if gates else ()
@@ -209,17 +219,19 @@ def run_gates(stage_name: str, folders: Mapping[str, Folder]) -> list[CheckResul
     return [by_name[gate.name] for gate in gates]
 
 
-def judge(project: Project, stage_name: str, shard: str | None = None) -> list[CheckResult]:
-    """Judge the published files of one instance; see `run_gates`."""
+def check_artifact(
+    project: Project, stage_name: str, shard: str | None = None
+) -> list[CheckResult]:
+    """Run the gates of a stage on its published files; see `check_folders`."""
     folders: dict[str, Folder] = {}
     for name in (stage_name, *needed_upstreams(stage_name)):
         folder = project.data / name
         folders[name] = folder / shard if stage_named(name).per_shard and shard else folder
-    return run_gates(stage_name, folders)
+    return check_folders(stage_name, folders)
 
 
 def blocking_gates() -> Mapping[str, tuple[str, ...]]:
-    """Names of the gates of each stage that a version must have passed before it is read."""
+    """By stage, the names of the gates that a version must have passed before it is read."""
     return {
         stage: tuple(gate.name for gate in gates if gate.blocking) for stage, gates in GATES.items()
     }
@@ -240,25 +252,25 @@ def _run_suite(stage_name: str, warehouse: Warehouse) -> list[CheckResult]:
 
 def _run_sql(gate: Gate, warehouse: Warehouse) -> CheckResult:
     try:
-        return _judged(gate, warehouse.gate(gate.name))
+        return _result(gate, warehouse.gate(f"{gate.stage}/{gate.name}"))
     except P4DError as error:
         return _cannot_run(gate, error)
 
 
 def _run_code(gate: Gate, folders: Mapping[str, Folder]) -> CheckResult:
-    from p4d.quality import code_gates as recheck
+    from p4d.quality.code_gates import CODE_GATES
 
     try:
-        metrics, offenders = recheck.RECHECKS[gate.name](gate.stage, folders)
+        metrics, offenders = CODE_GATES[gate.name](gate.stage, folders)
     except (P4DError, OSError, KeyError, ValueError) as error:
         return _cannot_run(gate, error)
-    return _judged(gate, offenders, metrics)
+    return _result(gate, offenders, metrics)
 
 
-def _judged(
+def _result(
     gate: Gate, offenders: pl.DataFrame, metrics: Mapping[str, float | int | str] | None = None
 ) -> CheckResult:
-    # JSON there and back: lists, times and decimals become plain values for any report.
+    # Through JSON: lists, times and decimals become plain values for any report.
     sample = json.loads(json.dumps(offenders.head(SAMPLE_ROWS).to_dicts(), default=str))
     return CheckResult(
         name=gate.name,

@@ -1,10 +1,13 @@
-"""Runs a suite with Great Expectations, and makes its silences explicit.
+"""Runs a suite with Great Expectations and turns its silent passes into failures.
 
-Measured behaviour of GX 1.24 that this module corrects: NaN passes range checks on pandas columns,
-so a NaN in a judged column fails here; an empty table passes what iterates over rows and fails what
-aggregates, so no rows means nothing to judge except for row counts; an error inside an expectation
-(a column that does not exist) is a result without an exception, so it fails here with its message;
-numpy scalars survive in results, so values are made plain.
+Behaviour of GX 1.24, as measured, that this module corrects:
+
+- NaN passes range checks on pandas columns. Here a NaN in a checked column fails.
+- An empty table passes expectations over rows and fails aggregates. Here a check without rows
+  passes, unless it counts rows.
+- An error inside an expectation (such as a missing column) is a result without an exception. Here
+  it fails with its message.
+- Results hold numpy scalars. Here they are plain values.
 """
 
 from __future__ import annotations
@@ -25,23 +28,23 @@ _ROW_COUNT = "ExpectTableRowCountToBeBetween"
 
 
 def validate(suite: Suite, frame: pl.DataFrame) -> list[CheckResult]:
-    """Judge `frame` by every expectation of `suite`, in the suite's order.
+    """Check `frame` by every expectation of `suite`, in the suite's order.
 
     Args:
         suite: the expectations.
-        frame: the table that `suite.query` makes.
+        frame: the table that `suite.query` returns.
 
     Raises:
-        GateError: Great Expectations gave no result for an expectation.
+        GateError: Great Expectations returned no result for an expectation.
     """
-    return [_judge(expectation, suite.key, frame) for expectation in suite.expectations]
+    return [_check(expectation, suite.key, frame) for expectation in suite.expectations]
 
 
-def _judge(expectation: Expectation, key: tuple[str, ...], frame: pl.DataFrame) -> CheckResult:
+def _check(expectation: Expectation, key: tuple[str, ...], frame: pl.DataFrame) -> CheckResult:
     columns = _columns(expectation)
     asked = [*expectation.where, *columns]
     if missing := [name for name in asked if name not in frame.columns]:
-        return _result(expectation, False, {"error": f"no column called {', '.join(missing)}"})
+        return _result(expectation, False, {"error": f"no column named {', '.join(missing)}"})
     rows = frame.filter(*(pl.col(name) == value for name, value in expectation.where.items()))
     absent = rows.filter(pl.any_horizontal(_absent(rows, columns)))
     if expectation.optional:
@@ -72,7 +75,7 @@ def _judge(expectation: Expectation, key: tuple[str, ...], frame: pl.DataFrame) 
 
 def _great_expectations(expectation: Expectation, rows: pl.DataFrame) -> dict[str, Any]:
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-    import great_expectations as gx  # three seconds: only where a suite runs
+    import great_expectations as gx  # takes three seconds: only if a suite runs
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
@@ -87,7 +90,7 @@ def _great_expectations(expectation: Expectation, rows: pl.DataFrame) -> dict[st
     kind = getattr(gx.expectations, expectation.kind)
     found = batch.validate(kind(**expectation.arguments), result_format="SUMMARY")
     if found is None:
-        raise GateError(f"Great Expectations gave no result for {expectation.name}")
+        raise GateError(f"Great Expectations returned no result for {expectation.name}")
     plain: dict[str, Any] = _plain(found.to_json_dict())
     return plain
 

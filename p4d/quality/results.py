@@ -1,4 +1,4 @@
-"""What a check found."""
+"""The result of a check."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ SAMPLE_ROWS = 10
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResult:
-    """Outcome of one check on one materialization.
+    """Result of one check of one version.
 
     Attributes:
-        blocking: descendants must not run when it failed; true of critical checks.
-        description: what must hold.
-        metrics: flat numbers and short texts; `error` where the check itself could not run.
+        description: what holds when it passes.
+        metrics: flat numbers and short texts; `error` if the check could not run.
         sample: some of the offending rows, as plain JSON values.
     """
 
@@ -32,16 +31,11 @@ class CheckResult:
 
     @property
     def blocking(self) -> bool:
-        """Whether a failure stops descendants."""
+        """Whether a failure blocks descendants; true of critical checks."""
         return self.severity == "critical"
 
     @property
-    def stops(self) -> bool:
-        """Whether this result does stop descendants."""
-        return self.blocking and not self.passed
-
-    @property
     def details(self) -> Mapping[str, object]:
-        """What the ledger keeps beside the verdict."""
+        """What the ledger keeps beside the result."""
         rows = {"offending_rows": list(self.sample)} if self.sample else {}
         return {"description": self.description, **self.metrics, **rows}

@@ -1,11 +1,11 @@
 """Great Expectations suites as plain data.
 
-Each expectation names a class of `great_expectations.expectations` and its arguments; the runner
-builds them, so declaring checks costs no import. A suite judges the small table that its query
-makes of the stage's files.
+Each expectation names a class of `great_expectations.expectations` and its arguments;
+`p4d.quality.great_expectations` builds them, so that declaring checks imports nothing. A suite
+checks the small table that its query returns over the stage's files.
 
-Thresholds are sanity limits of data that training can use, not results: they never change an
-artifact, so they are no parameters.
+Thresholds are sanity limits of data that is fit for training. They never change an artifact, so
+they are not parameters.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class Expectation:
     """One expectation.
 
     Attributes:
-        name: name of the check.
+        name: name of the check: what holds when it passes.
         kind: class in `great_expectations.expectations`.
         arguments: its arguments.
-        where: keep rows with these values only; no such row means nothing to judge.
-        optional: a null means "not measured" (no truth, no valid pixel) and is left out; otherwise
+        where: keep rows with these values only; without such a row the check passes.
+        optional: leave out nulls, which mean "not measured" (no truth, no valid pixel); otherwise
             a null fails.
     """
 
@@ -55,7 +55,7 @@ class Suite:
 
 
 def _rows(name: str, what: str) -> Expectation:
-    # A shard of rejected videos alone is empty and legitimate, so this warns and does not block.
+    # A shard of rejected videos alone is empty and legitimate, so this warns only.
     return Expectation(
         name=name,
         kind="ExpectTableRowCountToBeBetween",
@@ -140,23 +140,23 @@ LABELS = Suite(
     """,
     key=("clip_id", "teacher", "modality"),
     expectations=(
-        _rows("label_rows", "label statistics"),
+        _rows("has_rows", "label statistics"),
         Expectation(
-            name="label_rows_unique",
+            name="rows_are_unique",
             kind="ExpectCompoundColumnsToBeUnique",
-            description="One row of statistics per clip, teacher and modality.",
+            description="There is one row of statistics per clip, teacher and modality.",
             arguments={"column_list": ["clip_id", "teacher", "modality"]},
         ),
         _in_set(
-            "label_modalities_known",
+            "modalities_are_known",
             "modality",
             ("depth", "flow", "motion", "rays"),
-            "Only known modalities.",
+            "Every modality is known.",
         ),
         # NaN and infinity are counted at the source: engines disagree on whether NaN is a null.
-        _between("label_no_nan", "n_nan", "No label holds a NaN.", low=0, high=0, optional=False),
+        _between("no_nan", "n_nan", "No label holds a NaN.", low=0, high=0, optional=False),
         _between(
-            "label_no_infinity",
+            "no_infinity",
             "n_inf",
             "No label holds an infinity.",
             low=0,
@@ -164,56 +164,61 @@ LABELS = Suite(
             optional=False,
         ),
         _between(
-            "label_coverage", "coverage", "Coverage is a share.", low=0, high=1, optional=False
+            "coverage_is_a_share",
+            "coverage",
+            "Coverage is a share, from 0 to 1.",
+            low=0,
+            high=1,
+            optional=False,
         ),
         _mean(
-            "label_depth_coverage",
+            "depth_is_mostly_valid",
             "coverage",
-            "Depth is valid on at least half of the pixels.",
+            "Depth is valid on at least half of the pixels, on average.",
             low=0.5,
             severity="critical",
             where={"modality": "depth"},
         ),
         _mean(
-            "label_flow_coverage",
+            "flow_is_valid_on_a_quarter",
             "coverage",
-            "Flow is valid on at least a quarter of the pixels.",
+            "Flow is valid on at least a quarter of the pixels, on average.",
             low=0.25,
             where={"modality": "flow"},
         ),
         _between(
-            "label_depth_positive",
+            "depth_is_positive",
             "min",
-            "Depth is positive.",
+            "Every depth is positive.",
             low=0,
             strict_low=True,
             where={"modality": "depth"},
         ),
         _between(
-            "label_depth_limited",
+            "depth_is_below_a_kilometre",
             "max",
-            "Depth is below a kilometre.",
+            "Every depth is below a kilometre.",
             high=1000,
             where={"modality": "depth"},
         ),
         _between(
-            "label_flow_limited",
+            "flow_is_within_two_map_sides",
             "largest_per_side",
-            "Flow is at most twice the side of the map.",
+            "No flow is longer than twice the side of the map.",
             high=2,
             where={"modality": "flow"},
         ),
         _between(
-            "label_motion_low",
+            "motion_is_not_below_0",
             "min",
-            "Motion is a probability: not below 0.",
+            "No motion probability is below 0.",
             low=0,
             where={"modality": "motion"},
         ),
         _between(
-            "label_motion_high",
+            "motion_is_not_above_1",
             "max",
-            "Motion is a probability: not above 1.",
+            "No motion probability is above 1.",
             high=1,
             where={"modality": "motion"},
         ),
@@ -235,7 +240,7 @@ LABELS = Suite(
         _between(
             "exact_motion_is_exact",
             "motion_iou",
-            "Exact motion overlaps the truth to 99 %.",
+            "Exact motion has an IoU with the truth of at least 0.99.",
             low=0.99,
             where=_EXACT,
         ),
@@ -247,23 +252,23 @@ LABELS = Suite(
             where=_EXACT,
         ),
         _mean(
-            "expert_depth_useful",
+            "expert_depth_is_useful",
             "depth_absrel",
-            "The expert's depth is within 35 % on average.",
+            "The expert's depth is within 35 % of the truth on average.",
             high=0.35,
             where=_EXPERT,
         ),
         _mean(
             "expert_flow_beats_zero",
             "flow_gain_px",
-            "The expert's flow is better than predicting none.",
+            "The expert's flow is nearer to the truth than zero flow, on average.",
             low=0,
             where=_EXPERT,
         ),
         _mean(
-            "expert_motion_useful",
+            "expert_motion_is_useful",
             "motion_iou",
-            "The expert's motion overlaps the truth to a fifth.",
+            "The expert's motion has an IoU with the truth of at least 0.2 on average.",
             low=0.2,
             where=_EXPERT,
         ),
@@ -275,21 +280,25 @@ FACTS = Suite(
     query="select * exclude (shard) from stg_facts order by fact_id",
     key=("fact_id",),
     expectations=(
-        _rows("fact_rows", "facts"),
+        _rows("has_rows", "facts"),
         _in_set(
-            "fact_frames_known",
+            "frames_are_known",
             "frame",
             ("camera_first", "camera_at", "picture", "world", "object"),
             "Each fact names the frame it is measured in.",
         ),
         _in_set(
-            "fact_teachers_known",
+            "teachers_are_known",
             "teacher",
             ("exact", "expert4d"),
             "Each fact names the teacher it is measured on.",
         ),
         _between(
-            "fact_sigma", "sigma", "Standard deviations are not negative.", low=0, optional=False
+            "sigma_is_not_negative",
+            "sigma",
+            "No standard deviation is negative.",
+            low=0,
+            optional=False,
         ),
     ),
 )
@@ -303,24 +312,28 @@ QUESTIONS = Suite(
     """,
     key=("qa_id",),
     expectations=(
-        _rows("question_rows", "questions"),
+        _rows("has_rows", "questions"),
         Expectation(
-            name="question_qa_id_unique",
+            name="qa_ids_are_unique",
             kind="ExpectColumnValuesToBeUnique",
             description="Question ids are unique.",
             arguments={"column": "qa_id"},
         ),
-        _in_set("question_letters", "answer", tuple("ABCDE"), "Answers are letters A to E."),
-        _in_set("question_categories", "category", CATEGORIES, "Only the nine categories."),
+        _in_set(
+            "letters_are_a_to_e", "answer", tuple("ABCDE"), "Every answer is a letter from A to E."
+        ),
+        _in_set(
+            "categories_are_known", "category", CATEGORIES, "Every category is one of the nine."
+        ),
         _between(
-            "question_margin",
+            "margin_is_at_least_one_sigma",
             "margin_sigma",
             "The nearest wrong answer is at least one standard deviation away.",
             low=1,
             optional=False,
         ),
         Expectation(
-            name="question_letters_balanced",
+            name="letters_are_balanced",
             kind="ExpectColumnKLDivergenceToBeLessThan",
             description="Among questions with four options, answer letters are balanced.",
             arguments={

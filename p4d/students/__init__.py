@@ -1,4 +1,7 @@
-"""Students: tokenizer, network, time encoding, perceptual distillation and training."""
+"""Students: video-language models, Perceptual 4D Distillation, training and use.
+
+README.md in this folder gives the reading order and the differences to the paper.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,7 @@ if TYPE_CHECKING:
 
 def load(folder: Path) -> Student:
     """Load any arm, or the base student, from its stage folder (see `Student`)."""
-    from p4d.students.model.student import (
-        load as load_student,  # torch and transformers, only on use
-    )
+    # torch and transformers are imported on first use only.
+    from p4d.students.model.student import load as load_student
 
     return load_student(folder)

@@ -142,7 +142,7 @@ class FactTexts:
         return [by_id[fact_id] for fact_id in self._evidence[question.qa_id]]
 
 
-def questions_of(folder: Path, shard: str) -> list[Question]:
+def shard_questions(folder: Path, shard: str) -> list[Question]:
     """All questions of a shard's `questions` folder, whatever their split."""
     names = [field.name for field in dataclasses.fields(Question) if field.name != "shard"]
     rows: Iterable[Mapping[str, Any]] = (

@@ -20,9 +20,10 @@ from p4d.artifacts import Arrays, read_table, write_bytes
 from p4d.categories import CATEGORIES
 from p4d.config import Params
 from p4d.project import Project
-from p4d.questions.asking.compose import compose, recompute
-from p4d.questions.asking.distractors import Counts, Numbers
-from p4d.questions.asking.families import BY_NAME, FAMILIES, Family
+from p4d.questions.asking.compose import compose
+from p4d.questions.asking.families import BY_NAME, FAMILIES, QuestionFamily
+from p4d.questions.asking.option_rules import Counts, Numbers
+from p4d.questions.asking.recompute import recompute
 from p4d.questions.facts.sentences import fact_sentence
 from p4d.questions.facts.table import Fact
 from p4d.questions.regions.marks import draw_marks
@@ -130,7 +131,7 @@ def _section(
         "",
         *(f"- ({letter}) {option}" for letter, option in zip("ABCDE", options, strict=False)),
         "",
-        f"Family `{family.name}`, frame `{family.frame}`. Facts:",
+        f"QuestionFamily `{family.name}`, frame `{family.frame}`. Facts:",
         "",
     ]
     for fact_id in row["fact_ids"]:
@@ -154,7 +155,7 @@ def _section(
     return lines
 
 
-def _family_row(family: Family) -> str:
+def _family_row(family: QuestionFamily) -> str:
     if isinstance(family.rule, Numbers):
         options = f"numbers in {family.rule.unit}, at least {family.rule.least_gap:g} apart"
     elif isinstance(family.rule, Counts):

@@ -1,7 +1,7 @@
-"""Questions about single pictures, for the base student: what a picture shows, never 4D.
+"""Questions about single pictures, for the embedded base student.
 
-Colours, shapes, names and places in the picture, as image-text data of published models has them.
-Nothing here asks for depth, distance in metres, motion or time.
+They ask for colours, shapes, names and places in the picture, as the image-text data of published
+models does. None asks for depth, distance in metres, motion or time.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from p4d.students.data.questions import Question
 from p4d.worlds.spec import COLOURS, SHAPES
 
 CATEGORY = "still"
-_APART = 0.06  # of the picture's side: less is not clearly left, right, above or below
+_APART = 0.06  # of the picture's side: smaller differences are ambiguous
 _BIGGER = 1.25
 
 
 @dataclass(frozen=True)
-class Shown:
-    """One marked object of a picture: what it is, and where its mask lies (0 to 1)."""
+class MarkedObject:
+    """One marked object of a picture, and the centre and area of its mask (0 to 1)."""
 
     colour: str
     shape: str
@@ -33,28 +33,31 @@ class Shown:
 
     @property
     def name(self) -> str:
-        """Like "red box"."""
+        """Such as "red box"."""
         return f"{self.colour} {self.shape}"
 
 
-def shown(mask_ss: np.ndarray, colour: str, shape: str) -> Shown:
-    """Measure a mask, which must not be empty."""
+def marked_object(mask_ss: np.ndarray, colour: str, shape: str) -> MarkedObject:
+    """The object with this mask, which must not be empty."""
     y, x = np.nonzero(mask_ss)
     side = mask_ss.shape[0]
-    return Shown(colour, shape, float(x.mean()) / side, float(y.mean()) / side, len(x) / side**2)
+    return MarkedObject(
+        colour, shape, float(x.mean()) / side, float(y.mean()) / side, len(x) / side**2
+    )
 
 
 def still_questions(
     clip_id: str,
-    objects: Sequence[Shown],
+    objects: Sequence[MarkedObject],
     rng: np.random.Generator,
     count: int,
     only: Collection[str] = (),
 ) -> tuple[Question, ...]:
     """Up to `count` different questions about the marked objects of one picture.
 
-    The kind is drawn first, as pairs would outnumber the rest. `only` restricts the kinds: colours
-    alone are learned in a hundred steps, all kinds at once are not begun in three hundred.
+    The kind is drawn first, because pairs would outnumber the rest. `only` restricts the kinds:
+    colours alone are learned in a hundred steps, while all kinds at once show no progress in three
+    hundred.
     """
     asks = _asks(objects)
     kinds = {kind: asks[kind] for kind in asks if asks[kind] and (not only or kind in only)}
@@ -73,14 +76,14 @@ def still_questions(
     return tuple(asked.values())
 
 
-_Asked = tuple[str, str, Sequence[str]]  # text, answer, and what may stand beside it
+_Asked = tuple[str, str, Sequence[str]]  # text, answer, and the pool of options
 _SHARES = {
     "colour": 3, "shape": 2, "name": 2, "place": 2, "side": 1, "height": 1, "size": 1,
     "extreme": 2, "count": 1,
 }  # fmt: skip
 
 
-def _asks(objects: Sequence[Shown]) -> dict[str, list[_Asked]]:
+def _asks(objects: Sequence[MarkedObject]) -> dict[str, list[_Asked]]:
     tags = [f"<obj_{k}>" for k in range(1, len(objects) + 1)]
     named = list(zip(tags, objects, strict=True))
     asks: dict[str, list[_Asked]] = {
@@ -120,8 +123,8 @@ def _asks(objects: Sequence[Shown]) -> dict[str, list[_Asked]]:
 _QUARTERS = [f"{x}, {y} half" for x in ("left", "right") for y in ("upper", "lower")]
 
 
-def _quarter(thing: Shown) -> str:
-    across, down = "left" if thing.x < 0.5 else "right", "upper" if thing.y < 0.5 else "lower"
+def _quarter(entity: MarkedObject) -> str:
+    across, down = "left" if entity.x < 0.5 else "right", "upper" if entity.y < 0.5 else "lower"
     return f"{across}, {down} half"
 
 

@@ -38,7 +38,7 @@ def test_summary_says_what_came_in_and_what_it_was_worth(project, tmp_path):
     assert found["checks"]["failed"] == [
         {
             "instance": f"clips@{example.SHARDS[1]}",
-            "name": "clips_disjoint",
+            "name": "intervals_are_disjoint",
             "severity": "critical",
         }
     ]

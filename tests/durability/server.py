@@ -206,6 +206,26 @@ def job(name):
         }
 
 
+def events(asset):
+    """Number of runs so far, and the materializations of an asset, newest first."""
+    with dg.DagsterInstance.get() as instance:
+        found = []
+        for record in instance.fetch_materializations(dg.AssetKey(asset), limit=20).records:
+            made = record.event_log_entry.dagster_event.step_materialization_data.materialization
+            shown = {name: value.value for name, value in made.metadata.items()}
+            found.append(
+                {
+                    "kind": shown.get("p4d/kind"),
+                    "reasons": shown.get("reasons"),
+                    "checks": shown.get("checks"),
+                    "inputs": shown.get("dvc/deps"),
+                    "data_version": made.tags["dagster/data_version"],
+                    "code_version": made.tags["dagster/code_version"],
+                }
+            )
+        return {"runs": instance.get_runs_count(), "materializations": found}
+
+
 def observations(asset):
     """What was told on an asset, newest first."""
     with dg.DagsterInstance.get() as instance:
@@ -215,7 +235,7 @@ def observations(asset):
 
 COMMANDS = {
     "up": up, "run": run, "repro": repro, "facts": facts, "not_fresh": not_fresh, "tick": tick,
-    "job": job, "observations": observations,
+    "job": job, "observations": observations, "events": events,
 }  # fmt: skip
 
 

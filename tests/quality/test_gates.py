@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,8 @@ from p4d.config import Params
 from p4d.errors import ContractError
 from p4d.pipeline import BY_NAME
 from p4d.project import Project
-from p4d.quality.gates import GATES, blocking_gates, judge, needed_upstreams, run_gates
+from p4d.quality.gates import GATES, blocking_gates, check_artifact, check_folders, needed_upstreams
+from tests.quality.checks import blocks
 from tests.sql import example_project as example
 
 SHARD = example.SHARDS[0]
@@ -35,7 +37,7 @@ EXAMPLE_STAGES = (
 
 
 def run(root, stage):
-    return run_gates(stage, example.folders(root, stage, needed_upstreams(stage)))
+    return check_folders(stage, example.folders(root, stage, needed_upstreams(stage)))
 
 
 @pytest.mark.parametrize("stage", EXAMPLE_STAGES)
@@ -43,8 +45,8 @@ def test_consistent_project_passes_with_one_result_per_gate(stage, tables, tmp_p
     results = run(example.write(tmp_path, tables), stage)
     assert [r.name for r in results] == [g.name for g in GATES[stage]]
     failed = [r.name for r in results if not r.passed]
-    assert failed == (["videos_not_usable"] if stage == "videos" else [])
-    assert not any(r.stops for r in results)
+    assert failed == (["videos_are_usable"] if stage == "videos" else [])
+    assert not any(blocks(r) for r in results)
 
 
 @pytest.mark.parametrize("stage", sorted(GATES))
@@ -57,20 +59,29 @@ def test_gates_read_only_what_their_stage_reads(stage):
     assert set(blocking_gates()[stage]) == {g.name for g in GATES[stage] if g.blocking}
 
 
+@pytest.mark.parametrize("stage", sorted(GATES))
+def test_names_and_descriptions_state_what_holds(stage):
+    for gate in GATES[stage]:
+        assert gate.description[0].isupper(), gate.name
+        assert gate.description.endswith("."), gate.name
+        assert not gate.description.startswith("None"), gate.name
+        assert not re.search(r"(^|_)not_usable|_repeat$", gate.name), gate.name
+
+
 def test_missing_upstream_is_refused_as_gates_would_pass_for_lack_of_rows(tables, tmp_path):
     root = example.write(tmp_path, tables)
     with pytest.raises(ContractError, match="clips"):
-        run_gates("regions", {"regions": root / "data/regions" / SHARD})
+        check_folders("regions", {"regions": root / "data/regions" / SHARD})
 
 
 def test_damaged_table_fails_every_gate_that_reads_it(tables, tmp_path):
     root = example.write(tmp_path, tables)
     (root / "data/labels" / SHARD / "label_stats.parquet").write_bytes(b"PAR1 not really")
     results = {r.name: r for r in run(root, "labels")}
-    assert results["labels_failed"].passed
-    assert results["labels_complete"].stops
-    assert results["label_no_nan"].stops
-    assert "error" in results["label_no_nan"].metrics
+    assert results["no_label_failed"].passed
+    assert blocks(results["every_clip_is_labelled"])
+    assert blocks(results["no_nan"])
+    assert "error" in results["no_nan"].metrics
 
 
 def test_shard_of_rejected_videos_alone_is_not_blocked(tables, tmp_path):
@@ -82,9 +93,9 @@ def test_shard_of_rejected_videos_alone_is_not_blocked(tables, tmp_path):
     root = example.write(tmp_path, tables)
     for stage in ("videos", "clips", "labels", "regions", "facts"):
         results = run(root, stage)
-        assert not any(r.stops for r in results), stage
+        assert not any(blocks(r) for r in results), stage
     warned = {r.name for r in run(root, "labels") if not r.passed}
-    assert warned == {"label_rows"}
+    assert warned == {"has_rows"}
 
 
 def test_shards_may_be_given_by_the_folder_that_holds_them(tables, tmp_path):
@@ -92,10 +103,10 @@ def test_shards_may_be_given_by_the_folder_that_holds_them(tables, tmp_path):
     name = "release/questions.parquet"
     broken = tables[name].with_columns(answer=pl.lit("D"), answer_index=3)
     folders = {n: root / "data" / n for n in ("release", *needed_upstreams("release"))}
-    assert not any(r.stops for r in run_gates("release", folders))
+    assert not any(blocks(r) for r in check_folders("release", folders))
     broken.write_parquet(root / "data" / name)
-    stopped = {r.name for r in run_gates("release", folders) if r.stops}
-    assert stopped == {"release_questions_unchanged"}
+    stopped = {r.name for r in check_folders("release", folders) if blocks(r)}
+    assert stopped == {"questions_are_unchanged"}
 
 
 def test_leaked_video_stops_the_release(tables, tmp_path):
@@ -106,10 +117,10 @@ def test_leaked_video_stops_the_release(tables, tmp_path):
             split=pl.when(leaked).then(pl.lit("test")).otherwise(pl.col("split"))
         )
     results = {r.name: r for r in run(example.write(tmp_path, tables), "release")}
-    assert results["release_no_leakage"].stops
-    assert results["release_no_leakage"].metrics["offenders"] == 2
+    assert blocks(results["no_leakage"])
+    assert results["no_leakage"].metrics["offenders"] == 2
     # The groups of the release agree with it; the hashes of its clips do not.
-    assert results["release_no_near_duplicates"].stops
+    assert blocks(results["no_near_duplicates_across_splits"])
     assert len(clips) == 5
 
 
@@ -119,15 +130,15 @@ def test_manifest_that_miscounts_stops_the_release(tables, tmp_path):
     manifest = json.loads(path.read_text())
     manifest["splits"]["test"]["questions"] += 1
     path.write_text(json.dumps(manifest))
-    assert {r.name for r in run(root, "release") if r.stops} == {"release_counts_match"}
+    assert {r.name for r in run(root, "release") if blocks(r)} == {"counts_match"}
 
 
 def test_weights_that_are_not_finite_stop_a_student(tables, tmp_path):
     root = example.write(tmp_path, tables)
     weights = np.array([1.0, np.nan, np.inf], np.float32)
     save_file({"w": weights}, root / "data/student_sft/model/model.safetensors")
-    (result,) = (r for r in run(root, "student_sft") if r.stops)
-    assert result.name == "weights_finite"
+    (result,) = (r for r in run(root, "student_sft") if blocks(r))
+    assert result.name == "weights_are_finite"
     assert result.sample[0]["not_finite"] == 2
 
 
@@ -138,17 +149,17 @@ def test_bfloat16_weights_are_read(tables, tmp_path):
     root = example.write(tmp_path, tables)
     path = root / "data/student_sft/model/model.safetensors"
     save_torch({"w": torch.ones(3, dtype=torch.bfloat16)}, path)
-    assert not any(r.stops for r in run(root, "student_sft"))
+    assert not any(blocks(r) for r in run(root, "student_sft"))
     save_torch({"w": torch.full((3,), float("nan"), dtype=torch.bfloat16)}, path)
-    assert any(r.stops for r in run(root, "student_sft"))
+    assert any(blocks(r) for r in run(root, "student_sft"))
 
 
 def test_student_without_weights_stops(tables, tmp_path):
     root = example.write(tmp_path, tables)
     (root / "data/student_sft/model/model.safetensors").unlink()
     results = {r.name: r for r in run(root, "student_sft")}
-    assert results["weights_finite"].stops
-    assert "no weights" in str(results["weights_finite"].metrics["error"])
+    assert blocks(results["weights_are_finite"])
+    assert "no weights" in str(results["weights_are_finite"].metrics["error"])
 
 
 @pytest.mark.parametrize("last", [3.0, float("nan")])
@@ -158,13 +169,13 @@ def test_loss_that_did_not_fall_warns(last, tables, tmp_path):
     curve.write_csv(root / "data/student_sft/curve.csv")
     results = {r.name: r for r in run(root, "student_sft")}
     assert not results["loss_fell"].passed
-    assert not results["loss_fell"].stops
+    assert not blocks(results["loss_fell"])
 
 
 def test_published_files_are_judged_in_place(tables, tmp_path):
     project = Project(example.write(tmp_path, tables))
-    assert not any(r.stops for r in judge(project, "clips", SHARD))
-    assert not any(r.stops for r in judge(project, "evaluation"))
+    assert not any(blocks(r) for r in check_artifact(project, "clips", SHARD))
+    assert not any(blocks(r) for r in check_artifact(project, "evaluation"))
 
 
 def test_listing_gates_is_light():
@@ -180,7 +191,7 @@ def test_listing_gates_is_light():
 @pytest.fixture
 def composed(tmp_path):
     """Real questions of real families: how many objects move, over four clips."""
-    from p4d.questions.asking.compose import SCHEMA
+    from p4d.questions.asking.question_table import SCHEMA
     from p4d.questions.facts.table import Source, quantity, write_facts
     from tests.questions.scenes import Clip, compose_clips
 
@@ -232,7 +243,7 @@ def composed(tmp_path):
 
 
 def test_composed_questions_pass_and_a_swapped_letter_stops(composed):
-    assert [r.name for r in run_gates("questions", composed) if r.stops] == []
+    assert [r.name for r in check_folders("questions", composed) if blocks(r)] == []
     path = composed["questions"] / "questions.parquet"
     frame = pl.read_parquet(path)
     # Consistent in itself: only deriving the answer again can tell.
@@ -244,7 +255,7 @@ def test_composed_questions_pass_and_a_swapped_letter_stops(composed):
         answer_text=pl.col("options").list.get(pl.col("answer_index")),
     )
     frame.write_parquet(path)
-    (stopped,) = (r for r in run_gates("questions", composed) if r.stops)
+    (stopped,) = (r for r in check_folders("questions", composed) if blocks(r))
     assert stopped.name == "answers_follow_from_facts"
     assert stopped.sample[0]["qa_id"] == frame["qa_id"][0]
     assert stopped.sample[0]["problem"] == "another answer"
@@ -253,5 +264,5 @@ def test_composed_questions_pass_and_a_swapped_letter_stops(composed):
 def test_missing_fact_stops_the_questions(composed):
     path = composed["facts"] / "facts.parquet"
     pl.read_parquet(path)[1:].write_parquet(path)
-    stopped = {r.name for r in run_gates("questions", composed) if r.stops}
-    assert stopped == {"question_facts_exist", "answers_follow_from_facts"}
+    stopped = {r.name for r in check_folders("questions", composed) if blocks(r)}
+    assert stopped == {"facts_exist", "answers_follow_from_facts"}

@@ -11,6 +11,7 @@ import pytest
 from p4d.quality.great_expectations import validate
 from p4d.quality.suites import LABELS, QUESTIONS, Expectation, Suite
 from p4d.warehouse import Warehouse
+from tests.quality.checks import blocks
 from tests.sql import example_project as example
 
 SHARD = example.SHARDS[0]
@@ -40,26 +41,26 @@ def test_consistent_labels_pass_all_checks_in_suite_order(tmp_path, tables):
 # Breakages that do not touch one another are judged together, as each run takes a second.
 BREAKAGES = {
     "ranges": [
-        ("n_nan", 3, {"modality": "rays"}, "label_no_nan"),
-        ("n_inf", 1, {"modality": "rays"}, "label_no_infinity"),
-        ("min", 0.0, {"modality": "depth"}, "label_depth_positive"),
-        ("max", 5000.0, {"modality": "depth"}, "label_depth_limited"),
-        ("max", 90.0, {"modality": "flow"}, "label_flow_limited"),
-        ("max", 1.2, {"modality": "motion"}, "label_motion_high"),
-        ("coverage", 0.1, {"modality": "depth"}, "label_depth_coverage"),
+        ("n_nan", 3, {"modality": "rays"}, "no_nan"),
+        ("n_inf", 1, {"modality": "rays"}, "no_infinity"),
+        ("min", 0.0, {"modality": "depth"}, "depth_is_positive"),
+        ("max", 5000.0, {"modality": "depth"}, "depth_is_below_a_kilometre"),
+        ("max", 90.0, {"modality": "flow"}, "flow_is_within_two_map_sides"),
+        ("max", 1.2, {"modality": "motion"}, "motion_is_not_above_1"),
+        ("coverage", 0.1, {"modality": "depth"}, "depth_is_mostly_valid"),
     ],
     "errors": [
         ("depth_absrel", 0.6, {"teacher": "exact"}, "exact_depth_is_exact"),
-        ("depth_absrel", 0.6, {"teacher": "expert4d"}, "expert_depth_useful"),
+        ("depth_absrel", 0.6, {"teacher": "expert4d"}, "expert_depth_is_useful"),
         ("flow_epe_px", 0.9, {"teacher": "exact"}, "exact_flow_is_exact"),
         ("flow_epe_px", 0.9, {"teacher": "expert4d"}, "expert_flow_beats_zero"),
         ("motion_iou", 0.1, {"teacher": "exact"}, "exact_motion_is_exact"),
         ("ray_angle_rad", 0.1, {"teacher": "exact"}, "exact_rays_are_exact"),
     ],
     "absent": [
-        ("min", math.nan, {"modality": "depth"}, "label_depth_positive"),
-        ("coverage", None, {"modality": "rays"}, "label_coverage"),
-        ("modality", "sound", {"modality": "motion"}, "label_modalities_known"),
+        ("min", math.nan, {"modality": "depth"}, "depth_is_positive"),
+        ("coverage", None, {"modality": "rays"}, "coverage_is_a_share"),
+        ("modality", "sound", {"modality": "motion"}, "modalities_are_known"),
     ],
 }
 
@@ -85,17 +86,17 @@ def test_offending_rows_are_named_by_their_key(tmp_path, tables):
         n_nan=pl.when(first).then(7).otherwise(pl.col("n_nan"))
     )
     results = {r.name: r for r in validate(LABELS, label_frame(tmp_path, tables))}
-    assert results["label_no_nan"].stops
-    assert results["label_no_nan"].metrics["unexpected"] == 1
-    assert results["label_no_nan"].sample == (
+    assert blocks(results["no_nan"])
+    assert results["no_nan"].metrics["unexpected"] == 1
+    assert results["no_nan"].sample == (
         {"clip_id": "clip_red0", "teacher": "exact", "modality": "depth", "n_nan": 7},
     )
 
 
 def test_empty_labels_warn_about_rows_and_stop_nobody(tmp_path, tables):
     results = validate(LABELS, label_frame(tmp_path, tables).clear())
-    assert [r.name for r in results if not r.passed] == ["label_rows"]
-    assert not any(r.stops for r in results)
+    assert [r.name for r in results if not r.passed] == ["has_rows"]
+    assert not any(blocks(r) for r in results)
 
 
 def test_unbalanced_letters_warn(tables):
@@ -103,30 +104,32 @@ def test_unbalanced_letters_warn(tables):
     frame = pl.concat([frame] * 3).with_columns(
         qa_id=pl.int_range(pl.len()).cast(pl.String), n_options=4
     )
-    assert verdicts(QUESTIONS, frame)["question_letters_balanced"]
+    assert verdicts(QUESTIONS, frame)["letters_are_balanced"]
     skewed = frame.with_columns(answer=pl.lit("B"))
     results = {r.name: r for r in validate(QUESTIONS, skewed)}
-    assert not results["question_letters_balanced"].passed
-    assert not results["question_letters_balanced"].stops
+    assert not results["letters_are_balanced"].passed
+    assert not blocks(results["letters_are_balanced"])
 
 
 def test_unknown_letter_and_repeated_id_stop(tables):
     frame = tables[f"questions/{SHARD}/questions.parquet"].with_columns(n_options=4)
     frame = frame.with_columns(answer=pl.lit("F"), qa_id=pl.lit("qa_1"))
-    stopped = {r.name for r in validate(QUESTIONS, frame) if r.stops}
-    assert stopped == {"question_letters", "question_qa_id_unique"}
+    stopped = {r.name for r in validate(QUESTIONS, frame) if blocks(r)}
+    assert stopped == {"letters_are_a_to_e", "qa_ids_are_unique"}
 
 
 def test_question_without_a_margin_stops(tables):
     frame = tables[f"questions/{SHARD}/questions.parquet"].with_columns(n_options=4)
     frame = frame.with_columns(margin_sigma=pl.lit(None, pl.Float64))
-    assert {r.name for r in validate(QUESTIONS, frame) if r.stops} == {"question_margin"}
+    assert {r.name for r in validate(QUESTIONS, frame) if blocks(r)} == {
+        "margin_is_at_least_one_sigma"
+    }
 
 
 def test_missing_column_fails_with_its_name():
     suite = one("c", "ExpectColumnValuesToBeInSet", arguments={"column": "x", "value_set": []})
     (result,) = validate(suite, pl.DataFrame({"k": [1]}))
-    assert result.stops
+    assert blocks(result)
     assert "x" in str(result.metrics["error"])
 
 
@@ -134,5 +137,5 @@ def test_error_hidden_by_great_expectations_fails_with_its_message():
     # A range over texts raises inside; Great Expectations keeps it to itself.
     suite = one("c", "ExpectColumnValuesToBeBetween", arguments={"column": "x", "min_value": 1})
     (result,) = validate(suite, pl.DataFrame({"k": [1], "x": ["a"]}))
-    assert result.stops
+    assert blocks(result)
     assert result.metrics["error"]

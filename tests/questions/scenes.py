@@ -138,11 +138,11 @@ class Clip:
 
 
 @dataclasses.dataclass(frozen=True)
-class Composed:
-    """Rows of questions and of refusals."""
+class ComposedRows:
+    """Rows of questions and of rejected candidates."""
 
     questions: list
-    refusals: list
+    rejected: list
 
 
 def tables_of(clips):
@@ -163,7 +163,7 @@ def tables_of(clips):
 def compose_clips(clips, params, splits):
     """Questions of clips, as rows."""
     composed = compose(*tables_of(clips), params, splits)
-    return Composed(composed.questions.to_dicts(), composed.refusals.to_dicts())
+    return ComposedRows(composed.questions.to_dicts(), composed.rejected.to_dicts())
 
 
 def clip_of(a_scene, video):

@@ -11,7 +11,7 @@ from p4d.artifacts import Arrays, read_table, write_arrays, write_table
 from p4d.config import Params, replace_params
 from p4d.ids import sha256_file
 from p4d.pipeline import StageInputs, stage_named
-from p4d.questions.asking.compose import recompute
+from p4d.questions.asking.recompute import recompute
 from p4d.questions.facts.table import read_facts
 from p4d.teachers.labelling.store import LabelWriter
 from p4d.teachers.protocol import LabelArrays

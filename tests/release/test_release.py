@@ -10,7 +10,7 @@ from p4d.config import QuestionsParams, ReleaseParams
 from p4d.errors import ContractError
 from p4d.ids import seed_for
 from p4d.pipeline import StageInputs, stage_named
-from p4d.questions.asking.compose import SCHEMA
+from p4d.questions.asking.question_table import SCHEMA
 from p4d.release.build import drop_torn
 from p4d.release.duplicates import duplicate_groups
 from p4d.review.verdicts import Verdict, add_verdicts

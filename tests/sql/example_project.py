@@ -408,9 +408,9 @@ def ledger() -> list[dict]:
     for shard in SHARDS:
         made("videos", shard, {})
         made("clips", shard, of(f"videos@{shard}"))
-    check(f"clips@{SHARDS[0]}", "clips_disjoint", False)
-    check(f"clips@{SHARDS[0]}", "clips_disjoint", True)
-    check(f"clips@{SHARDS[1]}", "clips_disjoint", False)
+    check(f"clips@{SHARDS[0]}", "intervals_are_disjoint", False)
+    check(f"clips@{SHARDS[0]}", "intervals_are_disjoint", True)
+    check(f"clips@{SHARDS[1]}", "intervals_are_disjoint", False)
     made("release", None, of(*(f"clips@{shard}" for shard in SHARDS)))
     made("student_p4d", None, of("release"))
     made("evaluation", None, of("release", "student_p4d"))

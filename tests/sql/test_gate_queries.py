@@ -14,8 +14,8 @@ from p4d.warehouse import Warehouse
 from tests.sql import example_project as example
 
 SHARD = example.SHARDS[0]
-STAGE_OF = {
-    gate.name: gate.stage for gates in GATES.values() for gate in gates if gate.kind == "sql"
+REGISTERED = {
+    f"{gate.stage}/{gate.name}" for gates in GATES.values() for gate in gates if gate.kind == "sql"
 }
 Breaking = Callable[[pl.DataFrame], pl.DataFrame]
 
@@ -45,16 +45,16 @@ def clip_id(name: str) -> pl.Expr:
 
 # gate: (table, how it is broken, the one offending row's telling values)
 BROKEN: dict[str, list[tuple[str, Breaking, dict]]] = {
-    "video_ids_follow_content": [
+    "videos/ids_follow_content": [
         ("videos/{}/videos.parquet", put("sha256", "0" * 64), {"copies": 1}),
         ("videos/{}/videos.parquet", repeat_first, {"copies": 2}),
         ("videos/{}/videos.parquet", put("sha256", None), {"sha256": None}),
     ],
-    "video_frame_times_increase": [
+    "videos/frame_times_increase": [
         ("videos/{}/frames.parquet", put("pts_ns", 10**10), {"out_of_order": 1}),
         ("videos/{}/frames.parquet", drop_first, {"listed": 7, "n_frames": 8}),
     ],
-    "videos_accounted_for": [
+    "videos/every_file_is_accounted_for": [
         ("videos/{}/videos.parquet", put("outcome", "maybe"), {"outcome": "maybe"}),
         (
             "videos/{}/videos.parquet",
@@ -62,11 +62,11 @@ BROKEN: dict[str, list[tuple[str, Breaking, dict]]] = {
             {"outcome": "rejected"},
         ),
     ],
-    "videos_not_usable": [
+    "videos/videos_are_usable": [
         # The example has one rejected video: a warning, and exactly that row.
         ("videos/{}/videos.parquet", lambda frame: frame, {"reason": "moov atom not found"}),
     ],
-    "clips_accounted_for": [
+    "clips/every_candidate_is_accounted_for": [
         ("clips/{}/clips.parquet", put("outcome", "rejected"), {"reason": None}),
         (
             "videos/{}/videos.parquet",
@@ -74,7 +74,7 @@ BROKEN: dict[str, list[tuple[str, Breaking, dict]]] = {
             {"video_id": example.video_id("red"), "rows": 2},
         ),
     ],
-    "clips_inside_their_video": [
+    "clips/inside_their_video": [
         (
             "clips/{}/clips.parquet",
             put("end_ns", 9 * example.SECOND, clip_id("clip_red1")),
@@ -104,17 +104,17 @@ BROKEN: dict[str, list[tuple[str, Breaking, dict]]] = {
             {"problem": "a frame lies outside the interval"},
         ),
     ],
-    "clips_disjoint": [
+    "clips/intervals_are_disjoint": [
         (
             "clips/{}/clips.parquet",
             put("start_ns", example.SECOND, clip_id("clip_red1")),
             {"overlap_ns": example.SECOND, "other_clip_id": "clip_red1"},
         ),
     ],
-    "clips_not_usable": [
+    "clips/clips_are_usable": [
         ("clips/{}/clips.parquet", put("outcome", "filtered"), {"outcome": "filtered"}),
     ],
-    "labels_complete": [
+    "labels/every_clip_is_labelled": [
         ("labels/{}/index.parquet", drop_first, {"problem": "no label", "teacher": "exact"}),
         (
             "labels/{}/label_stats.parquet",
@@ -122,31 +122,31 @@ BROKEN: dict[str, list[tuple[str, Breaking, dict]]] = {
             {"problem": "no statistics", "teacher": "exact"},
         ),
     ],
-    "labels_mostly_good": [
+    "labels/most_labels_are_good": [
         (
             "labels/{}/index.parquet",
             put("outcome", "failed", (pl.col("teacher") == "expert4d") & ~clip_id("clip_red0")),
             {"teacher": "expert4d", "labels": 4, "good": 1},
         ),
     ],
-    "labels_failed": [
+    "labels/no_label_failed": [
         ("labels/{}/index.parquet", put("outcome", "failed"), {"teacher": "exact"}),
     ],
-    "regions_of_accepted_clips": [
+    "regions/clips_are_accepted": [
         ("regions/{}/regions.parquet", put("area_px", 0), {"area_px": 0}),
         ("regions/{}/regions.parquet", put("clip_id", "clip_x"), {"clip_id": "clip_x"}),
     ],
-    "region_marks_count_up": [
+    "regions/marks_count_up": [
         ("regions/{}/regions.parquet", put("mark", 3), {"marks": [2, 3]}),
     ],
-    "regions_mostly_good": [
+    "regions/most_clips_succeeded": [
         (
             "regions/{}/outcomes.parquet",
             put("outcome", "failed", ~clip_id("clip_red0")),
             {"clips": 4, "failed": 3},
         ),
     ],
-    "facts_complete": [
+    "facts/every_clip_has_facts": [
         (
             "facts/{}/facts.parquet",
             lambda frame: frame.filter(~clip_id("clip_red0")),
@@ -154,12 +154,12 @@ BROKEN: dict[str, list[tuple[str, Breaking, dict]]] = {
         ),
         ("facts/{}/facts.parquet", lambda frame: frame.clear(), {"rows": 4}),
     ],
-    "facts_are_measurements": [
+    "facts/values_are_measurements": [
         ("facts/{}/facts.parquet", put("value", float("nan")), {"kind": "distance"}),
         ("facts/{}/facts.parquet", put("sigma", float("inf")), {"sigma": float("inf")}),
         ("facts/{}/facts.parquet", put("end_ns", -1), {"kind": "distance"}),
     ],
-    "facts_of_known_regions": [
+    "facts/regions_are_known": [
         ("facts/{}/facts.parquet", put("region_ids", ["reg_x"]), {"region_id": "reg_x"}),
         (
             "regions/{}/regions.parquet",
@@ -167,25 +167,25 @@ BROKEN: dict[str, list[tuple[str, Breaking, dict]]] = {
             {"region_id": "reg_clip_red0_1", "rows": 2},
         ),
     ],
-    "facts_units_match_kinds": [
+    "facts/units_match_kinds": [
         ("facts/{}/facts.parquet", put("unit", "cm"), {"expected": "m"}),
         ("facts/{}/facts.parquet", put("kind", "mood"), {"expected": None}),
     ],
-    "facts_metres_need_metric_scale": [
+    "facts/metres_need_metric_scale": [
         ("facts/{}/facts.parquet", put("scale_kind", "relative"), {"unit": "m"}),
     ],
-    "question_texts_repeat": [
+    "questions/texts_are_unique": [
         (
             "questions/{}/questions.parquet",
             put("question", "2: how many objects move?"),
             {"copies": 2, "rows": 2},
         ),
     ],
-    "questions_of_accepted_clips": [
+    "questions/clips_are_accepted": [
         ("questions/{}/questions.parquet", put("clip_id", "clip_x"), {"clip_id": "clip_x"}),
         ("questions/{}/questions.parquet", put("video_id", "vid_x"), {"video_id": "vid_x"}),
     ],
-    "question_answers_match_options": [
+    "questions/answers_match_options": [
         ("questions/{}/questions.parquet", put("answer", "C"), {"answer": "C", "answer_index": 0}),
         ("questions/{}/questions.parquet", put("answer_text", "2"), {"answer_text": "2"}),
         ("questions/{}/questions.parquet", put("answer_index", 4), {"answer_index": 4}),
@@ -195,7 +195,7 @@ BROKEN: dict[str, list[tuple[str, Breaking, dict]]] = {
             {"answer": "A"},
         ),
     ],
-    "question_facts_exist": [
+    "questions/facts_exist": [
         ("questions/{}/questions.parquet", put("fact_ids", ["fact_x"]), {"fact_id": "fact_x"}),
         (
             "facts/{}/facts.parquet",
@@ -203,7 +203,7 @@ BROKEN: dict[str, list[tuple[str, Breaking, dict]]] = {
             {"fact_id": "fact_clip_red0_distance_2", "rows": 2},
         ),
     ],
-    "question_regions_exist": [
+    "questions/regions_exist": [
         (
             "questions/{}/questions.parquet",
             put("question", "how fast is <obj_3>?"),
@@ -222,14 +222,14 @@ BROKEN: dict[str, list[tuple[str, Breaking, dict]]] = {
             {"region_id": "reg_clip_red1_1"},
         ),
     ],
-    "question_metres_need_metric_scale": [
+    "questions/metres_need_metric_scale": [
         (
             "facts/{}/facts.parquet",
             put("scale_kind", "relative", pl.col("fact_id") == "fact_clip_red0_distance_2"),
             {"unit": "m", "rows": 2},
         ),
     ],
-    "release_no_leakage": [
+    "release/no_leakage": [
         (
             "release/clips.parquet",
             put("split", "test", clip_id("clip_red1")),
@@ -241,7 +241,7 @@ BROKEN: dict[str, list[tuple[str, Breaking, dict]]] = {
             {"kind": "group", "splits": ["test", "train"]},
         ),
     ],
-    "release_no_near_duplicates": [
+    "release/no_near_duplicates_across_splits": [
         (
             "clips/{}/clips.parquet",
             # The first clip of red lies in train, those of sea in test.
@@ -249,26 +249,26 @@ BROKEN: dict[str, list[tuple[str, Breaking, dict]]] = {
             {"clip_id": "clip_red0", "other_clip_id": "clip_sea0", "bits": 3, "rows": 2},
         ),
     ],
-    "release_questions_in_their_split": [
+    "release/questions_are_in_their_split": [
         ("release/questions.parquet", put("split", "val"), {"clip_split": "train"}),
         ("release/questions.parquet", put("clip_id", "clip_x"), {"clip_split": None}),
     ],
-    "release_questions_unchanged": [
+    "release/questions_are_unchanged": [
         ("release/questions.parquet", put("answer_text", "7"), {"released": "A 7"}),
         ("release/questions.parquet", put("qa_id", "qa_x"), {"composed": None}),
     ],
-    "release_splits_filled": [
+    "release/splits_are_filled": [
         (
             "release/questions.parquet",
             put("split", "val", pl.col("split") == "test"),
             {"split": "test"},
         ),
     ],
-    "evaluation_answers_everything": [
+    "evaluation/every_question_is_answered": [
         ("evaluation/predictions.parquet", drop_first, {"answers": 0, "arm": "p4d"}),
         ("evaluation/predictions.parquet", repeat_first, {"answers": 2, "arm": "p4d"}),
     ],
-    "evaluation_marks_right": [
+    "evaluation/scores_follow_from_answers": [
         ("evaluation/predictions.parquet", put("correct", False), {"arm": "p4d"}),
     ],
 }
@@ -278,18 +278,18 @@ CASES = [(gate, *case) for gate, cases in BROKEN.items() for case in cases]
 
 def offenders(tmp_path, made, gate: str) -> pl.DataFrame:
     root = example.write(tmp_path, made)
-    stage = STAGE_OF[gate]
+    stage = gate.partition("/")[0]
     return Warehouse.over(example.folders(root, stage, needed_upstreams(stage))).gate(gate)
 
 
 @pytest.mark.parametrize("gate", sorted(sql_files("gates")))
 def test_gate_passes_the_consistent_project(gate, tables, tmp_path):
-    assert gate in STAGE_OF, "no stage runs this gate: register it in p4d/quality/gates.py"
+    assert gate in REGISTERED, "no stage runs this gate: register it in p4d/quality/gates.py"
     assert gate in BROKEN, "no test shows that this gate can fail"
     found = offenders(tmp_path, tables, gate)
     declared = {column.name: column.type for column in sql_files("gates")[gate].columns}
     assert list(declared) == found.columns
-    if gate != "videos_not_usable":
+    if gate != "videos/videos_are_usable":
         assert found.is_empty(), found
 
 
@@ -321,7 +321,7 @@ def test_file_refused_unread_stops_no_gate(stage, tables, tmp_path):
     tables[path] = pl.concat([tables[path], row], how="diagonal")
     for gate in GATES[stage]:
         if gate.blocking:
-            assert offenders(tmp_path, tables, gate.name).is_empty(), gate.name
+            assert offenders(tmp_path, tables, f"{stage}/{gate.name}").is_empty(), gate.name
 
 
 def fail_clips(tables, stage: str, names: tuple[str, ...]) -> None:
@@ -335,9 +335,9 @@ def fail_clips(tables, stage: str, names: tuple[str, ...]) -> None:
 
 def test_one_clip_that_could_not_be_measured_stops_no_shard_but_most_do(tables, tmp_path):
     fail_clips(tables, "facts", ("clip_red0", "clip_red1"))
-    assert offenders(tmp_path, tables, "facts_complete").is_empty()
+    assert offenders(tmp_path, tables, "facts/every_clip_has_facts").is_empty()
     fail_clips(tables, "facts", ("clip_sea0",))
-    found = offenders(tmp_path, tables, "facts_complete")
+    found = offenders(tmp_path, tables, "facts/every_clip_has_facts")
     assert found["clip_id"].to_list() == ["clip_red0", "clip_red1", "clip_sea0"]
     assert set(found["reason"]) == {"broken"}
 
@@ -346,7 +346,7 @@ def test_clips_without_regions_need_no_facts(tables, tmp_path):
     for stage in ("regions", "facts"):
         path = f"{stage}/{SHARD}/{stage}.parquet"
         tables[path] = tables[path].filter(~clip_id("clip_red0"))
-    assert offenders(tmp_path, tables, "facts_complete").is_empty()
+    assert offenders(tmp_path, tables, "facts/every_clip_has_facts").is_empty()
 
 
 def test_release_that_promises_no_distance_fails(tables, tmp_path):
@@ -356,4 +356,4 @@ def test_release_that_promises_no_distance_fails(tables, tmp_path):
     del manifest["duplicate_hamming_bits"]
     path.write_text(json.dumps(manifest))
     folders = example.folders(root, "release", needed_upstreams("release"))
-    assert not Warehouse.over(folders).gate("release_no_near_duplicates").is_empty()
+    assert not Warehouse.over(folders).gate("release/no_near_duplicates_across_splits").is_empty()

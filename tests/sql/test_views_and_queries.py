@@ -11,7 +11,7 @@ from p4d.errors import ContractError
 from p4d.pipeline import BY_NAME
 from p4d.project import Project
 from p4d.sql_files import sql_files, stages_read
-from p4d.warehouse import Warehouse, gate
+from p4d.warehouse import Warehouse
 from tests.sql import example_project as example
 
 FIRST, SECOND = example.SHARDS
@@ -52,7 +52,10 @@ EXPECTED: dict[str, tuple[int, dict]] = {
         11,
         {"id": "m1", "upstream": f"videos@{FIRST}", "upstream_md5": example.md5(f"videos@{FIRST}")},
     ),
-    "stg_checks": (3, {"name": "clips_disjoint", "passed": False, "instance": f"clips@{FIRST}"}),
+    "stg_checks": (
+        3,
+        {"name": "intervals_are_disjoint", "passed": False, "instance": f"clips@{FIRST}"},
+    ),
     "stg_decisions": (2, {"decision": "promoted", "champion_md5": example.md5("student_p4d")}),
     "label_quality": (
         8,
@@ -221,7 +224,7 @@ def test_unknown_names_and_parameters_are_refused(warehouse):
     with pytest.raises(ContractError):
         warehouse.query("rejects", video_id="vid_x")
     with pytest.raises(ContractError, match="no gate called"):
-        gate("nonsense", {})
+        Warehouse.over({}).gate("nonsense")
 
 
 def test_free_sql_takes_parameters(warehouse):

@@ -171,6 +171,9 @@ def write_expert(folder: Path) -> None:
         patch_px=8,
         tubelet=2,
         map_px=MAP,
+        stem_channels=32,
+        head_channels=128,
+        detail_channels=8,
     )
     with torch.random.fork_rng():
         torch.manual_seed(0)

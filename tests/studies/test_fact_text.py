@@ -4,7 +4,7 @@ import numpy as np
 
 from p4d.questions.facts.table import Fact
 from p4d.studies.fact_text import POSITION, fact_text, with_facts
-from p4d.studies.stills import Shown, still_questions
+from p4d.studies.stills import MarkedObject, still_questions
 from tests.students.model.test_prompt_settings import ASKED
 
 MARKS = {"reg_a": 1, "reg_b": 2}
@@ -60,9 +60,9 @@ def test_facts_stand_before_the_question():
 
 
 THINGS = [
-    Shown("red", "box", 0.2, 0.3, 0.05),
-    Shown("blue", "ball", 0.8, 0.7, 0.02),
-    Shown("green", "egg", 0.5, 0.5, 0.09),
+    MarkedObject("red", "box", 0.2, 0.3, 0.05),
+    MarkedObject("blue", "ball", 0.8, 0.7, 0.02),
+    MarkedObject("green", "egg", 0.5, 0.5, 0.09),
 ]
 
 

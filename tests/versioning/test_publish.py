@@ -60,7 +60,7 @@ def test_a_killed_publisher_leaves_one_whole_version(fake, point):
     assert (fake.dvc_status("teach") == {}) == (expected == "18")
     again = fake.make("teach")
     assert again.skipped == (expected == "18")
-    assert ledger.latest_materialization(ArtifactKey("teach"))["md5"] == again.md5
+    assert ledger.index().latest(ArtifactKey("teach"))["md5"] == again.md5
 
 
 @pytest.mark.parametrize("point", ["moved_aside", "swapped", "lock_prepared"])

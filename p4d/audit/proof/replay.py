@@ -9,9 +9,10 @@ from pathlib import Path
 from p4d.audit.proof.content_diff import differences
 from p4d.errors import LedgerError, PublishError
 from p4d.project import Project
+from p4d.quality.gates import blocking_gates
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.dvc import pipeline_file as dvc_yaml
-from p4d.versioning.files.artifact_key import ArtifactKey
+from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.files.hashes import tree_of
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.run.import_guard import load
@@ -77,10 +78,10 @@ def replay(
         if now.state != "fresh" or now.md5 is None:
             raise PublishError(f"{key} is not what it was made of: {'; '.join(now.reasons)}")
         ledger = Ledger(project)
-        record = ledger.latest_materialization(key, now.md5)
+        record = ledger.index().record(ArtifactVersion(key, now.md5))
         if record is None:
             raise LedgerError(f"version {now.md5} of {key} is not in the ledger")
-        inputs = resolve_inputs(look, ledger, key, gates or {})
+        inputs = resolve_inputs(look, ledger, key, blocking_gates() if gates is None else gates)
         if dict(inputs.excluded) != dict(record["excluded"]):
             raise PublishError(f"{key} left out {record['excluded']}, today {inputs.excluded}")
         previous: Path | None = None

@@ -1,8 +1,8 @@
-"""Conversations as they are published for training: several turns, several videos and pictures.
+"""Conversations in the format of published training sets: several turns, videos and pictures.
 
 The format of LLaVA: a JSON list of `{"id", "video" and/or "image", "conversations": [{"from":
 "human" | "gpt", "value"}]}`, where `<video>` and `<image>` in a text stand for the next of them.
-Every answer is learned from; there is nothing to distil, so such rows carry the SFT loss alone.
+Every answer is a target. There are no labels to distil, so such rows have the SFT loss only.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ MAX_VIDEO_S = 7200.0
 
 
 @dataclass(frozen=True)
-class Turn:
-    """What the user says, with markers for media, and the answer to learn."""
+class ConversationTurn:
+    """A message of the user, with markers for media, and the answer to learn."""
 
     asked: str
     answer: str
@@ -47,13 +47,13 @@ class Conversation:
     """One sample.
 
     Attributes:
-        conversation_id: names it in errors.
+        conversation_id: identifies it in errors.
         turns: in order.
         media: for each marker in order, the kind (`<video>` or `<image>`) and the file.
     """
 
     conversation_id: str
-    turns: tuple[Turn, ...]
+    turns: tuple[ConversationTurn, ...]
     media: tuple[tuple[str, Path], ...]
 
 
@@ -61,8 +61,8 @@ def read_conversations(path: Path, media_folder: Path) -> list[Conversation]:
     """Read a JSON list, or JSON lines; media are relative to `media_folder`.
 
     Raises:
-        ContractError: a sample has no turns that alternate, or not a file for each marker; names
-            the sample.
+        ContractError: the turns of a sample do not alternate, or it has not one file per marker;
+            names the sample.
     """
     text = path.read_text()
     rows = json.loads(text) if text.lstrip().startswith("[") else map(json.loads, text.splitlines())
@@ -71,11 +71,11 @@ def read_conversations(path: Path, media_folder: Path) -> list[Conversation]:
 
 def _conversation(row: Mapping[str, Any], number: int, folder: Path) -> Conversation:
     name = str(row.get("id", number))
-    said = row.get("conversations") or []
-    speakers = [part.get("from") for part in said]
-    if not said or speakers != ["human", "gpt"] * (len(said) // 2):
+    messages = row.get("conversations") or []
+    speakers = [part.get("from") for part in messages]
+    if not messages or speakers != ["human", "gpt"] * (len(messages) // 2):
         raise ContractError(f"conversation {name}: human and gpt do not alternate: {speakers}")
-    texts = [str(part["value"]) for part in said]
+    texts = [str(part["value"]) for part in messages]
     files = {VIDEO: _listed(row.get("video")), IMAGE: _listed(row.get("image"))}
     # Media without a marker of their own come first, as in LLaVA's own data.
     shown = [marker for text in texts[::2] for marker in MARKER.findall(text)]
@@ -90,7 +90,7 @@ def _conversation(row: Mapping[str, Any], number: int, folder: Path) -> Conversa
     left = {marker: iter(found) for marker, found in files.items()}
     return Conversation(
         name,
-        tuple(Turn(a, b) for a, b in zip(texts[::2], texts[1::2], strict=True)),
+        tuple(ConversationTurn(a, b) for a, b in zip(texts[::2], texts[1::2], strict=True)),
         tuple((marker, folder / next(left[marker])) for marker in order),
     )
 
@@ -102,15 +102,15 @@ def _listed(value: object) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A conversation with its media as a student sees them, one `Visual` per marker."""
+class DecodedConversation:
+    """A conversation with its media as a student reads them, one `Visual` per marker."""
 
     conversation: Conversation
     visuals: tuple[Visual, ...]
 
 
-def seen(conversation: Conversation, clips: ClipsParams) -> Shown:
-    """Decode the media: of a video `clips.frames` frames, spread over all of it.
+def decoded(conversation: Conversation, clips: ClipsParams) -> DecodedConversation:
+    """Decode the media; of a video `clips.frames` frames, spread evenly over it.
 
     Raises:
         DecodeError: a video cannot be read.
@@ -123,7 +123,7 @@ def seen(conversation: Conversation, clips: ClipsParams) -> Shown:
         else:
             frames, times_s = read_still(path, clips.size_px)[None], np.array([np.nan])
         visuals.append(Visual(frames, times_s, np.zeros((0, *frames.shape[1:3]), np.uint8)))
-    return Shown(conversation, tuple(visuals))
+    return DecodedConversation(conversation, tuple(visuals))
 
 
 def _spread(path: Path, clips: ClipsParams) -> tuple[np.ndarray, np.ndarray]:
@@ -135,7 +135,7 @@ def _spread(path: Path, clips: ClipsParams) -> tuple[np.ndarray, np.ndarray]:
 
 
 @dataclass(frozen=True)
-class _Row:
+class _ConversationRow:
     tokens: list[int]
     targets: list[int]
 
@@ -144,15 +144,17 @@ class ConversationPacker:
     """Turns conversations into batches for one tokenizer and one student family."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, adapter: StudentAdapter) -> None:
-        """`adapter` says what stands for pictures in the text."""
+        """`adapter` gives the tokens of pictures in the text."""
         self._tokenizer, self._adapter = tokenizer, adapter
         self._pad = token_id(tokenizer, str(tokenizer.pad_token))
 
-    def pack(self, samples: Sequence[Shown], *, row_tokens: int | None = None) -> PackedBatch:
+    def pack(
+        self, samples: Sequence[DecodedConversation], *, row_tokens: int | None = None
+    ) -> PackedBatch:
         """One conversation per row, padded; or as many as fit into `row_tokens`, in order.
 
-        Conversations that share a row do not see each other, and each begins at position 0: they
-        are learned exactly as they are alone.
+        Conversations that share a row do not attend to each other, and each starts at position 0:
+        the result is equal to that of separate rows.
         """
         made = [self._row(sample) for sample in samples]
         groups = list(_filled([len(row.tokens) for row in made], row_tokens))
@@ -181,7 +183,7 @@ class ConversationPacker:
             **_no_questions(shape),
         )
 
-    def _row(self, sample: Shown) -> _Row:
+    def _row(self, sample: DecodedConversation) -> _ConversationRow:
         tokens: list[int] = []
         targets: list[int] = []
 
@@ -201,14 +203,14 @@ class ConversationPacker:
                     put(self._ids(part), learned=False)
             put(self._ids(f"{TURN_END}\n{TURN_START}assistant\n"), learned=False)
             put(self._ids(turn.answer + TURN_END), learned=True)
-        return _Row(tokens, [*targets[1:], IGNORED])
+        return _ConversationRow(tokens, [*targets[1:], IGNORED])
 
     def _ids(self, text: str) -> list[int]:
         return encode(self._tokenizer, text)
 
 
 def _filled(lengths: Sequence[int], row_tokens: int | None) -> Iterator[list[int]]:
-    """Indices row by row; a conversation longer than a row gets one of its own."""
+    """Indices row by row; a conversation longer than a row gets its own row."""
     group: list[int] = []
     used = 0
     for index, length in enumerate(lengths):
@@ -222,7 +224,7 @@ def _filled(lengths: Sequence[int], row_tokens: int | None) -> Iterator[list[int
 
 
 def _media(rows: Sequence[Sequence[Visual]]) -> tuple[Tensor | None, Tensor | None]:
-    """Pictures and times of all rows, filled up with pictures that are absent."""
+    """Pictures and times of all rows, padded with absent pictures."""
     counts = [sum(len(visual.frames) for visual in row) for row in rows]
     if not any(counts):
         return None, None
@@ -237,7 +239,7 @@ def _media(rows: Sequence[Sequence[Visual]]) -> tuple[Tensor | None, Tensor | No
 
 
 def _no_questions(shape: tuple[int, int]) -> dict[str, Any]:
-    """Fields of a batch about multiple-choice questions, of which there are none."""
+    """Empty values of the fields of a batch about multiple-choice questions."""
     none = torch.zeros(0, dtype=torch.long)
     return {
         "branch_ids": torch.zeros(shape, dtype=torch.long),

@@ -1,4 +1,4 @@
-"""Teacher labels of a clip as training targets, read lazily and only as far as they are used."""
+"""A teacher's labels of a clip as training targets; only the arrays that are used are read."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ ARRAYS_OF: Mapping[str, tuple[str, ...]] = {
     "motion": ("motion_thw", "valid_thw"),
     "rays": ("rays_thw6",),
 }
-"""Arrays that each modality needs: the label, then its validity where it has one."""
+"""Arrays of each modality: the label, then its validity if it has one."""
 
 CAMERA = ("depth_thw", "world_T_cam_t44", "K_t33")
-"""What rays are computed from where a teacher stores none; depth tells the size of the maps."""
+"""Arrays that rays are computed from if a teacher stores none; depth gives the size of maps."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RayGrid:
-    """Where rays go through: the centres of `tokens_hw` x `tokens_hw` tokens of a picture."""
+    """Rays pass through the centres of `tokens_hw` x `tokens_hw` tokens of a picture."""
 
     size_px: int
     tokens_hw: int
@@ -47,14 +47,14 @@ class StoredLabelReader(LabelReader):
         latents: bool,
         ray_grid: RayGrid,
     ) -> None:
-        """Choose what is read.
+        """Choose the arrays to read.
 
         Args:
             folders: label folder per shard.
-            teacher: whose labels.
-            modalities: explicit ones, see `ARRAYS_OF`.
+            teacher: name of the teacher.
+            modalities: explicit modalities, see `ARRAYS_OF`.
             latents: whether latents are read, too.
-            ray_grid: for a teacher that stores its camera and no rays.
+            ray_grid: for a teacher that stores cameras and no rays.
         """
         self._folders, self._teacher = folders, teacher
         self._latents, self._ray_grid = latents, ray_grid
@@ -62,7 +62,7 @@ class StoredLabelReader(LabelReader):
         self._store = cache(LabelStore)
 
     def has(self, shard: str, clip_id: str) -> bool:
-        """Whether the teacher labelled the clip; it may fail on single clips, or need truth.
+        """Whether the teacher labelled the clip; it may fail on single clips or need truth.
 
         Raises:
             ContractError: the shard is not among the inputs.
@@ -79,8 +79,8 @@ class StoredLabelReader(LabelReader):
     def read(self, shard: str, clip_id: str, *, maps: bool = True) -> Mapping[str, np.ndarray]:
         """`latents` `[H, t, h, w, D]` float16 and the arrays of the modalities, masks as bool.
 
-        Empty for a clip without labels: it is then trained on its questions alone. Without `maps`
-        latents only.
+        Empty for a clip without labels, which is trained on its questions alone. Without `maps`,
+        only latents are read.
         """
         if not self.has(shard, clip_id):
             return {}

@@ -1,8 +1,9 @@
-"""The embedded base student: a small network that reads text and still pictures, with its recipe.
+"""The embedded base student: weights of a small network, used in place of a published checkpoint.
 
-It stands where a pretrained vision-language checkpoint stands otherwise: it reads questions, facts
-and single pictures, and has been taught nothing about depth or motion. `card.json` says how it was
-made and what it can; `recipe.py` makes it again.
+It reads questions, facts as text, and single pictures. It was never trained to answer a question
+about depth, motion or time from pictures; but its last lesson trains such questions, with the facts
+that answer them as text, beside the clip that the facts describe. `card.json` records how it was
+made and its accuracy; `python -m p4d.studies.embedded_student` makes it again.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 EMBEDDED = "embedded"
-"""The value of `student.checkpoint` that means this student."""
+"""Value of `student.checkpoint` that selects this student."""
 
 FOLDER = Path(__file__).parent
 """Holds `model/`, `tokenizer/` and `card.json`."""
@@ -30,8 +31,8 @@ CORE_FAMILIES = (
     "displacement",
     "path_length",
 )
-"""Families of questions that it has read facts of; one or two per category."""
+"""Families of questions whose facts it was trained to read; one or two per category."""
 
 WEIGHTS_SHA256 = "f59e1489274433baa52c0c951927fdca2aed4d3723a7100b699299b9b22dda92"
-"""Of `model/model.safetensors`. In the code, so that other weights are other code to whoever tracks
-that."""
+"""SHA-256 of `model/model.safetensors`. It is in the code so that other weights change the code
+version of the stages that read them."""

@@ -1,14 +1,14 @@
-"""Train one arm on a pipeline's folders without publishing it: `p4d train`.
+"""Trains one arm on a pipeline's folders without publishing it (`p4d train`).
 
-For runs that a pipeline would not hold: several processes, other machines, trials of a parameter.
-Alone, or once per process under a launcher (docs/training.md):
+For runs outside the pipeline: several processes, other machines, trials of a parameter. Run it
+alone, or once per process under a launcher (docs/training.md):
 
     p4d train p4d --out runs/a --set training.steps=2000
     torchrun --nproc-per-node 2 -m p4d.cli train p4d --out runs/a
     accelerate launch --config_file configs/fsdp.yaml -m p4d.cli train p4d --out runs/a
 
-`OUT/work` holds checkpoints while it runs (the same command goes on after a kill), and
-`OUT/work/live` what it shows: `live.csv`, TensorBoard events, `times.json`.
+`OUT/work` holds checkpoints during the run (the same command resumes after a kill), and
+`OUT/work/live` the live metrics: `live.csv`, TensorBoard events, `times.json`.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ def train(
     """Train `arm` (sft, p4d or blind) on the folders of `data` into `out`.
 
     Args:
-        arm: which.
-        out: new folder, or one that a killed run left.
-        data: laid out like a project's `data/`, up to `base_student`.
+        arm: name of the arm.
+        out: a new folder, or that of a killed run.
+        data: has the layout of a project's `data/`, up to `base_student`.
         params: all sections.
-        progress: called after each step, by the first process alone.
+        progress: called after each step by the first process only.
 
     Raises:
-        ContractError: no such arm, an input is missing, or `out` holds a finished student.
+        ContractError: the arm is unknown, an input is missing, or `out` holds a finished student.
     """
     if arm not in ARMS:
         raise ContractError(f"no arm called {arm!r}; arms: {', '.join(ARMS)}")

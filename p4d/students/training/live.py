@@ -1,7 +1,8 @@
-"""What a running training shows: a CSV that grows, TensorBoard events, and where the time went.
+"""Live metrics of a run: a growing CSV, TensorBoard events, and a summary of times.
 
-All of it is scratch beside the checkpoints, as it holds wall times; the artifact's `curve.csv` has
-the same losses without them. `dvc plots show live.csv` and `tensorboard --logdir` read it.
+These files are scratch beside the checkpoints, because they hold wall times; the artifact's
+`curve.csv` has the same losses without them. `dvc plots show live.csv` and `tensorboard --logdir`
+read them.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ class Times:
 
     Attributes:
         steps: optimizer steps.
-        wall_s: from the first batch asked for to the end of the last step.
-        waited_s: of these, spent in waiting for data.
-        clips: computed by this process.
-        tokens: computed by this process, padding apart.
+        wall_s: from the first requested batch to the end of the last step.
+        waited_s: part of `wall_s` spent waiting for data.
+        clips: clips computed by this process.
+        tokens: tokens computed by this process, without padding.
         peak_rss_bytes: largest resident memory of the process so far.
     """
 
@@ -42,7 +43,7 @@ class Times:
 
     @property
     def data_wait(self) -> float:
-        """Share of the time spent in waiting for data."""
+        """Share of the time spent waiting for data."""
         return self.waited_s / self.wall_s if self.wall_s else 0.0
 
     def text(self) -> str:
@@ -56,7 +57,7 @@ class Times:
 
 
 class Clock:
-    """Adds up what `Times` tells."""
+    """Accumulates `Times`."""
 
     def __init__(self) -> None:
         self._started = time.perf_counter()
@@ -69,7 +70,7 @@ class Clock:
         self._tokens += tokens
 
     def times(self, waited_s: float) -> Times:
-        """So far."""
+        """The times so far."""
         used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return Times(
             steps=self._steps,
@@ -82,10 +83,10 @@ class Clock:
 
 
 class LiveMetrics:
-    """Writes what a run shows into `folder`; with None it does nothing."""
+    """Writes live metrics into `folder`; does nothing if it is None."""
 
     def __init__(self, folder: Path | None, *, first_step: int) -> None:
-        """Go on after `first_step` steps; later rows are of a run that was killed."""
+        """Continue after `first_step` steps; later rows, of a killed run, are removed."""
         self._folder = folder
         self._writer: Any = None
         self._names: list[str] = []
@@ -111,7 +112,7 @@ class LiveMetrics:
         with (self._folder / CURVE).open("a", newline="") as stream:
             csv.DictWriter(stream, self._names, lineterminator="\n").writerow(values)
         if self._writer is None:
-            # Imports torch and more: only a run that is watched pays for it.
+            # An expensive import, which only runs with live metrics need.
             from tensorboardX import SummaryWriter
 
             self._writer = SummaryWriter(str(self._folder), purge_step=self._first_step + 1)
@@ -121,7 +122,7 @@ class LiveMetrics:
         self._writer.flush()
 
     def close(self, times: Times) -> None:
-        """Write where the time went."""
+        """Write the summary of times."""
         if self._writer is not None:
             self._writer.close()
         if self._folder is not None:

@@ -1,6 +1,6 @@
 """Which weights of a student are trained: all, all but the vision encoder, or LoRA.
 
-The paper trains the projector and the language model and freezes the encoder (section 4.1). LoRA
+The paper trains the projector and the language model and freezes the encoder (A1.3, Table 7). LoRA
 (Hu et al. 2021) adds low-rank updates to the language model's linear layers; the projector is still
 trained in full, because the time encoding is new to its input. The saved student is always a plain
 checkpoint: the updates are merged into the weights first.

@@ -1,0 +1,6 @@
+"""What can be done with a trained student: ask it, export it, count its cost.
+
+`ask` and `video_clip` ask about any video, `export` writes a folder for transformers,
+`standalone_inference` is copied into that folder and must not import p4d, `cost` counts and times.
+Does not belong here: scores and comparisons of students (`p4d.evaluation`).
+"""

@@ -1,4 +1,4 @@
-"""What a student costs at inference, counted rather than timed where it can be counted."""
+"""The cost of a student at inference: counted where possible, else timed in pairs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from p4d.config import ClipsParams
 from p4d.ids import seed_for
 from p4d.students.data.clip_reader import Visual
 from p4d.students.data.packer import Packer
-from p4d.students.data.questions import Question
+from p4d.students.data.questions import ad_hoc_question
 from p4d.students.data.samples import Sample
 from p4d.students.model.student import Student, load
 from p4d.students.use.export import training_only_weights
@@ -26,14 +26,14 @@ QUESTION, OPTIONS = "Which way does <obj_1> move?", ("left", "right", "up", "dow
 
 @dataclass(frozen=True)
 class InferenceCost:
-    """Of one question about one clip.
+    """Cost of one question about one clip.
 
     Attributes:
         parameters: weights of the network.
         flops: floating point operations of its forward pass.
         visual_tokens: of the clip and the marked picture.
         text_tokens: all others.
-        training_only_weights: names of stored weights that the network does not have; none.
+        training_only_weights: names of stored weights that the network does not have; empty.
     """
 
     parameters: int
@@ -54,7 +54,7 @@ class LatencyRatio:
 
 
 def inference_cost(student_folder: Path, clips: ClipsParams) -> InferenceCost:
-    """Count what `student_folder` needs for one question; pictures are noise."""
+    """Count the cost of one question; pictures are noise."""
     student = load(student_folder)
     packer, sample = Packer(student.tokenizer, student.adapter), _sample(student, clips)
     batch = packer.pack([sample])
@@ -73,7 +73,7 @@ def inference_cost(student_folder: Path, clips: ClipsParams) -> InferenceCost:
 def latency_ratio(
     student_folder: Path, base_folder: Path, clips: ClipsParams, *, pairs: int = 20
 ) -> LatencyRatio:
-    """Time of the student over that of the base, in pairs whose order alternates."""
+    """Latency of the student over that of the base, in pairs of alternating order."""
     run = [_runner(folder, clips) for folder in (student_folder, base_folder)]
     for warm_up in run:
         warm_up()
@@ -87,7 +87,7 @@ def latency_ratio(
 
 
 def paired_ratio(one_s: NDArray[np.float64], other_s: NDArray[np.float64]) -> LatencyRatio:
-    """Times of one over times of the other, both [pairs]; what slows a whole pair cancels."""
+    """Ratio of paired times `[pairs]`; a slowdown of a whole pair cancels."""
     ratios = one_s / other_s
     pairs = len(ratios)
     rng = np.random.default_rng(seed_for("latency bootstrap", pairs))
@@ -108,16 +108,6 @@ def _sample(student: Student, clips: ClipsParams) -> Sample:
     times_s = np.concatenate([[np.nan], np.arange(clips.frames) / clips.grid_hz])
     masks = np.zeros((1, clips.size_px, clips.size_px), np.uint8)
     masks[0, : clips.size_px // 2] = 1
-    question = Question(
-        qa_id="asked",
-        clip_id="noise",
-        video_id="noise",
-        shard="",
-        category="",
-        question=QUESTION,
-        options=OPTIONS,
-        answer_index=0,
-        dynamic=False,
-    )
+    question = ad_hoc_question(QUESTION, OPTIONS, clip_id="noise", video_id="noise")
     visual = Visual(frames, times_s, masks) if student.sees_video else None
     return Sample("noise", (question,), visual, {})

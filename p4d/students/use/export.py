@@ -1,6 +1,6 @@
-"""An exported student: one folder that transformers loads, and one file that asks it.
+"""Exports a student as one folder that transformers loads, with one file that asks it.
 
-Nothing of training is in it: every weight belongs to the architecture that its config describes.
+The folder holds nothing of training: every weight belongs to the architecture in its config.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ from p4d.errors import ContractError
 from p4d.students.model.adapters import family_named, load_model
 from p4d.students.model.adapters.picture_format import PictureFormat
 from p4d.students.model.student import no_progress_bars
-from p4d.students.use import standalone_inference as p4d_inference
+from p4d.students.use import standalone_inference
+
+EXPORTED_NAME = "p4d_inference.py"
+"""Name of the copy of `standalone_inference.py` in the folder of an exported student."""
 
 
 def export_student(student: Path, destination: Path, clips: ClipsParams) -> Path:
@@ -40,11 +43,13 @@ def export_student(student: Path, destination: Path, clips: ClipsParams) -> Path
     if destination.exists():
         raise ContractError(f"{destination} exists; name a folder that does not")
     if foreign := training_only_weights(student / "model"):
-        raise ContractError(f"{student}: not weights of the architecture: {foreign[:3]}")
+        raise ContractError(
+            f"{student}: weights that do not belong to the architecture: {foreign[:3]}"
+        )
     shutil.copytree(student / "model", destination)
     shutil.copytree(student / "tokenizer", destination, dirs_exist_ok=True)
     shutil.copyfile(student / "card.json", destination / "card.json")
-    shutil.copyfile(p4d_inference.__file__, destination / "p4d_inference.py")
+    shutil.copyfile(standalone_inference.__file__, destination / EXPORTED_NAME)
     model = load_model(destination)
     family = family_named(model.config.model_type)
     pictures = PictureFormat.of(model, family.picture_format(model, clips.size_px))
@@ -62,11 +67,11 @@ def export_student(student: Path, destination: Path, clips: ClipsParams) -> Path
 
 
 def training_only_weights(checkpoint: Path) -> list[str]:
-    """Stored weights, and files of weights, that are not of the network in the config."""
+    """Names of stored weights and weight files that do not belong to the network in the config."""
     config = AutoConfig.from_pretrained(str(checkpoint), local_files_only=True)
     network: Any = family_named(config.model_type).model  # typed as if it returned the model only
     with no_progress_bars():
-        # transformers renames weights as it loads them, so that only it can tell which are foreign.
+        # transformers renames weights as it loads them, so only it knows which are unexpected.
         _, loading = network.from_pretrained(
             str(checkpoint), local_files_only=True, output_loading_info=True
         )

@@ -1,13 +1,13 @@
-"""Answers of an exported student; needs torch, transformers and numpy, nothing else.
+"""Asks an exported student; needs torch, transformers and numpy only.
 
     student = Student("this_folder")
     student.ask(frames_thw3, times_s, "Which way does <obj_1> move?", ["left", "right"], regions)
 
 Frames are u8 squares of the size in p4d.json, sampled at its rate; times are seconds since the
-first. `regions` is what `reading.regions` in config.json says: for `marks` a u8 picture, the first
-frame with the regions drawn on it; for `tokens` their 0/1 masks [K, S, S] in the first frame. All
-that is added to the network has no parameters: an encoding of time (arXiv 2512.17012, Eq. 5) and,
-for `tokens`, what features under a mask show and where it lies.
+first frame. The meaning of `regions` depends on `reading.regions` in config.json: for `marks` it is
+a u8 picture, the first frame with the regions drawn on it; for `tokens` their 0/1 masks [K, S, S]
+in the first frame. What this file adds to the network has no parameters: an encoding of time
+(arXiv 2512.17012, Eq. 5) and, for `tokens`, the contrast and the place of the features in a mask.
 """
 
 import json
@@ -35,7 +35,7 @@ def time_encoding(times_s: Sequence[float], width: int) -> Tensor:
 
 
 def timed(module: nn.Module, times_s: Sequence[float], encode: Callable[[], Any]) -> Any:  # noqa: ANN401
-    """Run `encode` with the time encoding added to what enters `module`."""
+    """Run `encode` with the time encoding added to the input of `module`."""
 
     def add(_: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor]:
         x, encoding = given[0], time_encoding(times_s, given[0].shape[-1])
@@ -48,8 +48,8 @@ def timed(module: nn.Module, times_s: Sequence[float], encode: Callable[[], Any]
         handle.remove()
 
 
-def described(first: Tensor, cover: Tensor, side: int) -> Tensor:
-    """What a region shows beyond its frame and where it lies, `[K, D]`; zeros if it is empty."""
+def described(first: Tensor, cover: Tensor, side: int, scales: tuple[float, float]) -> Tensor:
+    """Contrast of a region to its frame, and its place, `[K, D]`; zeros if it is empty."""
     total = cover.sum(-1, keepdim=True).clamp_min(1e-6)
     content = cover / total @ first - first.mean(dim=0)
     middle = (torch.arange(side) + 0.5) / side
@@ -61,10 +61,10 @@ def described(first: Tensor, cover: Tensor, side: int) -> Tensor:
     waves = torch.cat([angles.sin(), angles.cos()], dim=-1)
     where = nn.functional.pad(waves, (0, first.shape[-1] - waves.shape[-1]))
     content, where = (nn.functional.normalize(part, dim=-1) for part in (content, where))
-    return (cover.sum(-1, keepdim=True) > 0) * (1.5 * content + 1.2 * where)
+    return (cover.sum(-1, keepdim=True) > 0) * (scales[0] * content + scales[1] * where)
 
 
-class Student:
+class ExportedStudent:
     """A student in the folder of its export."""
 
     def __init__(self, folder: str) -> None:
@@ -76,9 +76,10 @@ class Student:
         ).eval()
         self.config: Any = self.model.config
         self.is_qwen = "qwen" in self.config.model_type
-        habits = {"regions": "marks", "answers": "letter", **getattr(self.config, "reading", {})}
-        self.reads_tokens = habits["regions"] == "tokens"
-        self.says_letters = habits["answers"] == "letter"
+        settings = {"regions": "marks", "answers": "letter", **getattr(self.config, "reading", {})}
+        self.reads_tokens = settings["regions"] == "tokens"
+        self.answers_letters = settings["answers"] == "letter"
+        self.scales = settings.get("content_scale", 1.5), settings.get("place_scale", 1.2)
 
     @torch.no_grad()
     def ask(
@@ -90,7 +91,7 @@ class Student:
         regions: np.ndarray | None = None,
         max_new_tokens: int = 64,
     ) -> dict[str, float] | str:
-        """Probability of each option; generated text where there are none."""
+        """Probability of each option; generated text if there are none."""
         lines = [f"{letter}. {text}\n" for letter, text in zip("ABCDE", options, strict=False)]
         turn = f"\n{question}\n{''.join(lines)}<|im_end|>\n<|im_start|>assistant\n"
         marked = [] if regions is None or self.reads_tokens else [regions[None]]
@@ -106,14 +107,16 @@ class Student:
                 ]
                 text: str = self.tokenizer.decode(out, skip_special_tokens=True)
                 return text.strip()
-            said = "ABCDE"[: len(options)] if self.says_letters else options
-            likelihood = torch.stack([self._likelihood(prompt, self._ids(a), seen) for a in said])
+            answers = "ABCDE"[: len(options)] if self.answers_letters else options
+            likelihood = torch.stack(
+                [self._likelihood(prompt, self._ids(a), seen) for a in answers]
+            )
         return dict(zip(options, likelihood.softmax(dim=0).tolist(), strict=True))
 
     def _likelihood(self, prompt: list[int], answer: list[int], seen: dict[str, Any]) -> Tensor:
         logits = self.model(**self._inputs([*prompt, *answer[:-1]], seen)).logits[0]
-        said = logits[len(prompt) - 1 :].log_softmax(dim=-1)
-        return said.gather(1, torch.tensor(answer)[:, None]).sum()
+        scores = logits[len(prompt) - 1 :].log_softmax(dim=-1)
+        return scores.gather(1, torch.tensor(answer)[:, None]).sum()
 
     def _inputs(self, ids: list[int], seen: dict[str, Any]) -> dict[str, Any]:
         tokens = torch.tensor([ids])
@@ -126,7 +129,7 @@ class Student:
 
     @contextmanager
     def _tied(self, seen: dict[str, Any], masks_khw: np.ndarray) -> Iterator[None]:
-        """Tie the tokens <obj_k> to what the first slot shows under mask k."""
+        """Tie the tokens <obj_k> to the features of the first slot in mask k."""
         output = seen["mm_encoder_outputs"]["video"]
         features = output.pooler_output[0]
         v = self.config.vision_config
@@ -140,7 +143,7 @@ class Student:
         names = torch.tensor([self._ids(f"<obj_{k + 1}>")[0] for k in range(len(cover))])
         table = self.model.get_input_embeddings()
         first, named = features[: side * side], table.weight[names]
-        shown = named.norm(dim=-1, keepdim=True) * described(first, cover, side)
+        shown = named.norm(dim=-1, keepdim=True) * described(first, cover, side, self.scales)
         tagged = torch.cat([first + cover.T @ named, features[side * side :]])
         output.pooler_output = [tagged] if self.is_qwen else tagged[None]
 
@@ -207,3 +210,7 @@ class Student:
             for run in runs:
                 ids += [c.vision_start_token_id, *[token] * run, c.vision_end_token_id]
         return inputs, ids
+
+
+Student = ExportedStudent
+"""The name under which exported copies of this file offer it."""

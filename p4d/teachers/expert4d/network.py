@@ -53,9 +53,9 @@ class ExpertConfig:
     patch_px: int
     tubelet: int
     map_px: int
-    stem_channels: int = 32
-    head_channels: int = 128
-    detail_channels: int = 8
+    stem_channels: int
+    head_channels: int
+    detail_channels: int
 
     def __post_init__(self) -> None:
         tokens = self.size_px // self.patch_px
@@ -98,6 +98,9 @@ class ExpertConfig:
             patch_px=expert.patch_px,
             tubelet=expert.tubelet,
             map_px=expert.map_px,
+            stem_channels=expert.stem_channels,
+            head_channels=expert.head_channels,
+            detail_channels=expert.detail_channels,
         )
 
 

@@ -1,14 +1,13 @@
 """Stage `expert`: train the expert on simulated worlds, freeze it, and measure it.
 
 Training is deterministic: seeds come from content, kernels are deterministic, and the number of
-threads is a parameter. Targets count only where they are valid. `card.json` compares every modality
-on held-out worlds with the best answer that looks at nothing.
+threads is a parameter. Only valid targets count. `card.json` compares every modality on held-out
+worlds with the best constant prediction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,27 +32,17 @@ from p4d.teachers.expert4d.training_worlds import ClipBatch, WorldsFile, mirrore
 from p4d.teachers.protocol import DenseMaps
 
 CARD_BATCH = 16
-
-
-@dataclass(frozen=True, kw_only=True)
-class LossWeights:
-    """Weight of each modality, chosen so that none drowns another at the start."""
-
-    depth: float = 3.0
-    flow: float = 3.0
-    motion: float = 1.0
-    rays: float = 10.0
-    moving_pixels: float = 3.0  # few pixels move: in flow and motion each counts this much
+"""Clips per forward pass when the expert is measured; without effect on the result."""
 
 
 def build_expert(inputs: StageInputs, out: Path) -> StageReport:
-    """Train, freeze, and write weights, config, curve, latent statistics and card."""
+    """Train or copy the expert, and write weights, config, curve, latent statistics and card."""
     params: ExpertParams = inputs.params("expert")
     config = ExpertConfig.from_params(inputs.params("clips"), params)
     folder = inputs.folder("expert_worlds")
     with deterministic(params.threads, seed_for("expert", params.seed, "weights")):
         if params.checkpoint:
-            trained_on = _take_embedded(config, out)
+            trained_on = _copy_embedded(config, out)
         else:
             trained_on = _train_new(folder, config, params, inputs, out)
         frozen = load(out)
@@ -76,16 +65,16 @@ def _train_new(
     folder: Path, config: ExpertConfig, params: ExpertParams, inputs: StageInputs, out: Path
 ) -> dict[str, int]:
     worlds = WorldsFile(folder, "train")
-    expert, curve = train(worlds, config, params, inputs)
-    write_bytes(out / "weights.safetensors", tensor_bytes(_plain(expert)))
+    expert, curve = train(worlds, config, params, inputs.progress)
+    write_bytes(out / "weights.safetensors", tensor_bytes(_contiguous(expert)))
     write_json(out / "config.json", config_json(config))
     write_bytes(out / "curve.csv", curve.write_csv().encode())
     write_arrays(out / "latent_stats.safetensors", latent_statistics(load(out), worlds))
     return {"train_worlds": len(worlds), "steps": params.steps, "batch": params.batch}
 
 
-def _take_embedded(config: ExpertConfig, out: Path) -> dict[str, int]:
-    """Copy the embedded expert; its card tells what it was trained on.
+def _copy_embedded(config: ExpertConfig, out: Path) -> dict[str, int]:
+    """Copy the embedded expert; returns what its card records of its training.
 
     Raises:
         ContractError: its weights are not the recorded ones, or it was made for other sizes.
@@ -98,15 +87,18 @@ def _take_embedded(config: ExpertConfig, out: Path) -> dict[str, int]:
         write_bytes(out / name, (embedded.FOLDER / name).read_bytes())
     if load(out).config != config:
         raise ContractError(
-            "the embedded expert was made for other clips or sizes than params.yaml has in clips "
-            "and expert; set expert.checkpoint to an empty value to train one"
+            "the embedded expert was made for other sizes than sections clips and expert of "
+            "params.yaml have; set expert.checkpoint to an empty value to train an expert"
         )
     card = read_json(embedded.FOLDER / "card.json")
     return {name: card[name] for name in ("train_worlds", "steps", "batch")}
 
 
 def train(
-    worlds: WorldsFile, config: ExpertConfig, params: ExpertParams, inputs: StageInputs | None
+    worlds: WorldsFile,
+    config: ExpertConfig,
+    params: ExpertParams,
+    progress: Callable[[int, int, str], None] = lambda done, total, note: None,
 ) -> tuple[Expert4D, pl.DataFrame]:
     """Train a new expert; returns it and its curve (step and named loss terms).
 
@@ -117,24 +109,15 @@ def train(
     """
     expert = Expert4D(config)
     _set_means(expert, worlds)
-    optimizers = _optimizers(expert, params.learning_rate)
-    schedules = [
-        torch.optim.lr_scheduler.OneCycleLR(
-            optimizer,
-            [group["lr"] for group in optimizer.param_groups],
-            total_steps=params.steps + 1,
-            pct_start=0.15,
-            cycle_momentum=False,
-        )
-        for optimizer in optimizers
-    ]
+    optimizers = _optimizers(expert, params)
+    schedules = [_schedule(optimizer, params) for optimizer in optimizers]
     curve: list[dict[str, float]] = []
     for step in range(params.steps):
         batch = training_batch(worlds, config, params, step)
-        # Faster on CPUs with AVX-512 BF16 (1.3 times measured); weights and losses stay float32.
+        # 1.3 times as fast on CPUs with AVX-512 BF16; weights and losses stay float32.
         with torch.autocast("cpu", torch.bfloat16):
             _, maps = expert(torch.from_numpy(batch.rgb_bthw3))
-        terms = losses(maps, batch)
+        terms = losses(maps, batch, params)
         total = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(total):
             named = ", ".join(f"{name} {float(term.detach()):.4g}" for name, term in terms.items())
@@ -143,81 +126,97 @@ def train(
             )
         expert.zero_grad(set_to_none=True)
         total.backward()
-        nn.utils.clip_grad_norm_(expert.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(expert.parameters(), params.max_gradient_norm)
         for optimizer, schedule in zip(optimizers, schedules, strict=True):
             optimizer.step()
             schedule.step()
         curve.append(
             {"step": step} | {name: round(float(term.detach()), 5) for name, term in terms.items()}
         )
-        if inputs is not None and (step % 10 == 0 or step + 1 == params.steps):
-            inputs.progress(step + 1, params.steps, f"expert loss {float(total.detach()):.3f}")
+        if step % 10 == 0 or step + 1 == params.steps:
+            progress(step + 1, params.steps, f"expert loss {float(total.detach()):.3f}")
     return expert, pl.DataFrame(curve)
 
 
-def _optimizers(expert: Expert4D, learning_rate: float) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices of the blocks, AdamW for the rest: it needs fewer steps than AdamW."""
+def _optimizers(expert: Expert4D, params: ExpertParams) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the blocks, AdamW for the rest; AdamW alone needs more steps."""
     matrices = [p for p in expert.blocks.parameters() if p.ndim == 2]
     chosen = {id(p) for p in matrices}
     rest = [p for p in expert.parameters() if id(p) not in chosen]
+    beta1, beta2 = params.adam_betas
     return [
         torch.optim.Muon(
-            matrices, lr=2.5 * learning_rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"
+            matrices,
+            lr=params.muon_rate * params.learning_rate,
+            weight_decay=params.weight_decay,
+            adjust_lr_fn="match_rms_adamw",
         ),
-        torch.optim.AdamW(rest, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.05),
+        torch.optim.AdamW(
+            rest, lr=params.learning_rate, betas=(beta1, beta2), weight_decay=params.weight_decay
+        ),
     ]
+
+
+def _schedule(
+    optimizer: torch.optim.Optimizer, params: ExpertParams
+) -> torch.optim.lr_scheduler.LRScheduler:
+    """One cycle: a warm-up, then a decay to zero over the remaining steps."""
+    return torch.optim.lr_scheduler.OneCycleLR(
+        optimizer,
+        [group["lr"] for group in optimizer.param_groups],
+        total_steps=params.steps + 1,
+        pct_start=params.warmup_fraction,
+        cycle_momentum=False,
+    )
 
 
 def training_batch(
     worlds: WorldsFile, config: ExpertConfig, params: ExpertParams, step: int
 ) -> ClipBatch:
-    """The clips of one step: every world once per round, random start, mirror and light."""
+    """The clips of one step: every world once per epoch; random start, mirror and light."""
     place = step * params.batch + np.arange(params.batch)
-    rounds = {int(r): _order(params.seed, int(r), len(worlds)) for r in set(place // len(worlds))}
-    rows = np.array([rounds[int(p // len(worlds))][p % len(worlds)] for p in place])
+    epochs = {int(e): _order(params.seed, int(e), len(worlds)) for e in set(place // len(worlds))}
+    rows = np.array([epochs[int(p // len(worlds))][p % len(worlds)] for p in place])
     rng = np.random.default_rng(seed_for("expert", params.seed, "step", step))
     starts = rng.integers(0, worlds.starts, params.batch)
     batch = worlds.cut(rows, starts, config.frames, config.tokens_hw)
-    if rng.random() < 0.5:
+    if rng.random() < params.mirror_share:
         batch = mirrored(batch)
-    return recoloured(batch, rng)
+    return recoloured(batch, rng, params.gamma_range, params.gain_range)
 
 
-def _order(seed: int, number: int, count: int) -> NDArray[np.int64]:
-    return np.random.default_rng(seed_for("expert", seed, "round", number)).permutation(count)
+def _order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
+    return np.random.default_rng(seed_for("expert", seed, "round", epoch)).permutation(count)
 
 
-def losses(
-    maps: DenseMaps, batch: ClipBatch, weights: LossWeights | None = None
-) -> dict[str, Tensor]:
+def losses(maps: DenseMaps, batch: ClipBatch, params: ExpertParams) -> dict[str, Tensor]:
     """Weighted loss per modality; only valid targets count."""
-    weights = weights or LossWeights()
     depth = torch.from_numpy(batch.depth_bthw)
     known = depth > 0
     log_depth = torch.log(torch.where(known, depth, 1.0))
     moving = torch.from_numpy(batch.moving_bthw).float()
-    emphasis = 1 + (weights.moving_pixels - 1) * moving
+    emphasis = 1 + (params.moving_weight - 1) * moving
     flow_valid = torch.from_numpy(batch.flow_valid_bthw)
     depth_loss = functional.smooth_l1_loss(
-        maps.log_depth_bthw.float(), log_depth, beta=0.1, reduction="none"
+        maps.log_depth_bthw.float(), log_depth, beta=params.map_beta, reduction="none"
     )
     flow_loss = functional.smooth_l1_loss(
         maps.flow_px_bthw2.float(),
         torch.from_numpy(batch.flow_px_bthw2),
-        beta=0.1,
+        beta=params.map_beta,
         reduction="none",
     ).sum(-1)
     motion_loss = functional.binary_cross_entropy_with_logits(
         maps.motion_logit_bthw.float(), moving, weight=emphasis
     )
     rays_loss = functional.smooth_l1_loss(
-        maps.rays_bthw6.float(), torch.from_numpy(batch.rays_bthw6), beta=0.01
+        maps.rays_bthw6.float(), torch.from_numpy(batch.rays_bthw6), beta=params.ray_beta
     )
     return {
-        "depth": weights.depth * _mean_where(depth_loss, known),
-        "flow": weights.flow * _mean_where(flow_loss, flow_valid * emphasis),
-        "motion": weights.motion * motion_loss,
-        "rays": weights.rays * rays_loss,
+        "depth": params.depth_weight * _mean_where(depth_loss, known),
+        "flow": params.flow_weight * _mean_where(flow_loss, flow_valid * emphasis),
+        "motion": params.motion_weight * motion_loss,
+        "rays": params.rays_weight * rays_loss,
     }
 
 
@@ -226,7 +225,7 @@ def _mean_where(values: Tensor, mask: Tensor) -> Tensor:
 
 
 def _set_means(expert: Expert4D, worlds: WorldsFile) -> None:
-    """Start from the mean maps of the training worlds."""
+    """Set the buffers of the heads to the mean maps of the training worlds."""
     batch = all_clips(worlds, expert.config)
     known = batch.depth_bthw > 0
     log_depth = np.log(np.where(known, batch.depth_bthw, 1)).astype(np.float64)
@@ -246,8 +245,8 @@ def all_clips(worlds: WorldsFile, config: ExpertConfig) -> ClipBatch:
 def latent_statistics(expert: Expert4D, worlds: WorldsFile) -> dict[str, NDArray[np.float32]]:
     """Mean and standard deviation of the latents per hook and channel, `mean_hd` and `std_hd`.
 
-    Over one clip of every training world; a student's latent loss is computed on latents made
-    comparable with them, as raw channels differ widely in size.
+    They are computed over one clip of every training world. The latent loss of a student compares
+    latents that are standardised with them, because channels differ widely in size.
     """
     count = 0
     total = np.zeros((len(expert.config.hooks), expert.config.width))
@@ -276,10 +275,10 @@ def _inferred(
 
 
 def measure(expert: Expert4D, worlds: WorldsFile) -> dict[str, Any]:
-    """Errors on `worlds` of the expert and of answers that look at nothing.
+    """Errors on `worlds` of the expert and of constant predictions (`trivial`).
 
-    `trivial` is the mean depth map and the mean rays of a still camera's first frame, no flow, and
-    motion everywhere, the best for intersection over union among answers that look at nothing.
+    `trivial` is the mean depth map, the mean rays of the first frame (a still camera), no flow, and
+    motion everywhere, which has the best intersection over union of all constant predictions.
     """
     parts = list(_inferred(expert, worlds))
     depth = np.concatenate([np.exp(maps.log_depth_bthw.numpy()) for _, maps, _ in parts])
@@ -287,41 +286,34 @@ def measure(expert: Expert4D, worlds: WorldsFile) -> dict[str, Any]:
     motion = np.concatenate([torch.sigmoid(maps.motion_logit_bthw).numpy() for _, maps, _ in parts])
     rays = np.concatenate([maps.rays_bthw6.numpy() for _, maps, _ in parts])
     truth = all_clips(worlds, expert.config)
-    known = truth.depth_bthw > 0
-    mean_depth = np.broadcast_to(np.exp(expert.mean_log_depth_hw.numpy()), depth.shape)
-    still_rays = np.broadcast_to(expert.mean_rays_thw6.numpy()[:1], rays.shape)
-    zero_flow = measures.flow_epe_px(
-        np.zeros_like(flow), truth.flow_px_bthw2, truth.flow_valid_bthw
-    )
-    moving_flow = truth.flow_valid_bthw & truth.moving_bthw
     return {
         "holdout_worlds": len(worlds),
-        "expert4d": _rounded(
-            depth_absrel=measures.depth_absrel(depth, truth.depth_bthw, known),
-            depth_delta1=measures.depth_delta1(depth, truth.depth_bthw, known),
-            flow_epe_px=measures.flow_epe_px(flow, truth.flow_px_bthw2, truth.flow_valid_bthw),
-            flow_zero_epe_px=zero_flow,
-            flow_moving_epe_px=measures.flow_epe_px(flow, truth.flow_px_bthw2, moving_flow),
-            motion_iou=measures.motion_iou(motion, truth.moving_bthw),
-            ray_angle_rad=measures.ray_angle_rad(rays, truth.rays_bthw6),
-        ),
-        "trivial": _rounded(
-            depth_absrel=measures.depth_absrel(mean_depth, truth.depth_bthw, known),
-            depth_delta1=measures.depth_delta1(mean_depth, truth.depth_bthw, known),
-            flow_epe_px=zero_flow,
-            flow_zero_epe_px=zero_flow,
-            flow_moving_epe_px=measures.flow_epe_px(
-                np.zeros_like(flow), truth.flow_px_bthw2, moving_flow
-            ),
-            motion_iou=measures.motion_iou(np.ones_like(motion), truth.moving_bthw),
-            ray_angle_rad=measures.ray_angle_rad(still_rays, truth.rays_bthw6),
+        "expert4d": _errors(truth, depth=depth, flow=flow, motion=motion, rays=rays),
+        "trivial": _errors(
+            truth,
+            depth=np.broadcast_to(np.exp(expert.mean_log_depth_hw.numpy()), depth.shape),
+            flow=np.zeros_like(flow),
+            motion=np.ones_like(motion),
+            rays=np.broadcast_to(expert.mean_rays_thw6.numpy()[:1], rays.shape),
         ),
     }
 
 
-def _rounded(**values: float | None) -> dict[str, float | None]:
+def _errors(
+    truth: ClipBatch, *, depth: NDArray, flow: NDArray, motion: NDArray, rays: NDArray
+) -> dict[str, float | None]:
+    known, valid, true_flow = truth.depth_bthw > 0, truth.flow_valid_bthw, truth.flow_px_bthw2
+    values = {
+        "depth_absrel": measures.depth_absrel(depth, truth.depth_bthw, known),
+        "depth_delta1": measures.depth_delta1(depth, truth.depth_bthw, known),
+        "flow_epe_px": measures.flow_epe_px(flow, true_flow, valid),
+        "flow_zero_epe_px": measures.flow_epe_px(np.zeros_like(flow), true_flow, valid),
+        "flow_moving_epe_px": measures.flow_epe_px(flow, true_flow, valid & truth.moving_bthw),
+        "motion_iou": measures.motion_iou(motion, truth.moving_bthw),
+        "ray_angle_rad": measures.ray_angle_rad(rays, truth.rays_bthw6),
+    }
     return {name: None if value is None else round(value, 6) for name, value in values.items()}
 
 
-def _plain(expert: Expert4D) -> dict[str, Tensor]:
+def _contiguous(expert: Expert4D) -> dict[str, Tensor]:
     return {name: value.detach().contiguous() for name, value in expert.state_dict().items()}

@@ -243,12 +243,17 @@ def mirrored(batch: ClipBatch) -> ClipBatch:
     )
 
 
-def recoloured(batch: ClipBatch, rng: np.random.Generator) -> ClipBatch:
-    """Clips under another light and white balance: a curve per clip and channel; truth stays."""
+def recoloured(
+    batch: ClipBatch, rng: np.random.Generator, gamma_range: float, gain_range: float
+) -> ClipBatch:
+    """The same clips under another light and white balance: one curve per clip and channel.
+
+    The logarithms of gamma (per clip) and gain (per channel) are uniform in +- the given range.
+    """
     values = np.arange(256) / 255
     count = len(batch.rgb_bthw3)
-    gamma = np.exp(rng.uniform(-0.35, 0.35, (count, 1, 1)))
-    gain = np.exp(rng.uniform(-0.2, 0.2, (count, 3, 1)))
+    gamma = np.exp(rng.uniform(-gamma_range, gamma_range, (count, 1, 1)))
+    gain = np.exp(rng.uniform(-gain_range, gain_range, (count, 3, 1)))
     curves = np.rint(255 * np.clip(gain * values**gamma, 0, 1)).astype(np.uint8)
     clip, channel = np.arange(count)[:, None, None, None, None], np.arange(3)
     recoloured_rgb = curves[clip, channel, batch.rgb_bthw3]

@@ -44,6 +44,9 @@ def manifest_path(shard: str) -> str:
 
 
 SHARD_LIST = "shards/index.yaml"
+"""The closed shards, in landing order: an input of every stage that reads all of them."""
+BLOCKED_LIST = "shards/blocked.yaml"
+"""The shards that failed a blocking check, likewise; see `p4d.versioning.state.blocked`."""
 
 
 def reads_all_shards(stage: Stage, by_name: Mapping[str, Stage]) -> bool:
@@ -82,7 +85,7 @@ def _stage_block(stage: Stage, by_name: Mapping[str, Stage], code: Iterable[str]
         deps.append(manifest_path(shard))
     deps += stage.tracked
     if reads_all_shards(stage, by_name):
-        deps.append(SHARD_LIST)
+        deps += [SHARD_LIST, BLOCKED_LIST]
     deps += [input_path(stage, by_name[name], shard) for name in stage.inputs]
     lines = [f"  {stage.name}:"]
     if stage.per_shard:

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 
 from p4d.errors import PublishError
 from p4d.project import Project
-from p4d.quality.gates import judge
+from p4d.quality.gates import check_artifact
 from p4d.quality.results import CheckResult
 from p4d.versioning.dvc import pipeline_file as dvc_yaml
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.ledger.ledger import Ledger
-from p4d.versioning.run.publish import inside_dvc
-from p4d.versioning.state.check_records import record_checks
-from p4d.versioning.state.plan import judge_version
+from p4d.versioning.run.publish import inside_dvc, locked
+from p4d.versioning.state.check_records import checks_version, record_checks
 from p4d.versioning.state.workspace import Workspace
 
 
@@ -28,10 +27,12 @@ def check_published(
     before = _published(project, key)
     if before is None:
         raise PublishError(f"the folder of {key} is not its published version; make it first")
-    results = judge(project, key.stage, key.shard)
-    if _published(project, key) != before:
-        raise PublishError(f"{key} changed while it was checked; check it again")
-    record_checks(project, before, results, run_id=run_id, judge=judge_version(project))
+    results = check_artifact(project, key.stage, key.shard)
+    version = checks_version(project)
+    with locked(project):
+        if _published(project, key) != before:
+            raise PublishError(f"{key} changed while it was checked; check it again")
+        record_checks(project, before, results, run_id=run_id, checks_version=version)
     return before, results
 
 
@@ -42,7 +43,7 @@ def _published(project: Project, key: ArtifactKey) -> ArtifactVersion | None:
         recorded = workspace.recorded_md5(key)
     if inside_dvc():
         # DVC writes its lock entry after the command; until then the ledger knows.
-        record = Ledger(project).latest_materialization(key)
+        record = Ledger(project).index().latest(key)
         recorded = record["md5"] if record else None
     if present is None or recorded is None or present.md5 != recorded:
         return None

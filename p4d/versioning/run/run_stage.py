@@ -20,18 +20,20 @@ from p4d.config import Params
 from p4d.errors import ContractError, PublishError
 from p4d.pipeline import Stage, StageInputs, StageReport
 from p4d.project import Project
+from p4d.quality.gates import blocking_gates
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.dvc import pipeline_file as dvc_yaml
 from p4d.versioning.dvc.lock_file import LockEntry
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.files.hashes import Digest, Tree, tree_of
-from p4d.versioning.ledger.ledger import Ledger, plain
+from p4d.versioning.ledger.ledger import Ledger
+from p4d.versioning.ledger.record import plain
 from p4d.versioning.run import run_info as provenance
 from p4d.versioning.run.import_guard import load
 from p4d.versioning.run.publish import Checkpoint, inside_dvc, locked, no_checkpoint, publish
 from p4d.versioning.run.staging import check_staged, staging
 from p4d.versioning.run.work_dir import work_folder
-from p4d.versioning.state.check_records import Gates
+from p4d.versioning.state.check_records import Gates, write_blocked
 from p4d.versioning.state.fingerprint import Fingerprint
 from p4d.versioning.state.inputs import ResolvedInputs, resolve_inputs
 from p4d.versioning.state.workspace import Workspace
@@ -101,7 +103,8 @@ def run_stage(
         run_id: of the caller, for the ledger.
         progress: called `(done, total, note)` by the stage.
         force: compute although nothing changed.
-        gates: blocking checks of each stage; an input's version must have passed them.
+        gates: blocking checks of each stage, which an input's version must have passed; default:
+            all of `p4d.quality.gates`.
         checkpoint: for tests, called with each name of `publish.CHECKPOINTS`.
 
     Raises:
@@ -109,10 +112,12 @@ def run_stage(
         GateError: an input's version failed a blocking check, or was never checked.
         ContractError: the pipeline has no such artifact.
     """
+    gates = blocking_gates() if gates is None else gates
     with Workspace(project) as workspace:
         with locked(project):
             _update_dvc_yaml(workspace)
             _drop_delisted(workspace)
+            write_blocked(workspace, gates)
         workspace.check_key(key)
         stage = workspace.stage(key.stage)
         snapshot = workspace.required(key)
@@ -122,7 +127,7 @@ def run_stage(
                 f"{', '.join(snapshot.missing)}; make or restore it first"
             )
         ledger = Ledger(project)
-        inputs = resolve_inputs(workspace, ledger, key, gates or {})
+        inputs = resolve_inputs(workspace, ledger, key, gates)
         made = None if force else _made_already(workspace, ledger, key, inputs)
         if made is not None:
             return made
@@ -341,10 +346,7 @@ def _made_already(
     found = workspace.status(key)
     if found.state != "fresh" or found.md5 is None:
         return None
-    record = ledger.latest_materialization(key, found.md5)
-    # Gates are no input of DVC's: a shard let in or shut out since then is a reason to run.
-    if record is not None and set(record["excluded"]) != set(inputs.excluded):
-        return None
+    record = ledger.index().record(ArtifactVersion(key, found.md5))
     known: Mapping[str, Any] = record or {}
     return Materialization(
         version=ArtifactVersion(key, found.md5),

@@ -15,7 +15,8 @@ from p4d.audit.page.report import report_html, write_report
 from p4d.errors import LedgerError
 from p4d.pipeline import STAGES
 from p4d.quality.results import CheckResult
-from p4d.versioning.dvc.cache import cache_dir, object_path
+from p4d.versioning.dvc.cache import object_path
+from p4d.versioning.dvc.config import cache_dir
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.state.check_records import record_checks

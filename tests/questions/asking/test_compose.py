@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from p4d.categories import CATEGORIES
 from p4d.config import QuestionsParams, ReleaseParams
 from p4d.errors import ContractError
-from p4d.questions.asking.compose import CLIP_FULL, NO_FACT, NO_PARTNERS, UNCERTAIN, recompute
 from p4d.questions.asking.families import BY_NAME, FAMILIES
+from p4d.questions.asking.recompute import recompute
+from p4d.questions.asking.rejections import CLIP_FULL, NO_FACT, NO_PARTNERS, UNCERTAIN
 from p4d.splits import split_for
 from tests.questions.scenes import (
     clip_of,
@@ -48,7 +49,7 @@ def test_every_category_is_asked(composed):
 def test_every_family_finds_candidates_and_most_are_asked_of_sixty_clips(composed):
     asked = {row["family"] for row in composed.questions}
     found = {
-        row["family"] for row in composed.refusals if row["reason"] in (NO_PARTNERS, CLIP_FULL)
+        row["family"] for row in composed.rejected if row["reason"] in (NO_PARTNERS, CLIP_FULL)
     }
     assert asked | found == set(BY_NAME)
     assert len(asked) >= 45
@@ -262,16 +263,16 @@ def test_uncertain_facts_are_not_asked_about(clips):
     doubtful = [with_facts(c, lambda f: dataclasses.replace(f, sigma=50.0)) for c in clips[:12]]
     composed = compose_clips(doubtful, QUESTIONS, SPLITS)
     assert composed.questions == []
-    assert {row["reason"] for row in composed.refusals} >= {UNCERTAIN}
+    assert {row["reason"] for row in composed.rejected} >= {UNCERTAIN}
 
 
 def test_every_candidate_is_asked_or_refused_once(clips, composed):
     reasons = Counter()
-    for row in composed.refusals:
+    for row in composed.rejected:
         reasons[row["reason"]] += row["count"]
     assert reasons[CLIP_FULL] > 0
-    assert len(composed.refusals) == len(
-        {(r["clip_id"], r["family"], r["reason"]) for r in composed.refusals}
+    assert len(composed.rejected) == len(
+        {(r["clip_id"], r["family"], r["reason"]) for r in composed.rejected}
     )
 
 
@@ -283,7 +284,7 @@ def test_a_candidate_beyond_the_share_of_its_category_says_so(clips):
     composed = compose_clips(only, QUESTIONS, SPLITS)
     asked = Counter(row["clip_id"] for row in composed.questions)
     assert max(asked.values()) == 4
-    reasons = {row["reason"] for row in composed.refusals if row["family"] == "direction"}
+    reasons = {row["reason"] for row in composed.rejected if row["family"] == "direction"}
     assert reasons >= {CLIP_FULL, NO_PARTNERS}
 
 
@@ -292,7 +293,7 @@ def test_clips_without_regions_or_facts_are_refused_not_fatal():
     bare = dataclasses.replace(empty, clip_id="clip_bare", facts=())
     composed = compose_clips([empty, bare], QUESTIONS, SPLITS)
     assert composed.questions == []
-    bare_refusals = [row for row in composed.refusals if row["clip_id"] == "clip_bare"]
+    bare_refusals = [row for row in composed.rejected if row["clip_id"] == "clip_bare"]
     assert {row["reason"] for row in bare_refusals} == {NO_FACT}
     assert len(bare_refusals) == len(FAMILIES)
 

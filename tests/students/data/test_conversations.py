@@ -8,7 +8,7 @@ from PIL import Image
 
 from p4d.config import replace_params
 from p4d.errors import ContractError
-from p4d.students.data.conversations import ConversationPacker, read_conversations, seen
+from p4d.students.data.conversations import ConversationPacker, decoded, read_conversations
 from p4d.students.model.batch import IGNORED, PADDING
 from p4d.students.model.student import hidden_states
 from p4d.students.training.arm import Arm
@@ -60,7 +60,7 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def shown(folder, project):
     read = read_conversations(folder / "data.json", folder)
-    return [seen(conversation, project.params.clips) for conversation in read]
+    return [decoded(conversation, project.params.clips) for conversation in read]
 
 
 @pytest.fixture
@@ -156,4 +156,4 @@ def test_an_unreadable_picture_is_named(folder, tmp_path, project):
     (conversation,) = read_conversations(tmp_path / "data.json", tmp_path)
     clips = replace_params(project.params, clips={"frames": 2}).clips
     with pytest.raises(ContractError, match=r"still\.png: not a readable picture"):
-        seen(conversation, clips)
+        decoded(conversation, clips)

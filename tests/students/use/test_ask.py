@@ -1,4 +1,4 @@
-"""Asking about a video, and asking an exported student without p4d."""
+"""Asks students about a video, in p4d and exported without it, and counts what that costs."""
 
 import dataclasses
 import json
@@ -26,9 +26,10 @@ from p4d.students.data.questions import Question
 from p4d.students.data.samples import Sample
 from p4d.students.model.adapters import FAMILIES
 from p4d.students.training.base_student import build_base_student
-from p4d.students.use.ask import ask_video, look_at, region_mask, seen_by_student, student_folder
+from p4d.students.use.ask import VideoQuestion, ask_video, student_folder
 from p4d.students.use.cost import inference_cost, latency_ratio, paired_ratio
 from p4d.students.use.export import export_student, training_only_weights
+from p4d.students.use.video_clip import region_mask, sample_clip
 from tests.students import tiny
 
 QUESTION, OPTIONS = "Which way does <obj_1> move?", ("left", "right", "up")
@@ -54,21 +55,21 @@ def clips(project):
     return project.params.clips  # 4 frames at 4 Hz
 
 
-def test_frames_are_sampled_on_the_clip_grid_from_the_start_asked_for(video, clips):
-    look = look_at(video, clips, 0.5)
-    assert look.frames_thw3.shape == (4, tiny.SIZE, tiny.SIZE, 3)
-    assert look.first_hw3.shape == (64, 96, 3)
-    levels = look.frames_thw3[:, -4:, -4:].mean(axis=(1, 2, 3))
+def test_frames_are_sampled_on_the_clip_grid_from_the_requested_start(video, clips):
+    clip = sample_clip(video, clips, 0.5)
+    assert clip.frames_thw3.shape == (4, tiny.SIZE, tiny.SIZE, 3)
+    assert clip.first_hw3.shape == (64, 96, 3)
+    levels = clip.frames_thw3[:, -4:, -4:].mean(axis=(1, 2, 3))
     np.testing.assert_allclose(levels, [8 * i for i in (4, 6, 8, 10)], atol=3)
-    np.testing.assert_allclose(look.times_s, [0, 0.25, 0.5, 0.75], atol=1e-3)
+    np.testing.assert_allclose(clip.times_s, [0, 0.25, 0.5, 0.75], atol=1e-3)
 
 
 def test_a_video_that_ends_within_the_clip_repeats_its_last_frame(video, clips):
-    look = look_at(video, clips, 1.75)
-    levels = look.frames_thw3[:, -4:, -4:].mean(axis=(1, 2, 3))
+    clip = sample_clip(video, clips, 1.75)
+    levels = clip.frames_thw3[:, -4:, -4:].mean(axis=(1, 2, 3))
     np.testing.assert_allclose(levels, [8 * 14, 8 * 15, 8 * 15, 8 * 15], atol=3)
     with pytest.raises(DecodeError, match=r"2.00 s long; 2 s is outside"):
-        look_at(video, clips, 2.0)
+        sample_clip(video, clips, 2.0)
 
 
 def test_regions_are_boxes_or_mask_pictures_on_the_first_frame(tmp_path):
@@ -82,7 +83,7 @@ def test_regions_are_boxes_or_mask_pictures_on_the_first_frame(tmp_path):
     assert 0.8 < (again & box).sum() / (again | box).sum() <= 1
     for wrong, why in [
         ("90,60,95", "give x0"),
-        ("200,0,210,9", "nothing of it"),
+        ("200,0,210,9", "no part of it"),
         ("a,b,c,d", "four"),
     ]:
         with pytest.raises(ContractError, match=why):
@@ -90,9 +91,8 @@ def test_regions_are_boxes_or_mask_pictures_on_the_first_frame(tmp_path):
 
 
 def test_options_are_ranked_by_their_likelihood(family_student, video, clips):
-    answer = ask_video(
-        family_student, video, QUESTION, options=OPTIONS, regions=["0,0,40,30"], clips=clips
-    )
+    asked = VideoQuestion(text=QUESTION, options=OPTIONS, regions=("0,0,40,30",))
+    answer = ask_video(family_student, video, asked, clips)
     assert {text for text, _ in answer.ranked} == set(OPTIONS)
     chances = [chance for _, chance in answer.ranked]
     assert sum(chances) == pytest.approx(1)
@@ -102,20 +102,22 @@ def test_options_are_ranked_by_their_likelihood(family_student, video, clips):
 
 
 def test_without_options_the_answer_is_text(family_student, video, clips):
-    answer = ask_video(family_student, video, "What moves?", clips=clips, max_new_tokens=3)
+    answer = ask_video(
+        family_student, video, VideoQuestion(text="What moves?"), clips, max_new_tokens=3
+    )
     assert isinstance(answer.text, str)
     assert answer.ranked == ()
 
 
-def test_what_cannot_be_asked_is_refused(family_student, video, clips):
+def test_what_cannot_be_asked_is_refused():
     for extra, why in [
-        ({"options": ["one"]}, "1 options"),
-        ({"options": list("abcdef")}, "6 options"),
+        ({"options": ("one",)}, "1 options"),
+        ({"options": tuple("abcdef")}, "6 options"),
         ({}, "names <obj_1>"),
-        ({"regions": ["0,0,9,9"] * 10}, "10 regions"),
+        ({"regions": ("0,0,9,9",) * 10}, "10 regions"),
     ]:
         with pytest.raises(ContractError, match=why):
-            ask_video(family_student, video, QUESTION, clips=clips, **extra)
+            VideoQuestion(text=QUESTION, **extra)
 
 
 def test_the_command_prints_the_answer_and_saves_the_picture(project, video, tmp_path, monkeypatch):
@@ -138,7 +140,7 @@ def test_the_command_prints_the_answer_and_saves_the_picture(project, video, tmp
     assert Image.open(tmp_path / "p.png").size == (768, 512)
 
 
-def test_a_project_without_students_says_so(tmp_path):
+def test_a_project_without_students_is_an_error_with_the_way_out(tmp_path):
     with pytest.raises(ContractError, match="make demo"):
         student_folder(Project(tmp_path))
 
@@ -165,7 +167,7 @@ print(json.dumps(said))
 """
 
 
-def said_without_p4d(folders, given, tmp_path):
+def answers_without_p4d(folders, given, tmp_path):
     """Answers of `p4d_inference.py`, in one process that cannot import p4d."""
     np.savez(tmp_path / "given.npz", **given)
     repository = str(Path(p4d.__file__).parents[1])
@@ -184,20 +186,26 @@ def said_without_p4d(folders, given, tmp_path):
 def test_exported_students_answer_as_before_without_p4d(project, video, clips, tmp_path):
     folders = []
     marks, tokens = ("marks", "letter"), ("tokens", "option")
-    habits = {"llava_onevision": [marks, tokens], "qwen2_5_vl": [marks], "qwen3_vl": [tokens]}
-    assert habits.keys() == FAMILIES.keys()
-    for family, regions, answers in [(f, *habit) for f in habits for habit in habits[f]]:
+    settings = {"llava_onevision": [marks, tokens], "qwen2_5_vl": [marks], "qwen3_vl": [tokens]}
+    assert settings.keys() == FAMILIES.keys()
+    for family, regions, answers in [(f, *setting) for f in settings for setting in settings[f]]:
         inputs = project.inputs("base_student")
         changed = {"architecture": family, "region_prompt": regions, "answers": answers}
+        if family == "qwen3_vl":
+            changed |= {"region_content_scale": 0.7, "region_place_scale": 2.0}
         params = replace_params(inputs.params_, student=changed)
         folders.append(tmp_path / f"{family}_{regions}")
         build_base_student(dataclasses.replace(inputs, params_=params), folders[-1])
     exported = [export_student(f, tmp_path / "exported" / f.name, clips) for f in folders]
     masks = np.zeros((1, tiny.SIZE, tiny.SIZE), np.uint8)
     masks[0, 4:12, 4:14] = 1
-    visual = seen_by_student(look_at(video, clips, 0.0), masks)
+    clip = sample_clip(video, clips, 0.0)
+    first = np.zeros((1, *clip.first_hw3.shape[:2]), np.uint8)
+    first[0, 8:24, 12:42] = 1  # the same place in the first frame of 64 x 96 px
+    visual = clip.visual(first)
+    assert np.array_equal(visual.masks_khw, masks)
     given = {"frames": visual.frames[1:], "times_s": visual.times_s[1:], "masks": masks}
-    said = said_without_p4d(exported, given | {"marked": visual.frames[0]}, tmp_path)
+    said = answers_without_p4d(exported, given | {"marked": visual.frames[0]}, tmp_path)
     question = Question(
         qa_id="q", clip_id="c", video_id="v", shard="", category="", question=QUESTION,
         options=OPTIONS, answer_index=0, dynamic=False,

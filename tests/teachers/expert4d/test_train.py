@@ -54,7 +54,7 @@ def test_it_starts_at_the_best_constant_answer_and_overfits_two_worlds(worlds, c
     settings = replace(params.expert, steps=60, batch=2, learning_rate=0.006)
     few = _first(worlds, 2)
     with deterministic(1, seed=3):
-        expert, curve = train(few, config, settings, None)
+        expert, curve = train(few, config, settings)
     first = curve.head(8).drop("step").mean().row(0, named=True)
     last = curve.tail(8).drop("step").mean().row(0, named=True)
     for name, share in {"depth": 0.8, "flow": 0.7, "motion": 0.6, "rays": 0.6}.items():
@@ -78,7 +78,10 @@ def test_an_untrained_expert_scores_like_the_trivial_answers(worlds, config):
         assert card["expert4d"][name] == pytest.approx(card["trivial"][name], rel=1e-4), name
 
 
-def test_targets_count_only_where_valid(worlds, config):
+def test_targets_count_only_where_valid(worlds, config, params):
+    def terms(targets):
+        return losses(maps, targets, params.expert)
+
     batch = all_clips(worlds, config)
     with torch.no_grad():
         _, maps = Expert4D(config)(torch.from_numpy(batch.rgb_bthw3))
@@ -87,17 +90,38 @@ def test_targets_count_only_where_valid(worlds, config):
         depth_bthw=batch.depth_bthw.copy(),
         flow_px_bthw2=np.where(batch.flow_valid_bthw[..., None], batch.flow_px_bthw2, 99.0),
     )
-    assert losses(maps, spoiled)["flow"] == losses(maps, batch)["flow"]
+    assert terms(spoiled)["flow"] == terms(batch)["flow"]
     holes = batch.depth_bthw.copy()
     holes[:, :, :8] = 0
-    with_holes = losses(maps, replace(batch, depth_bthw=holes))["depth"]
+    with_holes = terms(replace(batch, depth_bthw=holes))["depth"]
     lower = replace(
         batch, depth_bthw=np.where(np.arange(16)[:, None] < 8, 0, batch.depth_bthw * 1.0)
     )
-    assert with_holes == losses(maps, lower)["depth"]
-    assert with_holes != losses(maps, batch)["depth"]
-    nothing = losses(maps, replace(batch, depth_bthw=np.zeros_like(holes)))["depth"]
+    assert with_holes == terms(lower)["depth"]
+    assert with_holes != terms(batch)["depth"]
+    nothing = terms(replace(batch, depth_bthw=np.zeros_like(holes)))["depth"]
     assert nothing == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"muon_rate": 1.0}, {"adam_betas": (0.5, 0.98)}, {"weight_decay": 0.5},
+        {"warmup_fraction": 0.6}, {"max_gradient_norm": 0.01}, {"depth_weight": 1.0},
+        {"flow_weight": 1.0}, {"motion_weight": 2.0}, {"rays_weight": 1.0}, {"moving_weight": 1.0},
+        {"map_beta": 0.01}, {"ray_beta": 0.1}, {"mirror_share": 0.0}, {"gamma_range": 0.1},
+        {"gain_range": 0.1},
+    ],
+    ids=lambda change: next(iter(change)),
+)  # fmt: skip
+def test_every_parameter_of_training_changes_the_weights(worlds, config, params, change):
+    def weights(**values):
+        with deterministic(1, seed=3):
+            expert, _ = train(worlds, config, replace(params.expert, **settings | values))
+        return torch.cat([weight.detach().flatten() for weight in expert.parameters()])
+
+    settings = {"steps": 3, "batch": 2, "mirror_share": 1.0}
+    assert not torch.equal(weights(), weights(**change))
 
 
 def test_a_loss_that_is_not_finite_names_step_and_worlds(worlds, config, params):
@@ -108,7 +132,7 @@ def test_a_loss_that_is_not_finite_names_step_and_worlds(worlds, config, params)
         deterministic(1, seed=3),
         pytest.raises(TrainingError, match=rf"step 0 \(depth (nan|inf).*{worlds.world_ids[1]}"),
     ):
-        train(poisoned, config, settings, None)
+        train(poisoned, config, settings)
 
 
 def _first(worlds, count):

@@ -87,13 +87,13 @@ def test_the_first_frame_of_a_clip_has_no_flow_and_looks_forward(worlds):
 
 def test_recolouring_changes_pictures_by_a_curve_per_channel(worlds):
     batch = _cut(worlds)
-    other = recoloured(batch, np.random.default_rng(4))
+    other = recoloured(batch, np.random.default_rng(4), 0.35, 0.2)
     assert other.depth_bthw is batch.depth_bthw
     assert (other.rgb_bthw3 != batch.rgb_bthw3).mean() > 0.5
     clip, channel = batch.rgb_bthw3[1, ..., 2].ravel(), other.rgb_bthw3[1, ..., 2].ravel()
     order = np.argsort(clip, kind="stable")
     assert (np.diff(channel[order].astype(int)) >= 0).all()
-    again = recoloured(batch, np.random.default_rng(4))
+    again = recoloured(batch, np.random.default_rng(4), 0.35, 0.2)
     assert np.array_equal(other.rgb_bthw3, again.rgb_bthw3)
 
 

@@ -2,7 +2,7 @@
 
 - One module per category holds its families: the facts each needs and the rule for its options.
 - `phrasings.yaml` holds the texts. Edit it to change how a question is asked.
-- `family.py` defines `Family` and short constructors for words, counts and numbers.
+- `family.py` defines `QuestionFamily` and short constructors for words, counts and numbers.
 
 Which candidates are asked, and with which options, is decided in `p4d/questions/asking`, not here.
 Read `family.py` first. The table of all families is docs/questions.md.
@@ -21,9 +21,9 @@ from p4d.questions.asking.families import (
     speed,
     translation,
 )
-from p4d.questions.asking.families.family import Evidence, Family
+from p4d.questions.asking.families.family import Evidence, QuestionFamily
 
-FAMILIES: tuple[Family, ...] = (
+FAMILIES: tuple[QuestionFamily, ...] = (
     *grounding.FAMILIES,
     *measurement.FAMILIES,
     *relation.FAMILIES,
@@ -36,4 +36,4 @@ FAMILIES: tuple[Family, ...] = (
 )
 BY_NAME = {family.name: family for family in FAMILIES}
 
-__all__ = ["BY_NAME", "FAMILIES", "Evidence", "Family"]
+__all__ = ["BY_NAME", "FAMILIES", "Evidence", "QuestionFamily"]

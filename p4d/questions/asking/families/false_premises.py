@@ -9,8 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from p4d.questions.asking.distractors import Words
-from p4d.questions.asking.families.family import AnswerWord, Evidence, Family, reworded, word_family
+from p4d.questions.asking.families.family import (
+    AnswerWord,
+    Evidence,
+    QuestionFamily,
+    reworded,
+    word_family,
+)
+from p4d.questions.asking.option_rules import Words
 from p4d.questions.facts.vocabulary import (
     BENDS_LEFT,
     BENDS_RIGHT,
@@ -53,14 +59,14 @@ _SPINS = {
 _MOTION = ("direction", "moving")
 
 FAMILIES = (
-    Family(
+    QuestionFamily(
         category=CATEGORY,
         name="premise_moves",
         frame="camera_first",
         evidence=(Evidence(kinds=_MOTION, answer_word=_direction_of_motion),),
         rule=Words(always=(NOT_MOVING,)),
     ),
-    Family(
+    QuestionFamily(
         category=CATEGORY,
         name="premise_mark",
         frame="camera_first",
@@ -71,7 +77,7 @@ FAMILIES = (
         rule=Words(always=(NO_SUCH_OBJECT,)),
         by_mark=True,  # a high number is more often absent
     ),
-    Family(
+    QuestionFamily(
         category=CATEGORY,
         name="premise_name",
         frame="camera_first",
@@ -89,7 +95,7 @@ FAMILIES = (
     word_family(
         CATEGORY, "premise_spins", "world", "rotation", _SPINS, always=(NOT_SPINNING,),
     ),
-    Family(
+    QuestionFamily(
         category=CATEGORY,
         name="premise_name_spins",
         frame="world",

@@ -1,8 +1,8 @@
 """What a family of questions is: the facts it needs and how they give the answer.
 
-A family is data. `candidates.py` finds what it can ask by joining columns of facts, and
-`Family.answer` derives the same answer from the facts of one question, which is how stored answers
-are checked.
+A family is data. `candidates.py` finds what it can ask by joining columns of facts.
+`QuestionFamily.answer` derives the same answer from the facts of one question, which is how stored
+answers are checked.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from p4d.categories import CATEGORIES, DYNAMIC
 from p4d.errors import ContractError
-from p4d.questions.asking.distractors import Answer, Counts, Numbers, OptionRule, Words
 from p4d.questions.asking.families.phrasings import PHRASINGS, PHRASINGS_FILE
+from p4d.questions.asking.option_rules import Answer, Counts, Numbers, OptionRule, Words
 from p4d.questions.facts.table import Fact
 
 SLOTS = ("when", "a", "b", "c", "name", "point")
@@ -57,7 +57,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Family:
+class QuestionFamily:
     """Questions of one kind.
 
     Attributes:
@@ -144,10 +144,10 @@ def word_family(
     meanings: dict[str, str] | None = None,
     *,
     always: tuple[str, ...] = (),
-) -> Family:
+) -> QuestionFamily:
     """A family that asks for the word of one fact, as it is or reworded."""
     answer_word = first_word if meanings is None else reworded(meanings)
-    return Family(
+    return QuestionFamily(
         category=category,
         name=name,
         frame=frame,
@@ -156,9 +156,9 @@ def word_family(
     )
 
 
-def count_family(category: str, name: str, frame: str, kind: str) -> Family:
+def count_family(category: str, name: str, frame: str, kind: str) -> QuestionFamily:
     """A family that asks for a count."""
-    return Family(
+    return QuestionFamily(
         category=category,
         name=name,
         frame=frame,
@@ -175,9 +175,9 @@ def number_family(
     rule: Numbers,
     *,
     factor: float = 1.0,
-) -> Family:
+) -> QuestionFamily:
     """A family that asks for a measured number, or for a point."""
-    return Family(
+    return QuestionFamily(
         category=category,
         name=name,
         frame=frame,

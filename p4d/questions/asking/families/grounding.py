@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from p4d.questions.asking.distractors import Numbers, Words
-from p4d.questions.asking.families.family import Evidence, Family, number_family, word_family
+from p4d.questions.asking.families.family import (
+    Evidence,
+    QuestionFamily,
+    number_family,
+    word_family,
+)
+from p4d.questions.asking.option_rules import Numbers, Words
 
 CATEGORY = "3D Video Grounding"
 AXES = ("position_right", "position_down", "position_ahead")
@@ -13,14 +18,14 @@ FAMILIES = (
         CATEGORY, "place_of_object", "camera_at", AXES,
         Numbers(unit="m", decimals=1, least_gap=0.35),
     ),
-    Family(
+    QuestionFamily(
         category=CATEGORY,
         name="object_at_place",
         frame="camera_at",
         evidence=(Evidence(kinds=("who_is_there", *AXES)),),
         rule=Words(),
     ),
-    Family(
+    QuestionFamily(
         category=CATEGORY,
         name="time_at_place",
         frame="camera_at",

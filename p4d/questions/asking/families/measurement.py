@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from p4d.questions.asking.distractors import Numbers
 from p4d.questions.asking.families.family import number_family, word_family
+from p4d.questions.asking.option_rules import Numbers
 
 CATEGORY = "Dimensional Measurement"
 _EXTENT = Numbers(unit="m", decimals=2, least_gap=0.06, least_ratio=0.1)

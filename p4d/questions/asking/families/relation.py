@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from p4d.questions.asking.distractors import Words
-from p4d.questions.asking.families.family import Evidence, Family, word_family
+from p4d.questions.asking.families.family import Evidence, QuestionFamily, word_family
+from p4d.questions.asking.option_rules import Words
 
 CATEGORY = "Spatial Relation"
 
@@ -15,14 +15,14 @@ def _both(words: Sequence[str | None]) -> str | None:
 
 
 FAMILIES = (
-    Family(
+    QuestionFamily(
         category=CATEGORY,
         name="relation_to_object",
         frame="camera_at",
         evidence=(Evidence(kinds=("side", "depth_order"), answer_word=_both),),
         rule=Words(),
     ),
-    Family(
+    QuestionFamily(
         category=CATEGORY,
         name="relation_with_height",
         frame="camera_at",

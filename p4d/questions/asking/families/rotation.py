@@ -5,8 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from p4d.questions.asking.distractors import Numbers, Words
-from p4d.questions.asking.families.family import Evidence, Family, number_family, word_family
+from p4d.questions.asking.families.family import (
+    Evidence,
+    QuestionFamily,
+    number_family,
+    word_family,
+)
+from p4d.questions.asking.option_rules import Numbers, Words
 from p4d.questions.facts.vocabulary import (
     BENDS_LEFT,
     BENDS_RIGHT,
@@ -63,7 +68,7 @@ FAMILIES = (
         CATEGORY, "rotation_angle", "world", ("turn_angle",),
         Numbers(unit="degrees", decimals=0, least_gap=20.0), factor=180.0 / math.pi,
     ),
-    Family(
+    QuestionFamily(
         category=CATEGORY,
         name="camera_course",
         frame="camera_first",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from p4d.questions.asking.distractors import Numbers
 from p4d.questions.asking.families.family import number_family, word_family
+from p4d.questions.asking.option_rules import Numbers
 from p4d.questions.facts.vocabulary import SPEED_CHANGES
 
 CATEGORY = "Speed & Acceleration"
