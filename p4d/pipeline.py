@@ -85,10 +85,14 @@ class StageInputs:
     """What a stage may read.
 
     Attributes:
+        stage: the declaration that the methods hold every access to.
+        all_params: all sections; `params` reads a declared one.
+        folders: per upstream stage, its folder, or its folders by shard; see `folder` and
+            `shard_folders`.
         shard: the shard of this run, or None.
         manifest: the parsed `shards/<shard>.json`, if declared.
         inbox: the drop folder, for the stage that takes videos from it.
-        tracked_: the declared folders of the repository, by name.
+        tracked_folders: the declared folders of the repository, by name; `tracked` reads one.
         versions: data version (`md5:...`) of every upstream artifact, keyed `stage` or
             `stage@shard`; safe to write into an artifact, as it is content.
         excluded: upstream shards that a fan-in leaves out, with the reason.
@@ -99,12 +103,12 @@ class StageInputs:
     """
 
     stage: Stage
-    params_: Params
+    all_params: Params
     folders: Mapping[str, Path | Mapping[str, Path]]
     shard: str | None = None
     manifest: Mapping[str, Any] | None = None
     inbox: Path | None = None
-    tracked_: Mapping[str, Path] = field(default_factory=dict)
+    tracked_folders: Mapping[str, Path] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     excluded: Mapping[str, str] = field(default_factory=dict)
     previous: Path | None = None
@@ -121,7 +125,7 @@ class StageInputs:
             raise ContractError(
                 f"stage {self.stage.name} reads params.{section} without declaring it"
             )
-        return getattr(self.params_, section)
+        return getattr(self.all_params, section)
 
     def folder(self, upstream: str) -> Path:
         """The folder of an upstream stage: of the same shard, or of an unpartitioned stage."""
@@ -145,7 +149,7 @@ class StageInputs:
         """
         if name not in self.stage.tracked:
             raise ContractError(f"stage {self.stage.name} reads {name}/ without declaring it")
-        return self.tracked_.get(name)
+        return self.tracked_folders.get(name)
 
     def _declared(self, upstream: str) -> Path | Mapping[str, Path]:
         if upstream not in self.stage.inputs:

@@ -101,7 +101,7 @@ def _run(
     stage, shard, out = stage_named(key.stage), key.shard, _folder(folder, key)
     inputs = StageInputs(
         stage=stage,
-        params_=params,
+        all_params=params,
         folders={name: _input(folder, name, shard, shards) for name in stage.inputs},
         shard=shard,
         manifest=read_json(folder / "shards" / f"{shard}.json") if stage.manifest else None,
