@@ -34,9 +34,9 @@ def names_used(tree):
                 yield node.module, alias.name
                 modules[alias.asname or alias.name] = f"{node.module}.{alias.name}"
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            if node.value.id in modules:
-                yield modules[node.value.id], node.attr
+        match node:
+            case ast.Attribute(value=ast.Name(id=name)) if name in modules:
+                yield modules[name], node.attr
 
 
 def resolves(module, attribute):
