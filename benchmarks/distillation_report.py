@@ -162,7 +162,7 @@ def _copy(source: Path, target: Path, runs: Iterable[str]) -> None:
 
 
 def collect(work: Path, checkout: Path, corpus: str, *, seeds: int) -> None:
-    """Write benchmarks/results/distillation.json, .md, .svg and looks from the finished runs."""
+    """Write benchmarks/results/distillation.json, .md, .svg and the picture of probes."""
     measure_inference(work, Project(checkout).params)
     results = runs_of(work, corpus)
     record(work, checkout, results)
@@ -212,7 +212,7 @@ def collect(work: Path, checkout: Path, corpus: str, *, seeds: int) -> None:
     (target / "distillation.md").write_text(table_of(report, answers.names))
     (target / "distillation.svg").write_text(picture_of(report, answers.names))
     if probes_file(work / "students" / "p4d-0"):
-        (target / "distillation_looks.png").write_bytes(
+        (target / "distillation_probes.png").write_bytes(
             png(probes_picture(work / "students" / "p4d-0", split="test"))
         )
 
