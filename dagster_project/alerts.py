@@ -10,7 +10,7 @@ from p4d.project import Project
 from p4d.quality.gates import blocking_gates
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.ledger.ledger import Ledger
-from p4d.versioning.state.check_records import refusal
+from p4d.versioning.state.check_records import blocked_by
 from p4d.versioning.state.workspace import Workspace
 
 
@@ -26,7 +26,7 @@ def needs_attention(instance: dg.DagsterInstance, project: Project) -> Mapping[A
         for key in workspace.all_keys():
             now = workspace.status(key)
             if now.state == "fresh":
-                if reason := refusal(ledger, gates, ArtifactVersion(key, now.md5 or "")):
+                if reason := blocked_by(ledger.index(), gates, ArtifactVersion(key, now.md5 or "")):
                     found[key] = f"blocked: {reason}"
             elif why := _failure(instance, key):
                 found[key] = f"failed: {why}"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import click
 
-from p4d.errors import PublishError
 from p4d.project import Project
+from p4d.versioning.files.git import git, has_repository
 
 
 def prepare(project: Project, *, real_videos: bool) -> None:
@@ -62,31 +61,21 @@ def ensure_history(root: Path) -> None:
     DVC and the ledger's anchor need a repository. The commit carries an identity of its own, as git
     may have none configured.
     """
-    git = shutil.which("git")
-    if git is None:
+    if shutil.which("git") is None:
         click.echo(
             "git is not installed: versions are recorded, but the ledger is not anchored",
             err=True,
         )
         return
-    if (root / ".git").exists():
+    if has_repository(root):
         return
     click.echo("No git repository here: making one, so that every version can be traced", err=True)
-    identity = [
-        "-c",
-        "user.name=p4d",
-        "-c",
-        "user.email=p4d@localhost",
-        "-c",
-        "commit.gpgsign=false",
-    ]
-    for command in (
-        ["init", "--quiet", "--initial-branch=main"],
-        ["add", "--all"],
-        [*identity, "commit", "--quiet", "--message=Source tree as downloaded"],
-    ):
-        done = subprocess.run(
-            [git, *command], cwd=root, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise PublishError(f"git {command[0]} failed in {root}: {done.stderr.strip()}")
+    identity = {
+        f"GIT_{role}_{part}": text
+        for role in ("AUTHOR", "COMMITTER")
+        for part, text in (("NAME", "p4d"), ("EMAIL", "p4d@localhost"))
+    }
+    git(root, "init", "--quiet", "--initial-branch=main")
+    git(root, "add", "--all")
+    message = "--message=Source tree as downloaded"
+    git(root, "commit", "--quiet", "--no-gpg-sign", message, env=identity)

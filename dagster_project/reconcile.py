@@ -16,13 +16,14 @@ state in place of the code version, so that Dagster calls the artifact stale unt
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
 from dagster_project.dagster_internals import (
     CODE_VERSION_TAG,
     DATA_VERSION_TAG,
+    AssetGraph,
     Staleness,
     latest_tags,
     version_tags,
@@ -40,9 +41,6 @@ from p4d.versioning.state.workspace import (
     code_versions,
     status,
 )
-
-if TYPE_CHECKING:
-    from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 
 KIND, CORRECTION, REPORT = "p4d/kind", "correction", "report"
 
@@ -97,7 +95,7 @@ def _published(workspace: Workspace, ledger: Ledger, key: ArtifactKey) -> Materi
     """The published version of a fresh artifact, with what the ledger records of it."""
     md5 = workspace.recorded_md5(key) or ""
     # No record if dvc.lock came without the ledger it belongs to: then numbers are unknown.
-    record: Mapping[str, Any] = ledger.latest_materialization(key, md5) or {}
+    record: Mapping[str, Any] = ledger.index().record(ArtifactVersion(key, md5)) or {}
     excluded = record.get("excluded", {})
     return Materialization(
         version=ArtifactVersion(key, md5),
@@ -170,13 +168,13 @@ def _inputs(upstream: Mapping[str, str]) -> dict[str, Any]:
 
 def _checks(ledger: Ledger, version: ArtifactVersion) -> dict[str, str]:
     """The recorded result of each check of a version; checks of earlier releases are left out."""
-    recorded = ledger.checks_for(version)
+    recorded = ledger.index().checks(version)
     names = [gate.name for gate in GATES.get(version.key.stage, ()) if gate.name in recorded]
     return {name: "passed" if recorded[name]["passed"] else "failed" for name in names}
 
 
 def report_changes(
-    instance: dg.DagsterInstance, graph: BaseAssetGraph[Any], project: Project
+    instance: dg.DagsterInstance, graph: AssetGraph, project: Project
 ) -> list[ArtifactStatus]:
     """Report a correction for every artifact that only Dagster calls fresh; returns them."""
     staleness, corrected = Staleness(instance, graph), []

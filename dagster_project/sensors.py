@@ -43,7 +43,7 @@ def landing_sensor(
     waiting = [
         shard
         for shard in project.shards()
-        if ledger.latest_materialization(ArtifactKey("videos", shard)) is None
+        if ledger.index().latest(ArtifactKey("videos", shard)) is None
     ]
     if not waiting:
         yield dg.SkipReason(report.summary())

@@ -12,10 +12,10 @@ from dagster_project.reconcile import report_unreported
 from dagster_project.resources import StageRunner
 from p4d.errors import P4DError
 from p4d.project import Project
-from p4d.quality.gates import blocking_gates
 from p4d.versioning.ledger.anchor import anchor, is_anchored
-from p4d.versioning.run.publish import recover
-from p4d.versioning.state.plan import in_order, judge_version, make_plan
+from p4d.versioning.run.recovery import recover
+from p4d.versioning.state.check_records import refresh_blocked
+from p4d.versioning.state.plan import in_order, make_plan
 
 Say = Callable[[str], None]
 """Takes one line of progress."""
@@ -42,9 +42,10 @@ def bring_up_to_date(
         Failed steps and checks, and artifacts that a check blocks.
     """
     recover(project)  # also if nothing is to be made
-    plan = make_plan(project, gates=blocking_gates(), judge=judge_version(project))
+    refresh_blocked(project)
+    plan = make_plan(project)
     blocked = [
-        StepFailure(step=str(key), reason=f"blocked: {why}") for key, why in plan.held.items()
+        StepFailure(step=str(key), reason=f"blocked: {why}") for key, why in plan.blocked.items()
     ]
     wanted = {each for each in plan.wanted if only is None or each.stage in only}
     with open_instance(project) as instance:

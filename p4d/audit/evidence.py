@@ -20,8 +20,9 @@ from p4d.ids import sha256_file
 from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.files.artifact_key import ArtifactVersion
-from p4d.versioning.ledger.index import History
-from p4d.versioning.ledger.ledger import FIRST, Ledger, Record
+from p4d.versioning.ledger.index import LedgerIndex
+from p4d.versioning.ledger.ledger import FIRST, Ledger
+from p4d.versioning.ledger.record import Record
 from p4d.versioning.state.workspace import Workspace
 
 
@@ -138,7 +139,7 @@ def collect(project: Project, identifier: str, at: str | None = None) -> Dossier
     text = ledger.path.read_bytes() if ledger.path.exists() else b""
     lines = text.split(b"\n")[:-1]
     with Workspace(project) as look:
-        history = History(ledger)
+        history = ledger.index()
         names = Names(look, history)
         named = names.find(identifier, at)
         if not named.version.md5:
@@ -171,7 +172,7 @@ def collect(project: Project, identifier: str, at: str | None = None) -> Dossier
 def _entry(
     project: Project,
     names: Names,
-    history: History,
+    history: LedgerIndex,
     lines: Sequence[bytes],
     version: ArtifactVersion,
     hashes: dict[str, FileHash],

@@ -12,8 +12,7 @@ remotes: `purge` lists them, and removes them from the cache.
 
 from __future__ import annotations
 
-import configparser
-import hashlib
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,10 +27,10 @@ from p4d.audit.lookup.resolve import Names
 from p4d.errors import LedgerError, PublishError
 from p4d.ids import sha256_file
 from p4d.project import Project
-from p4d.versioning.dvc import cache as dvc_store
+from p4d.versioning.dvc.cache import objects_of
+from p4d.versioning.dvc.config import cache_dir, remote_urls
 from p4d.versioning.files.artifact_key import ArtifactVersion
 from p4d.versioning.files.hashes import file_md5
-from p4d.versioning.ledger.index import History
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.state.workspace import Workspace
 
@@ -84,7 +83,7 @@ def affected(project: Project, video_id: str) -> Affected:
     """
     shard, row = _landed(project, video_id)
     with Workspace(project) as look:
-        history = History(Ledger(project))
+        history = Ledger(project).index()
         names = Names(look, history)
         landed = [v for v in history.versions("videos") if v.key.shard == shard]
         roots = {version for version in landed if _holds(names, version, row)}
@@ -196,16 +195,16 @@ def purge(project: Project, video_id: str) -> Purge:
     listed = set(listing.read_text().split()) if listing.is_file() else set()
     gone = _objects_of(project, set(found.versions))
     needed: set[str] = set()
-    history = History(Ledger(project))
+    history = Ledger(project).index()
     for key in history.made:
         rest = {v for v in history.versions(key.stage) if v.key == key} - set(found.versions)
         needed |= _objects_of(project, rest)
     names = sorted(listed | {f"{md5[:2]}/{md5[2:]}" for md5 in gone - needed})
     write_bytes(listing, "".join(f"{name}\n" for name in names).encode())
     for name in names:
-        (dvc_store.cache_dir(project.root) / name).unlink(missing_ok=True)
+        (cache_dir(project.root) / name).unlink(missing_ok=True)
     relative = listing.relative_to(project.root).as_posix()
-    commands = tuple(_command(url, relative) for url in _remotes(project.root))
+    commands = tuple(_command(url, relative) for url in remote_urls(project.root))
     return Purge(listing=listing, objects=len(names), commands=commands)
 
 
@@ -250,28 +249,12 @@ def _in_inbox(project: Project, row: Mapping[str, Any]) -> list[Path]:
 
 
 def _objects_of(project: Project, versions: set[ArtifactVersion]) -> set[str]:
+    """Objects of the versions; a version whose list of files is gone or damaged has none."""
     found: set[str] = set()
     for md5 in {version.md5 for version in versions}:
-        path = dvc_store.object_path(project.root, md5)
-        if path.is_file() and _intact(path, md5):
-            tree = dvc_store.read_tree(project.root, md5)
-            found |= {md5, *(digest.md5 for digest in tree.files.values())}
+        with contextlib.suppress(PublishError):
+            found.update(oid for _, oid in objects_of(project.root, md5))
     return found
-
-
-def _intact(path: Path, md5: str) -> bool:
-    content = path.read_bytes()
-    return hashlib.md5(content, usedforsecurity=False).hexdigest() == md5.removesuffix(".dir")
-
-
-def _remotes(root: Path) -> list[str]:
-    parser = configparser.ConfigParser(interpolation=None)
-    parser.read([root / ".dvc" / "config", root / ".dvc" / "config.local"], encoding="utf-8")
-    return [
-        parser.get(section, "url")
-        for section in parser.sections()
-        if section.strip("'").startswith('remote "') and parser.has_option(section, "url")
-    ]
 
 
 def _command(url: str, listing: str) -> str:

@@ -21,7 +21,8 @@ FIRST, SECOND = SHARDS
 
 def judge(fake, made, *, passed, name="good", severity="critical"):
     result = CheckResult(name=name, passed=passed, severity=severity, description="is good")
-    record_checks(fake.project, made.version, [result], run_id="r")
+    gates = {made.key.stage: (name,)}
+    record_checks(fake.project, made.version, [result], run_id="r", gates=gates)
 
 
 def test_a_second_run_finds_nothing_to_do_and_knows_the_numbers(fake):
@@ -71,10 +72,7 @@ def test_what_changes_while_a_stage_runs_is_not_laundered(
     with pytest.raises(PublishError, match=f"changed while it was made: {expected}"):
         fake.make(f"label@{FIRST}", force=True)
     assert (fake.root / "dvc.lock").read_bytes() == lock
-    assert (
-        Ledger(fake.project).latest_materialization(ArtifactKey("label", FIRST))["md5"]
-        == before.md5
-    )
+    assert Ledger(fake.project).index().latest(ArtifactKey("label", FIRST))["md5"] == before.md5
 
 
 def test_code_edited_after_it_was_loaded_needs_a_new_process(fake):
@@ -136,7 +134,7 @@ def test_an_input_is_read_only_when_its_own_version_passed_the_gates(fake):
     gates = {"take": ("good",)}
     made = fake.make(f"take@{FIRST}")
     fake.make("teach")
-    with pytest.raises(GateError, match="was never judged by good"):
+    with pytest.raises(GateError, match="was never checked by good"):
         fake.make(f"label@{FIRST}", gates=gates)
     judge(fake, made, passed=False)
     with pytest.raises(GateError, match=f"of take@{FIRST} failed good"):
@@ -145,7 +143,7 @@ def test_an_input_is_read_only_when_its_own_version_passed_the_gates(fake):
     assert not fake.make(f"label@{FIRST}", gates=gates).skipped
     fake.edit(f"shards/{FIRST}.json", "text of", "other text of")
     fake.make(f"take@{FIRST}")
-    with pytest.raises(GateError, match="was never judged"):  # the new version was not
+    with pytest.raises(GateError, match="was never checked"):  # the new version was not
         fake.make(f"label@{FIRST}", gates=gates)
 
 
@@ -153,7 +151,10 @@ def test_a_fan_in_leaves_out_what_failed_or_is_not_made_and_takes_it_in_later(fa
     gates = {"label": ("good",)}
     for key in ("teach", f"take@{FIRST}", f"take@{SECOND}", f"label@{FIRST}"):
         made = fake.make(key)
-    with pytest.raises(GateError, match="no shard to read"):
+    with pytest.raises(GateError, match=f"label@{FIRST} was never checked by good; `make up`"):
+        fake.make("gather", gates=gates)
+    judge(fake, made, passed=False)
+    with pytest.raises(GateError, match=f"no shard to read .*{FIRST}: label failed good"):
         fake.make("gather", gates=gates)
     judge(fake, made, passed=True)
     first = fake.make("gather", gates=gates)
@@ -161,10 +162,10 @@ def test_a_fan_in_leaves_out_what_failed_or_is_not_made_and_takes_it_in_later(fa
     assert json.loads((fake.out("gather") / "excluded.json").read_text()) == first.excluded
     second = fake.make(f"label@{SECOND}")
     judge(fake, second, passed=False)
-    assert f"label@{SECOND} failed good" in fake.make("gather", gates=gates).excluded[SECOND]
+    assert fake.make("gather", gates=gates).excluded[SECOND] == "label failed good"
     assert fake.make("gather", gates=gates).skipped
     judge(fake, second, passed=True)
-    # No input of DVC's changed, only the verdict: that alone is a reason to run.
+    # No data changed, only a check result: it is an input of its own.
     last = fake.make("gather", gates=gates)
     assert not last.skipped
     assert last.excluded == {}
@@ -217,7 +218,7 @@ def test_a_lost_append_only_version_is_taken_from_the_cache_or_not_started_over(
 
 def test_the_ledger_says_what_made_a_version(fake):
     fake.make_all()
-    record = Ledger(fake.project).latest_materialization(ArtifactKey("teach"))
+    record = Ledger(fake.project).index().latest(ArtifactKey("teach"))
     assert record["path"] == "data/teach"
     assert record["fingerprint"]["params"]["expert"]["seed"] == 17
     assert list(record["weights"]) == ["weights.safetensors"]
@@ -225,7 +226,7 @@ def test_the_ledger_says_what_made_a_version(fake):
     assert {"wall_s", "cpu_s", "max_rss_bytes"} == set(record["cost"])
     fake.edit(f"{fake.package}/text.py", "'!", "'?")
     fake.make("teach")
-    again = Ledger(fake.project).latest_materialization(ArtifactKey("teach"))
+    again = Ledger(fake.project).index().latest(ArtifactKey("teach"))
     assert again["git"]["dirty"] is True
     assert again["previous"] == record["md5"]
 
@@ -235,7 +236,7 @@ def test_nan_in_a_report_does_not_break_publishing(fake, monkeypatch):
     fake.edit(f"{fake.package}/steps.py", 'metrics={"length": len(inputs.manifest["text"])}',
               'metrics={"loss": float("nan")}')  # fmt: skip
     fake.make(f"take@{FIRST}")
-    record = Ledger(fake.project).latest_materialization(ArtifactKey("take", FIRST))
+    record = Ledger(fake.project).index().latest(ArtifactKey("take", FIRST))
     assert record["metrics"] == {"loss": "nan"}
 
 

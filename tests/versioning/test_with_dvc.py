@@ -15,7 +15,7 @@ from p4d.versioning.dvc.lock_file import LockFile
 from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.files.hashes import HashCache
 from p4d.versioning.ledger.ledger import Ledger
-from p4d.versioning.run.publish import recover
+from p4d.versioning.run.recovery import recover
 from p4d.versioning.state.workspace import status
 from tests.versioning.fake import SHARDS
 
@@ -95,7 +95,7 @@ def test_repro_runs_our_stages_and_our_runner_finds_nothing_left(fake):
     assert recover(fake.project) == []
     assert all(m.skipped for m in fake.make_all().values())
     assert audit.verify(fake.project).render_text().startswith("OK")
-    assert Ledger(fake.project).latest_materialization(ArtifactKey("choose"))["run_id"] == "dvc"
+    assert Ledger(fake.project).index().latest(ArtifactKey("choose"))["run_id"] == "dvc"
 
 
 def test_push_pull_and_checkout_bring_the_same_bytes(fake, tmp_path):
@@ -154,7 +154,7 @@ def test_works_in_a_source_tree_without_git(fake_without_git):
     made = fake.make_all()
     assert not any(m.skipped for m in made.values())
     assert fake.dvc_status() == {}
-    record = Ledger(Project(fake.root)).latest_materialization(ArtifactKey("choose"))
+    record = Ledger(Project(fake.root)).index().latest(ArtifactKey("choose"))
     assert record["git"] == {"commit": None, "dirty": None}
 
 

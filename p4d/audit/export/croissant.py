@@ -20,7 +20,6 @@ from p4d.ids import sha256_file
 from p4d.project import Project
 from p4d.sql_files import sql_files
 from p4d.versioning.files.artifact_key import data_version
-from p4d.versioning.ledger.index import History
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.state.workspace import Workspace
 
@@ -67,7 +66,7 @@ def export_croissant(
         LedgerError: no such release is on record, or its files are not in the cache.
     """
     with Workspace(project) as look:
-        history = History(Ledger(project))
+        history = Ledger(project).index()
         names = Names(look, history)
         version = names.find(identifier).version
         record = history.record(version)

@@ -8,7 +8,6 @@ event equal to what the official client writes.
 from __future__ import annotations
 
 import json
-import subprocess
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +17,10 @@ from p4d.artifacts import write_bytes
 from p4d.pipeline import BY_NAME
 from p4d.project import Project
 from p4d.versioning.files.artifact_key import ArtifactVersion
-from p4d.versioning.ledger.index import History
-from p4d.versioning.ledger.ledger import Ledger, Record
+from p4d.versioning.files.git import has_repository, try_git
+from p4d.versioning.ledger.index import LedgerIndex
+from p4d.versioning.ledger.ledger import Ledger
+from p4d.versioning.ledger.record import Record
 
 PRODUCER = "https://pypi.org/project/p4d"
 _SPEC = "https://openlineage.io/spec"
@@ -49,7 +50,7 @@ def export_openlineage(project: Project, path: Path, namespace: str | None = Non
 
 def events(project: Project, namespace: str) -> Iterator[dict[str, Any]]:
     """Two events per materialization, in the order of the ledger."""
-    history, repository = History(Ledger(project)), _remote(project.root)
+    history, repository = Ledger(project).index(), _remote(project.root)
     for record in Ledger(project).records("materialization"):
         common = {
             "job": _job(record, namespace, repository),
@@ -96,7 +97,7 @@ def _made(record: Record) -> dict[str, Any]:
     }
 
 
-def _input(history: History, namespace: str, version: ArtifactVersion) -> dict[str, Any]:
+def _input(history: LedgerIndex, namespace: str, version: ArtifactVersion) -> dict[str, Any]:
     checks = history.checks(version)
     assertions = [
         {"assertion": name, "success": check["passed"],
@@ -138,10 +139,6 @@ def _facet(name: str, **values: object) -> dict[str, Any]:
 
 
 def _remote(root: Path) -> str | None:
-    if not (root / ".git").exists():
+    if not has_repository(root):
         return None
-    done = subprocess.run(
-        ["git", "config", "--get", "remote.origin.url"],
-        cwd=root, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    return done.stdout.strip() or None
+    return (try_git(root, "config", "--get", "remote.origin.url") or b"").decode().strip() or None

@@ -21,7 +21,7 @@ from p4d.ids import content_id
 from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
-from p4d.versioning.ledger.index import History
+from p4d.versioning.ledger.index import LedgerIndex
 
 if TYPE_CHECKING:
     import polars as pl
@@ -66,7 +66,7 @@ def object_of(root: Path, version: ArtifactVersion, file: str) -> Path | None:
 class IdIndex:
     """The index of one project."""
 
-    def __init__(self, project: Project, history: History) -> None:
+    def __init__(self, project: Project, history: LedgerIndex) -> None:
         """Look at `project`, whose versions are those of `history`."""
         self._project = project
         self._history = history

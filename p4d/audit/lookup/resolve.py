@@ -21,16 +21,12 @@ from p4d.audit.lookup.id_index import KINDS, IdIndex, object_of
 from p4d.errors import LedgerError
 from p4d.versioning.dvc import pipeline_file as dvc_yaml
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion, bare_md5
-from p4d.versioning.ledger.index import History
+from p4d.versioning.ledger.index import LedgerIndex
 from p4d.versioning.state.workspace import Workspace
 
 FORMS = (
     "qa_, fact_, reg_, clip_, vid_, rel_ or decision_ ids, label:CLIP/TEACHER, "
     "evaluation:ARM/CATEGORY, a stage, stage@shard, an md5, a path below data/"
-)
-
-_OUT = re.compile(
-    r"\n    outs:\n    - path: [^\n]+\n      hash: md5\n      md5: '?([0-9a-f]{32}\.dir)"
 )
 
 
@@ -56,7 +52,7 @@ class Named:
 class Names:
     """Resolves ids against what is on record."""
 
-    def __init__(self, look: Workspace, history: History) -> None:
+    def __init__(self, look: Workspace, history: LedgerIndex) -> None:
         """Resolve ids of the project that `look` looks at."""
         self._look = look
         self._history = history
@@ -93,11 +89,7 @@ class Names:
 
     def current(self, key: ArtifactKey) -> str | None:
         """Hash of the version that dvc.lock names."""
-        block = self._look.lock.block(str(key)) or ""
-        # An instance has one output. Parsing the whole block costs a hundred times as much, and a
-        # tree asks for every shard.
-        found = _OUT.search(block)
-        return found[1] if found else self._look.recorded_md5(key)
+        return self._look.recorded_md5(key)
 
     def rows(
         self, version: ArtifactVersion, file: str, column: str, values: Sequence[str]

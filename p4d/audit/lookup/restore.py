@@ -11,7 +11,6 @@ from p4d.errors import ContractError, LedgerError
 from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.files.artifact_key import bare_md5
-from p4d.versioning.ledger.index import History
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.state.workspace import Workspace
 
@@ -81,7 +80,7 @@ def _find(project: Project, identifier: str, at: str | None) -> Named | None:
     """What is named; None for the whole hash of an object that is on no record."""
     with Workspace(project) as look:
         try:
-            return Names(look, History(Ledger(project))).find(identifier, at)
+            return Names(look, Ledger(project).index()).find(identifier, at)
         except LedgerError:
             if re.fullmatch(r"(md5:)?[0-9a-f]{32}(\.dir)?", identifier):
                 return None

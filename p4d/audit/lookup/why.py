@@ -15,7 +15,6 @@ from p4d.audit.lookup.resolve import Named, Names
 from p4d.project import Project
 from p4d.versioning.dvc import pipeline_file as dvc_yaml
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion, bare_md5
-from p4d.versioning.ledger.index import History
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.state.workspace import Workspace
 
@@ -97,7 +96,7 @@ class _Explainer:
 
     def __init__(self, look: Workspace) -> None:
         self._look = look
-        self._history = History(Ledger(look.project))
+        self._history = Ledger(look.project).index()
         self._names = Names(look, self._history)
         self._expanded: set[ArtifactVersion] = set()
         self._current: dict[ArtifactKey, str | None] = {}

@@ -20,7 +20,7 @@ from p4d.errors import LedgerError
 from p4d.ids import sha256_file
 from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
-from p4d.versioning.ledger.ledger import plain
+from p4d.versioning.ledger.record import plain
 
 SMALL_BYTES = 1_000_000
 TEXTS = (".json", ".jsonl", ".csv", ".md", ".txt", ".yaml")

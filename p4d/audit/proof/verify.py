@@ -20,24 +20,30 @@ from pathlib import Path
 
 from p4d.audit.proof.hash_journal import _Read
 from p4d.audit.takedown import PURGED, TOMBSTONES, purged_objects, tombstones
-from p4d.errors import LedgerError, P4DError, PublishError
+from p4d.errors import ConfigError, LedgerError, P4DError, PublishError
 from p4d.ids import sha256_file
 from p4d.progress import Progress
 from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.dvc import pipeline_file as dvc_yaml
+from p4d.versioning.dvc.config import cache_dir
 from p4d.versioning.dvc.lock_file import LOCK_FILE, LockFile
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.files.hashes import Digest, Tree, file_md5, walk_files
 from p4d.versioning.files.project_lock import project_lock
 from p4d.versioning.ledger.anchor import anchored
-from p4d.versioning.ledger.ledger import BRANCH, LEDGER_PATH, Ledger, Record
+from p4d.versioning.ledger.ledger import BRANCH, LEDGER_PATH, Ledger
 from p4d.versioning.ledger.problem import Fault, Problem
+from p4d.versioning.ledger.record import Record, is_intact
 from p4d.versioning.run.journal import has_journal
-from p4d.versioning.run.publish import recover
+from p4d.versioning.run.recovery import recover
+from p4d.versioning.state.blocked import read_blocked
+from p4d.versioning.state.blocked import render as render_blocked
+from p4d.versioning.state.check_records import expected_blocked
 from p4d.versioning.state.workspace import Workspace
 
-"""An interrupted run older than this is not resumed: what it read may have rotted since."""
+_LISTS = ("index.yaml", "blocked.yaml", TOMBSTONES, PURGED)
+"""What `shards/` holds beside the manifests."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +134,7 @@ class _Verifier:
         self._project, self._progress = project, progress
         self._root = project.root
         self._ledger = Ledger(project)
-        self._cache = dvc_store.cache_dir(project.root)
+        self._cache = cache_dir(project.root)
         self._problems: list[Problem] = []
         self._read = _Read(project.root)
         self._purged = purged_objects(project)
@@ -140,8 +146,9 @@ class _Verifier:
             if has_journal(self._project):
                 recover(self._project)  # a process died while it published; finish that first
             chain = self._ledger.verify_chain()
-            records, current = self._list()
+            records, current = self._list(trust_all=chain.ok)
             self._check_manifests(records)
+            self._check_blocked()
             self._check_lock_file(records, current)
             self._find_orphans()
             suspects = [c for c in current if (self._root / c.out).is_dir()]
@@ -150,12 +157,8 @@ class _Verifier:
             self._report("altered", LEDGER_PATH, fault)
         self._check_anchor()
         versions = {ArtifactVersion.of_record(record): record for record in records}
-        trees = {md5: self._tree(md5) for md5 in dict.fromkeys(version.md5 for version in versions)}
-        objects = {
-            oid
-            for md5, tree in trees.items()
-            for oid in (md5, *(digest.md5 for digest in (tree.files if tree else {}).values()))
-        }
+        cached = {md5: self._objects_of(md5) for md5 in {version.md5 for version in versions}}
+        objects = {oid for named in cached.values() for _, oid in named}
         paths = [self._root / c.out / name for c in suspects for name in files[c.key]]
         paths += [self._object(oid) for oid in sorted(objects)]
         started = time.monotonic()
@@ -164,7 +167,7 @@ class _Verifier:
         for each in current:
             self._check_current(each, files.get(each.key))
         for version, record in versions.items():
-            self._check_cached(version, record["path"], trees[version.md5])
+            self._check_cached(version, record["path"], cached[version.md5])
         return VerifyReport(
             versions=len(versions),
             files=sum(map(len, files.values())),
@@ -183,16 +186,20 @@ class _Verifier:
 
     # --- what should be -----------------------------------------------------------------------
 
-    def _list(self) -> tuple[list[Record], list[_Current]]:
+    def _list(self, *, trust_all: bool) -> tuple[list[Record], list[_Current]]:
         try:
             records = list(self._ledger.records("materialization"))
         except LedgerError as error:
             self._report("altered", LEDGER_PATH, str(error))
             return [], []
+        if (
+            not trust_all
+        ):  # a damaged chain is reported on its own: an altered record proves nothing
+            records = [record for record in records if is_intact(record)]
         try:
             with Workspace(self._project) as look:
                 return records, [
-                    _Current(key, look.recorded_md5(key), self._ledger.latest_materialization(key))
+                    _Current(key, look.recorded_md5(key), self._ledger.index().latest(key))
                     for key in look.all_keys()
                 ]
         except P4DError as error:
@@ -211,7 +218,8 @@ class _Verifier:
             path: md5
             for record in records
             for path, md5 in record["fingerprint"]["deps"].items()
-            if path.startswith(f"{folder.name}/") and path != dvc_yaml.SHARD_LIST
+            if path.startswith(f"{folder.name}/")
+            and path not in (dvc_yaml.SHARD_LIST, dvc_yaml.BLOCKED_LIST)
         }
         try:
             listed = self._project.shards()
@@ -232,8 +240,29 @@ class _Verifier:
             ):
                 self._report("altered", path, f"MD5 is not {made_from[path]}, which was read")
         for file in sorted(folder.glob("*")) if folder.is_dir() else []:
-            if file.stem not in listed and file.name not in ("index.yaml", TOMBSTONES, PURGED):
+            if file.stem not in listed and file.name not in _LISTS:
                 self._report("orphaned", f"{folder.name}/{file.name}", "is on no list")
+
+    def _check_blocked(self) -> None:
+        """The blocked shards must be those whose recorded checks failed.
+
+        Projects of earlier versions have no such list before their first run.
+        """
+        if not (self._root / dvc_yaml.BLOCKED_LIST).is_file():
+            return
+        try:
+            with Workspace(self._project) as workspace:
+                known = read_blocked(self._project)
+                expected = expected_blocked(workspace)
+                listed = {shard: known[shard] for shard in known if shard in workspace.shards}
+        except ConfigError as error:
+            self._report("altered", dvc_yaml.BLOCKED_LIST, str(error))
+            return
+        except Exception:  # noqa: BLE001 - a damaged ledger, dvc.lock or list: reported on its own
+            return
+        if render_blocked(listed) != render_blocked(expected):
+            detail = "does not agree with the recorded checks; the next run writes it again"
+            self._report("altered", dvc_yaml.BLOCKED_LIST, detail)
 
     def _check_lock_file(self, records: Sequence[Record], current: Sequence[_Current]) -> None:
         """Every entry of dvc.lock must be, byte for byte, the one that was published."""
@@ -278,7 +307,7 @@ class _Verifier:
                 key = current.key
                 if key.shard is not None and key.shard not in look.shards:
                     return
-                latest = self._ledger.latest_materialization(key)
+                latest = self._ledger.index().latest(key)
                 now = _Current(key, look.recorded_md5(key), latest)
                 if now.md5 != current.md5 or now.latest != current.latest:
                     there = (self._root / now.out).is_dir()
@@ -331,11 +360,10 @@ class _Verifier:
             found.append(Problem("orphaned", f"{out}/{name}", f"is no part of version {md5}"))
         return found
 
-    def _check_cached(self, version: ArtifactVersion, out: str, tree: Tree | None) -> None:
-        for name, oid in [
-            ("", version.md5),
-            *((n, d.md5) for n, d in (tree.files if tree else {}).items()),
-        ]:
+    def _check_cached(
+        self, version: ArtifactVersion, out: str, objects: Sequence[tuple[str, str]]
+    ) -> None:
+        for name, oid in objects:
             path = self._object(oid)
             present = self._read.md5(path)
             if present == oid.removesuffix(".dir") or (present is None and oid in self._purged):
@@ -376,6 +404,12 @@ class _Verifier:
 
     def _object(self, oid: str) -> Path:
         return self._cache / oid[:2] / oid[2:]
+
+    def _objects_of(self, md5: str) -> list[tuple[str, str]]:
+        try:
+            return dvc_store.objects_of(self._root, md5)
+        except PublishError:
+            return [("", md5)]
 
     def _tree(self, md5: str) -> Tree | None:
         if not md5.endswith(".dir"):

@@ -6,7 +6,6 @@ importing it, like dvc_lock.py. Tests hold every line of this against the real D
 
 from __future__ import annotations
 
-import configparser
 import contextlib
 import io
 import json
@@ -20,6 +19,7 @@ from typing import Any
 
 from p4d.atomic import replacing
 from p4d.errors import PublishError
+from p4d.versioning.dvc.config import cache_dir
 from p4d.versioning.files.hashes import Digest, Tree, file_md5
 
 LOCK_WAIT_S = 60.0
@@ -42,15 +42,6 @@ def ensure_initialised(root: Path) -> None:
     local = folder / "config.local"
     if not (root / ".git").exists() and not local.exists():
         local.write_text("[core]\n    no_scm = True\n")
-
-
-def cache_dir(root: Path) -> Path:
-    """The folder of cache objects, honouring `cache.dir` of DVC's configuration."""
-    folder = root / ".dvc"
-    parser = configparser.ConfigParser(interpolation=None)
-    parser.read([folder / "config", folder / "config.local"], encoding="utf-8")
-    configured = parser.get("cache", "dir", fallback="cache").strip("'\"")
-    return folder / configured / "files" / "md5"
 
 
 @contextlib.contextmanager
@@ -188,6 +179,16 @@ def read_tree(root: Path, md5: str) -> Tree:
     if tree.digest.md5 != md5:
         raise PublishError(f"cache object {path} is damaged: its content has another hash")
     return tree
+
+
+def objects_of(root: Path, md5: str) -> list[tuple[str, str]]:
+    """The objects of a version: the name of each file (empty for the version itself) and its hash.
+
+    Raises:
+        PublishError: the list of files of a folder is not in the cache, or is damaged.
+    """
+    files = read_tree(root, md5).files if md5.endswith(".dir") else {}
+    return [("", md5), *((name, digest.md5) for name, digest in files.items())]
 
 
 def checkout(root: Path, md5: str, destination: Path) -> Tree:

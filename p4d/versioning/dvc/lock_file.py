@@ -12,13 +12,14 @@ import io
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from p4d.atomic import replacing, sync_folder, write_flushed
 from p4d.errors import PublishError
+from p4d.versioning.files.crash_points import reached
 from p4d.versioning.files.hashes import Digest
 
 LOCK_FILE = "dvc.lock"
@@ -108,6 +109,11 @@ def _item(path: str, digest: Digest) -> str:
     return text
 
 
+_FIRST_OUT = re.compile(
+    r"\n    outs:\n    - path: ([^\n]+)\n      hash: md5\n      md5: '?([0-9a-f]{32}\.dir)"
+)
+
+
 class LockFile:
     """The text of dvc.lock, cut into blocks; a block is parsed only when it is asked for.
 
@@ -164,6 +170,21 @@ class LockFile:
         """The parsed record of one instance, or None."""
         block = self.block(name)
         return None if block is None else _parse_block(block)
+
+    def output_md5(self, name: str, path: str) -> str | None:
+        """Recorded hash of the output `path` of one artifact, or None.
+
+        Reads it from the text: parsing the whole block costs a hundred times as much, and a lineage
+        asks for every shard.
+        """
+        block = self.block(name)
+        if block is None:
+            return None
+        found = _FIRST_OUT.search(block)
+        if found and found[1] == path:
+            return found[2]
+        out = _parse_block(block).outs.get(path)
+        return None if out is None else out.md5
 
     def spliced(self, name: str, block: str) -> str:
         """The text with the block of `name` replaced or appended; all other bytes stay."""
@@ -282,13 +303,13 @@ def _parse_items(lines: list[str]) -> dict[str, Digest]:
     return items
 
 
-def write_lock(root: Path, text: str, scratch: Path, checkpoint: Callable[[str], None]) -> None:
+def write_lock(root: Path, text: str, scratch: Path) -> None:
     """Replace dvc.lock atomically and durably, keeping the former one as `scratch/dvc.lock.bak`."""
     target, temporary = root / LOCK_FILE, scratch / f"{LOCK_FILE}.new"
     if target.exists():
         with replacing(scratch / f"{LOCK_FILE}.bak") as backup:
             backup.write_bytes(target.read_bytes())
     write_flushed(temporary, text.encode())
-    checkpoint("lock_prepared")
+    reached("lock_prepared")
     temporary.replace(target)
     sync_folder(root)

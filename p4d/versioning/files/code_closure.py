@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from p4d.errors import ContractError
@@ -22,7 +22,20 @@ NOT_CODE = ("p4d/pipeline.py",)
 
 
 def code_files(stage: Stage, root: Path, cache: HashCache | None = None) -> list[str]:
-    """Paths, relative to `root` and sorted, of all code that shapes the result of `stage`.
+    """Paths, relative to `root` and sorted, of all code that shapes the result of `stage`."""
+    return import_closure(stage.entry, root, cache, stage.extra_code)
+
+
+def import_closure(
+    entry: str, root: Path, cache: HashCache | None = None, extra: Sequence[str] = ()
+) -> list[str]:
+    """Paths, relative to `root` and sorted, of all code behind an entry point.
+
+    Args:
+        entry: `module:function`.
+        root: where the packages are.
+        cache: remembers the imports of each file.
+        extra: files or folders to list beside the imports.
 
     An entry module that does not exist is listed nevertheless, so that it shows as missing.
 
@@ -30,21 +43,21 @@ def code_files(stage: Stage, root: Path, cache: HashCache | None = None) -> list
         ContractError: a source file is not valid Python.
     """
     cache = cache or HashCache(root, None)
-    entry = stage.entry.partition(":")[0]
-    found = set(_files_of(entry, root)) or {entry.replace(".", "/") + ".py"}
-    package = entry.partition(".")[0]
+    module = entry.partition(":")[0]
+    found = set(_files_of(module, root)) or {module.replace(".", "/") + ".py"}
+    package = module.partition(".")[0]
     todo, seen = sorted(found), set[str]()
     while todo:
         path = todo.pop()
-        for module in _imports(path, root, cache):
-            if module.partition(".")[0] != package or module in seen:
+        for name in _imports(path, root, cache):
+            if name.partition(".")[0] != package or name in seen:
                 continue
-            seen.add(module)
-            new = [p for p in _files_of(module, root) if p not in found and p not in NOT_CODE]
+            seen.add(name)
+            new = [p for p in _files_of(name, root) if p not in found and p not in NOT_CODE]
             found.update(new)
             todo.extend(new)
-    for extra in stage.extra_code:
-        found.update(_expand(root / extra, root))
+    for path in extra:
+        found.update(_expand(root / path, root))
     return sorted(found)
 
 

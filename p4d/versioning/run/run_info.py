@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import os
 import resource
-import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -16,24 +14,18 @@ from types import TracebackType
 from typing import Any
 
 from p4d.ids import sha256_file
+from p4d.versioning.files.git import has_repository, try_git
 
 WEIGHT_FILES = ("weights*.safetensors", "model*.safetensors", "perception*.safetensors")
 
 
 def git_state(root: Path, paths: Iterable[str]) -> dict[str, Any]:
     """`commit` (None without git or before the first commit) and whether `paths` are `dirty`."""
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    try:
-        done = subprocess.run(
-            ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "-uall",
-             "--ignored=no", "--", *paths],
-            cwd=root, env=clean, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-    except FileNotFoundError:
+    status = ("status", "--porcelain=v2", "--branch", "-uall", "--ignored=no")
+    printed = try_git(root, "--no-optional-locks", *status, "--", *paths)
+    if printed is None or not has_repository(root):
         return {"commit": None, "dirty": None}
-    if done.returncode != 0 or not (root / ".git").exists():
-        return {"commit": None, "dirty": None}
-    lines = done.stdout.splitlines()
+    lines = printed.decode(errors="replace").splitlines()
     head = next((ln.split()[-1] for ln in lines if ln.startswith("# branch.oid")), "(initial)")
     dirty = any(not line.startswith("#") for line in lines)
     return {"commit": None if head == "(initial)" else head, "dirty": dirty}

@@ -1,8 +1,8 @@
 """Checks the inputs of an artifact before its stage runs.
 
 Each input must be recorded, unmodified and past its gates. A fan-in leaves out shards that are not
-made or failed a gate, and refuses shards that were made by different code, parameters or shared
-inputs: a release never mixes them silently.
+made or are blocked (`shards/blocked.yaml`), and refuses shards that were made by different code,
+parameters or shared inputs: a release never mixes them silently.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ from p4d.ids import content_id
 from p4d.pipeline import Stage
 from p4d.versioning.dvc import pipeline_file as dvc_yaml
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
+from p4d.versioning.ledger.index import LedgerIndex
 from p4d.versioning.ledger.ledger import Ledger
-from p4d.versioning.state.check_records import Gates, refusal
+from p4d.versioning.state.blocked import read_blocked
+from p4d.versioning.state.blocked import reason as blocked_reason
+from p4d.versioning.state.check_records import Gates, blocked_by, unchecked
 from p4d.versioning.state.workspace import Workspace
 
 
@@ -52,7 +55,7 @@ def resolve_inputs(
     versions: dict[str, str] = {}
     upstreams = [workspace.stage(name) for name in stage.inputs]
     fan_in = [each for each in upstreams if each.per_shard and not stage.per_shard]
-    excluded = _excluded(workspace, ledger, fan_in, gates)
+    excluded = _excluded(workspace, ledger.index(), fan_in, gates) if fan_in else {}
     for upstream in upstreams:
         if upstream in fan_in:
             by_shard = {}
@@ -65,7 +68,7 @@ def resolve_inputs(
         else:
             of = ArtifactKey(upstream.name, key.shard if upstream.per_shard else None)
             read = _version(workspace, of)
-            why_not = refusal(ledger, gates, read)
+            why_not = blocked_by(ledger.index(), gates, read)
             if why_not:
                 raise GateError(f"{key} may not run: {why_not}")
             versions[str(read.key)] = read.data_version
@@ -98,23 +101,33 @@ def _version(workspace: Workspace, key: ArtifactKey) -> ArtifactVersion:
 
 
 def _excluded(
-    workspace: Workspace, ledger: Ledger, fan_in: Sequence[Stage], gates: Gates
+    workspace: Workspace, index: LedgerIndex, fan_in: Sequence[Stage], gates: Gates
 ) -> dict[str, str]:
-    """Shards that a fan-in leaves out, in landing order, with the reason."""
+    """Shards that a fan-in leaves out, in landing order, with the reason.
+
+    A shard without results of some check is not left out: once it is checked, nothing that the
+    fan-in reads would change, so the fan-in would stay as it is.
+    """
+    blocked = read_blocked(workspace.project)
     excluded: dict[str, str] = {}
     for shard in workspace.shards:
+        if shard in blocked:
+            excluded[shard] = blocked_reason(blocked[shard])
+            continue
         for stage in fan_in:
             key = ArtifactKey(stage.name, shard)
             md5, path = workspace.recorded_md5(key), dvc_yaml.out_path(key)
             if md5 is not None:
-                reason = refusal(ledger, gates, ArtifactVersion(key, md5))
+                if never := unchecked(index, gates, ArtifactVersion(key, md5)):
+                    raise GateError(
+                        f"version {md5[:8]} of {key} was never checked by {', '.join(never)}; "
+                        f"`make up` checks it"
+                    )
             elif workspace.digest(path) is None:
-                reason = f"{key} was never made"
+                excluded[shard] = f"{key} was never made"
+                break
             else:
                 raise PublishError(f"{path} is not recorded; make {key}, or remove the folder")
-            if reason:
-                excluded[shard] = reason
-                break
     return excluded
 
 
@@ -163,7 +176,7 @@ def _maker(
     """What made a version, apart from its shard's own inputs; and those inputs by stage."""
     key, md5 = version.key, version.md5
     stage, shard = workspace.stage(key.stage), key.shard or ""
-    record = ledger.latest_materialization(key, md5)
+    record = ledger.index().record(ArtifactVersion(key, md5))
     if record is not None:
         code, deps = record["code_version"], record["fingerprint"]["deps"]
     else:

@@ -1,7 +1,8 @@
-"""What has to run, in which order, and what is held back by a failed gate.
+"""Plans what has to run, and in which order.
 
-Stages that need no shard come first, then one batch per shard, then what reads all shards. Made of
-the same facts as `p4d status`: fingerprints, and the verdicts on record for exact versions.
+Stages that need no shard come first, then one batch per shard, then what reads all shards. The plan
+follows from what `p4d status` shows (fingerprints) and from the recorded checks of exact versions:
+a fresh artifact without results of today's gates is checked again.
 """
 
 from __future__ import annotations
@@ -11,18 +12,12 @@ from dataclasses import dataclass
 
 from p4d.pipeline import Stage
 from p4d.project import Project
+from p4d.quality.gates import blocking_gates
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.ledger.ledger import Ledger
-from p4d.versioning.state.check_records import Gates, refusal
+from p4d.versioning.state import check_records
+from p4d.versioning.state.check_records import Gates, blocked_by, is_checked_with
 from p4d.versioning.state.workspace import Workspace
-
-_JUDGE = Stage(
-    name="gates",
-    group="quality",
-    entry="p4d.quality.gates:check_folders",
-    description="Everything that decides a verdict.",
-    extra_code=("sql/gates", "sql/staging"),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,76 +33,65 @@ class Plan:
     """What to do.
 
     Attributes:
-        wanted: artifacts to make or to judge.
-        held: fresh artifacts that a gate refuses, with the reason; what reads them waits.
+        wanted: artifacts to make or to check.
+        blocked: fresh artifacts that failed a gate, with the reason; their readers wait.
     """
 
     wanted: frozenset[ArtifactKey]
-    held: Mapping[ArtifactKey, str]
-
-
-def judge_version(project: Project) -> str:
-    """Hash of everything that decides a verdict: the code of the gates and their SQL."""
-    with Workspace(project) as look:
-        return look.code_version(_JUDGE)
+    blocked: Mapping[ArtifactKey, str]
 
 
 def make_plan(
     project: Project,
     *,
-    gates: Gates,
-    judge: str,
+    gates: Gates | None = None,
+    checks_version: str | None = None,
 ) -> Plan:
-    """Every instance that is not fresh or not judged by today's gates, and all that reads it.
+    """Every artifact that is not fresh or not checked by today's gates, and all that reads it.
 
     Args:
         project: where.
-        gates: blocking gates of each stage.
-        judge: `judge_version`; a verdict of another version is asked for again.
+        gates: blocking checks of each stage; default: all of `p4d.quality.gates`.
+        checks_version: version of today's gates; default: `check_records.checks_version`.
     """
-    ledger = Ledger(project)
-    held: dict[ArtifactKey, str] = {}
+    gates = blocking_gates() if gates is None else gates
+    if checks_version is None:
+        checks_version = check_records.checks_version(project)
+    index = Ledger(project).index()
+    blocked: dict[ArtifactKey, str] = {}
     waiting: set[ArtifactKey] = set()
     wanted: set[ArtifactKey] = set()
-    with Workspace(project) as look:
-        for key in look.all_keys():
-            now, reads = look.status(key), _reads(look, key)
+    with Workspace(project) as workspace:
+        for key in workspace.all_keys():
+            now, reads = workspace.status(key), _reads(workspace, key)
             if now.state == "fresh" and not wanted & reads:
                 version = ArtifactVersion(key, now.md5 or "")
-                if not _judged(ledger, gates, judge, version):
+                if not is_checked_with(index, gates, version, checks_version):
                     wanted.add(key)
-                elif reason := refusal(ledger, gates, version):
-                    held[key] = reason
+                elif reason := blocked_by(index, gates, version):
+                    blocked[key] = reason
                     waiting.add(key)
             elif key.shard is not None and waiting & reads:
                 waiting.add(key)
             else:
                 wanted.add(key)
-    return Plan(wanted=frozenset(wanted), held=held)
+    return Plan(wanted=frozenset(wanted), blocked=blocked)
 
 
-def _reads(look: Workspace, key: ArtifactKey) -> set[ArtifactKey]:
+def _reads(workspace: Workspace, key: ArtifactKey) -> set[ArtifactKey]:
     """The artifacts that an artifact is made from; a fan-in reads those of all shards."""
     found: set[ArtifactKey] = set()
-    for name in look.stage(key.stage).inputs:
-        upstream = look.stage(name)
+    for name in workspace.stage(key.stage).inputs:
+        upstream = workspace.stage(name)
         if upstream.per_shard and key.shard is not None:
             found.add(ArtifactKey(name, key.shard))
         else:
-            found.update(look.keys_of(upstream))
+            found.update(workspace.keys_of(upstream))
     return found
 
 
-def _judged(ledger: Ledger, gates: Gates, judge: str, version: ArtifactVersion) -> bool:
-    verdicts = ledger.checks_for(version)
-    return all(
-        name in verdicts and verdicts[name].get("judge") == judge
-        for name in gates.get(version.key.stage, ())
-    )
-
-
 def in_order(project: Project, wanted: Set[ArtifactKey]) -> list[Batch]:
-    """Batches of the wanted instances, in an order in which they can run."""
+    """Batches of the wanted artifacts, in an order in which they can run."""
     stages, by_name = project.stages, project.by_name
 
     def needs_shards(stage: Stage) -> bool:

@@ -8,7 +8,7 @@ importing DVC.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -19,9 +19,10 @@ from p4d.project import Project
 from p4d.versioning.dvc import pipeline_file as dvc_yaml
 from p4d.versioning.dvc.lock_file import PARAMS_FILE, LockEntry, LockFile, load_yaml
 from p4d.versioning.files.artifact_key import ArtifactKey
-from p4d.versioning.files.code_closure import code_files
+from p4d.versioning.files.code_closure import code_files, import_closure
 from p4d.versioning.files.hashes import Digest, HashCache, Tree
-from p4d.versioning.state.fingerprint import Fingerprint, _digest
+from p4d.versioning.state.blocked import EMPTY_DIGEST
+from p4d.versioning.state.fingerprint import Fingerprint, digest_of
 
 State = Literal["fresh", "missing", "stale", "blocked"]
 
@@ -134,6 +135,11 @@ class Workspace:
             self._code[stage.name] = {path: self.digest(path) for path in files}
         return self._code[stage.name]
 
+    def code_digest(self, entry: str, extra: Sequence[str] = ()) -> str:
+        """16 hex digits over all code behind an entry point `module:function`."""
+        files = import_closure(entry, self.project.root, self.cache, extra)
+        return digest_of({path: (found := self.digest(path)) and found.md5 for path in files})
+
     def params_of(self, stage: Stage) -> dict[str, Any]:
         """The sections of params.yaml that a stage declares."""
         return {s: self.raw_params[s] for s in sorted(stage.params) if s in self.raw_params}
@@ -141,7 +147,7 @@ class Workspace:
     def code_version(self, stage: Stage) -> str:
         """16 hex digits over command, parameters and code; equal for all shards of a stage."""
         code = {path: digest and digest.md5 for path, digest in self.code(stage).items()}
-        return _digest([dvc_yaml.command(ArtifactKey(stage.name)), self.params_of(stage), code])
+        return digest_of([dvc_yaml.command(ArtifactKey(stage.name)), self.params_of(stage), code])
 
     def required(self, key: ArtifactKey) -> Fingerprint:
         """What the artifact should be made of now."""
@@ -153,6 +159,8 @@ class Workspace:
         deps.update({path: self.digest(path) for path in stage.tracked})
         if dvc_yaml.reads_all_shards(stage, self.by_name):
             deps[dvc_yaml.SHARD_LIST] = self.digest(dvc_yaml.SHARD_LIST)
+            # A project of an earlier version has no such file: nothing is blocked, by its rules.
+            deps[dvc_yaml.BLOCKED_LIST] = self.digest(dvc_yaml.BLOCKED_LIST) or EMPTY_DIGEST
         for name in stage.inputs:
             path = dvc_yaml.input_path(stage, self.stage(name), shard)
             deps[path] = self.digest(path)
@@ -164,9 +172,7 @@ class Workspace:
 
     def recorded_md5(self, key: ArtifactKey) -> str | None:
         """Hash of an artifact's recorded output, or None."""
-        entry = self.recorded(key)
-        out = None if entry is None else entry.outs.get(dvc_yaml.out_path(key))
-        return None if out is None else out.md5
+        return self.lock.output_md5(str(key), dvc_yaml.out_path(key))
 
     def keys_of(self, stage: Stage) -> list[ArtifactKey]:
         """The artifacts of one stage, shards in landing order."""

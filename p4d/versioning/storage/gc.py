@@ -7,13 +7,13 @@ version that was current when it was anchored, but not one that was replaced bef
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Iterator
 
 from p4d.errors import LedgerError
 from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
+from p4d.versioning.files.git import git, has_repository
 from p4d.versioning.ledger.anchor import anchor
 from p4d.versioning.ledger.ledger import Ledger
 
@@ -27,7 +27,7 @@ def keep(project: Project) -> int:
     Raises:
         LedgerError: the project is no git repository.
     """
-    if not (project.root / ".git").exists():
+    if not has_repository(project.root):
         raise LedgerError(f"{project.root} is no git repository: `dvc gc` cannot know what to keep")
     anchor(project, "before collecting garbage")
     versions = {
@@ -36,13 +36,7 @@ def keep(project: Project) -> int:
         if dvc_store.object_path(project.root, record["md5"]).is_file()
     }
     stream = b"".join(_commit(versions))
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    done = subprocess.run(
-        ["git", "fast-import", "--quiet", "--force"],
-        cwd=project.root, env=clean, input=stream, capture_output=True, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        raise LedgerError(f"git fast-import failed: {done.stderr.decode().strip()}")
+    git(project.root, "fast-import", "--quiet", "--force", stdin=stream)
     return len(versions)
 
 

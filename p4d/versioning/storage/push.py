@@ -129,9 +129,8 @@ def _objects(project: Project) -> Mapping[str, str]:
         md5, out = record["md5"], record["path"]
         if md5 in found:
             continue
-        found[md5] = out
-        for file, digest in dvc_store.read_tree(project.root, md5).files.items():
-            found.setdefault(digest.md5, f"{out}/{file}")
+        for file, oid in dvc_store.objects_of(project.root, md5):
+            found.setdefault(oid, f"{out}/{file}" if file else out)
     return found
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks.audit import QUESTIONS_PER_CLIP, Synthetic
+from benchmarks.synthetic.questions_project import QUESTIONS_PER_CLIP, QuestionsProject
 from p4d.audit.export.croissant import export_croissant
 from p4d.audit.export.openlineage import PRODUCER, export_openlineage
 from p4d.errors import LedgerError
@@ -12,7 +12,7 @@ from p4d.errors import LedgerError
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    return Synthetic(tmp_path_factory.mktemp("synthetic"), 2 * QUESTIONS_PER_CLIP).write()
+    return QuestionsProject(tmp_path_factory.mktemp("synthetic"), 2 * QUESTIONS_PER_CLIP).write()
 
 
 def as_the_client_writes_it(event):

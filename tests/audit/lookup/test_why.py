@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks.audit import QUESTIONS_PER_CLIP, Synthetic
+from benchmarks.synthetic.questions_project import QUESTIONS_PER_CLIP, QuestionsProject
 from p4d import audit
 from p4d.errors import LedgerError
 
@@ -13,12 +13,12 @@ SMALL = 4 * QUESTIONS_PER_CLIP
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    return Synthetic(tmp_path_factory.mktemp("synthetic"), SMALL).write()
+    return QuestionsProject(tmp_path_factory.mktemp("synthetic"), SMALL).write()
 
 
 @pytest.fixture
 def own(tmp_path):
-    return Synthetic(tmp_path, SMALL).write()
+    return QuestionsProject(tmp_path, SMALL).write()
 
 
 def first_question(synthetic):
