@@ -10,7 +10,7 @@ import pytest
 from p4d import audit
 from p4d.errors import PublishError
 from p4d.versioning.ledger.ledger import Ledger
-from p4d.versioning.run.publish import recover
+from p4d.versioning.run.recovery import recover
 from p4d.versioning.state.workspace import status
 from tests.versioning.conftest import dvc_of_its_own, fake  # noqa: F401 - fixtures
 from tests.versioning.test_publish import die_at, in_child

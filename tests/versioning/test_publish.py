@@ -9,12 +9,13 @@ import pytest
 from p4d import audit
 from p4d.errors import PublishError
 from p4d.versioning.files.artifact_key import ArtifactKey
+from p4d.versioning.files.crash_points import CRASH_POINTS
 from p4d.versioning.ledger.ledger import Ledger
-from p4d.versioning.run.publish import CHECKPOINTS, recover
+from p4d.versioning.run.recovery import recover
 from p4d.versioning.state.workspace import status
 from tests.versioning.fake import SHARDS
 
-DECIDED = CHECKPOINTS.index("journaled")
+DECIDED = CRASH_POINTS.index("journaled")
 
 
 def in_child(action) -> int:
@@ -32,21 +33,21 @@ def in_child(action) -> int:
 
 
 def die_at(point):
-    def checkpoint(name):
+    def observer(name):
         if name == point:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    return checkpoint
+    return observer
 
 
-@pytest.mark.parametrize("point", CHECKPOINTS)
+@pytest.mark.parametrize("point", CRASH_POINTS)
 def test_a_killed_publisher_leaves_one_whole_version(fake, point):
     fake.make("teach")
     fake.edit("params.yaml", "seed: 17", "seed: 18")
     ended = in_child(lambda: fake.make("teach", checkpoint=die_at(point)))
     assert ended == signal.SIGKILL
     notices = recover(fake.project)
-    expected = "18" if CHECKPOINTS.index(point) >= DECIDED else "17"
+    expected = "18" if CRASH_POINTS.index(point) >= DECIDED else "17"
     assert (fake.out("teach") / "weights.safetensors").read_text() == expected
     assert [p.name for p in fake.out("teach").iterdir()] == ["weights.safetensors"]
     state = {str(s.key): s.state for s in status(fake.project)}["teach"]

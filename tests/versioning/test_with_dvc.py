@@ -15,7 +15,7 @@ from p4d.versioning.dvc.lock_file import LockFile
 from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.files.hashes import HashCache
 from p4d.versioning.ledger.ledger import Ledger
-from p4d.versioning.run.publish import recover
+from p4d.versioning.run.recovery import recover
 from p4d.versioning.state.workspace import status
 from tests.versioning.fake import SHARDS
 

@@ -36,7 +36,7 @@ from p4d.versioning.ledger.ledger import BRANCH, LEDGER_PATH, Ledger
 from p4d.versioning.ledger.problem import Fault, Problem
 from p4d.versioning.ledger.record import Record, is_intact
 from p4d.versioning.run.journal import has_journal
-from p4d.versioning.run.publish import recover
+from p4d.versioning.run.recovery import recover
 from p4d.versioning.state.blocked import read_blocked
 from p4d.versioning.state.blocked import render as render_blocked
 from p4d.versioning.state.check_records import expected_blocked
