@@ -134,7 +134,7 @@ def test_equal_releases_are_described_by_equal_bytes_and_unknown_ones_are_refuse
         export_croissant(made.project, tmp_path / name, "rel_made_up", base_url="https://x.org/d")
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
     assert "https://x.org/d/questions.parquet" in (tmp_path / "a.json").read_text()
-    with pytest.raises(LedgerError, match="near: rel_made_up"):
+    with pytest.raises(LedgerError, match="similar: rel_made_up"):
         export_croissant(made.project, tmp_path / "c.json", "rel_made_upp")
-    with pytest.raises(LedgerError, match="evaluation is no release"):
+    with pytest.raises(LedgerError, match="evaluation is no recorded release"):
         export_croissant(made.project, tmp_path / "c.json", "evaluation")

@@ -45,7 +45,7 @@ def test_any_id_brings_back_the_version_that_holds_it(tmp_path):
     assert restore(made.project, old["qa_id"], tmp_path / "old").md5 == old_md5
     with pytest.raises(ContractError, match="name questions@SHARD"):
         restore(made.project, "questions", tmp_path / "x")
-    with pytest.raises(LedgerError, match="near"):
+    with pytest.raises(LedgerError, match="similar"):
         restore(made.project, row["qa_id"][:-1], tmp_path / "x")
 
 

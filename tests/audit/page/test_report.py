@@ -154,4 +154,4 @@ def test_names_of_files_texts_of_questions_and_notes_of_checks_cannot_run(made):
         gaps=(PLANTED,),
         entries=(*evidence.entries[:-1], replace(own, record=record, checks={PLANTED: check})),
     )
-    assert_inert(report_html(planted), scripts=0, times=12)
+    assert_inert(report_html(planted, STAGES), scripts=0, times=12)
