@@ -106,6 +106,7 @@ def build_release(inputs: StageInputs, out: Path) -> StageReport:
         "shards": [
             {"shard": shard, "versions": _versions(inputs.versions, shard)} for shard in shards
         ],
+        "stages": {key: md5 for key, md5 in sorted(inputs.versions.items()) if "@" not in key},
         "excluded": dict(inputs.excluded),
         "left_out_videos": dict(sorted(between.items())),
         "duplicate_hamming_bits": params.duplicate_hamming_bits,
