@@ -240,7 +240,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="release",
         group="release",
-        entry="p4d.release.build:build_release",
+        entry="p4d.release.stage:build_release",
         description="Frozen shards, splits by source and near-duplicate group, and questions.",
         inputs=("clips", "expert", "labels", "regions", "questions"),
         params=("release",),

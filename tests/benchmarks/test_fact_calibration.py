@@ -78,7 +78,8 @@ def labelled(tmp_path_factory):
     from p4d.artifacts import write_table
     from p4d.standalone import run_stages
     from p4d.teachers.exact import truth_labels
-    from p4d.teachers.labelling.label import INDEX_SCHEMA, STATS_SCHEMA, ShardClips
+    from p4d.teachers.labelling.label import INDEX_SCHEMA, ShardClips
+    from p4d.teachers.labelling.statistics import STATS_SCHEMA
     from p4d.teachers.labelling.store import LabelWriter
     from tests.factories import make_clips_dir
 

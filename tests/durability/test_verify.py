@@ -6,9 +6,11 @@ import shutil
 import numpy as np
 import pytest
 
+from p4d.audit.proof import hash_journal
 from p4d.audit.proof import verify as verification
 from p4d.ids import seed_for
 from p4d.pipeline import Stage
+from p4d.project import Project
 from tests.durability.toy import SHARDS
 
 
@@ -17,17 +19,18 @@ def verified(made_toy, tmp_path_factory):
     return made_toy.copy_to(tmp_path_factory.mktemp("verify") / "toy")
 
 
-def stages_of(toy) -> tuple[Stage, ...]:
-    """The toy's own stage table, read by its own code."""
+def project_of(toy) -> Project:
+    """The toy with its own stage table, read by its own code."""
     code = (
         "import json, dataclasses; from p4d.pipeline import STAGES\n"
         "print(json.dumps([dataclasses.asdict(s) for s in STAGES]))"
     )
     told = json.loads(toy.run("python", "-c", code).stdout)
-    return tuple(
+    stages = tuple(
         Stage(**{k: tuple(v) if isinstance(v, list) else v for k, v in each.items()})
         for each in told
     )
+    return Project(toy.root, stages)
 
 
 def witnesses(toy):
@@ -40,8 +43,8 @@ def witnesses(toy):
 
 
 def test_a_flip_of_any_byte_of_any_file_is_found(verified):
-    stages, project = stages_of(verified), verified.project
-    assert verification.verify(project, stages).problems == ()
+    project = project_of(verified)
+    assert verification.verify(project).problems == ()
     rng = np.random.default_rng(seed_for("flips", "verify"))
     files = witnesses(verified)
     tried = 0
@@ -54,17 +57,17 @@ def test_a_flip_of_any_byte_of_any_file_is_found(verified):
             damaged = bytearray(payload)
             damaged[offset] ^= 1 << int(rng.integers(8))
             path.write_bytes(damaged)
-            report = verification.verify(project, stages)
+            report = verification.verify(project)
             assert not report.ok, f"byte {offset} of {path} was flipped unseen"
             tried += 1
         path.write_bytes(payload)
     assert tried > 100
-    report = verification.verify(project, stages)
+    report = verification.verify(project)
     assert report.ok, report.render_text()
 
 
 def test_what_is_missing_orphaned_or_unexplained_is_named(toy):
-    stages, project = stages_of(toy), toy.project
+    project = project_of(toy)
     root = toy.root
     (root / "data" / "videos" / SHARDS[0] / "content.txt").unlink()
     (root / "data" / "release" / "more.txt").write_text("x")
@@ -75,7 +78,7 @@ def test_what_is_missing_orphaned_or_unexplained_is_named(toy):
     stray = root / ".dvc" / "cache" / "files" / "md5" / "ab" / "cdef0123456789"
     stray.parent.mkdir(exist_ok=True)
     stray.write_text("x")
-    report = verification.verify(project, stages)
+    report = verification.verify(project)
     assert {(p.kind, p.path) for p in report.problems} == {
         ("missing", f"data/videos/{SHARDS[0]}/content.txt"),
         ("orphaned", "data/release/more.txt"),
@@ -90,7 +93,7 @@ def test_what_is_missing_orphaned_or_unexplained_is_named(toy):
 def test_a_ledger_that_was_rewritten_as_a_whole_does_not_continue_what_git_has(toy):
     from p4d.versioning.ledger.ledger import Ledger
 
-    stages, ledger = stages_of(toy), Ledger(toy.project)
+    ledger = Ledger(toy.project)
     records = [dict(r) for r in ledger.records()]
     ledger.path.unlink()
     for record in records:  # a forger who computes every hash anew
@@ -98,7 +101,7 @@ def test_a_ledger_that_was_rewritten_as_a_whole_does_not_continue_what_git_has(t
         body["run_id"] = "forged"
         ledger.append(record["kind"], body)
     assert ledger.verify_chain().ok
-    report = verification.verify(toy.project, stages)
+    report = verification.verify(project_of(toy))
     assert any("does not continue what branch" in p.detail for p in report.problems)
 
 
@@ -107,9 +110,9 @@ class StoppedError(Exception):
 
 
 def test_an_interrupted_run_is_resumed_from_its_own_journal_alone(toy, monkeypatch):
-    stages, project = stages_of(toy), toy.project
+    project = project_of(toy)
     hashed = []
-    real = verification.file_md5
+    real = hash_journal.file_md5
 
     def counted(path):
         hashed.append(path)
@@ -117,20 +120,20 @@ def test_an_interrupted_run_is_resumed_from_its_own_journal_alone(toy, monkeypat
             raise StoppedError
         return real(path)
 
-    monkeypatch.setattr(verification, "file_md5", counted)
+    monkeypatch.setattr(hash_journal, "file_md5", counted)
     with pytest.raises(StoppedError):
-        verification.verify(project, stages, workers=1)
-    again = verification.verify(project, stages, resume=True, workers=1)
+        verification.verify(project, workers=1)
+    again = verification.verify(project, resume=True, workers=1)
     assert again.ok
     assert 0 < again.resumed < 20
     # What changed after it was read is read again; a run that ended leaves nothing to resume.
-    assert verification.verify(project, stages, resume=True).resumed == 0
+    assert verification.verify(project, resume=True).resumed == 0
     hashed.clear()
     with pytest.raises(StoppedError):
-        verification.verify(project, stages, workers=1)
+        verification.verify(project, workers=1)
     victim = next(p for p in hashed[:10] if "data" in p.parts)
     payload = victim.read_bytes()
     victim.write_bytes(bytes([payload[0] ^ 1]) + payload[1:])
-    resumed = verification.verify(project, stages, resume=True, workers=1)
+    resumed = verification.verify(project, resume=True, workers=1)
     assert [p.kind for p in resumed.problems] == ["altered"]
     shutil.rmtree(toy.root)

@@ -42,7 +42,7 @@ def test_it_reads_regions_as_tokens_and_answers_in_the_text_of_an_option(student
     assert student.visual_tokens(FRAMES) == 128
 
 
-def test_it_tells_the_colours_of_regions(student):
+def test_it_names_the_colours_of_regions(student):
     colours = {"red": (204, 26, 23), "blue": (26, 56, 204), "yellow": (235, 204, 20)}
     frame = np.full((1, SIZE_PX, SIZE_PX, 3), 110, np.uint8)
     masks = np.zeros((3, SIZE_PX, SIZE_PX), np.uint8)
@@ -56,7 +56,7 @@ def test_it_tells_the_colours_of_regions(student):
     assert student.answer_scores(batch).argmax(dim=1).tolist() == [0, 1, 2]
 
 
-def test_it_tells_where_regions_lie(student):
+def test_it_names_the_places_of_regions(student):
     frame = np.full((1, SIZE_PX, SIZE_PX, 3), 110, np.uint8)
     masks = np.zeros((2, SIZE_PX, SIZE_PX), np.uint8)
     masks[0, 8:22, 6:20] = masks[1, 42:58, 38:58] = 1

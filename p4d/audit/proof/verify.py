@@ -34,7 +34,7 @@ from p4d.versioning.files.project_lock import project_lock
 from p4d.versioning.ledger.anchor import anchored
 from p4d.versioning.ledger.ledger import BRANCH, LEDGER_PATH, Ledger
 from p4d.versioning.ledger.problem import Fault, Problem
-from p4d.versioning.ledger.record import Record
+from p4d.versioning.ledger.record import Record, is_intact
 from p4d.versioning.run.journal import has_journal
 from p4d.versioning.run.recovery import recover
 from p4d.versioning.state.blocked import read_blocked
@@ -146,7 +146,7 @@ class _Verifier:
             if has_journal(self._project):
                 recover(self._project)  # a process died while it published; finish that first
             chain = self._ledger.verify_chain()
-            records, current = self._list()
+            records, current = self._list(trust_all=chain.ok)
             self._check_manifests(records)
             self._check_blocked()
             self._check_lock_file(records, current)
@@ -186,12 +186,16 @@ class _Verifier:
 
     # --- what should be -----------------------------------------------------------------------
 
-    def _list(self) -> tuple[list[Record], list[_Current]]:
+    def _list(self, *, trust_all: bool) -> tuple[list[Record], list[_Current]]:
         try:
             records = list(self._ledger.records("materialization"))
         except LedgerError as error:
             self._report("altered", LEDGER_PATH, str(error))
             return [], []
+        if (
+            not trust_all
+        ):  # a damaged chain is reported on its own: an altered record proves nothing
+            records = [record for record in records if is_intact(record)]
         try:
             with Workspace(self._project) as look:
                 return records, [

@@ -71,11 +71,11 @@ def read_conversations(path: Path, media_folder: Path) -> list[Conversation]:
 
 def _conversation(row: Mapping[str, Any], number: int, folder: Path) -> Conversation:
     name = str(row.get("id", number))
-    said = row.get("conversations") or []
-    speakers = [part.get("from") for part in said]
-    if not said or speakers != ["human", "gpt"] * (len(said) // 2):
+    messages = row.get("conversations") or []
+    speakers = [part.get("from") for part in messages]
+    if not messages or speakers != ["human", "gpt"] * (len(messages) // 2):
         raise ContractError(f"conversation {name}: human and gpt do not alternate: {speakers}")
-    texts = [str(part["value"]) for part in said]
+    texts = [str(part["value"]) for part in messages]
     files = {VIDEO: _listed(row.get("video")), IMAGE: _listed(row.get("image"))}
     # Media without a marker of their own come first, as in LLaVA's own data.
     shown = [marker for text in texts[::2] for marker in MARKER.findall(text)]

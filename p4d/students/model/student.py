@@ -56,9 +56,9 @@ class Student:
         self.adapter.model.eval()
         row, position, question, option = batch.scored.unbind(dim=1)
         likelihood = self.adapter.logits(self.hidden(batch)[row, position]).float()
-        said = likelihood.log_softmax(dim=-1).gather(1, batch.scored_tokens[:, None])[:, 0]
-        scores = said.new_zeros(len(batch.qa_ids), len(LETTERS))
-        scores.index_put_((question, option), said, accumulate=True)
+        chosen = likelihood.log_softmax(dim=-1).gather(1, batch.scored_tokens[:, None])[:, 0]
+        scores = chosen.new_zeros(len(batch.qa_ids), len(LETTERS))
+        scores.index_put_((question, option), chosen, accumulate=True)
         offered = torch.arange(len(LETTERS), device=scores.device)
         return scores.masked_fill(offered >= batch.option_counts[:, None], float("-inf"))
 

@@ -112,11 +112,7 @@ def set_up_distillation(
             layer=_layer(base, params),
         ),
         weights=TermWeights(params.preset, AutoBalance.of(params)),
-        phases=Phases(
-            warmup_steps=round(params.warmup_fraction * settings.training.steps),
-            warmup_sft_weight=params.warmup_sft_weight,
-            distilled_steps=distilled_steps,
-        ),
+        phases=_phases(settings, distilled_steps),
         unlabelled=unlabelled,
         probes=_probes(inputs, settings, clips, packer, ray_grid) if params.probe_steps else None,
         card={
@@ -126,6 +122,15 @@ def set_up_distillation(
             "expert": expert.digest,
             "teacher": params.teacher,
         },
+    )
+
+
+def _phases(settings: _Settings, distilled_steps: int) -> Phases:
+    params = settings.distillation
+    return Phases(
+        warmup_steps=round(params.warmup_fraction * settings.training.steps),
+        warmup_sft_weight=params.warmup_sft_weight,
+        distilled_steps=distilled_steps,
     )
 
 

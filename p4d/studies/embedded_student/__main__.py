@@ -42,22 +42,22 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("folder", type=Path, nargs="?", default=FOLDER)
     given = parser.parse_args(arguments)
-    make(given.work, given.folder, Recipe(), _say)
+    make(given.work, given.folder, Recipe(), _print)
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
-def make(work: Path, folder: Path, recipe: Recipe, say: Callable[[str], None]) -> None:
+def make(work: Path, folder: Path, recipe: Recipe, report: Callable[[str], None]) -> None:
     """Draw worlds, train, and write `model/`, `tokenizer/` and `card.json`.
 
     `work` keeps the results of finished lessons.
     """
     began = time.process_time()
     params = Project.find(Path.cwd()).params
-    clips = read_worlds(work, params, recipe, say)
+    clips = read_worlds(work, params, recipe, report)
     tokenizer = train_tokenizer(
         tokenizer_texts(clips, recipe),
         recipe.vocabulary,
@@ -69,7 +69,9 @@ def make(work: Path, folder: Path, recipe: Recipe, say: Callable[[str], None]) -
         for learn in (learn_to_read, learn_to_see, learn_clips):
             done = work / learn.__name__
             if not (done / "model").is_dir():
-                learn(Student(adapter_for(model), tokenizer, sees_video=True), clips, recipe, say)
+                learn(
+                    Student(adapter_for(model), tokenizer, sees_video=True), clips, recipe, report
+                )
                 save_student(done, model, tokenizer)
             model, _ = load_checkpoint(done / "model", done / "tokenizer")
         student = Student(adapter_for(model), tokenizer, sees_video=True)

@@ -26,7 +26,7 @@ from p4d.studies.embedded_student.worlds import RecipeClip
 
 
 def learn_to_read(
-    student: Student, clips: Sequence[RecipeClip], recipe: Recipe, say: Callable[[str], None]
+    student: Student, clips: Sequence[RecipeClip], recipe: Recipe, report: Callable[[str], None]
 ) -> None:
     """Text only; the encoder is not trained."""
     rows = [entry for clip in clips for entry in clip.read]
@@ -50,11 +50,11 @@ def learn_to_read(
             loss = loss + recipe.text_loss_weight * _text_loss(student, hidden, batch)
         learning.step(loss)
         if step % 100 == 99:
-            say(f"reading {step + 1}: {learning.recent():.3f}")
+            report(f"reading {step + 1}: {learning.recent():.3f}")
 
 
 def learn_to_see(
-    student: Student, clips: Sequence[RecipeClip], recipe: Recipe, say: Callable[[str], None]
+    student: Student, clips: Sequence[RecipeClip], recipe: Recipe, report: Callable[[str], None]
 ) -> None:
     """Stills; first only their colours, which ties the name of a region to its content."""
     packer = Packer(student.tokenizer, student.adapter)
@@ -65,11 +65,11 @@ def learn_to_see(
     for step in range(recipe.seeing_steps):
         only = ("colour",) if step < recipe.colour_steps else ()
         samples = picture_samples(clips, rng, recipe.stills, recipe, moving=False, only=only)
-        _train_on(student, packer, learning, samples, say, f"seeing {step + 1}")
+        _train_on(student, packer, learning, samples, report, f"seeing {step + 1}")
 
 
 def learn_clips(
-    student: Student, clips: Sequence[RecipeClip], recipe: Recipe, say: Callable[[str], None]
+    student: Student, clips: Sequence[RecipeClip], recipe: Recipe, report: Callable[[str], None]
 ) -> None:
     """Cycle through facts beside a clip, first frames, facts alone and stills."""
     rows = [reading_sample(question, facts) for clip in clips for question, facts, _ in clip.read]
@@ -88,7 +88,7 @@ def learn_clips(
         else:
             count = recipe.clips if kind == 1 else recipe.stills
             samples = picture_samples(clips, rng, count, recipe, moving=kind == 1)
-        _train_on(student, packer, learning, samples, say, f"clips {step + 1}")
+        _train_on(student, packer, learning, samples, report, f"clips {step + 1}")
 
 
 def _train_on(
@@ -96,13 +96,13 @@ def _train_on(
     packer: Packer,
     learning: _Optimization,
     samples: Sequence[Sample],
-    say: Callable[[str], None],
+    report: Callable[[str], None],
     where: str,
 ) -> None:
     batch = packer.pack(samples, scored=False)
     learning.step(_answer_loss(student, hidden_states(student.adapter, batch)[-1], batch))
     if len(learning.losses) % 50 == 0:
-        say(f"{where}: {learning.recent():.3f}")
+        report(f"{where}: {learning.recent():.3f}")
 
 
 class _Optimization:

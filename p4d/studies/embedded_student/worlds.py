@@ -33,7 +33,7 @@ class RecipeClip:
 
 
 def read_worlds(
-    work: Path, params: Params, recipe: Recipe, say: Callable[[str], None]
+    work: Path, params: Params, recipe: Recipe, report: Callable[[str], None]
 ) -> list[RecipeClip]:
     """Clips of the recipe's worlds with regions, facts and questions; existing files are kept."""
     params = replace_params(
@@ -55,7 +55,7 @@ def read_worlds(
             partial.rename(target)
         run_stages(work, params, ("labels", "regions", "facts", "questions"), [shard])
         clips += _clips_of_shard(work, shard)
-        say(f"{len(clips)} clips")
+        report(f"{len(clips)} clips")
     return clips
 
 

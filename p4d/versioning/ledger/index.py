@@ -134,8 +134,8 @@ class LedgerIndex:
     def read_on(self, path: Path) -> None:
         """Read what was appended to the file; a line that is still being written is left for later.
 
-        Reads the whole file again if it is another one, is shorter, or if the last line that was
-        read does not end where it did.
+        Reads the whole file again if it is another one, is shorter, was rewritten in place, or if
+        the last line that was read does not end where it did.
 
         Raises:
             LedgerError: a complete line is no record.
@@ -152,6 +152,8 @@ class LedgerIndex:
                 if seen == self._seen:
                     return
                 if stat.st_ino != self._seen[0] or stat.st_size < self._read_to:
+                    self._forget()
+                if stat.st_size == self._seen[1]:  # written, and nothing was appended
                     self._forget()
                 if self._read_to and not self._continues(stream):
                     self._forget()

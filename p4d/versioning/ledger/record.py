@@ -13,8 +13,14 @@ Record = Mapping[str, Any]
 
 
 def digest_of(record: Record) -> str:
-    """SHA-256 of a record without its field `digest`."""
+    """SHA-256 of a record that has no field `digest` yet."""
     return hashlib.sha256(canonical_json(record).encode()).hexdigest()
+
+
+def is_intact(record: Record) -> bool:
+    """Whether a record is as it was written; true of the oldest records, which have no digest."""
+    content = {key: value for key, value in record.items() if key != "digest"}
+    return record.get("digest") in (None, digest_of(content))
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value

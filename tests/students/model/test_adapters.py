@@ -1,4 +1,4 @@
-"""What every family must do alike, and what is told apart by transformers' own code."""
+"""Behaviour that all families share, and agreement with transformers' own code."""
 
 import numpy as np
 import pytest

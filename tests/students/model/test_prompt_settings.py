@@ -1,4 +1,4 @@
-"""Two habits of a student: regions as tokens, and answers in the text of an option."""
+"""Regions as tokens, and answers in the text of an option, from packing to scores."""
 
 import dataclasses
 
@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from p4d.errors import ContractError
 from p4d.students import embedded, load
 from p4d.students.data.clip_reader import Visual
 from p4d.students.data.packer import Packer
@@ -16,7 +15,6 @@ from p4d.students.model.adapters import adapter_for, initial_model
 from p4d.students.model.batch import IGNORED
 from p4d.students.model.chat import opening
 from p4d.students.model.prompt_settings import PromptSettings
-from p4d.students.model.region_tokens import contrast, coverage, described, place, tagged
 from p4d.students.model.student import Student, load_checkpoint, save_student
 from p4d.students.model.tokenizer import train_tokenizer
 from tests.students.tiny import FRAMES, SIZE, params
@@ -26,9 +24,6 @@ ASKED = Question(
     question="Which way does <obj_1> move?",
     options=("left", "0.25 m", "to the right of <obj_2>"), answer_index=1,
 )  # fmt: skip
-
-UPPER_HALF_AND_NOTHING = torch.zeros(1, 2, 4, 4)
-UPPER_HALF_AND_NOTHING[0, 0, :2] = 1
 
 
 @pytest.fixture(scope="module", params=["llava_onevision", "qwen3_vl"])
@@ -67,12 +62,12 @@ def scores(student, visual, *questions):
     return student.answer_scores(batch)
 
 
-def test_a_region_is_told_by_its_mask_alone(student):
+def test_a_region_is_identified_by_its_mask_alone(student):
     here, there = scores(student, clip(LEFT, RIGHT)), scores(student, clip(RIGHT, LEFT))
     assert not torch.allclose(here, there, atol=1e-5)
 
 
-def test_the_marked_picture_is_not_looked_at(student):
+def test_the_marked_picture_is_not_read(student):
     with_picture = scores(student, clip(LEFT))
     assert torch.equal(with_picture, scores(student, clip(LEFT, marked=False)))
     assert student.visual_tokens(FRAMES) == student.adapter.visual_tokens(FRAMES)
@@ -108,7 +103,7 @@ def test_options_and_questions_do_not_see_each_other(student):
     assert torch.allclose(both[1], scores(student, visual, other)[0], atol=1e-4)
 
 
-def test_habits_are_saved_with_the_weights(student, tmp_path):
+def test_prompt_settings_are_saved_with_the_weights(student, tmp_path):
     save_student(tmp_path, student.adapter.model, student.tokenizer)
     model, _ = load_checkpoint(tmp_path / "model", tmp_path / "tokenizer")
     assert PromptSettings.of(model) == PromptSettings(regions="tokens", answers="option")
@@ -160,38 +155,3 @@ def test_the_scales_of_content_and_place_are_settings_and_stay_with_the_weights(
         assert PromptSettings.of(model) == changed
     finally:
         config.reading = kept
-
-
-def test_visual_tokens_under_a_region_carry_its_name():
-    cover = coverage(UPPER_HALF_AND_NOTHING, (2, 2))[0]
-    features = torch.arange(10.0).view(5, 2)
-    tags = tagged(features, cover, torch.tensor([[10.0, 0.0], [0.0, 10.0]]))
-    assert torch.equal(tags - features, torch.tensor([[10.0, 0]] * 2 + [[0.0, 0]] * 3))
-
-
-def test_a_region_is_described_by_what_sets_it_apart_from_its_frame():
-    cover = coverage(UPPER_HALF_AND_NOTHING, (2, 2))[0]
-    features = torch.tensor([[5.0, 1.0], [5.0, 1.0], [5.0, 3.0], [5.0, 3.0], [0.0, 9.0]])
-    assert torch.equal(contrast(features, cover)[0], torch.tensor([0.0, -1.0]))
-    with pytest.raises(ContractError, match="3 visual tokens are fewer than a slot of 4"):
-        contrast(features[:3], cover)
-
-
-def test_what_is_added_to_a_name_has_its_size_and_is_nothing_for_an_empty_region():
-    cover = coverage(UPPER_HALF_AND_NOTHING, (2, 2))[0]
-    features = torch.randn(8, 12, generator=torch.Generator().manual_seed(1))
-    names = torch.full((2, 12), 2.0)
-    added = described(features, cover, (2, 2), names, PromptSettings())
-    larger = described(1000 * features, cover, (2, 2), names, PromptSettings())
-    assert torch.allclose(added, larger, atol=1e-4)
-    assert 0.3 * 48**0.5 <= float(added[0].norm()) <= 2.7 * 48**0.5
-    assert not added[1].any()
-
-
-def test_places_tell_regions_apart_and_near_ones_are_alike():
-    masks = torch.zeros(1, 3, 8, 8)
-    for region, left in enumerate((0, 1, 5)):
-        masks[0, region, 2:5, left : left + 3] = 1
-    first, near, far = place(coverage(masks, (8, 8))[0], (8, 8), 96)
-    assert torch.cosine_similarity(first, near, 0) > torch.cosine_similarity(first, far, 0)
-    assert torch.cosine_similarity(first, near, 0) < 0.99

@@ -120,7 +120,7 @@ def test_a_step_that_asks_nothing_perceives_the_same_and_runs_no_language_model(
     assert all(weight.grad is not None for weight in arm.student.parameters())
 
 
-def test_labels_are_read_only_while_the_teacher_teaches(project):
+def test_labels_are_read_only_for_the_steps_that_distil(project):
     first = samples(project, tiny.SquareLabels(), labelled=1)
     assert first[0].labels and not first[1].labels
     assert first[1].questions == samples(project, tiny.SquareLabels())[1].questions
@@ -330,7 +330,7 @@ def test_progress_is_reported_per_step(project, tmp_path):
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
-def test_a_student_learns_clips_by_heart_that_only_seeing_tells_apart(tmp_path):
+def test_a_student_memorises_clips_that_differ_only_in_their_pictures(tmp_path):
     budget = {"steps": 60, "batch": 4, "learning_rate": 0.004, "threads": 1}
     project = tiny.make(tmp_path / "data", clips=4, alike=True, training=budget)
     build_base_student(project.inputs("base_student"), project.root / "base_student")

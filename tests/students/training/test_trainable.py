@@ -74,7 +74,7 @@ def test_all_weights_learn_when_training_is_full(adapter):
     assert trained(adapter) & parts(adapter, [adapter.encoder()])
 
 
-def test_low_rank_additions_start_at_nothing_learn_and_merge_into_a_plain_checkpoint(
+def test_lora_updates_start_at_zero_are_trained_and_merge_into_a_plain_checkpoint(
     adapter, student_folder, tmp_path
 ):
     names = {name for name, _ in adapter.model.named_parameters()}
@@ -102,7 +102,7 @@ def test_low_rank_additions_start_at_nothing_learn_and_merge_into_a_plain_checkp
         torch.testing.assert_close(hidden(load(tmp_path).adapter), learnt, atol=1e-5, rtol=1e-4)
 
 
-def test_equal_seeds_give_equal_additions(student_folder):
+def test_equal_seeds_give_equal_lora_updates(student_folder):
     def drawn(seed):
         adapter = load(student_folder).adapter
         prepare(adapter, params(trainable="lora", seed=seed))
@@ -112,7 +112,7 @@ def test_equal_seeds_give_equal_additions(student_folder):
     assert not torch.equal(drawn(1), drawn(2))
 
 
-def test_merging_a_student_without_additions_changes_nothing(adapter):
+def test_merging_a_student_without_lora_updates_changes_nothing(adapter):
     with torch.no_grad():
         before = hidden(adapter)
         assert torch.equal(hidden(type(adapter)(merged(adapter.model))), before)
@@ -134,7 +134,7 @@ def test_rank_scale_and_layers_of_lora_are_parameters(student_folder):
         assert layer.scaling["default"] == 12 / 3
 
 
-def test_an_arm_trained_with_additions_is_a_plain_checkpoint(project, tmp_path):
+def test_an_arm_trained_with_lora_is_a_plain_checkpoint(project, tmp_path):
     inputs = project.inputs("student_sft")
     changed = replace_params(project.params, training={"trainable": "lora", "steps": 2})
     build_sft(dataclasses.replace(inputs, params_=changed), tmp_path / "sft")

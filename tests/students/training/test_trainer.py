@@ -277,7 +277,7 @@ def test_nothing_to_distil_is_refused(project):
         replace_params(project.params, distillation={"teacher": "exact"})
 
 
-def test_the_question_loss_can_wait_until_the_student_sees(project, tmp_path):
+def test_the_question_loss_can_start_after_a_warm_up(project, tmp_path):
     settings = {"warmup_fraction": 0.5, "warmup_sft_weight": 0.0, "preset": "paper"}
     inputs = inputs_of(project, "student_p4d", training={"steps": 4}, distillation=settings)
     build_p4d(inputs, tmp_path)
@@ -288,7 +288,7 @@ def test_the_question_loss_can_wait_until_the_student_sees(project, tmp_path):
     assert [value > 0 for value in curve["sft"]] == [False, False, True, True]
 
 
-def test_after_its_part_the_teacher_is_silent(project, tmp_path):
+def test_nothing_is_distilled_after_the_distilled_steps(project, tmp_path):
     taught = {"training": {"steps": 4}, "distillation": {"until_fraction": 0.5, "preset": "paper"}}
     build_p4d(inputs_of(project, "student_p4d", **taught), tmp_path)
     curve = curve_of(tmp_path)
@@ -300,12 +300,12 @@ def test_after_its_part_the_teacher_is_silent(project, tmp_path):
     assert card["loss_of_last_steps"]["latent"] == round(curve["latent"][:2].mean(), 4)
 
 
-def test_a_warm_up_that_outlasts_the_teacher_is_refused(project):
+def test_a_warm_up_that_outlasts_distillation_is_an_error(project):
     with pytest.raises(ValueError, match="not end before the warm-up"):
         replace_params(project.params, distillation={"until_fraction": 0.2, "warmup_fraction": 0.5})
 
 
-def test_clips_that_nobody_asks_about_teach_too(project, tmp_path):
+def test_clips_without_questions_are_distilled(project, tmp_path):
     release = tmp_path / "release"
     shutil.copytree(project.root / "release", release)
     questions = read_table(release / "questions.parquet")
@@ -340,7 +340,7 @@ def test_unlabelled_clips_that_do_not_exist_are_refused(project, tmp_path):
 # --- what a run shows ---------------------------------------------------------------------------
 
 
-def test_a_run_shows_its_losses_and_its_waiting_while_it_lasts(project, tmp_path):
+def test_a_run_reports_its_losses_and_waiting_times_as_it_goes(project, tmp_path):
     seen = []
 
     def look(done, total, note):

@@ -140,7 +140,7 @@ def test_the_command_prints_the_answer_and_saves_the_picture(project, video, tmp
     assert Image.open(tmp_path / "p.png").size == (768, 512)
 
 
-def test_a_project_without_students_says_so(tmp_path):
+def test_a_project_without_students_is_an_error_with_the_way_out(tmp_path):
     with pytest.raises(ContractError, match="make demo"):
         student_folder(Project(tmp_path))
 
@@ -167,7 +167,7 @@ print(json.dumps(said))
 """
 
 
-def said_without_p4d(folders, given, tmp_path):
+def answers_without_p4d(folders, given, tmp_path):
     """Answers of `p4d_inference.py`, in one process that cannot import p4d."""
     np.savez(tmp_path / "given.npz", **given)
     repository = str(Path(p4d.__file__).parents[1])
@@ -186,9 +186,9 @@ def said_without_p4d(folders, given, tmp_path):
 def test_exported_students_answer_as_before_without_p4d(project, video, clips, tmp_path):
     folders = []
     marks, tokens = ("marks", "letter"), ("tokens", "option")
-    habits = {"llava_onevision": [marks, tokens], "qwen2_5_vl": [marks], "qwen3_vl": [tokens]}
-    assert habits.keys() == FAMILIES.keys()
-    for family, regions, answers in [(f, *habit) for f in habits for habit in habits[f]]:
+    settings = {"llava_onevision": [marks, tokens], "qwen2_5_vl": [marks], "qwen3_vl": [tokens]}
+    assert settings.keys() == FAMILIES.keys()
+    for family, regions, answers in [(f, *setting) for f in settings for setting in settings[f]]:
         inputs = project.inputs("base_student")
         changed = {"architecture": family, "region_prompt": regions, "answers": answers}
         if family == "qwen3_vl":
@@ -205,7 +205,7 @@ def test_exported_students_answer_as_before_without_p4d(project, video, clips, t
     visual = clip.visual(first)
     assert np.array_equal(visual.masks_khw, masks)
     given = {"frames": visual.frames[1:], "times_s": visual.times_s[1:], "masks": masks}
-    said = said_without_p4d(exported, given | {"marked": visual.frames[0]}, tmp_path)
+    said = answers_without_p4d(exported, given | {"marked": visual.frames[0]}, tmp_path)
     question = Question(
         qa_id="q", clip_id="c", video_id="v", shard="", category="", question=QUESTION,
         options=OPTIONS, answer_index=0, dynamic=False,

@@ -41,9 +41,9 @@ def test_heads_that_are_decoded_together_say_what_each_says_alone(expert_folder,
     expert = expert4d.load(expert_folder)
     latents = expert.encode(pictures)
     heads = (expert.depth_head, expert.flow_head, expert.motion_head)
-    together = expert4d.decoded(heads, latents, expert.config)
+    together = expert4d.decode_maps(heads, latents, expert.config)
     for head, values in zip(heads, together, strict=True):
-        (alone,) = expert4d.decoded([head], latents, expert.config)
+        (alone,) = expert4d.decode_maps([head], latents, expert.config)
         assert torch.allclose(values, alone, atol=1e-5)
         assert values.std() > 0
 

@@ -1,7 +1,5 @@
 import json
-from dataclasses import replace
 
-import numpy as np
 import polars as pl
 import pytest
 
@@ -11,8 +9,7 @@ from p4d.errors import ContractError
 from p4d.ids import seed_for
 from p4d.pipeline import StageInputs, stage_named
 from p4d.questions.asking.question_table import SCHEMA
-from p4d.release.build import drop_torn
-from p4d.release.duplicates import duplicate_groups
+from p4d.release.selection import drop_incomplete_groups
 from p4d.review.verdicts import Verdict, add_verdicts
 from p4d.splits import split_for
 from tests.questions.scenes import compose_clips, random_clips
@@ -143,74 +140,8 @@ def test_videos_that_look_alike_share_a_split(tmp_path):
     split = dict(table.select("video_id", "split").iter_rows())
     assert split[train.video_id] == split[test.video_id]
     # The video that changed sides left its exchange groups: what remained of them is gone.
-    assert manifest["counts"]["torn_questions_left_out"] > 0
-    assert drop_torn(questions)[1] == 0
-
-
-def _bits(bits):
-    return replace(RELEASE, duplicate_hamming_bits=bits)
-
-
-def _hashed(hashes):
-    return [{"video_id": v, "phash": f"{h:016x}"} for v, h in hashes.items()]
-
-
-def _videos_of(split, count):
-    names = (f"vid_{i:05d}" for i in range(10_000))
-    return [name for name in names if split_for(name, RELEASE) == split][:count]
-
-
-@pytest.mark.parametrize(("bits", "groups"), [(0, 4), (1, 3), (3, 2), (64, 1)])
-def test_near_duplicates_join_through_others(bits, groups):
-    a, b, c, d = _videos_of("train", 4)
-    rows = _hashed({a: 0b0, b: 0b1, c: 0b1111, d: 0xFFFF_FFFF_FFFF_FFFF})
-    found, between = duplicate_groups(rows, _bits(bits))
-    assert len(set(found.values())) == groups
-    assert found[b] == (b if bits == 0 else a)
-    assert between == {}
-
-
-def test_clips_without_a_hash_join_nothing():
-    rows = [{"video_id": v, "phash": None} for v in ("vid_a", "vid_b")]
-    assert duplicate_groups(rows, _bits(64)) == ({"vid_a": "vid_a", "vid_b": "vid_b"}, {})
-
-
-def test_a_video_between_two_groups_of_a_split_joins_the_earlier_and_merges_none():
-    first, second, bridge = _videos_of("train", 3)
-    found, between = duplicate_groups(_hashed({first: 0b0, second: 0b1111, bridge: 0b11}), _bits(2))
-    assert found == {first: first, second: second, bridge: first}
-    assert between == {}
-
-
-def test_a_video_that_looks_like_two_splits_is_left_out_and_moves_nobody():
-    (train, bridge), (test,) = _videos_of("train", 2), _videos_of("test", 1)
-    before = {train: 0b0, test: 0b1111}
-    found, between = duplicate_groups(_hashed({**before, bridge: 0b11}), _bits(2))
-    assert found == duplicate_groups(_hashed(before), _bits(2))[0]
-    assert list(between) == [bridge]
-    assert between[bridge] == f"looks like videos of test and train: {train}, {test}"
-
-
-def test_every_later_video_leaves_earlier_ones_where_they_were():
-    rng = np.random.default_rng(7)
-    rows = [
-        {"video_id": f"vid_{i // 2:05d}", "phash": f"{int(h):016x}"}
-        for i, h in enumerate(rng.integers(0, 2**10, 160))
-    ]
-    params = _bits(1)
-    groups, between = duplicate_groups(rows, params)
-    assert between
-    assert len(set(groups.values())) < len(groups)
-    for n in range(2, len(rows), 20):
-        some, left_out = duplicate_groups(rows[:n], params)
-        assert some == {video: groups[video] for video in some}
-        assert left_out == {video: between[video] for video in left_out}
-    split = {video: split_for(group, params) for video, group in groups.items()}
-    kept = [(int(row["phash"], 16), split.get(row["video_id"])) for row in rows]
-    for one, split_one in kept:
-        for other, split_other in kept:
-            if split_one and split_other and (one ^ other).bit_count() <= 1:
-                assert split_one == split_other
+    assert manifest["counts"]["incomplete_group_questions_left_out"] > 0
+    assert drop_incomplete_groups(questions)[1] == 0
 
 
 def test_a_left_out_video_is_counted_and_named_in_the_release(tmp_path):
@@ -265,13 +196,7 @@ def test_no_questions_at_all_is_refused(tmp_path):
         _release(tmp_path, tmp_path / "release", shards=("0000-a",))
 
 
-def test_splits_have_about_the_sizes_asked_for():
-    splits = [split_for(f"vid_{i:05d}", RELEASE) for i in range(2000)]
-    shares = [splits.count(name) / 2000 for name in ("test", "val", "train")]
-    assert np.allclose(shares, [0.25, 0.1, 0.65], atol=0.04)
-
-
-def _judge(folder, qa_id, decision, **rest):
+def _give_verdict(folder, qa_id, decision, **rest):
     reason = "" if decision == "accept" else "seen by a person"
     verdict = Verdict(
         batch="review_a", qa_id=qa_id, decision=decision, reason=reason, annotator="ann",
@@ -284,10 +209,10 @@ def test_verdicts_of_people_shape_the_next_release(corpus, released, tmp_path):
     _, before, _, first = released
     one, two, three = before.sort("qa_id").head(3).to_dicts()
     reviews = tmp_path / "reviews"
-    _judge(reviews, one["qa_id"], "drop")
-    _judge(reviews, two["qa_id"], "fix", question="Which one, then?")
-    _judge(reviews, three["qa_id"], "accept")
-    _judge(reviews, "qa_of_yesterday", "drop")
+    _give_verdict(reviews, one["qa_id"], "drop")
+    _give_verdict(reviews, two["qa_id"], "fix", question="Which one, then?")
+    _give_verdict(reviews, three["qa_id"], "accept")
+    _give_verdict(reviews, "qa_of_yesterday", "drop")
     report, after, _, manifest = _release(corpus, tmp_path / "release", reviews=reviews)
     assert one["qa_id"] not in after["qa_id"]
     (rejected,) = pl.read_parquet(tmp_path / "release" / "rejected.parquet").to_dicts()
@@ -298,7 +223,7 @@ def test_verdicts_of_people_shape_the_next_release(corpus, released, tmp_path):
     fixed = after.filter(pl.col("fixed_from") == two["qa_id"]).to_dicts()
     assert [row["question"] for row in fixed] in ([], ["Which one, then?"])
     # The dropped question took one of each other option of its set along: all stay equally right.
-    assert drop_torn(after)[1] == 0
+    assert drop_incomplete_groups(after)[1] == 0
     assert before.height - after.height == 4
     card = (tmp_path / "release" / "card.md").read_text()
     assert "## Review by people" in card
@@ -315,20 +240,20 @@ def test_a_corrected_answer_takes_the_place_of_the_composed_one(corpus, released
     _, before, _, _ = released
     row = before.sort("qa_id").row(0, named=True)
     letter = "ABCD"[(row["answer_index"] + 1) % 4]
-    _judge(tmp_path / "reviews", row["qa_id"], "fix", answer=letter)
+    _give_verdict(tmp_path / "reviews", row["qa_id"], "fix", answer=letter)
     _, after, _, manifest = _release(corpus, tmp_path / "release", reviews=tmp_path / "reviews")
     assert row["qa_id"] not in after["qa_id"]
     for fixed in after.filter(pl.col("review") == "fix").iter_rows(named=True):
         assert fixed["answer"] == letter
         assert fixed["options"][fixed["answer_index"]] == fixed["answer_text"]
-    assert manifest["counts"]["torn_questions_left_out"] > 0
-    assert drop_torn(after)[1] == 0
+    assert manifest["counts"]["incomplete_group_questions_left_out"] > 0
+    assert drop_incomplete_groups(after)[1] == 0
 
 
 def test_verdicts_that_change_nothing_leave_the_questions_as_they_are(corpus, released, tmp_path):
     _, before, _, first = released
     (tmp_path / "reviews").mkdir()
-    _judge(tmp_path / "reviews", "qa_of_yesterday", "drop")
+    _give_verdict(tmp_path / "reviews", "qa_of_yesterday", "drop")
     _, after, _, manifest = _release(corpus, tmp_path / "release", reviews=tmp_path / "reviews")
     assert after.equals(before)
     assert manifest["release_id"] == first["release_id"]
