@@ -111,7 +111,7 @@ def test_a_stage_is_explained_down_to_its_sources(fake):
     assert node.to_json()["children"][0]["id"] == "gather"
     assert audit.why(fake.project, made["teach"].md5[:10]).id == "teach"
     assert audit.why(fake.project, f"data/take/{FIRST}/name.txt").id == f"take@{FIRST}"
-    with pytest.raises(LedgerError, match="nonsense is on no record"):
+    with pytest.raises(LedgerError, match="nonsense is not recorded"):
         audit.why(fake.project, "nonsense")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from p4d.artifacts import read_json, write_json
-from p4d.errors import ConfigError
+from p4d.errors import ConfigError, ContractError
 from p4d.video import landing
 from p4d.video.landing import land
 from p4d.video.sources import add_damaged_videos
@@ -285,3 +285,21 @@ def test_unchanged_files_are_not_read_again(tmp_path, samples, monkeypatch):
     assert read == ["young.mp4"]
     (project.inbox / "a.mp4").write_bytes(samples[0][2])
     assert land(project).accepted == 1
+
+
+def test_a_landed_video_is_rejected_in_its_own_shard_and_never_lands_again(tmp_path, samples):
+    project = make_project(tmp_path)
+    put(project, {"a.mp4": samples[0][0], "b.mp4": samples[0][1]})
+    land(project)
+    before, video_id = rows(project), rows(project)["a.mp4"]["file_id"]
+    assert landing.reject(project, video_id, "on request")
+    after = rows(project)
+    assert after["a.mp4"] == before["a.mp4"] | {
+        "outcome": "rejected", "reason": "on request", "container": None, "expected_clips": 0,
+    }  # fmt: skip
+    assert after["b.mp4"] == before["b.mp4"]
+    written = digests(project.shards_dir)
+    assert not landing.reject(project, video_id, "again")
+    assert (land(project).known, digests(project.shards_dir)) == (2, written)
+    with pytest.raises(ContractError, match="vid_none is no landed video"):
+        landing.reject(project, "vid_none", "on request")

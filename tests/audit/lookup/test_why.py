@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks.audit import QUESTIONS_PER_CLIP, Synthetic
+from benchmarks.synthetic.questions_project import QUESTIONS_PER_CLIP, QuestionsProject
 from p4d import audit
 from p4d.errors import LedgerError
 
@@ -13,12 +13,12 @@ SMALL = 4 * QUESTIONS_PER_CLIP
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    return Synthetic(tmp_path_factory.mktemp("synthetic"), SMALL).write()
+    return QuestionsProject(tmp_path_factory.mktemp("synthetic"), SMALL).write()
 
 
 @pytest.fixture
 def own(tmp_path):
-    return Synthetic(tmp_path, SMALL).write()
+    return QuestionsProject(tmp_path, SMALL).write()
 
 
 def first_question(synthetic):
@@ -82,7 +82,7 @@ def test_a_label_is_named_by_clip_and_teacher(made):
     assert node.kind == "label"
     assert node.version["artifact"] == f"labels@{made.shards[0]}"
     assert clip in {each.id for each in node.children}
-    with pytest.raises(LedgerError, match=f"near: label:{clip}/exact"):
+    with pytest.raises(LedgerError, match=f"similar: label:{clip}/exact"):
         audit.why(made.project, f"label:{clip}/expert")
 
 
@@ -103,14 +103,14 @@ def test_unknown_ids_get_near_ones(made):
     qa_id = first_question(made)["qa_id"]
     swapped = qa_id[:-2] + qa_id[-1] + qa_id[-2]
     for typo in (swapped, qa_id[:-1], qa_id[:9]):
-        with pytest.raises(LedgerError, match=f"{typo} is on no record; near: .*{qa_id}"):
+        with pytest.raises(LedgerError, match=f"{typo} is not recorded; similar: .*{qa_id}"):
             audit.why(made.project, typo)
     for typo, meant in (
         ("evaluaton", "evaluation"),
         ("evaluation:p4d/Countin", "evaluation:p4d/counting"),
         ("rel_made_upp", "rel_made_up"),
     ):
-        with pytest.raises(LedgerError, match=f"near: .*{meant}"):
+        with pytest.raises(LedgerError, match=f"similar: .*{meant}"):
             audit.why(made.project, typo)
 
 

@@ -1,7 +1,7 @@
 """Marked pictures: how fast they are drawn, and whether marks can be read.
 
-`python -m benchmarks.marks R4D_WORLD` draws pictures on one core, then looks for the label of every
-mark in the pictures that students see of that release. Key `marks` of
+`python -m benchmarks.questions.marks R4D_WORLD` draws marks on one core, then searches the label of
+every mark in the frames that students see of that release. Key `marks` of
 benchmarks/results/questions.json.
 """
 
@@ -14,8 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.machine import describe
-from benchmarks.questions import merged
+from benchmarks.machine import RESULTS, describe, merge_results
 from p4d.artifacts import Arrays
 from p4d.project import Project
 from p4d.questions.regions.marks import COLOURS_RGB, draw_marks
@@ -124,9 +123,9 @@ def main() -> None:
         "pictures_per_s": measure(),
         "legibility_at_64_px": legibility(_first_masks(given.benchmark)),
         "machine": describe(project.root),
-        "command": f"python -m benchmarks.marks {given.benchmark}",
+        "command": f"python -m benchmarks.questions.marks {given.benchmark}",
     }
-    merged(project.root / "benchmarks" / "results" / "questions.json", {"marks": figures})
+    merge_results(RESULTS / "questions.json", {"marks": figures})
     print(figures)
 
 

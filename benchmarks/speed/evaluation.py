@@ -1,4 +1,4 @@
-"""Throughput of the evaluator: `python -m benchmarks.evaluation MODEL FOLDER`.
+"""Throughput of the evaluator: `python -m benchmarks.speed.evaluation MODEL FOLDER`.
 
 MODEL is a student, FOLDER a benchmark (R4D-World, for example). The first batch is not counted.
 Key `evaluation` of benchmarks/results/questions.json.
@@ -11,15 +11,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.machine import describe
-from benchmarks.questions import merged
+from benchmarks.machine import RESULTS, describe, merge_results
 from p4d.evaluation.benchmarks.registry import open_benchmark
 from p4d.evaluation.evaluate import EvaluateSettings, evaluate
 from p4d.project import Project
 
 
 def items_per_s(project: Project, benchmark: str, model: Path, settings: EvaluateSettings) -> dict:
-    """Items per second between the first and the last batch, and of the run as a whole."""
+    """Return items per second between the first and the last batch, and of the whole run."""
     found = open_benchmark(benchmark, project)
     seen: list[tuple[float, int]] = []
     started = time.perf_counter()
@@ -59,10 +58,10 @@ def main() -> None:
         "model": given.model.name,
         "runs": runs,
         "machine": describe(project.root),
-        "command": f"python -m benchmarks.evaluation {given.model} {given.benchmark}"
+        "command": f"python -m benchmarks.speed.evaluation {given.model} {given.benchmark}"
         f" --limit {given.limit} --batch {given.batch} --threads {given.threads}",
     }
-    merged(project.root / "benchmarks" / "results" / "questions.json", {"evaluation": figures})
+    merge_results(RESULTS / "questions.json", {"evaluation": figures})
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
-"""Questions: how many per category, what was refused, how even they are, and how fast they come.
+"""Counts questions per category, rejected candidates and balance, and times generation.
 
-`python -m benchmarks.questions --worlds 400` draws worlds, measures their facts, composes their
-questions shard by shard, and counts. For speed and memory it composes the facts of one shard again
-and again under other ids, until `--questions` are written. Figures of other studies stay in the
-file.
+`python -m benchmarks.questions.counts --worlds 400` draws worlds, measures their facts, and
+composes and counts their questions shard by shard. For speed and memory it composes the facts of
+one shard repeatedly under new ids, until `--questions` are written.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from pathlib import Path
 
 import polars as pl
 
-from benchmarks.machine import describe
-from p4d.artifacts import read_json, read_table, write_json
+from benchmarks.machine import RESULTS, describe, merge_results
+from p4d.artifacts import read_table
 from p4d.categories import CATEGORIES
 from p4d.config import Params
 from p4d.project import Project
@@ -37,7 +36,7 @@ Tables = tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]
 
 
 def draw(folder: Path, worlds: int, params: Params, per_shard: int = 40) -> list[str]:
-    """Shards of simulated clips, their regions and facts."""
+    """Draw shards of simulated clips, with their regions and facts."""
     shards = []
     for number, first in enumerate(range(0, worlds, per_shard)):
         shard = f"{number:04d}-{number:08x}"
@@ -51,7 +50,7 @@ def draw(folder: Path, worlds: int, params: Params, per_shard: int = 40) -> list
 
 
 def tables(folder: Path, shard: str) -> Tables:
-    """Clips, regions and facts of one shard."""
+    """Return clips, regions and facts of one shard."""
     names = ("clips", "regions", "facts")
     clips, regions, facts = (read_table(folder / n / shard / f"{n}.parquet") for n in names)
     return (
@@ -62,7 +61,7 @@ def tables(folder: Path, shard: str) -> Tables:
 
 
 def counts(folder: Path, shards: list[str], params: Params) -> dict[str, object]:
-    """What is asked and refused of all shards, and how even it is."""
+    """Count questions and rejected candidates of all shards, and measure balance."""
     asked, refused = [], []
     for shard in shards:
         composed = compose(*tables(folder, shard), params.questions, params.release)
@@ -90,7 +89,7 @@ def counts(folder: Path, shards: list[str], params: Params) -> dict[str, object]
 
 
 def again(one: Tables, copy: int) -> Tables:
-    """The same clips, videos, regions and facts under other ids."""
+    """Return the same clips, videos, regions and facts under new ids."""
     clips, regions, facts = one
 
     def renamed(column: pl.Series) -> pl.Series:
@@ -114,7 +113,7 @@ def again(one: Tables, copy: int) -> Tables:
 def generate(folder: Path, shard: str, wanted: int, copies: int, out: Path) -> dict[str, float]:
     """Compose `copies` renamed copies of a shard at a time until `wanted` questions are written.
 
-    Seconds are those of the processor within `compose`; memory is the most the process ever had.
+    Seconds are CPU seconds inside `compose`; memory is the peak of the process.
     """
     params = Project.find().params
     one = tables(folder, shard)
@@ -137,12 +136,6 @@ def generate(folder: Path, shard: str, wanted: int, copies: int, out: Path) -> d
     }
 
 
-def merged(path: Path, figures: dict[str, object]) -> None:
-    """Write figures into a file of results and keep the other keys."""
-    known = read_json(path) if path.is_file() else {}
-    write_json(path, {**known, **figures})
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--worlds", type=int, default=400)
@@ -158,14 +151,15 @@ def main() -> None:
         print(json.dumps(generated))
         return
     project = Project.find()
-    path = given.out or project.root / "benchmarks" / "results" / "questions.json"
+    path = given.out or RESULTS / "questions.json"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         shards = draw(folder, given.worlds, project.params)
         measured = counts(folder, shards, project.params)
         # A process of its own, so that its memory is that of generation alone.
-        command = [sys.executable, "-m", "benchmarks.questions", "--generate", name, shards[0],
-                   "--questions", str(given.questions), "--copies", str(given.copies)]  # fmt: skip
+        command = [sys.executable, "-m", "benchmarks.questions.counts",
+                   "--generate", name, shards[0], "--questions", str(given.questions),
+                   "--copies", str(given.copies)]  # fmt: skip
         done = subprocess.run(command, cwd=project.root, check=True, capture_output=True, text=True)
         speed = json.loads(done.stdout.splitlines()[-1])
     figures: dict[str, object] = {
@@ -174,10 +168,10 @@ def main() -> None:
         "generation_qa_per_s": speed["generation_qa_per_s"],
         "memory_mb": speed["memory_mb"],
         "machine": describe(project.root),
-        "command": f"python -m benchmarks.questions --worlds {given.worlds}"
+        "command": f"python -m benchmarks.questions.counts --worlds {given.worlds}"
         f" --questions {given.questions} --copies {given.copies}",
     }
-    merged(path, figures)
+    merge_results(path, figures)
     for name in ("per_category", "generation"):
         print(name, figures[name])
 

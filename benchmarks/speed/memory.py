@@ -1,8 +1,8 @@
-"""Memory that published sizes need for training, computed from parameter counts; nothing is run.
+"""Computes the training memory of published model sizes from parameter counts. Runs nothing.
 
-    python -m benchmarks.memory
+    python -m benchmarks.speed.memory
 
-Weights are float32 (`training.precision: bfloat16` is autocast), so a weight that learns takes
+Weights are float32 (`training.precision: bfloat16` is autocast), so a trainable weight takes
 16 bytes (itself, its gradient, two moments of AdamW) and a frozen one 4. Activations come on top.
 """
 

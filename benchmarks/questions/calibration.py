@@ -1,27 +1,33 @@
-"""Do sigmas mean what they say? Facts against truth, on clips that no sigma was fitted on.
+"""Are the sigmas of facts calibrated? `python -m benchmarks.questions.calibration FOLDER EXPERT`.
 
-Three studies, each a comparison of facts with the exact ones of the same clip, regions and times:
+Compares facts with the exact ones of the same clip, regions and times, on clips that no sigma was
+fitted on. Two disjoint sets of simulated worlds are drawn and labelled with the expert of folder
+EXPERT. Factors of sigma are fitted on the first set, and coverage is reported on the second: key
+`calibration` of benchmarks/results/questions.json. FOLDER keeps clips and labels between runs.
 
 | study | measured from | regions |
 |---|---|---|
 | `expert4d, true regions` | the expert's labels | truth |
 | `expert4d, own regions` | the expert's labels | its motion components, matched to truth |
-| `exact, seen at half a pixel` | truth, positions displaced by half a pixel's footprint | truth |
+| `exact, seen at half a pixel` | truth, positions perturbed by half a pixel's footprint | truth |
 
-The facts of exact truth err by nothing; their sigma says what a picture can show. The third study
-asks whether it is carried through correctly: positions are redrawn with the stated error and joined
-by the fewest even movements, facts are measured again, and the share of true values within their
-sigma is counted. Constancy is not to be seen in such positions: what is certain of exact truth
-because nothing changes (at rest, at constant speed) is certain by measurement, and not tested here.
+Facts from exact truth have no error; their sigma is the error that a picture would leave. The third
+study tests whether that error is propagated correctly: we perturb positions by the stated error,
+refit the simplest piecewise-constant motion, recompute the facts, and count the true values within
+their sigma. Facts that are certain because nothing changes (at rest, at constant speed) cannot be
+recovered from perturbed positions, and are not tested here.
 
-Of a word that is wrong, the true one lies at least as far away as its margin says. So for words and
-numbers alike `within_2` is the share of facts whose true value may lie within two sigma; a normal
-error gives 0.683 and 0.954 for numbers, and for words 0.841 and 0.977 are the least.
+If a word is wrong, the true one is at least as far away as its margin. So `within_2` is, for words
+and numbers alike, the share of facts whose true value may be within two sigma. A normal error gives
+0.683 and 0.954 for numbers, and at least 0.841 and 0.977 for words.
 """
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
+import json
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,11 +35,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from benchmarks.machine import RESULTS, merge_results
 from p4d.artifacts import Arrays, read_table
-from p4d.config import FactsParams, RegionsParams
+from p4d.config import FactsParams, Params, RegionsParams, replace_params
 from p4d.errors import LabelError
 from p4d.geometry.cameras import axis_rotation
 from p4d.ids import seed_for
+from p4d.project import Project
 from p4d.questions.facts.exact.reader import SceneReader
 from p4d.questions.facts.exact.scene_facts import scene_facts
 from p4d.questions.facts.image_facts import ImageReader
@@ -42,6 +50,11 @@ from p4d.questions.facts.scene.turns import TURN_SIGMA_RAD
 from p4d.questions.facts.table import SIGMA_MAX, Fact
 from p4d.questions.regions.motion import motion_tracks, nearest_resize
 from p4d.questions.regions.selection import marked_regions, select_regions
+from p4d.standalone import drop_stale, run_stages
+from p4d.worlds.clip_shards import write_clip_shard
+
+SETS = {"fit": ("0000-0a1b2c3d", 8_100_000), "check": ("0001-0a1b2c3f", 8_400_000)}
+"""Shard and first seed; far from the seeds of corpus, expert and R4D-World."""
 
 TRUE_REGIONS, OWN_REGIONS = "expert4d, true regions", "expert4d, own regions"
 SEEN = "exact, seen at half a pixel"
@@ -70,7 +83,7 @@ def calibration_report(
     regions: RegionsParams,
     factors: Mapping[tuple[str, str], float] | None = None,
 ) -> pl.DataFrame:
-    """Coverage per study and kind of fact; see `coverage`.
+    """Return the coverage per study and kind of fact; see `coverage`.
 
     Args:
         shards: folders of clips with truth, of their labels (expert4d) and of their regions.
@@ -84,7 +97,7 @@ def calibration_report(
 def calibration_errors(
     shards: Iterable[tuple[Path, Path, Path]], facts: FactsParams, regions: RegionsParams
 ) -> pl.DataFrame:
-    """One row per compared fact: how far it is off, in its own sigmas."""
+    """Return one row per compared fact, with its error in its own sigmas."""
     rows = [row for folders in shards for row in _shard_errors(*folders, facts, regions)]
     return pl.DataFrame(rows, schema=ERRORS_SCHEMA)
 
@@ -92,7 +105,7 @@ def calibration_errors(
 def coverage(
     errors: pl.DataFrame, factors: Mapping[tuple[str, str], float] | None = None
 ) -> pl.DataFrame:
-    """Shares of true values within one and two sigma, per study and kind.
+    """Return the shares of true values within one and two sigma, per study and kind.
 
     Columns: study, kind, facts, clips, within_1, within_2, asked (words and counts whose margin
     lets a question be asked), asked_right (share of them that are right; null for numbers), factor.
@@ -119,11 +132,10 @@ def coverage(
 
 
 def fit_factors(errors: pl.DataFrame) -> dict[tuple[str, str], float]:
-    """By which factor each kind's sigma should grow or shrink, from one set of clips.
+    """Return the factor by which each kind's sigma should be scaled, fitted on one set of clips.
 
-    The least factor of a grid with the coverage of a normal error, and with 98 of 100 asked words
-    and counts right. A kind that needs more than the grid holds is not in the result: it cannot be
-    trusted.
+    It is the least factor of a grid with the coverage of a normal error, and with 98 of 100 asked
+    words and counts correct. A kind that needs more than the grid is left out: it is unreliable.
     """
     fitted = {}
     for (study, kind), rows in sorted(errors.group_by("study", "kind"), key=lambda pair: pair[0]):
@@ -195,11 +207,12 @@ def _compare(
 
 
 def _seen(scene: Scene) -> Scene:
-    """The scene as seen: places err per frame and axis by their stated sigma.
+    """Return the scene with positions perturbed per frame and axis by their stated sigma.
 
-    Who sees places that err takes what may be even for even: they are joined by the fewest straight
-    and even movements from which none is off by more than `LIKELY_SIGMA`. Orientations err so that
-    a turn between two frames errs by its stated sigma.
+    An observer of such positions takes motion that may be constant for constant: positions are
+    replaced by the fewest segments of constant velocity from which none deviates by more than
+    `LIKELY_SIGMA`. Orientations are perturbed so that a turn between two frames has its stated
+    sigma.
     """
     rng = np.random.default_rng(seed_for(scene.source.clip_id, "seen"))
     poses = scene.world_T_obj_kt44.copy()
@@ -215,13 +228,17 @@ def _seen(scene: Scene) -> Scene:
                 @ poses[k, frame, :3, :3]
             )
         seen_sigma_m.append(2**0.5 * max(sigma_m))
-        poses[k, :, :3, 3] = even_way(time_s, poses[k, :, :3, 3], LIKELY_SIGMA * max(sigma_m))
+        poses[k, :, :3, 3] = piecewise_constant_motion(
+            time_s, poses[k, :, :3, 3], LIKELY_SIGMA * max(sigma_m)
+        )
     rest_sigma_m = max(seen_sigma_m, default=scene.rest_sigma_m)
     return dataclasses.replace(scene, world_T_obj_kt44=poses, rest_sigma_m=rest_sigma_m)
 
 
-def even_way(time_s: np.ndarray, places_m_t3: np.ndarray, most_off_m: float) -> np.ndarray:
-    """Places moved onto even movements between few of them, none by more than `most_off_m`."""
+def piecewise_constant_motion(
+    time_s: np.ndarray, places_m_t3: np.ndarray, most_off_m: float
+) -> np.ndarray:
+    """Return the positions on the simplest motion of constant velocities within `most_off_m`."""
     share = ((time_s - time_s[0]) / (time_s[-1] - time_s[0]))[:, None]
     even_m_t3 = places_m_t3[0] + share * (places_m_t3[-1] - places_m_t3[0])
     off_m = np.linalg.norm(places_m_t3 - even_m_t3, axis=1)
@@ -229,7 +246,9 @@ def even_way(time_s: np.ndarray, places_m_t3: np.ndarray, most_off_m: float) -> 
     if off_m[worst] <= most_off_m:
         return even_m_t3
     halves = (slice(None, worst + 1), slice(worst, None))
-    first, second = (even_way(time_s[half], places_m_t3[half], most_off_m) for half in halves)
+    first, second = (
+        piecewise_constant_motion(time_s[half], places_m_t3[half], most_off_m) for half in halves
+    )
     return np.concatenate([first[:-1], second])
 
 
@@ -271,3 +290,52 @@ def _renamed(facts: Iterable[Fact], match: Mapping[str, str]) -> Iterator[Fact]:
         names = tuple(match[r] for r in fact.region_ids if r in match)
         if len(set(names)) == len(fact.region_ids):
             yield dataclasses.replace(fact, region_ids=names)
+
+
+def prepare(folder: Path, expert: Path, params: Params, worlds: int) -> None:
+    """Draw and label both sets, unless they exist."""
+    if not (folder / "expert").is_dir():
+        shutil.copytree(expert, folder / "expert")
+    for shard, first_seed in SETS.values():
+        clips = folder / "clips" / shard
+        if not (clips / "truth.safetensors").is_file():
+            seeds = range(first_seed, first_seed + worlds)
+            write_clip_shard(clips, seeds, params.clips, shard=shard)
+    shards = [shard for shard, _ in SETS.values()]
+    drop_stale(folder, params, ["labels", "regions"])
+    run_stages(folder, params, ["labels", "regions"], shards)
+
+
+def study(folder: Path, params: Params) -> dict[str, Any]:
+    """Return coverage on the second set, with sigmas as they are and with factors of the first."""
+    errors = {}
+    for name, (shard, _) in SETS.items():
+        folders = [(folder / stage / shard) for stage in ("clips", "labels", "regions")]
+        errors[name] = calibration_errors([tuple(folders)], params.facts, params.regions)  # type: ignore[list-item]
+    factors = fit_factors(errors["fit"])
+    kinds = set(errors["check"].select("study", "kind").unique().rows())
+    return {
+        "clips": {name: rows["clip_id"].n_unique() for name, rows in errors.items()},
+        "seeds": {name: first for name, (_, first) in SETS.items()},
+        "held_out": coverage(errors["check"]).to_dicts(),
+        "held_out_with_fitted_factors": coverage(errors["check"], factors).to_dicts(),
+        "no_factor_suffices": [" / ".join(key) for key in sorted(kinds - set(factors))],
+    }
+
+
+def main() -> None:
+    """Run the study and merge it into the results."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("expert", type=Path)
+    parser.add_argument("--worlds", type=int, default=150, help="of each set; two clips each")
+    given = parser.parse_args()
+    params = replace_params(Project.find().params, labels={"threads": 1})
+    prepare(given.folder, given.expert, params, given.worlds)
+    found = study(given.folder, params)
+    merge_results(RESULTS / "questions.json", {"calibration": found})
+    print(json.dumps(found["held_out"], indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,8 +1,9 @@
-"""The control that is given the teacher's features: what an encoder that had them would be worth.
+"""The control whose encoder is replaced by the teacher: the value of the teacher's features.
 
-The student's encoder is replaced by the expert and one linear layer, all else is the SFT arm: the
-same base, questions, order and steps. It bounds what distillation into this student can bring,
-and shows whether the student can read such features at all. Its answers cost a run of the expert.
+The student's encoder is replaced by the expert and one linear layer; everything else is the SFT
+arm: the same base, questions, order and steps. The result bounds what distillation into this
+student can bring, and shows whether the student can use such features. Each answer needs the
+expert.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ from p4d.teachers.expert4d import network as expert4d
 from p4d.teachers.expert4d.network import Expert4D
 
 
-class ExpertEyes(nn.Module):
-    """Frames to visual tokens by the expert's latents; stands where the student's encoder stood."""
+class ExpertEncoder(nn.Module):
+    """Encodes frames as visual tokens with the expert, in place of the student's encoder."""
 
     def __init__(self, expert: Expert4D, stats: LatentStats, slots: int, width: int) -> None:
         super().__init__()
@@ -51,17 +52,17 @@ class ExpertEyes(nn.Module):
 
 
 @contextmanager
-def _seeing_with(adapter: StudentAdapter, eyes: ExpertEyes) -> Iterator[None]:
-    """While open, the adapter encodes clips (without stills) with `eyes`."""
+def _encoding_with(adapter: StudentAdapter, expert_encoder: ExpertEncoder) -> Iterator[None]:
+    """Make the adapter encode clips (not stills) with `expert_encoder`, inside the context."""
     own: Any = adapter
     encode = own.encode
 
-    def encode_with_eyes(frames_bfhw3: Tensor, times_s: Tensor) -> dict[str, Any]:
+    def encode_with_expert_encoder(frames_bfhw3: Tensor, times_s: Tensor) -> dict[str, Any]:
         encoded: dict[str, Any] = encode(frames_bfhw3, times_s)
-        encoded["mm_encoder_outputs"]["video"].pooler_output = tuple(eyes(frames_bfhw3))
+        encoded["mm_encoder_outputs"]["video"].pooler_output = tuple(expert_encoder(frames_bfhw3))
         return encoded
 
-    own.encode = encode_with_eyes
+    own.encode = encode_with_expert_encoder
     try:
         yield
     finally:
@@ -73,15 +74,15 @@ def trained(
     work: Path,
     params: Params,
     clips: ClipReader,
-    tell: Any,
+    progress: Any,
 ) -> Iterator[Student]:
-    """The control, trained for `params.training`; it sees with the expert while open."""
+    """Train the control for `params.training`; it encodes with the expert inside the context."""
     student = load(work / "base_student")
     expert = expert4d.load(work / "expert")
     slots = params.clips.frames // student.adapter.frames_per_slot
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(params.training.seed)
-        eyes = ExpertEyes(
+        expert_encoder = ExpertEncoder(
             expert, LatentStats.load(work / "expert"), slots, student.adapter.hidden_width
         )
     samples = TrainingSamples(
@@ -92,8 +93,10 @@ def trained(
         labels=LabelReader(),
     )
     packer = Packer(student.tokenizer, student.adapter)
-    student.adapter.model.model.add_module("eyes", eyes)  # so that it is trained
-    with _seeing_with(student.adapter, eyes):
-        run = TrainingRun(samples=samples, packer=packer, params=params.training, progress=tell)
+    student.adapter.model.model.add_module(
+        "expert_encoder", expert_encoder
+    )  # so that it is trained
+    with _encoding_with(student.adapter, expert_encoder):
+        run = TrainingRun(samples=samples, packer=packer, params=params.training, progress=progress)
         train_arm(Arm(student.adapter, None), run)
         yield student

@@ -1,17 +1,16 @@
-"""What texts alone, and marks alone, tell of the answers: `python -m benchmarks.leakage FOLDER`.
+"""What texts and marks alone give away: `python -m benchmarks.questions.leakage FOLDER`.
 
-Readers that see no video (p4d/evaluation/controls) learn from the questions of other
-worlds,
-with the look of training, and answer R4D-World. They also answer the questions they learn from,
-each by a reader that learned from other shards: many times as many, so that a small leak of a
-family shows. Keys of benchmarks/results/questions.json:
+Readers without video (p4d/evaluation/controls) are trained on questions about other worlds with the
+training appearance, and answer R4D-World. They also answer the training questions themselves by
+cross-validation over shards: many times as many, so that a small leak of a family shows. Keys of
+benchmarks/results/questions.json:
 
     blind                 reads texts
     marks_only.labels     reads texts and sees which numbers are drawn
     marks_only.outlines   sees the marked picture without its pixels: outlines and numbers
 
-Outlines are evidence, not a leak: they show where regions are in the first frame. Families that
-ask for that are named there, and others should not be. Drawn worlds are kept in benchmarks/.cache.
+Outlines are evidence, not a leak: they show where regions are in the first frame. Families that ask
+about that are named there; others should not be. Drawn worlds are kept in benchmarks/.cache.
 """
 
 from __future__ import annotations
@@ -24,8 +23,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from benchmarks.machine import describe
-from benchmarks.questions import merged
+from benchmarks.machine import RESULTS, describe, merge_results
 from p4d.artifacts import Arrays, read_json, read_table
 from p4d.config import Params, replace_params
 from p4d.evaluation.benchmarks.r4d_world.make import SECTIONS
@@ -43,7 +41,7 @@ STAGES = ("regions", "facts", "questions")
 
 
 def draw(folder: Path, shards: int, params: Params) -> list[str]:
-    """Shards of questions about worlds of the ordinary look; what is there and current is kept."""
+    """Draw shards of questions about worlds of the training appearance; current ones are kept."""
     names = []
     for number in range(shards):
         first = FIRST_SEED + number * WORLDS_PER_SHARD
@@ -59,8 +57,8 @@ def draw(folder: Path, shards: int, params: Params) -> list[str]:
     return names
 
 
-def questions_of(stages: Path, shards: list[str]) -> pl.DataFrame:
-    """All questions of some shards, with `shard`."""
+def shard_questions(stages: Path, shards: list[str]) -> pl.DataFrame:
+    """Return all questions of some shards, with `shard`."""
     return pl.concat(
         read_table(stages / "questions" / shard / "questions.parquet").with_columns(
             shard=pl.lit(shard)
@@ -70,7 +68,7 @@ def questions_of(stages: Path, shards: list[str]) -> pl.DataFrame:
 
 
 def marks_of(stages: Path, shards: list[str]) -> dict[str, MarkOutlines]:
-    """What the marks of every clip show."""
+    """Return the outlines of the marks of every clip."""
     found = {}
     for shard in shards:
         masks = Arrays(stages / "regions" / shard / "masks.safetensors")
@@ -80,16 +78,16 @@ def marks_of(stages: Path, shards: list[str]) -> dict[str, MarkOutlines]:
 
 
 def benchmark_questions(folder: Path) -> tuple[pl.DataFrame, dict[str, MarkOutlines]]:
-    """The questions of a release of R4D-World, and its marks."""
+    """Return the questions of a release of R4D-World, and the outlines of its marks."""
     released = {record["id"] for record in read_json(folder / "test.json")}
     shards = sorted(path.name for path in (folder / "stages" / "questions").iterdir())
-    table = questions_of(folder / "stages", shards)
+    table = shard_questions(folder / "stages", shards)
     return table.filter(pl.col("qa_id").is_in(released)), marks_of(folder / "stages", shards)
 
 
 def measure(folder: Path, shards: list[str], benchmark: Path) -> dict[str, dict[str, Any]]:
-    """Every reader on both sets of questions."""
-    known = questions_of(folder, shards)
+    """Test every reader on both sets of questions."""
+    known = shard_questions(folder, shards)
     asked, asked_marks = benchmark_questions(benchmark)
     outlines = marks_of(folder, shards) | asked_marks
     labels = {
@@ -97,13 +95,13 @@ def measure(folder: Path, shards: list[str], benchmark: Path) -> dict[str, dict[
         for clip, seen in outlines.items()
     }
     folds = [shards[start::FOLDS] for start in range(FOLDS)]
-    is_judge = pl.col("shard").is_in(folds[0])
-    train, choose_by = known.filter(~is_judge), known.filter(is_judge)
+    is_validation = pl.col("shard").is_in(folds[0])
+    train, validation = known.filter(~is_validation), known.filter(is_validation)
     figures = {}
     for name, seen in (("blind", None), ("labels", labels), ("outlines", outlines)):
         began = time.perf_counter()
         figures[name] = {
-            "r4d_world": chance_report(answer_after_learning(train, choose_by, asked, seen)),
+            "r4d_world": chance_report(answer_after_learning(train, validation, asked, seen)),
             "held_out": chance_report(answer_across_folds(known, folds, seen)),
         }
         print(name, f"{time.perf_counter() - began:.0f} s", flush=True)
@@ -123,10 +121,12 @@ def main() -> None:
     figures = measure(folder, draw(folder, given.shards, params), given.benchmark)
     about = {
         "machine": describe(project.root),
-        "command": f"python -m benchmarks.leakage {given.benchmark} --shards {given.shards}",
+        "command": "python -m benchmarks.questions.leakage "
+        f"{given.benchmark} --shards {given.shards}",
     }
-    path = project.root / "benchmarks" / "results" / "questions.json"
-    merged(path, {name: found | about for name, found in figures.items()})
+    merge_results(
+        RESULTS / "questions.json", {name: found | about for name, found in figures.items()}
+    )
     for found in (
         figures["blind"],
         figures["marks_only"]["labels"],

@@ -1,8 +1,8 @@
-"""What training and labelling cost: `python -m benchmarks.training`, on a quiet machine.
+"""Times training and labelling: `python -m benchmarks.speed.training`, on a quiet machine.
 
 Draws a small corpus of simulated clips and runs every stage up to `base_student` at the default
-sizes (`benchmarks/.cache/training`, kept), then measures, in turn and several times, so that a slow
-minute of the machine hits all alike:
+sizes (`benchmarks/.cache/training`, kept). Then it measures, alternating and several times, so that
+a slow minute of the machine affects all alike:
 
 - a step of SFT, of P4D with cached labels, and of P4D with the teacher run in the step;
 - the same in bfloat16;
@@ -54,7 +54,7 @@ STAGES = (
 
 
 def corpus(folder: Path, params: Params) -> None:
-    """Make what is not there yet."""
+    """Make the missing parts of the corpus."""
     for number, shard in enumerate(SHARDS):
         if not (folder / "clips" / shard).is_dir():
             seeds = range(7_000_000 * (number + 1), 7_000_000 * (number + 1) + WORLDS_PER_SHARD)
@@ -75,7 +75,7 @@ def inputs_of(folder: Path, stage: str, params: Params) -> StageInputs:
     )
 
 
-class Rig:
+class StepRig:
     """An arm and its batches, ready for single steps."""
 
     def __init__(self, folder: Path, params: Params, *, distils: bool) -> None:
@@ -117,7 +117,7 @@ class Rig:
 
 
 def interleaved(runs: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:
-    """Median seconds of each, measured in turn."""
+    """Return the median seconds of each run, measured alternately."""
     walls: dict[str, list[float]] = {name: [] for name in runs}
     for round_ in range(rounds + 1):
         for name, run in runs.items():
@@ -129,22 +129,25 @@ def interleaved(runs: dict[str, Callable[[], None]], rounds: int) -> dict[str, f
 
 
 def cost_of_distilling(folder: Path, params: Params, rounds: int) -> dict[str, float]:
-    """Time of P4D over that of SFT, from steps taken in turn: of a step that distils, of a run."""
-    sft, p4d = (Rig(folder, params, distils=distils) for distils in (False, True))
+    """Return the time of P4D over that of SFT, for a distilling step and for a whole run."""
+    sft, p4d = (StepRig(folder, params, distils=distils) for distils in (False, True))
     with deterministic(params.training.threads, 0):
         found = interleaved({"sft": sft.step, "p4d": p4d.step}, rounds)
     return {"sft_step_s": round(found["sft"], 4), **ratios(found["p4d"] / found["sft"], params)}
 
 
 def ratios(step_ratio: float, params: Params) -> dict[str, float]:
-    """Of a step that distils, and of a run, whose last steps do not."""
+    """Return the ratio of a distilling step and of a run, whose last steps do not distil.
+
+    The run ratio is computed, not measured.
+    """
     run_ratio = 1 + params.distillation.until_fraction * (step_ratio - 1)
     return {"step_ratio": round(step_ratio, 4), "run_ratio": round(run_ratio, 4)}
 
 
 def steps(folder: Path, params: Params, rounds: int) -> dict[str, object]:
-    sft = Rig(folder, params, distils=False)
-    p4d = Rig(folder, params, distils=True)
+    sft = StepRig(folder, params, distils=False)
+    p4d = StepRig(folder, params, distils=True)
     expert = expert4d.load(folder / "expert")
 
     def teacher(batch: PackedBatch) -> None:
@@ -180,8 +183,8 @@ def steps(folder: Path, params: Params, rounds: int) -> dict[str, object]:
 
 
 def waiting(folder: Path, params: Params) -> dict[str, object]:
-    """A real run of P4D with the loader; a process of its own, for its peak of memory."""
-    rig = Rig(folder, params, distils=True)
+    """Run P4D with the data loader, in a process of its own for its peak memory."""
+    rig = StepRig(folder, params, distils=True)
     run = TrainingRun(
         samples=rig.samples, packer=rig.packer, params=params.training, weights=rig.setup.weights
     )
@@ -201,10 +204,10 @@ def waiting(folder: Path, params: Params) -> dict[str, object]:
 
 
 def labelling(folder: Path, params: Params, rounds: int) -> dict[str, object]:
-    """Clips per second of the labels stage's work on a shard, and of bare forward passes.
+    """Return clips per second of labelling a shard, and of bare forward passes.
 
-    What is done beside the forward pass is the same for every expert, so its share depends on the
-    expert's size: once for the small one of the project, once for one as large as a ViT-B.
+    The work beside the forward pass is the same for every expert, so its share depends on the
+    expert's size. It is measured for the small expert of the project and for one of ViT-B size.
     """
     large = folder / "large_expert"
     enlarged(folder / "expert", large)
@@ -216,7 +219,7 @@ def labelling(folder: Path, params: Params, rounds: int) -> dict[str, object]:
 
 
 def enlarged(source: Path, target: Path) -> None:
-    """An expert of 12 blocks of width 768 that knows the mean maps of `source` and no more."""
+    """Write an untrained expert of 12 blocks of width 768, with the mean maps of `source`."""
     small = expert4d.load(source)
     config = dataclasses.replace(small.config, width=768, blocks=12, heads=12, hooks=(6, 12))
     torch.manual_seed(0)
@@ -230,7 +233,7 @@ def enlarged(source: Path, target: Path) -> None:
 def _labelling(
     folder: Path, expert_folder: Path, params: Params, rounds: int, clips: int | None
 ) -> dict[str, float]:
-    shard = _Some(folder / "clips" / SHARDS[0], clips)
+    shard = _FirstClips(folder / "clips" / SHARDS[0], clips)
     teacher = ExpertTeacher(expert_folder)
     expert = expert4d.load(expert_folder)
     size = params.labels.batch
@@ -261,8 +264,8 @@ def _labelling(
     }
 
 
-class _Some(ShardClips):
-    """The first clips of a shard; all with None."""
+class _FirstClips(ShardClips):
+    """The first `count` clips of a shard; all if None."""
 
     def __init__(self, folder: Path, count: int | None) -> None:
         super().__init__(folder)
@@ -292,12 +295,13 @@ def main() -> None:
         write_json(folder / "waiting.json", waiting(folder, params))
         return
     corpus(folder, params)
-    again = [sys.executable, "-m", "benchmarks.training", "--only", "waiting"]
+    again = [sys.executable, "-m", "benchmarks.speed.training", "--only", "waiting"]
     subprocess.run([*again, "--steps", str(chosen.steps)], check=True, cwd=project.root)
     torch.set_num_threads(params.training.threads)
     figures = {
         "machine": describe(project.root),
-        "command": f"python -m benchmarks.training --rounds {chosen.rounds} --steps {chosen.steps}",
+        "command": "python -m benchmarks.speed.training "
+        f"--rounds {chosen.rounds} --steps {chosen.steps}",
         "step": steps(folder, params, chosen.rounds),
         "data": read_json(folder / "waiting.json"),
         "labelling": labelling(folder, params, chosen.rounds),

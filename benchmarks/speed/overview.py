@@ -1,7 +1,7 @@
-"""First figures of the whole line: `make bench`, after `make demo`.
+"""Times the whole pipeline: `make bench`, after `make demo`.
 
-Wall time per asset comes from the ledger of this checkout; the rest is measured now, as whole
-processes, several times, median reported.
+Wall time per asset comes from the ledger of this checkout. The rest is measured now: whole
+processes, several runs, the median.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What the students of `benchmarks.distillation` answer: to its own questions and on R4D-World.
+"""The answers of the students of this benchmark, to its own questions and to R4D-World.
 
-They were trained on thirteen families of questions about worlds of one look; R4D-World, the frozen
-benchmark, asks all families, about worlds of another look. `make r4d-world` makes it.
+They are trained on thirteen families of questions about worlds of one appearance. R4D-World, which
+is frozen, asks all families about worlds of another appearance; `make r4d-world` makes it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from p4d.students.data.questions import Question
 from p4d.students.model.student import Student
 
 NAME = "r4d-world"
-EVALUATED = 8  # clips per batch
+CLIPS_PER_BATCH = 8
 
 
 def chosen_options(
@@ -32,12 +32,12 @@ def chosen_options(
     visuals: VisualSource,
     params: Params,
 ) -> dict[str, int]:
-    """The option that a student finds likeliest, by question; computed by one thread.
+    """Return the most likely option of each question, computed by one thread.
 
     Raises:
         ContractError: a question could not be asked.
     """
-    settings = AskSettings(frames=params.clips.frames, batch=EVALUATED, answer_tokens=1)
+    settings = AskSettings(frames=params.clips.frames, batch=CLIPS_PER_BATCH, answer_tokens=1)
     with deterministic(1, seed=0):
         replies = ask(student, questions, visuals, settings, generated=())
     chosen = {}
@@ -48,13 +48,13 @@ def chosen_options(
     return chosen
 
 
-def frozen_benchmark(project: Project) -> Benchmark | None:
-    """R4D-World, if it has been made."""
+def r4d_world(project: Project) -> Benchmark | None:
+    """Return R4D-World, or None if it was not made."""
     return open_benchmark(NAME, project) if (home(project) / NAME).is_dir() else None
 
 
 def questions_of(benchmark: Benchmark) -> pl.DataFrame:
-    """Its questions in the columns that the report reads."""
+    """Return the questions of a benchmark in the columns that the report reads."""
     return pl.DataFrame(
         {
             "qa_id": item.item_id,
@@ -68,27 +68,28 @@ def questions_of(benchmark: Benchmark) -> pl.DataFrame:
     )
 
 
-def frozen_answers(benchmark: Benchmark, student: Student, params: Params) -> dict[str, int]:
-    """`chosen_options` on a benchmark."""
+def r4d_world_answers(benchmark: Benchmark, student: Student, params: Params) -> dict[str, int]:
+    """Return `chosen_options` for a benchmark."""
     questions = [question_of(benchmark, item, view_id(item), "student") for item in benchmark.items]
     visuals = visuals_of(benchmark, benchmark.items, params.clips.frames, params.clips.size_px)
     return chosen_options(student, questions, visuals, params)
 
 
 def as_digits(answers: Mapping[str, int]) -> str:
-    """Chosen options in the order of their questions' ids, one digit each."""
+    """Return the chosen options in the order of question ids, one digit each."""
     return "".join(str(answers[qa_id]) for qa_id in sorted(answers))
 
 
 def from_digits(digits: str, asked: pl.DataFrame) -> dict[str, int]:
-    """The inverse of `as_digits`, for the questions in `asked` (`qa_id`).
+    """Return the chosen options from `as_digits`, for the questions in `asked` (`qa_id`).
 
     Raises:
-        ContractError: as many answers are not asked for.
+        ContractError: the numbers of answers and questions differ.
     """
     ids = sorted(asked["qa_id"])
     if len(ids) != len(digits):
         raise ContractError(
-            f"{len(digits)} answers to {len(ids)} questions; the run was asked others: run it again"
+            f"{len(digits)} answers to {len(ids)} questions; the run answered other questions: "
+            "run it again"
         )
     return dict(zip(ids, map(int, digits), strict=True))

@@ -2,13 +2,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmarks.fact_calibration import (
+from benchmarks.questions.calibration import (
     ERRORS_SCHEMA,
     SEEN,
     calibration_errors,
     coverage,
-    even_way,
     fit_factors,
+    piecewise_constant_motion,
 )
 from p4d.project import Project
 from tests.questions.scenes import FACTS
@@ -122,10 +122,10 @@ def test_what_may_be_even_is_taken_for_even():
     time_s = np.arange(8) * 0.25
     noise_m = np.random.default_rng(0).normal(0, 0.02, (8, 3))
     even_m = time_s[:, None] * np.array([0.5, 0.0, 0.1])
-    found_m = even_way(time_s, even_m + noise_m, 0.09)
+    found_m = piecewise_constant_motion(time_s, even_m + noise_m, 0.09)
     assert np.allclose(np.diff(found_m, n=2, axis=0), 0)
     late_m = np.maximum(time_s - 0.75, 0)[:, None] * np.array([0.9, 0.0, 0.0])
-    found_m = even_way(time_s, late_m, 0.09)
+    found_m = piecewise_constant_motion(time_s, late_m, 0.09)
     assert np.allclose(found_m, late_m)
 
 

@@ -1,29 +1,21 @@
-"""How long the audit takes on a project of a million questions: `python -m benchmarks.audit`.
+"""A project of made-up questions: small artifacts, and the ledger of a large project.
 
-The project is synthetic: tables, cache, dvc.lock and ledger as the pipeline would leave them, with
-one made-up question per row. Each figure is a whole process, interpreter start included. `why_s` is
-the median with the index of ids in place, `why_first_s` the first call, which builds it.
+Tables, cache, dvc.lock and ledger are as the pipeline would leave them, with one made-up question
+per row. Fingerprints are made up as well, so the artifacts are not fresh.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
-import shutil
-import statistics
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from benchmarks.machine import describe
-from p4d.artifacts import read_json, write_bytes, write_json, write_table
+from benchmarks.machine import CHECKOUT
+from p4d.artifacts import write_bytes, write_json, write_table
 from p4d.pipeline import BY_NAME
 from p4d.project import Project
 from p4d.sql_files import sql_files
@@ -34,7 +26,6 @@ from p4d.versioning.files.artifact_key import ArtifactKey, data_version
 from p4d.versioning.files.hashes import Digest, tree_of
 from p4d.versioning.ledger.ledger import Ledger
 
-CHECKOUT = Path(__file__).resolve().parent.parent
 CLIPS_PER_SHARD, QUESTIONS_PER_CLIP, CLIPS_PER_VIDEO = 256, 16, 4
 CODE_FILES, CHECKS = 40, 8
 
@@ -44,15 +35,15 @@ def hexdigest(*parts: object) -> str:
 
 
 def with_all_columns(table: pl.DataFrame, source: str) -> pl.DataFrame:
-    """A table with every column that its staging view declares; those not given are null."""
+    """Return a table with every column that its staging view declares; new ones are null."""
     views = [view for view in sql_files("staging").values() if view.source == source]
     declared = {c.name for view in views for c in view.columns if not c.from_folder}
     missing = sorted(declared - set(table.columns))
     return table.with_columns(pl.lit(None, pl.String).alias(name) for name in missing)
 
 
-class Synthetic:
-    """A project whose artifacts are small and whose record is as long as that of a large one."""
+class QuestionsProject:
+    """A synthetic project with tables of questions, and everything they derive from."""
 
     def __init__(self, root: Path, n_questions: int) -> None:
         self.project = Project(root)
@@ -70,8 +61,8 @@ class Synthetic:
             for k in range(CODE_FILES)
         }
 
-    def write(self) -> Synthetic:
-        """One version of every instance."""
+    def write(self) -> QuestionsProject:
+        """Write one version of every artifact."""
         root = self.project.root
         for name in ("params.yaml", "dvc.yaml"):
             write_bytes(root / name, (CHECKOUT / name).read_bytes())
@@ -85,8 +76,8 @@ class Synthetic:
         self.commit()
         return self
 
-    def read(self) -> Synthetic:
-        """What an earlier `write` left in the folder, which holds as many questions."""
+    def read(self) -> QuestionsProject:
+        """Open what an earlier `write` left in the folder."""
         if self.project.shards() != self.shards:
             raise SystemExit(f"{self.project.root} holds another project; give an empty folder")
         for record in Ledger(self.project).records("materialization"):
@@ -96,9 +87,12 @@ class Synthetic:
         return self
 
     def shard(self, shard: str, edition: int = 1, without: str | None = None) -> None:
-        """The tables of one shard; another edition has other questions about the same clips.
+        """Write the tables of one shard.
 
-        `without` names a video that was taken down: it is rejected and has no clips.
+        Args:
+            shard: its name.
+            edition: each edition has other questions about the same clips.
+            without: a video that was taken down: it is rejected and has no clips.
         """
         videos = [f"vid_{hexdigest('v', shard, k)[:16]}" for k in range(-(-self.clips // 4))]
         files = [
@@ -171,7 +165,7 @@ class Synthetic:
         self.artifact("questions", shard, {"questions.parquet": self.questions}, "qa_id")
 
     def rest(self) -> None:
-        """The stages that read all shards, and those after them."""
+        """Write the stages that read all shards, and those after them."""
         data = self.project.data
         questions = pl.concat(
             pl.read_parquet(data / "questions" / s / "questions.parquet").with_columns(
@@ -214,7 +208,7 @@ class Synthetic:
         key: str | None = None,
         clips: pl.DataFrame | None = None,
     ) -> None:
-        """Write, store and record one version."""
+        """Write, store and record one version of an artifact."""
         stage, made = BY_NAME[stage_name], ArtifactKey(stage_name, shard)
         instance, out = str(made), dvc_yaml.out_path(made)
         folder = self.project.root / out
@@ -250,7 +244,7 @@ class Synthetic:
         self._record(instance, stage_name, shard, out, tree.digest, upstream, deps, previous)
 
     def commit(self) -> None:
-        """Write what was collected to dvc.lock and the ledger."""
+        """Write the collected versions to dvc.lock and the ledger."""
         text = "schema: '2.0'\nstages:\n" + "".join(self._lock.values())
         Ledger(self.project).append_all(self._records)
         self._records = []
@@ -294,77 +288,3 @@ class Synthetic:
                        "run_id": "run-1", "checks_version": "j"})
             for k in range(CHECKS)
         ]  # fmt: skip
-
-
-def timed(root: Path, *arguments: str, runs: int = 3) -> float:
-    """Median wall seconds of `p4d` as a whole process."""
-    walls = []
-    for _ in range(runs):
-        started = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, "-m", "p4d.cli", *arguments], cwd=root, capture_output=True, text=True
-        )
-        walls.append(time.perf_counter() - started)
-        if done.returncode:
-            raise SystemExit(f"p4d {' '.join(arguments)}: {done.stdout}{done.stderr}")
-    return round(statistics.median(walls), 3)
-
-
-def measure(made: Synthetic) -> dict[str, Any]:
-    """The figures of one synthetic project."""
-    root = made.project.root
-    row = made.questions.row(0, named=True)
-    model = made.md5["student_p4d"]
-    shutil.rmtree(made.project.state / "ids", ignore_errors=True)
-    first = timed(root, "why", row["qa_id"], runs=1)
-    queries = {
-        "sources_of_model": ["--set", f"md5={model}"],
-        "models_of_video": ["--set", f"video_id={row['video_id']}"],
-        "models_touched_by_video": ["--set", f"video_id={row['video_id']}"],
-        "checks_in_force": [],
-        "checks_on_date": ["--set", "date=2100-01-01"],
-        "champion_on_date": ["--set", "date=2100-01-01"],
-        "cost_per_release": [],
-    }
-    seconds = {name: timed(root, "sql", name, *given) for name, given in queries.items()}
-    asked = {"why_s": row["qa_id"], "why_evaluation_s": "evaluation", "why_decision_s": "champion"}
-    return {
-        **{name: timed(root, "why", identifier) for name, identifier in asked.items()},
-        "why_first_s": first,
-        "audit_sql_s": max(seconds.values()),
-        "audit_sql_s_by_query": seconds,
-    }
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--questions", type=int, default=1_000_000)
-    parser.add_argument("--folder", type=Path, help="keep the project here and use it again")
-    parser.add_argument("--write", action="store_true", help="merge into durability.json")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="p4d-audit-") as scratch:
-        root = (arguments.folder or Path(scratch) / "project").resolve()
-        made = Synthetic(root, arguments.questions)
-        # Written last: a folder without it was left half made.
-        made = made.read() if (root / "dvc.lock").exists() else made.write()
-        figures = {
-            "questions": len(made.shards) * made.clips * QUESTIONS_PER_CLIP,
-            "shards": len(made.shards),
-            "ledger_lines": sum(1 for _ in Ledger(made.project).records()),
-            **measure(made),
-        }
-    for name, value in figures.items():
-        print(name, value)
-    if arguments.write:
-        path = CHECKOUT / "benchmarks" / "results" / "durability.json"
-        known = read_json(path) if path.is_file() else {}
-        known |= {
-            "why_s": figures["why_s"],
-            "audit_sql_s": figures["audit_sql_s"],
-            "audit": {"machine": describe(CHECKOUT), **figures},
-        }
-        write_json(path, known)
-
-
-if __name__ == "__main__":
-    main()

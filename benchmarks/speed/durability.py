@@ -1,8 +1,9 @@
-"""Durability in figures: `python -m benchmarks.durability kills|publish|noop|verify|all`.
+"""Durability in figures: `python -m benchmarks.speed.durability kills|publish|noop|verify|all`.
 
 Kills: see `tests/durability/kills.py` for what runs and what is compared. Publishing, the check
-that finds nothing to do, and verification run on synthetic projects with the product's own stage
-table (`benchmarks/synthetic.py`). Results are merged into benchmarks/results/durability.json.
+that finds nothing to do, and verification run on synthetic projects with the pipeline's own stage
+table (`benchmarks/synthetic/stages_project.py`). Results are merged into
+benchmarks/results/durability.json.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from typing import Any
 
 import click
 
-from benchmarks import synthetic
-from benchmarks.machine import describe
+from benchmarks.machine import CHECKOUT, RESULTS, describe
+from benchmarks.synthetic import stages_project
 from p4d.artifacts import write_json
 from p4d.audit.proof.verify import verify
 from p4d.project import Project
@@ -31,8 +32,7 @@ from p4d.versioning.run.run_stage import run_stage
 from p4d.versioning.state.plan import make_plan
 from p4d.versioning.state.workspace import status
 
-ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "benchmarks" / "results" / "durability.json"
+FIGURES = RESULTS / "durability.json"
 CLIPS = 10_000
 KILLS = ("kills", "torn", "lost", "byte_equal", "kills_detail")
 
@@ -68,7 +68,7 @@ def measure_publish(counts: list[int]) -> dict[str, Any]:
     medians = {}
     for shards in counts:
         with tempfile.TemporaryDirectory(prefix="p4d-publish-") as folder:
-            project = synthetic.make(Path(folder) / "project", shards)
+            project = stages_project.make(Path(folder) / "project", shards)
             spent = []
             for number in range(12):
                 shard = project.shards()[number % shards]
@@ -85,7 +85,7 @@ def measure_publish(counts: list[int]) -> dict[str, Any]:
 
 def noop(root: Path) -> None:
     """What `make up` looks at before it says that there is nothing to do."""
-    project = synthetic.open_project(root)
+    project = stages_project.open_project(root)
     recover(project)
     plan = make_plan(project, gates={}, checks_version="")
     stale = [item.key for item in status(project) if item.state != "fresh"]
@@ -95,12 +95,15 @@ def noop(root: Path) -> None:
 
 def measure_noop(clips: int) -> dict[str, Any]:
     """Wall seconds of a process of its own, Python's start included; median of three."""
-    per_shard = Project(ROOT).params.landing.max_clips_per_shard
+    per_shard = Project(CHECKOUT).params.landing.max_clips_per_shard
     with tempfile.TemporaryDirectory(prefix="p4d-noop-") as folder:
         shards = -(-clips // per_shard)
-        root = synthetic.make(Path(folder) / "project", shards, files=per_shard // 2).root
-        code = "from benchmarks.durability import noop; from pathlib import Path; noop(Path.cwd())"
-        environment = {**os.environ, "PYTHONPATH": f"{root}:{ROOT}"}
+        root = stages_project.make(Path(folder) / "project", shards, files=per_shard // 2).root
+        code = (
+            "from benchmarks.speed.durability import noop; "
+            "from pathlib import Path; noop(Path.cwd())"
+        )
+        environment = {**os.environ, "PYTHONPATH": f"{root}:{CHECKOUT}"}
         walls = []
         for _ in range(3):
             started = time.perf_counter()
@@ -114,7 +117,7 @@ def measure_verify(mebibytes: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="p4d-verify-") as folder:
         nbytes = 4 << 20
         shards = max(1, mebibytes // (2 * 4 * 26))  # 18 + 8 files per shard, each also cached
-        root = synthetic.make(Path(folder) / "project", shards, files=8, nbytes=nbytes).root
+        root = stages_project.make(Path(folder) / "project", shards, files=8, nbytes=nbytes).root
         cores = str(os.cpu_count())
         find = ["find", "data", ".dvc/cache/files", "-type", "f", "-print0"]
         ratios = []
@@ -127,7 +130,7 @@ def measure_verify(mebibytes: int) -> dict[str, Any]:
             )  # fmt: skip
             raw_s = time.perf_counter() - started
             started = time.perf_counter()
-            report = verify(synthetic.open_project(root))
+            report = verify(stages_project.open_project(root))
             ours_s = time.perf_counter() - started
             assert report.ok, report.render_text()
             ratios.append(raw_s / ours_s)
@@ -142,7 +145,7 @@ def measure_verify(mebibytes: int) -> dict[str, Any]:
 @click.argument("what", type=click.Choice(["kills", "publish", "noop", "verify", "all"]))
 @click.option("--kills", default=200, show_default=True, help="Processes to kill.")
 @click.option("--seed", default=1, show_default=True, help="Of the kills.")
-@click.option("--more", is_flag=True, help="Add the kills to those on record, of other seeds.")
+@click.option("--more", is_flag=True, help="Add the kills to the recorded ones of other seeds.")
 @click.option("--shards", default="10,100,1000", show_default=True, help="Sizes for publish.")
 @click.option("--clips", default=CLIPS, show_default=True, help="Size for noop.")
 @click.option("--mib", default=1024, show_default=True, help="Data for verify.")
@@ -167,10 +170,10 @@ def main(
     if what in ("kills", "all"):
         measured |= measure_kills(kills, seed)
     if keep:
-        known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        known = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
         if more and "kills" in measured:
             measured |= {key: _added(known[key], measured[key]) for key in KILLS}
-        write_json(RESULTS, {**known, **measured, "machine": describe(ROOT)})
+        write_json(FIGURES, {**known, **measured, "machine": describe(CHECKOUT)})
     click.echo(json.dumps(measured, indent=2))
 
 
