@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ def accuracy_chart(report: Mapping[str, Any], names: Sequence[str]) -> Figure:
                 x, means[arm], (below, above), fmt="none", ecolor="#333333", elinewidth=1, zorder=3
             )
     axes.set(xlim=(-0.5, len(names) + 0.5), ylim=(0, 1), ylabel="accuracy")
-    axes.set_xticks(groups, [name.replace(" ", "\n", 1) for name in (*names, "mean")])
+    axes.set_xticks(groups, [textwrap.fill(name, 16) for name in (*names, "mean")])
     axes.tick_params(axis="both", length=0, labelsize=8)
     axes.grid(axis="y", color="#dddddd", linewidth=0.8)
     axes.spines[["top", "right", "left"]].set_visible(False)

@@ -123,7 +123,7 @@ def collect(work: Path, checkout: Path, corpus: str, *, seeds: int) -> None:
     (target / "distillation.md").write_text(table_of(report, answers.names))
     write_svg(accuracy_chart(report, answers.names), target / "distillation.svg")
     if probes_file(work / "students" / "p4d-0"):
-        (target / "distillation_looks.png").write_bytes(
+        (target / "distillation_probes.png").write_bytes(
             png(probes_picture(work / "students" / "p4d-0", split="test"))
         )
 

@@ -6,7 +6,6 @@ per row. Fingerprints are made up as well, so the artifacts are not fresh.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from benchmarks.machine import CHECKOUT
+from benchmarks.synthetic.bulk import BulkRecorder, hexdigest
 from p4d.artifacts import write_bytes, write_json, write_table
 from p4d.pipeline import BY_NAME
 from p4d.project import Project
@@ -28,10 +28,6 @@ from p4d.versioning.ledger.ledger import Ledger
 
 CLIPS_PER_SHARD, QUESTIONS_PER_CLIP, CLIPS_PER_VIDEO = 256, 16, 4
 CODE_FILES, CHECKS = 40, 8
-
-
-def hexdigest(*parts: object) -> str:
-    return hashlib.sha256(" ".join(map(str, parts)).encode()).hexdigest()
 
 
 def with_all_columns(table: pl.DataFrame, source: str) -> pl.DataFrame:
@@ -54,8 +50,7 @@ class QuestionsProject:
             for number in range(1, max(1, n_questions // per_shard) + 1)
         ]
         self.md5: dict[str, str] = {}
-        self._records: list[tuple[str, Mapping[str, Any]]] = []
-        self._lock: dict[str, str] = {}
+        self._recorder = BulkRecorder(self.project)
         self._code = {
             f"p4d/made_up/module_{k:02d}.py": Digest(hexdigest(k)[:32], 1)
             for k in range(CODE_FILES)
@@ -210,7 +205,7 @@ class QuestionsProject:
     ) -> None:
         """Write, store and record one version of an artifact."""
         stage, made = BY_NAME[stage_name], ArtifactKey(stage_name, shard)
-        instance, out = str(made), dvc_yaml.out_path(made)
+        out = dvc_yaml.out_path(made)
         folder = self.project.root / out
         for name, content in files.items():
             if name.endswith(".csv"):
@@ -228,63 +223,43 @@ class QuestionsProject:
         dvc_store.store_tree(self.project.root, folder, tree)
         upstream, deps = {}, {}
         for name in stage.reads:
-            for each in self._parts(stage_name, name, shard):
+            for each in self._parts(name, shard):
                 upstream[each] = data_version(self.md5[each])
         for name in stage.inputs:
             path = dvc_yaml.input_path(stage, BY_NAME[name], shard)
             deps[path] = Digest(hexdigest(path)[:32] + ".dir", 1, 1)
         if stage.manifest and shard:
             deps[dvc_yaml.manifest_path(shard)] = Digest(hexdigest(shard)[:32], 1)
-        entry = LockEntry(
-            cmd=dvc_yaml.command(made), deps={**self._code, **deps},
-            outs={out: tree.digest},
+        self.md5[str(made)] = tree.digest.md5
+        self._recorder.add(
+            made,
+            LockEntry(
+                cmd=dvc_yaml.command(made), deps={**self._code, **deps}, outs={out: tree.digest}
+            ),
+            tree.digest,
+            code_version=hexdigest(stage_name)[:16],
+            fingerprint={
+                "cmd": "made up", "params": {}, "params_digest": hexdigest("p")[:16],
+                "deps": {path: digest.md5 for path, digest in deps.items()},
+            },
+            upstream=upstream,
+            git={"commit": hexdigest("c")[:40], "dirty": False}, env=hexdigest("e"),
+            rows={"ok": 1},
+            metrics={"release_id": "rel_made_up"} if stage_name == "release" else {},
+            cost={"wall_s": 1.0, "cpu_s": 1.0, "max_rss_bytes": 1}, run_id="run-1",
+            started="2026-01-01T00:00:00.000+00:00", ended="2026-01-01T00:00:01.000+00:00",
         )  # fmt: skip
-        self._lock[instance] = entry.to_text(instance)
-        previous, self.md5[instance] = self.md5.get(instance), tree.digest.md5
-        self._record(instance, stage_name, shard, out, tree.digest, upstream, deps, previous)
+        for number in range(CHECKS):
+            self._recorder.add_check(
+                made, name=f"check_{number}", passed=True, blocking=True, severity="critical",
+                details={}, run_id="run-1", checks_version="j",
+            )  # fmt: skip
 
     def commit(self) -> None:
         """Write the collected versions to dvc.lock and the ledger."""
-        text = "schema: '2.0'\nstages:\n" + "".join(self._lock.values())
-        Ledger(self.project).append_all(self._records)
-        self._records = []
-        write_bytes(self.project.root / "dvc.lock", text.encode())
+        self._recorder.commit()
 
-    def _parts(self, reader: str, name: str, shard: str | None) -> list[str]:
+    def _parts(self, name: str, shard: str | None) -> list[str]:
         if not BY_NAME[name].per_shard:
             return [name]
         return [str(ArtifactKey(name, each)) for each in ([shard] if shard else self.shards)]
-
-    def _record(
-        self,
-        instance: str,
-        stage: str,
-        shard: str | None,
-        out: str,
-        digest: Digest,
-        upstream: Mapping[str, str],
-        deps: Mapping[str, Digest],
-        previous: str | None,
-    ) -> None:
-        record = {
-            "id": hexdigest("id", instance, digest.md5)[:32], "stage": stage, "shard": shard,
-            "path": out, "md5": digest.md5, "nbytes": digest.nbytes, "nfiles": digest.nfiles,
-            "weights": {}, "code_version": hexdigest(stage)[:16],
-            "fingerprint": {
-                "cmd": "made up", "params": {}, "params_digest": hexdigest("p")[:16],
-                "deps": {path: d.md5 for path, d in deps.items()},
-            },
-            "upstream": dict(upstream), "excluded": {}, "previous": previous,
-            "git": {"commit": hexdigest("c")[:40], "dirty": False}, "env": hexdigest("e"),
-            "rows": {"ok": 1},
-            "metrics": {"release_id": "rel_made_up"} if stage == "release" else {},
-            "cost": {"wall_s": 1.0, "cpu_s": 1.0, "max_rss_bytes": 1}, "run_id": "run-1",
-            "started": "2026-01-01T00:00:00.000+00:00", "ended": "2026-01-01T00:00:01.000+00:00",
-        }  # fmt: skip
-        self._records.append(("materialization", record))
-        self._records += [
-            ("check", {"stage": stage, "shard": shard, "md5": digest.md5, "name": f"check_{k}",
-                       "passed": True, "blocking": True, "severity": "critical", "details": {},
-                       "run_id": "run-1", "checks_version": "j"})
-            for k in range(CHECKS)
-        ]  # fmt: skip

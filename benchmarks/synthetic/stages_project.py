@@ -1,8 +1,8 @@
-"""A project with the product's stage table and trivial outputs, made in bulk to any size.
+"""A project with the pipeline's stage table and trivial outputs, made in bulk to any size.
 
-Files, cache objects, dvc.lock and ledger are those that publishing one instance after another would
-leave (the benchmark verifies that they are), only without a flush to disk for each. What is
-measured on it afterwards goes the product's own way.
+Files, cache objects, dvc.lock and ledger are those that publishing one artifact after another would
+leave (the benchmark verifies them), without a flush to disk for each. Measurements on the project
+then run the pipeline's own code.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ import runpy
 import shutil
 import subprocess
 import sys
-import uuid
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from benchmarks.machine import CHECKOUT
+from benchmarks.synthetic.bulk import BulkRecorder
 from p4d.pipeline import STAGES, Stage
 from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.dvc import pipeline_file as dvc_yaml
-from p4d.versioning.files.artifact_key import ArtifactKey, data_version
+from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.files.hashes import tree_of
 from p4d.versioning.ledger.anchor import anchor
-from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.state.workspace import Workspace
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = "synthetic_stages"
 STEP = """\
 import hashlib
@@ -46,12 +46,12 @@ def write(inputs, out):
 
 
 def open_project(root: Path) -> Project:
-    """The project at `root`, with the trivial stages of this module."""
+    """Open the project at `root`, with the trivial stages of this module."""
     return Project(root, stages())
 
 
 def stages() -> tuple[Stage, ...]:
-    """The stage table, every function replaced."""
+    """Return the stage table with every function replaced."""
     return tuple(
         replace(stage, entry=f"{PACKAGE}.steps:write", extra_code=(), tracked=())
         for stage in STAGES
@@ -59,11 +59,11 @@ def stages() -> tuple[Stage, ...]:
 
 
 def make(root: Path, shards: int, *, files: int = 20, nbytes: int = 512) -> Project:
-    """Make a project with `shards` shards, in which every instance is fresh.
+    """Make a project with `shards` shards, in which every artifact is fresh.
 
     Args:
         root: a folder that does not exist.
-        shards: how many.
+        shards: number of shards.
         files: source files per shard.
         nbytes: size of every file.
     """
@@ -72,7 +72,7 @@ def make(root: Path, shards: int, *, files: int = 20, nbytes: int = 512) -> Proj
     (package / "__init__.py").write_text("")
     (package / "steps.py").write_text(STEP.format(files=files, nbytes=nbytes))
     for name in ("params.yaml", ".dvcignore", ".gitignore"):
-        shutil.copy(REPOSITORY / name, root / name)
+        shutil.copy(CHECKOUT / name, root / name)
     names = [f"{n:04d}-{hashlib.sha256(str(n).encode()).hexdigest()[:8]}" for n in range(shards)]
     (root / "shards").mkdir()
     (root / dvc_yaml.SHARD_LIST).write_text("shards:\n" + "".join(f"- {n}\n" for n in names))
@@ -93,16 +93,15 @@ def make(root: Path, shards: int, *, files: int = 20, nbytes: int = 512) -> Proj
 
 
 def _publish_all(project: Project) -> None:
-    # Not imported: the runner loads the stages' code itself, sure of what it loads.
+    # Not imported: the runner loads the stages' code itself and checks what it loads.
     write = runpy.run_path(str(project.root / PACKAGE / "steps.py"))["write"]
-    lock, records = "schema: '2.0'\nstages:\n", []
-    versions: dict[ArtifactKey, str] = {}
-    with Workspace(project) as look:
-        for key in look.all_keys():
-            stage, shard, out = look.stage(key.stage), key.shard, dvc_yaml.out_path(key)
+    recorder = BulkRecorder(project)
+    with Workspace(project) as workspace:
+        for key in workspace.all_keys():
+            stage, out = workspace.stage(key.stage), dvc_yaml.out_path(key)
             folder = project.root / out
             folder.mkdir(parents=True)
-            write(_Given(stage, shard), folder)
+            write(_StepInputs(stage, key.shard), folder)
             tree = tree_of(folder)
             objects = [(d.md5, (folder / name).read_bytes()) for name, d in tree.files.items()]
             for md5, payload in [*objects, (tree.digest.md5, tree.payload)]:
@@ -111,42 +110,35 @@ def _publish_all(project: Project) -> None:
                 if not path.exists():
                     path.write_bytes(payload)
                     path.chmod(0o444)
-            made_of = look.required(key)
-            entry = made_of.to_entry({out: tree.digest}).to_text(str(key))
-            lock += entry
-            versions[key] = data_version(tree.digest.md5)
-            records.append({
-                "id": uuid.uuid4().hex, "stage": stage.name, "shard": shard, "path": out,
-                "md5": tree.digest.md5, "nbytes": tree.digest.nbytes, "nfiles": tree.digest.nfiles,
-                "weights": {}, "code_version": look.code_version(stage),
-                "fingerprint": {
-                    "cmd": made_of.cmd, "params": made_of.params,
-                    "params_digest": made_of.params_digest,
-                    "deps": {path: digest.md5 for path, digest in made_of.deps.items() if digest},
+            fingerprint = workspace.required(key)
+            recorder.add(
+                key, fingerprint.to_entry({out: tree.digest}), tree.digest,
+                code_version=workspace.code_version(stage),
+                fingerprint={
+                    "cmd": fingerprint.cmd, "params": fingerprint.params,
+                    "params_digest": fingerprint.params_digest,
+                    "deps": {name: d.md5 for name, d in fingerprint.deps.items() if d},
                 },
-                "upstream": _upstream(look, key, versions), "excluded": {},
-                "previous": None, "lock_entry": hashlib.sha256(entry.encode()).hexdigest(),
-                "git": {"commit": None, "dirty": False}, "env": "", "rows": {}, "metrics": {},
-                "cost": {"wall_s": 0.0}, "run_id": "bulk", "started": "", "ended": "",
-            })  # fmt: skip
-    (project.root / "dvc.lock").write_text(lock)
-    Ledger(project).append_all([("materialization", record) for record in records])
+                upstream=_upstream(workspace, key, recorder.versions),
+            )  # fmt: skip
+    recorder.commit()
 
 
-class _Given:
+@dataclass(frozen=True)
+class _StepInputs:
     """The part of StageInputs that the trivial function reads."""
 
-    def __init__(self, stage: Stage, shard: str | None) -> None:
-        self.stage, self.shard = stage, shard
+    stage: Stage
+    shard: str | None
 
 
 def _upstream(
-    look: Workspace, reader: ArtifactKey, versions: dict[ArtifactKey, str]
+    workspace: Workspace, reader: ArtifactKey, versions: Mapping[ArtifactKey, str]
 ) -> dict[str, str]:
     keys = []
-    for upstream in map(look.stage, look.stage(reader.stage).inputs):
+    for upstream in map(workspace.stage, workspace.stage(reader.stage).inputs):
         if upstream.per_shard and reader.shard is not None:
             keys.append(ArtifactKey(upstream.name, reader.shard))
         else:
-            keys += look.keys_of(upstream)
+            keys += workspace.keys_of(upstream)
     return {str(key): versions[key] for key in keys}

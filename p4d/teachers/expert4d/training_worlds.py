@@ -76,7 +76,7 @@ class ClipBatch:
 
 
 def build_expert_worlds(inputs: StageInputs, out: Path) -> StageReport:
-    """Draw the training and held-out worlds with two processes."""
+    """Render the training and held-out worlds with two processes."""
     tasks = plan_worlds(inputs.params("clips"), inputs.params("expert"))
     columns: dict[str, list[NDArray]] = {}
     shares = []

@@ -1,3 +1,5 @@
+"""Rendering: equal bytes, and truth that agrees with pictures and an independent rasterizer."""
+
 import hashlib
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
@@ -57,22 +59,22 @@ def test_depth_and_instances_agree_with_an_independent_rasterizer(busy_video):
     z_m, ids = truth.frames[frame]
     difference = np.abs(z_drawn_m - z_m) / z_m
     assert np.median(difference) < 1e-6
-    assert np.quantile(difference, 0.99) < 3e-3  # the rasterizer's round things have facets
+    assert np.quantile(difference, 0.99) < 3e-3  # the rasterizer's round objs have facets
     assert (ids_drawn != ids).mean() < 2e-3
-    assert set(np.unique(ids)) == {0, *(thing.instance for thing in spec.objects)}
+    assert set(np.unique(ids)) == {0, *(obj.instance for obj in spec.objects)}
 
 
 def test_flow_of_object_points_equals_their_reprojection(busy_video):
     truth = busy_video.truth.resample([1, 2], 64)
     uv = pixel_centres(64, 64)
     checked = 0
-    for thing in truth.objects:
-        mine = (truth.instance_thw[1] == thing.instance) & (truth.flow_valid_thw[1] == 1)
+    for obj in truth.objects:
+        mine = (truth.instance_thw[1] == obj.instance) & (truth.flow_valid_thw[1] == 1)
         points = unproject(truth.z_depth_m_thw[1], truth.K_t33[1], truth.world_T_cam_t44[1])[mine]
-        local = transform(inverse(truth.world_T_obj_kt44[thing.k, 1]), points)
+        local = transform(inverse(truth.world_T_obj_kt44[obj.k, 1]), points)
         # Points of the object lie on or in its box, so the pose really belongs to it.
-        assert (np.abs(local) <= 0.5 * np.array(thing.size_m) + 2e-3).all()
-        earlier = transform(truth.world_T_obj_kt44[thing.k, 0], local)
+        assert (np.abs(local) <= 0.5 * np.array(obj.size_m) + 2e-3).all()
+        earlier = transform(truth.world_T_obj_kt44[obj.k, 0], local)
         expected, _ = project(earlier, truth.K_t33[0], truth.world_T_cam_t44[0])
         np.testing.assert_allclose(uv[mine] + truth.flow_px_thw2[1][mine], expected, atol=1e-3)
         checked += int(mine.sum())
@@ -93,25 +95,25 @@ def test_flow_explains_the_pictures_better_than_no_flow(busy_video):
 
 def test_only_what_moves_in_the_world_is_marked_as_moving(busy_video):
     truth = busy_video.truth.resample(range(8), 64)
-    for thing in truth.objects:
-        mine = truth.instance_thw == thing.instance
-        if thing.motion == "static":
+    for obj in truth.objects:
+        mine = truth.instance_thw == obj.instance
+        if obj.motion == "static":
             assert not truth.moving_thw[mine].any()
-        if thing.motion in ("translating", "ballistic"):
+        if obj.motion in ("translating", "ballistic"):
             assert truth.moving_thw[mine].any()
     assert not truth.moving_thw[truth.instance_thw == 0].any()
 
 
 def test_motion_of_the_first_frame_looks_forward_and_of_the_others_back():
     def wanted(spec):
-        paths = [thing.path for thing in spec.objects if thing.path]
+        paths = [obj.path for obj in spec.objects if obj.path]
         return any(path.profile == "constant" and path.length_m > 0.8 for path in paths)
 
     video = render(spec_for(first_seed(wanted)), QUARTERS_NS[:3], 64)
     truth = video.truth.resample(range(3), 64)
-    for thing in video.spec.objects:
-        if thing.path and thing.path.profile == "constant" and thing.path.length_m > 0.8:
-            assert truth.moving_thw[truth.instance_thw == thing.instance].all()
+    for obj in video.spec.objects:
+        if obj.path and obj.path.profile == "constant" and obj.path.length_m > 0.8:
+            assert truth.moving_thw[truth.instance_thw == obj.instance].all()
     alone = video.truth.resample([1], 64)
     assert not alone.moving_thw.any()
 
@@ -123,17 +125,17 @@ def test_a_thrown_object_waits_flies_under_gravity_and_stays_in_the_room():
         )
     )
     spec = spec_for(seed)
-    thing = next(t for t in spec.objects if t.launch and 0.5 < t.launch.begin_s < 2)
-    begin_ns = round(thing.launch.begin_s * 1e9)
+    obj = next(t for t in spec.objects if t.launch and 0.5 < t.launch.begin_s < 2)
+    begin_ns = round(obj.launch.begin_s * 1e9)
     times_ns = [0, begin_ns // 2, begin_ns + 40_000_000, begin_ns + 140_000_000, 4_000_000_000]
     truth = render(spec, times_ns, 32).truth
-    centres = truth.world_T_obj_kt44[thing.instance - 1, :, :3, 3]
+    centres = truth.world_T_obj_kt44[obj.instance - 1, :, :3, 3]
     np.testing.assert_array_equal(centres[0], centres[1])
     climbed_m = centres[3, 2] - centres[2, 2]
-    free_m = thing.launch.velocity_m_s[2] * 0.1 - 0.5 * 9.81 * (0.14**2 - 0.04**2)
+    free_m = obj.launch.velocity_m_s[2] * 0.1 - 0.5 * 9.81 * (0.14**2 - 0.04**2)
     assert climbed_m == pytest.approx(free_m, abs=0.03)
     assert np.abs(centres[4, :2]).max() < spec.room_half_m
-    assert centres[4, 2] > 0.5 * min(thing.size_m) - 0.02
+    assert centres[4, 2] > 0.5 * min(obj.size_m) - 0.02
 
 
 def test_most_objects_are_large_enough_for_64_px():
@@ -142,7 +144,7 @@ def test_most_objects_are_large_enough_for_64_px():
         video = render(spec_for(seed), QUARTERS_NS[::4], 64)
         for t in range(2):
             _, ids = video.truth.frames[t]
-            areas += [int((ids == thing.instance).sum()) for thing in video.spec.objects]
+            areas += [int((ids == obj.instance).sum()) for obj in video.spec.objects]
     assert np.mean(np.array(areas) >= 60) > 0.9
 
 
@@ -154,15 +156,15 @@ def test_objects_keep_the_hue_of_their_name():
     for seed in range(400, 410):
         video = render(spec_for(seed), [0], 64)
         _, ids = video.truth.frames[0]
-        for thing in video.spec.objects:
-            seen = video.rgb_thw3[0][ids == thing.instance].astype(float)
+        for obj in video.spec.objects:
+            seen = video.rgb_thw3[0][ids == obj.instance].astype(float)
             if len(seen) < 40:
                 continue
             saturated = seen[np.ptp(seen, axis=1) > 0.3 * seen.max(axis=1)]
             mean = saturated.mean(axis=0)
             mean /= np.linalg.norm(mean)
             best = max(reference, key=lambda name: float(reference[name] @ mean))
-            right += best == thing.colour
+            right += best == obj.colour
             total += 1
     assert total > 25
     assert right / total > 0.9
