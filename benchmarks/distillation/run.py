@@ -99,7 +99,7 @@ def _train(
     out.mkdir(parents=True)
     inputs = StageInputs(
         stage=stage,
-        params_=params,
+        all_params=params,
         folders=folders,
         work=live,
         progress=partial(_print_progress, run.name),

@@ -54,7 +54,7 @@ def _release(
     stage = stage_named("release")
     inputs = StageInputs(
         stage=stage,
-        params_=_Sections(params),
+        all_params=_Sections(params),
         folders={
             name: {shard: base / name / shard for shard in shards}
             for name in ("clips", "questions")
@@ -62,7 +62,7 @@ def _release(
         versions={f"{name}@{shard}": f"md5:{name}{shard}" for name in ("clips", "questions")
                   for shard in shards},
         excluded=excluded or {},
-        tracked_={"reviews": reviews} if reviews else {},
+        tracked_folders={"reviews": reviews} if reviews else {},
     )  # fmt: skip
     report = stage.load()(inputs, out)
     return (

@@ -7,7 +7,7 @@ protection against tampering: the ledger adds SHA-256 for weights.
 Written by hand for a measured reason: importing `dvc_data.hashfile` takes 0.10 to 0.19 s, `dvc`
 most of a second, and `p4d status` over 10,000 clips has 1.1 s in all. DVC's cache of hashes also
 trusts a file's time alone, which misses a second edit within one tick of the clock (`RACY_NS`).
-`tests/versioning/test_with_dvc.py` compares every hash with the real DVC's.
+`tests/versioning/dvc/test_with_dvc.py` compares every hash with the real DVC's.
 """
 
 from __future__ import annotations

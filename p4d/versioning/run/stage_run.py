@@ -109,12 +109,12 @@ def stage_inputs(
     root, stage = run.project.root, run.stage
     return StageInputs(
         stage=stage,
-        params_=Params.from_mapping(workspace.raw_params),
+        all_params=Params.from_mapping(workspace.raw_params),
         folders=run.inputs.folders,
         shard=run.key.shard,
         manifest=_manifest(run),
         inbox=run.project.inbox,
-        tracked_={name: root / name for name in stage.tracked},
+        tracked_folders={name: root / name for name in stage.tracked},
         versions=run.inputs.versions,
         excluded=run.inputs.excluded,
         previous=previous,

@@ -56,7 +56,7 @@ class Evaluations:
         write_table(folder / "predictions.parquet", pl.DataFrame(rows), sort_by=["arm", "qa_id"])
         inputs = StageInputs(
             stage=stage_named("champion"),
-            params_=tiny.params(promotion=promotion),
+            all_params=tiny.params(promotion=promotion),
             folders={"evaluation": folder, "student_p4d": folder},
             versions={"evaluation": evaluation, "student_p4d": model},
             previous=self.champion,
@@ -250,6 +250,6 @@ def test_a_champion_without_its_answers_stops_the_decision(project):
 def test_versions_of_the_inputs_must_be_known(project):
     with pytest.raises(ContractError, match="needs the data version"):
         build_champion(
-            StageInputs(stage=stage_named("champion"), params_=tiny.params(), folders={}),
+            StageInputs(stage=stage_named("champion"), all_params=tiny.params(), folders={}),
             project.root / "out",
         )

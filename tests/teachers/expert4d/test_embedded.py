@@ -22,10 +22,12 @@ def built(out, clips=None, **expert):
     worlds = out / "worlds"
     worlds.mkdir(parents=True)
     stage = stage_named("expert_worlds")
-    stage.load()(StageInputs(stage=stage, params_=params, folders={}), worlds)
+    stage.load()(StageInputs(stage=stage, all_params=params, folders={}), worlds)
     stage, made = stage_named("expert"), out / "expert"
     made.mkdir()
-    stage.load()(StageInputs(stage=stage, params_=params, folders={"expert_worlds": worlds}), made)
+    stage.load()(
+        StageInputs(stage=stage, all_params=params, folders={"expert_worlds": worlds}), made
+    )
     return made
 
 
