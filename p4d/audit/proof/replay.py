@@ -1,4 +1,4 @@
-"""Proof by repetition: make a version again from the same inputs and compare the bytes."""
+"""`p4d audit replay`: makes a version again from the same inputs and compares the bytes."""
 
 from __future__ import annotations
 
@@ -70,23 +70,23 @@ def replay(
         GateError: an input's version failed a blocking check, or was never checked.
         LedgerError: the version is not in the ledger.
     """
-    with Workspace(project) as look, staging(project) as folder:
-        look.check_key(key)
-        now = look.status(key)
+    with Workspace(project) as workspace, staging(project) as folder:
+        workspace.check_key(key)
+        now = workspace.status(key)
         if now.state != "fresh" or now.md5 is None:
             raise PublishError(f"{key} is not what it was made of: {'; '.join(now.reasons)}")
         record = Ledger(project).index().record(ArtifactVersion(key, now.md5))
         if record is None:
             raise LedgerError(f"version {now.md5} of {key} is not in the ledger")
-        run = prepare(look, key, gates)
+        run = prepare(workspace, key, gates)
         if dict(run.inputs.excluded) != dict(record["excluded"]):
             raise PublishError(f"{key} left out {record['excluded']}, today {run.inputs.excluded}")
         previous: Path | None = None
         if record["previous"] and run.stage.previous != "unread":
             previous = folder / "previous"
             dvc_store.checkout(project.root, record["previous"], previous)
-        load(look, run.stage)(stage_inputs(look, run, previous), folder / "new")
-        made, old = tree_of(folder / "new"), look.tree(run.out)
+        load(workspace, run.stage)(stage_inputs(workspace, run, previous), folder / "new")
+        made, old = tree_of(folder / "new"), workspace.tree(run.out)
         names = sorted({*made.files, *old.files})
         differing = tuple(n for n in names if made.files.get(n) != old.files.get(n))
         recorded = project.root / run.out

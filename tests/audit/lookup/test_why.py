@@ -6,9 +6,14 @@ import pytest
 
 from benchmarks.synthetic.questions_project import QUESTIONS_PER_CLIP, QuestionsProject
 from p4d import audit
+from p4d.audit.lookup.why import why
 from p4d.errors import LedgerError
+from p4d.quality.results import CheckResult
+from p4d.versioning.state.check_records import record_checks
+from tests.versioning.fake import SHARDS
 
 SMALL = 4 * QUESTIONS_PER_CLIP
+FIRST, SECOND = SHARDS
 
 
 @pytest.fixture(scope="module")
@@ -129,3 +134,36 @@ def test_an_edited_working_file_does_not_change_the_answer(own):
     for path in own.project.data.glob("questions/*/questions.parquet"):
         path.write_bytes(b"edited")
     assert audit.why(own.project, row["qa_id"]).detail["question"] == row["question"]
+
+
+def test_a_stage_is_explained_down_to_its_sources(fake):
+    made = fake.make_all()
+    check = CheckResult(name="good", passed=False, severity="critical", description="is good")
+    record_checks(fake.project, made["gather"].version, [check], run_id="r")
+    node = why(fake.project, "choose")
+    gather = node.children[0]
+    assert gather.version["checks"]["good"]["passed"] is False
+    assert gather.version["restore"] == f"p4d restore gather DEST --at {made['gather'].md5[:12]}"
+    assert [c.id for c in gather.children] == [f"label@{FIRST}", f"label@{SECOND}"]
+    assert {c.id for c in gather.children[0].children} == {f"take@{FIRST}", "teach"}
+    assert gather.version["commit"] == fake.git("rev-parse", "HEAD").strip()
+    text = node.render_text()
+    assert "FAILED good" in text
+    assert made[f"take@{FIRST}"].md5[:12] in text
+    assert node.to_json()["children"][0]["id"] == "gather"
+    assert why(fake.project, made["teach"].md5[:10]).id == "teach"
+    assert why(fake.project, f"data/take/{FIRST}/name.txt").id == f"take@{FIRST}"
+    with pytest.raises(LedgerError, match="nonsense is not recorded"):
+        why(fake.project, "nonsense")
+
+
+def test_a_tree_names_the_version_that_was_read_although_it_is_superseded(fake):
+    fake.make_all()
+    old = why(fake.project, "gather").children[0].version["md5"]
+    fake.edit(f"shards/{FIRST}.json", "text of", "other text of")
+    fake.make(f"take@{FIRST}")
+    fake.make(f"label@{FIRST}")
+    label = why(fake.project, "gather").children[0]
+    assert label.version["md5"] == old
+    assert label.version["superseded_by"] != old
+    assert "SUPERSEDED" in label.render_text()
