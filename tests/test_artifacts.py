@@ -15,7 +15,7 @@ def test_equal_tables_give_equal_bytes_whatever_their_row_order(tmp_path):
     assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "two.parquet").read_bytes()
 
 
-def test_a_table_whose_key_repeats_is_refused(tmp_path):
+def test_a_table_whose_key_repeats_is_rejected(tmp_path):
     frame = pl.DataFrame({"key": ["a", "a"]})
     with pytest.raises(ContractError, match=r"key \['key'\] repeats.*'a'"):
         write_table(tmp_path / "x.parquet", frame, sort_by=["key"])
@@ -39,7 +39,7 @@ def test_equal_arrays_give_equal_bytes_and_come_back(tmp_path):
         back["c"]
 
 
-def test_json_refuses_what_json_cannot_say(tmp_path):
+def test_json_rejects_values_that_json_cannot_hold(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "x.json", {"loss": float("nan")})
     write_json(tmp_path / "x.json", {"b": 1, "a": "\u00e9"})

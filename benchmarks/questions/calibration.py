@@ -58,12 +58,12 @@ SETS = {"fit": ("0000-0a1b2c3d", 8_100_000), "check": ("0001-0a1b2c3f", 8_400_00
 
 TRUE_REGIONS, OWN_REGIONS = "expert4d, true regions", "expert4d, own regions"
 SEEN = "exact, seen at half a pixel"
-LEAST_IOU = 0.3  # of a motion component with the true region that it is compared with
-LIKELY_SIGMA = 4.5  # of a place off an even movement: one in a hundred is farther off by chance
+MIN_IOU = 0.3  # of a motion component with the true region it is compared with
+LIKELY_SIGMA = 4.5  # deviation from constant velocity that chance exceeds once in a hundred
 ASKED_SIGMA = 3.0  # questions.margin_sigma of the repository
-COUNTED_FROM_MARKS = frozenset({"marked_count"})  # says nothing that was measured
+COUNTED_FROM_MARKS = frozenset({"marked_count"})  # not a measurement
 GRID = tuple(round(float(f), 3) for f in np.geomspace(0.25, 16.0, 49))
-EXACT_UNITS = frozenset({"class", "count"})  # what is said in these is right or wrong
+EXACT_UNITS = frozenset({"class", "count"})  # values that are right or wrong
 ERRORS_SCHEMA: dict[str, Any] = {
     "study": pl.String,
     "clip_id": pl.String,
@@ -173,7 +173,7 @@ def _shard_errors(
             own_ids, own_kthw, match = _own_regions(clip_id, labels, masks_kthw, marked, settings)
             from_own = images.facts(clip, own_ids, own_kthw, facts)
         except LabelError:
-            continue  # the expert could not label this clip: nothing of it is compared
+            continue  # the expert could not label this clip, so it is not compared
         yield from _compare(TRUE_REGIONS, clip_id, from_labels, true)
         yield from _compare(OWN_REGIONS, clip_id, _renamed(from_own, match), true)
 
@@ -189,7 +189,7 @@ def _compare(
 ) -> Iterator[dict[str, Any]]:
     for fact in measured:
         same = true.get(_key(fact))
-        # A word without a margin claims nothing, and a true one without says that none fits.
+        # A word without a margin makes no claim; a true one without means that no word fits.
         unsure = fact.sigma >= SIGMA_MAX or (same is not None and same.sigma >= SIGMA_MAX)
         if same is None or unsure or fact.kind in COUNTED_FROM_MARKS:
             continue
@@ -259,7 +259,7 @@ def _own_regions(
     true_ids: Sequence[str],
     settings: RegionsParams,
 ) -> tuple[tuple[str, ...], np.ndarray, dict[str, str]]:
-    """The expert's motion regions as a real clip would get them, and the true one of each."""
+    """Return the expert's motion regions, as a real clip would get them, and their true regions."""
     from p4d.teachers.labelling.store import LabelStore
 
     motion_thw = LabelStore(labels).get(clip_id, "expert4d", "motion").astype(np.float32)
@@ -274,7 +274,7 @@ def _own_regions(
     match = {}
     for region, own_thw in zip(kept, own_kthw, strict=True):
         overlaps = [_iou(own_thw, true_thw.astype(bool)) for true_thw in true_kthw]
-        if overlaps and max(overlaps) >= LEAST_IOU:
+        if overlaps and max(overlaps) >= MIN_IOU:
             match[region.region_id] = true_ids[int(np.argmax(overlaps))]
     return tuple(r.region_id for r in kept), own_kthw, match
 
@@ -285,7 +285,7 @@ def _iou(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _renamed(facts: Iterable[Fact], match: Mapping[str, str]) -> Iterator[Fact]:
-    """Facts about true regions instead; those of a component that matches none are left out."""
+    """Return facts about the matching true regions; facts without a match are left out."""
     for fact in facts:
         names = tuple(match[r] for r in fact.region_ids if r in match)
         if len(set(names)) == len(fact.region_ids):

@@ -1,4 +1,4 @@
-"""Marked pictures: how fast they are drawn, and whether marks can be read.
+"""Measures how fast marks are drawn, and whether they are legible.
 
 `python -m benchmarks.questions.marks R4D_WORLD` draws marks on one core, then searches the label of
 every mark in the frames that students see of that release. Key `marks` of
@@ -24,7 +24,7 @@ _CORNER_PX = 24  # a picture of nothing but one mark, whose label is clear of it
 
 
 def scene_like(size_px: int, regions: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """A noisy frame and round regions of the sizes that clips have."""
+    """Return a noisy frame and round regions of typical sizes."""
     rng = np.random.default_rng(seed)
     v, u = np.mgrid[:size_px, :size_px]
     centres = rng.uniform(0.2, 0.8, (regions, 2)) * size_px
@@ -35,7 +35,7 @@ def scene_like(size_px: int, regions: int, seed: int) -> tuple[np.ndarray, np.nd
 
 
 def marks_per_s(size_px: int, *, regions: int = 4, pictures: int = 200) -> float:
-    """Pictures drawn per second at the student's scale."""
+    """Return frames drawn per second at the student's scale."""
     scenes = [scene_like(size_px, regions, seed) for seed in range(min(pictures, 50))]
     started = time.perf_counter()
     for number in range(pictures):
@@ -44,21 +44,21 @@ def marks_per_s(size_px: int, *, regions: int = 4, pictures: int = 200) -> float
 
 
 def measure(sizes_px: Sequence[int] = SIZES_PX) -> dict[str, float]:
-    """Pictures per second by side of the frame."""
+    """Return frames per second by side of the frame."""
     return {f"{size}_px": round(marks_per_s(size), 1) for size in sizes_px}
 
 
 def legibility(clips: Iterable[np.ndarray]) -> dict[str, float | int]:
-    """How the marks of clips can be read at the resolution of their masks.
+    """Measure how legible the marks of clips are at the resolution of their masks.
 
     Args:
         clips: 0/1 masks [K, H, W] of first frames, in the order of marks.
 
     Returns:
-        marks: how many there are.
-        intact: share whose label is whole, every pixel of it.
-        own_nearest: share whose label is at least as near to its own region as to any other.
-        hidden: mean share of a region that lies under labels.
+        marks: number of marks.
+        intact: share of labels with every pixel visible.
+        own_nearest: share of labels at least as near to their own region as to any other.
+        hidden: mean share of a region that labels cover.
     """
     tiles = [_tile(mark) for mark in range(len(COLOURS_RGB))]
     intact, nearest, hidden = [], [], []
@@ -84,24 +84,24 @@ def legibility(clips: Iterable[np.ndarray]) -> dict[str, float | int]:
 
 
 def _tile(mark0: int) -> np.ndarray:
-    """The label of a mark as the renderer draws it: u8 [h, w, 3]."""
+    """Return the label of a mark as the renderer draws it: u8 [h, w, 3]."""
     masks_khw = np.zeros((mark0 + 1, _CORNER_PX, _CORNER_PX), np.uint8)
     masks_khw[mark0, -2:, -2:] = 1
     picture = draw_marks(np.full((_CORNER_PX, _CORNER_PX, 3), 7, np.uint8), masks_khw)
-    # On a grey that no mark has, the label is what is black and what that surrounds.
+    # On a grey that no mark has, the label is the black pixels and what they surround.
     rows, columns = np.nonzero((picture == 0).all(-1))
     return picture[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
 
 
 def _places(picture: np.ndarray, tile: np.ndarray) -> list[tuple[int, int]]:
-    """Top left corners where the picture holds the tile."""
+    """Return the top left corners at which the frame contains the tile."""
     windows = np.lib.stride_tricks.sliding_window_view(picture, tile.shape)[:, :, 0]
     found = np.argwhere((windows == tile).all(axis=(-3, -2, -1)))
     return [(int(top), int(left)) for top, left in found]
 
 
 def _gap(box: tuple[slice, slice], mask_hw: np.ndarray) -> float:
-    """Pixels between a box and the nearest pixel of a mask."""
+    """Return the distance in pixels between a box and the nearest pixel of a mask."""
     rows, columns = np.nonzero(mask_hw)
     down = np.maximum(np.maximum(box[0].start - rows, rows - box[0].stop + 1), 0)
     across = np.maximum(np.maximum(box[1].start - columns, columns - box[1].stop + 1), 0)

@@ -55,7 +55,7 @@ def measure_kills(kills: int, seed: int) -> dict[str, Any]:
 
 
 def _added(before: Any, more: Any) -> Any:
-    """Two results of kills as one: numbers are added, lists joined, and truth must hold in both."""
+    """Merge two results of kills: numbers are added, lists joined, and flags must hold in both."""
     if isinstance(more, dict):
         either = {**before, **more}
         both = before.keys() & more.keys()
@@ -64,7 +64,7 @@ def _added(before: Any, more: Any) -> Any:
 
 
 def measure_publish(counts: list[int]) -> dict[str, Any]:
-    """Seconds from asking for an instance to its record, less the stage's own; process warm."""
+    """Return seconds from a request to its record, minus the stage's own, in a warm process."""
     medians = {}
     for shards in counts:
         with tempfile.TemporaryDirectory(prefix="p4d-publish-") as folder:
@@ -84,7 +84,7 @@ def measure_publish(counts: list[int]) -> dict[str, Any]:
 
 
 def noop(root: Path) -> None:
-    """What `make up` looks at before it says that there is nothing to do."""
+    """Run the checks of `make up` on a project that is up to date."""
     project = stages_project.open_project(root)
     recover(project)
     plan = make_plan(project, gates={}, checks_version="")
@@ -94,7 +94,7 @@ def noop(root: Path) -> None:
 
 
 def measure_noop(clips: int) -> dict[str, Any]:
-    """Wall seconds of a process of its own, Python's start included; median of three."""
+    """Return wall seconds of a separate process, interpreter start included; median of three."""
     per_shard = Project(CHECKOUT).params.landing.max_clips_per_shard
     with tempfile.TemporaryDirectory(prefix="p4d-noop-") as folder:
         shards = -(-clips // per_shard)
@@ -113,7 +113,7 @@ def measure_noop(clips: int) -> dict[str, Any]:
 
 
 def measure_verify(mebibytes: int) -> dict[str, Any]:
-    """Speed of verification over that of `md5sum` by as many processes as cores, same files."""
+    """Return the speed of verification over that of `md5sum` with one process per core."""
     with tempfile.TemporaryDirectory(prefix="p4d-verify-") as folder:
         nbytes = 4 << 20
         shards = max(1, mebibytes // (2 * 4 * 26))  # 18 + 8 files per shard, each also cached

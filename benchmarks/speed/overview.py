@@ -22,7 +22,7 @@ from p4d.versioning.state.workspace import status
 
 
 def timed(command: list[str], root: Path, runs: int = 3) -> float:
-    """Median wall seconds of a whole process; it must succeed."""
+    """Return the median wall seconds of a whole process, which must succeed."""
     walls = []
     for _ in range(runs):
         started = time.perf_counter()
@@ -32,7 +32,7 @@ def timed(command: list[str], root: Path, runs: int = 3) -> float:
 
 
 def wall_per_asset(project: Project) -> dict[str, float]:
-    """Seconds of the latest materialization of every stage, summed over shards."""
+    """Return seconds of the latest materialization of every stage, summed over shards."""
     latest = {}
     for record in Ledger(project).records():
         if record["kind"] == "materialization":
@@ -44,7 +44,7 @@ def wall_per_asset(project: Project) -> dict[str, float]:
 
 
 def publish_overhead(project: Project) -> dict[str, float]:
-    """Seconds from start to record less the stage's own, over all materializations on record."""
+    """Return seconds from start to record minus the stage's own, over all materializations."""
     spent = [
         (datetime.fromisoformat(r["at"]) - datetime.fromisoformat(r["started"])).total_seconds()
         - r["cost"]["wall_s"]

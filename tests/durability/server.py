@@ -73,8 +73,13 @@ def up(checkpoint=None, nth=1):
 def run(stage, shard=None):
     """`python -m p4d stage`, in this process."""
     from p4d.cli import cli
+    from p4d.errors import P4DError
 
-    cli(["stage", stage, *(["--shard", shard] if shard else [])], standalone_mode=False)
+    try:
+        cli(["stage", stage, *(["--shard", shard] if shard else [])], standalone_mode=False)
+    except P4DError as error:  # as `p4d.cli.main` does
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        sys.exit(1)
 
 
 def repro():

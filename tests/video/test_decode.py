@@ -1,4 +1,4 @@
-"""Decoding: exact times, upright pictures, and damage that is always told."""
+"""Decoding: exact times, upright pictures, and damage that is always reported."""
 
 from fractions import Fraction
 
@@ -122,7 +122,7 @@ def test_colours_survive(tmp_path):
     assert np.median(np.abs(difference)) <= 4
 
 
-def test_every_kind_of_damage_is_told(tmp_path):
+def test_every_kind_of_damage_is_reported(tmp_path):
     good = write_video(tmp_path / "good.mp4", draw=noisy)
     by_name = {path.name: path for path in add_damaged_videos(tmp_path, good)}
     reasons = {}
@@ -148,7 +148,7 @@ def noisy(number, width, height):
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi"])
-def test_a_file_cut_short_is_told_in_every_container(tmp_path, suffix):
+def test_a_file_cut_short_is_reported_in_every_container(tmp_path, suffix):
     codec = "mpeg4" if suffix == "avi" else "libx264"
     path = write_video(tmp_path / f"a.{suffix}", codec=codec, draw=noisy, faststart=suffix == "mp4")
     payload = path.read_bytes()
@@ -158,7 +158,7 @@ def test_a_file_cut_short_is_told_in_every_container(tmp_path, suffix):
             timeline(path)
 
 
-def test_damage_is_told_again_for_a_second_file(tmp_path):
+def test_damage_is_reported_again_for_a_second_file(tmp_path):
     good = write_video(tmp_path / "a.mkv", draw=noisy)
     for name in ("b.mkv", "c.mkv"):
         (tmp_path / name).write_bytes(good.read_bytes()[:-5000])
@@ -198,7 +198,7 @@ def test_cover_art_is_no_video(tmp_path):
         probe(path)
 
 
-def test_an_unknown_codec_is_told(tmp_path):
+def test_an_unknown_codec_is_reported(tmp_path):
     path = write_video(tmp_path / "a.mp4", frames=3)
     path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
     with pytest.raises(DecodeError, match=r"codec|decoder"):
@@ -211,7 +211,7 @@ def test_tags_that_are_no_text_do_not_matter(tmp_path):
     assert len(timeline(path).pts_ns) == 3
 
 
-def test_a_video_longer_than_allowed_is_told(tmp_path):
+def test_a_video_longer_than_allowed_is_reported(tmp_path):
     path = write_video(tmp_path / "a.mp4")
     with pytest.raises(DecodeError, match="max_duration_s"):
         read_timeline(path, max_duration_s=2)

@@ -1,4 +1,4 @@
-"""Landing: what becomes of every path in the inbox, and of a landing that is killed."""
+"""Landing: the outcome of every path in the inbox, and of a landing that is killed."""
 
 import os
 import subprocess
@@ -163,7 +163,7 @@ def test_links_are_followed_inside_the_inbox_only(tmp_path, samples):
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="the file system refuses such names")
-def test_a_name_that_is_no_text_is_refused_and_lands_after_renaming(tmp_path, samples):
+def test_a_name_that_is_no_text_is_rejected_and_lands_after_renaming(tmp_path, samples):
     project = make_project(tmp_path)
     strange = os.fsencode(project.inbox) + b"/bad\xff\xfe.mp4"
     Path(os.fsdecode(strange)).write_bytes(samples[0][0])
@@ -264,7 +264,7 @@ def test_killed_before_the_index_nothing_has_landed_and_nothing_is_lost(tmp_path
     assert list(project.shards_dir.glob(".*")) == []
 
 
-def test_a_lost_manifest_is_told(tmp_path, samples):
+def test_a_lost_manifest_is_reported(tmp_path, samples):
     project = make_project(tmp_path)
     put(project, {"a.mp4": samples[0][0]})
     (shard,) = land(project).shards

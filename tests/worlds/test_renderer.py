@@ -171,6 +171,6 @@ def test_objects_keep_the_hue_of_their_name():
 
 
 @pytest.mark.parametrize("times_ns", [[], [5, 5], [-1, 3], [9, 2]])
-def test_times_that_do_not_rise_are_refused(times_ns):
+def test_times_that_do_not_increase_are_rejected(times_ns):
     with pytest.raises(ValueError, match="increase"):
         render(spec_for(0), times_ns, 32)

@@ -20,7 +20,7 @@ def test_a_seed_always_gives_the_same_world_and_another_seed_another():
     assert len(set(SPECS)) == len(SPECS)
 
 
-def test_names_are_unique_and_say_colour_and_shape():
+def test_names_are_unique_and_hold_colour_and_shape():
     for spec in SPECS:
         names = [obj.name for obj in spec.objects]
         assert len(set(names)) == len(names) in (3, 4)
@@ -82,14 +82,14 @@ def test_objects_never_pass_through_each_other():
                 assert gap_m > inner
 
 
-def test_no_look_is_shared_with_training():
+def test_no_appearance_is_shared_with_training():
     assert not set(COLOURS) & set(HELDOUT_COLOURS)
     assert not set(SHAPES) & set(HELDOUT_SHAPES)
     shapes = {t.shape for seed in range(15) for t in spec_for(seed, appearance="heldout").objects}
     assert shapes == set(HELDOUT_SHAPES)
 
 
-def test_equal_seeds_of_other_looks_are_other_worlds():
+def test_equal_seeds_of_other_appearances_give_other_worlds():
     assert spec_for(3, appearance="heldout") == spec_for(3, appearance="heldout")
     assert spec_for(3, appearance="heldout").camera != spec_for(3).camera
     with pytest.raises(ConfigError, match="heldout"):

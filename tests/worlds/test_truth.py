@@ -46,12 +46,12 @@ def test_flow_between_resampled_frames_is_a_third_of_the_native_flow(stored):
 
 
 @pytest.mark.parametrize("frames", [[], [-1, 2], [0, 8], [3, 3], [4, 1]])
-def test_frames_outside_the_video_or_out_of_order_are_refused(stored, frames):
+def test_frames_outside_the_video_or_out_of_order_are_rejected(stored, frames):
     with pytest.raises(TruthError, match="frames"):
         sidecar.read(stored).resample(frames, 64)
 
 
-def test_a_sidecar_of_another_video_is_refused_with_both_named(stored):
+def test_a_sidecar_of_another_video_is_rejected_with_both_named(stored):
     truth = sidecar.read(stored)
     sidecar.check_against(truth, truth.pts_ns + 400, 192, 192)  # rounding of a container's ticks
     with pytest.raises(TruthError, match="8 frames, the video 7"):

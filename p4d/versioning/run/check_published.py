@@ -25,24 +25,26 @@ def check_published(
         PublishError: nothing is published, or the files are not (or did not stay) that version.
     """
     recorder = lock_recorder()
-    before = _published(project, key, recorder)
+    with Workspace(project) as workspace:
+        before = _published(workspace, key, recorder)
+        version = checks_version(workspace)
     if before is None:
         raise PublishError(f"the folder of {key} is not its published version; make it first")
     results = check_artifact(project, key.stage, key.shard)
-    version = checks_version(project)
     with locked(project):
-        if _published(project, key, recorder) != before:
+        with Workspace(project) as workspace:
+            after = _published(workspace, key, recorder)
+        if after != before:
             raise PublishError(f"{key} changed while it was checked; check it again")
         record_checks(project, before, results, run_id=run_id, checks_version=version)
     return before, results
 
 
 def _published(
-    project: Project, key: ArtifactKey, recorder: LockRecorder
+    workspace: Workspace, key: ArtifactKey, recorder: LockRecorder
 ) -> ArtifactVersion | None:
     """The version in the artifact's folder, if it is the current one."""
-    with Workspace(project) as workspace:
-        present, current = workspace.digest(out_path(key)), recorder.current_md5(workspace, key)
+    present, current = workspace.digest(out_path(key)), recorder.current_md5(workspace, key)
     if present is None or current is None or present.md5 != current:
         return None
     return ArtifactVersion(key, current)
