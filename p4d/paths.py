@@ -18,8 +18,10 @@ BATCH_ID = re.compile(r"review_[0-9a-f]{16}")
 """Id of a review batch, which names the file of its verdicts."""
 QUESTION_ID = re.compile(r"qa_[0-9a-f]{16}")
 """Id of a question."""
+FILE_ID = re.compile(r"[0-9a-f]{32}")
+"""MD5 of a file, which names its object in DVC's cache."""
 OBJECT_ID = re.compile(r"[0-9a-f]{32}(\.dir)?")
-"""MD5 of an object in DVC's cache."""
+"""MD5 of an object in DVC's cache: of a file, or of the list of a folder's files."""
 
 NAME_BYTES, PATH_BYTES = 255, 4000
 """Longest name and longest relative path that Linux's file systems store."""
