@@ -36,12 +36,12 @@ def ensure_initialised(root: Path) -> None:
     folder = root / ".dvc"
     (folder / "tmp").mkdir(parents=True, exist_ok=True)
     if not (folder / "config").exists():
-        (folder / "config").write_text("")
+        (folder / "config").write_text("", encoding="utf-8")
     if not (folder / ".gitignore").exists():
-        (folder / ".gitignore").write_text("/config.local\n/tmp\n/cache\n")
+        (folder / ".gitignore").write_text("/config.local\n/tmp\n/cache\n", encoding="utf-8")
     local = folder / "config.local"
     if not (root / ".git").exists() and not local.exists():
-        local.write_text("[core]\n    no_scm = True\n")
+        local.write_text("[core]\n    no_scm = True\n", encoding="utf-8")
 
 
 @contextlib.contextmanager
@@ -77,7 +77,7 @@ def repository_lock(root: Path, wait_s: float | None = None) -> Iterator[None]:
 def busy_processes(root: Path, writes: Path, reads: list[Path]) -> list[str]:
     """Live foreign DVC processes (`dvc repro`) that work on the given paths, as text."""
     try:
-        held = json.loads((root / ".dvc" / "tmp" / "rwlock").read_text())
+        held = json.loads((root / ".dvc" / "tmp" / "rwlock").read_text(encoding="utf-8"))
     except (FileNotFoundError, json.JSONDecodeError):
         return []
     busy = []
