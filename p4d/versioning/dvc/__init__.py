@@ -1,0 +1,9 @@
+"""DVC's files, read and written without importing DVC, and held against the real DVC by tests.
+
+- `pipeline_file.py`: the text of `dvc.yaml`, and the paths and commands of artifacts;
+- `lock_file.py`: the entries of `dvc.lock`, spliced one at a time;
+- `cache.py`: the cache of versions, DVC's locks and the initialisation of a repository;
+- `config.py`: the settings that the others need.
+
+All that knows a format of DVC belongs here; `storage/push.py` alone imports DVC, for its remotes.
+"""
