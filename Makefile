@@ -41,7 +41,7 @@ unit: setup
 	@pytest
 
 bench: setup  ## Measure; results land in benchmarks/results/
-	@python -m benchmarks.spine
+	@python -m benchmarks.speed.overview
 
 bench-distillation: setup  ## Compare SFT and P4D, 50 to 70 minutes on two cores; MINUTES=270: all arms
 	@python -m benchmarks.distillation $(if $(MINUTES),--minutes $(MINUTES)) $(if $(STEPS),--steps $(STEPS))

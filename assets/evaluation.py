@@ -10,7 +10,7 @@ from dagster_project.stage_assets import stage_asset
 def evaluation(
     context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
 ) -> dg.MaterializeResult:
-    """Answer the held-out questions with every arm and compare."""
+    """Answers the held-out questions with every arm and compares the arms."""
     return stage_runner.materialize(context, config)
 
 
@@ -18,5 +18,5 @@ def evaluation(
 def champion(
     context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
 ) -> dg.MaterializeResult:
-    """Decide on promotion and append the decision."""
+    """Decides whether to promote the student and appends the decision."""
     return stage_runner.materialize(context, config)

@@ -10,7 +10,7 @@ from dagster_project.stage_assets import stage_asset
 def videos(
     context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
 ) -> dg.MaterializeResult:
-    """Verify and keep the landed source files of a shard."""
+    """Verifies the landed source files of a shard and stores them."""
     return stage_runner.materialize(context, config)
 
 
@@ -18,5 +18,5 @@ def videos(
 def clips(
     context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
 ) -> dg.MaterializeResult:
-    """Cut the shard's videos into clips and sample their frames."""
+    """Cuts the videos of a shard into clips and samples their frames."""
     return stage_runner.materialize(context, config)

@@ -10,5 +10,5 @@ from dagster_project.stage_assets import stage_asset
 def labels(
     context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
 ) -> dg.MaterializeResult:
-    """Label a shard with every teacher and measure the labels."""
+    """Labels a shard with every teacher and measures the labels."""
     return stage_runner.materialize(context, config)

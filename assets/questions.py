@@ -10,7 +10,7 @@ from dagster_project.stage_assets import stage_asset
 def regions(
     context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
 ) -> dg.MaterializeResult:
-    """Find the regions of a shard and draw their marks."""
+    """Finds the regions of a shard and draws their marks."""
     return stage_runner.materialize(context, config)
 
 
@@ -18,7 +18,7 @@ def regions(
 def facts(
     context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
 ) -> dg.MaterializeResult:
-    """Measure what can be asked about."""
+    """Measures the quantities that questions are about."""
     return stage_runner.materialize(context, config)
 
 
@@ -26,5 +26,5 @@ def facts(
 def questions(
     context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
 ) -> dg.MaterializeResult:
-    """Ask what the facts can answer with certainty."""
+    """Composes the questions that the facts answer with certainty."""
     return stage_runner.materialize(context, config)

@@ -10,5 +10,5 @@ from dagster_project.stage_assets import stage_asset
 def release(
     context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
 ) -> dg.MaterializeResult:
-    """Freeze shards, splits and questions."""
+    """Freezes shards, splits and questions."""
     return stage_runner.materialize(context, config)

@@ -10,7 +10,7 @@ from dagster_project.stage_assets import stage_asset
 def base_student(
     context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
 ) -> dg.MaterializeResult:
-    """Train the tokenizer and initialise the network that every arm starts from."""
+    """Trains the tokenizer and initialises the network that every arm starts from."""
     return stage_runner.materialize(context, config)
 
 
@@ -18,7 +18,7 @@ def base_student(
 def student_sft(
     context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
 ) -> dg.MaterializeResult:
-    """Train on the questions alone."""
+    """Trains on the questions alone."""
     return stage_runner.materialize(context, config)
 
 
@@ -26,7 +26,7 @@ def student_sft(
 def student_p4d(
     context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
 ) -> dg.MaterializeResult:
-    """Train with Perceptual 4D Distillation."""
+    """Trains with Perceptual 4D Distillation."""
     return stage_runner.materialize(context, config)
 
 
@@ -34,5 +34,5 @@ def student_p4d(
 def student_blind(
     context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
 ) -> dg.MaterializeResult:
-    """Train the control that sees no video."""
+    """Trains the control that sees no video."""
     return stage_runner.materialize(context, config)

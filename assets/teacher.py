@@ -10,7 +10,7 @@ from dagster_project.stage_assets import stage_asset
 def expert_worlds(
     context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
 ) -> dg.MaterializeResult:
-    """Render the training scenes with exact truth."""
+    """Renders the training scenes with exact truth."""
     return stage_runner.materialize(context, config)
 
 
@@ -18,5 +18,5 @@ def expert_worlds(
 def expert(
     context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
 ) -> dg.MaterializeResult:
-    """Train the expert and measure it on unseen scenes."""
+    """Trains the expert and measures it on unseen scenes."""
     return stage_runner.materialize(context, config)

@@ -1,4 +1,4 @@
-"""What a figure was measured on."""
+"""What a figure was measured on, and where it is recorded."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+
+from p4d.artifacts import read_json, write_json
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+RESULTS = CHECKOUT / "benchmarks" / "results"
 
 
 def describe(root: Path) -> dict[str, object]:
-    """Processor, cores, memory, Python, main packages and the commit of the tree."""
+    """Return processor, cores, memory, Python, main packages and the commit of the tree."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"], cwd=root, capture_output=True, text=True
@@ -25,6 +31,12 @@ def describe(root: Path) -> dict[str, object]:
         },
         "commit": commit.stdout.strip(),
     }
+
+
+def merge_results(path: Path, figures: Mapping[str, object]) -> None:
+    """Write figures into a file of results and keep its other keys."""
+    known = read_json(path) if path.is_file() else {}
+    write_json(path, {**known, **figures})
 
 
 def _processor() -> str:

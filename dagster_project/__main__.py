@@ -1,4 +1,4 @@
-"""Command line of the orchestration: `python -m dagster_project demo | up | run | ui`."""
+"""Command line of the orchestration: `python -m dagster_project demo | up | ui`."""
 
 from __future__ import annotations
 
@@ -22,36 +22,6 @@ if TYPE_CHECKING:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Materialize p4d's assets through Dagster."""
-
-
-@main.command()
-@click.argument("stage")
-@click.option("--shard", help="Shard id, for a stage that runs per shard.")
-@click.option("--force", is_flag=True, help="Compute although nothing changed.")
-def run(stage: str, shard: str | None, force: bool) -> None:
-    """Materialize one stage (of one shard) and run its checks; the command of dvc.yaml."""
-    from dagster_project.batches import materialize
-    from dagster_project.home import open_instance
-    from p4d.pipeline import stage_named
-    from p4d.versioning.run.publish import inside_dvc
-    from p4d.versioning.state.plan import Batch
-
-    declared = stage_named(stage)
-    if declared.per_shard != (shard is not None):
-        need = "needs --shard ID" if declared.per_shard else "takes no --shard"
-        raise click.UsageError(f"stage {stage} {need}")
-    project = Project.find()
-    with open_instance(project) as instance:
-        batch = Batch(shard=shard, stages=(stage,))
-        failures = materialize(project, [batch], instance, force=force)
-    if inside_dvc():
-        # The version is published, and no stage will read it. A failing command would make DVC
-        # drop its entry of a published version.
-        for failure in failures:
-            if failure.by_check:
-                click.echo(f"{failure.step}: {failure.reason}", err=True)
-        failures = [failure for failure in failures if not failure.by_check]
-    _end(failures)
 
 
 @main.command()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dagster as dg
 from dagster._core.definitions.data_version import (
@@ -27,9 +27,13 @@ from dagster._core.loader import LoadingContext
 if TYPE_CHECKING:
     from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 
+AssetGraph: TypeAlias = "BaseAssetGraph[Any]"
+"""The assets and checks of a code location, as `Definitions.resolve_asset_graph()` returns them."""
+
 __all__ = [
     "CODE_VERSION_TAG",
     "DATA_VERSION_TAG",
+    "AssetGraph",
     "Staleness",
     "free_pool_slots",
     "latest_tags",
@@ -56,7 +60,7 @@ class _Loading(LoadingContext):
 class Staleness:
     """Which assets Dagster calls fresh, as its UI shows them; a snapshot, read once per asset."""
 
-    def __init__(self, instance: dg.DagsterInstance, graph: BaseAssetGraph[Any]) -> None:
+    def __init__(self, instance: dg.DagsterInstance, graph: AssetGraph) -> None:
         """Read the events of `instance` about the assets of `graph`."""
         self._resolver = CachingStaleStatusResolver(instance, graph, _Loading(instance))
 

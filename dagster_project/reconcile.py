@@ -16,13 +16,14 @@ state in place of the code version, so that Dagster calls the artifact stale unt
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
 from dagster_project.dagster_internals import (
     CODE_VERSION_TAG,
     DATA_VERSION_TAG,
+    AssetGraph,
     Staleness,
     latest_tags,
     version_tags,
@@ -40,9 +41,6 @@ from p4d.versioning.state.workspace import (
     code_versions,
     status,
 )
-
-if TYPE_CHECKING:
-    from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 
 KIND, CORRECTION, REPORT = "p4d/kind", "correction", "report"
 
@@ -176,7 +174,7 @@ def _checks(ledger: Ledger, version: ArtifactVersion) -> dict[str, str]:
 
 
 def report_changes(
-    instance: dg.DagsterInstance, graph: BaseAssetGraph[Any], project: Project
+    instance: dg.DagsterInstance, graph: AssetGraph, project: Project
 ) -> list[ArtifactStatus]:
     """Report a correction for every artifact that only Dagster calls fresh; returns them."""
     staleness, corrected = Staleness(instance, graph), []

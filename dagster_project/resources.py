@@ -19,7 +19,6 @@ from dagster_project.metadata import check_metadata, version_metadata
 from p4d.errors import P4DError
 from p4d.pipeline import stage_named
 from p4d.project import Project
-from p4d.quality.gates import blocking_gates
 from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.run.check_published import check_published
 from p4d.versioning.run.run_stage import run_stage
@@ -78,7 +77,6 @@ class StageRunner(dg.ConfigurableResource):
                 run_id=context.run_id,
                 progress=self._progress(context, key),
                 force=config.force,
-                gates=blocking_gates(),
             )
         except P4DError as error:
             raise dg.Failure(

@@ -13,7 +13,7 @@ from dagster_project.resources import StageRunner
 from p4d.errors import P4DError
 from p4d.project import Project
 from p4d.versioning.ledger.anchor import anchor, is_anchored
-from p4d.versioning.run.publish import recover
+from p4d.versioning.run.recovery import recover
 from p4d.versioning.state.check_records import refresh_blocked
 from p4d.versioning.state.plan import in_order, make_plan
 

@@ -1,8 +1,8 @@
-"""Byte-stable files: the same values give the same bytes, so hashes mean something.
+"""Byte-stable files: equal values give equal bytes, so that hashes identify content.
 
-Parquet with fixed compression, level and row groups, no clock in its metadata; safetensors with
-one metadata key (several are written in random order); JSON with sorted keys. Floats in tables
-should be rounded by the caller where they come from parallel sums. All writers replace atomically.
+Parquet has fixed compression, level and row groups, and no time in its metadata; safetensors has
+one metadata key (several would be written in random order); JSON has sorted keys. The caller should
+round floats that come from parallel sums. All writers replace files atomically (p4d/atomic.py).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from safetensors.numpy import save as safetensors_bytes
 from p4d.atomic import replacing
 from p4d.errors import ContractError
 
-if TYPE_CHECKING:  # looking at the state of a project must not wait for it
+if TYPE_CHECKING:  # `p4d status` must not wait for the import
     import polars as pl
 
 
@@ -31,7 +31,11 @@ def write_bytes(path: Path, payload: bytes) -> None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Readable JSON with sorted keys and a final newline. NaN and infinity are refused."""
+    """Write JSON with indentation, sorted keys and a final newline.
+
+    Raises:
+        ValueError: a value is NaN or infinite.
+    """
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     write_bytes(path, (text + "\n").encode())
 
@@ -42,10 +46,10 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON has no narrower type
 
 
 def write_table(path: Path, frame: pl.DataFrame, *, sort_by: Sequence[str]) -> None:
-    """Write `frame` as Parquet, sorted by `sort_by`, which must identify each row.
+    """Write `frame` as Parquet, sorted by the columns `sort_by`, which must be unique.
 
     Raises:
-        ContractError: `sort_by` is not unique, so the order of rows would not be defined.
+        ContractError: a key repeats, so the order of rows would be undefined.
     """
     keys = frame.select(sort_by)
     if keys.is_duplicated().any():
@@ -82,13 +86,13 @@ class Arrays(Mapping[str, np.ndarray]):
     """Named arrays of one safetensors file, read lazily, one at a time."""
 
     def __init__(self, path: Path) -> None:
-        """Open `path`; the header is read, the arrays are not."""
+        """Open `path` and read its header."""
         self._file = safe_open(str(path), framework="numpy")
         self._names = frozenset(self._file.keys())
         self.meta: dict[str, Any] = json.loads((self._file.metadata() or {}).get("meta", "{}"))
 
     def __getitem__(self, name: str) -> np.ndarray:
-        """The array called `name`; raises KeyError when there is none."""
+        """The array called `name`; raises KeyError if there is none."""
         if name not in self._names:
             raise KeyError(name)
         return self._file.get_tensor(name)
@@ -98,5 +102,5 @@ class Arrays(Mapping[str, np.ndarray]):
         return iter(sorted(self._names))
 
     def __len__(self) -> int:
-        """How many arrays the file holds."""
+        """Number of arrays in the file."""
         return len(self._names)

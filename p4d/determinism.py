@@ -1,4 +1,4 @@
-"""Running torch so that equal inputs give equal bytes."""
+"""Deterministic torch: equal inputs give equal bytes."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ import torch.utils.deterministic as torch_deterministic
 
 @contextmanager
 def deterministic(threads: int, seed: int) -> Iterator[None]:
-    """Deterministic kernels, a fixed number of threads and a seeded generator; restored after.
+    """Use deterministic kernels, a fixed number of threads and a seeded generator in the block.
 
-    The number of threads is part of the result: sums are split by thread.
+    All settings are restored afterwards. The number of threads is part of the result, because sums
+    are split by thread.
     """
     before = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
     fill = torch_deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         torch.use_deterministic_algorithms(True)
-        # Filling fresh memory guards against code that reads it unwritten; it costs a fifth of a
-        # step here and no kernel of ours does.
+        # Filling new memory protects code that reads it before writing. No kernel here does, and
+        # it would cost a fifth of a training step.
         torch_deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         torch.set_num_threads(threads)
         try:

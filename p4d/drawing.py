@@ -8,22 +8,15 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-_TILE_PX = 128
-
+TILE_PX = 128
+"""Side of a tile of a sheet."""
 
 _CAPTION_PX = 18
-
-
 _GAP_PX = 4
-
-
 _BACKGROUND = (255, 255, 255)
-
-
 _INK = (40, 40, 40)
-
-
 _INVALID = (200, 200, 200)
+"""Colour of pixels without a valid value."""
 
 
 def depth_rgb(
@@ -44,7 +37,7 @@ def depth_rgb(
     Returns:
         u8 [H, W, 3].
     """
-    import matplotlib  # loads slowly: only where a picture is made
+    import matplotlib  # loads slowly, so only when a picture is made
 
     shown = np.isfinite(depth_hw) & (depth_hw > 0)
     shown &= True if valid_hw is None else valid_hw.astype(bool)
@@ -86,7 +79,7 @@ def flow_rgb(
 
 
 def motion_rgb(probability_hw: np.ndarray, rgb_hw3: np.ndarray | None = None) -> np.ndarray:
-    """Probability of motion in orange, over the dimmed frame where one is given; u8 [H, W, 3]."""
+    """Probability of motion in orange, over the dimmed frame if one is given; u8 [H, W, 3]."""
     share = np.clip(np.nan_to_num(probability_hw), 0, 1)[..., None].astype(np.float64)
     if rgb_hw3 is None:
         under = np.zeros((*probability_hw.shape, 3))
@@ -108,7 +101,7 @@ def sheet(
     *,
     captions: Sequence[str] = (),
     titles: Sequence[str] = (),
-    tile_px: int = _TILE_PX,
+    tile_px: int = TILE_PX,
 ) -> np.ndarray:
     """Tiles in rows, each row under its caption; titles head the columns.
 
@@ -142,7 +135,7 @@ def sheet(
 
 
 def notice(text: str) -> bytes:
-    """A picture that only says something, for stages with nothing to show."""
+    """A picture of a text, for stages with nothing to show."""
     canvas = Image.new("RGB", (8 * len(text) + 20, 36), _BACKGROUND)
     ImageDraw.Draw(canvas).text((10, 10), text, _INK, font=ImageFont.load_default(size=13))
     return png(np.asarray(canvas))

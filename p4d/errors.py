@@ -1,4 +1,4 @@
-"""Errors of p4d. Each names the thing that is wrong and the way out."""
+"""Errors of p4d. Each message names what is wrong and how to proceed."""
 
 
 class P4DError(Exception):
@@ -10,7 +10,7 @@ class ConfigError(P4DError, ValueError):
 
 
 class DecodeError(P4DError):
-    """A media file cannot be read; the message carries the decoder's reason."""
+    """A media file cannot be read; the message gives the decoder's reason."""
 
 
 class TruthError(P4DError):
@@ -22,20 +22,20 @@ class LabelError(P4DError):
 
 
 class ContractError(P4DError):
-    """A table or array breaks its declared schema, or a stage read what it did not declare."""
+    """A table or array breaks its schema, or a stage reads an input that it does not declare."""
 
 
 class GateError(P4DError):
-    """A blocking check failed, or was never run, for the exact version that was asked for."""
+    """A blocking check failed, or has not run, for the requested version."""
 
 
 class PublishError(P4DError):
-    """Publishing was refused: something changed while the step ran, or the store is damaged."""
+    """Publishing was stopped: an input changed while the step ran, or the store is damaged."""
 
 
 class LedgerError(P4DError):
-    """The ledger is damaged, or an id is not in it."""
+    """The ledger is damaged, or does not contain an id."""
 
 
 class TrainingError(P4DError):
-    """Training stopped; the message names the step and the ids of the batch."""
+    """Training stopped; the message names the step and the ids of its batch."""

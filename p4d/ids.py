@@ -14,14 +14,14 @@ Scalar = str | int | float | bool | None
 
 
 def canonical_json(value: object) -> str:
-    """JSON with sorted keys and no spaces: one text per value."""
+    """JSON with sorted keys and no spaces, so that equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def content_id(prefix: str, *parts: object) -> str:
     """`prefix_` and 16 hex digits that depend on `parts` alone.
 
-    Parts are JSON values; floats should be rounded by the caller, as their text is hashed.
+    Parts are JSON values. The caller should round floats, because their text is hashed.
     """
     digest = hashlib.sha256(canonical_json(list(parts)).encode()).hexdigest()
     return f"{prefix}_{digest[:16]}"

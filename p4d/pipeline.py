@@ -1,8 +1,8 @@
 """The stages: what each reads, what it writes, and which function does the work.
 
-One table for three callers. Dagster assets, `dvc.yaml` and the command line are all derived from
-it, and a stage can read only what it declares here: an undeclared upstream folder or parameter
-raises, so the recorded provenance is complete by construction.
+Dagster assets, `dvc.yaml` and the command line are all derived from this table. A stage can read
+only what it declares here: an undeclared upstream folder or parameter raises an error, so the
+recorded provenance is complete by construction.
 
 Per-shard stages write `data/<stage>/<shard>/`, the others `data/<stage>/`.
 """
@@ -28,13 +28,15 @@ class Stage:
         entry: `module:function` of signature `(StageInputs, Path) -> StageReport`.
         inputs: names of upstream stages.
         params: sections of params.yaml the function may read.
-        per_shard: one instance per shard; an upstream per-shard stage is then read shard by shard.
+        per_shard: one artifact per shard; an upstream per-shard stage is then read shard by shard.
         manifest: reads `shards/<shard>.json`.
         tracked: folders of the repository that the function reads, versioned by git.
         extra_code: files or folders beside the entry's import closure that shape the result.
-        pool: name of the concurrency pool, for stages that want the whole machine.
-        previous: whether the function may read the stage's own last version; where it is required
-            (an append-only ledger) the stage refuses to start over when that version is lost.
+        metrics: files of the output that DVC shows as metrics.
+        plots: files of the output that DVC plots.
+        pool: name of the concurrency pool, for stages that use the whole machine.
+        previous: whether the function may read the stage's own last version; if it is required (an
+            append-only ledger), the stage does not start over when that version is lost.
     """
 
     name: str
@@ -63,10 +65,10 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class StageReport:
-    """What a stage says of its own run.
+    """What a stage reports about its own run.
 
     Attributes:
-        rows: outcomes of the rows it judged: keys among ok, filtered, rejected, failed.
+        rows: number of rows by outcome; keys among ok, filtered, rejected, failed.
         metrics: flat numbers or short texts for the UI and the ledger.
     """
 
@@ -83,26 +85,30 @@ class StageInputs:
     """What a stage may read.
 
     Attributes:
-        shard: the shard of this instance, or None.
-        manifest: the parsed `shards/<shard>.json`, where declared.
-        inbox: the drop folder (for the stage that takes videos from it).
-        tracked_: the declared folders of the repository, by name.
-        versions: data version (`md5:...`) of every upstream instance, keyed `stage` or
+        stage: the declaration that the methods hold every access to.
+        all_params: all sections; `params` reads a declared one.
+        folders: per upstream stage, its folder, or its folders by shard; see `folder` and
+            `shard_folders`.
+        shard: the shard of this run, or None.
+        manifest: the parsed `shards/<shard>.json`, if declared.
+        inbox: the drop folder, for the stage that takes videos from it.
+        tracked_folders: the declared folders of the repository, by name; `tracked` reads one.
+        versions: data version (`md5:...`) of every upstream artifact, keyed `stage` or
             `stage@shard`; safe to write into an artifact, as it is content.
-        excluded: upstream shards that a failed gate keeps out of a fan-in, with the reason.
-        previous: the stage's own last version, where declared and there is one.
-        work: scratch that survives a kill of the process and goes when the result is published;
-            never an artifact. None where nobody keeps it.
-        progress: call `(done, total, note)` now and then.
+        excluded: upstream shards that a fan-in leaves out, with the reason.
+        previous: the stage's own last version, if declared and there is one.
+        work: work directory that survives a kill of the process and is removed when the result is
+            published; never an artifact. None if no work directory is kept.
+        progress: call it as `(done, total, note)` from time to time.
     """
 
     stage: Stage
-    params_: Params
+    all_params: Params
     folders: Mapping[str, Path | Mapping[str, Path]]
     shard: str | None = None
     manifest: Mapping[str, Any] | None = None
     inbox: Path | None = None
-    tracked_: Mapping[str, Path] = field(default_factory=dict)
+    tracked_folders: Mapping[str, Path] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     excluded: Mapping[str, str] = field(default_factory=dict)
     previous: Path | None = None
@@ -119,7 +125,7 @@ class StageInputs:
             raise ContractError(
                 f"stage {self.stage.name} reads params.{section} without declaring it"
             )
-        return getattr(self.params_, section)
+        return getattr(self.all_params, section)
 
     def folder(self, upstream: str) -> Path:
         """The folder of an upstream stage: of the same shard, or of an unpartitioned stage."""
@@ -136,14 +142,14 @@ class StageInputs:
         return found
 
     def tracked(self, name: str) -> Path | None:
-        """A declared folder of the repository; None where the stage runs outside of one.
+        """A declared folder of the repository; None if the stage runs outside of a repository.
 
         Raises:
             ContractError: the stage does not declare this folder.
         """
         if name not in self.stage.tracked:
             raise ContractError(f"stage {self.stage.name} reads {name}/ without declaring it")
-        return self.tracked_.get(name)
+        return self.tracked_folders.get(name)
 
     def _declared(self, upstream: str) -> Path | Mapping[str, Path]:
         if upstream not in self.stage.inputs:
@@ -228,7 +234,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="release",
         group="release",
-        entry="p4d.release.build:build_release",
+        entry="p4d.release.stage:build_release",
         description="Frozen shards, splits by source and near-duplicate group, and questions.",
         inputs=("clips", "questions"),
         params=("release",),

@@ -1,6 +1,6 @@
-"""Which split a video belongs to: a cut through a line on which videos lie by the hash of their id.
+"""Which split a video belongs to, by the hash of its id.
 
-New videos never move old ones, and no list of splits has to be kept.
+New videos never move old ones, and no list of splits has to be stored.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ SPLITS = ("train", "val", "test")
 
 
 def split_position(video_id: str) -> float:
-    """Where a video lies in [0, 1)."""
+    """Return the position of a video in [0, 1)."""
     return seed_for(video_id, "split") / 2.0**63
 
 
 def split_for(video_id: str, params: ReleaseParams) -> str:
-    """The split of a video, or of a group of near-duplicates by its first-landed video."""
+    """Return the split of a video, or of a near-duplicate group by its first-landed video."""
     position = split_position(video_id)
     if position < params.test_fraction:
         return "test"

@@ -1,8 +1,8 @@
 """Run stages in a plain folder: no DVC, no ledger, no Dagster.
 
 For studies and frozen test sets, which are made from many simulated shards at once and are
-versioned as a whole by whoever makes them. The functions are the very ones of the stage table;
-folders are laid out like `data/`. Nothing here publishes: a pipeline's artifacts come from
+versioned as a whole by the program that makes them. The functions are those of the stage table, and
+folders are laid out like `data/`. Nothing here publishes: artifacts of a project come from
 `p4d/versioning/run/run_stage.py` alone.
 """
 
@@ -33,18 +33,18 @@ def run_stages(
     *,
     progress: Callable[[str, int, int, str], None] = lambda where, done, total, note: None,
 ) -> dict[str, StageReport]:
-    """Run `stages` in order over `shards`; what is already there is kept.
+    """Run `stages` in order over `shards`; existing folders are kept.
 
     Args:
         folder: holds `<stage>/<shard>` and `<stage>` folders; inputs of the first stage must exist:
             for the stage that takes landed videos `inbox/` and `shards/<shard>.json`.
         params: every section the stages read.
         stages: names from the stage table, upstream first.
-        shards: ids of the shards, for stages that have one instance per shard.
-        progress: called as `(instance, done, total, note)`.
+        shards: ids of the shards, for per-shard stages.
+        progress: called as `(artifact, done, total, note)`.
 
     Returns:
-        The report of every instance that was run now, keyed `stage` or `stage@shard`.
+        The report of every stage that ran now, keyed `stage` or `stage@shard`.
     """
     reports = {}
     for name in stages:
@@ -59,16 +59,16 @@ def run_stages(
 def drop_stale(
     folder: Path, params: Params, stages: Sequence[str], *, code_root: Path = CODE
 ) -> list[str]:
-    """Remove what other code or other parameters made, and every stage after it.
+    """Remove results of other code or other parameters, and those of every stage after them.
 
-    `made_by.json` says what the stages in `folder` were made by; one that it does not name goes.
-    Call this before `run_stages`, with the same stages.
+    `made_by.json` records what made the stages in `folder`; a stage that it does not name is
+    removed. Call this before `run_stages`, with the same stages.
 
     Args:
         folder: as `run_stages` takes it.
         params: every section the stages read.
         stages: names from the stage table, upstream first.
-        code_root: where the package `p4d` lies.
+        code_root: the folder that holds the package `p4d`.
 
     Returns:
         Names of the stages whose results were removed.
@@ -101,7 +101,7 @@ def _run(
     stage, shard, out = stage_named(key.stage), key.shard, _folder(folder, key)
     inputs = StageInputs(
         stage=stage,
-        params_=params,
+        all_params=params,
         folders={name: _input(folder, name, shard, shards) for name in stage.inputs},
         shard=shard,
         manifest=read_json(folder / "shards" / f"{shard}.json") if stage.manifest else None,
@@ -109,7 +109,7 @@ def _run(
         versions=_versions(folder, key, shards),
         progress=lambda done, total, note: progress(str(key), done, total, note),
     )
-    # A folder that is there is a folder that is whole: work goes on beside it until it ends.
+    # An existing folder is complete: the stage writes beside it and renames at the end.
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)

@@ -1,10 +1,10 @@
 """SQL over the artifacts: an in-memory DuckDB whose views read the published files.
 
 Parquet files and the ledger are the store; nothing here writes. `sql/staging` holds one view per
-kind of file, `sql/marts` views built from those, `sql/audit` queries that take parameters, and
-`sql/gates` queries that return offending rows (p4d/quality runs them). Each SQL file begins with a
-header that says what a row is and lists every column; staging headers are also the schema that a
-file is read with, so a stage that was never run gives an empty view with the right types.
+kind of file, `sql/marts` views over those, `sql/audit` queries with parameters, and `sql/gates`
+queries that return offending rows (p4d/quality runs them). Each SQL file begins with a header that
+states what a row is and lists every column. A staging header is also the schema of the file: a
+stage that was never run is an empty view with the right types.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 class Warehouse:
     """Views over a set of stage folders.
 
-    Views are made when a query first names them, so a file that breaks its schema disturbs only the
+    A view is made when a query first names it, so a file that breaks its schema fails only the
     queries that read it.
     """
 
@@ -60,7 +60,7 @@ class Warehouse:
         self._made: set[str] = set()
         self._ledger_seen: list[tuple[int, int]] = []
         self._con = duckdb.connect(":memory:", config=_SETTINGS)
-        # A view over a file per shard looks at each of them whenever it is named.
+        # A view over one file per shard reads the metadata of each whenever it is named.
         self._con.execute("set parquet_metadata_cache = true")
         # Dates in queries mean UTC on every machine.
         self._con.execute("set timezone = 'UTC'")
@@ -73,16 +73,16 @@ class Warehouse:
             self._make_views_of(view.body)
             body = view.body
             if view.source is not None:
-                # In place, not as a view of its own: each naming of a view looks at all files.
+                # Inlined, not a view of its own: each use of a view reads all files' metadata.
                 raw = _scan(view, _files(self._folders, view.source))
                 body = body.replace(f"raw.{name.removeprefix('stg_')}", f"({raw})")
-            # What is of the ledger alone is computed once, not at every step of a recursive query.
+            # Views over the ledger alone are computed once, not at every step of a recursive query.
             kind = "temp table" if _is_of_ledger(view) else "view"
             self._con.execute(f"create or replace {kind} {name} as\n{body}")
             self._made.add(name)
 
     def _forget_old_ledger(self) -> None:
-        """Parse the ledger anew where it has grown since."""
+        """Parse the ledger again if it has grown."""
         stats = [path.stat() for path in _files(self._folders, "ledger/ledger.jsonl")]
         now = [(stat.st_size, stat.st_mtime_ns) for stat in stats]
         if now != self._ledger_seen:

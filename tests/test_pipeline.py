@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def inputs_of(stage, **folders):
-    return StageInputs(stage=stage, params_=Project.find().params, folders=folders)
+    return StageInputs(stage=stage, all_params=Project.find().params, folders=folders)
 
 
 def test_stages_are_listed_in_an_order_in_which_they_can_run():

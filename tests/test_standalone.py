@@ -36,11 +36,12 @@ def test_other_code_removes_the_stage_and_what_follows(folder, tmp_path_factory)
     assert drop_stale(folder, params(), STAGES, code_root=root) == []
     for file, gone in (
         ("asking/compose", ["questions"]),
-        ("facts/scene_facts", ["facts", "questions"]),
+        ("facts/image_facts", ["facts", "questions"]),
     ):
         for name in STAGES:
             (folder / name).mkdir(exist_ok=True)
-        with (root / "p4d" / "questions" / f"{file}.py").open("a") as code:
+        with (root / "p4d" / "questions" / f"{file}.py").open("r+") as code:
+            code.seek(0, 2)
             code.write("# another line\n")
         assert drop_stale(folder, params(), STAGES, code_root=root) == gone
 

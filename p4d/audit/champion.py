@@ -1,8 +1,8 @@
-"""What was champion at an instant, and why: for people, from the ledger's own dates."""
+"""`p4d champion`: which student is champion, or was at a time, and why, by the ledger's dates."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 
 import polars as pl
 
@@ -13,7 +13,12 @@ from p4d.warehouse import Warehouse
 
 
 def champion_text(project: Project, on: str | None = None) -> str:
-    """The champion at `on` (an ISO date or timestamp, UTC; a date means its end), as text.
+    """The champion at `on` as text.
+
+    Args:
+        project: where.
+        on: an ISO date, which means its end, so that all decisions of that day count; or a
+            timestamp, which means that instant. UTC where no zone is given. None: now.
 
     Raises:
         ConfigError: `on` is no date.
@@ -26,23 +31,23 @@ def champion_text(project: Project, on: str | None = None) -> str:
         return f"No champion {when}: nothing had been decided."
     last = decisions.row(-1, named=True)
     if last["champion_md5"] is None:
-        return "\n".join([f"No champion {when}.", *_told("last decision", last)])
+        return "\n".join([f"No champion {when}.", *_decision_lines("last decision", last)])
     promoted = decisions.filter(decision="promoted", challenger_md5=last["champion_md5"])
     made = promoted.row(-1, named=True) if promoted.height else last
     lines = [
         f"Champion {when}: student_p4d {data_version(last['champion_md5'])}",
-        *_told("made by", made),
+        *_decision_lines("made by", made),
     ]
     if last["decision_order"] != made["decision_order"]:
-        lines += _told("last decision", last)
+        lines += _decision_lines("last decision", last)
     lines += [
-        f"what stands behind it: p4d why decision_{made['decision_order']}",
-        f"bring it back: p4d restore student_p4d DEST --at {last['champion_md5'][:12]}",
+        f"its evidence: p4d why decision_{made['decision_order']}",
+        f"restore it: p4d restore student_p4d DEST --at {last['champion_md5'][:12]}",
     ]
     return "\n".join(lines)
 
 
-def _told(word: str, row: dict[str, object]) -> list[str]:
+def _decision_lines(word: str, row: dict[str, object]) -> list[str]:
     at = row["recorded_at"]
     dated = f"{at:%Y-%m-%d %H:%M:%S} UTC" if isinstance(at, datetime) else "undated"
     reasons = row["reasons"] if isinstance(row["reasons"], list) else []
@@ -51,10 +56,13 @@ def _told(word: str, row: dict[str, object]) -> list[str]:
 
 
 def _instant(text: str) -> datetime:
+    """The instant that a date (its end) or a timestamp means, UTC."""
+    try:
+        return datetime.combine(date.fromisoformat(text), time.max, UTC)
+    except ValueError:
+        pass  # no date alone
     try:
         found = datetime.fromisoformat(text)
     except ValueError as error:
         raise ConfigError(f"{text!r} is no date; write 2026-03-01 or 2026-03-01T12:00") from error
-    if len(text) == len("2026-03-01"):
-        found = found.replace(hour=23, minute=59, second=59, microsecond=999999)
     return found if found.tzinfo else found.replace(tzinfo=UTC)

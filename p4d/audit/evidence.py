@@ -1,7 +1,7 @@
-"""All that is on record about one thing: what it says, every version behind it, hashes, checks.
+"""Collects what is recorded about one entity: its values, every version behind it, hashes, checks.
 
-Collected once, for the page a person reads (report.py) and for the archive that a stranger checks
-(bundle.py). Versions are the exact ones that were read, by the ledger.
+The audit report (`page/report.py`) shows it to readers, and the bundle (`proof/bundle.py`) lets
+anybody check it. Versions are the exact ones that were read, by the ledger.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from p4d.audit.lookup.resolve import Named, Names
-from p4d.audit.lookup.why import Node, why
+from p4d.audit.lookup.lookup import Lookup
+from p4d.audit.lookup.resolve import Entity, Resolver
+from p4d.audit.lookup.tree import Node
+from p4d.audit.lookup.why import explain
 from p4d.errors import LedgerError, PublishError
 from p4d.ids import sha256_file
 from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.files.artifact_key import ArtifactVersion
-from p4d.versioning.ledger.index import LedgerIndex
 from p4d.versioning.ledger.ledger import FIRST, Ledger
 from p4d.versioning.ledger.record import Record
-from p4d.versioning.state.workspace import Workspace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +32,10 @@ class FileHash:
 
     Attributes:
         path: relative to the version's folder.
-        md5: what the version's own hash is made of.
-        sha256: of the bytes in the cache; None where they are gone.
+        md5: its hash in DVC's cache; the version's own hash is made of these.
+        sha256: of the bytes in the cache; None if they are gone.
         nbytes: their size, or None.
-        object: where they lie in the cache, or None.
+        object: their place in the cache, or None.
     """
 
     path: str
@@ -46,16 +46,16 @@ class FileHash:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class VersionEvidence:
     """One version with its record.
 
     Attributes:
         key: `stage` or `stage@shard`.
         md5: its hash.
-        record: of the ledger, or None where it has none.
-        line: number of that line, and the SHA-256 of its text.
-        checks: the latest verdict of each check that judged exactly this version.
-        files: what it is made of.
+        record: its ledger record, or None if it has none.
+        line: number of that line in the ledger; `line_sha256` is the SHA-256 of its text.
+        checks: the latest result of each check of exactly this version.
+        files: its files.
         current: whether dvc.lock names it now.
     """
 
@@ -82,21 +82,22 @@ class Entry:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dossier:
-    """Everything about one thing.
+class AuditEvidence:
+    """Everything that is recorded about one entity.
 
     Attributes:
-        named: the thing, and what it says.
-        tree: what stands behind it, row by row.
+        named: the entity and its values.
+        tree: its lineage, row by row.
         entries: every version it derives from, upstream first, its own last.
         sources: rows of the source videos.
-        ledger: the text of the whole ledger, and `head`, the SHA-256 of its last line.
-        gaps: what a reader should know is missing or not as it should be, in words.
+        ledger: the text of the whole ledger; `lines` is their number, and `head` the SHA-256 of the
+            last one.
+        gaps: what is missing or not as it should be, in words.
     """
 
-    named: Named
+    named: Entity
     tree: Node
-    entries: tuple[Entry, ...]
+    entries: tuple[VersionEvidence, ...]
     sources: tuple[Mapping[str, Any], ...]
     ledger: bytes
     lines: int
@@ -104,8 +105,8 @@ class Dossier:
     gaps: tuple[str, ...]
 
     @property
-    def own(self) -> Entry:
-        """The version that is or holds the thing."""
+    def own(self) -> VersionEvidence:
+        """The version that is or holds the entity."""
         return self.entries[-1]
 
     def cost(self) -> dict[str, dict[str, float]]:
@@ -122,43 +123,39 @@ class Dossier:
         return found
 
 
-def collect(project: Project, identifier: str, at: str | None = None) -> Dossier:
+def collect(project: Project, identifier: str, at: str | None = None) -> AuditEvidence:
     """Collect everything about an id; hashes every file behind it.
 
     Raises:
-        LedgerError: nothing on record goes by that name, it was never made, or the ledger's chain
-            is broken.
+        LedgerError: nothing recorded has that name, it was never made, or the ledger's chain is
+            broken.
     """
     ledger = Ledger(project)
     chain = ledger.verify_chain()
     if not chain.ok:
         raise LedgerError(
-            f"the ledger is damaged ({chain.faults[0]}): `p4d audit verify` says more"
+            f"the ledger is damaged ({chain.faults[0]}); run `p4d audit verify` for details"
         )
-    tree = why(project, identifier, at)
     text = ledger.path.read_bytes() if ledger.path.exists() else b""
     lines = text.split(b"\n")[:-1]
-    with Workspace(project) as look:
-        history = ledger.index()
-        names = Names(look, history)
-        named = names.find(identifier, at)
-        if not named.version.md5:
+    with Lookup(project) as lookup:
+        entity = Resolver(lookup).resolve(identifier, at)
+        if not entity.version.md5:
             raise LedgerError(
-                f"{identifier} is no single version; name one, such as {named.version.key}@SHARD"
+                f"{identifier} is no single version; name one, such as {entity.version.key}@SHARD"
             )
+        tree = explain(lookup, entity)
+        versions = lookup.index.lineage(entity.version)
         hashes: dict[str, FileHash] = {}
-        entries = tuple(
-            _entry(project, names, history, lines, version, hashes)
-            for version in history.lineage(named.version)
-        )
-        rests_on = {node.id for node in _walk(tree) if node.kind == "video"}
+        entries = tuple(_entry(lookup, lines, version, hashes) for version in versions)
+        rests_on = {node.id for node in tree.walk() if node.kind == "video"}
         sources = tuple(
             row
-            for row in source_videos(names, history.lineage(named.version))
+            for row in source_videos(lookup, versions)
             if not rests_on or row["video_id"] in rests_on
         )
-    return Dossier(
-        named=named,
+    return AuditEvidence(
+        named=entity,
         tree=tree,
         entries=entries,
         sources=sources,
@@ -170,27 +167,24 @@ def collect(project: Project, identifier: str, at: str | None = None) -> Dossier
 
 
 def _entry(
-    project: Project,
-    names: Names,
-    history: LedgerIndex,
+    lookup: Lookup,
     lines: Sequence[bytes],
     version: ArtifactVersion,
     hashes: dict[str, FileHash],
-) -> Entry:
-    key, md5 = version.key, version.md5
-    record = history.record(version)
-    line = history.line[record["id"]] if record else None
-    return Entry(
-        key=str(key),
-        stage=key.stage,
-        shard=key.shard,
-        md5=md5,
+) -> VersionEvidence:
+    record = lookup.index.record(version)
+    line = lookup.index.line[record["id"]] if record else None
+    return VersionEvidence(
+        key=str(version.key),
+        stage=version.key.stage,
+        shard=version.key.shard,
+        md5=version.md5,
         record=record,
         line=line,
         line_sha256=hashlib.sha256(lines[line - 1]).hexdigest() if line else None,
-        checks=dict(sorted(history.checks(version).items())),
-        files=tuple(_files(project.root, md5, hashes)),
-        current=names.current(key) == md5,
+        checks=dict(sorted(lookup.index.checks(version).items())),
+        files=tuple(_files(lookup.project.root, version.md5, hashes)),
+        current=lookup.is_current(version),
     )
 
 
@@ -216,18 +210,22 @@ def _files(root: Path, md5: str, hashes: dict[str, FileHash]) -> Iterator[FileHa
         )
 
 
-def source_videos(names: Names, versions: Sequence[ArtifactVersion]) -> Iterator[Mapping[str, Any]]:
+def source_videos(
+    lookup: Lookup, versions: Sequence[ArtifactVersion]
+) -> Iterator[Mapping[str, Any]]:
     """Rows of the landed videos among `versions`, rejected ones included, with their shard."""
     import polars as pl
 
     for version in versions:
         if version.key.stage == "videos":
-            path = names.file(version, "videos.parquet")
+            path = lookup.file(version, "videos.parquet")
             for row in pl.read_parquet(path).to_dicts() if path else []:
                 yield {"shard": version.key.shard, **row}
 
 
-def _gaps(entries: Sequence[Entry], sources: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _gaps(
+    entries: Sequence[VersionEvidence], sources: Sequence[Mapping[str, Any]]
+) -> Iterator[str]:
     for entry in entries:
         if entry.record is None:
             yield f"{entry.key} {entry.md5[:12]} is not in the ledger: what made it is unknown"
@@ -249,15 +247,9 @@ def _gaps(entries: Sequence[Entry], sources: Sequence[Mapping[str, Any]]) -> Ite
         yield f"{len(unstated)} of the source videos came without a stated licence"
 
 
-def _walk(node: Node) -> Iterator[Node]:
-    yield node
-    for child in node.children:
-        yield from _walk(child)
-
-
-def by_stage(entries: Sequence[Entry]) -> Mapping[str, list[Entry]]:
+def by_stage(entries: Sequence[VersionEvidence]) -> Mapping[str, list[VersionEvidence]]:
     """Entries grouped by stage, in order."""
-    found: dict[str, list[Entry]] = defaultdict(list)
+    found: dict[str, list[VersionEvidence]] = defaultdict(list)
     for entry in entries:
         found[entry.stage].append(entry)
     return found

@@ -1,12 +1,11 @@
-"""`p4d takedown`: a video goes, with everything that was made from it.
+"""`p4d takedown`: removes a video and everything that was made from it.
 
-Landing is the only way in, so the tombstone is put there: the row of the video in its shard's
-manifest becomes rejected. The manifest is an input of the stage `videos`, so exactly this shard
-becomes stale, and the ordinary `up` rebuilds it and what reads it, without the video. The same
-content is never landed again. `shards/takedowns.yaml` and the ledger say who asked for it, when
-and why.
+Videos enter by landing alone, so the takedown starts there: `p4d.video.landing.reject` makes the
+shard's manifest reject the file. Exactly this shard becomes stale, and `make up` rebuilds it and
+what reads it without the video. The same content is never landed again. `shards/takedowns.yaml` and
+the ledger record who asked for it, when and why.
 
-Superseded versions still hold the video until their objects are purged from the cache and from the
+Superseded versions still hold the video until their objects are removed from the cache and from the
 remotes: `purge` lists them, and removes them from the cache.
 """
 
@@ -20,10 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from filelock import FileLock
 
-from p4d.artifacts import read_json, write_bytes, write_json
-from p4d.audit.lookup.resolve import Names
+from p4d.artifacts import read_json, write_bytes
+from p4d.audit.lookup.lookup import Lookup
 from p4d.errors import LedgerError, PublishError
 from p4d.ids import sha256_file
 from p4d.project import Project
@@ -32,7 +30,7 @@ from p4d.versioning.dvc.config import cache_dir, remote_urls
 from p4d.versioning.files.artifact_key import ArtifactVersion
 from p4d.versioning.files.hashes import file_md5
 from p4d.versioning.ledger.ledger import Ledger
-from p4d.versioning.state.workspace import Workspace
+from p4d.video.landing import landed_file, landing_lock, reject
 
 TOMBSTONES = "takedowns.yaml"
 PURGED = "purged"
@@ -46,10 +44,10 @@ class Affected:
     Attributes:
         video_id: the video.
         sha256: of its file.
-        shard: where it landed.
-        taken_down: whether its manifest says so.
+        shard: the shard it landed in.
+        taken_down: whether its manifest rejects it for a takedown.
         ids: clips, questions and decisions, by kind; clips and questions are the video's own.
-        versions: every version on record that derives from it, oldest first.
+        versions: every recorded version that derives from it, oldest first.
         current: those of them that dvc.lock names now.
     """
 
@@ -76,18 +74,16 @@ class Affected:
 
 
 def affected(project: Project, video_id: str) -> Affected:
-    """Everything downstream of a video, in all versions on record.
+    """Everything downstream of a video, in all recorded versions.
 
     Raises:
         LedgerError: no such video has landed.
     """
     shard, row = _landed(project, video_id)
-    with Workspace(project) as look:
-        history = Ledger(project).index()
-        names = Names(look, history)
-        landed = [v for v in history.versions("videos") if v.key.shard == shard]
-        roots = {version for version in landed if _holds(names, version, row)}
-        versions = history.downstream(roots)
+    with Lookup(project) as lookup:
+        landed = [v for v in lookup.index.versions("videos") if v.key.shard == shard]
+        roots = {version for version in landed if _holds(lookup, version, row)}
+        versions = lookup.index.downstream(roots)
         ids: dict[str, dict[str, None]] = {"clips": {}, "questions": {}, "decisions": {}}
         for version in versions:
             for stage, table, column in (
@@ -95,11 +91,11 @@ def affected(project: Project, video_id: str) -> Affected:
                 ("questions", "questions.parquet", "qa_id"),
             ):
                 if version.key.stage == stage:
-                    for found in names.rows(version, table, "video_id", [video_id]):
+                    for found in lookup.rows(version, table, "video_id", [video_id]):
                         ids[stage][found[column]] = None
             if version.key.stage == "champion":
-                ids["decisions"] |= dict.fromkeys(_decisions(names, version))
-        current = frozenset(v for v in versions if names.current(v.key) == v.md5)
+                ids["decisions"] |= dict.fromkeys(_decisions(lookup, version))
+        current = frozenset(version for version in versions if lookup.is_current(version))
     return Affected(
         video_id=video_id,
         sha256=row["sha256"],
@@ -120,17 +116,11 @@ def take_down(project: Project, video_id: str, *, reason: str, by: str) -> list[
         LedgerError: no such video has landed.
     """
     shard, row = _landed(project, video_id)
-    project.state.mkdir(parents=True, exist_ok=True)
+    manifest = project.shards_dir / f"{shard}.json"
     done = []
-    with FileLock(project.state / "landing.lock"):
-        manifest = project.shards_dir / f"{shard}.json"
-        content = read_json(manifest)
-        for file in content["files"]:
-            if file["file_id"] == video_id and file["outcome"] == "ok":
-                file |= {"outcome": "rejected", "reason": REASON + reason, "expected_clips": 0}
-                file["container"] = None
-                write_json(manifest, content)
-                done.append(f"shards/{shard}.json rejects it: the shard is stale now")
+    if reject(project, video_id, REASON + reason):
+        done.append(f"shards/{shard}.json rejects it: the shard is stale now")
+    with landing_lock(project):
         if video_id not in {entry["video_id"] for entry in tombstones(project)}:
             entry = {
                 "video_id": video_id,
@@ -152,7 +142,7 @@ def take_down(project: Project, video_id: str, *, reason: str, by: str) -> list[
 
 
 def tombstones(project: Project) -> list[dict[str, Any]]:
-    """All takedowns on record, oldest first."""
+    """All recorded takedowns, oldest first."""
     path = project.shards_dir / TOMBSTONES
     found: list[dict[str, Any]] = (
         yaml.safe_load(path.read_text())["takedowns"] if path.is_file() else []
@@ -162,12 +152,12 @@ def tombstones(project: Project) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, kw_only=True)
 class Purge:
-    """Objects that hold a video or what was made of it, and that nothing else needs.
+    """Objects that hold a video or what was made from it, and that nothing else needs.
 
     Attributes:
         listing: file with one object per line, relative to the cache and to each remote.
         objects: how many.
-        commands: that remove them from the remotes.
+        commands: shell commands that remove them from the remotes.
     """
 
     listing: Path
@@ -181,12 +171,14 @@ def purge(project: Project, video_id: str) -> Purge:
     The list is kept in shards/purged/, so that `p4d audit verify` knows why they are missing.
 
     Raises:
-        PublishError: the video is not taken down, or what is current still derives from it.
+        PublishError: the video is not taken down, or a current version still derives from it.
     """
     found = affected(project, video_id)
     listing = project.shards_dir / PURGED / f"{video_id}.txt"
     if not found.taken_down:
-        raise PublishError(f"{video_id} is not taken down; `p4d takedown {video_id} --confirm`")
+        raise PublishError(
+            f"{video_id} is not taken down; run `p4d takedown {video_id} --confirm` first"
+        )
     if found.current:
         keys = sorted(str(version.key) for version in found.current)
         raise PublishError(
@@ -219,28 +211,25 @@ def purged_objects(project: Project) -> frozenset[str]:
 
 
 def _landed(project: Project, video_id: str) -> tuple[str, dict[str, Any]]:
-    for shard in project.shards():
-        path = project.shards_dir / f"{shard}.json"
-        if path.is_file() and video_id in path.read_text():
-            for row in read_json(path)["files"]:
-                if row["file_id"] == video_id:
-                    return shard, row
-    raise LedgerError(f"{video_id} is no landed video; `p4d why {video_id}` may know a near id")
+    found = landed_file(project, video_id)
+    if found is None:
+        raise LedgerError(f"{video_id} is no landed video; `p4d why {video_id}` lists similar ids")
+    return found
 
 
-def _holds(names: Names, version: ArtifactVersion, row: Mapping[str, Any]) -> bool:
+def _holds(lookup: Lookup, version: ArtifactVersion, row: Mapping[str, Any]) -> bool:
     """Whether a version of the videos holds the file itself, and not only its rejection."""
-    rows = names.rows(version, "videos.parquet", "video_id", [row["file_id"]])
+    rows = lookup.rows(version, "videos.parquet", "video_id", [row["file_id"]])
     return any(found["outcome"] == "ok" for found in rows)
 
 
-def _decisions(names: Names, version: ArtifactVersion) -> list[str]:
-    path = names.file(version, "decision.json")
+def _decisions(lookup: Lookup, version: ArtifactVersion) -> list[str]:
+    path = lookup.file(version, "decision.json")
     return [str(read_json(path)["key"])] if path else []
 
 
 def _in_inbox(project: Project, row: Mapping[str, Any]) -> list[Path]:
-    """The landed file and its sidecars, where the inbox still holds that very content."""
+    """The landed file and its sidecars, if the inbox still holds the same content."""
     path = project.inbox / row["relpath"]
     if not path.is_file() or sha256_file(path) != row["sha256"]:
         return []

@@ -1,4 +1,4 @@
-"""Sections evaluation and promotion."""
+"""The sections `evaluation` and `promotion` of params.yaml."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ from p4d.config.section import check, check_at_least_1
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationParams:
-    """Statistics of the evaluation."""
+    """How arms are asked, and the statistics of every evaluation.
+
+    Attributes:
+        bootstrap_samples: resamples of videos per interval.
+        confidence: of every interval, for example 0.95.
+        batch: clips per batch.
+        generated_questions: questions per arm that are also answered in generated text.
+        threads: CPU threads.
+    """
 
     bootstrap_samples: int
     confidence: float
@@ -27,10 +35,15 @@ class EvaluationParams:
 
 @dataclass(frozen=True, kw_only=True)
 class PromotionParams:
-    """When a challenger becomes champion.
+    """When a challenger becomes champion; all gains are paired differences in accuracy.
 
-    A first one must gain more than `first_min_gain_over_blind` over the control that sees no video,
-    a later one more than `min_gain` over the champion; both by the lower bound of their interval.
+    Attributes:
+        min_gain: the lower bound of a later challenger's gain over the champion must exceed it; the
+            upper bound of a first challenger's gain over student_sft must reach it.
+        first_min_gain_over_blind: the lower bound of a first challenger's gain over the text-only
+            control must exceed it; -1 requires nothing.
+        max_category_drop: largest fall allowed in a protected category.
+        protected_categories: categories that must not fall further.
     """
 
     min_gain: float

@@ -1,7 +1,7 @@
-"""Pictures and tables for people: PNG bytes and Markdown, for the asset pages and the notebooks.
+"""Draws the pictures of stages as PNG bytes, for the asset pages in Dagster and for notebooks.
 
-Sheets and curves take the folders of a stage and of its inputs by stage name, the stage's own last.
-Nothing here is an artifact, and no stage reads it.
+Each function takes `{stage name: folder}` for a stage and its inputs; the stage itself is the last
+entry. Nothing here is an artifact, and no stage reads it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import polars as pl
 from PIL import Image
 
 from p4d.artifacts import Arrays, read_table
-from p4d.drawing import _TILE_PX, depth_rgb, flow_rgb, motion_rgb, notice, png, sheet
+from p4d.drawing import TILE_PX, depth_rgb, flow_rgb, motion_rgb, notice, png, sheet
 from p4d.errors import ContractError
 
 Folders = Mapping[str, Path]
@@ -41,7 +41,7 @@ def regions_rgb(rgb_hw3: np.ndarray, masks_khw: np.ndarray) -> np.ndarray:
 # --- sheets -----------------------------------------------------------------------------------
 
 
-def frames_strip(rgb_thw3: np.ndarray, *, tile_px: int = _TILE_PX) -> bytes:
+def frames_strip(rgb_thw3: np.ndarray, *, tile_px: int = TILE_PX) -> bytes:
     """The sampled frames of one clip side by side, as PNG."""
     return png(sheet([list(rgb_thw3)], tile_px=tile_px))
 

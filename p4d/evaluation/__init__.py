@@ -1,1 +1,1 @@
-"""Evaluation: answers, statistics, comparisons and the promotion of a champion."""
+"""Evaluation: answers, scores, comparisons and the promotion of a champion; see README.md."""

@@ -1,1 +1,1 @@
-"""From masks to facts to balanced multiple-choice questions."""
+"""Regions, facts and questions of clips. README.md explains them."""

@@ -1,4 +1,4 @@
-"""What became of each accepted clip in a stage: `outcomes.parquet`, one row a clip."""
+"""The outcome of each accepted clip in a stage: `outcomes.parquet`, one row per clip."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCHEMA: dict[str, Any] = {"clip_id": pl.String, "outcome": pl.String, "reason": 
 
 @dataclass(frozen=True)
 class ClipOutcome:
-    """One row: `ok` has no reason, `filtered` has nothing to offer, `failed` could not be read."""
+    """One row: `ok` has no reason, `filtered` has no content, `failed` could not be read."""
 
     clip_id: str
     outcome: str
@@ -26,7 +26,7 @@ class ClipOutcome:
 
 
 def write_outcomes(folder: Path, outcomes: Sequence[ClipOutcome]) -> dict[str, int]:
-    """Write `outcomes.parquet` and count its rows per outcome, for the stage's report."""
+    """Write `outcomes.parquet` and return its rows per outcome, for the stage's report."""
     table = pl.DataFrame([asdict(outcome) for outcome in outcomes], schema=SCHEMA)
     write_table(folder / "outcomes.parquet", table, sort_by=["clip_id"])
     counts = Counter(outcome.outcome for outcome in outcomes)

@@ -1,4 +1,4 @@
-"""Answer balance of a release."""
+"""Answer balance of a release: what a text-only reader could exploit."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from p4d.splits import SPLITS
 
 
 def balance(questions: pl.DataFrame) -> dict[str, Any]:
-    """What a reader of texts alone could exploit, per split and category.
+    """Measure the answer balance per split and category.
 
-    `majority_prior` is the accuracy of counting: take the option that was right most often, of the
-    times it was offered, in the train questions of the family (equal ones share). In train itself
-    it is fitted and read too high. `chance` is the mean of one over the number of options.
+    `majority_prior` is the accuracy of a reader that counts: it takes the option with the highest
+    rate of being right when offered, in the train questions of the family; ties are shared. On
+    train itself the rates are fitted, so the accuracy is too high. `chance` is the mean of one over
+    the number of options.
     """
     rates = answer_rates(questions.filter(pl.col("split") == "train"))
     found: dict[str, Any] = {}
@@ -30,7 +31,7 @@ def balance(questions: pl.DataFrame) -> dict[str, Any]:
 
 
 def answer_rates(questions: pl.DataFrame) -> dict[tuple[str, str], float]:
-    """How often an option is right when its family offers it."""
+    """Return how often an option is right when its family offers it."""
     offered: Counter[tuple[str, str]] = Counter()
     right: Counter[tuple[str, str]] = Counter()
     for row in questions.iter_rows(named=True):
@@ -40,7 +41,10 @@ def answer_rates(questions: pl.DataFrame) -> dict[tuple[str, str], float]:
 
 
 def counting_accuracy(questions: pl.DataFrame, rates: Mapping[tuple[str, str], float]) -> float:
-    """Expected accuracy of taking the option with the highest rate; unseen ones count as chance."""
+    """Return the expected accuracy of taking the option with the highest rate.
+
+    An option without a rate counts as chance.
+    """
     score = 0.0
     for row in questions.iter_rows(named=True):
         options = row["options"]
@@ -72,7 +76,7 @@ def _balance_of(rows: pl.DataFrame, rates: Mapping[tuple[str, str], float]) -> d
 
 
 def uneven_option_sets(questions: pl.DataFrame) -> int:
-    """Of how many sets of options some option of a family is right more often than another."""
+    """Count the sets of options in which one option is right more often than another."""
     right: dict[tuple[str, ...], Counter[str]] = {}
     for row in questions.iter_rows(named=True):
         key = (row["family"], *sorted(row["options"]))
@@ -83,7 +87,7 @@ def uneven_option_sets(questions: pl.DataFrame) -> int:
 
 
 def numeric_rank(options: Sequence[str], answer_index: int) -> int | None:
-    """Rank of the right option among single numbers, 0 for the smallest; None for other options."""
+    """Return the rank of the right option among numbers, 0 for the smallest; None for words."""
     try:
         values = [float(option.split()[0]) for option in options]
     except ValueError:
@@ -92,7 +96,7 @@ def numeric_rank(options: Sequence[str], answer_index: int) -> int | None:
 
 
 def _words(rows: pl.DataFrame) -> Counter[str]:
-    """Answers that are words or counts; measured numbers hardly repeat."""
+    """Count answers that are words or counts; measured numbers hardly repeat."""
     return Counter(
         row["answer_text"]
         for row in rows.iter_rows(named=True)

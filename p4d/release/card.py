@@ -1,8 +1,8 @@
-"""The dataset card of a release."""
+"""The dataset card of a release, in Markdown."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -18,100 +18,149 @@ def card(
     params: ReleaseParams,
     review: Mapping[str, Any],
 ) -> str:
-    """The datasheet of a release, in Markdown."""
-    counts, splits = manifest["counts"], manifest["splits"]
-    simulated = questions.filter(pl.col("has_truth")).height
-    lines = [
+    """Return the card of a release.
+
+    Args:
+        manifest: `manifest.json`.
+        measured: `balance.json`.
+        questions: of the release.
+        params: of the release.
+        review: `review.json`.
+    """
+    counts = manifest["counts"]
+    sections = [
+        _summary(manifest, questions),
+        _splits(manifest["splits"]),
+        _categories(sorted(set(questions["category"].to_list())), measured),
+        _method(counts, params),
+        _review(review, counts),
+        [
+            "## Sources and licences",
+            "",
+            "Per video in `data/videos/<shard>/videos.parquet`, columns `source` and `licence`.",
+        ],
+        _limits(counts),
+        _left_out("Shards left out", manifest["excluded"]),
+        _left_out("Videos left out", manifest["left_out_videos"]),
+    ]
+    return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
+
+
+def _summary(manifest: Mapping[str, Any], questions: pl.DataFrame) -> list[str]:
+    counts = manifest["counts"]
+    exact = questions.filter(pl.col("has_truth")).height
+    return [
         f"# Release {manifest['release_id']}",
         "",
         f"{counts['questions']} multiple-choice questions about {counts['clips']} clips of "
-        f"{counts['videos']} videos, from {len(manifest['shards'])} shards. {simulated} "
-        f"rest on exact truth, {counts['questions'] - simulated} on labels of the expert.",
-        "",
-        "| split | videos | clips | questions |",
-        "|---|---|---|---|",
-        *(
-            f"| {name} | {splits[name]['videos']} | {splits[name]['clips']} "
-            f"| {splits[name]['questions']} |"
-            for name in SPLITS
-        ),
-        "",
-        "| category | train | val | test | majority prior of test | chance |",
-        "|---|---|---|---|---|---|",
+        f"{counts['videos']} videos, from {len(manifest['shards'])} shards. {exact} questions are "
+        f"based on exact truth, {counts['questions'] - exact} on the expert's labels.",
     ]
-    for category in sorted(set(questions["category"].to_list())):
-        cells = [str(measured[name].get(category, {}).get("questions", 0)) for name in SPLITS]
+
+
+def _splits(splits: Mapping[str, Mapping[str, int]]) -> list[str]:
+    rows = (
+        [name, *(str(splits[name][what]) for what in ("videos", "clips", "questions"))]
+        for name in SPLITS
+    )
+    return _table(["split", "videos", "clips", "questions"], rows)
+
+
+def _categories(categories: Sequence[str], measured: Mapping[str, Any]) -> list[str]:
+    rows = []
+    for category in categories:
+        counts = [str(measured[name].get(category, {}).get("questions", 0)) for name in SPLITS]
         test = measured["test"].get(category)
-        prior = f"{test['majority_prior']:.2f} | {test['chance']:.2f}" if test else "- | -"
-        lines.append(f"| {category} | {' | '.join(cells)} | {prior} |")
-    lines += [
-        "",
+        prior = [f"{test['majority_prior']:.2f}", f"{test['chance']:.2f}"] if test else ["-", "-"]
+        rows.append([category, *counts, *prior])
+    return _table(["category", *SPLITS, "majority prior of test", "chance"], rows)
+
+
+def _method(counts: Mapping[str, int], params: ReleaseParams) -> list[str]:
+    return [
         "## How it was made",
         "",
-        "Every answer derives from facts in `data/facts`, named by `fact_ids`. Questions are asked "
-        "in exchange groups: members read alike and share one set of options, of which each is "
-        "right once. Wrong options are thus never invented; letters, ranks and words are balanced.",
+        "Each answer is derived from facts in `data/facts`, listed in `fact_ids`. Questions are "
+        "asked in exchange groups: the questions of a group read alike and share one set of "
+        "options, and each option is right once. So wrong options are never invented, and letters, "
+        "ranks and words are balanced.",
         "",
-        "Splits keep a video whole, and videos together whose clips differ by at most "
-        f"{params.duplicate_hamming_bits} bits of perceptual hash. "
+        "A split contains whole videos. Videos are in the same split if the perceptual hashes of "
+        f"their clips differ by at most {params.duplicate_hamming_bits} bits. "
         f"{counts['repeated_questions_left_out']} repeated questions were left out, and "
-        f"{counts['torn_questions_left_out']} whose exchange group near-duplicates tore apart; "
-        f"{counts['videos_left_out']} videos look like videos of two splits and are left out.",
-        "",
-        *_review_lines(review, manifest["counts"]),
-        "## Sources and licences",
-        "",
-        "Per video in `data/videos/<shard>/videos.parquet`, columns `source` and `licence`.",
-        "",
+        f"{counts['incomplete_group_questions_left_out']} questions whose exchange group was "
+        f"incomplete. {counts['videos_left_out']} videos were left out because they resemble "
+        "videos of two splits.",
+    ]
+
+
+def _limits(counts: Mapping[str, int]) -> list[str]:
+    return [
         "## Limits",
         "",
-        "- The majority prior counts answers in train and applies the counts. With few "
-        "questions it scatters around chance; the blind arm is the stronger test.",
-        "- Metres are asked only where the scale is metric; real clips are asked of the picture.",
-        "- Regions of real clips are moving regions only, and things at rest carry no mark, unless "
-        "`regions.sources` names a detector and a tracker.",
+        "- The majority prior counts the answers in train and predicts the most frequent one. With "
+        "few questions it scatters around chance; the blind arm is the stronger test.",
+        "- Questions about metres are asked only if the scale is metric. Questions about real "
+        "clips refer to the image.",
+        "- Regions of real clips are moving objects only, unless `regions.sources` names a "
+        "detector and a tracker; objects at rest have no mark.",
         f"- {_unverified(counts)}",
     ]
-    if manifest["excluded"]:
-        lines += ["", "## Shards left out", ""]
-        lines += [f"- {shard}: {why}" for shard, why in sorted(manifest["excluded"].items())]
-    if manifest["left_out_videos"]:
-        lines += ["", "## Videos left out", ""]
-        lines += [f"- {video}: {why}" for video, why in sorted(manifest["left_out_videos"].items())]
-    return "\n".join(lines) + "\n"
 
 
 def _unverified(counts: Mapping[str, int]) -> str:
     verified = counts["accepted_questions"] + counts["fixed_questions"]
     if not verified:
         return "No person has verified these questions."
-    return f"{counts['questions'] - verified} of {counts['questions']} were verified by no person."
+    unverified = counts["questions"] - verified
+    return f"{unverified} of {counts['questions']} questions have not been verified by a person."
 
 
-def _review_lines(review: Mapping[str, Any], counts: Mapping[str, int]) -> list[str]:
-    """The section on verdicts; empty when nobody judged anything."""
+def _review(review: Mapping[str, Any], counts: Mapping[str, int]) -> list[str]:
+    """Return the section on verdicts; empty if there are none."""
     if not review["verdicts"]:
         return []
     kappa = review["fleiss_kappa"]
-    lines = [
+    agreement = "undefined (all equal, or too few)" if kappa is None else f"{kappa:.2f}"
+    rows = (
+        [
+            row["family"],
+            row["category"],
+            *(str(row[what]) for what in ("reviewed", "fixed", "dropped")),
+            f"{row['drop_rate']:.2f} [{row['low']:.2f}, {row['high']:.2f}]",
+        ]
+        for row in review["by_family"]
+    )
+    return [
         "## Review by people",
         "",
-        f"{review['annotators']} annotators judged {review['questions_reviewed']} questions, "
-        f"{review['questions_with_two_or_more']} of them by two or more, who agree with a Fleiss "
-        f"kappa of {'no meaning (all alike, or too few)' if kappa is None else f'{kappa:.2f}'} and "
-        f"conflict on {review['conflicts']}. Drop wins over fix, fix over accept. "
-        f"{counts['accepted_questions']} released questions were accepted, "
+        f"{review['annotators']} annotators reviewed {review['questions_reviewed']} questions, "
+        f"{review['questions_with_two_or_more']} of them by two or more annotators. Fleiss' kappa "
+        f"is {agreement}; {review['conflicts']} questions have conflicting verdicts. Drop takes "
+        "precedence over fix, and fix over accept. "
+        f"{counts['accepted_questions']} released questions were accepted and "
         f"{counts['fixed_questions']} fixed; {counts['rejected_questions']} were dropped and are "
-        "in `rejected.parquet`. A verdict on a question takes its exchange group along only where "
-        "that is needed to keep options balanced. "
-        f"{review['not_applicable']} verdicts speak of questions that no longer exist.",
+        "in `rejected.parquet`. Other questions of an exchange group are dropped with it only as "
+        "far as the balance of options requires. "
+        f"{review['not_applicable']} verdicts refer to questions that no longer exist.",
         "",
-        "| family | category | reviewed | fixed | dropped | drop rate, 95 % interval |",
-        "|---|---|---|---|---|---|",
+        *_table(
+            ["family", "category", "reviewed", "fixed", "dropped", "drop rate, 95 % interval"],
+            rows,
+        ),
     ]
-    lines += [
-        f"| {row['family']} | {row['category']} | {row['reviewed']} | {row['fixed']} "
-        f"| {row['dropped']} | {row['drop_rate']:.2f} [{row['low']:.2f}, {row['high']:.2f}] |"
-        for row in review["by_family"]
+
+
+def _left_out(title: str, reasons: Mapping[str, str]) -> list[str]:
+    """Return a list of what was left out; empty if nothing was."""
+    if not reasons:
+        return []
+    return [f"## {title}", "", *(f"- {name}: {why}" for name, why in sorted(reasons.items()))]
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    return [
+        f"| {' | '.join(header)} |",
+        f"|{'---|' * len(header)}",
+        *(f"| {' | '.join(cells)} |" for cells in rows),
     ]
-    return [*lines, ""]

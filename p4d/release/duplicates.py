@@ -1,4 +1,4 @@
-"""Near-duplicate clips."""
+"""Groups of videos with near-duplicate clips."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from p4d.splits import split_for
 def duplicate_groups(
     clips: Sequence[Mapping[str, Any]], params: ReleaseParams
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Near-duplicate group of every video, and the videos that fit no split.
+    """Return the near-duplicate group of every video, and the videos that fit no split.
 
-    A video joins the earliest group it is near to, or founds one that bears its name. Groups never
-    merge, as that could move old videos; a later video near to several of one split joins the
-    earliest. Each video is thus decided by those before it alone.
+    A video joins the earliest group that it is near to, or founds one that has its id. Groups never
+    merge, because that could move old videos to another split; a video that is near to several
+    groups of one split joins the earliest. So only earlier videos decide the group of a video.
 
     Args:
         clips: rows with video_id and phash (16 hex digits), in landing order.
         params: clips whose hashes differ in at most `duplicate_hamming_bits` are near. Null hashes
-            are near to nothing.
+            match nothing.
 
     Returns:
-        The group by video; and by video near to groups of different splits, which has none, why.
+        The group of each video; and for each video that is near to groups of different splits, and
+        so has no group, the reason.
     """
     clips_of: dict[str, list[int]] = {}
     for clip in clips:
@@ -34,7 +35,7 @@ def duplicate_groups(
         if clip["phash"] is not None:
             hashes.append(int(clip["phash"], 16))
     groups: dict[str, str] = {}
-    between: dict[str, str] = {}
+    left_out: dict[str, str] = {}
     founders: list[str] = []
     # One row per hash of a grouped video: its bits, and the position of its group in `founders`.
     bits = np.empty(sum(map(len, clips_of.values())), dtype=np.uint64)
@@ -48,7 +49,7 @@ def duplicate_groups(
         splits = {split_for(founders[k], params) for k in near}
         if len(splits) > 1:
             names = ", ".join(founders[k] for k in sorted(near))
-            between[video] = f"looks like videos of {' and '.join(sorted(splits))}: {names}"
+            left_out[video] = f"resembles videos of {' and '.join(sorted(splits))}: {names}"
             continue
         if not near:
             founders.append(video)
@@ -57,4 +58,4 @@ def duplicate_groups(
         bits[filled : filled + len(hashes)] = hashes
         group_of[filled : filled + len(hashes)] = joined
         filled += len(hashes)
-    return groups, between
+    return groups, left_out

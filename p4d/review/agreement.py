@@ -1,4 +1,4 @@
-"""How far reviewers agree, and how much of each family they drop, with intervals."""
+"""Measures how far reviewers agree and which share of each family they drop, with intervals."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Z_95 = 1.959964
 
 
 def wilson(hits: int, of: int, z: float = Z_95) -> tuple[float, float]:
-    """Interval of a share that stays honest at 0, at 1 and for few rows (Wilson 1927).
+    """Wilson score interval of a share (Wilson 1927); valid at 0, at 1 and for few rows.
 
     Returns:
-        Lower and upper end in [0, 1]; the whole range when there is no row.
+        Lower and upper end in [0, 1]; the whole range if there is no row.
     """
     if of == 0:
         return 0.0, 1.0
@@ -30,7 +30,7 @@ def wilson(hits: int, of: int, z: float = Z_95) -> tuple[float, float]:
 
 
 def cohen_kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
-    """Agreement of two annotators beyond chance (Cohen 1960); None if chance explains all."""
+    """Agreement of two annotators beyond chance (Cohen 1960); None if it is not defined."""
     if not pairs:
         return None
     observed = sum(a == b for a, b in pairs) / len(pairs)
@@ -43,11 +43,11 @@ def fleiss_kappa(ratings: Iterable[Sequence[str]]) -> float | None:
     """Agreement of any number of annotators beyond chance (Fleiss 1971).
 
     Args:
-        ratings: per question, one decision per annotator; the number may differ between questions,
-            and those with fewer than two are passed over.
+        ratings: per question, one decision per annotator. The number may differ between questions;
+            those with fewer than two are left out.
 
     Returns:
-        Kappa, or None without a pair of ratings or if everybody always says the same word.
+        Kappa, or None without a pair of ratings or if all ratings are the same.
     """
     counts = [Counter(each) for each in ratings if len(each) > 1]
     if not counts:
@@ -66,12 +66,12 @@ def fleiss_kappa(ratings: Iterable[Sequence[str]]) -> float | None:
 def review_report(
     verdicts: Sequence[Verdict], questions: pl.DataFrame, not_applicable: Sequence[str]
 ) -> dict[str, Any]:
-    """What the review of a release's questions found, as JSON values.
+    """Results of the review of a release's questions, as JSON values.
 
     Args:
-        verdicts: all verdicts, superseded ones among them.
+        verdicts: all verdicts, superseded ones included.
         questions: the questions as composed, before any verdict: qa_id, category, family.
-        not_applicable: judged ids that no question has.
+        not_applicable: reviewed ids that no question has.
     """
     applied = [v for v in latest(verdicts) if v.qa_id not in set(not_applicable)]
     by_question: dict[str, list[Verdict]] = {}
@@ -98,7 +98,7 @@ def review_report(
 def _pairwise(
     annotators: Sequence[str], by_question: Mapping[str, Sequence[Verdict]]
 ) -> list[dict[str, Any]]:
-    """Cohen's kappa of each pair that judged common questions. Annotators by number, not name."""
+    """Cohen's kappa of each pair with common questions. Annotators are numbered, not named."""
     said = [
         {annotators.index(v.annotator): v.decision for v in found} for found in by_question.values()
     ]

@@ -1,6 +1,6 @@
-"""Questions as people see them: with the clip, the marked picture and the facts behind the answer.
+"""Reads questions for people: with the clip, the marked picture and the facts behind the answer.
 
-Read from a release folder and the stage folders beside it (`clips`, `regions`, `facts`).
+They come from a release folder and the stage folders beside it (`clips`, `regions`, `facts`).
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ PEOPLE_SCALE = 6  # a 64 px frame becomes 384 px
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """One question with what it is about.
+    """One question with its clip, its marks and its facts.
 
     Attributes:
         row: the row of the release's `questions.parquet`.
         rgb_thw3: frames of the clip.
         marks_hw3: marked first frame, enlarged for people.
         facts: the facts of the answer, in the order of `fact_ids`.
-        marks: region ids by mark.
+        marks: mark numbers by region id.
         length_s: length of the clip.
     """
 
@@ -52,19 +52,19 @@ def release_id(release: Path) -> str:
         ContractError: there is no release.
     """
     if not (release / "manifest.json").is_file():
-        raise ContractError(f"{release} holds no release; make one (`make up`), or name its folder")
+        raise ContractError(f"{release} holds no release; run `make up`, or name its folder")
     return str(read_json(release / "manifest.json")["release_id"])
 
 
 def sample_questions(
     questions: pl.DataFrame, count: int | None, categories: Sequence[str] = ()
 ) -> pl.DataFrame:
-    """`count` questions, families in turn, within a family by a hash that has no meaning.
+    """Take `count` questions, families in turn, and within a family in the order of a hash.
 
     A larger sample contains a smaller one. None takes all.
 
     Raises:
-        ContractError: no such category, or it has no question.
+        ContractError: there is no such category, or it has no question.
     """
     if unknown := sorted(set(categories) - set(CATEGORIES)):
         raise ContractError(f"no category {unknown[0]!r}; there are: {', '.join(CATEGORIES)}")
@@ -93,9 +93,7 @@ def read_items(release: Path, questions: pl.DataFrame) -> Iterator[Item]:
 def _of_shard(data: Path, shard: str, rows: pl.DataFrame) -> Iterator[Item]:
     folders = {name: data / name / shard for name in ("clips", "regions", "facts")}
     if missing := [str(folder) for folder in folders.values() if not folder.is_dir()]:
-        raise ContractError(
-            f"{missing[0]} is missing: pictures and facts of a release lie beside it"
-        )
+        raise ContractError(f"{missing[0]} is missing; it must be beside the release")
     frames = Arrays(folders["clips"] / "frames.safetensors")
     masks = Arrays(folders["regions"] / "masks.safetensors")
     clips = {
@@ -160,7 +158,7 @@ def fact_text(fact: Fact, marks: Mapping[str, int]) -> FactText:
 
     Args:
         fact: what was measured.
-        marks: region ids by mark; regions without a mark are left out.
+        marks: mark numbers by region id; regions without a mark are left out.
     """
     word = fact.value_text
     when = f"{fact.start_ns / 1e9:.2f} s"
@@ -182,8 +180,8 @@ def fact_text(fact: Fact, marks: Mapping[str, int]) -> FactText:
 
 
 def clip_mp4(rgb_thw3: np.ndarray, length_s: float, scale: int = PEOPLE_SCALE) -> bytes:
-    """The clip enlarged, as H.264 that browsers play."""
-    import av  # brings FFmpeg, which only media need
+    """The clip, enlarged, as an H.264 MP4 that browsers play."""
+    import av  # loads FFmpeg, which only media need
 
     frames, height, width, _ = rgb_thw3.shape
     stream_bytes = io.BytesIO()

@@ -1,10 +1,11 @@
-"""Questions to Label Studio and verdicts back, in its own JSON formats (checked with 1.x servers).
+"""Exports questions to Label Studio and imports verdicts, in its JSON formats (tested with 1.x).
 
-Out: `tasks.json` (one task per question, its answer prefilled as a prediction), `config.xml` (the
-labeling interface), `media/`. Back: the server's JSON export, one task with its annotations each.
+An export is `tasks.json` (one task per question, its answer prefilled as a prediction),
+`config.xml` (the labeling interface) and `media/`. An import reads the server's JSON export, which
+holds each task with its annotations.
 
-A task carries what the annotator saw and a hash of it. So an id that no table has is either a
-question of a superseded version, which the hash proves, or no question of ours.
+A task carries what the annotator saw and a hash of it. An id that no table has is therefore either
+a question of a superseded version, as the hash proves, or no question of this project.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ CONFIG = """\
   <Text name="facts" value="$facts"/>
   <Header value="Verdict" size="6"/>
   <Choices name="verdict" toName="question" choice="single-radio" required="true"
-           requiredMessage="Say accept, fix or drop." showInline="true">
+           requiredMessage="Choose accept, fix or drop." showInline="true">
     <Choice value="accept" hint="The text is clear, marks are right, and so is the answer."/>
     <Choice value="fix" hint="Choose the right answer above, or write a better question below."/>
     <Choice value="drop" hint="Ambiguous, not visible, or wrong beyond repair."/>
@@ -55,7 +56,7 @@ CONFIG = """\
   </View>
   <View visibleWhen="choice-selected" whenTagName="verdict" whenChoiceValue="fix,drop">
     <TextArea name="reason" toName="question" maxSubmissions="1" editable="true" required="true"
-              requiredMessage="Say why." placeholder="Reason"/>
+              requiredMessage="Give a reason." placeholder="Reason"/>
   </View>
 </View>
 """
@@ -63,7 +64,7 @@ CONFIG = """\
 STEPS = """\
 # Review batch {batch}
 
-{count} questions of {release}. To judge them in Label Studio (`pip install label-studio`, in an
+{count} questions of {release}. To review them in Label Studio (`pip install label-studio`, in an
 environment of its own):
 
     export LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true
@@ -72,7 +73,7 @@ environment of its own):
 
 1. Create a project; under Labeling Setup, Custom template, paste `config.xml`.
 2. Settings, Cloud Storage, Add Source Storage, Local files: the path of `media/` here. Save; do not
-   sync. It only allows the server to show these files.
+   sync. This only allows the server to show these files.
 3. Import `tasks.json`. Under Settings, Annotation, let predictions be used to prelabel tasks.
 4. When done: Export, JSON. Then `p4d review import EXPORT.json`.
 """
@@ -83,9 +84,9 @@ class Exported:
     """One export.
 
     Attributes:
-        batch: its id, which names the file that verdicts will go to.
+        batch: its id; the file of its verdicts is named after it.
         questions: how many tasks.
-        folder: where everything is.
+        folder: where the export is.
     """
 
     batch: str
@@ -94,8 +95,8 @@ class Exported:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Refused:
-    """An annotation that says nothing usable, with the reason."""
+class InvalidAnnotation:
+    """An annotation that gives no verdict, with the reason."""
 
     qa_id: str
     annotator: str
@@ -104,26 +105,26 @@ class Refused:
 
 @dataclass(frozen=True, kw_only=True)
 class Imported:
-    """What an import brought.
+    """What an import found.
 
     Attributes:
-        new: verdicts that were not known before.
-        known: how many were.
+        new: verdicts that are added.
+        known: how many verdicts were imported before.
         skipped: annotations that the annotator skipped.
-        refused: annotations that say nothing usable.
-        superseded: judged ids that are no question any more; their verdicts are kept.
+        invalid: annotations that give no verdict.
+        superseded: reviewed ids of superseded questions; their verdicts are kept.
     """
 
     new: tuple[Verdict, ...]
     known: int
     skipped: int
-    refused: tuple[Refused, ...]
+    invalid: tuple[InvalidAnnotation, ...]
     superseded: tuple[str, ...]
 
     def summary(self) -> str:
         """A few lines for the terminal."""
         lines = [f"{len(self.new)} new verdicts, {self.known} known before, {self.skipped} skipped"]
-        lines += [f"refused: {r.qa_id} by {r.annotator}: {r.reason}" for r in self.refused]
+        lines += [f"invalid: {r.qa_id} by {r.annotator}: {r.reason}" for r in self.invalid]
         lines += [
             f"not applicable: {qa_id} is a superseded version; its verdict is kept"
             for qa_id in self.superseded
@@ -137,14 +138,14 @@ def export_tasks(
     """Write a review batch to `folder`.
 
     Args:
-        release: folder of a release, among the folders of the stages it was made from.
+        release: folder of a release, beside the folders of the stages it was made from.
         folder: new or empty.
         sample: how many questions, families in turn; None for all.
-        media_url: what comes before the file names of media in tasks; by default what Label
-            Studio's local file serving wants with the parent of `folder` as document root.
+        media_url: prefix of the file names of media in tasks; the default fits Label Studio's
+            local file serving with the parent of `folder` as document root.
 
     Raises:
-        ContractError: there is no release, or `folder` holds something.
+        ContractError: there is no release, or `folder` is not empty.
     """
     if folder.exists() and any(folder.iterdir()):
         raise ContractError(f"{folder} is not empty; name a new folder for the batch")
@@ -212,11 +213,11 @@ def import_verdicts(export: Path, reviews: Path, known: Iterable[str]) -> Import
         known: ids of all questions that exist now.
 
     Raises:
-        ContractError: the file is no such export, or a task is about no question of ours. Then
+        ContractError: the file is no such export, or a task is about no question of this project;
             nothing is written.
     """
     verdicts: list[Verdict] = []
-    refused: list[Refused] = []
+    invalid: list[InvalidAnnotation] = []
     superseded: set[str] = set()
     skipped = 0
     now = frozenset(known)
@@ -233,8 +234,8 @@ def import_verdicts(export: Path, reviews: Path, known: Iterable[str]) -> Import
             try:
                 verdicts.append(_verdict(data, annotation))
             except ContractError as error:
-                refused.append(
-                    Refused(
+                invalid.append(
+                    InvalidAnnotation(
                         qa_id=data["qa_id"], annotator=_annotator(annotation), reason=str(error)
                     )
                 )
@@ -243,13 +244,13 @@ def import_verdicts(export: Path, reviews: Path, known: Iterable[str]) -> Import
         new=tuple(new),
         known=len({v.verdict_id for v in verdicts}) - len(new),
         skipped=skipped,
-        refused=tuple(refused),
+        invalid=tuple(invalid),
         superseded=tuple(sorted(superseded & {v.qa_id for v in latest(verdicts)})),
     )
 
 
 def import_into(project: Project, export: Path) -> Imported:
-    """`import_verdicts` into the project's `reviews/`, about questions of its shards and release.
+    """Call `import_verdicts` for the project's `reviews/`, its shards and its release.
 
     Raises:
         ContractError: see `import_verdicts`.
@@ -285,7 +286,7 @@ def _tasks(export: Path) -> list[dict[str, Any]]:
 
 def _unknown(qa_id: str, export: Path, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(qa_id, sorted(known), cutoff=0.7)
-    hint = f"; near: {', '.join(near)}" if near else ""
+    hint = f"; similar: {', '.join(near)}" if near else ""
     return f"{export.name}: {qa_id} is no question of this project, now or before{hint}"
 
 
@@ -321,7 +322,7 @@ def _one(values: Sequence[str] | str | None) -> str | None:
 
 
 def _annotator(annotation: Mapping[str, Any]) -> str:
-    """Exports name the annotator by number, or with address, depending on how they are made."""
+    """Exports give the annotator as a number, or with an address, depending on their settings."""
     by = annotation.get("completed_by")
     if isinstance(by, Mapping):
         return str(by.get("email") or f"user-{by.get('id')}")

@@ -1,10 +1,11 @@
-"""Verdicts of people on questions: one JSON row per annotation, kept in `reviews/<batch>.jsonl`.
+"""Stores and applies reviewers' verdicts: one JSON row per annotation in `reviews/<batch>.jsonl`.
 
-A verdict names a question by `qa_id`, which is its content: a question that is composed otherwise
-later has another id, so a verdict never reaches a question that its annotator did not see.
+A verdict names a question by `qa_id`, which is a hash of its content. A question that is composed
+differently later has another id, so a verdict never applies to a question that its annotator did
+not see.
 
-Of several annotations by one person the latest counts. Between people, whoever saw a fault is
-believed: drop wins over fix, fix over accept; fixes that differ withhold the question.
+Of several annotations by one person, the latest counts. Between people, a fault that one of them
+saw counts: drop wins over fix, and fix over accept. If fixes differ, the question is dropped.
 """
 
 from __future__ import annotations
@@ -42,14 +43,14 @@ REJECTED_SCHEMA: dict[str, Any] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What one person said of one question.
+    """One person's verdict on one question.
 
     Attributes:
         batch: the export it belongs to.
-        qa_id: the question, in the version that the annotator saw.
+        qa_id: the question as the annotator saw it.
         decision: accept, fix or drop.
         reason: why; required unless it is accepted.
-        annotator: name or address, as the tool exports it.
+        annotator: number, name or address, as the tool exports it.
         at: ISO 8601 in UTC.
         question: the corrected text of a fix, or None.
         answer: the corrected letter of a fix, or None.
@@ -89,13 +90,13 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True)
 class Resolved:
-    """What all verdicts on one question come to.
+    """The result of all verdicts on one question.
 
     Attributes:
         decision: accept, fix or drop.
-        reason: reasons of those who decided it.
-        annotators: everybody who judged the question, sorted.
-        at: time of the last verdict that counts.
+        reason: the reasons given for the decision.
+        annotators: everybody who reviewed the question, sorted.
+        at: time of the latest verdict that counts.
         question, answer: of a fix.
         conflict: whether the annotators disagreed.
     """
@@ -110,7 +111,7 @@ class Resolved:
 
 
 def batch_path(folder: Path, batch: str) -> Path:
-    """Where the verdicts of a batch are kept."""
+    """The file of a batch's verdicts."""
     return folder / f"{batch}.jsonl"
 
 
@@ -136,7 +137,7 @@ def read_verdicts(folder: Path) -> list[Verdict]:
 
 
 def add_verdicts(folder: Path, verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """Add rows to their batches' files; returns those that were not there. Safe to repeat."""
+    """Add rows to the files of their batches; returns the new ones. Safe to repeat."""
     present = {verdict.verdict_id: verdict for verdict in read_verdicts(folder)}
     new = {v.verdict_id: v for v in verdicts if v.verdict_id not in present}
     for batch in sorted({verdict.batch for verdict in new.values()}):
@@ -148,7 +149,7 @@ def add_verdicts(folder: Path, verdicts: Iterable[Verdict]) -> list[Verdict]:
 
 
 def latest(verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """The last word of each annotator on each question."""
+    """The latest verdict of each annotator on each question."""
     last: dict[tuple[str, str], Verdict] = {}
     for verdict in sorted(verdicts, key=lambda v: (datetime.fromisoformat(v.at), v.verdict_id)):
         last[(verdict.qa_id, verdict.annotator)] = verdict
@@ -156,7 +157,7 @@ def latest(verdicts: Iterable[Verdict]) -> list[Verdict]:
 
 
 def resolve(verdicts: Iterable[Verdict]) -> dict[str, Resolved]:
-    """One decision per question that was judged."""
+    """One decision per reviewed question."""
     by_question: dict[str, list[Verdict]] = {}
     for verdict in latest(verdicts):
         by_question.setdefault(verdict.qa_id, []).append(verdict)
@@ -187,10 +188,10 @@ class Applied:
     """Questions after review.
 
     Attributes:
-        questions: with two columns more: `review` (accept, fix or null) and `fixed_from` (the id of
+        questions: with two more columns: `review` (accept, fix or null) and `fixed_from` (the id of
             the question as it was composed, null unless fixed).
         rejected: dropped questions with the reason.
-        not_applicable: judged ids that no question has: superseded versions.
+        not_applicable: reviewed ids that no question has, i.e. of superseded questions.
     """
 
     questions: pl.DataFrame
@@ -199,7 +200,7 @@ class Applied:
 
 
 def apply_verdicts(questions: pl.DataFrame, resolved: Mapping[str, Resolved]) -> Applied:
-    """Drop and fix what people judged so. A fixed question may be judged again, under its new id.
+    """Drop and fix questions by verdict. A fixed question may be reviewed again, by its new id.
 
     Args:
         questions: rows of `questions.parquet` with `shard`.

@@ -1,7 +1,7 @@
-"""Facts as text, for a student that is given perfect facts in the place of the video.
+"""Facts as text, for a control student that gets exact facts instead of the video.
 
-That control shows whether a question can be answered at all from what the pipeline has
-measured, and how well a student reads; what then remains to be learned is to see.
+The control shows whether a question can be answered from what the pipeline measured, and how well a
+student reads. What the student of a video must learn in addition is to see.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from p4d.students.data.questions import Question
 UNITS_WRITTEN = {"m": " m", "m/s": " m/s"}
 POSITION = ("position_right", "position_down", "position_ahead")
 WHOLES = {"position": POSITION, "relation": ("side", "depth_order")}
-"""Facts that one answer says together, and what they are called together."""
+"""Names of groups of facts that one answer states together."""
 
 
 def fact_text(facts: Sequence[Fact], marks: Mapping[str, int], decimals: int | None = None) -> str:
-    """Sentences grouped by their intervals, like `0 to 1.75: ...`; empty without facts.
+    """Return sentences grouped by their intervals, like `0 to 1.75: ...`; empty without facts.
 
     Args:
         facts: of one clip.
         marks: the mark of each region.
-        decimals: of measured values as an answer gives them, `WHOLES` in one piece; default: two,
-            and everything by its parts.
+        decimals: number of decimals, as in the options, with the groups in `WHOLES` joined. If
+            None, two decimals, and every fact separately.
     """
     spans = sorted({(fact.start_ns, fact.end_ns) for fact in facts})
     return "".join(
@@ -47,7 +47,7 @@ def fact_text(facts: Sequence[Fact], marks: Mapping[str, int], decimals: int | N
 def _sentences(
     facts: Sequence[Fact], marks: Mapping[str, int], decimals: int | None
 ) -> Iterator[str]:
-    """Like `<obj_2> mean speed: 0.41 m/s. `."""
+    """Yield sentences like `<obj_2> mean speed: 0.41 m/s. `."""
     known = {(fact.region_ids, fact.kind): fact for fact in facts}
     for fact in facts:
         kind, said = fact.kind.replace("_", " "), [fact]
@@ -62,7 +62,7 @@ def _sentences(
 
 
 def _value(facts: Sequence[Fact], decimals: int | None) -> str:
-    """What one or several facts say, as one value."""
+    """Return the value of one fact, or of several facts joined."""
     words = [fact.value_text for fact in facts if fact.value_text is not None]
     if words:
         return " and ".join(words)
@@ -76,11 +76,11 @@ def _value(facts: Sequence[Fact], decimals: int | None) -> str:
 def _number(value: float, decimals: int | None) -> str:
     if decimals is None:
         return f"{value:.2f}"
-    return f"{round(value, decimals) + 0.0:.{decimals}f}"  # + 0.0: no minus before a zero
+    return f"{round(value, decimals) + 0.0:.{decimals}f}"  # + 0.0 removes the sign of a zero
 
 
 def _decimals(options: Sequence[str]) -> int:
-    """Digits after the point in the numbers of a question's options; 2 if there are none."""
+    """Return the number of decimals in a question's options; 2 if there are none."""
     digits = [len(found) for option in options for found in re.findall(r"\.(\d+)", option)]
     return max(digits, default=2)
 
@@ -91,12 +91,12 @@ def _when(start_ns: int, end_ns: int) -> str:
 
 
 def with_facts(question: Question, text: str) -> Question:
-    """The question with facts before it."""
+    """Return the question with facts before it."""
     return dataclasses.replace(question, question=f"{text}\n{question.question}")
 
 
 class FactTexts:
-    """Facts that belong to the questions of one shard, as text."""
+    """The facts behind the questions of one shard, as text."""
 
     def __init__(self, regions: Path, facts: Path, questions: Path) -> None:
         """Folders of one shard."""
@@ -114,10 +114,10 @@ class FactTexts:
         }
 
     def of(self, question: Question, *, as_asked: bool = False) -> str:
-        """Facts of the kinds and the interval that the question is about, of all regions.
+        """Return the facts of the question's kinds and interval, about all regions.
 
-        `as_asked` gives numbers as the options do. A student that is given 0.41 m where 0.4 m is an
-        option has to learn rounding, number by number.
+        With `as_asked`, numbers are rounded as in the options. A student that reads 0.41 m while
+        the option is 0.4 m would have to learn rounding.
         """
         needed = self._needed(question)
         kinds = list(dict.fromkeys(fact.kind for fact in needed))
@@ -133,7 +133,7 @@ class FactTexts:
         return fact_text(named, marks, _decimals(question.options) if as_asked else None)
 
     def short(self, question: Question, *, as_asked: bool = False) -> str:
-        """The facts that answer the question, and no others; `as_asked` as in `of`."""
+        """Return only the facts that answer the question; `as_asked` as in `of`."""
         decimals = _decimals(question.options) if as_asked else None
         return fact_text(self._needed(question), self._marks[question.clip_id], decimals)
 
@@ -143,7 +143,7 @@ class FactTexts:
 
 
 def shard_questions(folder: Path, shard: str) -> list[Question]:
-    """All questions of a shard's `questions` folder, whatever their split."""
+    """Return all questions of a shard's `questions` folder, of every split."""
     names = [field.name for field in dataclasses.fields(Question) if field.name != "shard"]
     rows: Iterable[Mapping[str, Any]] = (
         read_table(folder / "questions.parquet").select(pl.col(names)).iter_rows(named=True)

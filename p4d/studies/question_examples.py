@@ -131,7 +131,7 @@ def _section(
         "",
         *(f"- ({letter}) {option}" for letter, option in zip("ABCDE", options, strict=False)),
         "",
-        f"QuestionFamily `{family.name}`, frame `{family.frame}`. Facts:",
+        f"Family `{family.name}`, frame `{family.frame}`. Facts:",
         "",
     ]
     for fact_id in row["fact_ids"]:

@@ -1,1 +1,11 @@
-"""Teachers: the expert network, its training, and the dense labels teachers write for clips."""
+"""Teachers: networks and truth that write dense labels of clips, and that students learn from.
+
+Read `protocol.py` first: it defines what every teacher receives and returns (`Teacher`,
+`LabelArrays`) and what distillation needs (`LatentTeacher`). `registry.py` makes teachers by the
+names of params.yaml. One module or package per teacher: `expert4d/` (the network of this project),
+`exact.py` (exact truth), `depth_checkpoint.py` (a depth network of transformers). `labelling/` runs
+teachers over a shard and keeps the label store; `measures.py` compares labels with truth.
+
+"Teacher" is the role; "expert" is the stage and the network Expert4D. Losses that compare a student
+with a teacher are in p4d/students/distillation, and sampling of map grids in p4d/geometry.
+"""

@@ -1,8 +1,8 @@
-"""A depth expert from a transformers checkpoint in a local folder, behind the teacher interface.
+"""A teacher of depth from a transformers checkpoint in a local folder.
 
-Any architecture of `AutoModelForDepthEstimation` works, Depth Anything among them (Yang et al.
-2024). It sees frames one by one and says nothing of flow, motion or camera: these modalities are
-absent from its labels. Nothing is downloaded.
+Any architecture of `AutoModelForDepthEstimation` works, for example Depth Anything (Yang et al.
+2024). It labels frames one by one and has no flow, motion or camera: its labels lack these
+modalities. Nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 class CheckpointDepthTeacher:
     """Per-frame depth of a pretrained network.
 
-    A model whose config says `depth_estimation_type: metric` gives planar depth in metres. Others
-    give inverse depth up to an unknown scale and offset (`depth_kind` "inverse_affine"), which no
-    factor turns into depth; zero there means out of reach and is not valid.
+    A model with `depth_estimation_type: metric` in its config predicts planar depth in metres.
+    Others predict inverse depth up to an unknown scale and offset (`depth_kind` "inverse_affine"),
+    which no factor converts to depth; zero means infinitely far and is not valid.
     """
 
     needs_truth = False
@@ -39,12 +39,12 @@ class CheckpointDepthTeacher:
 
         Args:
             name: key in the label store, without dots.
-            folder: what `save_pretrained` wrote; `preprocessor_config.json` is used if there.
+            folder: written by `save_pretrained`; `preprocessor_config.json` is used if it exists.
             map_px: side of the maps to store.
-            input_px: side of the square the network sees; a multiple of its patch size.
+            input_px: side of the square input of the network; a multiple of its patch size.
 
         Raises:
-            LabelError: there is no checkpoint in `folder`.
+            LabelError: `folder` has no checkpoint.
         """
         if not (folder / "config.json").is_file():
             raise LabelError(f"{folder}: no transformers checkpoint (no config.json)")
@@ -65,16 +65,15 @@ class CheckpointDepthTeacher:
 
     def label(self, clips: Sequence[ClipInput]) -> list[LabelArrays]:
         """Depth and validity of the clips, frame by frame."""
-        return [self._one(clip) for clip in clips]
+        return [self._label_clip(clip) for clip in clips]
 
-    def _one(self, clip: ClipInput) -> LabelArrays:
+    def _label_clip(self, clip: ClipInput) -> LabelArrays:
         pictures = torch.from_numpy(clip.rgb_thw3).permute(0, 3, 1, 2).float() / 255
         side = (self._input_px, self._input_px)
         pictures = functional.interpolate(pictures, side, mode="bicubic", antialias=True)
         with torch.no_grad():
             found = self._model((pictures.clamp(0, 1) - self._mean) / self._std).predicted_depth
-        # nearest-exact is the nearest pixel of the centre, like every map
-        # (p4d/geometry/map_grid.py).
+        # nearest-exact takes the pixel nearest to the centre, like all maps (map_grid.py).
         shape = (self.map_px, self.map_px)
         depth = functional.interpolate(found[:, None], shape, mode="nearest-exact")[:, 0].numpy()
         valid = depth > 0

@@ -1,7 +1,7 @@
-"""How far labels are from the truth, and from themselves. All take numpy arrays.
+"""Errors of labels against truth, and their self-consistency, on numpy arrays.
 
-Depth: AbsRel and delta1 as in Eigen et al. 2014. A relative depth is first brought to the truth's
-scale by one factor (the median ratio of all valid pixels), as such depth promises no scale.
+Depth: AbsRel and delta1 as in Eigen et al. 2014. Relative depth has no scale; it is first scaled by
+one factor, the median ratio of truth to depth over all valid pixels.
 """
 
 from __future__ import annotations
@@ -12,22 +12,23 @@ from numpy.typing import NDArray
 from p4d.geometry.cameras import Floats, camera_directions, inverse
 
 MOTION_THRESHOLD = 0.5
+"""Probability from which a pixel counts as moving in these measures."""
 
 
 def scale_to(depth: Floats, truth: Floats, valid: NDArray[np.bool_]) -> float:
-    """The factor that brings relative depth to the truth's scale; 1 where nothing is valid."""
+    """The factor from relative depth to the scale of the truth; 1 if no pixel is valid."""
     return float(np.median(truth[valid] / depth[valid])) if valid.any() else 1.0
 
 
 def depth_absrel(depth: Floats, truth: Floats, valid: NDArray[np.bool_]) -> float | None:
-    """Mean of |z - truth| / truth over valid pixels."""
+    """Mean of |z - truth| / truth over valid pixels; None if there are none."""
     if not valid.any():
         return None
     return float(np.mean(np.abs(depth[valid] - truth[valid]) / truth[valid]))
 
 
 def depth_delta1(depth: Floats, truth: Floats, valid: NDArray[np.bool_]) -> float | None:
-    """Share of valid pixels within a factor 1.25 of the truth."""
+    """Share of valid pixels within a factor of 1.25 of the truth; None if there are none."""
     if not valid.any():
         return None
     ratio = np.maximum(depth[valid] / truth[valid], truth[valid] / depth[valid])
@@ -35,14 +36,14 @@ def depth_delta1(depth: Floats, truth: Floats, valid: NDArray[np.bool_]) -> floa
 
 
 def flow_epe_px(flow: Floats, truth: Floats, valid: NDArray[np.bool_]) -> float | None:
-    """Mean end-point error over valid pixels."""
+    """Mean end-point error over valid pixels; None if there are none."""
     if not valid.any():
         return None
     return float(np.mean(_length(flow - truth)[valid]))
 
 
 def motion_iou(probability: Floats, truth: NDArray[np.bool_]) -> float | None:
-    """Intersection over union of moving pixels; None where neither has any."""
+    """Intersection over union of moving pixels; None if neither has any."""
     moving = probability >= MOTION_THRESHOLD
     union = int((moving | truth).sum())
     return float((moving & truth).sum() / union) if union else None
@@ -52,7 +53,7 @@ def ray_angle_rad(rays: Floats, truth: Floats) -> float:
     """Mean angle between directions of rays [..., 6]."""
     a = rays[..., :3] / np.linalg.norm(rays[..., :3], axis=-1, keepdims=True)
     b = truth[..., :3] / np.linalg.norm(truth[..., :3], axis=-1, keepdims=True)
-    # The chord, as arccos loses small angles.
+    # From the chord, because arccos loses small angles.
     chord = np.linalg.norm(a - b, axis=-1)
     return float(np.mean(2 * np.arcsin(np.clip(chord / 2, 0, 1))))
 
@@ -64,13 +65,13 @@ def reprojection(
     flow_px_thw2: Floats,
     still_thw: NDArray[np.bool_],
 ) -> tuple[float | None, float | None]:
-    """Self-consistency of depth, camera and flow; needs no truth.
+    """Self-consistency of depth, camera and flow, without truth.
 
     Returns:
-        Median distance in px between the flow and the flow that depth and camera imply, over
-        pixels of `still_thw` that land inside the previous frame. And the largest |log| of the
-        median ratio, per pair of frames, of the previous frame's depth to the depth expected
-        there: how much the scale of depth jumps. None where there is nothing to compare.
+        First the median distance in px between the flow and the flow that depth and camera imply,
+        over pixels of `still_thw` that land inside the previous frame. Second the largest jump of
+        the scale of depth: over pairs of frames, the maximum |log| of the median ratio of the
+        previous frame's depth to the depth expected there. None if there is nothing to compare.
     """
     frames, height, width = depth_thw.shape
     earlier_T_cam_t44 = inverse(world_T_cam_t44[:-1]) @ world_T_cam_t44[1:]
@@ -98,5 +99,5 @@ def reprojection(
 
 
 def _length(vectors: Floats) -> NDArray[np.floating]:
-    """Of [..., 2]; hypot and norm take several times as long."""
+    """Length of vectors [..., 2]; hypot and norm take several times as long."""
     return np.asarray(np.sqrt(vectors[..., 0] ** 2 + vectors[..., 1] ** 2))

@@ -1,1 +1,1 @@
-"""Versions: hashes, fingerprints, publishing, the ledger and the audit. The one user of DVC."""
+"""Versions of artifacts: files, DVC's formats, the ledger, freshness, publishing. See README.md."""

@@ -212,10 +212,10 @@ def _clip_row(job: _ClipJob, plan: ClipPlan) -> dict[str, Any]:
 
 
 def _all_failed(job: _ClipJob, reason: str) -> _ClipRows:
-    return _ClipRows(rows=tuple(_clip_row(job, p) | _out("failed", reason) for p in job.plans))
+    return _ClipRows(rows=tuple(_clip_row(job, p) | _outcome("failed", reason) for p in job.plans))
 
 
-def _out(outcome: str, reason: str) -> dict[str, str]:
+def _outcome(outcome: str, reason: str) -> dict[str, str]:
     return {"outcome": outcome, "reason": reason}
 
 
@@ -264,23 +264,23 @@ def _cut_clip(
     row = _clip_row(job, plan)
     clip_id, params = row["clip_id"], job.params
     if not plan.is_inside:
-        return _ClipRows(rows=(row | _out("filtered", "reaches beyond the end of the video"),))
+        return _ClipRows(rows=(row | _outcome("filtered", "reaches beyond the end of the video"),))
     if not plan.fits_grid:
-        return _ClipRows(rows=(row | _out("filtered", "too few frames for the time grid"),))
+        return _ClipRows(rows=(row | _outcome("filtered", "too few frames for the time grid"),))
     rgb_thw3 = np.stack([pictures[index] for index in plan.frame_index])
     grey_thw = grey_levels(rgb_thw3)
     row["phash"] = difference_hash(grey_thw)
     row["motion_energy"] = motion_energy_levels(grey_thw)
     if contrast_levels(grey_thw) < params.min_contrast_levels:
-        return _ClipRows(rows=(row | _out("filtered", "blank: black or of one colour"),))
+        return _ClipRows(rows=(row | _outcome("filtered", "blank: black or of one colour"),))
     if row["motion_energy"] < params.min_motion_levels:
-        return _ClipRows(rows=(row | _out("filtered", "static: nothing changes"),))
+        return _ClipRows(rows=(row | _outcome("filtered", "static: nothing changes"),))
     if truth is None:
         return _ClipRows(rows=(row,), frames=((f"{clip_id}.rgb_thw3", rgb_thw3),))
     try:
         exact = truth.resample(plan.frame_index, params.size_px)
     except TruthError as error:
-        return _ClipRows(rows=(row | _out("failed", str(error)),))
+        return _ClipRows(rows=(row | _outcome("failed", str(error)),))
     return _ClipRows(
         rows=(row,),
         frames=((f"{clip_id}.rgb_thw3", rgb_thw3),),

@@ -9,6 +9,7 @@ the same shards again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,14 +85,78 @@ def land(
         ConfigError: the shard index lists a manifest that is missing.
 
     """
+    with landing_lock(project):
+        return _land(project, settle_s, progress or (lambda done, total, note: None))
+
+
+@contextmanager
+def landing_lock(project: Project) -> Iterator[None]:
+    """Keep other landings, and other changes of the shard manifests, out.
+
+    Raises:
+        PublishError: another landing holds the lock.
+    """
     project.state.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(project.state / "landing.lock", timeout=LOCK_TIMEOUT_S):
-            return _land(project, settle_s, progress or (lambda done, total, note: None))
+        lock = FileLock(project.state / "landing.lock", timeout=LOCK_TIMEOUT_S).acquire()
     except Timeout as error:
         raise PublishError(
             "another landing is still running; run this again when it has ended"
         ) from error
+    with lock:
+        yield
+
+
+def landed_file(project: Project, video_id: str) -> tuple[str, dict[str, Any]] | None:
+    """The shard that a file landed in and its row in the shard's manifest, or None."""
+    for shard in project.shards():
+        path = project.shards_dir / f"{shard}.json"
+        if path.is_file() and video_id in path.read_text():
+            for row in read_json(path)["files"]:
+                if row["file_id"] == video_id:
+                    return shard, row
+    return None
+
+
+def reject(project: Project, video_id: str, reason: str) -> bool:
+    """Reject a video that landed before: its shard's manifest keeps it as a rejected file.
+
+    The manifest is an input of the stage `videos`, so its shard becomes stale. The same content is
+    never landed again.
+
+    Args:
+        project: whose shard manifests.
+        video_id: id of the landed file.
+        reason: why, for the manifest.
+
+    Returns:
+        Whether the manifest changed; not if the file is rejected already.
+
+    Raises:
+        ContractError: no such video has landed.
+        PublishError: a landing holds the lock.
+    """
+    with landing_lock(project):
+        found = landed_file(project, video_id)
+        if found is None:
+            raise ContractError(f"{video_id} is no landed video")
+        manifest = project.shards_dir / f"{found[0]}.json"
+        content = read_json(manifest)
+        accepted = [
+            file
+            for file in content["files"]
+            if file["file_id"] == video_id and file["outcome"] == "ok"
+        ]
+        for file in accepted:
+            file |= {
+                "outcome": "rejected",
+                "reason": reason,
+                "container": None,
+                "expected_clips": 0,
+            }
+        if accepted:
+            write_json(manifest, content)
+        return bool(accepted)
 
 
 def _land(project: Project, settle_s: float, progress: Progress) -> LandingReport:

@@ -5,11 +5,11 @@
 -- columns:
 --   instance varchar: stage, or stage@shard
 --   md5 varchar: the published version
---   name varchar: the check; null when this version was never judged
+--   name varchar: the check; null if this version was never checked
 --   passed boolean: outcome
 --   blocking boolean: a failure stops descendants
 --   severity varchar: critical or warning
---   recorded_at timestamptz: when it was judged, UTC
+--   recorded_at timestamptz: when it was checked, UTC
 --   details json: numbers and a sample of offending rows
 select v.instance, v.md5, c.name, c.passed, c.blocking, c.severity, c.recorded_at, c.details
 from current_versions as v

@@ -1,5 +1,5 @@
--- Every version of a model, current or superseded, that derives from the shard of a video: what a
--- takedown request is about.
+-- Every version of a model, current or superseded, that derives from a version of the videos that
+-- holds a file: what a takedown affects.
 --
 -- grain: one row per version of a model
 -- key: stage, md5
@@ -14,7 +14,17 @@
 with recursive reached as (
     select l.instance, l.md5
     from stg_ledger as l
-    where l.stage = 'videos' and l.shard in (select shard from stg_videos where video_id = $video_id)
+    inner join stg_videos as v on v.shard = l.shard and v.video_id = $video_id
+    where
+        l.stage = 'videos'
+        and (
+            v.outcome = 'ok'
+            -- A file leaves a shard by a takedown alone: the versions before held it.
+            or (
+                starts_with(v.reason, 'taken down: ')
+                and l.md5 not in (select md5 from current_versions where instance = l.instance)
+            )
+        )
     union
     select i.instance, i.md5
     from reached as r

@@ -7,10 +7,10 @@
 -- key: decision_order
 -- columns:
 --   decision_order bigint: position, from 1
---   recorded_at timestamptz: when the decision was published, UTC; null when the ledger lacks it
+--   recorded_at timestamptz: when the decision was published, UTC; null if the ledger has no record
 --   decision varchar: promoted or refused
 --   champion_md5 varchar: version of the champion from then on, null for none
---   challenger_md5 varchar: version of the student that was judged
+--   challenger_md5 varchar: version of the student that was considered
 --   evaluation_md5 varchar: version of the evaluation it rests on
 --   reasons varchar[]: why
 --   run_id varchar: run that decided

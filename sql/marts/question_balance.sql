@@ -1,4 +1,4 @@
--- How many questions each category has, how their letters spread, and how many were refused.
+-- How many questions each category has, how their letters spread, and how many candidates were rejected.
 --
 -- grain: one row per category
 -- key: category
@@ -12,7 +12,7 @@
 --   d bigint: answers that are D
 --   e bigint: answers that are E
 --   smallest_margin_sigma double: least distance of a wrong answer, standard deviations
---   refused bigint: candidates that were not asked
+--   refused bigint: rejected candidates
 with asked as (
     select
         category,

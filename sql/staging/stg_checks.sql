@@ -1,4 +1,4 @@
--- Checks on record, each with the exact version that it judged.
+-- Recorded checks, each with the exact version that was checked.
 --
 -- grain: one row per check that was run
 -- key: line
@@ -6,16 +6,16 @@
 -- columns:
 --   line bigint: order among checks, from 1
 --   recorded_at timestamptz: when it was recorded, UTC
---   instance varchar: what was judged, stage or stage@shard
+--   instance varchar: what was checked, stage or stage@shard
 --   stage varchar: the stage
 --   shard varchar: the shard, null for a stage without shards
---   md5 varchar: the version that was judged
+--   md5 varchar: the version that was checked
 --   name varchar: name of the check
---   passed boolean: outcome
---   blocking boolean: a failure stops descendants
+--   passed boolean: result
+--   blocking boolean: a failure blocks descendants
 --   severity varchar: critical or warning
 --   details json: numbers and a sample of offending rows
---   run_id varchar: run that judged
+--   run_id varchar: run that checked
 with found as (
     select
         row_number() over () as line,

@@ -1,4 +1,4 @@
--- Half-open clips of the source videos, and what became of them.
+-- Half-open clips of the source videos, with their outcome.
 --
 -- grain: one row per candidate clip
 -- key: clip_id

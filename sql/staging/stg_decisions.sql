@@ -1,4 +1,4 @@
--- Promotion decisions, in order; they carry no clock (mart champions dates them by the ledger).
+-- Promotion decisions, in order; they carry no time (the mart champions dates them by the ledger).
 --
 -- grain: one row per decision
 -- key: decision_order
@@ -6,7 +6,7 @@
 -- columns:
 --   decision_order bigint: position, from 1
 --   decision varchar: promoted or refused
---   challenger_md5 varchar: version of the student that was judged
+--   challenger_md5 varchar: version of the student that was considered
 --   incumbent_md5 varchar: version of the champion until then, null for none
 --   champion_md5 varchar: version of the champion from then on, null for none
 --   evaluation_md5 varchar: version of the evaluation it rests on

@@ -1,4 +1,4 @@
--- Which teacher labelled which clip, and how.
+-- Labels: which teacher labelled which clip, with what result.
 --
 -- grain: one row per clip and teacher
 -- key: clip_id, teacher

@@ -1,4 +1,4 @@
--- Materializations: which version of which instance was made, when, from what code, at what cost.
+-- Materializations: which version of which artifact was made, when, from which code, at what cost.
 --
 -- grain: one row per materialization
 -- key: id

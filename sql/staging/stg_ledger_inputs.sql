@@ -1,6 +1,6 @@
--- What each materialization read: the exact version of every upstream instance.
+-- What each materialization read: the exact version of every upstream artifact.
 --
--- grain: one row per materialization and upstream instance
+-- grain: one row per materialization and upstream artifact
 -- key: id, upstream
 -- source: ledger/ledger.jsonl
 -- columns:

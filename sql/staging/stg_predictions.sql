@@ -1,4 +1,4 @@
--- What each arm answered to each held-out question.
+-- The answer of each arm to each held-out question.
 --
 -- grain: one row per arm and question
 -- key: arm, qa_id

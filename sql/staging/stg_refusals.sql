@@ -1,4 +1,4 @@
--- Questions that were not asked, and why.
+-- Candidate questions that were rejected, and why.
 --
 -- grain: one row per clip, category, family and reason
 -- key: clip_id, category, family, reason
@@ -8,6 +8,6 @@
 --   clip_id varchar: the clip
 --   category varchar: one of the nine categories
 --   family varchar: question family
---   reason varchar: why the candidate was refused
---   count bigint: refused candidates
+--   reason varchar: why the candidate was rejected
+--   count bigint: rejected candidates
 select * from raw.refusals

@@ -23,6 +23,6 @@
 --   dynamic boolean: needs more than one frame
 --   has_truth boolean: the clip has exact truth
 --   split varchar: train, val or test
---   review varchar: verdict of people, accept or fix, null when nobody judged
---   fixed_from varchar: id of the question as composed, null unless people fixed it
+--   review varchar: verdict of the reviewers, accept or fix, null without a review
+--   fixed_from varchar: id of the question as composed, null unless reviewers corrected it
 select * from raw.release_questions

@@ -1,4 +1,4 @@
--- What the release says of itself.
+-- The manifest of the release.
 --
 -- grain: one row per release
 -- key: release_id

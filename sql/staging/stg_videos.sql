@@ -1,4 +1,4 @@
--- Landed source files and what became of them.
+-- Landed source files with their outcome.
 --
 -- grain: one row per landed file
 -- key: video_id

@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 
-from benchmarks.audit import QUESTIONS_PER_CLIP, Synthetic
+from benchmarks.synthetic.questions_project import QUESTIONS_PER_CLIP, QuestionsProject
 from p4d.audit.takedown import affected, purge, purged_objects, take_down, tombstones
 from p4d.errors import LedgerError, PublishError
 from p4d.versioning.dvc.cache import object_path, read_tree
@@ -18,7 +18,7 @@ REQUEST = {"reason": "the person shown asked for it", "by": "privacy desk"}
 @pytest.fixture
 def made(tmp_path):
     """Two videos in one shard, four clips each."""
-    return Synthetic(tmp_path / "project", 8 * QUESTIONS_PER_CLIP).write()
+    return QuestionsProject(tmp_path / "project", 8 * QUESTIONS_PER_CLIP).write()
 
 
 def a_video(made):

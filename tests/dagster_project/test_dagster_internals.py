@@ -1,4 +1,7 @@
-"""The private names of Dagster that we use do what we think, on real runs."""
+"""The private names of Dagster that we use do what we expect, on real runs."""
+
+import ast
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -82,12 +85,23 @@ def test_another_code_version_is_stale(instance):
     assert not is_fresh(instance, "release")
 
 
-def test_slots_of_a_pool_are_freed(instance):
-    storage = instance.event_log_storage
-    if not storage.supports_global_concurrency_limits:
-        pytest.skip("the storage has no pools")
-    storage.set_concurrency_slots("machine", 1)
-    claim = storage.claim_concurrency_slot("machine", "run", "step")
-    assert claim.is_claimed
-    free_pool_slots(instance, "run")
-    assert storage.get_concurrency_info("machine").active_slot_count == 0
+def test_slots_of_a_pool_are_freed(tmp_path):
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        storage = instance.event_log_storage
+        storage.set_concurrency_slots("machine", 1)
+        assert storage.claim_concurrency_slot("machine", "run", "step").is_claimed
+        assert storage.get_concurrency_info("machine").active_slot_count == 1
+        free_pool_slots(instance, "run")
+        assert storage.get_concurrency_info("machine").active_slot_count == 0
+
+
+def test_no_other_module_uses_the_private_api():
+    root = Path(__file__).resolve().parents[2]
+    for path in (*(root / "dagster_project").glob("*.py"), *(root / "assets").glob("*.py")):
+        modules = [
+            node.module or ""
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.ImportFrom)
+        ]
+        private = [name for name in modules if name.startswith("dagster.")]
+        assert not private or path.name == "dagster_internals.py", path

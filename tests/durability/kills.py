@@ -4,8 +4,8 @@ What runs: `python -m dagster_project up` of a toy checkout (see `toy`), forked 
 has imported it already, with a real Dagster instance on SQLite, real DVC files and worker
 processes; and now and then a real `dvc repro`. In every episode both checkouts get the same change;
 one runs in peace, the other is killed several times before it is let finish. Kills are SIGKILLs: of
-the whole process tree or of one worker at a random moment, or of the publisher at one of its
-checkpoints. Every choice comes from the seed; moments depend on the machine's speed as well.
+the whole process tree or of one worker at a random moment, or of the publisher at one of its crash
+points. Every choice comes from the seed; moments depend on the machine's speed as well.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ import numpy as np
 import zc.lockfile
 from filelock import FileLock, Timeout
 
+from p4d.versioning.files.crash_points import CRASH_POINTS
 from p4d.versioning.files.hashes import tree_of, walk_files
-from p4d.versioning.run.publish import CHECKPOINTS
 from tests.durability.toy import SHARDS, Toy, build, kill_tree
 
 SERVER = Path(__file__).with_name("server.py")
 BEFORE_ANCHOR = "before_anchor"
-"""A checkpoint of `server.up`, beside those of the publisher: all is made and nothing anchored."""
+"""A crash point of `server.up`, beside those of the publisher: all is made and nothing anchored."""
 
 
 class Server:
@@ -222,12 +222,12 @@ def run_kills(
 
 
 def _kill_up(server: Server, rng: np.random.Generator, wall_s: float, tally: Tally) -> None:
-    kind = str(rng.choice(["tree", "tree", "main", "worker", "checkpoint", "checkpoint"]))
-    if kind == "checkpoint":
-        point = str(rng.choice([*CHECKPOINTS, BEFORE_ANCHOR]))
+    kind = str(rng.choice(["tree", "tree", "main", "worker", "crash point", "crash point"]))
+    if kind == "crash point":
+        point = str(rng.choice([*CRASH_POINTS, BEFORE_ANCHOR]))
         nth = 1 if point == BEFORE_ANCHOR else int(rng.integers(1, 4))
         child = server.start("up", checkpoint=point, nth=nth)
-        kind = f"checkpoint {point}"
+        kind = f"crash point {point}"
     else:
         child = server.start("up", environment={"TOY_SLEEP_S": "0.05"})
         _wait(child, rng.uniform(0, wall_s) if kind != "worker" else 0)

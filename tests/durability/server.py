@@ -36,25 +36,23 @@ assert len([*Path("/proc/self/task").iterdir()]) == 1
 
 
 BEFORE_ANCHOR = "before_anchor"
-"""The checkpoint between the last version of a run and its anchor in git."""
+"""The crash point between the last version of a run and its anchor in git."""
 
 
 def die_at(name, nth):
-    """A checkpoint that kills this very process when `name` is reached for the nth time."""
+    """An observer of crash points that kills this process when it reaches `name` the nth time."""
     seen = []
 
-    def checkpoint(reached):
+    def observer(reached):
         seen.append(reached)
         if reached == name and seen.count(name) == nth:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    return checkpoint
+    return observer
 
 
 def up(checkpoint=None, nth=1):
-    """`python -m dagster_project up`, in this process; dies at a checkpoint of the publisher."""
-    import functools
-
+    """`python -m dagster_project up`, in this process; dies at a crash point of the publisher."""
     from p4d.versioning.ledger import anchor
 
     die, original = die_at(checkpoint, nth), anchor.anchor
@@ -66,19 +64,22 @@ def up(checkpoint=None, nth=1):
     anchor.anchor = anchor_or_die  # before anybody imports it
 
     from dagster_project import __main__ as command_line
-    from dagster_project import resources
-    from p4d.versioning.run.run_stage import run_stage
+    from p4d.versioning.files.crash_points import observed_by
 
-    if checkpoint:
-        resources.run_stage = functools.partial(run_stage, checkpoint=die)
-    command_line.main(["up"], standalone_mode=False)
+    with observed_by(die):
+        command_line.main(["up"], standalone_mode=False)
 
 
 def run(stage, shard=None):
-    """`python -m dagster_project run`, in this process."""
-    from dagster_project import __main__ as command_line
+    """`python -m p4d stage`, in this process."""
+    from p4d.cli import cli
+    from p4d.errors import P4DError
 
-    command_line.main(["run", stage, *(["--shard", shard] if shard else [])], standalone_mode=False)
+    try:
+        cli(["stage", stage, *(["--shard", shard] if shard else [])], standalone_mode=False)
+    except P4DError as error:  # as `p4d.cli.main` does
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        sys.exit(1)
 
 
 def repro():

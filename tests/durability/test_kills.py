@@ -1,4 +1,4 @@
-"""A handful of kills; the long form is `python -m benchmarks.durability kills`."""
+"""A handful of kills; the long form is `python -m benchmarks.speed.durability kills`."""
 
 import signal
 

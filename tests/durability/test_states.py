@@ -54,7 +54,7 @@ def _check_again(toy, old, new):
     """Change what the gates look for, and check the labels of shard A, which are fresh."""
     toy.edit("p4d/quality/gates.py", f'WORD = "{old}"', f'WORD = "{new}"')
     before = made_by(toy)
-    toy.run("python", "-m", "dagster_project", "run", "labels", "--shard", A, check=False)
+    toy.run("python", "-m", "p4d", "stage", "labels", "--shard", A, check=False)
     assert made_by(toy) == before
     assert list(read_blocked(toy.project)) == ([] if new == "BAD" else [A])
 

@@ -65,7 +65,7 @@ def test_a_killed_run_resumes_and_ends_the_same(done, tmp_path):
     half = journal.read_text()
     assert 0 < half.count("qa_id") < (root / "out" / "replies.jsonl").read_text().count("qa_id")
     assert not (out / "metrics.json").exists()
-    journal.write_text(half + '[{"qa_id": "torn')  # a line cut off by the kill
+    journal.write_text(half + '[{"qa_id": "incomplete')  # a line cut off by the kill
     asked.run(bench, model, out)
     for name in (*RESULTS, "replies.jsonl"):
         assert (out / name).read_bytes() == (root / "out" / name).read_bytes()

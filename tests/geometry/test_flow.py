@@ -1,3 +1,5 @@
+"""Exact flow and motion of rigid scenes."""
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st

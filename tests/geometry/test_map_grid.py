@@ -10,7 +10,7 @@ from p4d.geometry.map_grid import (
 )
 
 
-def test_map_intrinsics_look_along_the_sampled_pixels():
+def test_rays_of_map_intrinsics_pass_through_the_sampled_pixels():
     K = np.array([[70.0, 0, 31.0], [0, 72.0, 33.0], [0, 0, 1]])[None]
     for map_px in (16, 32, 64):
         moved = map_intrinsics(K, 64, map_px)

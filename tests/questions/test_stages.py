@@ -79,7 +79,7 @@ def _run(name, folders, out):
     stage = stage_named(name)
     known = {key: folders[key] for key in stage.inputs}
     inputs = StageInputs(
-        stage=stage, params_=PARAMS, folders=known, shard=SHARD if stage.per_shard else None
+        stage=stage, all_params=PARAMS, folders=known, shard=SHARD if stage.per_shard else None
     )
     return stage.load()(inputs, out)
 

@@ -34,8 +34,8 @@ def _edited(path, change):
 
 def test_a_real_export_becomes_verdict_rows(tmp_path):
     done = import_verdicts(EXPORT, tmp_path, IDS)
-    assert (len(done.new), done.skipped, len(done.refused), done.superseded) == (22, 1, 1, ())
-    assert "accepts the question, but answers" in done.refused[0].reason
+    assert (len(done.new), done.skipped, len(done.invalid), done.superseded) == (22, 1, 1, ())
+    assert "accepts the question, but answers" in done.invalid[0].reason
     (file,) = tmp_path.iterdir()
     assert file.name == f"{TASKS[0]['data']['batch']}.jsonl"
     rows = read_verdicts(tmp_path)
@@ -84,7 +84,7 @@ def test_an_unknown_question_is_refused_with_near_ones_and_nothing_is_written(tm
         tasks[0]["data"]["qa_id"] = wrong
 
     export = _edited(tmp_path / "export.json", mistype)
-    with pytest.raises(ContractError, match=f"{wrong} is no question .* near: {IDS[0]}"):
+    with pytest.raises(ContractError, match=f"{wrong} is no question .* similar: {IDS[0]}"):
         import_verdicts(export, tmp_path / "reviews", IDS)
     assert not (tmp_path / "reviews").exists()
 
@@ -124,7 +124,7 @@ def test_an_annotation_that_says_nothing_usable_is_refused_by_itself(tmp_path, v
 
     done = import_verdicts(_edited(tmp_path / "export.json", change), tmp_path / "reviews", IDS)
     assert done.new == ()
-    assert reason in done.refused[0].reason
+    assert reason in done.invalid[0].reason
 
 
 def test_annotators_are_named_as_the_export_names_them(tmp_path):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 import polars as pl
 import pytest
 
+from p4d.audit import takedown
 from p4d.errors import ContractError
 from p4d.pipeline import BY_NAME
 from p4d.project import Project
@@ -15,6 +17,7 @@ from p4d.warehouse import Warehouse
 from tests.sql import example_project as example
 
 FIRST, SECOND = example.SHARDS
+SHARD_OF_SKY = SECOND
 PARAMETERS = {
     "sources_of_model": {"md5": example.md5("student_p4d")},
     "models_of_video": {"video_id": example.video_id("sky")},
@@ -185,9 +188,63 @@ def test_failed_clips_of_regions_and_facts_are_among_the_rejects(tmp_path):
 
 
 def test_champion_of_a_day_before_any_decision_is_none(warehouse):
-    assert warehouse.query("champion_on_date", date="2026-03-01").is_empty()
+    assert warehouse.query("champion_on_date", date="2026-02-28").is_empty()
     one = warehouse.query("champion_on_date", date="2026-03-01T10:10:30Z")
     assert one["decision_order"].to_list() == [1]
+
+
+def models_touched(tmp_path, tables, records):
+    root = example.write(tmp_path, tables)
+    path = root / "data/ledger/ledger.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    video = example.video_id("sky")
+    return (
+        Warehouse(Project(root)).query("models_touched_by_video", video_id=video)["md5"].to_list()
+    )
+
+
+@pytest.mark.parametrize(("outcome", "reason"), [("rejected", "no frames"), ("failed", "broken")])
+def test_a_file_that_no_version_holds_touches_no_model(outcome, reason, tmp_path):
+    tables = example.tables()
+    path = f"videos/{SHARD_OF_SKY}/videos.parquet"
+    here = pl.col("video_id") == example.video_id("sky")
+    assert models_touched(tmp_path / "held", tables, example.ledger())
+    tables[path] = tables[path].with_columns(
+        outcome=pl.when(here).then(pl.lit(outcome)).otherwise("outcome"),
+        reason=pl.when(here).then(pl.lit(reason)).otherwise("reason"),
+    )
+    assert models_touched(tmp_path / "not held", tables, example.ledger()) == []
+
+
+def test_a_video_taken_down_touches_the_models_of_earlier_versions_alone(tmp_path):
+    tables, records = example.tables(), example.ledger()
+    path = f"videos/{SHARD_OF_SKY}/videos.parquet"
+    here = pl.col("video_id") == example.video_id("sky")
+    reason = takedown.REASON + "asked by its owner"
+    tables[path] = tables[path].with_columns(
+        outcome=pl.when(here).then(pl.lit("rejected")).otherwise("outcome"),
+        reason=pl.when(here).then(pl.lit(reason)).otherwise("reason"),
+    )
+    again = dict(next(r for r in records if r.get("shard") == SHARD_OF_SKY))
+    shards = f"videos@{SHARD_OF_SKY}", f"clips@{SHARD_OF_SKY}"
+    without, clips = example.md5(shards[0], 2), example.md5(shards[1], 2)
+
+    def made(number, stage, md5, upstream):
+        shard = SHARD_OF_SKY if stage in ("videos", "clips") else None
+        return {
+            **again, "id": f"n{number}", "at": example.at(30 + number), "stage": stage,
+            "shard": shard, "md5": md5, "upstream": upstream,
+        }  # fmt: skip
+
+    release, student = example.md5("release", 2), example.md5("student_p4d", 2)
+    records += [
+        made(1, "videos", without, {}),
+        made(2, "clips", clips, {shards[0]: f"md5:{without}"}),
+        made(3, "release", release, {shards[1]: f"md5:{clips}"}),
+        made(4, "student_p4d", student, {"release": f"md5:{release}"}),
+    ]
+    assert models_touched(tmp_path, tables, records) == [example.md5("student_p4d")]
 
 
 def test_check_in_force_is_the_last_one_of_the_published_version(warehouse):

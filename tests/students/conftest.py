@@ -24,8 +24,8 @@ def student_folder(request, project, tmp_path_factory):
         return project.root / "base_student"
     folder = tmp_path_factory.mktemp(request.param)
     inputs = project.inputs("base_student")
-    params = replace_params(inputs.params_, student={"architecture": request.param})
-    build_base_student(dataclasses.replace(inputs, params_=params), folder)
+    params = replace_params(inputs.all_params, student={"architecture": request.param})
+    build_base_student(dataclasses.replace(inputs, all_params=params), folder)
     return folder
 
 

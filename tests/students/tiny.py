@@ -68,7 +68,9 @@ class TinyProject:
         for name in stage_named(stage).inputs:
             folder = self.root / name
             folders[name] = {SHARD: folder / SHARD} if (folder / SHARD).is_dir() else folder
-        return StageInputs(stage=stage_named(stage), params_=self.params, folders=folders, **extra)
+        return StageInputs(
+            stage=stage_named(stage), all_params=self.params, folders=folders, **extra
+        )
 
 
 def make(

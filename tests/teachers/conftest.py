@@ -38,7 +38,7 @@ def run_stage(params):
         out.mkdir(parents=True, exist_ok=True)
         stage = stage_named(name)
         settings = replace_params(params, **changes)
-        inputs = StageInputs(stage=stage, params_=settings, folders=folders)
+        inputs = StageInputs(stage=stage, all_params=settings, folders=folders)
         return stage.load()(inputs, out)
 
     return run

@@ -14,6 +14,7 @@ from pathlib import Path
 from p4d.pipeline import Stage
 from p4d.project import Project
 from p4d.versioning.files.artifact_key import ArtifactKey
+from p4d.versioning.files.crash_points import observed_by
 from p4d.versioning.run.run_stage import Materialization, run_stage
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -110,7 +111,8 @@ class Fake:
 
     def make(self, key: str, **options) -> Materialization:
         options = {"run_id": "run-1", **options}
-        return run_stage(self.project, ArtifactKey.parse(key), **options)
+        with observed_by(options.pop("checkpoint", lambda name: None)):
+            return run_stage(self.project, ArtifactKey.parse(key), **options)
 
     def make_all(self, **options) -> dict[str, Materialization]:
         made = {}
@@ -192,9 +194,10 @@ def build(root: Path, *, git: bool = True) -> Fake:
     (root / "shards" / "index.yaml").write_text("shards:\n" + "".join(f"- {s}\n" for s in SHARDS))
     for shard in SHARDS:
         (root / "shards" / f"{shard}.json").write_text(f'{{"text": "text of {shard}"}}\n')
-    runner = root / "dagster_project"
+    # The command of dvc.yaml is `python -m p4d`: here with the stages of this project.
+    runner = root / "p4d"
     runner.mkdir()
-    (runner / "__init__.py").write_text("")
+    (runner / "__init__.py").write_text(f"__path__.append({str(REPOSITORY / 'p4d')!r})\n")
     (runner / "__main__.py").write_text(
         "import sys\nfrom pathlib import Path\n"
         f"sys.path.insert(0, {str(REPOSITORY)!r})\n"

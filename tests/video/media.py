@@ -105,7 +105,7 @@ def inputs(project: Project, stage: str, shard: str, **changed) -> StageInputs:
     found = stage_named(stage)
     return StageInputs(
         stage=found,
-        params_=project.params,
+        all_params=project.params,
         folders={name: project.data / name / shard for name in found.inputs},
         shard=shard,
         manifest=read_json(project.shards_dir / f"{shard}.json") if found.manifest else None,

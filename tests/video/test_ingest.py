@@ -1,4 +1,4 @@
-"""Stage videos: verified copies, measured rows, and what happens to what is damaged or gone."""
+"""Stage videos: verified copies, measured rows, and the outcome of damaged or missing files."""
 
 from fractions import Fraction
 
@@ -28,7 +28,7 @@ def ingest(project, **changed):
     return report, rows, out
 
 
-def test_rows_say_what_was_measured(tmp_path):
+def test_rows_hold_what_was_measured(tmp_path):
     project = make_project(tmp_path)
     ticks = [0, 90, 200, 260, 400]
     write_video(project.inbox / "vfr.mp4", frames=5, ticks=ticks, time_base=Fraction(1, 1000))

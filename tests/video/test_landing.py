@@ -1,4 +1,4 @@
-"""Landing: what becomes of every path in the inbox, and of a landing that is killed."""
+"""Landing: the outcome of every path in the inbox, and of a landing that is killed."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from p4d.artifacts import read_json, write_json
-from p4d.errors import ConfigError
+from p4d.errors import ConfigError, ContractError
 from p4d.video import landing
 from p4d.video.landing import land
 from p4d.video.sources import add_damaged_videos
@@ -163,7 +163,7 @@ def test_links_are_followed_inside_the_inbox_only(tmp_path, samples):
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="the file system refuses such names")
-def test_a_name_that_is_no_text_is_refused_and_lands_after_renaming(tmp_path, samples):
+def test_a_name_that_is_no_text_is_rejected_and_lands_after_renaming(tmp_path, samples):
     project = make_project(tmp_path)
     strange = os.fsencode(project.inbox) + b"/bad\xff\xfe.mp4"
     Path(os.fsdecode(strange)).write_bytes(samples[0][0])
@@ -264,7 +264,7 @@ def test_killed_before_the_index_nothing_has_landed_and_nothing_is_lost(tmp_path
     assert list(project.shards_dir.glob(".*")) == []
 
 
-def test_a_lost_manifest_is_told(tmp_path, samples):
+def test_a_lost_manifest_is_reported(tmp_path, samples):
     project = make_project(tmp_path)
     put(project, {"a.mp4": samples[0][0]})
     (shard,) = land(project).shards
@@ -285,3 +285,21 @@ def test_unchanged_files_are_not_read_again(tmp_path, samples, monkeypatch):
     assert read == ["young.mp4"]
     (project.inbox / "a.mp4").write_bytes(samples[0][2])
     assert land(project).accepted == 1
+
+
+def test_a_landed_video_is_rejected_in_its_own_shard_and_never_lands_again(tmp_path, samples):
+    project = make_project(tmp_path)
+    put(project, {"a.mp4": samples[0][0], "b.mp4": samples[0][1]})
+    land(project)
+    before, video_id = rows(project), rows(project)["a.mp4"]["file_id"]
+    assert landing.reject(project, video_id, "on request")
+    after = rows(project)
+    assert after["a.mp4"] == before["a.mp4"] | {
+        "outcome": "rejected", "reason": "on request", "container": None, "expected_clips": 0,
+    }  # fmt: skip
+    assert after["b.mp4"] == before["b.mp4"]
+    written = digests(project.shards_dir)
+    assert not landing.reject(project, video_id, "again")
+    assert (land(project).known, digests(project.shards_dir)) == (2, written)
+    with pytest.raises(ContractError, match="vid_none is no landed video"):
+        landing.reject(project, "vid_none", "on request")

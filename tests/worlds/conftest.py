@@ -16,7 +16,7 @@ def busy_video():
     """A world with a thrown, a turning and a travelling object before a moving camera, 192 px."""
 
     def wanted(spec):
-        motions = {thing.motion for thing in spec.objects}
+        motions = {obj.motion for obj in spec.objects}
         return {"ballistic", "rotating", "translating"} <= motions and spec.camera.kind != "static"
 
     return render(spec_for(first_seed(wanted)), QUARTERS_NS, 192)

@@ -1,17 +1,19 @@
+"""The simulated corpus: ordinary videos with agreeing truth, the same bytes again."""
+
 from fractions import Fraction
 
 import av
 import numpy as np
-import polars as pl
 import pytest
 
-from p4d.artifacts import Arrays, read_json
+from p4d.artifacts import read_json
 from p4d.config import WorldsParams
 from p4d.worlds import sidecar
 from p4d.worlds.corpus import frame_times, write_corpus, write_world
 from p4d.worlds.renderer import render
 from p4d.worlds.sampling import spec_for
-from tests.factories import make_clips_dir
+from p4d.worlds.sidecar import path_for, read
+from tests.video.media import params
 
 PARAMS = WorldsParams(seed=5, videos=2, size_px=96, duration_s=1.0, fps=12.0)
 
@@ -88,19 +90,11 @@ def test_a_part_of_the_videos_has_a_variable_rate_in_whole_milliseconds():
     assert 10 < variable < 32
 
 
-def test_the_factory_writes_clips_as_the_stage_would(tmp_path):
-    folder = make_clips_dir(tmp_path / "clips", 4, seed=4)
-    clips = pl.read_parquet(folder / "clips.parquet")
-    objects = pl.read_parquet(folder / "objects.parquet")
-    truth, frames = Arrays(folder / "truth.safetensors"), Arrays(folder / "frames.safetensors")
-    assert clips.height == 4
-    assert clips["video_id"].n_unique() == 2
-    for row in clips.iter_rows(named=True):
-        clip_id = row["clip_id"]
-        assert frames[f"{clip_id}.rgb_thw3"].shape == (8, 64, 64, 3)
-        ids = truth[f"{clip_id}.instance_thw"]
-        known = set(objects.filter(pl.col("clip_id") == clip_id)["instance"].to_list())
-        assert set(np.unique(ids).tolist()) <= known | {0}
-        assert len(row["frame_pts_ns"]) == 8
-        assert row["start_ns"] <= row["frame_pts_ns"][0]
-        assert row["frame_pts_ns"][-1] < row["end_ns"]
+def test_a_video_may_show_a_later_part_of_a_longer_world(tmp_path):
+    settings = params(worlds={"size_px": 48, "duration_s": 1.0, "fps": 4.0}).worlds
+    path = write_world(tmp_path / "w.mp4", 5, settings, world_s=4.0, begin_s=2.0)
+    truth = read(path_for(path))
+    assert truth.pts_ns[0] == 0
+    times_ns = 2 * 10**9 + truth.pts_ns
+    whole = render(spec_for(5, 4.0), times_ns.tolist(), 48).truth
+    assert truth.world_T_obj_kt44 == pytest.approx(whole.world_T_obj_kt44)

@@ -1,3 +1,5 @@
+"""The choice of an OpenGL backend, and the message if there is none."""
+
 import os
 import subprocess
 import sys

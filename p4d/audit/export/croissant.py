@@ -14,14 +14,13 @@ from typing import Any
 
 from p4d.artifacts import write_json
 from p4d.audit.evidence import source_videos
-from p4d.audit.lookup.resolve import Names
+from p4d.audit.lookup.lookup import Lookup
+from p4d.audit.lookup.resolve import Resolver
 from p4d.errors import LedgerError
 from p4d.ids import sha256_file
 from p4d.project import Project
 from p4d.sql_files import sql_files
 from p4d.versioning.files.artifact_key import data_version
-from p4d.versioning.ledger.ledger import Ledger
-from p4d.versioning.state.workspace import Workspace
 
 TABLES = {
     "questions": "Multiple-choice questions about regions of clips, each with its split.",
@@ -63,25 +62,22 @@ def export_croissant(
             `path`, which is right for the current release.
 
     Raises:
-        LedgerError: no such release is on record, or its files are not in the cache.
+        LedgerError: no such release is recorded, or its files are not in the cache.
     """
-    with Workspace(project) as look:
-        history = Ledger(project).index()
-        names = Names(look, history)
-        version = names.find(identifier).version
-        record = history.record(version)
+    with Lookup(project) as lookup:
+        version = Resolver(lookup).resolve(identifier).version
+        record = lookup.index.record(version)
         if version.key.stage != "release" or record is None:
-            raise LedgerError(f"{identifier} is no release on record")
+            raise LedgerError(f"{identifier} is no recorded release")
         files = {}
         for table in TABLES:
-            found = names.file(version, f"{table}.parquet")
+            found = lookup.file(version, f"{table}.parquet")
             if found is None:
                 raise LedgerError(f"{table}.parquet of {identifier} is not in the cache")
             files[table] = found
-        videos = [
-            row for row in source_videos(names, history.lineage(version)) if row["outcome"] == "ok"
-        ]
-        number = history.versions("release").index(version)
+        sources = source_videos(lookup, lookup.index.lineage(version))
+        videos = [row for row in sources if row["outcome"] == "ok"]
+        number = lookup.index.versions("release").index(version)
     if base_url is None:
         folder = project.data / "release"
         base_url = os.path.relpath(folder, path.resolve().parent)

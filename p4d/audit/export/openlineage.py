@@ -36,7 +36,7 @@ _FACETS = {
 
 
 def export_openlineage(project: Project, path: Path, namespace: str | None = None) -> int:
-    """Write all runs on record to `path`; returns the number of events.
+    """Write all recorded runs to `path`; returns the number of events.
 
     Args:
         project: where.
@@ -82,7 +82,7 @@ def _job(record: Record, namespace: str, repository: str | None) -> dict[str, An
 
 
 def _made(record: Record) -> dict[str, Any]:
-    """A facet of our own: what the standard ones have no word for."""
+    """A facet of p4d, for what the standard facets do not cover."""
     return {
         "_producer": PRODUCER,
         "_schemaURL": f"{PRODUCER}#run-facet",

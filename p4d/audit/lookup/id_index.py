@@ -1,8 +1,8 @@
-"""Where an id lies: an index over the ids of every version on record, current or superseded.
+"""An index over the ids of all recorded versions, current or superseded.
 
-Per kind of id, sorted Parquet segments below `.p4d/ids`; a look-up reads the row groups whose range
-holds the id. An index of content-addressed versions cannot be stale: versions that it does not
-cover yet are added when somebody asks. It holds nothing that cannot be computed again.
+Per kind of id, there are sorted Parquet segments below `.p4d/ids`; a look-up reads the row groups
+whose range holds the id. An index of content-addressed versions cannot be stale: a look-up first
+adds the versions that the index does not cover yet. It holds nothing that cannot be computed again.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from p4d.artifacts import write_bytes, write_table
-from p4d.errors import PublishError
+from p4d.audit.lookup.lookup import stored_file
 from p4d.ids import content_id
 from p4d.project import Project
-from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.ledger.index import LedgerIndex
 
@@ -27,10 +26,10 @@ if TYPE_CHECKING:
     import polars as pl
 
 MOST_SEGMENTS = 8
-"""More are merged into one."""
+"""If there are more segments, they are merged into one."""
 
 NEAR_EDITS = 4
-"""An id this many edits away still counts as meant."""
+"""An id that is at most this many edits away is suggested."""
 
 
 @dataclass(frozen=True)
@@ -53,26 +52,16 @@ KINDS: Mapping[str, Kind] = {
 """By the prefix of the id."""
 
 
-def object_of(root: Path, version: ArtifactVersion, file: str) -> Path | None:
-    """The cache object of one file of a version, or None where it is gone."""
-    try:
-        digest = dvc_store.read_tree(root, version.md5).files.get(file)
-    except PublishError:
-        return None
-    path = None if digest is None else dvc_store.object_path(root, digest.md5)
-    return path if path is not None and path.is_file() else None
-
-
 class IdIndex:
     """The index of one project."""
 
-    def __init__(self, project: Project, history: LedgerIndex) -> None:
-        """Look at `project`, whose versions are those of `history`."""
+    def __init__(self, project: Project, ledger: LedgerIndex) -> None:
+        """The index of `project`, whose recorded versions are those of `ledger`."""
         self._project = project
-        self._history = history
+        self._ledger = ledger
 
     def find(self, identifier: str) -> list[ArtifactVersion]:
-        """Versions that hold an id, in the order in which they were made."""
+        """Versions that hold an id, oldest first."""
         import polars as pl
 
         kind = KINDS[identifier.partition("_")[0]]
@@ -81,16 +70,16 @@ class IdIndex:
             return []
         found = pl.scan_parquet(segments).filter(pl.col("id") == identifier).collect().iter_rows()
         holders = {ArtifactVersion(ArtifactKey(kind.stage, shard), md5) for _, shard, md5 in found}
-        return [version for version in self._history.versions(kind.stage) if version in holders]
+        return [version for version in self._ledger.versions(kind.stage) if version in holders]
 
     def near(self, identifier: str, most: int = 3) -> list[str]:
-        """Known ids that begin alike or differ by a few edits, nearest first."""
+        """Known ids with the same beginning or a few edits away, nearest first."""
         import duckdb
 
         segments = self._covering(KINDS[identifier.partition("_")[0]])
         if not segments:
             return []
-        # A few edits leave one quarter of an id whole: cheap to look for, and few ids have it.
+        # A few edits leave one quarter of an id unchanged: cheap to search, and few ids contain it.
         digits = identifier.partition("_")[2]
         size = max(3, len(digits) // 4)
         parts = [digits[k : k + size] for k in range(0, len(digits) - size + 1, size)]
@@ -119,10 +108,10 @@ class IdIndex:
         return [row[0] for row in found.fetchall()]
 
     def _covering(self, kind: Kind) -> list[Path]:
-        """Segments that together cover every version whose table is still in the cache."""
+        """Segments that together cover every version whose table is in the cache."""
         folder = self._project.state / "ids" / kind.stage
         folder.mkdir(parents=True, exist_ok=True)
-        versions = self._history.versions(kind.stage)
+        versions = self._ledger.versions(kind.stage)
         covered = _read_covered(folder)
         if any(_name(version) not in covered for version in versions):
             with FileLock(folder / "lock"):
@@ -136,11 +125,11 @@ class IdIndex:
 
         known = {f"{name}.parquet" for name in _read_segments(folder)}
         for stray in folder.glob("*.parquet"):
-            if stray.name not in known:  # a process died before it listed this one
+            if stray.name not in known:  # left by a process that died before it listed the segment
                 stray.unlink()
         tables, added = [], []
         for version in new:
-            path = object_of(self._project.root, version, kind.table)
+            path = stored_file(self._project.root, version, kind.table)
             if path is None:
                 continue
             ids = pl.read_parquet(path, columns=[kind.column])

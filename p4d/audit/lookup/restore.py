@@ -1,4 +1,4 @@
-"""Bringing a version back, current or superseded, by any id or hash; verified file by file."""
+"""`p4d restore`: copies a version, current or superseded, out of the cache, by any id or hash."""
 
 from __future__ import annotations
 
@@ -6,25 +6,24 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from p4d.audit.lookup.resolve import Named, Names
+from p4d.audit.lookup.lookup import Lookup
+from p4d.audit.lookup.resolve import Entity, Resolver
 from p4d.errors import ContractError, LedgerError
 from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.files.artifact_key import bare_md5
-from p4d.versioning.ledger.ledger import Ledger
-from p4d.versioning.state.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class Restored:
-    """A version that was brought back.
+    """A version that was copied out of the cache.
 
     Attributes:
-        key: the instance it was made as, or None where the ledger does not know it.
+        key: the artifact, or None if the ledger does not name the version.
         md5: its hash, verified file by file.
         files: how many files it has.
         path: where it is now.
-        holds: the row, number or decision that was asked for, and the file that holds it.
+        holds: a line about the row, number or decision asked for, and the file that holds it.
     """
 
     key: str | None
@@ -34,7 +33,7 @@ class Restored:
     holds: str | None = None
 
     def __str__(self) -> str:
-        """One line, and one for what was asked for."""
+        """One line, and one more about what was asked for."""
         line = f"{self.path}: {self.key or 'object'} {self.md5}, {self.files} files, verified"
         return f"{line}\n{self.holds}" if self.holds else line
 
@@ -52,12 +51,12 @@ def restore(
         identifier: any id that `p4d why` explains: of a row, a label, a number, a decision, a
             release, a stage or `stage@shard`, an md5 or its first digits.
         destination: a path that does not exist yet.
-        at: first digits of the md5 of the version wanted; default: the current one, or the last
+        at: first digits of the md5 of the wanted version; default: the current one, or the last
             that holds the id.
 
     Raises:
         ContractError: a stage with shards is named without one.
-        LedgerError: no such version is on record, or several are.
+        LedgerError: no such version is recorded, or several are.
         PublishError: the destination exists, or an object is missing or damaged.
     """
     found = _find(project, identifier, at)
@@ -76,11 +75,11 @@ def restore(
     return Restored(key, md5, len(tree.files), destination, holds)
 
 
-def _find(project: Project, identifier: str, at: str | None) -> Named | None:
-    """What is named; None for the whole hash of an object that is on no record."""
-    with Workspace(project) as look:
+def _find(project: Project, identifier: str, at: str | None) -> Entity | None:
+    """What the id names; None for the whole hash of an object that is not recorded."""
+    with Lookup(project) as lookup:
         try:
-            return Names(look, Ledger(project).index()).find(identifier, at)
+            return Resolver(lookup).resolve(identifier, at)
         except LedgerError:
             if re.fullmatch(r"(md5:)?[0-9a-f]{32}(\.dir)?", identifier):
                 return None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from p4d.audit.evidence import Entry, by_stage
+from p4d.audit.evidence import VersionEvidence, by_stage
 from p4d.pages.render import render_inline
 from p4d.versioning.files.artifact_key import ArtifactVersion
 
@@ -23,7 +23,7 @@ Edge = tuple[str, str]
 """Names of the stage that is read and of the stage that reads it."""
 
 
-def lineage_svg(entries: Sequence[Entry], order: Sequence[str]) -> Markup:
+def lineage_svg(entries: Sequence[VersionEvidence], order: Sequence[str]) -> Markup:
     """The picture of `entries`; the last one is the version that the picture is about.
 
     Args:
@@ -62,7 +62,7 @@ class _Box:
     own: bool
 
 
-def _edges(entries: Sequence[Entry]) -> set[Edge]:
+def _edges(entries: Sequence[VersionEvidence]) -> set[Edge]:
     return {
         (read.key.stage, entry.stage)
         for entry in entries
@@ -155,7 +155,9 @@ def _columns(names: Sequence[str], edges: Iterable[Edge]) -> dict[str, int]:
     return {name: used[number] for name, number in column.items()}
 
 
-def _box(name: str, entries: Sequence[Entry], at: tuple[float, float], *, own: bool) -> _Box:
+def _box(
+    name: str, entries: Sequence[VersionEvidence], at: tuple[float, float], *, own: bool
+) -> _Box:
     state, state_class = _state(entries)
     if len(entries) == 1:
         note = entries[0].shard or entries[0].md5[:12]
@@ -168,7 +170,7 @@ def _box(name: str, entries: Sequence[Entry], at: tuple[float, float], *, own: b
     )
 
 
-def _state(entries: Sequence[Entry]) -> tuple[str, str]:
+def _state(entries: Sequence[VersionEvidence]) -> tuple[str, str]:
     """A short text about the checks of a stage, and the class of its colour."""
     checked = sum(len(entry.checks) for entry in entries)
     failed = sum(len(entry.failed) for entry in entries)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from p4d.artifacts import write_bytes
-from p4d.audit.evidence import Dossier, Entry, by_stage, collect
+from p4d.audit.evidence import AuditEvidence, VersionEvidence, by_stage, collect
 from p4d.audit.page.lineage_svg import lineage_svg
 from p4d.pages.render import count, data_uri, plain, render
 from p4d.pipeline import Stage
@@ -70,18 +70,18 @@ def write_report(
     identifier: str,
     path: Path,
     at: str | None = None,
-) -> Dossier:
+) -> AuditEvidence:
     """Write the page about an id to `path` and return the evidence it shows.
 
     Raises:
         LedgerError: nothing recorded has that name, or the ledger is damaged.
     """
-    dossier = collect(project, identifier, at)
-    write_bytes(path, report_html(dossier, project.stages).encode())
-    return dossier
+    evidence = collect(project, identifier, at)
+    write_bytes(path, report_html(evidence, project.stages).encode())
+    return evidence
 
 
-def report_html(evidence: Dossier, stages: Sequence[Stage]) -> str:
+def report_html(evidence: AuditEvidence, stages: Sequence[Stage]) -> str:
     """The page as HTML."""
     checks = list(_checks(evidence.entries))
     params = _params(evidence.entries)
@@ -119,12 +119,12 @@ def report_html(evidence: Dossier, stages: Sequence[Stage]) -> str:
 # --- head -------------------------------------------------------------------------------------
 
 
-def _headline(evidence: Dossier) -> str:
+def _headline(evidence: AuditEvidence) -> str:
     kind = evidence.named.kind
     return f"Audit of {evidence.own.key}" if kind == "artifact" else f"Audit of a {kind}"
 
 
-def _claim(evidence: Dossier) -> Mapping[str, Any]:
+def _claim(evidence: AuditEvidence) -> Mapping[str, Any]:
     """What the row, number or artifact says."""
     row: Mapping[str, Any] = evidence.tree.detail
     kind, record = evidence.named.kind, evidence.own.record
@@ -133,7 +133,7 @@ def _claim(evidence: Dossier) -> Mapping[str, Any]:
     return {"number": evidence.named.id, **row} if kind == "number" else row
 
 
-def _badges(evidence: Dossier) -> list[tuple[str, str]]:
+def _badges(evidence: AuditEvidence) -> list[tuple[str, str]]:
     """Style and text of each badge: what an auditor asks first."""
     entries = evidence.entries
     failed = sum(len(entry.failed) for entry in entries)
@@ -177,7 +177,7 @@ def _licences(sources: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, int]
     return [(licence, source, number) for (licence, source), number in sorted(used.items())]
 
 
-def _checks(entries: Sequence[Entry]) -> Iterator[Mapping[str, Any]]:
+def _checks(entries: Sequence[VersionEvidence]) -> Iterator[Mapping[str, Any]]:
     for entry in entries:
         for name, check in entry.checks.items():
             blocking, passed = bool(check.get("blocking")), check["passed"]
@@ -198,7 +198,7 @@ def _details(details: Mapping[str, Any]) -> str:
     return text if len(text) <= _MOST_DETAIL else f"{text[:_MOST_DETAIL]}..."
 
 
-def _metrics(entries: Sequence[Entry]) -> list[tuple[Entry, str, Any]]:
+def _metrics(entries: Sequence[VersionEvidence]) -> list[tuple[VersionEvidence, str, Any]]:
     """Version, name and value of every reported number, the last stage first."""
     return [
         (entry, str(name), value)
@@ -208,7 +208,7 @@ def _metrics(entries: Sequence[Entry]) -> list[tuple[Entry, str, Any]]:
     ]
 
 
-def _params(entries: Sequence[Entry]) -> list[tuple[str, list[str], str]]:
+def _params(entries: Sequence[VersionEvidence]) -> list[tuple[str, list[str], str]]:
     """Section, stages that read it, and its values as JSON; once per distinct value."""
     seen: dict[tuple[str, str], list[str]] = {}
     for entry in entries:
@@ -220,7 +220,7 @@ def _params(entries: Sequence[Entry]) -> list[tuple[str, list[str], str]]:
     return [(section, users, text) for (section, text), users in sorted(seen.items())]
 
 
-def _costs(evidence: Dossier) -> list[tuple[str, Mapping[str, float]]]:
+def _costs(evidence: AuditEvidence) -> list[tuple[str, Mapping[str, float]]]:
     """Cost per stage, and of all."""
     cost = evidence.cost()
     total = {key: sum(of[key] for of in cost.values()) for key in ("n", "wall_s", "cpu_s", "bytes")}
@@ -233,7 +233,7 @@ def _packages() -> list[str]:
     )
 
 
-def _commands(evidence: Dossier) -> str:
+def _commands(evidence: AuditEvidence) -> str:
     own = evidence.own
     first = next((e for e in evidence.entries if e.files and e.files[0].object), own)
     return _COMMANDS.format(
@@ -247,7 +247,7 @@ def _commands(evidence: Dossier) -> str:
     )
 
 
-def _sums(entries: Sequence[Entry]) -> dict[str, str]:
+def _sums(entries: Sequence[VersionEvidence]) -> dict[str, str]:
     """Lists for `sha256sum -c` and `md5sum -c`, run in the cache's folder files/md5."""
     files = {file.md5: file for entry in entries for file in entry.files if file.sha256}
     folders = sorted({entry.md5 for entry in entries if entry.files})

@@ -1,8 +1,8 @@
-"""`p4d audit bundle`: an archive from which a stranger can prove a lineage with Python alone.
+"""`p4d audit bundle`: writes an archive from which anybody can prove a lineage with Python alone.
 
-Holds the whole ledger (a chain proves itself only unbroken), the list of files of every version in
-the lineage, all small texts (numbers, cards, decisions), optionally all data, and `verify.py`. The
-same record gives the same bytes.
+It holds the whole ledger (a hash chain can be checked only as a whole), the list of files of every
+version in the lineage, all small texts (numbers, cards, decisions), optionally all data, and
+`verify.py`. The same ledger gives the same bytes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from p4d.audit.evidence import Dossier, Entry, collect
+from p4d.audit.evidence import AuditEvidence, VersionEvidence, collect
 from p4d.audit.proof import bundle_verifier
 from p4d.errors import LedgerError
 from p4d.ids import sha256_file
@@ -24,7 +24,7 @@ from p4d.versioning.ledger.record import plain
 
 SMALL_BYTES = 1_000_000
 TEXTS = (".json", ".jsonl", ".csv", ".md", ".txt", ".yaml")
-"""Files with these endings and of at most `SMALL_BYTES` are always in the bundle."""
+"""Files with these endings and at most `SMALL_BYTES` bytes are always in the bundle."""
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -35,15 +35,15 @@ This archive proves where {id} comes from. Unpack it and run
 
     python3 verify.py
 
-Nothing but Python is needed; `verify.py` is short and made to be read. It checks the hash chain of
-`ledger.jsonl`, the lineage in `bundle.json`, and every object against its name. What a chain cannot
-prove is that it is the only one: get the head of the ledger, {head},
-from a source you trust, and give it with `--head`.
+It needs nothing but Python; `verify.py` is short enough to be read. It checks the hash chain of
+`ledger.jsonl`, the lineage in `bundle.json`, and every object against its name. A chain cannot
+prove that it is the only one: get the head of the ledger, {head},
+from a source you trust, and pass it with `--head`.
 
 | file | holds |
 |---|---|
 | `bundle.json` | the claim, every version behind it with files and hashes, the source videos |
-| `ledger.jsonl` | the whole ledger: one line per version, check and decision |
+| `ledger.jsonl` | the whole ledger: one line per version, check and takedown |
 | `objects/` | lists of files and {what}, named after their MD5 as in DVC's cache |
 | `manifests/` | what landed in each shard |
 | `SHA256SUMS` | for `sha256sum -c SHA256SUMS` |
@@ -51,15 +51,15 @@ from a source you trust, and give it with `--head`.
 
 
 @dataclass(frozen=True)
-class Bundle:
+class WrittenBundle:
     """An archive that was written.
 
     Attributes:
-        path: where.
+        path: the zip archive.
         versions: how many versions it proves.
-        objects: files of theirs that are in it.
+        objects: how many objects it holds: files, and lists of files.
         sha256: of the archive.
-        head: SHA-256 of the ledger's last line, to be published apart from the archive.
+        head: SHA-256 of the ledger's last line, to be published separately from the archive.
     """
 
     path: Path
@@ -73,7 +73,7 @@ class Bundle:
         return (
             f"{self.path}: {self.versions} versions, {self.objects} objects\n"
             f"sha256 {self.sha256}\n"
-            f"head of the ledger, to be given apart from it: {self.head}"
+            f"head of the ledger, to be given separately: {self.head}"
         )
 
 
@@ -84,33 +84,33 @@ def write_bundle(
     *,
     with_data: bool = False,
     at: str | None = None,
-) -> Bundle:
+) -> WrittenBundle:
     """Write the archive about an id to `path`.
 
     Args:
         project: where.
         identifier: what to prove; forms as for `p4d why`.
-        path: a zip archive; replaced when it is complete.
-        with_data: put in every file of every version, not only the small texts.
+        path: the zip archive; replaced when the new one is complete.
+        with_data: include every file of every version, not only the small texts.
         at: first digits of the md5 of the version wanted.
 
     Raises:
-        LedgerError: nothing on record goes by that name, the ledger is damaged, or a version's list
-            of files (with `with_data` any file) is gone from the cache.
+        LedgerError: nothing recorded has that name, the ledger is damaged, or a version's list of
+            files (with `with_data` any file) is not in the cache.
     """
-    dossier = collect(project, identifier, at)
-    objects = _objects(project, dossier, with_data)
+    evidence = collect(project, identifier, at)
+    objects = _objects(project, evidence, with_data)
     contents: dict[str, bytes | Path] = {
         "verify.py": Path(bundle_verifier.__file__),
         "README.md": README.format(
-            id=dossier.named.id,
-            head=dossier.head,
+            id=evidence.named.id,
+            head=evidence.head,
             what="all data" if with_data else "small texts",
         ).encode(),
-        "bundle.json": _json(_about(dossier)),
-        "ledger.jsonl": dossier.ledger,
+        "bundle.json": _json(_about(evidence)),
+        "ledger.jsonl": evidence.ledger,
         **{f"objects/{md5[:2]}/{md5[2:]}": file for md5, file in objects.items()},
-        **_manifests(project, dossier),
+        **_manifests(project, evidence),
     }
     sums = "".join(f"{_sha256(contents[name])}  {name}\n" for name in sorted(contents))
     contents["SHA256SUMS"] = sums.encode()
@@ -120,11 +120,13 @@ def write_bundle(
         for name in sorted(contents):
             _add(archive, name, contents[name])
     partial.replace(path)
-    return Bundle(path, len(dossier.entries), len(objects), sha256_file(path), dossier.head)
+    return WrittenBundle(
+        path, len(evidence.entries), len(objects), sha256_file(path), evidence.head
+    )
 
 
-def _about(dossier: Dossier) -> dict[str, Any]:
-    named, own = dossier.named, dossier.own
+def _about(evidence: AuditEvidence) -> dict[str, Any]:
+    named, own = evidence.named, evidence.own
     return {
         "claim": {
             "id": named.id,
@@ -133,15 +135,15 @@ def _about(dossier: Dossier) -> dict[str, Any]:
             "file": named.file,
             "version": {"key": own.key, "md5": own.md5},
         },
-        "head": dossier.head,
-        "lines": dossier.lines,
-        "versions": [_version(entry) for entry in dossier.entries],
-        "sources": [plain(row) for row in dossier.sources],
-        "gaps": list(dossier.gaps),
+        "head": evidence.head,
+        "lines": evidence.lines,
+        "versions": [_version(entry) for entry in evidence.entries],
+        "sources": [plain(row) for row in evidence.sources],
+        "gaps": list(evidence.gaps),
     }
 
 
-def _version(entry: Entry) -> dict[str, Any]:
+def _version(entry: VersionEvidence) -> dict[str, Any]:
     return {
         "key": entry.key,
         "md5": entry.md5,
@@ -154,13 +156,13 @@ def _version(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _objects(project: Project, dossier: Dossier, with_data: bool) -> dict[str, Path]:
+def _objects(project: Project, evidence: AuditEvidence, with_data: bool) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for entry in dossier.entries:
+    for entry in evidence.entries:
         if not entry.files:
             raise LedgerError(
                 f"the files of {entry.key} {entry.md5[:12]} are not in the cache; `dvc pull` "
-                "fetches them where a remote has them"
+                "fetches them if a remote has them"
             )
         found[entry.md5] = dvc_store.object_path(project.root, entry.md5)
         for file in entry.files:
@@ -176,14 +178,14 @@ def _objects(project: Project, dossier: Dossier, with_data: bool) -> dict[str, P
     return dict(sorted(found.items()))
 
 
-def _manifests(project: Project, dossier: Dossier) -> Mapping[str, Path]:
-    shards = {entry.shard for entry in dossier.entries if entry.shard}
+def _manifests(project: Project, evidence: AuditEvidence) -> Mapping[str, Path]:
+    shards = {entry.shard for entry in evidence.entries if entry.shard}
     paths = {f"manifests/{s}.json": project.shards_dir / f"{s}.json" for s in sorted(shards)}
     return {name: path for name, path in paths.items() if path.is_file()}
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes | Path) -> None:
-    # Stored, not compressed: zlib's output differs between its versions, and data is compressed.
+    # Stored, not compressed: zlib's output differs between versions, and data is compressed.
     info = zipfile.ZipInfo(name, _EPOCH)
     info.external_attr = 0o644 << 16
     info.create_system = 3

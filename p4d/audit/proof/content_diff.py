@@ -1,4 +1,4 @@
-"""How two files of one name differ, as content: rows by key, arrays by number, paths in JSON."""
+"""Compares two files of one name by content: rows by key, arrays by value, JSON by path."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     import polars as pl
 
 MOST_LINES = 10
-"""Differences shown of one file; the number of the others is given."""
+"""Differences listed per file; the number of the others is given."""
 
 
 def differences(old: Path, new: Path) -> list[str]:
-    """Lines that say how `new` differs from `old`; at least one where the bytes differ.
+    """Lines that describe how `new` differs from `old`; at least one if the bytes differ.
 
-    Either may be missing. A file that cannot be read as what its name says is compared as bytes.
+    Either may be missing. A file that its reader cannot parse is compared as bytes.
     """
     if not old.exists():
-        return [f"only made now, {new.stat().st_size} bytes"]
+        return [f"only in the new version, {new.stat().st_size} bytes"]
     if not new.exists():
-        return [f"not made any more, was {old.stat().st_size} bytes"]
+        return [f"only in the old version, {old.stat().st_size} bytes"]
     readers = {
         ".parquet": _tables,
         ".safetensors": _arrays,
@@ -85,7 +85,7 @@ def _tables(old: Path, new: Path) -> Iterator[str]:
 
 
 def _key(was: pl.DataFrame, now: pl.DataFrame, shared: list[str]) -> list[str] | None:
-    """The first columns that identify every row of both; ids come first in our tables."""
+    """The first columns that identify every row of both tables; ids come first in our tables."""
     plain = [n for n in shared if not was.schema[n].is_nested() and not was.schema[n].is_float()]
     ids = [n for n in plain if n.endswith("_id")]
     for size in range(1, min(len(plain), 5) + 1):

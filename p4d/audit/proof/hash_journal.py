@@ -1,4 +1,4 @@
-"""The journal of hashes read by a verification, so that it resumes."""
+"""Hashes files once per verification, and journals the hashes so that a killed run resumes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from p4d.progress import Progress
 from p4d.versioning.files.hashes import file_md5
 
 RESUMABLE_S = 24 * 3600.0
+"""An interrupted run older than this is not resumed: what it read may have changed since."""
 
 
-class _Read:
-    """MD5s of files, each read once: in this run, or in the interrupted one that it resumes."""
+class HashReader:
+    """MD5s of files; each is read once, by this run or by the interrupted one that it resumes."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -28,28 +29,28 @@ class _Read:
         self.resumed = 0
 
     def md5(self, path: Path) -> str | None:
-        """MD5 of a file, or None where there is none."""
+        """MD5 of a file, or None if it does not exist."""
         if path not in self._found:
             self._found[path] = file_md5(path) if path.is_file() else None
         return self._found[path]
 
     def forget(self, paths: Iterator[Path]) -> None:
-        """Read these anew when they are asked for."""
+        """Hash these files again when they are next asked for."""
         for path in paths:
             self._found.pop(path, None)
 
     def all(
         self, paths: Sequence[Path], workers: int, progress: Progress, *, resume: bool, head: str
     ) -> None:
-        """Hash files by several threads; hashlib and reading let go of the interpreter's lock."""
+        """Hash files with several threads; reading and hashing release the interpreter's lock."""
         if resume:
             self._load()
         stats = {path: _stat(path) for path in dict.fromkeys(paths)}
-        # The largest first, so that no thread is left alone with one at the end.
+        # Largest first, so that all threads end at about the same time.
         sizes = {path: stat[0] if stat else 0 for path, stat in stats.items()}
         todo = sorted(stats, key=lambda path: -sizes[path])
         total = sum(sizes.values())
-        done, told = 0, time.monotonic()
+        done, reported = 0, time.monotonic()
         self._journal.parent.mkdir(parents=True, exist_ok=True)
         with (
             self._journal.open("a" if self._known else "w") as journal,
@@ -67,8 +68,8 @@ class _Read:
                     self.nbytes += stat[0]
                     name = os.path.relpath(path, self._root)
                     journal.write(json.dumps([name, stat, md5]) + "\n")
-                if time.monotonic() - told > 1:
-                    told = time.monotonic()
+                if time.monotonic() - reported > 1:
+                    reported = time.monotonic()
                     journal.flush()
                     progress(done >> 20, total >> 20, "MiB hashed")
         self._journal.unlink(missing_ok=True)
@@ -83,7 +84,7 @@ class _Read:
         try:
             return file_md5(path), True
         except FileNotFoundError:
-            return None, False  # replaced since it was listed; judged again under the lock
+            return None, False  # replaced since it was listed; checked again under the lock
 
     def _load(self) -> None:
         try:

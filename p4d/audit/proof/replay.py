@@ -1,4 +1,4 @@
-"""Proof by repetition: make a version again from the same inputs and compare the bytes."""
+"""`p4d audit replay`: makes a version again from the same inputs and compares the bytes."""
 
 from __future__ import annotations
 
@@ -9,17 +9,14 @@ from pathlib import Path
 from p4d.audit.proof.content_diff import differences
 from p4d.errors import LedgerError, PublishError
 from p4d.project import Project
-from p4d.quality.gates import blocking_gates
 from p4d.versioning.dvc import cache as dvc_store
-from p4d.versioning.dvc import pipeline_file as dvc_yaml
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.files.hashes import tree_of
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.run.import_guard import load
-from p4d.versioning.run.run_stage import stage_inputs
+from p4d.versioning.run.stage_run import prepare, stage_inputs
 from p4d.versioning.run.staging import staging
 from p4d.versioning.state.check_records import Gates
-from p4d.versioning.state.inputs import resolve_inputs
 from p4d.versioning.state.workspace import Workspace
 
 
@@ -68,33 +65,30 @@ def replay(
     An append-only stage continues from the version that it continued from then.
 
     Raises:
-        PublishError: the version is not fresh (code, parameters or inputs are others by now), or
+        PublishError: the version is not fresh (code, parameters or inputs changed since), or
             other shards would be left out today.
+        GateError: an input's version failed a blocking check, or was never checked.
         LedgerError: the version is not in the ledger.
     """
-    with Workspace(project) as look, staging(project) as folder:
-        look.check_key(key)
-        stage, now = look.stage(key.stage), look.status(key)
+    with Workspace(project) as workspace, staging(project) as folder:
+        workspace.check_key(key)
+        now = workspace.status(key)
         if now.state != "fresh" or now.md5 is None:
             raise PublishError(f"{key} is not what it was made of: {'; '.join(now.reasons)}")
-        ledger = Ledger(project)
-        record = ledger.index().record(ArtifactVersion(key, now.md5))
+        record = Ledger(project).index().record(ArtifactVersion(key, now.md5))
         if record is None:
             raise LedgerError(f"version {now.md5} of {key} is not in the ledger")
-        inputs = resolve_inputs(look, ledger, key, blocking_gates() if gates is None else gates)
-        if dict(inputs.excluded) != dict(record["excluded"]):
-            raise PublishError(f"{key} left out {record['excluded']}, today {inputs.excluded}")
+        run = prepare(workspace, key, gates)
+        if dict(run.inputs.excluded) != dict(record["excluded"]):
+            raise PublishError(f"{key} left out {record['excluded']}, today {run.inputs.excluded}")
         previous: Path | None = None
-        if record["previous"] and stage.previous != "unread":
+        if record["previous"] and run.stage.previous != "unread":
             previous = folder / "previous"
             dvc_store.checkout(project.root, record["previous"], previous)
-        given = stage_inputs(look, key, inputs, previous=previous)
-        load(look, stage)(given, folder / "new")
-        made = tree_of(folder / "new")
-        out = dvc_yaml.out_path(key)
-        old = look.tree(out)
+        load(workspace, run.stage)(stage_inputs(workspace, run, previous), folder / "new")
+        made, old = tree_of(folder / "new"), workspace.tree(run.out)
         names = sorted({*made.files, *old.files})
         differing = tuple(n for n in names if made.files.get(n) != old.files.get(n))
-        recorded = project.root / out
+        recorded = project.root / run.out
         details = {name: differences(recorded / name, folder / "new" / name) for name in differing}
     return Replay(key, now.md5, made.digest.md5, differing, details)

@@ -1,49 +1,41 @@
-"""Whether everything that the ledger names is there and unaltered, by reading every byte.
+"""`p4d audit verify`: checks by reading every byte that all that the ledger names is unaltered.
 
-What is to be proven is listed under the project lock, so that no publishing is seen half way; the
-bytes are read without it, by all cores. An output that is not as listed is looked at again under
-the lock, as it may have been published anew meanwhile. Cache objects never change.
+The list of files is taken under the project lock, for a consistent view; hashing runs without the
+lock, on all cores. An output that is not as listed is checked again under the lock, because it may
+have been published again meanwhile. Cache objects never change.
 
-The hash cache is not asked: equal times and sizes prove nothing. An interrupted run can be resumed
-from its own journal, which says what that very run has read.
+The hash cache is not used: equal times and sizes prove nothing. An interrupted run is resumed from
+its own journal, which records what that run has read.
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from p4d.audit.proof.hash_journal import _Read
-from p4d.audit.takedown import PURGED, TOMBSTONES, purged_objects, tombstones
-from p4d.errors import ConfigError, LedgerError, P4DError, PublishError
+from p4d.audit.proof import listings
+from p4d.audit.proof.hash_journal import HashReader
+from p4d.audit.takedown import purged_objects
+from p4d.errors import LedgerError, P4DError, PublishError
 from p4d.ids import sha256_file
 from p4d.progress import Progress
 from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.dvc import pipeline_file as dvc_yaml
 from p4d.versioning.dvc.config import cache_dir
-from p4d.versioning.dvc.lock_file import LOCK_FILE, LockFile
+from p4d.versioning.dvc.lock_file import LOCK_FILE
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
-from p4d.versioning.files.hashes import Digest, Tree, file_md5, walk_files
+from p4d.versioning.files.hashes import Digest, Tree, walk_files
 from p4d.versioning.files.project_lock import project_lock
-from p4d.versioning.ledger.anchor import anchored
-from p4d.versioning.ledger.ledger import BRANCH, LEDGER_PATH, Ledger
+from p4d.versioning.ledger.ledger import LEDGER_PATH, Ledger
 from p4d.versioning.ledger.problem import Fault, Problem
 from p4d.versioning.ledger.record import Record, is_intact
 from p4d.versioning.run.journal import has_journal
-from p4d.versioning.run.publish import recover
-from p4d.versioning.state.blocked import read_blocked
-from p4d.versioning.state.blocked import render as render_blocked
-from p4d.versioning.state.check_records import expected_blocked
+from p4d.versioning.run.recovery import recover
 from p4d.versioning.state.workspace import Workspace
-
-_LISTS = ("index.yaml", "blocked.yaml", TOMBSTONES, PURGED)
-"""What `shards/` holds beside the manifests."""
 
 
 @dataclass(frozen=True)
@@ -51,17 +43,17 @@ class VerifyReport:
     """Result of re-hashing everything that the ledger names.
 
     Attributes:
-        versions: versions on record.
+        versions: recorded versions.
         files: files of current versions that were re-hashed in the working tree.
         objects: cache objects that were re-hashed.
         ledger_lines: length of the chain.
         ledger_head: SHA-256 of its last line.
-        problems: what is wrong; empty when all is well.
+        problems: what is wrong; empty if everything is as recorded.
         nbytes: bytes that were read.
         seconds: how long reading them took.
         resumed: files that an interrupted run had read and that were not read again.
-        unexplained: cache objects of no version on record: left by a run that died before it
-            published, or put there by DVC alone. Harmless; `dvc gc --all-commits` removes them.
+        unexplained: cache objects of no recorded version, left by a run that died before it
+            published, or written by DVC alone. Harmless; `dvc gc --all-commits` removes them.
     """
 
     versions: int
@@ -77,7 +69,7 @@ class VerifyReport:
 
     @property
     def ok(self) -> bool:
-        """Whether all is as the ledger says."""
+        """Whether everything is as recorded."""
         return not self.problems
 
     def render_text(self) -> str:
@@ -108,8 +100,8 @@ def verify(
     Args:
         project: where.
         progress: called `(MiB done, MiB in all, what)` now and then.
-        resume: go on with an interrupted run of the last day, if there is one. Files that it read
-            count when their size, times and inode are those that it saw.
+        resume: continue an interrupted run of the last day, if there is one. Files that it read
+            count if their size, times and inode are unchanged.
         workers: threads that hash; default: one per core.
     """
     verifier = _Verifier(project, progress or (lambda done, total, note: None))
@@ -136,33 +128,34 @@ class _Verifier:
         self._ledger = Ledger(project)
         self._cache = cache_dir(project.root)
         self._problems: list[Problem] = []
-        self._read = _Read(project.root)
+        self._hashes = HashReader(project.root)
         self._purged = purged_objects(project)
-        self._taken_down = {e["shard"]: e["manifest_md5"] for e in tombstones(project)}
 
     def run(self, resume: bool, workers: int) -> VerifyReport:
         self._progress(0, 1, "listing")
         with project_lock(self._project):
             if has_journal(self._project):
-                recover(self._project)  # a process died while it published; finish that first
+                recover(self._project)  # finishes what a killed process was publishing
             chain = self._ledger.verify_chain()
             records, current = self._list(trust_all=chain.ok)
-            self._check_manifests(records)
-            self._check_blocked()
-            self._check_lock_file(records, current)
-            self._find_orphans()
+            self._problems += [
+                *listings.manifest_problems(self._project, records),
+                *listings.blocked_problems(self._project),
+                *listings.lock_file_problems(self._project, records, [c.key for c in current]),
+                *listings.orphan_problems(self._project),
+            ]
             suspects = [c for c in current if (self._root / c.out).is_dir()]
             files = {c.key: self._files_of(c) for c in suspects}
         for fault in chain.faults:
             self._report("altered", LEDGER_PATH, fault)
-        self._check_anchor()
+        self._problems += listings.anchor_problems(self._project)
         versions = {ArtifactVersion.of_record(record): record for record in records}
         cached = {md5: self._objects_of(md5) for md5 in {version.md5 for version in versions}}
         objects = {oid for named in cached.values() for _, oid in named}
         paths = [self._root / c.out / name for c in suspects for name in files[c.key]]
         paths += [self._object(oid) for oid in sorted(objects)]
         started = time.monotonic()
-        self._read.all(paths, workers, self._progress, resume=resume, head=chain.head)
+        self._hashes.all(paths, workers, self._progress, resume=resume, head=chain.head)
         seconds = time.monotonic() - started
         for each in current:
             self._check_current(each, files.get(each.key))
@@ -175,9 +168,9 @@ class _Verifier:
             ledger_lines=chain.lines,
             ledger_head=chain.head,
             problems=tuple(dict.fromkeys(self._problems)),
-            nbytes=self._read.nbytes,
+            nbytes=self._hashes.nbytes,
             seconds=seconds,
-            resumed=self._read.resumed,
+            resumed=self._hashes.resumed,
             unexplained=tuple(self._unexplained(objects)),
         )
 
@@ -192,15 +185,14 @@ class _Verifier:
         except LedgerError as error:
             self._report("altered", LEDGER_PATH, str(error))
             return [], []
-        if (
-            not trust_all
-        ):  # a damaged chain is reported on its own: an altered record proves nothing
+        # A damaged chain is reported on its own; an altered record proves nothing.
+        if not trust_all:
             records = [record for record in records if is_intact(record)]
         try:
-            with Workspace(self._project) as look:
+            with Workspace(self._project) as workspace:
                 return records, [
-                    _Current(key, look.recorded_md5(key), self._ledger.index().latest(key))
-                    for key in look.all_keys()
+                    _Current(key, workspace.recorded_md5(key), self._ledger.index().latest(key))
+                    for key in workspace.all_keys()
                 ]
         except P4DError as error:
             self._report("altered", LOCK_FILE, str(error))
@@ -211,112 +203,26 @@ class _Verifier:
     def _files_of(self, current: _Current) -> list[str]:
         return [name for name, _ in walk_files(self._root / current.out)]
 
-    def _check_manifests(self, records: Sequence[Record]) -> None:
-        """Closed shards never change: a manifest must be the one its versions were made from."""
-        folder = self._project.shards_dir
-        made_from = {
-            path: md5
-            for record in records
-            for path, md5 in record["fingerprint"]["deps"].items()
-            if path.startswith(f"{folder.name}/")
-            and path not in (dvc_yaml.SHARD_LIST, dvc_yaml.BLOCKED_LIST)
-        }
-        try:
-            listed = self._project.shards()
-            text = (self._root / dvc_yaml.SHARD_LIST).read_text()
-        except Exception as error:  # noqa: BLE001 - as above
-            self._report("altered", dvc_yaml.SHARD_LIST, f"does not parse: {error}")
-            return
-        lines = [line.strip().removeprefix("- ").strip("'\"") for line in text.splitlines()[1:]]
-        if text and (not text.startswith("shards:") or (listed and lines != listed)):
-            self._report("altered", dvc_yaml.SHARD_LIST, "is no plain list of shards")
-        for shard in listed:
-            path = dvc_yaml.manifest_path(shard)
-            if not (self._root / path).is_file():
-                self._report("missing", path, "the shard is on the list")
-            elif path in made_from and file_md5(self._root / path) not in (
-                made_from[path],
-                self._taken_down.get(shard),
-            ):
-                self._report("altered", path, f"MD5 is not {made_from[path]}, which was read")
-        for file in sorted(folder.glob("*")) if folder.is_dir() else []:
-            if file.stem not in listed and file.name not in _LISTS:
-                self._report("orphaned", f"{folder.name}/{file.name}", "is on no list")
-
-    def _check_blocked(self) -> None:
-        """The blocked shards must be those whose recorded checks failed.
-
-        Projects of earlier versions have no such list before their first run.
-        """
-        if not (self._root / dvc_yaml.BLOCKED_LIST).is_file():
-            return
-        try:
-            with Workspace(self._project) as workspace:
-                known = read_blocked(self._project)
-                expected = expected_blocked(workspace)
-                listed = {shard: known[shard] for shard in known if shard in workspace.shards}
-        except ConfigError as error:
-            self._report("altered", dvc_yaml.BLOCKED_LIST, str(error))
-            return
-        except Exception:  # noqa: BLE001 - a damaged ledger, dvc.lock or list: reported on its own
-            return
-        if render_blocked(listed) != render_blocked(expected):
-            detail = "does not agree with the recorded checks; the next run writes it again"
-            self._report("altered", dvc_yaml.BLOCKED_LIST, detail)
-
-    def _check_lock_file(self, records: Sequence[Record], current: Sequence[_Current]) -> None:
-        """Every entry of dvc.lock must be, byte for byte, the one that was published."""
-        lock = LockFile.read_as_is(self._root)
-        if damage := lock.damage():
-            self._report("altered", LOCK_FILE, damage)
-        known = {str(each.key) for each in current}
-        latest = {str(ArtifactKey.of_record(record)): record for record in records}
-        rest = lock.text
-        for name in lock.names():
-            block = lock.block(name) or ""
-            rest = rest.replace(block, "", 1)
-            if name not in latest:
-                if name not in known:
-                    detail = f"entry {name} is no instance and not in the ledger"
-                    self._report("unrecorded", LOCK_FILE, detail)
-            elif _sha256(block) != latest[name].get("lock_entry", _sha256(block)):
-                detail = f"entry {name} is not the one published"
-                self._report("altered", LOCK_FILE, detail)
-        if lock.names() and rest != "schema: '2.0'\nstages:\n":
-            self._report("altered", LOCK_FILE, "holds more than DVC writes")
-
-    def _check_anchor(self) -> None:
-        """The ledger must continue what git keeps of it: a rewritten one has a new chain."""
-        kept = anchored(self._project)
-        if kept is None:
-            return
-        path = self._ledger.path
-        with contextlib.suppress(FileNotFoundError), path.open("rb") as stream:
-            if stream.read(len(kept)) == kept:
-                return
-        detail = f"does not continue what branch {BRANCH} has of it"
-        self._report("altered", LEDGER_PATH, detail)
-
     # --- what is ------------------------------------------------------------------------------
 
     def _check_current(self, current: _Current, files: Sequence[str] | None) -> None:
-        problems = self._judged(current, files)
+        problems = self._problems_of(current, files)
         if problems:
-            # Published anew since it was listed? Then what counts is what is there now.
-            with project_lock(self._project), Workspace(self._project) as look:
+            # If it was published again since it was listed, the new version counts.
+            with project_lock(self._project), Workspace(self._project) as workspace:
                 key = current.key
-                if key.shard is not None and key.shard not in look.shards:
+                if key.shard is not None and key.shard not in workspace.shards:
                     return
                 latest = self._ledger.index().latest(key)
-                now = _Current(key, look.recorded_md5(key), latest)
+                now = _Current(key, workspace.recorded_md5(key), latest)
                 if now.md5 != current.md5 or now.latest != current.latest:
                     there = (self._root / now.out).is_dir()
                     again = self._files_of(now) if there else None
-                    self._read.forget(self._root / now.out / name for name in again or ())
-                    problems = self._judged(now, again)
+                    self._hashes.forget(self._root / now.out / name for name in again or ())
+                    problems = self._problems_of(now, again)
         self._problems += problems
 
-    def _judged(self, current: _Current, files: Sequence[str] | None) -> list[Problem]:
+    def _problems_of(self, current: _Current, files: Sequence[str] | None) -> list[Problem]:
         found: list[Problem] = []
         out, md5, latest = current.out, current.md5, current.latest
         if md5 is None:
@@ -324,7 +230,7 @@ class _Verifier:
                 detail = f"dvc.lock lost the entry; the ledger's latest is {latest['md5']}"
                 found.append(Problem("unrecorded", out, detail))
             elif files:
-                found.append(Problem("orphaned", out, "lies there, but was never published"))
+                found.append(Problem("orphaned", out, "was never published"))
             return found
         if latest is None:
             found.append(Problem("unrecorded", out, f"version {md5} is not in the ledger"))
@@ -332,10 +238,10 @@ class _Verifier:
             detail = f"dvc.lock names {md5}, the ledger's latest is {latest['md5']}"
             found.append(Problem("unrecorded", out, detail))
         if files is None:
-            detail = f"`dvc checkout {current.key}` brings it back"
+            detail = f"`dvc checkout {current.key}` restores it"
             return [*found, Problem("missing", out, detail)]
         folder = self._root / out
-        present = {name: self._read.md5(folder / name) for name in files}
+        present = {name: self._hashes.md5(folder / name) for name in files}
         found += self._compared(out, md5, present)
         for name, sha256 in (latest or {}).get("weights", {}).items():
             file = folder / name
@@ -357,7 +263,7 @@ class _Verifier:
             elif present[name] != digest.md5:
                 found.append(Problem("altered", f"{out}/{name}", f"MD5 is not {digest.md5}"))
         for name in present.keys() - expected.files.keys():
-            found.append(Problem("orphaned", f"{out}/{name}", f"is no part of version {md5}"))
+            found.append(Problem("orphaned", f"{out}/{name}", f"is not part of version {md5}"))
         return found
 
     def _check_cached(
@@ -365,7 +271,7 @@ class _Verifier:
     ) -> None:
         for name, oid in objects:
             path = self._object(oid)
-            present = self._read.md5(path)
+            present = self._hashes.md5(path)
             if present == oid.removesuffix(".dir") or (present is None and oid in self._purged):
                 continue
             shown = path.relative_to(self._root) if path.is_relative_to(self._root) else path
@@ -379,28 +285,6 @@ class _Verifier:
         for path in sorted(self._cache.glob("??/*")):
             if path not in known and not path.name.startswith("."):
                 yield str(path.relative_to(self._root) if path.is_relative_to(self._root) else path)
-
-    def _find_orphans(self) -> None:
-        data = self._project.data
-        try:
-            shards = set(self._project.shards())
-        except Exception:  # noqa: BLE001 - reported by `_check_manifests`
-            return
-        by_name = self._project.by_name
-        for found in sorted(data.iterdir()) if data.is_dir() else []:
-            stage = by_name.get(found.name)
-            if found.name == "ledger":
-                for file in sorted(found.iterdir()):
-                    # Earlier versions kept a table of the same records beside the ledger.
-                    if file.name not in ("ledger.jsonl", "ledger.parquet"):
-                        self._report("orphaned", f"data/ledger/{file.name}", "is not the ledger's")
-            elif stage is None:
-                self._report("orphaned", f"data/{found.name}", "no stage writes it")
-            elif stage.per_shard and found.is_dir():
-                for each in sorted(found.iterdir()):
-                    if each.name not in shards:
-                        path = f"data/{found.name}/{each.name}"
-                        self._report("orphaned", path, "no such shard has landed")
 
     def _object(self, oid: str) -> Path:
         return self._cache / oid[:2] / oid[2:]
@@ -418,7 +302,3 @@ class _Verifier:
             return dvc_store.read_tree(self._root, md5)
         except PublishError:
             return None
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -51,7 +51,9 @@ class Journal:
         head = canonical_json({"run": run})
         path.parent.mkdir(parents=True, exist_ok=True)
         lines = path.read_bytes().split(b"\n") if path.is_file() else []
-        complete = [line for line in lines[:-1] if line]  # what follows the last newline is torn
+        complete = [
+            line for line in lines[:-1] if line
+        ]  # what follows the last newline is incomplete
         if complete and complete[0].decode() != head:
             raise ContractError(
                 f"{path} holds replies of another run (model, benchmark or settings differ); "

@@ -126,7 +126,7 @@ def sampled_frames(
         u8 [frames, size_px, size_px, 3], and float64 [frames] seconds since the span's start.
 
     Raises:
-        DecodeError: the video is damaged, or no frame lies in the span.
+        DecodeError: the video is damaged, or no frame is in the span.
     """
     try:
         timeline = read_timeline(video, max_duration_s=MAX_VIDEO_S)

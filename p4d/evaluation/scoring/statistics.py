@@ -120,17 +120,8 @@ def accuracy_by_slice(rows: pl.DataFrame, bootstrap: Bootstrap) -> dict[str, Int
 
     A column `dynamic`, if present, decides which rows are static and which dynamic.
     """
-    correct, groups = rows["correct"].to_numpy().astype(float), rows["group"].to_list()
-    return {
-        name: cluster_bootstrap(
-            correct[chosen],
-            [group for group, kept in zip(groups, chosen, strict=True) if kept],
-            bootstrap,
-            seed=seed_for("accuracy", name),
-            bounds=OF_ACCURACY,
-        )
-        for name, chosen in slices(rows["category"].to_list(), _dynamic(rows)).items()
-    }
+    correct = rows["correct"].to_numpy().astype(float)
+    return _by_slice(rows, correct, bootstrap, "accuracy", OF_ACCURACY)
 
 
 def paired_gain(
@@ -147,21 +138,29 @@ def paired_gain(
     if both.is_empty():
         raise ContractError("the compared predictions share no question")
     gain = both["correct"].to_numpy().astype(float) - both["baseline"].to_numpy().astype(float)
-    groups = both["group"].to_list()
+    return _by_slice(both, gain, bootstrap, "gain", OF_GAIN)
+
+
+def _by_slice(
+    rows: pl.DataFrame,
+    values: np.ndarray,
+    bootstrap: Bootstrap,
+    purpose: str,
+    bounds: tuple[float, float],
+) -> dict[str, Interval]:
+    """Return the mean of one value per row for each slice; `purpose` seeds the resampling."""
+    groups = rows["group"].to_numpy()
+    dynamic = rows["dynamic"].to_list() if "dynamic" in rows.columns else None
     return {
         name: cluster_bootstrap(
-            gain[chosen],
-            [group for group, kept in zip(groups, chosen, strict=True) if kept],
+            values[chosen],
+            groups[chosen].tolist(),
             bootstrap,
-            seed=seed_for("gain", name),
-            bounds=OF_GAIN,
+            seed=seed_for(purpose, name),
+            bounds=bounds,
         )
-        for name, chosen in slices(both["category"].to_list(), _dynamic(both)).items()
+        for name, chosen in slices(rows["category"].to_list(), dynamic).items()
     }
-
-
-def _dynamic(rows: pl.DataFrame) -> list[bool | None] | None:
-    return rows["dynamic"].to_list() if "dynamic" in rows.columns else None
 
 
 def prior_accuracies(train: pl.DataFrame, test: pl.DataFrame) -> Mapping[str, float]:

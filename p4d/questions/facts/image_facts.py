@@ -29,8 +29,8 @@ TEACHER = "expert4d"
 # and as the displacement of its outline's centre. A turning ball has flow without displacement; a
 # half-hidden region has displacement without flow. The motion is their mean, and their difference
 # is part of sigma. Chosen on 600 simulated clips and checked on 300 others
-# (benchmarks/fact_calibration.py): of the directions that pass 3 sigma, 99 of 100 are right; by
-# flow alone only 85 were.
+# (benchmarks/questions/calibration.py): of the directions that pass 3 sigma, 99 of 100 are right;
+# by flow alone only 85 were.
 FLOW_SIGMA_PX = 0.3  # of a region at rest, at the flow's own size; more if the labels measured more
 FLOW_SIGMA_RATIO = 0.08  # of the length of the motion
 # Mean motion probability of a region, on the same clips: above 0.89, 99 of 100 move, between

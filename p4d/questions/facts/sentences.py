@@ -1,7 +1,7 @@
-"""Facts as sentences: for datasheets, worked examples and the control "perfect facts in text".
+"""Facts as sentences, for the review page and the page of examples.
 
-A sentence says what the fact says, in the words of the options and with the marks of the texts, and
-nothing else.
+A sentence states one fact and nothing else, in the words of the options and with the marks of the
+texts.
 """
 
 from __future__ import annotations
@@ -81,11 +81,11 @@ SENTENCES: Mapping[str, str] = {
 
 
 def fact_sentence(fact: Fact, region_ids: Sequence[str]) -> str:
-    """One short sentence that says the fact.
+    """Return one short sentence that states a fact.
 
     Args:
         fact: any row of `facts.parquet`.
-        region_ids: the clip's regions in mark order (`regions.marked_regions`); the first is
+        region_ids: the clip's regions in mark order (`selection.marked_regions`); the first is
             `<obj_1>`.
 
     Raises:

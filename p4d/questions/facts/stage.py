@@ -1,4 +1,4 @@
-"""Stage `facts`: what can be measured of each clip, from the best teacher it has."""
+"""Stage `facts`: measures each clip with the best teacher that it has."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from p4d.questions.regions.selection import marked_regions
 def build_facts(inputs: StageInputs, out: Path) -> StageReport:
     """Write `facts.parquet` and `outcomes.parquet` of one shard.
 
-    Clips with truth are measured exactly from it; the others from the expert's labels, in the
-    picture only. A clip that cannot be measured is failed and has no facts; one without a finite
-    fact of a marked region is filtered.
+    Clips with truth are measured exactly; the others from the expert's labels, in the image only.
+    The outcome of a clip that cannot be measured is failed, and it has no facts; the outcome of a
+    clip without a finite fact of a marked region is filtered.
     """
     params = inputs.params("facts")
     clips_folder, labels_folder = inputs.folder("clips"), inputs.folder("labels")
@@ -48,7 +48,7 @@ def build_facts(inputs: StageInputs, out: Path) -> StageReport:
             outcomes.append(ClipOutcome(clip_id, "failed", str(error)))
             note = f"{clip_id}: {error}"
         else:
-            # A NaN in truth or labels spoils its own facts, not the clip.
+            # A NaN in truth or labels invalidates its own facts, not the clip.
             finite = [fact for fact in measured if np.isfinite([fact.value, fact.sigma]).all()]
             left_out += len(measured) - len(finite)
             facts.extend(finite)
@@ -64,4 +64,4 @@ def build_facts(inputs: StageInputs, out: Path) -> StageReport:
 def _outcome(clip_id: str, facts: list[Fact]) -> ClipOutcome:
     if any(fact.region_ids for fact in facts):
         return ClipOutcome(clip_id, "ok")
-    return ClipOutcome(clip_id, "filtered", "nothing measured of any region")
+    return ClipOutcome(clip_id, "filtered", "no region could be measured")

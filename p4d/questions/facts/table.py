@@ -1,9 +1,9 @@
 """Facts: measured quantities with unit, sigma, interval, frame of reference and teacher.
 
-A question may say only what a fact says. `value` is a number; a fact with a closed vocabulary
-(left, clockwise, moving) also has `value_text`, and then `value` is its place in the vocabulary and
-`sigma` the reciprocal of its distance to the nearest other word, in standard deviations. So for
-every fact alike, a gap of options divided by sigma is the margin of the answer.
+A question may use only what a fact states. `value` is a number. A fact with a closed vocabulary
+(left, clockwise, moving) also has `value_text`; then `value` is its index in the vocabulary, and
+`sigma` is one over its distance to the nearest other word in standard deviations. So for every
+fact, the gap between options divided by sigma is the margin of the answer.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ SCHEMA: dict[str, Any] = {
     "teacher_digest": pl.String,
 }
 
-# Written instead of zero or infinity, which would divide by zero or not survive JSON.
+# Stored instead of zero and infinity: one would divide by zero, the other is not valid JSON.
 SIGMA_MIN, SIGMA_MAX = 1e-6, 1e6
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Who measured: the part of a fact that is the same for all facts of a clip."""
+    """The part of a fact that is the same for all facts of a clip: clip, scale and teacher."""
 
     clip_id: str
     scale_kind: str
@@ -76,7 +76,7 @@ class Fact:
         return cls(**{**row, "region_ids": tuple(row["region_ids"])})
 
     def row(self) -> dict[str, Any]:
-        """The row of the table."""
+        """Return the row of the table."""
         return {**vars(self), "region_ids": list(self.region_ids)}
 
 
@@ -92,7 +92,7 @@ def quantity(
     region_ids: Sequence[str] = (),
     span_ns: tuple[int, int],
 ) -> Fact:
-    """A measured number."""
+    """Return the fact of a measured number."""
     return _fact(source, kind, value, None, sigma, unit, frame, method, region_ids, span_ns)
 
 
@@ -108,13 +108,14 @@ def word(
     region_ids: Sequence[str] = (),
     span_ns: tuple[int, int],
 ) -> Fact:
-    """A fact with a closed vocabulary.
+    """Return a fact with a closed vocabulary.
 
     Args:
-        source: who measured.
+        source: teacher and clip of the fact.
         kind: kind of fact.
         text: the word that holds.
-        margin: distance to the nearest other word in standard deviations; none if not positive.
+        margin: distance to the nearest other word in standard deviations; a fact with a margin
+            that is not positive has the largest sigma.
         vocabulary: all words, in a fixed order.
         frame: frame of reference.
         method: how it was measured.
@@ -150,7 +151,7 @@ def _fact(
         value=round(float(value), 6),
         value_text=text,
         unit=unit,
-        # A NaN stays one: the stage counts what is not finite and leaves it out.
+        # A NaN stays a NaN: the stage counts facts that are not finite and leaves them out.
         sigma=round(max(SIGMA_MIN, min(SIGMA_MAX, float(sigma))), 6) if sigma == sigma else sigma,
         frame=frame,
         method=method,
@@ -165,7 +166,7 @@ def write_facts(path: Path, facts: Iterable[Fact]) -> None:
 
 
 def read_facts(path: Path) -> dict[str, list[Fact]]:
-    """Facts per clip, in table order."""
+    """Return the facts of each clip, in table order."""
     found: dict[str, list[Fact]] = {}
     for row in read_table(path).iter_rows(named=True):
         found.setdefault(row["clip_id"], []).append(Fact.from_row(row))

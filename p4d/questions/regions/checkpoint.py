@@ -1,10 +1,11 @@
 """Regions of real video from pretrained networks: a text-prompted detector and a video segmenter.
 
-The steps of R4D-Bench (arXiv 2512.17012, section 5): keywords give boxes in the first frame, boxes
-give masks, masks are tracked; what shows up only later is refused with the time from which a clip
-would show it. Any transformers checkpoint of these classes works, by folder or hub id: detectors of
-`AutoModelForZeroShotObjectDetection` (Grounding DINO, OWLv2), segmenters `Sam2VideoModel` and
-`EdgeTamVideoModel`. Weights are the user's; nothing of them comes with this repository.
+The steps are those of R4D-Bench (arXiv 2512.17012, section 5): keywords give boxes in the first
+frame, boxes give masks, and masks are tracked. An object that appears later is rejected, and the
+reason states the time from which a clip would show it. Any transformers checkpoint of these classes
+works, by folder or Hub id: detectors of `AutoModelForZeroShotObjectDetection` (Grounding DINO,
+OWLv2), segmenters `Sam2VideoModel` and `EdgeTamVideoModel`. The user supplies the weights; none are
+part of this repository.
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ from p4d.questions.regions.tracks import Track
 
 GROUNDED_IN_PHRASES = ("grounding-dino", "mm-grounding-dino")
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-SAME_PLACE_IOU = 0.7  # two boxes that overlap so much are one thing with two names
-CANDIDATES_PER_REGION = 2  # tracked per region that may be kept; tracking is what costs
+SAME_PLACE_IOU = 0.7  # two boxes that overlap this much are one object with two names
+CANDIDATES_PER_REGION = 2  # tracked per region that may be kept; tracking is expensive
 
 
 @dataclass(frozen=True, kw_only=True)
 class Box:
-    """A thing found in one frame."""
+    """An object found in one frame."""
 
     keyword: str
     score: float
@@ -42,14 +43,14 @@ class Box:
 
 
 class Detector:
-    """Boxes of keywords in a frame."""
+    """Finds boxes of keywords in a frame."""
 
     def __init__(self, where: str, threshold: float) -> None:
         """Load a detector.
 
         Args:
             where: folder or hub id.
-            threshold: least score of a box, and of a phrase for it (0.25 in the paper).
+            threshold: minimum score of a box, and of its phrase (0.25 in the paper).
 
         Raises:
             ConfigError: there is no such checkpoint.
@@ -63,9 +64,9 @@ class Detector:
         self._model.eval().requires_grad_(False)
 
     def find(self, rgb_hw3: np.ndarray, keywords: Sequence[str]) -> list[Box]:
-        """All boxes above the threshold, best first.
+        """Return all boxes above the threshold, best first.
 
-        Each keyword is asked for by itself: a phrase grounded among others may mix their names.
+        Each keyword is a prompt of its own: phrases that are grounded together may mix their names.
         """
         picture = Image.fromarray(rgb_hw3)
         size_hw = [rgb_hw3.shape[:2]]
@@ -89,7 +90,7 @@ class Detector:
 
 
 class Segmenter:
-    """Masks of boxes in the first frame, tracked through a clip."""
+    """Segments boxes in the first frame and tracks the masks through a clip."""
 
     def __init__(self, where: str) -> None:
         """Load a video segmenter; `where` is a folder or hub id.
@@ -130,7 +131,7 @@ class Segmenter:
         self._std = torch.tensor(settings.get("image_std", IMAGENET_STD)).view(3, 1, 1)
 
     def track(self, rgb_thw3: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
-        """Bool masks [K, T, H, W] at the size of the frames; empty where a thing is not seen."""
+        """Return bool masks [K, T, H, W] at the size of the frames; empty if not visible."""
         frames, height, width, _ = rgb_thw3.shape
         side = (self._side_px, self._side_px)
         video = torch.from_numpy(rgb_thw3).permute(0, 3, 1, 2).float() / 255
@@ -143,7 +144,7 @@ class Segmenter:
         scale = torch.tensor([self._side_px / width, self._side_px / height])
         for number, box in enumerate(boxes):
             corners = torch.tensor(box.xyxy_px).view(1, 1, 2, 2) * scale
-            # A box is two points with the labels of its corners.
+            # A box is given as two points with the labels of its corners.
             prompt = {"point_coords": corners, "point_labels": torch.tensor([[[2, 3]]]).int()}
             session.add_point_inputs(session.obj_id_to_idx(number), 0, prompt)
         session.obj_with_new_inputs = list(range(len(boxes)))
@@ -161,7 +162,7 @@ class Segmenter:
 
 
 class CheckpointTracks:
-    """Candidate regions of a clip without truth, from both networks."""
+    """Finds candidate regions of a clip without truth, with both networks."""
 
     def __init__(self, params: RegionsParams) -> None:
         """Load the checkpoints that `params` names."""
@@ -172,20 +173,20 @@ class CheckpointTracks:
         self._key = hashlib.sha256(names.encode()).hexdigest()[:8]
 
     def __call__(self, rgb_thw3: np.ndarray, frame_ns: Sequence[int]) -> list[Track]:
-        """Every candidate; those that cannot become a region carry a reason and an empty mask.
+        """Return every candidate; a rejected one has a reason and an empty mask.
 
         Args:
             rgb_thw3: frames of the clip.
             frame_ns: their times from the start of the clip.
         """
         found = self._detector.find(rgb_thw3[0], self._params.keywords)
-        chosen, refused = _choose(found, self._params.max_regions * CANDIDATES_PER_REGION)
+        chosen, rejected = _choose(found, self._params.max_regions * CANDIDATES_PER_REGION)
         masks_kthw = list(self._segmenter.track(rgb_thw3, chosen)) if chosen else []
         empty_thw = np.zeros(rgb_thw3.shape[:3], dtype=bool)
         late = self._late({box.keyword for box in found}, rgb_thw3, frame_ns)
         rows = [
             *((box, mask_thw, None) for box, mask_thw in zip(chosen, masks_kthw, strict=True)),
-            *((box, empty_thw, reason) for box, reason in [*refused, *late]),
+            *((box, empty_thw, reason) for box, reason in [*rejected, *late]),
         ]
         return [
             Track(
@@ -202,7 +203,7 @@ class CheckpointTracks:
     def _late(
         self, found: set[str], rgb_thw3: np.ndarray, frame_ns: Sequence[int]
     ) -> list[tuple[Box, str]]:
-        """What the first frame lacks, with the time from which it is there."""
+        """Return the objects that appear after the first frame, with the time of appearance."""
         missing = [keyword for keyword in self._params.keywords if keyword not in found]
         late = []
         for frame in range(1, len(rgb_thw3)):
@@ -221,18 +222,18 @@ class CheckpointTracks:
 
 
 def _choose(found: Sequence[Box], limit: int) -> tuple[list[Box], list[tuple[Box, str]]]:
-    """Boxes to track, best first, and the others with the reason."""
+    """Return the boxes to track, best first, and the rejected ones with the reason."""
     chosen: list[Box] = []
-    refused: list[tuple[Box, str]] = []
+    rejected: list[tuple[Box, str]] = []
     for box in found:
         twin = next((c for c in chosen if _iou(c.xyxy_px, box.xyxy_px) > SAME_PLACE_IOU), None)
         if twin is not None:
-            refused.append((box, f"in the same place as a likelier {twin.keyword}"))
+            rejected.append((box, f"in the same place as a likelier {twin.keyword}"))
         elif len(chosen) == limit:
-            refused.append((box, f"more than {limit} candidates; tracked the likeliest"))
+            rejected.append((box, f"more than {limit} candidates; tracked the likeliest"))
         else:
             chosen.append(box)
-    return chosen, refused
+    return chosen, rejected
 
 
 def _inside(box: torch.Tensor, size_hw: tuple[int, int]) -> tuple[float, float, float, float]:

@@ -1,8 +1,8 @@
-"""Mentions of things in free questions and the marks they mean (R4D-Bench's matching, by rule).
+"""Replaces names of objects in free questions by marks (R4D-Bench's matching, by rules).
 
-For questions that were written for a video, not composed from facts: the names in the text become
-`<obj_k>`. The paper asks a language model for this and people to check it; these rules leave
-unclear mentions as they are, and `p4d review` lets people check the rest.
+It is for questions that were written for a video and not composed from facts: the names in the text
+become `<obj_k>`. The paper uses a language model for this, and people check the result. These rules
+leave unclear mentions unchanged, and people can check the rest with `p4d review`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Matched:
-    """A question with marks for names.
+    """A question with marks instead of names.
 
     Attributes:
-        question: the text, `<obj_k>` where a name was clear.
+        question: the text, with `<obj_k>` for each clear name.
         marks: the marks in it, in order of appearance; empty if nothing matched.
-        unclear: mentions that several regions bear, or none.
+        unclear: mentions that match several regions, or none.
     """
 
     question: str
@@ -28,7 +28,7 @@ class Matched:
 
 
 def keywords_in(question: str, names: Sequence[str]) -> tuple[str, ...]:
-    """Names that the question mentions, singular, in order of appearance."""
+    """Return the names that the question mentions, in the singular, in order of appearance."""
     pattern = _pattern(names)
     if pattern is None:
         return ()
@@ -38,9 +38,9 @@ def keywords_in(question: str, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def match_marks(question: str, name_of_mark: Mapping[int, str], names: Sequence[str]) -> Matched:
-    """Put marks in place of names.
+    """Replace names by marks.
 
-    A plural stands for all regions of the name; a singular is clear only if one region bears it.
+    A plural stands for all regions of the name; a singular is clear only if one region has it.
 
     Args:
         question: the text.
@@ -86,5 +86,5 @@ def _pattern(names: Sequence[str]) -> re.Pattern[str] | None:
     forms = sorted(_singular(names), key=lambda form: (-len(form), form))
     if not forms:
         return None
-    # Longest first, so that "red box" is not read as "box".
+    # Longest first, so that "red box" does not match as "box".
     return re.compile(rf"\b({'|'.join(map(re.escape, forms))})\b", re.IGNORECASE)

@@ -59,7 +59,7 @@ def train(
     first = os.environ.get("RANK", "0") == "0"
     inputs = StageInputs(
         stage=stage,
-        params_=params,
+        all_params=params,
         folders=_folders(data, stage),
         work=out / "work",
         progress=progress if first else lambda done, total, note: None,

@@ -127,8 +127,7 @@ class ArmTrainer(Trainer):
             unlabelled=run.unlabelled,
         )
         self._loader = Prefetched(batches, first_step=first_step)
-        writes = self._rank == 0 and run.work is not None
-        live = run.work / "live" if writes and run.work else None
+        live = run.work / "live" if run.work and self._rank == 0 else None
         self._live = LiveMetrics(live, first_step=first_step)
         self._clock = Clock()
         return self._loader

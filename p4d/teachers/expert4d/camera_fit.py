@@ -1,9 +1,9 @@
 """Cameras of a clip from the ray grids a network predicts.
 
-The first frame is the frame of the rays, so its pose is the identity and its directions give the
-intrinsics: u = fx dx/dz + cx is linear in (fx, cx). Later frames keep these intrinsics (no zoom
-within a clip) and give their pose by least squares. A grid that fits no camera gives NaN, which the
-label contract refuses with the clip's name.
+Rays are given in the first frame's camera, so its pose is the identity and its directions determine
+the intrinsics: u = fx dx/dz + cx is linear in (fx, cx). Later frames have the same intrinsics (no
+zoom within a clip), and their pose is a least-squares fit. Rays that fit no camera give NaN; the
+label contract then rejects the label of that clip.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def fit_cameras(rays_thw6: Floats) -> tuple[NDArray[np.float64], NDArray[np.floa
     poses = np.full((len(rays_thw6), 4, 4), np.nan)
     poses[0] = np.eye(4)
     if np.isfinite(K).all():
-        # One frame that fits nowhere leaves all NaN: the clip is refused for one as for all.
+        # If one frame fits no pose, all poses stay NaN: the label is rejected for one as for all.
         with suppress(np.linalg.LinAlgError):
             poses[1:] = pose_from_rays(rays_thw6[1:], K)
     return K, poses
@@ -32,7 +32,7 @@ def fit_cameras(rays_thw6: Floats) -> tuple[NDArray[np.float64], NDArray[np.floa
 def _fit_intrinsics(rays_hw6: NDArray[np.float64]) -> NDArray[np.float64]:
     unknown = np.full((3, 3), np.nan)
     if not np.isfinite(rays_hw6).all() or (rays_hw6[..., 2] <= 1e-3).any():
-        return unknown  # something lies beside or behind the camera that sees it
+        return unknown  # a ray points sideways or backwards
     K = np.eye(3)
     pixels = pixel_centres(*rays_hw6.shape[:2])
     for axis in range(2):

@@ -1,9 +1,9 @@
-"""Local flow between neighbouring frames, by the gradients of the pictures; nothing is learned.
+"""Local flow between neighbouring frames from the gradients of the pictures; nothing is learned.
 
-Pyramidal Lucas-Kanade (Lucas and Kanade 1981; Bouguet 2001), dense: per window, the displacement
-that explains the difference of two pictures by their gradients, from coarse to fine. It is the
-expert's sense of movement: at 64 px most movement is a fraction of a pixel, which a small
-transformer does not find by itself in minutes.
+Dense pyramidal Lucas-Kanade (Lucas and Kanade 1981; Bouguet 2001): per window, the displacement
+that explains the difference of two pictures by their gradients, from coarse to fine. The expert
+needs this input because at 64 px most motion is a fraction of a pixel, which a small transformer
+does not learn to find within minutes of training.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from torch import Tensor
 from torch.nn import functional
 
 ROUNDS = (2, 2, 1)
-"""Per level, from coarse (a quarter of the size) to fine."""
+"""Iterations per level, from coarse (a quarter of the size) to fine."""
 
 MULTIPLE_PX = 2 ** len(ROUNDS)
 """Sides of pictures must be a multiple of this."""
 
-LONGEST_STEP_PX = 1.0  # per round; gradients say nothing about more
-FLAT = 5e-5  # added to squared gradients: flat windows keep the coarser level's answer
+LONGEST_STEP_PX = 1.0  # per iteration; gradients are not informative beyond it
+FLAT = 5e-5  # added to squared gradients: flat windows keep the result of the coarser level
 CHANNELS = 5
 
 
 @torch.no_grad()
 def local_flow(image_btchw: Tensor) -> Tensor:
-    """What moved where, [B, T, 5, S / 2, S / 2], for pictures [B, T, 3, S, S] in [-1, 1].
+    """Flow features [B, T, 5, S / 2, S / 2] of pictures [B, T, 3, S, S] in [-1, 1].
 
-    Channels: displacement to the frame before (x, y, in px / 4), log of the weakest gradient (how
-    far the displacement can be trusted), log of the difference it leaves, log of the difference
-    without it. Frame 0 is compared with frame 1, as its motion looks forward.
+    Channels: displacement to the previous frame (x, y, in px / 4), log of the weakest gradient (the
+    reliability of the displacement), log of the difference that remains after warping, log of the
+    difference before. Frame 0 is compared with frame 1, because its motion looks forward.
     """
     image = image_btchw.float()
     neighbour = torch.cat([image[:, 1:2], image[:, :-1]], 1)
@@ -38,7 +38,7 @@ def local_flow(image_btchw: Tensor) -> Tensor:
     for _ in ROUNDS[1:]:
         a, b = pyramid[0]
         pyramid.insert(0, (functional.avg_pool2d(a, 2), functional.avg_pool2d(b, 2)))
-    # At half the size of each level's pictures: windows are larger than a pixel anyway.
+    # Flow has half the size of each level's pictures, as windows are larger than a pixel.
     side = pyramid[0][0].shape[-1] // 2
     flow = own.new_zeros(len(own), 2, side, side)
     weakest = flow[:, :1]
@@ -55,7 +55,7 @@ def local_flow(image_btchw: Tensor) -> Tensor:
 
 
 def _step(own: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-    """Displacement that explains own - other, and the log of the weakest gradient, at half size."""
+    """Displacement that explains own - other, and log of the weakest gradient, at half size."""
     padded = functional.pad(own + other, (1, 1, 1, 1), mode="replicate")
     gx = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 4
     gy = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / 4
@@ -76,7 +76,7 @@ def _difference(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _warped(picture: Tensor, flow: Tensor) -> Tensor:
-    """`picture` looked up at every pixel plus flow (px)."""
+    """`picture` sampled at every pixel plus flow (px)."""
     height, width = picture.shape[-2:]
     y = torch.arange(height, dtype=flow.dtype) + 0.5
     x = torch.arange(width, dtype=flow.dtype) + 0.5

@@ -5,9 +5,10 @@ section 3; L4P): tubelet x patch tokens, attention over all space-time tokens, o
 blocks (`hooks`) as latents, and heads that read those latents and nothing else, so a student that
 predicts the latents can be decoded by the very same heads.
 
-Two choices are ours. Tokens also carry the local flow between neighbouring frames (local_flow.py),
-as a small transformer does not learn to find it in minutes. Heads add to the mean map of the
-training worlds, kept as a buffer, so learning starts at the best constant answer.
+Two choices differ from the paper. Tokens also carry the local flow between neighbouring frames
+(local_flow.py), because a small transformer does not learn to find it within minutes. Heads add to
+the mean map of the training worlds, which is a buffer, so training starts at the best constant
+prediction.
 
 Shapes: B clips, T frames of S x S px, H hooks, h = w = S / patch_px tokens a side, D width, M the
 side of the explicit maps. Conventions (camera, flow, motion, rays): p4d/geometry/CONVENTIONS.md.
@@ -38,10 +39,10 @@ CELL_PX = 4
 
 @dataclass(frozen=True, kw_only=True)
 class ExpertConfig:
-    """Sizes of the network; everything needed to build it before its weights are loaded.
+    """Sizes of the network, sufficient to build it before its weights are loaded.
 
     Raises:
-        ConfigError: sizes do not divide one another.
+        ConfigError: a size is not a multiple of the size that must divide it.
     """
 
     size_px: int
@@ -129,14 +130,14 @@ class Block(nn.Module):
 
 
 def _start(layer: nn.Module) -> None:
-    """Weights that keep the size of signals; the default of torch shrinks them at every layer."""
+    """Initialise a layer so that activations keep their scale; torch's default shrinks them."""
     assert isinstance(layer, nn.Linear | nn.Conv2d)
     nn.init.kaiming_normal_(layer.weight)
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
 
 class Stem(nn.Module):
-    """Frames to tubelet tokens that know what they show and how it moved (local_flow.py)."""
+    """Frames to tubelet tokens with appearance and motion (local_flow.py)."""
 
     def __init__(self, config: ExpertConfig) -> None:
         super().__init__()
@@ -161,7 +162,7 @@ class Stem(nn.Module):
         flow = local_flow.local_flow(image).flatten(0, 1)
         seen = functional.gelu(self.appearance(image.flatten(0, 1)))
         moved = functional.gelu(self.movement(flow))
-        # The displacements themselves go along: the flow head has little to add to them.
+        # The displacements are also passed on as they are: the flow head changes them little.
         carried = torch.cat([seen, moved, functional.pixel_unshuffle(flow, 2)], 1)
         tubelets = frames // self.tubelet
         grid = carried.unflatten(0, (batch * tubelets, self.tubelet)).flatten(1, 2)
@@ -169,7 +170,7 @@ class Stem(nn.Module):
 
 
 class MapHead(nn.Module):
-    """Reads one dense map of `channels` per frame from latents; `decoded` runs several together."""
+    """Reads a dense map of `channels` per frame from latents; `decode_maps` runs several heads."""
 
     def __init__(self, config: ExpertConfig, channels: int) -> None:
         super().__init__()
@@ -189,16 +190,16 @@ class MapHead(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def forward(self, latents: Tensor) -> Tensor:
-        """[B, H, t, h, w, D] to what each token shows, [B, t, h, w, tubelet x detail x scale^2]."""
+        """[B, H, t, h, w, D] to features per token, [B, t, h, w, tubelet x detail x scale^2]."""
         read: Tensor = self.read(_normed(latents, self.norms))
         return read
 
 
-def decoded(heads: Sequence[MapHead], latents: Tensor, config: ExpertConfig) -> list[Tensor]:
-    """The maps of several heads, [B, T, channels, M, M] each, of latents [B, H, t, h, w, D].
+def decode_maps(heads: Sequence[MapHead], latents: Tensor, config: ExpertConfig) -> list[Tensor]:
+    """The maps of several heads, [B, T, channels, M, M] each, from latents [B, H, t, h, w, D].
 
-    Together, as one grouped convolution costs half of three, and this is most of what distillation
-    adds to a training step.
+    The heads run together because one grouped convolution costs half as much as three, and this is
+    most of the cost that distillation adds to a training step.
     """
     batch, _, tubelets = latents.shape[:3]
     detail, scale = config.detail_channels, config.map_px // config.tokens_hw
@@ -215,7 +216,7 @@ def decoded(heads: Sequence[MapHead], latents: Tensor, config: ExpertConfig) -> 
         padding=1,
         groups=len(heads),
     )
-    # Refined values alone are cut off below by GELU, and so would the answer be.
+    # GELU bounds the refined values from below; the plain ones keep the maps unbounded.
     weights = [head.out.weight for head in heads]
     plain = torch.block_diag(*[weight[:, :detail] for weight in weights])
     fine = torch.block_diag(*[weight[:, detail:] for weight in weights])
@@ -252,7 +253,7 @@ def _normed(latents: Tensor, norms: nn.ModuleList) -> Tensor:
 
 
 class Expert4D(nn.Module):
-    """The whole network. `encode` gives latents, `decode` maps; `forward` gives both."""
+    """The whole network: `encode` returns latents, `decode` maps, `forward` both."""
 
     mean_log_depth_hw: Tensor
     mean_rays_thw6: Tensor
@@ -302,9 +303,9 @@ class Expert4D(nn.Module):
         return torch.stack(latents, 1)
 
     def decode(self, latents: Tensor) -> DenseMaps:
-        """Explicit maps of latents; a pure function of them, with gradients to them."""
+        """Explicit maps of latents: a pure function of them, with gradients to them."""
         heads = (self.depth_head, self.flow_head, self.motion_head)
-        depth, flow, motion = decoded(heads, latents, self.config)
+        depth, flow, motion = decode_maps(heads, latents, self.config)
         return DenseMaps(
             log_depth_bthw=depth[:, :, 0] + self.mean_log_depth_hw,
             flow_px_bthw2=flow.movedim(2, -1),
@@ -319,10 +320,10 @@ class Expert4D(nn.Module):
 
 
 def load(folder: Path) -> Expert4D:
-    """The frozen expert of `folder` (config.json and weights.safetensors).
+    """Load the frozen expert of `folder` (config.json and weights.safetensors).
 
-    No parameter takes gradients; `decode` still passes them to its input. `digest` is a SHA-256
-    over the digests of both files.
+    No parameter has gradients; `decode` still passes them to its input. `digest` is a SHA-256 over
+    the digests of both files.
     """
     config_path, weights_path = folder / "config.json", folder / "weights.safetensors"
     expert = Expert4D(read_config(folder))
@@ -341,5 +342,5 @@ def read_config(folder: Path) -> ExpertConfig:
 
 
 def config_json(config: ExpertConfig) -> dict[str, object]:
-    """The JSON form of a configuration, which `load` reads."""
+    """The JSON form of a configuration, as `read_config` reads it."""
     return asdict(config) | {"hooks": list(config.hooks)}

@@ -1,10 +1,8 @@
-"""Stage `expert_worlds`: simulated scenes with exact truth, for the expert to learn from.
+"""Stage `expert_worlds`: simulated worlds with exact truth, on which the expert is trained.
 
-Every world is drawn on the clip grid at clip size, for T + T / 2 frames, so that a training clip
-can begin at several frames of it. Explicit targets lie on the map grid
-(p4d/geometry/map_grid.py:
-nearest pixel of the centre). World seeds come from `seed_for("expert", ...)`, so no scene of the
-corpus can be among them.
+Every world is rendered on the clip grid at clip size, for T + T / 2 frames, so that a training clip
+can begin at several of its frames. Explicit targets are on the map grid (p4d/geometry/map_grid.py).
+World seeds come from `seed_for("expert", ...)`, so no world of the corpus is among them.
 
 `worlds.safetensors` holds, for the splits `train` and `holdout`, N worlds of F frames:
 
@@ -18,7 +16,7 @@ corpus can be among them.
 | `{split}.will_move_nshw` | u8, moves until the next frame, by clip start |
 | `{split}.world_T_cam_nf44`, `{split}.K_nf33` | f64, K at S |
 
-`index.parquet` names them: world_id, split, row, seed, start_ns, step_ns, moving_share.
+`index.parquet` lists the worlds: world_id, split, row, seed, start_ns, step_ns, moving_share.
 """
 
 from __future__ import annotations
@@ -44,7 +42,7 @@ SPLITS = ("train", "holdout")
 
 @dataclass(frozen=True, kw_only=True)
 class WorldTask:
-    """One world to draw; its frames are at `start_ns + i * step_ns`, a clip begins at `starts`."""
+    """One world to render: `frames` at `start_ns + i * step_ns`; clips begin at `starts` frames."""
 
     world_id: str
     split: str
@@ -61,9 +59,9 @@ class WorldTask:
 
 @dataclass(frozen=True, kw_only=True)
 class ClipBatch:
-    """Clips cut from worlds, with their targets (B clips, T frames; see DenseMaps for shapes).
+    """Clips cut from worlds, with their targets (B clips, T frames; shapes as in DenseMaps).
 
-    Depth is 0 where unknown. `world_ids` name the worlds, in order.
+    Depth is 0 where unknown. `world_ids` are the worlds of the clips, in order.
     """
 
     world_ids: tuple[str, ...]
@@ -78,16 +76,16 @@ class ClipBatch:
 
 
 def build_expert_worlds(inputs: StageInputs, out: Path) -> StageReport:
-    """Draw the training and held-out worlds with two processes."""
+    """Render the training and held-out worlds with two processes."""
     tasks = plan_worlds(inputs.params("clips"), inputs.params("expert"))
     columns: dict[str, list[NDArray]] = {}
     shares = []
-    for done, (task, drawn) in enumerate(zip(tasks, _draw_all(tasks), strict=True), start=1):
-        for name, values in drawn.items():
+    for done, (task, arrays) in enumerate(zip(tasks, _render_all(tasks), strict=True), start=1):
+        for name, values in arrays.items():
             columns.setdefault(f"{task.split}.{name}", []).append(values)
-        shares.append(round(float(drawn["moved_fhw"][1:].mean()), 6))
+        shares.append(round(float(arrays["moved_fhw"][1:].mean()), 6))
         if done % 16 == 0 or done == len(tasks):
-            inputs.progress(done, len(tasks), "worlds drawn")
+            inputs.progress(done, len(tasks), "worlds rendered")
     stacked = {_stacked_name(name): np.stack(values) for name, values in columns.items()}
     write_arrays(out / "worlds.safetensors", stacked)
     index = pl.DataFrame(
@@ -109,7 +107,7 @@ def build_expert_worlds(inputs: StageInputs, out: Path) -> StageReport:
 
 
 def plan_worlds(clips: ClipsParams, expert: ExpertParams) -> list[WorldTask]:
-    """Which worlds are drawn, in file order."""
+    """The worlds to render, in file order."""
     step_ns = round(1e9 / clips.grid_hz)
     tasks = []
     trained = 0 if expert.checkpoint else expert.worlds
@@ -123,7 +121,7 @@ def plan_worlds(clips: ClipsParams, expert: ExpertParams) -> list[WorldTask]:
                 split=split,
                 row=row,
                 seed=seed,
-                # A corpus video shows two clips end to end: begin anywhere in that stretch.
+                # A corpus video has two clips in sequence: begin anywhere in that interval.
                 start_ns=int(rng.integers(0, clips.frames // 2 + 1)) * step_ns,
                 step_ns=step_ns,
                 frames=clips.frames + clips.frames // 2,
@@ -136,9 +134,9 @@ def plan_worlds(clips: ClipsParams, expert: ExpertParams) -> list[WorldTask]:
     return tasks
 
 
-def draw_world(task: WorldTask) -> dict[str, NDArray]:
+def render_world(task: WorldTask) -> dict[str, NDArray]:
     """Pictures and targets of one world, by array name without the split."""
-    # Rendering opens OpenGL; a process that only trains must not need it.
+    # Rendering opens OpenGL, which a process that only trains must not need.
     from p4d.worlds.renderer import render
     from p4d.worlds.sampling import spec_for
 
@@ -181,13 +179,13 @@ class WorldsFile:
 
     @property
     def starts(self) -> int:
-        """At how many frames of a world a clip can begin."""
+        """Number of frames of a world at which a clip can begin."""
         return int(self._arrays["will_move_nshw"].shape[1])
 
     def cut(
         self, rows: NDArray[np.integer], starts: NDArray[np.integer], frames: int, tokens_hw: int
     ) -> ClipBatch:
-        """Clips of `frames` frames from the given worlds and start frames."""
+        """Cut clips of `frames` frames from the given worlds and start frames."""
         frame_bt = np.asarray(starts)[:, None] + np.arange(frames)
         row_b1 = np.asarray(rows)[:, None]
         taken = {
@@ -216,10 +214,10 @@ class WorldsFile:
 
 
 def mirrored(batch: ClipBatch) -> ClipBatch:
-    """The same clips seen in a mirror (left and right swapped), with exact targets.
+    """The same clips mirrored (left and right swapped), with exact targets.
 
-    Where S / M is even the maps' pixels are not symmetric in the picture, so the mirrored picture
-    is moved by the difference (one px for S = 2 M) and the principal point with it.
+    If S / M is even, the sampled pixels are not symmetric in the picture, so the mirrored picture
+    is shifted by the difference (one px for S = 2 M), and the principal point with it.
     """
     size, side = batch.rgb_bthw3.shape[2], batch.depth_bthw.shape[2]
     tokens = batch.rays_bthw6.shape[2]
@@ -274,6 +272,6 @@ def _stacked_name(name: str) -> str:
     return f"{split}.{stem}_n{axes}"
 
 
-def _draw_all(tasks: list[WorldTask]) -> Iterator[dict[str, NDArray]]:
+def _render_all(tasks: list[WorldTask]) -> Iterator[dict[str, NDArray]]:
     with spawn_pool(2) as pool:
-        yield from pool.map(draw_world, tasks, chunksize=4)
+        yield from pool.map(render_world, tasks, chunksize=4)

@@ -1,7 +1,8 @@
 """The label store: dense labels of a shard, compressed frame by frame in one safetensors file.
 
-Per-frame payloads (blosc2: zstd level 3, bit shuffle, one thread, fixed block size, so equal labels
-give equal bytes) with an offset index: a reader can take a few frames without unpacking the clip.
+Each frame is one payload with an entry in an offset index, so that a reader can unpack single
+frames. Payloads are compressed with blosc2 (zstd level 3, bit shuffle, one thread, fixed block
+size), so equal labels give equal bytes.
 
 | modality | stored as | error |
 |---|---|---|
@@ -10,11 +11,11 @@ give equal bytes) with an offset index: a reader can take a few frames without u
 | motion_thw (probability) | uint8 / 255 | 1/510 |
 | valid_thw, flow_valid_thw | packed bits | none |
 | world_T_cam_t44, K_t33 (of the map grid) | float64 | none |
-| rays_thw6 (a network's own token grid) | float16 | relative 2^-11 |
+| rays_thw6 (on the token grid of a network) | float16 | relative 2^-11 |
 
-Exact rays are not stored: 704 bytes of pose and intrinsics give them back
-(p4d/geometry/rays.py). Latents never compress: they lie raw, as float16, in `latents.safetensors`
-under `{clip_id}.{teacher}`, [H, T / tubelet, h, w, D].
+Exact rays are not stored, because 704 bytes of poses and intrinsics determine them
+(p4d/geometry/rays.py). Latents do not compress; they are stored raw, as float16, in
+`latents.safetensors` under `{clip_id}.{teacher}`, [H, T / tubelet, h, w, D].
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ CODEC = "p4d-labels-1"
 LABELS_FILE = "labels.safetensors"
 LATENTS_FILE = "latents.safetensors"
 FLOW_STEPS_PER_PX = 64
-_BLOCK_BYTES = 1 << 15  # blosc2 would choose by the size of this machine's caches
+_BLOCK_BYTES = 1 << 15  # by default blosc2 uses the sizes of the machine's caches
 
 MASKS = ("valid_thw", "flow_valid_thw")
 CAMERAS = ("world_T_cam_t44", "K_t33")
@@ -51,7 +52,7 @@ PACKED = {"depth_thw": np.float16, "flow_px_thw2": np.int16, "motion_thw": np.ui
 
 
 class LabelWriter:
-    """Collects labels of a shard, encoded as they come; `write` makes the two files."""
+    """Collects and encodes the labels of a shard; `write` writes the two files."""
 
     def __init__(self) -> None:
         self._arrays: dict[str, NDArray] = {}
@@ -62,7 +63,7 @@ class LabelWriter:
         """Encode the label of one clip.
 
         Raises:
-            LabelError: it breaks the contract (nothing of the clip is kept then), or is there.
+            LabelError: the label breaks the contract, or exists already; nothing of it is kept.
         """
         if any(key.startswith(f"{clip_id}.{teacher}.") for key in self._arrays):
             raise LabelError(f"clip {clip_id} already has a label by {teacher}")
@@ -97,7 +98,7 @@ class LabelStore:
         """Open the store in `folder`; payloads are read on demand.
 
         Raises:
-            LabelError: written by another codec.
+            LabelError: the file was written by another codec.
         """
         self._folder = folder
         self._arrays = Arrays(folder / LABELS_FILE)
@@ -108,15 +109,15 @@ class LabelStore:
         self._shapes: dict[str, list[int]] = self._arrays.meta["shapes"]
 
     def has(self, clip_id: str, teacher: str, modality: str) -> bool:
-        """Whether `teacher` gave `modality` for the clip."""
+        """Whether the clip has a label of `modality` by `teacher`."""
         name = SHORT_NAMES.get(modality, modality)
         return f"{clip_id}.{teacher}.{name}" in self._shapes
 
     def shape(self, clip_id: str, teacher: str, modality: str) -> tuple[int, ...]:
-        """Shape of one modality, without decoding it.
+        """Shape of one modality of one label, without decoding it.
 
         Raises:
-            LabelError: there is no such label.
+            LabelError: the label does not exist.
         """
         return tuple(self._shapes[self._key(clip_id, teacher, modality)])
 
@@ -127,15 +128,14 @@ class LabelStore:
     def get(
         self, clip_id: str, teacher: str, modality: str, frames: slice | None = None
     ) -> NDArray[Any]:
-        """One modality of one clip, decoded; `frames` unpacks only these.
+        """Decode one modality of one label; with `frames`, only these frames.
 
         `modality` is a name of the table above or its short form (`depth`, `flow`, `motion`).
 
-        Depth and rays come as float32, flow as float32 px, motion as float32 probability, masks as
-        bool, cameras as float64.
+        Depth, rays, flow (px) and motion (probability) are float32, masks bool, cameras float64.
 
         Raises:
-            LabelError: there is no such label.
+            LabelError: the label does not exist.
         """
         modality = SHORT_NAMES.get(modality, modality)
         key = self._key(clip_id, teacher, modality)
@@ -150,7 +150,7 @@ class LabelStore:
         if modality not in PACKED:
             return stored[chosen].astype(np.float32)
         offsets = self._arrays[f"{key}.off"]
-        # One thread: a frame is a few kilobytes, and starting more costs ten times the unpacking.
+        # One thread: a frame has a few kilobytes, and starting threads costs ten times as much.
         parts = [
             blosc2.decompress2(stored[offsets[t] : offsets[t + 1]].tobytes(), nthreads=1)
             for t in chosen
@@ -166,7 +166,7 @@ class LabelStore:
         return key
 
     def get_all(self, clip_id: str, teacher: str) -> Mapping[str, NDArray[Any]]:
-        """Every modality of one label, latents apart."""
+        """All modalities of one label, without latents."""
         start = f"{clip_id}.{teacher}."
         names = [key.removeprefix(start) for key in self._shapes if key.startswith(start)]
         return {name: self.get(clip_id, teacher, name) for name in sorted(names)}
@@ -175,7 +175,7 @@ class LabelStore:
         """Raw latents [H, T / tubelet, h, w, D] of one clip.
 
         Raises:
-            LabelError: the teacher gave none.
+            LabelError: the label has no latents.
         """
         key = f"{clip_id}.{teacher}"
         if key not in self._latents:
@@ -201,7 +201,7 @@ def _restored(modality: str, raw: NDArray) -> NDArray[np.float32]:
 
 
 def _pack(frames: NDArray) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """One payload per frame, end to end, and where each begins [T + 1]."""
+    """Concatenated payloads, one per frame, and their offsets [T + 1]."""
     payloads = [
         blosc2.compress2(
             np.ascontiguousarray(frame).tobytes(),

@@ -12,13 +12,14 @@ import io
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from p4d.atomic import replacing, sync_folder, write_flushed
 from p4d.errors import PublishError
+from p4d.versioning.files.crash_points import reached
 from p4d.versioning.files.hashes import Digest
 
 LOCK_FILE = "dvc.lock"
@@ -302,13 +303,13 @@ def _parse_items(lines: list[str]) -> dict[str, Digest]:
     return items
 
 
-def write_lock(root: Path, text: str, scratch: Path, checkpoint: Callable[[str], None]) -> None:
+def write_lock(root: Path, text: str, scratch: Path) -> None:
     """Replace dvc.lock atomically and durably; keeps the old one as `scratch/dvc.lock.bak`."""
     target, temporary = root / LOCK_FILE, scratch / f"{LOCK_FILE}.new"
     if target.exists():
         with replacing(scratch / f"{LOCK_FILE}.bak") as backup:
             backup.write_bytes(target.read_bytes())
     write_flushed(temporary, text.encode())
-    checkpoint("lock_prepared")
+    reached("lock_prepared")
     temporary.replace(target)
     sync_folder(root)

@@ -3,6 +3,11 @@
 A folder's hash is the MD5 of the JSON list of its files' hashes and relative paths, with `.dir`
 appended; DVC stores that very JSON as the folder's object. MD5 names content here and is no
 protection against tampering: the ledger adds SHA-256 for weights.
+
+Written by hand for a measured reason: importing `dvc_data.hashfile` takes 0.10 to 0.19 s, `dvc`
+most of a second, and `p4d status` over 10,000 clips has 1.1 s in all. DVC's cache of hashes also
+trusts a file's time alone, which misses a second edit within one tick of the clock (`RACY_NS`).
+`tests/versioning/dvc/test_with_dvc.py` compares every hash with the real DVC's.
 """
 
 from __future__ import annotations
@@ -84,14 +89,14 @@ def walk_files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
 
 
 def tree_of(folder: Path) -> Tree:
-    """Hashes of all files below `folder`, each read anew."""
+    """Hashes of all files below `folder`, each read again."""
     return Tree.of({n: Digest(file_md5(folder / n), s.st_size) for n, s in walk_files(folder)})
 
 
 class HashCache:
     """Remembers a file's MD5 while its size, times and inode stay the same.
 
-    Backed by a small SQLite file that every process of the project shares; it holds nothing that
+    A small SQLite file backs it, which all processes of the project share. It holds nothing that
     cannot be computed again, so a damaged one is dropped. Use as a context manager.
     """
 
@@ -112,7 +117,7 @@ class HashCache:
             self._connection = None
 
     def digest(self, path: Path) -> Digest | None:
-        """Hash of a file or folder, or None where nothing is."""
+        """Hash of a file or folder, or None if there is none."""
         if path.is_dir():
             return self.tree(path).digest
         if not path.is_file():
@@ -219,7 +224,7 @@ _NO_ROW: _Row = ((-1, -1, -1, -1), "")
 
 @dataclass
 class _Memory:
-    """What this process has seen of a store: spares a warm process the database."""
+    """What this process has read of a store; it spares a warm process the database."""
 
     files: dict[str, _Row] = field(default_factory=dict)
     derived: dict[tuple[str, str], str] = field(default_factory=dict)

@@ -1,7 +1,7 @@
-"""The code in memory must be the code that is recorded.
+"""Refuses to run code that is not the code on disk, which is what gets recorded.
 
-A process keeps the modules it has imported. When their files change afterwards, or the modules came
-from another checkout, hashing the files would name code that never ran.
+A process keeps the modules that it has imported. If their files change afterwards, or the modules
+came from another checkout, hashing the files would name code that never ran.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _loaded_as: weakref.WeakKeyDictionary[ModuleType, str] = weakref.WeakKeyDictiona
 
 
 def load(workspace: Workspace, stage: Stage) -> Callable[[StageInputs, Path], StageReport]:
-    """Import the stage's function, sure that the code in memory is the code that is recorded.
+    """Import the stage's function, once it is sure that its code in memory is the code on disk.
 
     Raises:
         PublishError: a source file changed after this process had imported it.

@@ -1,4 +1,4 @@
-"""The journal of a publish."""
+"""The journal of a publish: everything that it is about to do, on disk before it does any of it."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from p4d.project import Project
 
 @dataclass(frozen=True)
 class Intent:
-    """All that publishing does once it is decided; what the journal holds.
+    """What a publish does once it is decided; the content of the journal.
 
     Attributes:
         id: names the ledger record, so that it is appended once.
-        key: the instance in dvc.lock.
-        out: the target, relative to the project.
+        key: the artifact as dvc.lock names it.
+        out: the target folder, relative to the project.
         staging: the staging folder, relative to the project: the new version under `new`, the
             replaced one under `old`.
         md5: hash of the new version.
-        swap: False where the target holds that very content already.
-        entry: block of dvc.lock, or None inside DVC.
+        swap: False if the target holds that very content already.
+        entry: block of dvc.lock, or None if DVC writes it.
         record: body of the ledger record.
     """
 
@@ -39,27 +39,34 @@ class Intent:
 
 
 def has_journal(project: Project) -> bool:
-    """Whether a publishing was decided and not finished: its process is at work, or died."""
-    return _journal_path(project).exists()
+    """Whether a publish was decided and not finished: its process is at work, or died."""
+    return _path(project).exists()
 
 
-def _journal_path(project: Project) -> Path:
-    return project.state / "journal.json"
-
-
-def _write_journal(project: Project, intent: Intent) -> None:
-    payload = json.dumps(asdict(intent), sort_keys=True).encode()
-    write_durably(_journal_path(project), payload)
+def write_journal(project: Project, intent: Intent) -> None:
+    """Write the journal and flush it to disk."""
+    write_durably(_path(project), json.dumps(asdict(intent), sort_keys=True).encode())
     sync_folder(project.state)
 
 
-def _read_journal(project: Project) -> Intent | None:
+def read_journal(project: Project) -> Intent | None:
+    """The intent of an unfinished publish, or None."""
     try:
-        return Intent(**json.loads(_journal_path(project).read_text()))
+        return Intent(**json.loads(_path(project).read_text()))
     except FileNotFoundError:
         return None
 
 
-def _journal_names(project: Project, folder: Path) -> bool:
-    intent = _read_journal(project)
+def drop_journal(project: Project) -> None:
+    """Remove the journal: its publish is finished or undone."""
+    _path(project).unlink(missing_ok=True)
+
+
+def journal_names(project: Project, folder: Path) -> bool:
+    """Whether an unfinished publish still needs a staging folder."""
+    intent = read_journal(project)
     return intent is not None and project.root / intent.staging == folder
+
+
+def _path(project: Project) -> Path:
+    return project.state / "journal.json"

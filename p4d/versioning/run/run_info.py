@@ -52,8 +52,8 @@ def weight_hashes(folder: Path) -> Mapping[str, str]:
 class Cost:
     """Measures a block: wall and CPU seconds (with finished children), and peak memory.
 
-    `max_rss_bytes` is the peak of this process during the block where the system can tell, else
-    of its whole life.
+    `max_rss_bytes` is the peak of this process during the block if the system reports it, else of
+    its whole life.
     """
 
     def __init__(self) -> None:

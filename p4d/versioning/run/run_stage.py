@@ -1,12 +1,10 @@
-"""Makes one artifact: checks its inputs, computes into staging, publishes.
+"""Makes one artifact: prepares the run, computes into staging, publishes.
 
-The one way a stage runs, whoever calls it: a Dagster asset, a `dvc.yaml` command, a person.
+A stage runs in this way only, whether a Dagster asset, a command of dvc.yaml or a person starts it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import shutil
 from collections.abc import Callable, Mapping
@@ -15,32 +13,34 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from p4d.atomic import out_of_space, write_durably
-from p4d.config import Params
+from p4d.atomic import out_of_space
 from p4d.errors import ContractError, PublishError
-from p4d.pipeline import Stage, StageInputs, StageReport
+from p4d.pipeline import StageInputs, StageReport
 from p4d.project import Project
 from p4d.quality.gates import blocking_gates
-from p4d.versioning.dvc import cache as dvc_store
-from p4d.versioning.dvc import pipeline_file as dvc_yaml
-from p4d.versioning.dvc.lock_file import LockEntry
+from p4d.versioning.dvc import pipeline_file
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
-from p4d.versioning.files.hashes import Digest, Tree, tree_of
+from p4d.versioning.files.hashes import Digest
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.ledger.record import plain
-from p4d.versioning.run import run_info as provenance
+from p4d.versioning.run import run_info
 from p4d.versioning.run.import_guard import load
-from p4d.versioning.run.publish import Checkpoint, inside_dvc, locked, no_checkpoint, publish
+from p4d.versioning.run.lock_recorder import LockRecorder, lock_recorder
+from p4d.versioning.run.publish import publish
+from p4d.versioning.run.recovery import locked
+from p4d.versioning.run.stage_run import (
+    Progress,
+    StageRun,
+    prepare,
+    previous_version,
+    stage_inputs,
+)
 from p4d.versioning.run.staging import check_staged, staging
-from p4d.versioning.run.work_dir import work_folder
+from p4d.versioning.run.work_dir import work_dir
 from p4d.versioning.state.check_records import Gates, write_blocked
-from p4d.versioning.state.fingerprint import Fingerprint
-from p4d.versioning.state.inputs import ResolvedInputs, resolve_inputs
 from p4d.versioning.state.workspace import Workspace
 
 logger = logging.getLogger(__name__)
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +93,6 @@ def run_stage(
     progress: Progress | None = None,
     force: bool = False,
     gates: Gates | None = None,
-    checkpoint: Checkpoint = no_checkpoint,
 ) -> Materialization:
     """Make one artifact, or find that it is made already.
 
@@ -105,7 +104,6 @@ def run_stage(
         force: compute although nothing changed.
         gates: blocking checks of each stage, which an input's version must have passed; default:
             all of `p4d.quality.gates`.
-        checkpoint: for tests, called with each name of `publish.CHECKPOINTS`.
 
     Raises:
         PublishError: an input is not as recorded, or something changed while the stage ran.
@@ -115,70 +113,49 @@ def run_stage(
     gates = blocking_gates() if gates is None else gates
     with Workspace(project) as workspace:
         with locked(project):
-            _update_dvc_yaml(workspace)
+            _update_pipeline_file(workspace, lock_recorder())
             _drop_delisted(workspace)
             write_blocked(workspace, gates)
-        workspace.check_key(key)
-        stage = workspace.stage(key.stage)
-        snapshot = workspace.required(key)
-        if snapshot.missing:
-            raise PublishError(
-                f"{key} cannot be made, as this is missing: "
-                f"{', '.join(snapshot.missing)}; make or restore it first"
-            )
-        ledger = Ledger(project)
-        inputs = resolve_inputs(workspace, ledger, key, gates)
-        made = None if force else _made_already(workspace, ledger, key, inputs)
+        run = prepare(workspace, key, gates)
+        made = None if force else _made_already(workspace, run)
         if made is not None:
             return made
-        function = load(workspace, stage)
-        previous = workspace.recorded_md5(key)
-        given = stage_inputs(
-            workspace, key, inputs, previous=_previous(workspace, key), progress=progress
-        )
-        code_version = workspace.code_version(stage)
-    return _compute_and_publish(
-        project,
-        key,
-        function=function,
-        given=given,
-        snapshot=snapshot,
-        code_version=code_version,
-        previous=previous,
-        run_id=run_id,
-        checkpoint=checkpoint,
+        function = load(workspace, run.stage)
+        given = stage_inputs(workspace, run, previous_version(workspace, run), progress)
+    started = _now()
+    with staging(project) as folder, work_dir(run) as work:
+        with run_info.Cost() as cost:
+            report = _compute(run.key, function, replace(given, work=work), folder / "new")
+        check_staged(folder / "new")
+        record = _record(run, folder / "new", report, cost, run_id=run_id, started=started)
+        version = publish(run, folder, record)
+    return Materialization(
+        version=version,
+        code_version=run.code_version,
+        upstream=run.inputs.versions,
+        excluded=run.inputs.excluded,
+        rows=report.rows,
+        metrics=report.metrics,
+        cost=cost.values,
+        skipped=False,
+        path=project.root / run.out,
     )
 
 
-def stage_inputs(
-    workspace: Workspace,
-    key: ArtifactKey,
-    inputs: ResolvedInputs,
-    *,
-    previous: Path | None,
-    progress: Progress | None = None,
-) -> StageInputs:
-    """What the stage's function is called with."""
-    stage = workspace.stage(key.stage)
-    return StageInputs(
-        stage=stage,
-        params_=Params.from_mapping(workspace.raw_params),
-        folders=inputs.folders,
-        shard=key.shard,
-        manifest=_manifest(workspace.project, stage, key.shard),
-        inbox=workspace.project.inbox,
-        tracked_={name: workspace.project.root / name for name in stage.tracked},
-        versions=inputs.versions,
-        excluded=inputs.excluded,
-        previous=previous,
-        **({"progress": progress} if progress else {}),  # type: ignore[arg-type]
-    )
+def _update_pipeline_file(workspace: Workspace, recorder: LockRecorder) -> None:
+    """Write dvc.yaml again if code or stages changed."""
+    root = workspace.project.root
+    path = root / pipeline_file.PIPELINE_FILE
+    code = {stage.name: workspace.code(stage) for stage in workspace.stages}
+    text = pipeline_file.compose(workspace.stages, code)
+    if not path.is_file() or path.read_text() != text:
+        recorder.write_pipeline_file(root, text)
 
 
 def _drop_delisted(workspace: Workspace) -> None:
-    """Remove the folders of shards that are on the list no more; their versions stay in the cache.
+    """Remove the folders of shards that left the list; their versions stay in the cache.
 
-    What reads all shards would otherwise go on hashing them.
+    Stages that read all shards would otherwise hash them as well.
     """
     listed = set(workspace.shards)
     for stage in workspace.stages:
@@ -191,122 +168,37 @@ def _drop_delisted(workspace: Workspace) -> None:
             if (
                 folder.name in listed
                 or known is None
-                or workspace.digest(dvc_yaml.out_path(key)) != Digest(known)
+                or workspace.digest(pipeline_file.out_path(key)) != Digest(known)
             ):
-                continue  # what is on no record, or was edited, is not ours to remove
-            logger.warning("%s is dropped: the shard is not on the list", folder)
+                continue  # not recorded, or edited: not ours to remove
+            logger.warning("%s is removed: the shard is not on the list", folder)
             shutil.rmtree(folder)
 
 
-def _update_dvc_yaml(workspace: Workspace) -> None:
-    """Write dvc.yaml anew where code or stages changed.
-
-    Raises:
-        PublishError: it is out of date inside `dvc repro`, which has read the old one.
-    """
-    path = workspace.project.root / "dvc.yaml"
-    text = dvc_yaml.compose(
-        workspace.stages, {stage.name: workspace.code(stage) for stage in workspace.stages}
-    )
-    if path.is_file() and path.read_text() == text:
-        return
-    if inside_dvc():
-        raise PublishError("dvc.yaml is older than the code; run `p4d dvc-yaml`, then `dvc repro`")
-    write_durably(path, text.encode())
-    logger.info("dvc.yaml written anew: stages or imports changed")
-
-
-def _compute_and_publish(
-    project: Project,
-    key: ArtifactKey,
-    *,
-    function: Callable[[StageInputs, Path], StageReport],
-    given: StageInputs,
-    snapshot: Fingerprint,
-    code_version: str,
-    previous: str | None,
-    run_id: str,
-    checkpoint: Checkpoint,
-) -> Materialization:
-    out = dvc_yaml.out_path(key)
-    started = _now()
-    with staging(project) as folder, work_folder(project, str(key), snapshot, code_version) as work:
-        new = folder / "new"
-        with provenance.Cost() as cost:
-            report = _compute(function, replace(given, work=work), new, key)
-        check_staged(new)
-        tree = tree_of(new)
-
-        def compare() -> LockEntry:
-            with Workspace(project) as now:
-                _refuse_changes(now, key, snapshot, previous, tree)
-            return snapshot.to_entry({out: tree.digest})
-
-        record = plain(
-            {
-                "stage": key.stage,
-                "shard": key.shard,
-                "path": out,
-                "md5": tree.digest.md5,
-                "nbytes": tree.digest.nbytes,
-                "nfiles": tree.digest.nfiles,
-                "weights": dict(provenance.weight_hashes(new)),
-                "code_version": code_version,
-                "fingerprint": {
-                    "cmd": snapshot.cmd,
-                    "params": snapshot.params,
-                    "params_digest": snapshot.params_digest,
-                    "deps": {path: digest.md5 for path, digest in snapshot.deps.items() if digest},
-                },
-                "upstream": dict(given.versions),
-                "excluded": dict(given.excluded),
-                "previous": previous,
-                "lock_entry": hashlib.sha256(
-                    snapshot.to_entry({out: tree.digest}).to_text(str(key)).encode()
-                ).hexdigest(),
-                "git": provenance.git_state(project.root, snapshot.code),
-                "env": provenance.environment_digest(),
-                "rows": dict(report.rows),
-                "metrics": dict(report.metrics),
-                "cost": cost.values,
-                "run_id": run_id,
-                "started": started,
-                "ended": _now(),
-            }
-        )
-        publish(
-            project,
-            folder,
-            key=str(key),
-            out=out,
-            reads=list(snapshot.deps),
-            tree=tree,
-            entry=compare,
-            record=record,
-            # A result that took hours is not thrown away because a `dvc push` takes minutes.
-            patience_s=max(dvc_store.LOCK_WAIT_S, cost.values["wall_s"]),
-            checkpoint=checkpoint,
-        )
-    with Workspace(project) as workspace:
-        workspace.cache.adopt(project.root / out, tree)
+def _made_already(workspace: Workspace, run: StageRun) -> Materialization | None:
+    found = workspace.status(run.key)
+    if found.state != "fresh" or found.md5 is None:
+        return None
+    version = ArtifactVersion(run.key, found.md5)
+    known: Mapping[str, Any] = Ledger(run.project).index().record(version) or {}
     return Materialization(
-        version=ArtifactVersion(key, tree.digest.md5),
-        code_version=code_version,
-        upstream=given.versions,
-        excluded=given.excluded,
-        rows=report.rows,
-        metrics=report.metrics,
-        cost=cost.values,
-        skipped=False,
-        path=project.root / out,
+        version=version,
+        code_version=run.code_version,
+        upstream=run.inputs.versions,
+        excluded=run.inputs.excluded,
+        rows=known.get("rows", {}),
+        metrics=known.get("metrics", {}),
+        cost=known.get("cost", {}),
+        skipped=True,
+        path=run.project.root / run.out,
     )
 
 
 def _compute(
+    key: ArtifactKey,
     function: Callable[[StageInputs, Path], StageReport],
     given: StageInputs,
     new: Path,
-    key: ArtifactKey,
 ) -> StageReport:
     try:
         report = function(given, new)
@@ -322,78 +214,44 @@ def _compute(
     return report
 
 
-def _refuse_changes(
-    now: Workspace,
-    key: ArtifactKey,
-    snapshot: Fingerprint,
-    previous: str | None,
-    tree: Tree,
-) -> None:
-    changes = now.required(key).differences(snapshot.to_entry({}))
-    if changes:
-        raise PublishError(
-            f"{key} is not published, as this changed while it was made: {'; '.join(changes)}. "
-            "Run it again"
-        )
-    recorded = now.recorded_md5(key)
-    if recorded not in (previous, tree.digest.md5):
-        raise PublishError(f"{key} is not published: another run published it meanwhile")
-
-
-def _made_already(
-    workspace: Workspace, ledger: Ledger, key: ArtifactKey, inputs: ResolvedInputs
-) -> Materialization | None:
-    found = workspace.status(key)
-    if found.state != "fresh" or found.md5 is None:
-        return None
-    record = ledger.index().record(ArtifactVersion(key, found.md5))
-    known: Mapping[str, Any] = record or {}
-    return Materialization(
-        version=ArtifactVersion(key, found.md5),
-        code_version=workspace.code_version(workspace.stage(key.stage)),
-        upstream=inputs.versions,
-        excluded=inputs.excluded,
-        rows=known.get("rows", {}),
-        metrics=known.get("metrics", {}),
-        cost=known.get("cost", {}),
-        skipped=True,
-        path=workspace.project.root / dvc_yaml.out_path(key),
+def _record(
+    run: StageRun,
+    new: Path,
+    report: StageReport,
+    cost: run_info.Cost,
+    *,
+    run_id: str,
+    started: str,
+) -> dict[str, Any]:
+    """The ledger record of a run; publishing adds the hash of what it made."""
+    expected = run.expected
+    record: dict[str, Any] = plain(
+        {
+            "stage": run.key.stage,
+            "shard": run.key.shard,
+            "path": run.out,
+            "weights": dict(run_info.weight_hashes(new)),
+            "code_version": run.code_version,
+            "fingerprint": {
+                "cmd": expected.cmd,
+                "params": expected.params,
+                "params_digest": expected.params_digest,
+                "deps": {path: digest.md5 for path, digest in expected.deps.items() if digest},
+            },
+            "upstream": dict(run.inputs.versions),
+            "excluded": dict(run.inputs.excluded),
+            "previous": run.previous,
+            "git": run_info.git_state(run.project.root, expected.code),
+            "env": run_info.environment_digest(),
+            "rows": dict(report.rows),
+            "metrics": dict(report.metrics),
+            "cost": cost.values,
+            "run_id": run_id,
+            "started": started,
+            "ended": _now(),
+        }
     )
-
-
-def _previous(workspace: Workspace, key: ArtifactKey) -> Path | None:
-    """The artifact's last version, for stages that declare to read it.
-
-    Raises:
-        PublishError: it is required, and neither in place nor in the cache.
-    """
-    stage, recorded = workspace.stage(key.stage), workspace.recorded_md5(key)
-    if stage.previous == "unread" or recorded is None:
-        return None
-    path = dvc_yaml.out_path(key)
-    if workspace.digest(path) == Digest(recorded):
-        return workspace.project.root / path
-    # Missing or edited: what lies there is not the version to continue from.
-    if dvc_store.is_stored(workspace.project.root, recorded):
-        copy = workspace.project.state / "previous" / recorded
-        if not copy.exists():
-            dvc_store.checkout(workspace.project.root, recorded, copy)
-        return copy
-    if stage.previous == "required":
-        raise PublishError(
-            f"{key} continues from its last version {recorded[:8]}, which is neither in place nor "
-            f"in the cache; `dvc pull {key}` restores it"
-        )
-    return None
-
-
-def _manifest(project: Project, stage: Stage, shard: str | None) -> Mapping[str, Any] | None:
-    if not stage.manifest or shard is None:
-        return None
-    loaded: Mapping[str, Any] = json.loads(
-        (project.root / dvc_yaml.manifest_path(shard)).read_text()
-    )
-    return loaded
+    return record
 
 
 def _now() -> str:

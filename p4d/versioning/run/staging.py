@@ -1,4 +1,4 @@
-"""Staging folders."""
+"""Staging folders: where a stage computes, on the file system of the artifacts."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from p4d.errors import PublishError
 from p4d.project import Project
 from p4d.versioning.files.hashes import walk_files
 from p4d.versioning.files.project_lock import project_lock
-from p4d.versioning.run.journal import (
-    _journal_names,
-)
+from p4d.versioning.run.journal import journal_names
 
 
 @contextlib.contextmanager
@@ -32,8 +30,8 @@ def staging(project: Project) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        # A journal that still names this folder needs it: recovery will drop it.
-        if not _journal_names(project, folder):
+        # A journal that still names this folder needs it: recovery drops it.
+        if not journal_names(project, folder):
             shutil.rmtree(folder, ignore_errors=True)
             (home / f"{name}.alive").unlink(missing_ok=True)
         mark.close()
@@ -48,7 +46,7 @@ def sweep(project: Project) -> list[str]:
     names = {p.name.removesuffix(".alive") for p in home.iterdir()}
     for name in sorted(names):
         folder, mark = home / name, home / f"{name}.alive"
-        if _journal_names(project, folder):
+        if journal_names(project, folder):
             continue
         with mark.open("a") as handle:
             try:

@@ -1,8 +1,8 @@
-"""Scratch that survives a kill: where a stage instance keeps what it needs to go on.
+"""A work directory for resumable stages; it survives a killed process and goes when they publish.
 
-`.p4d/work/<instance>/<digest>/`, with the digest over all the instance is made of, so that a run
-finds the checkpoints of a killed one exactly when it would make the same thing. Gone once that is
-published, together with what older runs of the instance left.
+`.p4d/work/<artifact>/<digest>/`, with a digest over everything that the artifact is made of: a run
+finds the files of a killed one exactly if it would make the same thing. Publishing removes the
+directory, and those that older runs of the artifact left.
 """
 
 from __future__ import annotations
@@ -15,29 +15,27 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from p4d.project import Project
-from p4d.versioning.state.fingerprint import Fingerprint
+from p4d.versioning.run.stage_run import StageRun
 
 
 @contextlib.contextmanager
-def work_folder(
-    project: Project, key: str, snapshot: Fingerprint, code_version: str
-) -> Iterator[Path | None]:
-    """The folder of one instance; None while another process is working in it.
+def work_dir(run: StageRun) -> Iterator[Path | None]:
+    """The work directory of a run; None while another process works in it.
 
-    Left as it is when the body raises; removed when it ends.
+    Stays as it is if the body raises; removed when the body ends.
     """
+    expected = run.expected
     content = {
-        "cmd": snapshot.cmd,
-        "params": snapshot.params_digest,
-        "deps": {path: digest.md5 for path, digest in snapshot.deps.items() if digest},
-        "code": code_version,
+        "cmd": expected.cmd,
+        "params": expected.params_digest,
+        "deps": {path: digest.md5 for path, digest in expected.deps.items() if digest},
+        "code": run.code_version,
     }
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-    home = project.state / "work" / key
+    home = run.project.state / "work" / str(run.key)
     home.mkdir(parents=True, exist_ok=True)
-    with _held(home / digest) as held:
-        if not held:
+    with _exclusive(home / digest) as ours:
+        if not ours:
             yield None
             return
         folder = home / digest
@@ -45,14 +43,14 @@ def work_folder(
         yield folder
         shutil.rmtree(folder, ignore_errors=True)
     for other in [path for path in home.iterdir() if path.is_dir()]:
-        with _held(other) as held:
-            if held:
+        with _exclusive(other) as ours:
+            if ours:
                 shutil.rmtree(other, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def _held(folder: Path) -> Iterator[bool]:
-    """Whether the folder is now this process's; freed when the process dies."""
+def _exclusive(folder: Path) -> Iterator[bool]:
+    """Whether this process has the folder to itself; freed when the process dies."""
     with folder.with_suffix(".lock").open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

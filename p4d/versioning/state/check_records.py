@@ -31,10 +31,9 @@ _GATES_ENTRY = "p4d.quality.gates:check_folders"
 _GATES_SQL = ("sql/gates", "sql/staging")
 
 
-def checks_version(project: Project) -> str:
+def checks_version(workspace: Workspace) -> str:
     """16 hex digits over everything that decides a check result: the gates' code and their SQL."""
-    with Workspace(project) as workspace:
-        return workspace.code_digest(_GATES_ENTRY, _GATES_SQL)
+    return workspace.code_digest(_GATES_ENTRY, _GATES_SQL)
 
 
 def record_checks(

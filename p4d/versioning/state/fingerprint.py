@@ -1,4 +1,4 @@
-"""The fingerprint of an artifact."""
+"""The fingerprint of an artifact: everything that decides its bytes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from p4d.versioning.files.hashes import Digest
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """All that decides an instance's bytes.
+    """Everything that decides the bytes of an artifact.
 
     Attributes:
         cmd: the command line.
         params: the declared sections of params.yaml.
-        code: hash of every code file, None where it is missing.
-        deps: hash of every input, None where it is missing.
+        code: hash of every code file, or None if it is missing.
+        deps: hash of every input, or None if it is missing.
     """
 
     cmd: str
@@ -36,10 +36,10 @@ class Fingerprint:
     @property
     def params_digest(self) -> str:
         """16 hex digits that depend on the parameters alone."""
-        return _digest(self.params)
+        return digest_of(self.params)
 
     def differences(self, other: LockEntry) -> list[str]:
-        """How a record differs from this, one readable reason each; empty when equal."""
+        """How a recorded entry differs from this, one readable reason each; empty if equal."""
         reasons = []
         if other.cmd != self.cmd:
             reasons.append("command changed")
@@ -59,12 +59,13 @@ class Fingerprint:
         return reasons
 
     def to_entry(self, outs: Mapping[str, Digest]) -> LockEntry:
-        """The record of an instance made of this."""
+        """The entry of dvc.lock for an artifact that was made of this."""
         deps = {p: d for p, d in {**self.code, **self.deps}.items() if d is not None}
         return LockEntry(cmd=self.cmd, deps=deps, params=self.params, outs=outs)
 
 
-def _digest(value: object) -> str:
+def digest_of(value: object) -> str:
+    """16 hex digits of the SHA-256 of a value as canonical JSON."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
 
 

@@ -55,13 +55,13 @@ def make_plan(
         checks_version: version of today's gates; default: `check_records.checks_version`.
     """
     gates = blocking_gates() if gates is None else gates
-    if checks_version is None:
-        checks_version = check_records.checks_version(project)
     index = Ledger(project).index()
     blocked: dict[ArtifactKey, str] = {}
     waiting: set[ArtifactKey] = set()
     wanted: set[ArtifactKey] = set()
     with Workspace(project) as workspace:
+        if checks_version is None:
+            checks_version = check_records.checks_version(workspace)
         for key in workspace.all_keys():
             now, reads = workspace.status(key), _reads(workspace, key)
             if now.state == "fresh" and not wanted & reads:

@@ -22,7 +22,7 @@ from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.files.code_closure import code_files, import_closure
 from p4d.versioning.files.hashes import Digest, HashCache, Tree
 from p4d.versioning.state.blocked import EMPTY_DIGEST
-from p4d.versioning.state.fingerprint import Fingerprint, _digest
+from p4d.versioning.state.fingerprint import Fingerprint, digest_of
 
 State = Literal["fresh", "missing", "stale", "blocked"]
 
@@ -138,7 +138,7 @@ class Workspace:
     def code_digest(self, entry: str, extra: Sequence[str] = ()) -> str:
         """16 hex digits over all code behind an entry point `module:function`."""
         files = import_closure(entry, self.project.root, self.cache, extra)
-        return _digest({path: (found := self.digest(path)) and found.md5 for path in files})
+        return digest_of({path: (found := self.digest(path)) and found.md5 for path in files})
 
     def params_of(self, stage: Stage) -> dict[str, Any]:
         """The sections of params.yaml that a stage declares."""
@@ -147,7 +147,7 @@ class Workspace:
     def code_version(self, stage: Stage) -> str:
         """16 hex digits over command, parameters and code; equal for all shards of a stage."""
         code = {path: digest and digest.md5 for path, digest in self.code(stage).items()}
-        return _digest([dvc_yaml.command(ArtifactKey(stage.name)), self.params_of(stage), code])
+        return digest_of([dvc_yaml.command(ArtifactKey(stage.name)), self.params_of(stage), code])
 
     def required(self, key: ArtifactKey) -> Fingerprint:
         """What the artifact should be made of now."""

@@ -1,4 +1,4 @@
--- Candidate clips that the pipeline goes on without.
+-- Candidate clips that later stages leave out.
 --
 -- holds: Every candidate clip is used: none was filtered, rejected or failed.
 -- grain: one clip that is not ok

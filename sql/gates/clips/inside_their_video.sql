@@ -1,5 +1,5 @@
 -- Accepted clips that are empty, leave their video, or sample frames outside their own interval or
--- that the video does not have.
+-- frames that the video does not have.
 --
 -- holds: Every accepted clip lies inside its video, and samples frames of its own interval.
 -- grain: one offending clip
@@ -25,7 +25,7 @@ sampled as (
     where outcome = 'ok'
 ),
 shown_at_start as (
-    -- A sample is the frame on show at its instant, so the first may be older than the clip.
+    -- A sample is the frame that is shown at its instant, so the first may be older than the clip.
     select c.clip_id, max(f.pts_ns) as pts_ns
     from stg_clips as c
     inner join stg_video_frames as f
@@ -38,7 +38,7 @@ unknown_frames as (
     left join stg_video_frames as f using (video_id, frame_index, pts_ns)
     where f.video_id is null
 ),
-judged as (
+checked as (
     select
         c.clip_id,
         c.video_id,
@@ -49,7 +49,8 @@ judged as (
                 then 'the interval is empty'
             when s.video_id is null or c.start_ns not between s.first_ns and s.last_ns
                 then 'the interval begins outside the video'
-            -- The last frame's length is a guess: half a mean frame, at most 50 ms, may be missing.
+            -- The duration of the last frame is an estimate: up to half a mean frame, 50 ms at most,
+            -- may be missing.
             when c.end_ns > s.first_ns + v.duration_ns + least(5e8 / v.fps_mean, 50000000) + 1000000
                 then 'the interval ends after the video'
             when len(c.frame_index) = 0 or len(c.frame_index) <> len(c.frame_pts_ns)
@@ -66,6 +67,6 @@ judged as (
     where c.outcome = 'ok'
 )
 select clip_id, video_id, start_ns, end_ns, problem
-from judged
+from checked
 where problem is not null
 order by clip_id

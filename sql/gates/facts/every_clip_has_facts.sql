@@ -1,5 +1,5 @@
--- Accepted clips with regions and without a single fact, where no outcome says why, or where this
--- befell more than half of such clips: one bad clip stops no shard, a broken measurement does.
+-- Accepted clips with regions and without a fact, if no outcome gives a reason or if these are more
+-- than half of the clips with regions: one bad clip blocks no shard, a broken measurement does.
 --
 -- holds: Every accepted clip with regions has facts or a reason; at most half lack facts.
 -- grain: one offending clip

@@ -1,4 +1,4 @@
--- Facts whose unit is not that of their kind, or whose kind is not known here.
+-- Facts whose unit is not that of their kind, or whose kind is unknown to this gate.
 --
 -- holds: Every fact is of a known kind and has the unit of that kind.
 -- grain: one offending fact

@@ -1,6 +1,6 @@
 -- Facts that are not a measurement: no finite value and no word, no finite sigma, no unit, an
--- interval that ends before it starts (an instant starts and ends alike) or begins long before its
--- clip (the frame on show at the start may be a little older), or a repeated id.
+-- interval that ends before it starts (an instant starts and ends at once) or begins long before its
+-- clip (the frame shown at the start may be a little older), or a repeated id.
 --
 -- holds: Every fact has an id, a value or word, a sigma, a unit and a valid interval.
 -- grain: one offending fact

@@ -1,7 +1,7 @@
 -- Accepted clips that a teacher of this shard did not account for, and good labels without
 -- statistics. The exact teacher answers only for clips with truth.
 --
--- holds: Every teacher accounts for every accepted clip, and every good label has statistics.
+-- holds: Every teacher accounts for every clip that it can label, and good labels have statistics.
 -- grain: one missing label
 -- key: clip_id, teacher
 -- columns:
@@ -18,7 +18,7 @@ with wanted as (
     ) as t
     where c.outcome = 'ok' and (c.has_truth or t.teacher <> 'exact')
 ),
-judged as (
+checked as (
     select
         w.clip_id,
         w.teacher,
@@ -33,6 +33,6 @@ judged as (
     left join stg_labels as l using (clip_id, teacher)
 )
 select clip_id, teacher, problem
-from judged
+from checked
 where problem is not null
 order by clip_id, teacher

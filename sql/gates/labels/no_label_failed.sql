@@ -1,4 +1,4 @@
--- Labels that a teacher could not give.
+-- Clips that a teacher could not label.
 --
 -- holds: Every teacher labelled every clip that it was given.
 -- grain: one failed label

@@ -1,8 +1,8 @@
 -- Questions about regions that are not accepted regions of their clip, or whose text names a mark
--- <obj_k> that none of their regions carries. A mark that the clip does not have is right where the
--- answer says so, and only there.
+-- <obj_k> that none of their regions carries. A mark that the clip does not have is valid only if the answer
+-- says so.
 --
--- holds: Every question is about accepted regions of its clip, and names only their marks.
+-- holds: Every question is about accepted regions of its clip, and names its marks or absent ones.
 -- grain: one offending question and region or mark
 -- key: qa_id, region_id, mark
 -- columns:

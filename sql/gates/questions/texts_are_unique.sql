@@ -1,5 +1,4 @@
--- Questions whose clip is asked the same text with the same options more than once; the release
--- keeps one of them.
+-- Questions of one clip with the same text and the same options; the release keeps one of them.
 --
 -- holds: No clip has two questions with the same text and the same options.
 -- grain: one repeated question

@@ -1,7 +1,7 @@
--- The share of accepted clips whose regions could not be made, where it is more than half. A clip
--- without anything to mark has not failed.
+-- The number of accepted clips whose regions could not be made, if it is more than half of them. A
+-- clip without anything to mark has not failed.
 --
--- holds: Regions were made for at least half of the accepted clips.
+-- holds: Regions failed for at most half of the accepted clips.
 -- grain: one row, or none
 -- key: clips
 -- columns:

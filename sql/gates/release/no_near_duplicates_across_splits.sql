@@ -1,5 +1,5 @@
 -- Pairs of released clips in different splits whose perceptual hashes are as near as the release
--- promises to keep together. Compares the hashes themselves and trusts no group of the release.
+-- promises to keep in one split. Compares the hashes, not the groups that the release recorded.
 --
 -- holds: No two clips of different splits are near duplicates by their hashes.
 -- grain: one offending pair

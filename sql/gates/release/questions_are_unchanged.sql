@@ -1,5 +1,5 @@
--- Released questions that differ from the question of their shard, or that no shard has. People may
--- have given a question another text or answer; then clip, options and facts are still the same.
+-- Released questions that differ from the question of their shard, or that no shard has. Reviewers
+-- may correct text and answer; clip, options and facts stay the same.
 --
 -- holds: Every released question equals that of its shard, but for what reviewers corrected.
 -- grain: one offending question

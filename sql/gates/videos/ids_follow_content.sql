@@ -1,5 +1,5 @@
 -- Videos whose id is not derived from their content hash, or that appear twice. A file that landing
--- turned away unread (too large, a link out of the inbox, an unreadable name) has no hash.
+-- rejected unread (too large, a link out of the inbox, an unreadable name) has no hash.
 --
 -- holds: Every video's id is derived from its content, and no video appears twice.
 -- grain: one offending video

@@ -1,4 +1,4 @@
--- Landed files that the pipeline goes on without.
+-- Landed files that later stages leave out.
 --
 -- holds: Every landed file is used: none was filtered, rejected or failed.
 -- grain: one video that is not ok

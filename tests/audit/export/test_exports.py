@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks.audit import QUESTIONS_PER_CLIP, Synthetic
+from benchmarks.synthetic.questions_project import QUESTIONS_PER_CLIP, QuestionsProject
 from p4d.audit.export.croissant import export_croissant
 from p4d.audit.export.openlineage import PRODUCER, export_openlineage
 from p4d.errors import LedgerError
@@ -12,7 +12,7 @@ from p4d.errors import LedgerError
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    return Synthetic(tmp_path_factory.mktemp("synthetic"), 2 * QUESTIONS_PER_CLIP).write()
+    return QuestionsProject(tmp_path_factory.mktemp("synthetic"), 2 * QUESTIONS_PER_CLIP).write()
 
 
 def as_the_client_writes_it(event):
@@ -134,7 +134,7 @@ def test_equal_releases_are_described_by_equal_bytes_and_unknown_ones_are_refuse
         export_croissant(made.project, tmp_path / name, "rel_made_up", base_url="https://x.org/d")
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
     assert "https://x.org/d/questions.parquet" in (tmp_path / "a.json").read_text()
-    with pytest.raises(LedgerError, match="near: rel_made_up"):
+    with pytest.raises(LedgerError, match="similar: rel_made_up"):
         export_croissant(made.project, tmp_path / "c.json", "rel_made_upp")
-    with pytest.raises(LedgerError, match="evaluation is no release"):
+    with pytest.raises(LedgerError, match="evaluation is no recorded release"):
         export_croissant(made.project, tmp_path / "c.json", "evaluation")

@@ -1,21 +1,24 @@
 """What was superseded comes back, by p4d, by git and DVC; garbage collection spares it."""
 
+import hashlib
+
 import pytest
 
-from benchmarks.audit import QUESTIONS_PER_CLIP, Synthetic
+from benchmarks.synthetic.questions_project import QUESTIONS_PER_CLIP, QuestionsProject
 from p4d import audit
 from p4d.audit.lookup.restore import restore
-from p4d.errors import ContractError, LedgerError
+from p4d.errors import ContractError, LedgerError, PublishError
 from p4d.versioning.dvc.cache import object_path
 from p4d.versioning.ledger.anchor import anchor
 from p4d.versioning.storage.gc import collect_garbage
+from tests.audit.flip import flip
 from tests.versioning.fake import SHARDS
 
 FIRST = SHARDS[0]
 
 
 def test_any_id_brings_back_the_version_that_holds_it(tmp_path):
-    made = Synthetic(tmp_path / "project", 2 * QUESTIONS_PER_CLIP).write()
+    made = QuestionsProject(tmp_path / "project", 2 * QUESTIONS_PER_CLIP).write()
     old = made.questions.row(0, named=True)
     old_md5 = made.md5[f"questions@{made.shards[0]}"]
     made.shard(made.shards[0], edition=2)
@@ -45,7 +48,7 @@ def test_any_id_brings_back_the_version_that_holds_it(tmp_path):
     assert restore(made.project, old["qa_id"], tmp_path / "old").md5 == old_md5
     with pytest.raises(ContractError, match="name questions@SHARD"):
         restore(made.project, "questions", tmp_path / "x")
-    with pytest.raises(LedgerError, match="near"):
+    with pytest.raises(LedgerError, match="similar"):
         restore(made.project, row["qa_id"][:-1], tmp_path / "x")
 
 
@@ -97,3 +100,30 @@ def test_the_bare_form_keeps_what_was_anchored(fake, tmp_path):
     fake.dvc("gc", "--all-commits", "--force")
     for number, md5 in enumerate((first, third)):
         audit.restore(fake.project, md5, tmp_path / str(number))
+
+
+def test_a_superseded_version_comes_back_whole(fake, tmp_path):
+    old = fake.make(f"take@{FIRST}")
+    fake.edit(f"shards/{FIRST}.json", "text of", "other text of")
+    new = fake.make(f"take@{FIRST}")
+    restored = restore(fake.project, f"take@{FIRST}", tmp_path / "old", at=old.md5[:8])
+    assert (restored.md5, restored.files) == (old.md5, 2)
+    assert (tmp_path / "old/name.txt").read_text() == f"TEXT OF {FIRST.upper()}!\n"
+    assert (tmp_path / "old/sub/size.txt").is_file()
+    latest = restore(fake.project, f"take@{FIRST}", tmp_path / "new")
+    assert latest.md5 == new.md5
+    by_hash = restore(fake.project, old.data_version, tmp_path / "same")
+    assert by_hash.key == f"take@{FIRST}"
+    with pytest.raises(PublishError, match="exists already"):
+        restore(fake.project, old.md5, tmp_path / "same")
+    with pytest.raises(LedgerError, match="no version dead of take"):
+        restore(fake.project, f"take@{FIRST}", tmp_path / "x", "dead")
+
+
+def test_a_damaged_object_is_not_restored(fake, tmp_path):
+    made = fake.make("teach")
+    weights = fake.out("teach") / "weights.safetensors"
+    flip(object_path(fake.root, hashlib.md5(weights.read_bytes()).hexdigest()))
+    with pytest.raises(PublishError, match="damaged"):
+        restore(fake.project, made.md5, tmp_path / "x")
+    assert list(tmp_path.glob("*x*")) == []

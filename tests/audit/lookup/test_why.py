@@ -4,21 +4,26 @@ import json
 
 import pytest
 
-from benchmarks.audit import QUESTIONS_PER_CLIP, Synthetic
+from benchmarks.synthetic.questions_project import QUESTIONS_PER_CLIP, QuestionsProject
 from p4d import audit
+from p4d.audit.lookup.why import why
 from p4d.errors import LedgerError
+from p4d.quality.results import CheckResult
+from p4d.versioning.state.check_records import record_checks
+from tests.versioning.fake import SHARDS
 
 SMALL = 4 * QUESTIONS_PER_CLIP
+FIRST, SECOND = SHARDS
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    return Synthetic(tmp_path_factory.mktemp("synthetic"), SMALL).write()
+    return QuestionsProject(tmp_path_factory.mktemp("synthetic"), SMALL).write()
 
 
 @pytest.fixture
 def own(tmp_path):
-    return Synthetic(tmp_path, SMALL).write()
+    return QuestionsProject(tmp_path, SMALL).write()
 
 
 def first_question(synthetic):
@@ -82,7 +87,7 @@ def test_a_label_is_named_by_clip_and_teacher(made):
     assert node.kind == "label"
     assert node.version["artifact"] == f"labels@{made.shards[0]}"
     assert clip in {each.id for each in node.children}
-    with pytest.raises(LedgerError, match=f"near: label:{clip}/exact"):
+    with pytest.raises(LedgerError, match=f"similar: label:{clip}/exact"):
         audit.why(made.project, f"label:{clip}/expert")
 
 
@@ -103,14 +108,14 @@ def test_unknown_ids_get_near_ones(made):
     qa_id = first_question(made)["qa_id"]
     swapped = qa_id[:-2] + qa_id[-1] + qa_id[-2]
     for typo in (swapped, qa_id[:-1], qa_id[:9]):
-        with pytest.raises(LedgerError, match=f"{typo} is on no record; near: .*{qa_id}"):
+        with pytest.raises(LedgerError, match=f"{typo} is not recorded; similar: .*{qa_id}"):
             audit.why(made.project, typo)
     for typo, meant in (
         ("evaluaton", "evaluation"),
         ("evaluation:p4d/Countin", "evaluation:p4d/counting"),
         ("rel_made_upp", "rel_made_up"),
     ):
-        with pytest.raises(LedgerError, match=f"near: .*{meant}"):
+        with pytest.raises(LedgerError, match=f"similar: .*{meant}"):
             audit.why(made.project, typo)
 
 
@@ -129,3 +134,36 @@ def test_an_edited_working_file_does_not_change_the_answer(own):
     for path in own.project.data.glob("questions/*/questions.parquet"):
         path.write_bytes(b"edited")
     assert audit.why(own.project, row["qa_id"]).detail["question"] == row["question"]
+
+
+def test_a_stage_is_explained_down_to_its_sources(fake):
+    made = fake.make_all()
+    check = CheckResult(name="good", passed=False, severity="critical", description="is good")
+    record_checks(fake.project, made["gather"].version, [check], run_id="r")
+    node = why(fake.project, "choose")
+    gather = node.children[0]
+    assert gather.version["checks"]["good"]["passed"] is False
+    assert gather.version["restore"] == f"p4d restore gather DEST --at {made['gather'].md5[:12]}"
+    assert [c.id for c in gather.children] == [f"label@{FIRST}", f"label@{SECOND}"]
+    assert {c.id for c in gather.children[0].children} == {f"take@{FIRST}", "teach"}
+    assert gather.version["commit"] == fake.git("rev-parse", "HEAD").strip()
+    text = node.render_text()
+    assert "FAILED good" in text
+    assert made[f"take@{FIRST}"].md5[:12] in text
+    assert node.to_json()["children"][0]["id"] == "gather"
+    assert why(fake.project, made["teach"].md5[:10]).id == "teach"
+    assert why(fake.project, f"data/take/{FIRST}/name.txt").id == f"take@{FIRST}"
+    with pytest.raises(LedgerError, match="nonsense is not recorded"):
+        why(fake.project, "nonsense")
+
+
+def test_a_tree_names_the_version_that_was_read_although_it_is_superseded(fake):
+    fake.make_all()
+    old = why(fake.project, "gather").children[0].version["md5"]
+    fake.edit(f"shards/{FIRST}.json", "text of", "other text of")
+    fake.make(f"take@{FIRST}")
+    fake.make(f"label@{FIRST}")
+    label = why(fake.project, "gather").children[0]
+    assert label.version["md5"] == old
+    assert label.version["superseded_by"] != old
+    assert "SUPERSEDED" in label.render_text()

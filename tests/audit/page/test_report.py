@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from benchmarks.audit import QUESTIONS_PER_CLIP, Synthetic
+from benchmarks.synthetic.questions_project import QUESTIONS_PER_CLIP, QuestionsProject
 from p4d.audit.evidence import collect
 from p4d.audit.page.lineage_svg import _implied
 from p4d.audit.page.report import report_html, write_report
@@ -28,7 +28,7 @@ VOID = {"meta", "br", "path", "rect"}
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    return Synthetic(tmp_path_factory.mktemp("synthetic"), SMALL).write()
+    return QuestionsProject(tmp_path_factory.mktemp("synthetic"), SMALL).write()
 
 
 def page(synthetic, identifier, path):
@@ -113,7 +113,7 @@ def test_a_question_shows_its_own_chain_and_its_own_video(made, tmp_path):
 
 
 def test_what_failed_or_is_missing_is_said_at_the_top(tmp_path):
-    own = Synthetic(tmp_path / "project", SMALL).write()
+    own = QuestionsProject(tmp_path / "project", SMALL).write()
     check = CheckResult(name="leaks", passed=False, severity="critical", description="no <leak>")
     version = ArtifactVersion(ArtifactKey("release"), own.md5["release"])
     record_checks(own.project, version, [check], run_id="r")
@@ -130,13 +130,15 @@ def test_what_failed_or_is_missing_is_said_at_the_top(tmp_path):
 
 
 def test_a_damaged_ledger_gives_no_page(tmp_path):
-    own = Synthetic(tmp_path / "project", SMALL).write()
+    own = QuestionsProject(tmp_path / "project", SMALL).write()
     ledger = own.project.root / "data/ledger/ledger.jsonl"
     ledger.write_bytes(ledger.read_bytes().replace(b'"wall_s":1.0', b'"wall_s":2.0', 1))
     with pytest.raises(LedgerError, match="the ledger is damaged"):
         write_report(own.project, "evaluation", tmp_path / "a.html")
     with pytest.raises(LedgerError, match="no single version"):
-        write_report(Synthetic(tmp_path / "2", SMALL).write().project, "clips", tmp_path / "a.html")
+        write_report(
+            QuestionsProject(tmp_path / "2", SMALL).write().project, "clips", tmp_path / "a.html"
+        )
 
 
 def test_names_of_files_texts_of_questions_and_notes_of_checks_cannot_run(made):
@@ -152,4 +154,4 @@ def test_names_of_files_texts_of_questions_and_notes_of_checks_cannot_run(made):
         gaps=(PLANTED,),
         entries=(*evidence.entries[:-1], replace(own, record=record, checks={PLANTED: check})),
     )
-    assert_inert(report_html(planted), scripts=0, times=12)
+    assert_inert(report_html(planted, STAGES), scripts=0, times=12)

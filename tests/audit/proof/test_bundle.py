@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from benchmarks.audit import QUESTIONS_PER_CLIP, Synthetic
+from benchmarks.synthetic.questions_project import QUESTIONS_PER_CLIP, QuestionsProject
 from p4d.audit.proof.bundle import write_bundle
 from p4d.errors import LedgerError
 from p4d.ids import sha256_file
@@ -16,7 +16,7 @@ from p4d.versioning.dvc.cache import object_path
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    return Synthetic(tmp_path_factory.mktemp("synthetic"), 4 * QUESTIONS_PER_CLIP).write()
+    return QuestionsProject(tmp_path_factory.mktemp("synthetic"), 4 * QUESTIONS_PER_CLIP).write()
 
 
 def verify(folder, *arguments):
@@ -150,7 +150,7 @@ def test_forged_claims_lineages_and_ledgers_are_found(bundle):
 
 
 def test_missing_bytes_are_refused_not_left_out(tmp_path):
-    own = Synthetic(tmp_path / "project", QUESTIONS_PER_CLIP).write()
+    own = QuestionsProject(tmp_path / "project", QUESTIONS_PER_CLIP).write()
     object_path(own.project.root, own.md5["release"]).unlink()
     with pytest.raises(LedgerError, match=r"files of release .* are not in the cache"):
         write_bundle(own.project, "release", tmp_path / "b.zip")

@@ -80,5 +80,5 @@ def test_texts_other_bytes_and_damaged_files(pair, tmp_path):
     old.write_bytes(b"one")
     new.write_bytes(b"two")
     assert differences(old, new)[0].startswith("cannot be compared as .parquet")
-    assert differences(tmp_path / "none", new) == ["only made now, 3 bytes"]
-    assert differences(old, tmp_path / "none") == ["not made any more, was 3 bytes"]
+    assert differences(tmp_path / "none", new) == ["only in the new version, 3 bytes"]
+    assert differences(old, tmp_path / "none") == ["only in the old version, 3 bytes"]

@@ -18,11 +18,11 @@ BOOTSTRAP = Bootstrap(100, 0.95)
 
 
 @pytest.mark.parametrize(
-    ("said", "truth", "score"),
+    ("predicted", "truth", "score"),
     [(2.0, 2.0, 1.0), (2.1, 2.0, 1.0), (2.2, 2.0, 0.9), (3.0, 2.0, 0.1), (3.1, 2.0, 0.0)],
 )
-def test_relative_accuracy_is_the_share_of_tolerances_kept(said, truth, score):
-    assert mean_relative_accuracy(said, truth) == pytest.approx(score)
+def test_relative_accuracy_is_the_share_of_tolerances_kept(predicted, truth, score):
+    assert mean_relative_accuracy(predicted, truth) == pytest.approx(score)
 
 
 def scored(benchmark, replies):

@@ -138,7 +138,7 @@ class _Sections:
 def _build(clips, out, params):
     out.mkdir(parents=True)
     inputs = StageInputs(
-        stage=stage_named("regions"), params_=_Sections(params),
+        stage=stage_named("regions"), all_params=_Sections(params),
         folders={"clips": clips, "labels": clips.parent / "none"},
     )  # fmt: skip
     return build_regions(inputs, out)

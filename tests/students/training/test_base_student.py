@@ -19,8 +19,8 @@ from p4d.students.training.base_student import build_base_student
 
 def from_folder(project, folder, out):
     inputs = project.inputs("base_student")
-    params = replace_params(inputs.params_, student={"checkpoint": str(folder)})
-    build_base_student(dataclasses.replace(inputs, params_=params), out)
+    params = replace_params(inputs.all_params, student={"checkpoint": str(folder)})
+    build_base_student(dataclasses.replace(inputs, all_params=params), out)
     return load(out)
 
 
@@ -30,8 +30,8 @@ def test_equal_inputs_give_equal_bytes_and_the_seed_matters(project, tmp_path):
         first = project.root / "base_student" / path.relative_to(tmp_path / "again")
         assert path.read_bytes() == first.read_bytes()
     inputs = project.inputs("base_student")
-    params = replace_params(inputs.params_, student={"seed": 99})
-    build_base_student(dataclasses.replace(inputs, params_=params), tmp_path / "other")
+    params = replace_params(inputs.all_params, student={"seed": 99})
+    build_base_student(dataclasses.replace(inputs, all_params=params), tmp_path / "other")
     weights = "model/model.safetensors"
     assert (tmp_path / "other" / weights).read_bytes() != (
         tmp_path / "again" / weights

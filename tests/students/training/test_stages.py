@@ -182,7 +182,7 @@ def test_gradients_are_clipped_during_training_to_the_norm_in_params(project):
 def test_the_optimizer_has_the_settings_of_params(project, trained, tmp_path, changed):
     inputs = project.inputs("student_sft")
     params = replace_params(project.params, training=changed)
-    build_sft(dataclasses.replace(inputs, params_=params), tmp_path / "sft")
+    build_sft(dataclasses.replace(inputs, all_params=params), tmp_path / "sft")
     weights = [
         load_file(root / "model" / "model.safetensors")
         for root in (tmp_path / "sft", trained / "student_sft")

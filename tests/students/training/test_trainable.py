@@ -137,7 +137,7 @@ def test_rank_scale_and_layers_of_lora_are_parameters(student_folder):
 def test_an_arm_trained_with_lora_is_a_plain_checkpoint(project, tmp_path):
     inputs = project.inputs("student_sft")
     changed = replace_params(project.params, training={"trainable": "lora", "steps": 2})
-    build_sft(dataclasses.replace(inputs, params_=changed), tmp_path / "sft")
+    build_sft(dataclasses.replace(inputs, all_params=changed), tmp_path / "sft")
     card = read_json(tmp_path / "sft" / "card.json")
     assert card["trainable"] == "lora"
     assert 0 < card["trainable_parameters"] < card["parameters"]

@@ -33,7 +33,7 @@ def inputs_of(project, stage, *, work=None, progress=None, folders=None, **secti
     inputs = project.inputs(stage, **({"progress": progress} if progress else {}))
     return dataclasses.replace(
         inputs,
-        params_=replace_params(inputs.params_, **sections),
+        all_params=replace_params(inputs.all_params, **sections),
         work=work,
         folders={**inputs.folders, **(folders or {})},
     )

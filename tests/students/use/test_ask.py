@@ -193,9 +193,9 @@ def test_exported_students_answer_as_before_without_p4d(project, video, clips, t
         changed = {"architecture": family, "region_prompt": regions, "answers": answers}
         if family == "qwen3_vl":
             changed |= {"region_content_scale": 0.7, "region_place_scale": 2.0}
-        params = replace_params(inputs.params_, student=changed)
+        params = replace_params(inputs.all_params, student=changed)
         folders.append(tmp_path / f"{family}_{regions}")
-        build_base_student(dataclasses.replace(inputs, params_=params), folders[-1])
+        build_base_student(dataclasses.replace(inputs, all_params=params), folders[-1])
     exported = [export_student(f, tmp_path / "exported" / f.name, clips) for f in folders]
     masks = np.zeros((1, tiny.SIZE, tiny.SIZE), np.uint8)
     masks[0, 4:12, 4:14] = 1

@@ -1,4 +1,4 @@
-"""The embedded expert is a whole one, and the stage takes it as it is."""
+"""The embedded expert is complete, and the stage copies it unchanged."""
 
 import pytest
 
@@ -22,14 +22,16 @@ def built(out, clips=None, **expert):
     worlds = out / "worlds"
     worlds.mkdir(parents=True)
     stage = stage_named("expert_worlds")
-    stage.load()(StageInputs(stage=stage, params_=params, folders={}), worlds)
+    stage.load()(StageInputs(stage=stage, all_params=params, folders={}), worlds)
     stage, made = stage_named("expert"), out / "expert"
     made.mkdir()
-    stage.load()(StageInputs(stage=stage, params_=params, folders={"expert_worlds": worlds}), made)
+    stage.load()(
+        StageInputs(stage=stage, all_params=params, folders={"expert_worlds": worlds}), made
+    )
     return made
 
 
-def test_the_stage_takes_the_embedded_expert_and_measures_it_anew(tmp_path):
+def test_the_stage_takes_the_embedded_expert_and_measures_it_again(tmp_path):
     made = built(tmp_path)
     assert sha256_file(made / "weights.safetensors") == embedded.WEIGHTS_SHA256
     assert expert4d.load(made).digest == read_json(embedded.FOLDER / "card.json")["digest"]
@@ -39,7 +41,7 @@ def test_the_stage_takes_the_embedded_expert_and_measures_it_anew(tmp_path):
     assert card["expert4d"]["motion_iou"] > 0.5
 
 
-def test_an_expert_of_other_sizes_is_refused(tmp_path):
+def test_an_expert_of_other_sizes_is_rejected(tmp_path):
     with pytest.raises(ContractError, match=r"expert\.checkpoint"):
         built(tmp_path, clips={"size_px": 32}, map_px=16)
 

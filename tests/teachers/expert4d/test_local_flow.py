@@ -35,7 +35,7 @@ def test_displacement_points_to_the_frame_before(shift_px):
     assert (inner[0] + backward).norm(dim=-1).mean() < 0.05 + 0.1 * backward.norm()
 
 
-def test_a_flat_picture_moves_nowhere_and_says_so():
+def test_a_flat_picture_has_no_flow_and_no_reliability():
     flat = local_flow(torch.full((1, 2, 3, 64, 64), 0.3))
     textured = local_flow(_moving((0.0, 0.0), 2))
     assert flat[:, :, :2].abs().max() == 0

@@ -1,4 +1,4 @@
-"""The network: shapes, what its heads read, and what freezing means."""
+"""The network: shapes, inputs of its heads, and gradients of the frozen decoder."""
 
 from dataclasses import replace
 
@@ -37,13 +37,13 @@ def test_maps_are_a_function_of_the_latents_alone(expert_folder, pictures):
         assert torch.allclose(values.flip(0), getattr(other, name), atol=1e-5), name
 
 
-def test_heads_that_are_decoded_together_say_what_each_says_alone(expert_folder, pictures):
+def test_heads_that_are_decoded_together_equal_each_decoded_alone(expert_folder, pictures):
     expert = expert4d.load(expert_folder)
     latents = expert.encode(pictures)
     heads = (expert.depth_head, expert.flow_head, expert.motion_head)
-    together = expert4d.decoded(heads, latents, expert.config)
+    together = expert4d.decode_maps(heads, latents, expert.config)
     for head, values in zip(heads, together, strict=True):
-        (alone,) = expert4d.decoded([head], latents, expert.config)
+        (alone,) = expert4d.decode_maps([head], latents, expert.config)
         assert torch.allclose(values, alone, atol=1e-5)
         assert values.std() > 0
 
@@ -88,7 +88,7 @@ def test_digest_follows_weights_and_config(expert_folder, tmp_path):
     assert expert4d.load(tmp_path).digest != first
 
 
-def test_wrong_sizes_are_refused_by_name(config, pictures):
+def test_wrong_sizes_are_rejected_by_name(config, pictures):
     with pytest.raises(LabelError, match=r"takes frames \(4, 32, 32, 3\), not \(4, 16, 32, 3\)"):
         Expert4D(config)(pictures[:, :, :16])
     with pytest.raises(ConfigError, match="map_px 15"):

@@ -1,4 +1,4 @@
-"""Training: it learns, repeats itself byte for byte, and says where it broke."""
+"""Training: it learns, repeats byte for byte, and names the step at which it fails."""
 
 import json
 from dataclasses import replace

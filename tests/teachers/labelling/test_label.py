@@ -1,4 +1,4 @@
-"""The labels stage: what is written, what fails, and what the statistics say."""
+"""Stage labels: the files that it writes, rows that fail, and the statistics."""
 
 from dataclasses import replace
 
@@ -116,7 +116,7 @@ def test_expert_cameras_start_at_the_identity_and_fit_its_rays(labelled):
 
 
 class Spoiling:
-    """A teacher that passes truth on, breaks one clip's arrays and refuses another."""
+    """A teacher that copies truth, spoils the arrays of one clip and raises for another."""
 
     name, digest, depth_kind, scale_kind, needs_truth = "spoiling", "0", "z", "metric", False
 

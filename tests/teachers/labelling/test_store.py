@@ -105,7 +105,7 @@ def _with(label, name, value):
         ("motion_thw", 1.5, "motion_thw: values"),
     ],
 )
-def test_a_label_outside_the_contract_is_refused_whole(label, tmp_path, name, value, complaint):
+def test_a_label_outside_the_contract_is_rejected_whole(label, tmp_path, name, value, complaint):
     writer = LabelWriter()
     with pytest.raises(LabelError, match=complaint):
         writer.add("clip_b", "expert4d", _with(label, name, value))
@@ -120,7 +120,7 @@ def test_a_map_needs_its_mask_of_the_same_shape(label):
         LabelWriter().add("c", "t", replace(label, valid_thw=label.valid_thw[:, 1:]))
 
 
-def test_another_codec_is_refused(store, tmp_path, monkeypatch):
+def test_another_codec_is_rejected(store, tmp_path, monkeypatch):
     monkeypatch.setattr("p4d.teachers.labelling.store.CODEC", "p4d-labels-2")
     with pytest.raises(LabelError, match="'p4d-labels-1', this reads 'p4d-labels-2'"):
         LabelStore(tmp_path)

@@ -66,6 +66,15 @@ def test_checks_that_do_not_block_and_stages_without_shards_block_no_shard(fake,
     assert text(fake) == "blocked: {}\n"
 
 
+def test_checks_that_an_earlier_release_named_otherwise_are_history(fake, made):
+    check(fake, made[f"label@{FIRST}"], labels_complete=False)
+    assert text(fake) == "blocked: {}\n"
+    assert {item.state for item in status(fake.project)} == {"fresh"}
+    node = audit.why(fake.project, f"label@{FIRST}")
+    assert node.version["checks"]["labels_complete"]["passed"] is False
+    assert "FAILED labels_complete" in node.render_text()
+
+
 def test_a_new_version_stays_blocked_until_its_own_checks_ran(fake, made):
     check(fake, made[f"label@{FIRST}"], finite=False)
     blocked = text(fake)

@@ -1,8 +1,8 @@
 """The embedded expert: trained once on 1,600 worlds, for 1,500 steps (about 25 CPU minutes).
 
-`expert.checkpoint: embedded` takes it; with an empty value the stage trains one of `expert.worlds`
-worlds for `expert.steps` steps instead. `card.json` has its quality on worlds it has never seen.
-To make it again: worlds 1600, holdout_worlds 64, steps 1500, threads 1, checkpoint empty.
+`expert.checkpoint: embedded` copies it; with an empty value the stage trains an expert on
+`expert.worlds` worlds for `expert.steps` steps instead. `card.json` has its errors on held-out
+worlds. To reproduce it: worlds 1600, holdout_worlds 64, steps 1500, threads 1, checkpoint empty.
 """
 
 from __future__ import annotations
@@ -16,4 +16,4 @@ FOLDER = Path(__file__).parent
 """Weights, config, curve, statistics of latents and card, as the stage writes them."""
 
 WEIGHTS_SHA256 = "76db1b91512dd8f2a294c358f1c138016bb7b68cb4be70976ce68254fd6f57e9"
-"""Checked on use. In the code, so that other weights are other code to whoever tracks that."""
+"""Checked on use. It is in the code, so that other weights change the code version of the stage."""

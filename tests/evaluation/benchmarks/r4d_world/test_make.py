@@ -97,7 +97,7 @@ def test_params_of_the_pipeline_do_not_change_the_release(made, tmp_path):
         worlds={"fps": 30.0, "size_px": 64},
     )
     # Videos as they are, for speed (their parameters are tested by rendering the first one again);
-    # every stage runs anew.
+    # every stage runs again.
     shutil.copytree(made.folder / ".build" / "inbox", tmp_path / ".build" / "inbox")
     again = make(tmp_path, other, worlds=WORLDS)
     assert (again.folder / SUMS).read_bytes() == (made.folder / SUMS).read_bytes()

@@ -1,0 +1,187 @@
+"""The report of the finished runs: JSON, a table, a chart and the recorded runs themselves."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from benchmarks.distillation.answers import from_digits, questions_of, r4d_world
+from benchmarks.distillation.chart import accuracy_chart, write_svg
+from benchmarks.distillation.statistics import RunAnswers, gain_over_seeds
+from benchmarks.distillation.table import table_of
+from benchmarks.machine import describe
+from p4d.artifacts import read_json, read_table, write_bytes, write_json
+from p4d.config import Params
+from p4d.drawing import png
+from p4d.errors import ContractError
+from p4d.project import Project
+from p4d.students.distillation.probes import probes_file, probes_picture
+from p4d.students.embedded import CORE_FAMILIES
+from p4d.students.use.cost import inference_cost, latency_ratio
+
+COST = "cost.json"
+"""In the work folder: the cost of distillation."""
+
+INFERENCE = "inference.json"
+"""In the work folder: the cost of inference."""
+
+RECORDED = Path("benchmarks/results/distillation")
+"""In the checkout: the small files of all runs that the report is computed from."""
+
+
+def runs_of(work: Path, corpus: str) -> dict[str, dict[str, Any]]:
+    """Return the finished runs by name.
+
+    Raises:
+        ContractError: a run was trained on another corpus.
+    """
+    results = {p.stem: read_json(p) for p in sorted((work / "runs").glob("*.json"))}
+    if strange := [name for name, result in results.items() if result["corpus"] != corpus]:
+        raise ContractError(
+            f"{work / 'runs'}: {', '.join(strange)} did not learn from {corpus}, which is there "
+            "now; remove them, or let the benchmark run them again"
+        )
+    return results
+
+
+def record(work: Path, checkout: Path, runs: Iterable[str]) -> None:
+    """Record the runs beside the report, so that it can be recomputed or completed."""
+    shutil.rmtree(checkout / RECORDED, ignore_errors=True)
+    _copy(work, checkout / RECORDED, runs)
+
+
+def restore(work: Path, checkout: Path, corpus: str) -> None:
+    """Copy the recorded runs into the work folder.
+
+    Raises:
+        ContractError: they were trained on another corpus.
+    """
+    recorded = checkout / RECORDED
+    if runs := runs_of(recorded, corpus):
+        _copy(recorded, work, runs)
+
+
+def _copy(source: Path, target: Path, runs: Iterable[str]) -> None:
+    for name in (COST, INFERENCE, *(f"runs/{run}.json" for run in runs)):
+        write_bytes(target / name, (source / name).read_bytes())
+
+
+def collect(work: Path, checkout: Path, corpus: str, *, seeds: int) -> None:
+    """Write distillation.json, .md, .svg and the picture of probes to benchmarks/results/."""
+    measure_inference(work, Project(checkout).params)
+    results = runs_of(work, corpus)
+    record(work, checkout, results)
+    table = read_table(work / "release" / "questions.parquet").filter(pl.col("split") == "test")
+    chosen = {name: from_digits(result["answers"], table) for name, result in results.items()}
+    answers = RunAnswers(table, chosen)
+    by_role: dict[str, list[dict[str, Any]]] = {"arm": [], "control": [], "ablation": []}
+    for name, result in results.items():
+        run = result["run"]
+        by_role[run["role"]].append(
+            {
+                "name": run["arm"],
+                "seed": run["seed"],
+                "steps": result["steps"],
+                "commit": result["commit"],
+                "wall_s": result["wall_s"],
+                "cpu_s": result["cpu_s"],
+                "accuracy": answers.accuracy(name),
+            }
+        )
+
+    gain = partial(gain_over_seeds, answers, other="sft", seeds=seeds)
+    at_equal_steps = gain("p4d") or {}
+    report = {
+        "command": "python -m benchmarks.distillation",
+        "machine": describe(checkout),
+        "corpus": corpus,
+        "questions": {"test": len(answers.categories), "chance": answers.chance},
+        "arms": by_role["arm"],
+        "gain": {
+            **at_equal_steps,
+            "equal_steps": at_equal_steps,
+            "equal_time": gain("p4d_equal_time"),
+            "exact_teacher": gain("p4d_exact"),
+        },
+        "r4d_world": _on_r4d_world(checkout, results, seeds),
+        "controls": by_role["control"],
+        "ablations": by_role["ablation"],
+        "p4d_over": _over_the_others(answers, by_role, seeds),
+        "teacher": read_json(work / "expert" / "card.json"),
+        **read_json(work / COST),
+        "data_wait": _data_wait(results),
+        "inference": read_json(work / INFERENCE),
+    }
+    target = checkout / "benchmarks" / "results"
+    write_json(target / "distillation.json", report)
+    (target / "distillation.md").write_text(table_of(report, answers.names))
+    write_svg(accuracy_chart(report, answers.names), target / "distillation.svg")
+    if probes_file(work / "students" / "p4d-0"):
+        (target / "distillation_probes.png").write_bytes(
+            png(probes_picture(work / "students" / "p4d-0", split="test"))
+        )
+
+
+def _over_the_others(
+    answers: RunAnswers, by_role: Mapping[str, Sequence[Mapping[str, Any]]], seeds: int
+) -> dict[str, Any]:
+    """Return the gain of P4D over every other arm, control and ablation, over its seeds."""
+    found = {}
+    for entries in by_role.values():
+        for arm in sorted({entry["name"] for entry in entries} - {"p4d"}):
+            if gain := gain_over_seeds(answers, "p4d", arm, seeds):
+                found[arm] = {"mean": gain["mean"], "ci95": gain["ci95"]}
+    return found
+
+
+def _on_r4d_world(
+    checkout: Path, results: Mapping[str, Mapping[str, Any]], seeds: int
+) -> dict[str, Any] | None:
+    """Return SFT and P4D on R4D-World: all families, and those they were trained on."""
+    benchmark = r4d_world(Project(checkout))
+    digits = {name: result["r4d_world"] for name, result in results.items() if result["r4d_world"]}
+    if benchmark is None or not digits:
+        return None
+    asked = questions_of(benchmark)
+    chosen = {name: from_digits(answers, asked) for name, answers in digits.items()}
+    parts = {"all": asked, "trained_families": asked.filter(pl.col("family").is_in(CORE_FAMILIES))}
+    found: dict[str, Any] = {}
+    for part, questions in parts.items():
+        answers = RunAnswers(questions, chosen)
+        found[part] = {
+            "questions": len(questions),
+            "accuracy": {name: answers.accuracy(name) for name in chosen},
+            "gain": gain_over_seeds(answers, "p4d", "sft", seeds),
+        }
+    return found
+
+
+def _data_wait(results: Mapping[str, Mapping[str, Any]]) -> float | None:
+    """Return the mean share of time that P4D runs waited for data."""
+    shares = [r["data_wait"] for r in results.values() if r.get("data_wait") is not None]
+    return round(float(np.mean(shares)), 4) if shares else None
+
+
+def measure_inference(work: Path, params: Params) -> None:
+    """Measure once P4D over its base: weights, counted operations, time in alternating pairs."""
+    student, base = work / "students" / "p4d-0", work / "base_student"
+    if (work / INFERENCE).is_file():
+        return
+    after, before = inference_cost(student, params.clips), inference_cost(base, params.clips)
+    latency = latency_ratio(student, base, params.clips)
+    found = {
+        "params_ratio": after.parameters / before.parameters,
+        "flops_ratio": after.flops / before.flops,
+        "visual_tokens_ratio": after.visual_tokens / before.visual_tokens,
+        "text_tokens_ratio": after.text_tokens / before.text_tokens,
+        "latency_ratio": round(latency.ratio, 4),
+        "latency_low": round(latency.low, 4),
+        "latency_high": round(latency.high, 4),
+    }
+    write_json(work / INFERENCE, found)

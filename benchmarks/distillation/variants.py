@@ -1,0 +1,94 @@
+"""Variants of the corpus for controls and ablations: information added or removed in the data.
+
+The training code stays the same for all of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from benchmarks.distillation.plan import CLIPS, RELEASES
+from p4d.artifacts import Arrays, read_table, write_arrays, write_bytes, write_table
+from p4d.students.data.questions import Question
+from p4d.studies.fact_text import FactTexts, with_facts
+
+
+def make_variants(work: Path, shards: Sequence[str]) -> None:
+    """Make the variants of release and clips that controls and ablations train on."""
+    for name in RELEASES:
+        if (work / name).is_dir():
+            continue
+        table = read_table(work / "release" / "questions.parquet")
+        if name == "release_timed":
+            times = "The frames are 0.25 sec apart: 0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75 sec.\n"
+            table = table.with_columns(question=pl.lit(times) + pl.col("question"))
+        else:
+            texts = {
+                shard: FactTexts(*(work / n / shard for n in ("regions", "facts", "questions")))
+                for shard in shards
+            }
+            given = []
+            for question in _questions(table):
+                facts = texts[question.shard]
+                chosen = facts.of if name == "release_all_facts" else facts.short
+                given.append(with_facts(question, chosen(question, as_asked=True)).question)
+            table = table.with_columns(question=pl.Series(given))
+        unfinished = work / f".{name}"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.copytree(work / "release", unfinished)
+        write_table(unfinished / "questions.parquet", table, sort_by=["qa_id"])
+        unfinished.rename(work / name)
+    for name in CLIPS:
+        for shard in shards:
+            _clips_variant(work, name, shard)
+
+
+def _clips_variant(work: Path, name: str, shard: str) -> None:
+    target = work / name / shard
+    if target.is_dir():
+        return
+    source, unfinished = work / "clips" / shard, work / name / f".{shard}"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    table = read_table(source / "clips.parquet")
+    if name != "clips_first_frame":
+        # Timestamps 1 ns apart keep the order and make the timestamp encoding constant.
+        count = len(table["frame_pts_ns"][0])
+        ticks = [[start + k for k in range(count)] for start in table["start_ns"].to_list()]
+        table = table.with_columns(frame_pts_ns=pl.Series(ticks))
+    write_table(unfinished / "clips.parquet", table, sort_by=["clip_id"])
+    if name == "clips_timeless":
+        write_bytes(unfinished / "frames.safetensors", (source / "frames.safetensors").read_bytes())
+    else:
+        change = _frozen if name == "clips_first_frame" else _burned
+        arrays = Arrays(source / "frames.safetensors")
+        names = [f"{clip}.rgb_thw3" for clip in table["clip_id"].to_list()]
+        write_arrays(
+            unfinished / "frames.safetensors", {n: change(arrays[n]) for n in names if n in arrays}
+        )
+    unfinished.rename(target)
+
+
+def _frozen(frames: np.ndarray) -> np.ndarray:
+    return np.repeat(frames[:1], len(frames), axis=0)
+
+
+def _burned(frames: np.ndarray) -> np.ndarray:
+    """Draw a white bar at the lower edge that grows with time; digits are illegible at 64 px."""
+    marked = frames.copy()
+    side = frames.shape[2]
+    for t in range(len(frames)):
+        marked[t, -3:, : side * (t + 1) // len(frames)] = 255
+    return marked
+
+
+def _questions(table: pl.DataFrame) -> Iterator[Question]:
+    names = [each.name for each in dataclasses.fields(Question)]
+    for row in table.select(names).iter_rows(named=True):
+        yield Question(**{**row, "options": tuple(row["options"])})

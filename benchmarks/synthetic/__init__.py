@@ -1,0 +1,6 @@
+"""Large projects that are written in bulk, for measurements and tests.
+
+`stages_project.py` has the pipeline's stages with trivial outputs, all fresh;
+`questions_project.py` has tables of made-up videos, questions and champions. Both are files, cache,
+dvc.lock and ledger as publishing would leave them.
+"""

@@ -1,0 +1,144 @@
+"""A project with the pipeline's stage table and trivial outputs, made in bulk to any size.
+
+Files, cache objects, dvc.lock and ledger are those that publishing one artifact after another would
+leave (the benchmark verifies them), without a flush to disk for each. Measurements on the project
+then run the pipeline's own code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import runpy
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from benchmarks.machine import CHECKOUT
+from benchmarks.synthetic.bulk import BulkRecorder
+from p4d.pipeline import STAGES, Stage
+from p4d.project import Project
+from p4d.versioning.dvc import cache as dvc_store
+from p4d.versioning.dvc import pipeline_file as dvc_yaml
+from p4d.versioning.files.artifact_key import ArtifactKey
+from p4d.versioning.files.hashes import tree_of
+from p4d.versioning.ledger.anchor import anchor
+from p4d.versioning.state.workspace import Workspace
+
+PACKAGE = "synthetic_stages"
+STEP = """\
+import hashlib
+from p4d.pipeline import StageReport
+
+FILES, BYTES = {files}, {nbytes}
+
+
+def write(inputs, out):
+    count = FILES if inputs.stage.name == "videos" else 3
+    for number in range(count):
+        name = f"{{inputs.stage.name}} {{inputs.shard}} {{number}}"
+        block = hashlib.sha256(name.encode()).digest()
+        (out / f"part-{{number:03d}}.bin").write_bytes((block * (BYTES // 32 + 1))[:BYTES])
+    return StageReport(rows={{"ok": count}})
+"""
+
+
+def open_project(root: Path) -> Project:
+    """Open the project at `root`, with the trivial stages of this module."""
+    return Project(root, stages())
+
+
+def stages() -> tuple[Stage, ...]:
+    """Return the stage table with every function replaced."""
+    return tuple(
+        replace(stage, entry=f"{PACKAGE}.steps:write", extra_code=(), tracked=())
+        for stage in STAGES
+    )
+
+
+def make(root: Path, shards: int, *, files: int = 20, nbytes: int = 512) -> Project:
+    """Make a project with `shards` shards, in which every artifact is fresh.
+
+    Args:
+        root: a folder that does not exist.
+        shards: number of shards.
+        files: source files per shard.
+        nbytes: size of every file.
+    """
+    package = root / PACKAGE
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "steps.py").write_text(STEP.format(files=files, nbytes=nbytes))
+    for name in ("params.yaml", ".dvcignore", ".gitignore"):
+        shutil.copy(CHECKOUT / name, root / name)
+    names = [f"{n:04d}-{hashlib.sha256(str(n).encode()).hexdigest()[:8]}" for n in range(shards)]
+    (root / "shards").mkdir()
+    (root / dvc_yaml.SHARD_LIST).write_text("shards:\n" + "".join(f"- {n}\n" for n in names))
+    for name in names:
+        (root / dvc_yaml.manifest_path(name)).write_text(f'{{"shard": "{name}", "files": []}}\n')
+    (root / "dvc.yaml").write_text(dvc_yaml.render(stages(), root))
+    identity = ("-c", "user.name=p4d", "-c", "user.email=p4d@localhost")
+    for command in (("init", "-q", "-b", "main"), ("add", "-A"), (*identity, "commit", "-qm", "0")):
+        subprocess.run(["git", *command], cwd=root, check=True, capture_output=True)
+    sys.path[:] = [str(root), *(path for path in sys.path if Path(path).name != "project")]
+    for name in [name for name in sys.modules if name.split(".")[0] == PACKAGE]:
+        del sys.modules[name]
+    project = open_project(root)
+    dvc_store.ensure_initialised(root)
+    _publish_all(project)
+    anchor(project, "made in bulk")
+    return project
+
+
+def _publish_all(project: Project) -> None:
+    # Not imported: the runner loads the stages' code itself and checks what it loads.
+    write = runpy.run_path(str(project.root / PACKAGE / "steps.py"))["write"]
+    recorder = BulkRecorder(project)
+    with Workspace(project) as workspace:
+        for key in workspace.all_keys():
+            stage, out = workspace.stage(key.stage), dvc_yaml.out_path(key)
+            folder = project.root / out
+            folder.mkdir(parents=True)
+            write(_StepInputs(stage, key.shard), folder)
+            tree = tree_of(folder)
+            objects = [(d.md5, (folder / name).read_bytes()) for name, d in tree.files.items()]
+            for md5, payload in [*objects, (tree.digest.md5, tree.payload)]:
+                path = dvc_store.object_path(project.root, md5)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                if not path.exists():
+                    path.write_bytes(payload)
+                    path.chmod(0o444)
+            fingerprint = workspace.required(key)
+            recorder.add(
+                key, fingerprint.to_entry({out: tree.digest}), tree.digest,
+                code_version=workspace.code_version(stage),
+                fingerprint={
+                    "cmd": fingerprint.cmd, "params": fingerprint.params,
+                    "params_digest": fingerprint.params_digest,
+                    "deps": {name: d.md5 for name, d in fingerprint.deps.items() if d},
+                },
+                upstream=_upstream(workspace, key, recorder.versions),
+            )  # fmt: skip
+    recorder.commit()
+
+
+@dataclass(frozen=True)
+class _StepInputs:
+    """The part of StageInputs that the trivial function reads."""
+
+    stage: Stage
+    shard: str | None
+
+
+def _upstream(
+    workspace: Workspace, reader: ArtifactKey, versions: Mapping[ArtifactKey, str]
+) -> dict[str, str]:
+    keys = []
+    for upstream in map(workspace.stage, workspace.stage(reader.stage).inputs):
+        if upstream.per_shard and reader.shard is not None:
+            keys.append(ArtifactKey(upstream.name, reader.shard))
+        else:
+            keys += workspace.keys_of(upstream)
+    return {str(key): versions[key] for key in keys}

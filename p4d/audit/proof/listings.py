@@ -1,0 +1,153 @@
+"""Checks the lists of a project against the ledger: manifests, blocked shards, dvc.lock, git.
+
+`p4d audit verify` runs these under the project lock, before it reads any artifact. Each function
+yields what is wrong.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+
+from p4d.audit.takedown import PURGED, TOMBSTONES, tombstones
+from p4d.errors import ConfigError
+from p4d.project import Project
+from p4d.versioning.dvc import pipeline_file as dvc_yaml
+from p4d.versioning.dvc.lock_file import LOCK_FILE, LockFile
+from p4d.versioning.files.artifact_key import ArtifactKey
+from p4d.versioning.files.hashes import file_md5
+from p4d.versioning.ledger.anchor import anchored
+from p4d.versioning.ledger.ledger import BRANCH, LEDGER_PATH, Ledger
+from p4d.versioning.ledger.problem import Problem
+from p4d.versioning.ledger.record import Record
+from p4d.versioning.state.blocked import read_blocked
+from p4d.versioning.state.blocked import render as render_blocked
+from p4d.versioning.state.check_records import expected_blocked
+from p4d.versioning.state.workspace import Workspace
+
+_LISTS = ("index.yaml", "blocked.yaml", TOMBSTONES, PURGED)
+"""What `shards/` holds beside the manifests."""
+
+
+def manifest_problems(project: Project, records: Sequence[Record]) -> Iterator[Problem]:
+    """Manifests that changed or are missing; a closed shard never changes."""
+    folder = project.shards_dir
+    taken_down = {entry["shard"]: entry["manifest_md5"] for entry in tombstones(project)}
+    made_from = {
+        path: md5
+        for record in records
+        for path, md5 in record["fingerprint"]["deps"].items()
+        if path.startswith(f"{folder.name}/")
+        and path not in (dvc_yaml.SHARD_LIST, dvc_yaml.BLOCKED_LIST)
+    }
+    try:
+        listed = project.shards()
+        text = (project.root / dvc_yaml.SHARD_LIST).read_text()
+    except Exception as error:  # noqa: BLE001 - a damaged list of shards fails in many ways
+        yield Problem("altered", dvc_yaml.SHARD_LIST, f"does not parse: {error}")
+        return
+    lines = [line.strip().removeprefix("- ").strip("'\"") for line in text.splitlines()[1:]]
+    if text and (not text.startswith("shards:") or (listed and lines != listed)):
+        yield Problem("altered", dvc_yaml.SHARD_LIST, "is not a plain list of shards")
+    for shard in listed:
+        path = dvc_yaml.manifest_path(shard)
+        if not (project.root / path).is_file():
+            yield Problem("missing", path, "the shard is listed")
+        elif path in made_from and file_md5(project.root / path) not in (
+            made_from[path],
+            taken_down.get(shard),
+        ):
+            yield Problem("altered", path, f"MD5 is not {made_from[path]}, which was read")
+    for file in sorted(folder.glob("*")) if folder.is_dir() else []:
+        if file.stem not in listed and file.name not in _LISTS:
+            yield Problem("orphaned", f"{folder.name}/{file.name}", "is not listed")
+
+
+def blocked_problems(project: Project) -> Iterator[Problem]:
+    """A list of blocked shards that disagrees with the recorded checks.
+
+    Projects of earlier versions have no such list before their first run.
+    """
+    if not (project.root / dvc_yaml.BLOCKED_LIST).is_file():
+        return
+    try:
+        with Workspace(project) as workspace:
+            known = read_blocked(project)
+            expected = expected_blocked(workspace)
+            listed = {shard: known[shard] for shard in known if shard in workspace.shards}
+    except ConfigError as error:
+        yield Problem("altered", dvc_yaml.BLOCKED_LIST, str(error))
+        return
+    except Exception:  # noqa: BLE001 - a damaged ledger, dvc.lock or list: reported on its own
+        return
+    if render_blocked(listed) != render_blocked(expected):
+        detail = "does not agree with the recorded checks; the next run writes it again"
+        yield Problem("altered", dvc_yaml.BLOCKED_LIST, detail)
+
+
+def lock_file_problems(
+    project: Project, records: Sequence[Record], keys: Iterable[ArtifactKey]
+) -> Iterator[Problem]:
+    """Entries of dvc.lock that are not, byte for byte, the published ones."""
+    lock = LockFile.read_as_is(project.root)
+    if damage := lock.damage():
+        yield Problem("altered", LOCK_FILE, damage)
+    known = set(map(str, keys))
+    latest = {str(ArtifactKey.of_record(record)): record for record in records}
+    rest = lock.text
+    for name in lock.names():
+        block = lock.block(name) or ""
+        rest = rest.replace(block, "", 1)
+        if name not in latest:
+            if name not in known:
+                detail = f"entry {name} is no artifact and not in the ledger"
+                yield Problem("unrecorded", LOCK_FILE, detail)
+        elif _sha256(block) != latest[name].get("lock_entry", _sha256(block)):
+            detail = f"entry {name} is not the one published"
+            yield Problem("altered", LOCK_FILE, detail)
+    if lock.names() and rest != "schema: '2.0'\nstages:\n":
+        yield Problem("altered", LOCK_FILE, "holds more than DVC writes")
+
+
+def orphan_problems(project: Project) -> Iterator[Problem]:
+    """Files below data/ that no stage or shard explains."""
+    data = project.data
+    try:
+        shards = set(project.shards())
+    except Exception:  # noqa: BLE001 - reported by `manifest_problems`
+        return
+    by_name = project.by_name
+    for found in sorted(data.iterdir()) if data.is_dir() else []:
+        stage = by_name.get(found.name)
+        if found.name == "ledger":
+            for file in sorted(found.iterdir()):
+                # Earlier versions kept a table of the same records beside the ledger.
+                if file.name not in ("ledger.jsonl", "ledger.parquet"):
+                    yield Problem(
+                        "orphaned", f"data/ledger/{file.name}", "is not part of the ledger"
+                    )
+        elif stage is None:
+            yield Problem("orphaned", f"data/{found.name}", "no stage writes it")
+        elif stage.per_shard and found.is_dir():
+            for each in sorted(found.iterdir()):
+                if each.name not in shards:
+                    path = f"data/{found.name}/{each.name}"
+                    yield Problem("orphaned", path, "no such shard has landed")
+
+
+def anchor_problems(project: Project) -> Iterator[Problem]:
+    """A ledger that does not continue what git keeps of it; a rewritten one has a new chain."""
+    kept = anchored(project)
+    if kept is None:
+        return
+    path = Ledger(project).path
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as stream:
+        if stream.read(len(kept)) == kept:
+            return
+    detail = f"does not continue what branch {BRANCH} has of it"
+    yield Problem("altered", LEDGER_PATH, detail)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

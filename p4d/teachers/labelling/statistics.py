@@ -1,0 +1,163 @@
+"""Statistics of stored labels: coverage, quantiles, errors against truth, self-consistency."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from p4d.geometry.map_grid import picture_intrinsics
+from p4d.geometry.rays import rays_from_cameras
+from p4d.teachers import measures
+from p4d.teachers.exact import truth_labels
+from p4d.teachers.labelling.store import LabelStore
+from p4d.teachers.protocol import ClipInput, Teacher
+
+Label = Mapping[str, NDArray]
+
+COUNTS = ("n_nan", "n_inf")
+MEASURED = (
+    "coverage", "min", "p01", "p50", "p99", "max",
+    "depth_absrel", "depth_delta1", "flow_epe_px", "flow_zero_epe_px", "motion_iou",
+    "ray_angle_rad", "flow_cycle_px", "depth_scale_jump",
+)  # fmt: skip
+STATS_SCHEMA = (
+    {"clip_id": pl.String, "teacher": pl.String, "modality": pl.String}
+    | dict.fromkeys(COUNTS, pl.Int64)
+    | dict.fromkeys(MEASURED, pl.Float64)
+)
+
+
+def label_statistics(
+    store: LabelStore, teacher: Teacher, clip: ClipInput, tokens_hw: int
+) -> list[dict[str, Any]]:
+    """Rows of `label_stats.parquet` for one label, one per modality.
+
+    Args:
+        store: the store that holds the label.
+        teacher: the teacher of the label.
+        clip: the labelled clip.
+        tokens_hw: side of the grid on which exact rays are compared.
+    """
+    label = store.get_all(clip.clip_id, teacher.name)
+    truth = truth_labels(clip.truth, teacher.map_px).present() if clip.truth else None
+    rows = [*_map_rows(label, truth, teacher), *_ray_rows(label, clip, teacher.map_px, tokens_hw)]
+    named = {"clip_id": clip.clip_id, "teacher": teacher.name}
+    return [named | {key: _rounded(value) for key, value in row.items()} for row in rows]
+
+
+def _map_rows(label: Label, truth: Label | None, teacher: Teacher) -> Iterator[dict[str, Any]]:
+    cycle_px, scale_jump = _reprojection(label)
+    if "depth_thw" in label:
+        yield (
+            _row("depth", label["depth_thw"], label["valid_thw"])
+            | _depth_errors(label, truth, teacher)
+            | {"depth_scale_jump": scale_jump}
+        )
+    if "flow_px_thw2" in label:
+        valid = label["flow_valid_thw"]
+        row = _row("flow", label["flow_px_thw2"], valid)
+        row["coverage"] = float(valid[1:].mean())  # the first frame has no flow by definition
+        yield row | _flow_errors(label, truth) | {"flow_cycle_px": cycle_px}
+    if "motion_thw" in label:
+        row = _row("motion", label["motion_thw"], None)
+        if truth is not None:
+            moving = truth["motion_thw"] > measures.MOTION_THRESHOLD
+            row["motion_iou"] = measures.motion_iou(label["motion_thw"], moving)
+        yield row
+
+
+def _ray_rows(
+    label: Label, clip: ClipInput, map_px: int, tokens_hw: int
+) -> Iterator[dict[str, Any]]:
+    size_px = clip.rgb_thw3.shape[1]
+    rays = _rays(label, map_px, size_px, tokens_hw)
+    if rays is None:
+        return
+    row = _row("rays", rays, None)
+    if clip.truth is not None:
+        grid, size = (tokens_hw, tokens_hw), (size_px, size_px)
+        true_rays = rays_from_cameras(
+            clip.truth["K_t33"], clip.truth["world_T_cam_t44"], size, grid
+        )
+        row["ray_angle_rad"] = measures.ray_angle_rad(rays, true_rays)
+    yield row
+
+
+def _row(modality: str, values: NDArray, valid: NDArray[np.bool_] | None) -> dict[str, Any]:
+    known = values if valid is None else values[valid]
+    finite = known[np.isfinite(known)]
+    row: dict[str, Any] = {
+        "modality": modality,
+        "n_nan": int(np.isnan(values).sum()),
+        "n_inf": int(np.isinf(values).sum()),
+        "coverage": 1.0 if valid is None else float(valid.mean()),
+    }
+    if finite.size:
+        ordered, last = np.sort(finite), finite.size - 1
+        levels = np.interp(np.array([0, 0.01, 0.5, 0.99, 1]) * last, np.arange(last + 1), ordered)
+        names = ("min", "p01", "p50", "p99", "max")
+        row |= {name: float(level) for name, level in zip(names, levels, strict=True)}
+    return row
+
+
+def _depth_errors(
+    label: Mapping[str, NDArray], truth: Mapping[str, NDArray] | None, teacher: Teacher
+) -> dict[str, float | None]:
+    if truth is None or teacher.depth_kind != "z":
+        return {}
+    both = label["valid_thw"] & truth["valid_thw"]
+    depth = label["depth_thw"]
+    if teacher.scale_kind == "relative":
+        depth = depth * measures.scale_to(depth, truth["depth_thw"], both)
+    return {
+        "depth_absrel": measures.depth_absrel(depth, truth["depth_thw"], both),
+        "depth_delta1": measures.depth_delta1(depth, truth["depth_thw"], both),
+    }
+
+
+def _flow_errors(
+    label: Mapping[str, NDArray], truth: Mapping[str, NDArray] | None
+) -> dict[str, float | None]:
+    if truth is None:
+        return {}
+    flow, true_flow = label["flow_px_thw2"], truth["flow_px_thw2"]
+    both = label["flow_valid_thw"] & truth["flow_valid_thw"]
+    return {
+        "flow_epe_px": measures.flow_epe_px(flow, true_flow, both),
+        "flow_zero_epe_px": measures.flow_epe_px(np.zeros_like(flow), true_flow, both),
+    }
+
+
+def _reprojection(label: Mapping[str, NDArray]) -> tuple[float | None, float | None]:
+    needed = ("depth_thw", "K_t33", "world_T_cam_t44", "flow_px_thw2", "motion_thw")
+    if any(name not in label for name in needed):
+        return None, None
+    still = label["motion_thw"] < measures.MOTION_THRESHOLD
+    return measures.reprojection(
+        label["depth_thw"],
+        label["K_t33"],
+        label["world_T_cam_t44"],
+        label["flow_px_thw2"],
+        still & label["valid_thw"] & label["flow_valid_thw"],
+    )
+
+
+def _rays(
+    label: Mapping[str, NDArray], map_px: int, size_px: int, tokens_hw: int
+) -> NDArray | None:
+    """The rays that the teacher predicted, or else those of its camera on the same grid."""
+    if "rays_thw6" in label:
+        return label["rays_thw6"]
+    if "K_t33" not in label:
+        return None
+    picture_K = picture_intrinsics(label["K_t33"], size_px, map_px)
+    size, grid = (size_px, size_px), (tokens_hw, tokens_hw)
+    return rays_from_cameras(picture_K, label["world_T_cam_t44"], size, grid)
+
+
+def _rounded(value: object) -> object:
+    return round(value, 6) if isinstance(value, float) else value

@@ -1,0 +1,76 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from p4d.config import ReleaseParams
+from p4d.release.duplicates import duplicate_groups
+from p4d.splits import split_for
+
+RELEASE = ReleaseParams(test_fraction=0.25, val_fraction=0.1, duplicate_hamming_bits=3)
+
+
+def _bits(bits):
+    return replace(RELEASE, duplicate_hamming_bits=bits)
+
+
+def _hashed(hashes):
+    return [{"video_id": v, "phash": f"{h:016x}"} for v, h in hashes.items()]
+
+
+def _videos_of(split, count):
+    names = (f"vid_{i:05d}" for i in range(10_000))
+    return [name for name in names if split_for(name, RELEASE) == split][:count]
+
+
+@pytest.mark.parametrize(("bits", "groups"), [(0, 4), (1, 3), (3, 2), (64, 1)])
+def test_near_duplicates_join_through_others(bits, groups):
+    a, b, c, d = _videos_of("train", 4)
+    rows = _hashed({a: 0b0, b: 0b1, c: 0b1111, d: 0xFFFF_FFFF_FFFF_FFFF})
+    found, between = duplicate_groups(rows, _bits(bits))
+    assert len(set(found.values())) == groups
+    assert found[b] == (b if bits == 0 else a)
+    assert between == {}
+
+
+def test_clips_without_a_hash_join_nothing():
+    rows = [{"video_id": v, "phash": None} for v in ("vid_a", "vid_b")]
+    assert duplicate_groups(rows, _bits(64)) == ({"vid_a": "vid_a", "vid_b": "vid_b"}, {})
+
+
+def test_a_video_between_two_groups_of_a_split_joins_the_earlier_and_merges_none():
+    first, second, bridge = _videos_of("train", 3)
+    found, between = duplicate_groups(_hashed({first: 0b0, second: 0b1111, bridge: 0b11}), _bits(2))
+    assert found == {first: first, second: second, bridge: first}
+    assert between == {}
+
+
+def test_a_video_that_looks_like_two_splits_is_left_out_and_moves_nobody():
+    (train, bridge), (test,) = _videos_of("train", 2), _videos_of("test", 1)
+    before = {train: 0b0, test: 0b1111}
+    found, between = duplicate_groups(_hashed({**before, bridge: 0b11}), _bits(2))
+    assert found == duplicate_groups(_hashed(before), _bits(2))[0]
+    assert list(between) == [bridge]
+    assert between[bridge] == f"resembles videos of test and train: {train}, {test}"
+
+
+def test_every_later_video_leaves_earlier_ones_where_they_were():
+    rng = np.random.default_rng(7)
+    rows = [
+        {"video_id": f"vid_{i // 2:05d}", "phash": f"{int(h):016x}"}
+        for i, h in enumerate(rng.integers(0, 2**10, 160))
+    ]
+    params = _bits(1)
+    groups, between = duplicate_groups(rows, params)
+    assert between
+    assert len(set(groups.values())) < len(groups)
+    for n in range(2, len(rows), 20):
+        some, left_out = duplicate_groups(rows[:n], params)
+        assert some == {video: groups[video] for video in some}
+        assert left_out == {video: between[video] for video in left_out}
+    split = {video: split_for(group, params) for video, group in groups.items()}
+    kept = [(int(row["phash"], 16), split.get(row["video_id"])) for row in rows]
+    for one, split_one in kept:
+        for other, split_other in kept:
+            if split_one and split_other and (one ^ other).bit_count() <= 1:
+                assert split_one == split_other

@@ -1,0 +1,41 @@
+"""Names of sidecars, and the source file: what it states, and what happens if it states nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from p4d.sidecars import (
+    SOURCE_SUFFIX,
+    TRUTH_SUFFIX,
+    UNSTATED,
+    read_source,
+    sidecar_path,
+    write_source,
+)
+
+
+def test_a_sidecar_replaces_the_last_extension():
+    assert sidecar_path(Path("in/a.b.mp4"), TRUTH_SUFFIX) == Path("in/a.b.truth.safetensors")
+    assert sidecar_path(Path("a"), SOURCE_SUFFIX) == Path("a.source.json")
+
+
+def test_a_source_file_is_read_as_written(tmp_path):
+    video = tmp_path / "a.mp4"
+    write_source(video, licence="CC0-1.0", source="a camera")
+    assert read_source(tmp_path / "a.source.json") == ("CC0-1.0", "a camera")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"no json", (UNSTATED, UNSTATED)),
+        (b"[1, 2]", (UNSTATED, UNSTATED)),
+        (b"\xff\xfe", (UNSTATED, UNSTATED)),
+        (b'{"source": "a camera"}', (UNSTATED, "a camera")),
+    ],
+)
+def test_what_a_source_file_does_not_state_is_unstated(tmp_path, content, expected):
+    path = tmp_path / "a.source.json"
+    path.write_bytes(content)
+    assert read_source(path) == expected
+    assert read_source(None) == (UNSTATED, UNSTATED)
