@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from p4d.progress import bar
 from p4d.project import Project
 from p4d.versioning.files.git import git, has_repository
 
@@ -23,7 +24,8 @@ def prepare(project: Project, *, real_videos: bool) -> None:
         click.echo(
             f"Rendering {project.params.worlds.videos} simulated videos into inbox/", err=True
         )
-        made = write_corpus(project.inbox, project.params.worlds, progress=_progress)
+        with bar("worlds", unit="video") as progress:
+            made = write_corpus(project.inbox, project.params.worlds, progress=progress)
         add_damaged_videos(project.inbox, made[0])
         if real_videos:
             for notice in add_real_videos(project.inbox, project.state / "downloads"):
@@ -48,11 +50,6 @@ def show(project: Project, *, wall_s: float, failed: bool) -> None:
             "  .venv/bin/p4d why evaluation   what stands behind the score\n"
             "  .venv/bin/p4d audit verify     re-hash everything the ledger names"
         )
-
-
-def _progress(done: int, total: int, note: str) -> None:
-    if done == total or done % 8 == 0:
-        click.echo(f"      {done} of {total} {note}", err=True)
 
 
 def ensure_history(root: Path) -> None:

@@ -35,6 +35,11 @@ class Stage:
         metrics: files of the output that DVC shows as metrics.
         plots: files of the output that DVC plots.
         pool: name of the concurrency pool, for stages that use the whole machine.
+        pins: file of the output that names, by shard, the versions which the stage froze:
+            `{"shards": [{"shard": ID, "versions": {STAGE: "md5:..."}}], "stages": {STAGE: ...}}`.
+        pinned: stages that are read at exactly the versions that the pinning input names. They are
+            no inputs of their own: whatever else lands, is labelled again or is blocked changes
+            nothing for this stage until the pinning input is made again.
         previous: whether the function may read the stage's own last version; if it is required (an
             append-only ledger), the stage does not start over when that version is lost.
     """
@@ -52,7 +57,14 @@ class Stage:
     metrics: tuple[str, ...] = ()
     plots: tuple[str, ...] = ()
     pool: str | None = None
+    pins: str = ""
+    pinned: tuple[str, ...] = ()
     previous: Literal["unread", "optional", "required"] = "unread"
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """All stages whose artifacts the function may read: inputs and pinned ones."""
+        return (*self.inputs, *self.pinned)
 
     def load(self) -> Callable[[StageInputs, Path], StageReport]:
         """Import and return the function; heavy libraries are imported only now."""
@@ -152,7 +164,7 @@ class StageInputs:
         return self.tracked_folders.get(name)
 
     def _declared(self, upstream: str) -> Path | Mapping[str, Path]:
-        if upstream not in self.stage.inputs:
+        if upstream not in self.stage.reads:
             raise ContractError(f"stage {self.stage.name} reads {upstream} without declaring it")
         return self.folders[upstream]
 
@@ -236,8 +248,9 @@ STAGES: tuple[Stage, ...] = (
         group="release",
         entry="p4d.release.stage:build_release",
         description="Frozen shards, splits by source and near-duplicate group, and questions.",
-        inputs=("clips", "questions"),
+        inputs=("clips", "expert", "labels", "regions", "questions"),
         params=("release",),
+        pins="manifest.json",
         tracked=("reviews",),
     ),
     Stage(
@@ -253,7 +266,8 @@ STAGES: tuple[Stage, ...] = (
         group="students",
         entry="p4d.students.training.stages:build_sft",
         description="Student trained on the questions alone.",
-        inputs=("clips", "regions", "release", "base_student"),
+        inputs=("release", "base_student"),
+        pinned=("clips", "regions"),
         params=("clips", "training"),
         plots=("curve.csv",),
         pool="machine",
@@ -263,7 +277,8 @@ STAGES: tuple[Stage, ...] = (
         group="students",
         entry="p4d.students.training.stages:build_p4d",
         description="Student trained on the same questions, with latent and explicit distillation.",
-        inputs=("clips", "regions", "labels", "expert", "release", "base_student"),
+        inputs=("release", "base_student"),
+        pinned=("clips", "regions", "labels", "expert"),
         params=("clips", "training", "distillation"),
         plots=("curve.csv",),
         pool="machine",
@@ -283,7 +298,8 @@ STAGES: tuple[Stage, ...] = (
         group="evaluation",
         entry="p4d.evaluation.arms.compare_arms:build_evaluation",
         description="Answers of every arm to held-out questions, with intervals and comparisons.",
-        inputs=("clips", "regions", "release", "student_sft", "student_p4d", "student_blind"),
+        inputs=("release", "student_sft", "student_p4d", "student_blind"),
+        pinned=("clips", "regions"),
         params=("clips", "evaluation"),
         metrics=("metrics.json",),
         plots=("by_category.csv",),

@@ -102,7 +102,7 @@ def _run(
     inputs = StageInputs(
         stage=stage,
         all_params=params,
-        folders={name: _input(folder, name, shard, shards) for name in stage.inputs},
+        folders={name: _input(folder, name, shard, shards) for name in stage.reads},
         shard=shard,
         manifest=read_json(folder / "shards" / f"{shard}.json") if stage.manifest else None,
         inbox=folder / "inbox" if stage.manifest else None,
@@ -130,7 +130,7 @@ def _input(
 
 def _versions(folder: Path, key: ArtifactKey, shards: Sequence[str]) -> dict[str, str]:
     keys = []
-    for name in stage_named(key.stage).inputs:
+    for name in stage_named(key.stage).reads:
         if stage_named(name).per_shard:
             of = [key.shard] if key.shard is not None else shards
             keys += [ArtifactKey(name, shard) for shard in of]

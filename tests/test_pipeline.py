@@ -19,7 +19,7 @@ def inputs_of(stage, **folders):
 def test_stages_are_listed_in_an_order_in_which_they_can_run():
     seen = set()
     for stage in STAGES:
-        assert set(stage.inputs) <= seen, stage.name
+        assert set(stage.reads) <= seen, stage.name
         seen.add(stage.name)
 
 
@@ -115,3 +115,10 @@ def test_heavy_libraries_are_imported_only_where_they_work(module):
         "matplotlib",
     }
     assert not heavy & set(done.stdout.split())
+
+
+def test_a_pinned_stage_has_one_input_that_freezes_what_it_reads():
+    by_name = {stage.name: stage for stage in STAGES}
+    for stage in [stage for stage in STAGES if stage.pinned]:
+        (pinning,) = [name for name in stage.inputs if by_name[name].pins]
+        assert set(stage.pinned) <= set(by_name[pinning].inputs), stage.name

@@ -91,7 +91,7 @@ def _train(
     stage = stage_named(run.stage)
     variants = {"clips": run.clips, "release": run.release}
     folders: dict[str, Path | Mapping[str, Path]] = {}
-    for name in stage.inputs:
+    for name in stage.reads:
         folder = work / variants.get(name, name)
         per_shard = stage_named(name).per_shard
         folders[name] = {shard: folder / shard for shard in shards} if per_shard else folder

@@ -71,7 +71,7 @@ def inputs_of(folder: Path, stage: str, params: Params) -> StageInputs:
 
     made = stage_named(stage)
     return StageInputs(
-        stage=made, all_params=params, folders={name: of(name) for name in made.inputs}, work=None
+        stage=made, all_params=params, folders={name: of(name) for name in made.reads}, work=None
     )
 
 

@@ -222,9 +222,10 @@ class QuestionsProject:
         tree = tree_of(folder)
         dvc_store.store_tree(self.project.root, folder, tree)
         upstream, deps = {}, {}
-        for name in stage.inputs:
+        for name in stage.reads:
             for each in self._parts(name, shard):
                 upstream[each] = data_version(self.md5[each])
+        for name in stage.inputs:
             path = dvc_yaml.input_path(stage, BY_NAME[name], shard)
             deps[path] = Digest(hexdigest(path)[:32] + ".dir", 1, 1)
         if stage.manifest and shard:

@@ -102,7 +102,7 @@ def label_rows(
 
     store = LabelStore(labels)
     found = {teacher: store.get_all(clip_id, teacher) for teacher in teachers}
-    # Teachers may label at their own resolution: lengths are compared as shares of the side.
+    # Teachers may label at their own resolution, so lengths are compared as shares of the side.
     shares = [
         float(np.linalg.norm(flow, axis=-1)[valid].max()) / flow.shape[1]
         for flow, valid in (
@@ -161,7 +161,7 @@ def training_curve(folders: Folders) -> bytes:
     curve = pl.read_csv(folder / "curve.csv")
     if "step" not in curve.columns:
         raise ContractError(f"{folder / 'curve.csv'}: no column step")
-    # Losses of worlds that were not trained on are written now and then only.
+    # Validation losses have a value every few steps only.
     terms = [term for term in curve.columns if term != "step" and curve[term].dtype.is_numeric()]
     figure, axes = _figure(7.0, 3.6)
     for term in terms:
@@ -184,7 +184,7 @@ def student_probes(folders: Folders, clips: int = 3) -> bytes:
 
     The losses alone for an arm that stored no probes.
     """
-    from p4d.students.distillation.probes import (  # it draws with this module
+    from p4d.students.distillation.probes import (  # torch loads slowly
         probes_file,
         probes_picture,
     )
@@ -237,7 +237,7 @@ def accuracy_by_category(folders: Folders) -> bytes:
 
 
 def _spread(table: pl.DataFrame, count: int) -> pl.DataFrame:
-    """`count` rows spread evenly, so that a sheet shows more than one video."""
+    """`count` evenly spaced rows, so that a sheet shows more than one video."""
     if len(table) <= count:
         return table
     return table[np.linspace(0, len(table) - 1, count).round().astype(int).tolist()]

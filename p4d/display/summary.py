@@ -1,7 +1,7 @@
-"""The whole of a project on one page: what came in, what was made of it, and what it was worth.
+"""`p4d summary`: counts, label quality, accuracy, checks and the promotion of a project.
 
-Every number comes from the published artifacts or the ledger, through the warehouse; stages that
-were never run leave their part empty.
+Every number comes from the published artifacts or the ledger, through the warehouse. The part of a
+stage that never ran is empty.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ def build_summary(project: Project) -> dict[str, Any]:
 
     Returns:
         `videos` and `clips` (counts by outcome), `rejects` (stage, name, reason), `label_quality`
-        (by teacher and modality), `questions` (by category, with refused candidates; by split),
+        (by teacher and modality), `questions` (by category, with rejected candidates; by split),
         `accuracy` (arm: overall, static, dynamic and by_category, each n, accuracy, low, high),
         `promotion` (the last decision, or None), `checks` (counts, and those that failed on what
-        is published), `wall_s` (by stage, of the last run of each instance) and `data_versions`
-        (instance: md5).
+        is published), `wall_s` (by stage, of the last run of each artifact) and `data_versions`
+        (artifact: md5).
     """
     warehouse = Warehouse(project)
     rejects = warehouse.query("rejects").filter(pl.col("stage").is_in(["videos", "clips"]))
@@ -121,10 +121,10 @@ def _promotion(warehouse: Warehouse) -> dict[str, Any] | None:
 
 
 def _checks(warehouse: Warehouse) -> dict[str, Any]:
-    judged = warehouse.query("checks_in_force").drop_nulls("name")
-    failed = judged.filter(~pl.col("passed"))
+    checked = warehouse.query("checks_in_force").drop_nulls("name")
+    failed = checked.filter(~pl.col("passed"))
     return {
-        "judged": len(judged),
+        "checked": len(checked),
         "failed": failed.select("instance", "name", "severity").to_dicts(),
     }
 
@@ -138,11 +138,11 @@ def _corpus_lines(summary: dict[str, Any]) -> list[str]:
     lines = [
         f"videos     {_counts(summary['videos'])}",
         f"clips      {_counts(summary['clips'])}",
-        f"questions  {questions['asked']} asked, {questions['refused']} candidates refused"
+        f"questions  {questions['asked']} asked, {questions['refused']} candidates rejected"
         + (f"; released: {splits}" if splits else ""),
     ]
     lines += [
-        f"  {category:<29}{counts['asked']:>5} asked, {counts['refused']:>5} refused"
+        f"  {category:<29}{counts['asked']:>5} asked, {counts['refused']:>5} rejected"
         for category, counts in questions["by_category"].items()
     ]
     files = [r for r in summary["rejects"] if r["stage"] == "videos"]
@@ -187,8 +187,8 @@ def _accuracy_lines(summary: dict[str, Any]) -> list[str]:
 def _verdict_lines(summary: dict[str, Any]) -> list[str]:
     checks, promotion = summary["checks"], summary["promotion"]
     lines = []
-    if checks["judged"]:
-        lines.append(f"checks     {checks['judged']} in force, {len(checks['failed'])} failed")
+    if checks["checked"]:
+        lines.append(f"checks     {checks['checked']} in force, {len(checks['failed'])} failed")
         lines += [
             f"  {check['severity']} {check['instance']}: {check['name']}"
             for check in checks["failed"]

@@ -1,6 +1,6 @@
-"""Small tables for the UI: what a stage instance holds, in a few rows.
+"""Makes small tables for the UI: the content of an artifact in a few rows.
 
-Like the pictures of p4d/display/previews.py, they are drawn from published folders and are no
+Like the pictures of p4d/display/previews.py, they are made from published folders and are not
 artifacts.
 """
 
@@ -45,7 +45,7 @@ def label_quality(folders: Folders) -> pl.DataFrame:
 
 
 def question_counts(folders: Folders) -> pl.DataFrame:
-    """Questions asked and candidates refused, by category."""
+    """Questions asked and candidates rejected, by category."""
     asked = read_table(folders["questions"] / "questions.parquet")
     refused = read_table(folders["questions"] / "refusals.parquet")
     return (

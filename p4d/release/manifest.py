@@ -38,6 +38,7 @@ def manifest_of(
         "shards": [
             {"shard": shard, "versions": _versions(inputs.versions, shard)} for shard in shards
         ],
+        "stages": {key: md5 for key, md5 in sorted(inputs.versions.items()) if "@" not in key},
         "excluded": dict(inputs.excluded),
         "left_out_videos": dict(sorted(clips.left_out_videos.items())),
         "duplicate_hamming_bits": params.duplicate_hamming_bits,

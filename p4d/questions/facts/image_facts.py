@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -83,17 +84,13 @@ class ImageReader:
         frames = len(clip["frame_pts_ns"])
         length_ns = int(clip["end_ns"]) - int(clip["start_ns"])
         time_ns = np.arange(frames, dtype=np.int64) * length_ns // frames
-        return list(
-            image_facts(
-                source,
-                time_ns,
-                region_ids,
-                masks_kthw,
-                self._store.get(clip_id, TEACHER, "flow").astype(np.float32),
-                self._store.get(clip_id, TEACHER, "motion").astype(np.float32),
-                self._flow_sigma_px(clip_id),
-            )
+        maps = ImageMaps(
+            masks_kthw=masks_kthw,
+            flow_px_thw2=self._store.get(clip_id, TEACHER, "flow").astype(np.float32),
+            motion_thw=self._store.get(clip_id, TEACHER, "motion").astype(np.float32),
+            flow_sigma_px=self._flow_sigma_px(clip_id),
         )
+        return list(image_facts(source, time_ns, region_ids, maps))
 
     def _flow_sigma_px(self, clip_id: str) -> float:
         """Return the error of the flow that the labels measured, or the minimum."""
@@ -106,14 +103,41 @@ class ImageReader:
         return FLOW_SIGMA_PX if cycle_px is None else max(FLOW_SIGMA_PX, float(cycle_px))
 
 
+@dataclass(frozen=True, kw_only=True)
+class ImageMaps:
+    """The regions of a clip and what the expert measured of its frames.
+
+    Attributes:
+        masks_kthw: of the regions, [K, T, S, S].
+        flow_px_thw2: backward flow at its own size M, pixels of that size.
+        motion_thw: probability that a point moves in the world, size M.
+        flow_sigma_px: error of the summed flow of a region at rest, pixels of size M.
+    """
+
+    masks_kthw: np.ndarray
+    flow_px_thw2: np.ndarray
+    motion_thw: np.ndarray
+    flow_sigma_px: float
+
+    @property
+    def to_masks(self) -> float:
+        """Pixels of the masks per pixel of the maps."""
+        return float(self.masks_kthw.shape[-1] / self.flow_px_thw2.shape[1])
+
+    @cached_property
+    def small_kthw(self) -> np.ndarray:
+        """The masks at the size of the maps."""
+        centres = ((np.arange(self.flow_px_thw2.shape[1]) + 0.5) * self.to_masks).astype(int)
+        return self.masks_kthw[:, :, centres][:, :, :, centres].astype(bool)
+
+    @cached_property
+    def quiet_thw(self) -> np.ndarray:
+        """Where the background is: no region, and probably at rest."""
+        return np.asarray((self.motion_thw < 0.3) & ~self.small_kthw.any(axis=0))
+
+
 def image_facts(
-    source: Source,
-    time_ns: np.ndarray,
-    region_ids: Sequence[str],
-    masks_kthw: np.ndarray,
-    flow_px_thw2: np.ndarray,
-    motion_thw: np.ndarray,
-    flow_sigma_px: float,
+    source: Source, time_ns: np.ndarray, region_ids: Sequence[str], maps: ImageMaps
 ) -> Iterator[Fact]:
     """Yield the facts in the image.
 
@@ -121,63 +145,64 @@ def image_facts(
         source: teacher and clip of the facts.
         time_ns: [T], relative to the clip's start.
         region_ids: regions in mark order.
-        masks_kthw: their masks [K, T, S, S].
-        flow_px_thw2: backward flow at its own size M, pixels of that size.
-        motion_thw: probability that a point moves in the world, size M.
-        flow_sigma_px: error of the summed flow of a region at rest, pixels of size M.
+        maps: of the clip.
 
     """
-    size_px, map_px = masks_kthw.shape[-1], flow_px_thw2.shape[1]
-    to_masks = size_px / map_px
-    centres = ((np.arange(map_px) + 0.5) * to_masks).astype(int)
-    small_kthw = masks_kthw[:, :, centres][:, :, :, centres].astype(bool)
-    quiet_thw = (motion_thw < 0.3) & ~small_kthw.any(axis=0)
     yield marked_count(source, region_ids, int(time_ns[0]))
+    size_px_2 = np.full(2, maps.masks_kthw.shape[-1])
     for frame in instants(len(time_ns)):
         at = int(time_ns[frame]), int(time_ns[frame])
-        centres_px = _centres(masks_kthw[:, frame])
-        yield from picture_facts(
-            source, region_ids, centres_px, np.full(2, size_px), at, CENTRE_SIGMA_PX
-        )
+        centres_px = _centres(maps.masks_kthw[:, frame])
+        yield from picture_facts(source, region_ids, centres_px, size_px_2, at, CENTRE_SIGMA_PX)
     for begin, end in spans(len(time_ns)):
         span_ns = (int(time_ns[begin]), int(time_ns[end]))
-        background_px = _moved(flow_px_thw2, quiet_thw, begin, end, MIN_BACKGROUND) * to_masks
         moving = []
         for k, region_id in enumerate(region_ids):
-            probability = _mean(motion_thw[begin : end + 1], small_kthw[k, begin : end + 1])
-            if not np.isfinite(probability):
-                continue  # an invisible region is not at rest
-            fact = word(
-                source, "moving", MOTION[int(probability > 0.5)],
-                abs(probability - 0.5) / MOTION_SIGMA, MOTION, frame="world",
-                method="mean motion probability in the region", region_ids=[region_id],
-                span_ns=span_ns,
-            )  # fmt: skip
-            moving.append(fact)
-            yield fact
-            centre_px = _centre_moved(masks_kthw[k], begin, end)
-            flow_px = _moved(flow_px_thw2, small_kthw[k], begin, end) * to_masks
-            if not np.isfinite([centre_px, flow_px, background_px]).all():
-                continue
-            on_screen = _Movement.of(flow_px, centre_px, flow_sigma_px * to_masks)
-            text, margin = _screen_direction(on_screen)
-            yield word(
-                source, "screen_direction", text, margin, PICTURE_DIRECTIONS, frame="picture",
-                method="median flow of the region and displacement of its centre",
-                region_ids=[region_id], span_ns=span_ns,
-            )  # fmt: skip
-            itself = _Movement.of(
-                flow_px - background_px, centre_px - background_px, flow_sigma_px * to_masks
-            )
-            text, margin = _direction(itself, probability)
-            yield word(
-                source, "picture_direction", text, margin,
-                PICTURE_DIRECTIONS, frame="camera_first",
-                method="median flow of the region and displacement of its centre, less background",
-                region_ids=[region_id], span_ns=span_ns,
-            )  # fmt: skip
+            facts = list(_region_facts(source, region_id, k, maps, (begin, end), span_ns))
+            moving += [fact for fact in facts if fact.kind == "moving"]
+            yield from facts
         if len(moving) == len(region_ids):
             yield count_moving(source, moving, span_ns)
+
+
+def _region_facts(
+    source: Source,
+    region_id: str,
+    k: int,
+    maps: ImageMaps,
+    frames: tuple[int, int],
+    span_ns: tuple[int, int],
+) -> Iterator[Fact]:
+    """Whether one region moves between two frames, and in which direction."""
+    begin, end = frames
+    probability = _mean(maps.motion_thw[begin : end + 1], maps.small_kthw[k, begin : end + 1])
+    if not np.isfinite(probability):
+        return  # an invisible region is not at rest
+    yield word(
+        source, "moving", MOTION[int(probability > 0.5)], abs(probability - 0.5) / MOTION_SIGMA,
+        MOTION, frame="world", method="mean motion probability in the region",
+        region_ids=[region_id], span_ns=span_ns,
+    )  # fmt: skip
+    background_px = _moved(maps.flow_px_thw2, maps.quiet_thw, begin, end, MIN_BACKGROUND)
+    background_px = background_px * maps.to_masks
+    centre_px = _centre_moved(maps.masks_kthw[k], begin, end)
+    flow_px = _moved(maps.flow_px_thw2, maps.small_kthw[k], begin, end) * maps.to_masks
+    if not np.isfinite([centre_px, flow_px, background_px]).all():
+        return
+    rest_sigma_px = maps.flow_sigma_px * maps.to_masks
+    text, margin = _screen_direction(_Movement.of(flow_px, centre_px, rest_sigma_px))
+    yield word(
+        source, "screen_direction", text, margin, PICTURE_DIRECTIONS, frame="picture",
+        method="median flow of the region and displacement of its centre",
+        region_ids=[region_id], span_ns=span_ns,
+    )  # fmt: skip
+    itself = _Movement.of(flow_px - background_px, centre_px - background_px, rest_sigma_px)
+    text, margin = _direction(itself, probability)
+    yield word(
+        source, "picture_direction", text, margin, PICTURE_DIRECTIONS, frame="camera_first",
+        method="median flow of the region and displacement of its centre, less background",
+        region_ids=[region_id], span_ns=span_ns,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

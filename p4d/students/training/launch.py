@@ -97,7 +97,7 @@ def _folders(data: Path, stage: Stage) -> dict[str, Path | dict[str, Path]]:
         raise ContractError(f"{table} is missing; make the stages up to base_student first")
     shards = sorted(read_table(table)["shard"].unique())
     folders: dict[str, Path | dict[str, Path]] = {}
-    for name in stage.inputs:
+    for name in stage.reads:
         per_shard = stage_named(name).per_shard
         each = {shard: data / name / shard for shard in shards} if per_shard else {}
         missing = [str(f) for f in each.values() or [data / name] if not f.is_dir()]

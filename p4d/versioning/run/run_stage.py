@@ -26,6 +26,7 @@ from p4d.versioning.ledger.record import plain
 from p4d.versioning.run import run_info
 from p4d.versioning.run.import_guard import load
 from p4d.versioning.run.lock_recorder import LockRecorder, lock_recorder
+from p4d.versioning.run.pinned_view import PinnedView
 from p4d.versioning.run.publish import publish
 from p4d.versioning.run.recovery import locked
 from p4d.versioning.run.stage_run import (
@@ -124,8 +125,11 @@ def run_stage(
         given = stage_inputs(workspace, run, previous_version(workspace, run), progress)
     started = _now()
     with staging(project) as folder, work_dir(run) as work:
+        view = _open_pinned(run, folder / "pinned")
+        given = replace(given, work=work, folders={**given.folders, **view.folders})
         with run_info.Cost() as cost:
-            report = _compute(run.key, function, replace(given, work=work), folder / "new")
+            report = _compute(run.key, function, given, folder / "new")
+        view.refuse_edits()
         check_staged(folder / "new")
         record = _record(run, folder / "new", report, cost, run_id=run_id, started=started)
         version = publish(run, folder, record)
@@ -192,6 +196,12 @@ def _made_already(workspace: Workspace, run: StageRun) -> Materialization | None
         skipped=True,
         path=run.project.root / run.out,
     )
+
+
+def _open_pinned(run: StageRun, home: Path) -> PinnedView:
+    """The pinned versions of a run; under the lock, so that none is replaced meanwhile."""
+    with locked(run.project), Workspace(run.project) as workspace:
+        return PinnedView(workspace, run.inputs.pinned, home)
 
 
 def _compute(

@@ -22,6 +22,7 @@ from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.state.blocked import read_blocked
 from p4d.versioning.state.blocked import reason as blocked_reason
 from p4d.versioning.state.check_records import Gates, blocked_by, unchecked
+from p4d.versioning.state.pins import pinned_versions
 from p4d.versioning.state.workspace import Workspace
 
 
@@ -33,11 +34,14 @@ class ResolvedInputs:
         folders: per upstream stage, its folder, or its folders by shard for a fan-in.
         versions: recorded and present version of each, keyed `stage` or `stage@shard`.
         excluded: shards that a fan-in leaves out, with the reason.
+        pinned: versions that the stage reads as another stage froze them; `folders` does not have
+            them, as they are opened as a private view while the stage runs.
     """
 
     folders: Mapping[str, Path | Mapping[str, Path]]
     versions: Mapping[str, str]
     excluded: Mapping[str, str]
+    pinned: Sequence[ArtifactVersion] = ()
 
 
 def resolve_inputs(
@@ -79,7 +83,9 @@ def resolve_inputs(
             reasons = "; ".join(f"{s}: {why}" for s, why in excluded.items()) or "none has landed"
             raise GateError(f"{stage.name} has no shard to read ({reasons})")
         _refuse_mixed(workspace, ledger, stage, fan_in, included)
-    return ResolvedInputs(folders, versions, excluded)
+    pinned = pinned_versions(workspace, stage)
+    versions.update({str(each.key): each.data_version for each in pinned})
+    return ResolvedInputs(folders, versions, excluded, pinned)
 
 
 def _version(workspace: Workspace, key: ArtifactKey) -> ArtifactVersion:
@@ -141,8 +147,14 @@ def _refuse_mixed(
     """Refuse shards that were made by different code, parameters or shared inputs.
 
     Compares every per-shard stage above the reader, at the exact version that each shard's chain
-    was made from.
+    was made from. Where the reader reads a shared input itself, the shards must be made from the
+    version that it reads.
     """
+    shared_versions = {
+        name: workspace.recorded_md5(ArtifactKey(name))
+        for name in reader.inputs
+        if not workspace.stage(name).per_shard
+    }
     makers: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for shard in shards:
         versions = {
@@ -158,6 +170,11 @@ def _refuse_mixed(
             for name, upstream_md5 in read.items():
                 if workspace.stage(name).per_shard:
                     versions.setdefault(name, upstream_md5)
+                elif shared_versions.get(name, upstream_md5) != upstream_md5:
+                    raise PublishError(
+                        f"{reader.name} reads {name} {shared_versions[name]}, but {version.key} "
+                        f"was made from {name} {upstream_md5}; make {stage.name} again"
+                    )
     mixed = {name: groups for name, groups in makers.items() if len(groups) > 1}
     if mixed:
         lines = [
@@ -173,7 +190,7 @@ def _refuse_mixed(
 def _maker(
     workspace: Workspace, ledger: Ledger, version: ArtifactVersion
 ) -> tuple[str, dict[str, str]]:
-    """What made a version, apart from its shard's own inputs; and those inputs by stage."""
+    """What made a version, apart from its shard's own inputs; and the hashes of inputs by stage."""
     key, md5 = version.key, version.md5
     stage, shard = workspace.stage(key.stage), key.shard or ""
     record = ledger.index().record(ArtifactVersion(key, md5))
@@ -191,9 +208,8 @@ def _maker(
         path = dvc_yaml.input_path(stage, workspace.stage(name), shard)
         if path not in deps:
             continue
-        if workspace.stage(name).per_shard:
-            read[name] = deps[path]
-        else:
+        read[name] = deps[path]
+        if not workspace.stage(name).per_shard:
             shared.append(f"{name} {deps[path][:8]}")
     return ", ".join([f"code {code}", *shared]), read
 

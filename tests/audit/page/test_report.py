@@ -86,7 +86,7 @@ def test_the_picture_shows_each_reading_and_puts_implied_ones_behind(made, tmp_p
     text = page(made, "champion", tmp_path / "a.html")
     picture = text[text.index("</defs>") : text.index("</svg>")]
     assert picture.count("<rect") == len(STAGES)
-    assert picture.count("<path") == sum(len(stage.inputs) for stage in STAGES)
+    assert picture.count("<path") == sum(len(stage.reads) for stage in STAGES)
     arrows = picture.count("marker-end")
     assert len(STAGES) - 1 <= arrows < picture.count("<path")
 

@@ -2,13 +2,17 @@ import numpy as np
 import pytest
 
 from p4d.config import QuestionsParams, ReleaseParams
-from p4d.questions.facts.image_facts import FLOW_SIGMA_PX, image_facts
+from p4d.questions.facts.image_facts import FLOW_SIGMA_PX, ImageMaps, image_facts
 from p4d.questions.facts.table import Source
 from tests.questions.scenes import Clip, compose_clips
 
 REAL = Source(clip_id="clip_r", scale_kind="relative", teacher="expert4d", teacher_digest="d1")
 TIMES_NS = np.arange(8, dtype=np.int64) * 250_000_000
 END = 1_750_000_000
+
+
+def _maps(masks, flow, motion, sigma_px):
+    return ImageMaps(masks_kthw=masks, flow_px_thw2=flow, motion_thw=motion, flow_sigma_px=sigma_px)
 
 
 def _labels(own_px, background_px, probability=0.95, outline_px=None):
@@ -31,7 +35,7 @@ def _labels(own_px, background_px, probability=0.95, outline_px=None):
 
 
 def _facts(masks, flow, motion, sigma_px=0.5):
-    facts = image_facts(REAL, TIMES_NS, ["reg_1"], masks, flow, motion, sigma_px)
+    facts = image_facts(REAL, TIMES_NS, ["reg_1"], _maps(masks, flow, motion, sigma_px))
     return {(f.kind, f.start_ns, f.end_ns): f for f in facts}
 
 
@@ -102,7 +106,7 @@ def _real_clips(speed_px, sigma_px):
             clip_id=f"clip_{i}", scale_kind="relative", teacher="expert4d", teacher_digest="d1"
         )
         labels = _labels(np.array(way) * speed_px, (0, 0), probability=0.75)
-        facts = tuple(image_facts(source, TIMES_NS, [f"reg_{i}"], *labels, sigma_px))
+        facts = tuple(image_facts(source, TIMES_NS, [f"reg_{i}"], _maps(*labels, sigma_px)))
         clips.append(Clip(f"clip_{i}", "vid_r", False, (f"reg_{i}",), facts))
     splits = ReleaseParams(test_fraction=0.25, val_fraction=0.1, duplicate_hamming_bits=3)
     return compose_clips(
