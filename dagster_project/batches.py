@@ -31,7 +31,6 @@ class StepFailure:
     step: str
     reason: str
     shard: str | None = None
-    by_check: bool = False
 
 
 def materialize(
@@ -90,7 +89,6 @@ def _run(
                 step=f"{check.asset_key.to_user_string()}: check {check.check_name}",
                 shard=batch.shard,
                 reason=_found(check),
-                by_check=True,
             )
     for event in result.all_events:
         if event.is_step_failure and not _is_check(event):

@@ -74,7 +74,7 @@ def measure_publish(counts: list[int]) -> dict[str, Any]:
                 shard = project.shards()[number % shards]
                 started = time.perf_counter()
                 made = run_stage(
-                    project, ArtifactKey("clips", shard), run_id="b", force=True,
+                    project, ArtifactKey("clips", shard), run_id="b", force=True, gates={},
                 )  # fmt: skip
                 spent.append(time.perf_counter() - started - made.cost["wall_s"])
             medians[str(shards)] = round(statistics.median(spent[2:]), 3)

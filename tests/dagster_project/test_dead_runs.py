@@ -27,7 +27,7 @@ with dg.DagsterInstance.get() as instance:
 """
 
 
-def test_a_process_is_told_from_a_later_one_with_its_number():
+def test_a_process_is_distinguished_from_a_later_one_with_its_number():
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     identity = process_identity(child.pid)
     assert identity == process_identity(child.pid) != process_identity(os.getpid())

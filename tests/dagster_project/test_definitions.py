@@ -104,7 +104,7 @@ def test_a_downloaded_source_tree_gets_a_history_without_any_git_identity(tmp_pa
     (tree / "params.yaml").write_text("a: 1\n")
     ensure_history(tree)
     log = ["git", "log", "--format=%an %s"]
-    told = subprocess.run(log, cwd=tree, capture_output=True, text=True, check=True).stdout
-    assert told == "p4d Source tree as downloaded\n"
+    commits = subprocess.run(log, cwd=tree, capture_output=True, text=True, check=True).stdout
+    assert commits == "p4d Source tree as downloaded\n"
     ensure_history(tree)
-    assert subprocess.run(log, cwd=tree, capture_output=True, text=True).stdout == told
+    assert subprocess.run(log, cwd=tree, capture_output=True, text=True).stdout == commits

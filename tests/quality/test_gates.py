@@ -172,7 +172,7 @@ def test_loss_that_did_not_fall_warns(last, tables, tmp_path):
     assert not blocks(results["loss_fell"])
 
 
-def test_published_files_are_judged_in_place(tables, tmp_path):
+def test_published_files_are_checked_in_place(tables, tmp_path):
     project = Project(example.write(tmp_path, tables))
     assert not any(blocks(r) for r in check_artifact(project, "clips", SHARD))
     assert not any(blocks(r) for r in check_artifact(project, "evaluation"))

@@ -38,7 +38,7 @@ def test_consistent_labels_pass_all_checks_in_suite_order(tmp_path, tables):
     json.dumps([dict(r.details) for r in results], allow_nan=False)
 
 
-# Breakages that do not touch one another are judged together, as each run takes a second.
+# Independent breakages are checked together, as each run takes a second.
 BREAKAGES = {
     "ranges": [
         ("n_nan", 3, {"modality": "rays"}, "no_nan"),

@@ -1,0 +1,22 @@
+import pytest
+
+from dagster_project.home import prepare_home
+from p4d.errors import ConfigError
+from p4d.project import Project
+
+
+def test_the_home_links_to_the_settings_of_the_project(tmp_path):
+    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    home = tmp_path / ".dagster"
+    home.mkdir()
+    (home / "dagster.yaml").write_text("a copy of an earlier version")
+    for _ in range(2):
+        assert prepare_home(Project(tmp_path)) == home
+        assert (home / "dagster.yaml").read_text() == "telemetry: {enabled: false}\n"
+    (tmp_path / "dagster.yaml").write_text("nux: {enabled: false}\n")
+    assert (home / "dagster.yaml").read_text() == "nux: {enabled: false}\n"
+
+
+def test_a_project_without_settings_is_an_error_with_a_way_out(tmp_path):
+    with pytest.raises(ConfigError, match="restore it from the repository"):
+        prepare_home(Project(tmp_path))
