@@ -74,7 +74,7 @@ def measure_publish(counts: list[int]) -> dict[str, Any]:
                 shard = project.shards()[number % shards]
                 started = time.perf_counter()
                 made = run_stage(
-                    project, ArtifactKey("clips", shard), run_id="b", force=True,
+                    project, ArtifactKey("clips", shard), run_id="b", force=True, gates={},
                 )  # fmt: skip
                 spent.append(time.perf_counter() - started - made.cost["wall_s"])
             medians[str(shards)] = round(statistics.median(spent[2:]), 3)
@@ -170,7 +170,7 @@ def main(
     if what in ("kills", "all"):
         measured |= measure_kills(kills, seed)
     if keep:
-        known = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+        known = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() else {}
         if more and "kills" in measured:
             measured |= {key: _added(known[key], measured[key]) for key in KILLS}
         write_json(FIGURES, {**known, **measured, "machine": describe(CHECKOUT)})

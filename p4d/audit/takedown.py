@@ -146,7 +146,7 @@ def tombstones(project: Project) -> list[dict[str, Any]]:
     """All recorded takedowns, oldest first."""
     path = project.shards_dir / TOMBSTONES
     found: list[dict[str, Any]] = (
-        yaml.safe_load(path.read_text())["takedowns"] if path.is_file() else []
+        yaml.safe_load(path.read_text(encoding="utf-8"))["takedowns"] if path.is_file() else []
     )
     return found
 
@@ -185,7 +185,7 @@ def purge(project: Project, video_id: str) -> Purge:
         raise PublishError(
             f"{', '.join(keys[:5])} still derive from {video_id}: rebuild first (`make up`)"
         )
-    listed = set(listing.read_text().split()) if listing.is_file() else set()
+    listed = set(listing.read_text(encoding="utf-8").split()) if listing.is_file() else set()
     gone = _objects_of(project, set(found.versions))
     needed: set[str] = set()
     history = Ledger(project).index()
@@ -207,7 +207,7 @@ def purged_objects(project: Project) -> frozenset[str]:
     return frozenset(
         line.replace("/", "")
         for path in (sorted(folder.glob("*.txt")) if folder.is_dir() else ())
-        for line in path.read_text().split()
+        for line in path.read_text(encoding="utf-8").split()
     )
 
 

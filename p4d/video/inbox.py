@@ -156,7 +156,7 @@ def _hashed(
 
 def _load(cache: Path) -> dict[str, list[object]]:
     try:
-        loaded = json.loads(cache.read_text())
+        loaded = json.loads(cache.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return {}
     return loaded if isinstance(loaded, dict) else {}

@@ -112,7 +112,7 @@ def landed_file(project: Project, video_id: str) -> tuple[str, dict[str, Any]] |
     """The shard that a file landed in and its row in the shard's manifest, or None."""
     for shard in project.shards():
         path = project.shards_dir / f"{shard}.json"
-        if path.is_file() and video_id in path.read_text():
+        if path.is_file() and video_id in path.read_text(encoding="utf-8"):
             for row in read_json(path)["files"]:
                 if row["file_id"] == video_id:
                     return shard, row

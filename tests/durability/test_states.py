@@ -11,6 +11,7 @@ import pytest
 
 from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.ledger.ledger import Ledger
+from p4d.versioning.state.blocked import read_blocked
 from tests.durability.kills import Server
 from tests.durability.toy import SHARDS
 
@@ -44,7 +45,18 @@ CHANGES = {
     "output deleted": lambda toy: shutil.rmtree(toy.root / "data/release"),
     "new shard": lambda toy: toy.set_shards([A, B, C]),
     "shard removed": lambda toy: toy.set_shards([A, B]),
+    "check failed after release": lambda toy: _check_again(toy, "BAD", f"labels {A}"),
+    "check passes again": lambda toy: _check_again(toy, f"labels {A}", "BAD"),
 }
+
+
+def _check_again(toy, old, new):
+    """Change what the gates look for, and check the labels of shard A, which are fresh."""
+    toy.edit("p4d/quality/gates.py", f'WORD = "{old}"', f'WORD = "{new}"')
+    before = made_by(toy)
+    toy.run("python", "-m", "p4d", "stage", "labels", "--shard", A, check=False)
+    assert made_by(toy) == before
+    assert list(read_blocked(toy.project)) == ([] if new == "BAD" else [A])
 
 
 def test_the_document_has_a_row_for_every_state():
@@ -61,20 +73,21 @@ def line(request, made_toy, tmp_path_factory):
 
 
 def not_fresh(server):
-    """What each of the three says."""
+    """What each of the three names."""
     return {who: set(names) for who, names in server.run("not_fresh").items()}
 
 
 def made_by(toy):
-    """Versions on record, in order."""
+    """Recorded versions, in order."""
     made = Ledger(toy.project).records("materialization")
     return [(str(ArtifactKey.of_record(each)), each["md5"]) for each in made]
 
 
 def by_dagster(toy, server):
-    """Whether it made anything; it may look at an instance and find that nothing changed."""
+    """Whether it made anything; it may run a stage and find that nothing changed."""
     before = made_by(toy)
-    assert server.start("up").wait() == 0
+    blocked = bool(read_blocked(toy.project))  # a blocked shard is reported as a failure
+    assert server.start("up").wait() == int(blocked)
     return made_by(toy) != before
 
 

@@ -145,17 +145,20 @@ def append(inputs, out, version):
 '''
 
 GATES = '''\
-"""Gates of the trivial stages: what says BAD is bad."""
+"""Gates of the trivial stages: what holds the word is bad."""
 
 from dataclasses import dataclass
 
 from p4d.quality.results import CheckResult
 
 
+WORD = "BAD"
+
+
 @dataclass(frozen=True)
 class Gate:
     name: str
-    description: str = "Nothing says BAD."
+    description: str = f"Nothing says {WORD}."
     blocking: bool = True
 
 
@@ -174,8 +177,8 @@ def check_artifact(project, stage, shard=None):
     if stage not in GATES:
         return []
     folder = project.data / stage / (shard or "")
-    bad = "BAD" in (folder / "content.txt").read_text()
-    rest = {"severity": "critical", "description": "Nothing says BAD."}
+    bad = WORD in (folder / "content.txt").read_text()
+    rest = {"severity": "critical", "description": f"Nothing says {WORD}."}
     return [
         CheckResult(name=gate.name, passed=not bad, **rest)
         for gate in GATES[stage]

@@ -1,6 +1,9 @@
-"""DVC on disk, without importing DVC: dvc.yaml, dvc.lock, the cache, locks and configuration.
+"""DVC's files, read and written without importing DVC, and held against the real DVC by tests.
 
-One module per file or folder of DVC's. Formats are written by hand, as importing DVC costs most of
-a second, and `dvc commit` would record the inputs as they are afterwards; tests compare every byte
-with the real DVC. What is decided from these files is in `state/`.
+- `pipeline_file.py`: the text of `dvc.yaml`, and the paths and commands of artifacts;
+- `lock_file.py`: the entries of `dvc.lock`, spliced one at a time;
+- `cache.py`: the cache of versions, DVC's locks and the initialisation of a repository;
+- `config.py`: the settings that the others need.
+
+All that knows a format of DVC belongs here; `storage/push.py` alone imports DVC, for its remotes.
 """

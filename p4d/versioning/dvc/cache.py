@@ -1,7 +1,7 @@
-"""DVC's repository on disk: initialisation, its lock, and the cache of versions.
+"""DVC's repository on disk: initialisation, locks, and the cache of versions.
 
-Written against DVC 3.67 with its `files/md5/xx/yyyy` cache layout and `.dir` objects, without
-importing it, like dvc_lock.py. Tests hold every line of this against the real DVC.
+Written against DVC 3.67 with its cache layout `files/md5/xx/yyyy` and its `.dir` objects, without
+importing it. Tests compare all of it with the real DVC.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ LOCK_WAIT_S = 60.0
 
 
 def ensure_initialised(root: Path) -> None:
-    """Make `root` a DVC repository where it is none, and complete a fresh clone or source tree.
+    """Make `root` a DVC repository if it is none, and complete a fresh clone or source tree.
 
-    Without git, DVC's own commands need `core.no_scm`; it goes to the local configuration.
+    Without git, DVC's commands need `core.no_scm`, which goes to the local configuration.
     """
     folder = root / ".dvc"
     (folder / "tmp").mkdir(parents=True, exist_ok=True)
     if not (folder / "config").exists():
-        (folder / "config").write_text("")
+        (folder / "config").write_text("", encoding="utf-8")
     if not (folder / ".gitignore").exists():
-        (folder / ".gitignore").write_text("/config.local\n/tmp\n/cache\n")
+        (folder / ".gitignore").write_text("/config.local\n/tmp\n/cache\n", encoding="utf-8")
     local = folder / "config.local"
     if not (root / ".git").exists() and not local.exists():
-        local.write_text("[core]\n    no_scm = True\n")
+        local.write_text("[core]\n    no_scm = True\n", encoding="utf-8")
 
 
 @contextlib.contextmanager
@@ -50,7 +50,7 @@ def repository_lock(root: Path, wait_s: float | None = None) -> Iterator[None]:
     """Hold DVC's repository lock, so that no DVC command runs meanwhile.
 
     Raises:
-        PublishError: another process keeps it for longer than `wait_s` (default `LOCK_WAIT_S`).
+        PublishError: another process holds it for longer than `wait_s` (default `LOCK_WAIT_S`).
     """
     import zc.lockfile  # DVC's own implementation
 
@@ -76,9 +76,9 @@ def repository_lock(root: Path, wait_s: float | None = None) -> Iterator[None]:
 
 
 def busy_processes(root: Path, writes: Path, reads: list[Path]) -> list[str]:
-    """Live foreign DVC processes (`dvc repro`) that work on the given paths, as text."""
+    """Other live DVC processes (`dvc repro`) that use the given paths, as text."""
     try:
-        held = json.loads((root / ".dvc" / "tmp" / "rwlock").read_text())
+        held = json.loads((root / ".dvc" / "tmp" / "rwlock").read_text(encoding="utf-8"))
     except (FileNotFoundError, json.JSONDecodeError):
         return []
     busy = []
@@ -95,10 +95,10 @@ def busy_processes(root: Path, writes: Path, reads: list[Path]) -> list[str]:
 def wait_until_idle(
     root: Path, writes: Path, reads: list[Path], wait_s: float | None = None
 ) -> None:
-    """Wait while a foreign DVC process works on the paths.
+    """Wait while another DVC process uses the paths.
 
     Raises:
-        PublishError: it does so for longer than `wait_s` (default `LOCK_WAIT_S`).
+        PublishError: it uses them for longer than `wait_s` (default `LOCK_WAIT_S`).
     """
     wait_s = LOCK_WAIT_S if wait_s is None else wait_s
     deadline = time.monotonic() + wait_s
@@ -128,7 +128,7 @@ def _is_alive(pid: int) -> bool:
 
 
 def object_path(root: Path, md5: str) -> Path:
-    """Where the object with this hash is stored in the cache.
+    """The path of an object in the cache.
 
     Raises:
         PublishError: `md5` is no hash, so it names no object (an edited ledger or dvc.lock).
@@ -139,10 +139,10 @@ def object_path(root: Path, md5: str) -> Path:
 
 
 def store_tree(root: Path, folder: Path, tree: Tree) -> None:
-    """Put the files of `folder` and the folder's own object into the cache; content first.
+    """Store the files of `folder` in the cache, then the folder's own object.
 
     Raises:
-        PublishError: a file's content is not what `tree` says, so it changed meanwhile.
+        PublishError: a file does not have the hash of `tree`, so it changed meanwhile.
         OSError: the disk is full.
     """
     cache = cache_dir(root)
@@ -177,7 +177,7 @@ def read_tree(root: Path, md5: str) -> Tree:
         payload = path.read_bytes()
     except FileNotFoundError as error:
         raise PublishError(
-            f"{md5} is not in the cache; `dvc pull` fetches it where a remote has it"
+            f"{md5} is not in the cache; `dvc pull` fetches it if a remote has it"
         ) from error
     try:
         tree = Tree.from_payload(payload)
@@ -199,9 +199,9 @@ def objects_of(root: Path, md5: str) -> list[tuple[str, str]]:
 
 
 def checkout(root: Path, md5: str, destination: Path) -> Tree:
-    """Copy an object, file or folder, out of the cache; each copy is verified.
+    """Copy a version, a file or a folder, out of the cache, and verify each copy.
 
-    The destination appears only when it is complete.
+    The destination appears only once it is complete.
 
     Raises:
         PublishError: the destination exists, or an object is missing or damaged.
@@ -231,7 +231,7 @@ def _copy_verified(source: Path, digest: Digest, target: Path) -> None:
                 writer.write(chunk)
     except FileNotFoundError as error:
         raise PublishError(
-            f"{digest.md5} is not in the cache; `dvc pull` fetches it where a remote has it"
+            f"{digest.md5} is not in the cache; `dvc pull` fetches it if a remote has it"
         ) from error
     if file_md5(target) != digest.md5:
         raise PublishError(f"cache object {source} is damaged: its content has another hash")
@@ -245,7 +245,7 @@ def _remove(path: Path) -> None:
 
 
 def is_stored(root: Path, md5: str) -> bool:
-    """Whether an object, with all its files, lies in the cache (by name, not by content)."""
+    """Whether the cache has a version with all its files (by name, not by content)."""
     try:
         tree = read_tree(root, md5) if md5.endswith(".dir") else Tree({"": Digest(md5)})
     except PublishError:

@@ -1,8 +1,8 @@
-"""dvc.lock as DVC 3.67 writes it (`schema: '2.0'`), read and written entry by entry.
+"""Reads and writes dvc.lock entry by entry, as DVC 3.67 writes it (`schema: '2.0'`).
 
-DVC itself is not imported: the format is plain and stable, importing DVC costs most of a second,
-and `dvc commit` would record the inputs as they are afterwards, not as they were when the step read
-them. Tests hold every line of this against the real DVC.
+DVC itself is not imported: the format is plain and stable, importing DVC takes most of a second,
+and `dvc commit` would record the inputs as they are afterwards, not as they were when the stage
+read them. Tests compare all of it with the real DVC.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _dump_yaml(value: object) -> str:
 
 @dataclass(frozen=True)
 class LockEntry:
-    """What dvc.lock says of one stage instance.
+    """The entry of one artifact in dvc.lock.
 
     Attributes:
         cmd: the command line.
@@ -61,7 +61,7 @@ class LockEntry:
     outs: Mapping[str, Digest] = field(default_factory=dict)
 
     def to_text(self, name: str) -> str:
-        """The block of dvc.lock for stage instance `name`, byte for byte as DVC writes it."""
+        """The block of dvc.lock for the artifact `name`, byte for byte as DVC writes it."""
         text = f"  {name}:\n    " + _dump_scalar("cmd", self.cmd)
         if self.deps:
             text += "    deps:\n" + "".join(_item(p, d) for p, d in sorted(self.deps.items()))
@@ -115,14 +115,14 @@ _FIRST_OUT = re.compile(
 
 
 class LockFile:
-    """The text of dvc.lock, cut into blocks; a block is parsed only when it is asked for.
+    """The text of dvc.lock, cut into one block per artifact; a block is parsed on request.
 
     Raises:
-        PublishError: on use, where the text is not laid out as DVC writes it.
+        PublishError: on use, if the text is not laid out as DVC writes it.
     """
 
     def __init__(self, text: str) -> None:
-        """Cut `text` (empty where there is no file) into the blocks of stage instances."""
+        """Cut `text` (empty if there is no file) into the blocks of artifacts."""
         self.text = text
         self._spans: dict[str, tuple[int, int]] = {}
         self._end = len(text)
@@ -148,7 +148,7 @@ class LockFile:
 
     @classmethod
     def read_as_is(cls, root: Path) -> LockFile:
-        """Read dvc.lock below `root` without judging it."""
+        """Read dvc.lock below `root` without checking it."""
         path = root / LOCK_FILE
         try:
             stat = path.stat()
@@ -158,16 +158,16 @@ class LockFile:
         return _read_lock(path, identity)
 
     def names(self) -> list[str]:
-        """Names of all stage instances on record."""
+        """Names of all recorded artifacts."""
         return list(self._spans)
 
     def block(self, name: str) -> str | None:
-        """The text of one instance, or None."""
+        """The text of one artifact, or None."""
         span = self._spans.get(name)
         return None if span is None else self.text[span[0] : span[1]]
 
     def entry(self, name: str) -> LockEntry | None:
-        """The parsed record of one instance, or None."""
+        """The parsed entry of one artifact, or None."""
         block = self.block(name)
         return None if block is None else _parse_block(block)
 
@@ -187,7 +187,7 @@ class LockFile:
         return None if out is None else out.md5
 
     def spliced(self, name: str, block: str) -> str:
-        """The text with the block of `name` replaced or appended; all other bytes stay."""
+        """The text with the block of `name` replaced or appended; all other bytes stay the same."""
         if not self.text.strip():
             return f"schema: '2.0'\nstages:\n{block}"
         if name in self._spans:
@@ -200,8 +200,8 @@ class LockFile:
     def damage(self) -> str | None:
         """Why the text cannot be a complete lock file, or None.
 
-        A file that was cut while DVC wrote it lacks its final newline or the last output's count
-        of files; both are seen here without parsing the whole.
+        A file that was cut while DVC wrote it lacks its final newline or the file count of the last
+        output; this finds both without parsing the whole.
         """
         if not self.text.strip():
             return None
@@ -210,7 +210,7 @@ class LockFile:
         if not self.text.startswith("schema:") or not self._has_stages:
             return "it has no schema and stages"
         if "\0" in self.text or "\ufffd" in self.text:
-            return "it holds bytes that are no text"
+            return "it holds bytes that are not text"
         if self._spans:
             last = list(self._spans)[-1]
             try:
@@ -244,7 +244,7 @@ class LockFile:
 
 @functools.lru_cache(maxsize=4)
 def _read_lock(path: Path, identity: tuple[int, int, int, int]) -> LockFile:
-    del identity  # a key of the cache: another one, another content
+    del identity  # key of the cache: the content depends on it
     return LockFile(path.read_text(encoding="utf-8", errors="replace"))
 
 
@@ -304,7 +304,7 @@ def _parse_items(lines: list[str]) -> dict[str, Digest]:
 
 
 def write_lock(root: Path, text: str, scratch: Path) -> None:
-    """Replace dvc.lock atomically and durably, keeping the former one as `scratch/dvc.lock.bak`."""
+    """Replace dvc.lock atomically and durably; keeps the old one as `scratch/dvc.lock.bak`."""
     target, temporary = root / LOCK_FILE, scratch / f"{LOCK_FILE}.new"
     if target.exists():
         with replacing(scratch / f"{LOCK_FILE}.bak") as backup:

@@ -1,8 +1,8 @@
 """The text of `dvc.yaml`, generated from the stage table.
 
-A per-shard stage becomes a `matrix` over the landed shards: one stage instance, one output and one
-lock entry per shard. So DVC itself knows which shard is missing or was made by other code or
-parameters than its neighbours.
+A per-shard stage becomes a `matrix` over the landed shards, with one output and one lock entry per
+shard. So DVC itself knows which shard is missing or was made by other code or parameters than the
+others.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ BLOCKED_LIST = "shards/blocked.yaml"
 
 
 def reads_all_shards(stage: Stage, by_name: Mapping[str, Stage]) -> bool:
-    """Whether a stage reads the instances of all shards, so that their list is an input of it."""
+    """Whether a stage is a fan-in: the lists of shards and of blocked shards are inputs of it."""
     return not stage.per_shard and any(by_name[name].per_shard for name in stage.inputs)
 
 

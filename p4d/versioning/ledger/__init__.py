@@ -1,5 +1,10 @@
-"""The ledger: an append-only, hash-chained record of versions, checks and decisions.
+"""The ledger: what was made, from what, at what cost, and which checks ran on it.
 
-Read `ledger.py` first. It says what happened; what is current is in dvc.lock (`state/`). What
-explains and proves records to people is in `p4d/audit`.
+- `record.py`: the form of one record, and its digest;
+- `ledger.py`: appends records to the hash chain of `data/ledger/ledger.jsonl`, and verifies it;
+- `index.py`: the records in memory, by artifact and version, with lineage in both directions;
+- `anchor.py`: commits the ledger and all that it names to the branch `p4d-ledger`;
+- `problem.py`: a fault that a comparison with the ledger found.
+
+Knows artifacts, versions and checks, and nothing of what they contain. Read `ledger.py` first.
 """

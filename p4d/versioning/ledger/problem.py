@@ -1,4 +1,4 @@
-"""A fault of a recorded artifact."""
+"""A difference between the ledger and what is stored."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ Fault = Literal["missing", "altered", "orphaned", "unrecorded"]
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is not as the ledger says.
+    """One file or entry that differs from what the ledger records.
 
     Attributes:
-        kind: `missing`, `altered`, `orphaned` (lies there, belongs to nothing) or `unrecorded`
+        kind: `missing`, `altered`, `orphaned` (stored, but part of nothing) or `unrecorded`
             (published, but not in the ledger).
         path: relative to the project.
-        detail: in words.
+        detail: what differs, and the way out.
     """
 
     kind: Fault

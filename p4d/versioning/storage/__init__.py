@@ -1,5 +1,5 @@
-"""Storage of versions beyond this checkout: sending them to remotes, and garbage collection.
+"""Where versions are kept beside the cache, and how the cache is kept small.
 
-The cache itself is in `dvc/cache.py`; comparing stored bytes with the ledger is in
-`p4d/audit/proof`.
+- `push.py` uploads all recorded versions to a DVC remote and verifies them there;
+- `gc.py` frees the cache of what no record names.
 """

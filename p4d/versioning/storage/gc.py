@@ -1,8 +1,9 @@
-"""Collecting garbage without losing a version that the ledger names.
+"""Collects garbage without losing a version that the ledger names.
 
-`dvc gc --all-commits` keeps what some commit's dvc.lock names. The branch `p4d-ledger` covers every
-version that was current when it was anchored, but not one that was replaced before. The branch
-`p4d-kept` names each version on record by a `.dvc` file of its own, so that form keeps them all.
+`dvc gc --all-commits` keeps what the dvc.lock of some commit names. The branch `p4d-ledger` covers
+every version that was current when it was anchored, but not one that was replaced before that. The
+branch `p4d-kept` names each recorded version in a `.dvc` file of its own, so that DVC keeps them
+all.
 """
 
 from __future__ import annotations
@@ -22,13 +23,16 @@ _WHO = "p4d ledger <ledger@p4d.invalid> 0 +0000"
 
 
 def keep(project: Project) -> int:
-    """Name every version on record on the branch `p4d-kept`; returns how many.
+    """Name every recorded version on the branch `p4d-kept`; returns how many.
 
     Raises:
         LedgerError: the project is no git repository.
     """
     if not has_repository(project.root):
-        raise LedgerError(f"{project.root} is no git repository: `dvc gc` cannot know what to keep")
+        raise LedgerError(
+            f"{project.root} is no git repository, so `dvc gc` cannot know what to keep; "
+            "make one with `git init`"
+        )
     anchor(project, "before collecting garbage")
     versions = {
         record["md5"]: f"kept/{record['path'].removeprefix('data/')}"
@@ -41,22 +45,24 @@ def keep(project: Project) -> int:
 
 
 def collect_garbage(project: Project, *, dry: bool = False) -> str:
-    """Run `dvc gc --all-commits` after `keep`; returns what DVC said.
+    """Run `dvc gc --all-commits` after `keep`; returns the output of DVC.
 
     Raises:
         LedgerError: DVC failed.
     """
     count = keep(project)
     command = ["dvc", "gc", "--all-commits", "--force", *(["--dry"] if dry else [])]
-    done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=project.root, capture_output=True, text=True, check=False, encoding="utf-8"
+    )
     if done.returncode:
         raise LedgerError(f"{' '.join(command)} failed: {done.stderr.strip()}")
-    return f"{count} versions on record are kept\n{done.stdout.strip()}"
+    return f"{count} recorded versions are kept\n{done.stdout.strip()}"
 
 
 def _commit(versions: dict[str, str]) -> Iterator[bytes]:
     yield f"commit refs/heads/{BRANCH}\ncommitter {_WHO}\n".encode()
-    message = b"every version on record"
+    message = b"every recorded version"
     yield b"data %d\n%s\n" % (len(message), message)
     for md5, folder in sorted(versions.items()):
         name = md5.removesuffix(".dir")

@@ -1,8 +1,8 @@
-"""Versions at a DVC remote: sent beside running work, and proven to lie there, object by object.
+"""Uploads all recorded versions to a DVC remote and verifies each object there.
 
-`dvc push` keeps DVC's lock for the whole upload, believes an index of what it sent before, and ends
-with status 0 although objects may be missing. Cache objects never change, so sending them needs no
-lock. DVC's remotes and file systems are used as they are configured, and are imported only here.
+`dvc push` holds DVC's lock for the whole upload, trusts an index of what it sent before, and ends
+with status 0 although objects may be missing. Cache objects never change, so uploading them needs
+no lock. Uses DVC's remotes and file systems as they are configured; nothing else imports DVC.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from p4d.versioning.ledger.problem import Problem
 Progress = Callable[[int, int, str], None]
 
 BATCH = 64
-"""Objects that are sent between two calls of the progress."""
+"""Objects that are uploaded between two calls of the progress."""
 
 WORKERS = 16
-"""Requests under way at once; a remote answers late and does not work hard."""
+"""Concurrent requests; a remote is slow to answer and costs this machine little."""
 
 
 @dataclass(frozen=True)
 class RemoteReport:
-    """What a remote holds of what the ledger names.
+    """What a remote holds of the versions that the ledger names.
 
     Attributes:
         remote: its name in DVC's configuration.
-        url: where it is.
-        objects: objects that the ledger's versions consist of.
-        sent: objects that were sent now.
-        rehashed: whether each object was read back and hashed; else its size was compared.
-        problems: what is missing or altered there.
+        url: its address.
+        objects: number of objects of all recorded versions.
+        sent: number of objects that were uploaded now.
+        rehashed: whether each object was read back and hashed; else only sizes were compared.
+        problems: what is missing or altered at the remote.
     """
 
     remote: str
@@ -51,7 +51,7 @@ class RemoteReport:
 
     @property
     def ok(self) -> bool:
-        """Whether all is there."""
+        """Whether all objects are there and unaltered."""
         return not self.problems
 
     def render_text(self) -> str:
@@ -74,10 +74,10 @@ def push(
     rehash: bool = False,
     progress: Progress = lambda done, total, note: None,
 ) -> RemoteReport:
-    """Send every object of every version on record that a remote lacks, then look at each there.
+    """Upload every object of every recorded version that a remote lacks, then verify each there.
 
-    Takes no lock, so runs go on meanwhile; what they publish after this began is sent next time.
-    Files are sent before the lists that name them: a list at the remote is complete.
+    Takes no lock, so runs go on meanwhile; the next push uploads what they publish after this one
+    began. Uploads files before the lists that name them: a list at the remote is complete.
 
     Args:
         project: where.
@@ -94,7 +94,7 @@ def push(
         absent = sorted((oid for oid in wanted if oid not in there), key=_lists_last)
         lacking = [oid for oid in absent if dvc_store.object_path(project.root, oid).is_file()]
         _send(project, odb, lacking, progress)
-        report = _looked_at(project, name, odb, wanted, len(lacking), rehash, progress)
+        report = _verified(project, name, odb, wanted, len(lacking), rehash, progress)
     if report.ok:
         body = {"remote": name, "url": report.url, "objects": report.objects, "rehashed": rehash}
         Ledger(project).append("push", body)
@@ -108,14 +108,14 @@ def verify_remote(
     rehash: bool = False,
     progress: Progress = lambda done, total, note: None,
 ) -> RemoteReport:
-    """Look at a remote for every object of every version on record; sends nothing.
+    """Verify every object of every recorded version at a remote; uploads nothing.
 
     Raises:
         PublishError: as `push`.
     """
     wanted = _objects(project)
     with _open(project, remote) as (name, odb):
-        return _looked_at(project, name, odb, wanted, 0, rehash, progress)
+        return _verified(project, name, odb, wanted, 0, rehash, progress)
 
 
 def _lists_last(oid: str) -> tuple[bool, str]:
@@ -123,7 +123,7 @@ def _lists_last(oid: str) -> tuple[bool, str]:
 
 
 def _objects(project: Project) -> Mapping[str, str]:
-    """Every object of every version on record, with an instance's file that it is."""
+    """Every object of every recorded version, with the path of a file that it holds."""
     found: dict[str, str] = {}
     for record in Ledger(project).records("materialization"):
         md5, out = record["md5"], record["path"]
@@ -162,7 +162,7 @@ def _send(project: Project, odb: Any, oids: list[str], progress: Progress) -> No
         progress(start + len(batch), len(oids), "objects sent")
 
 
-def _looked_at(
+def _verified(
     project: Project,
     name: str,
     odb: Any,  # noqa: ANN401 - DVC's object store
@@ -180,7 +180,7 @@ def _looked_at(
                 where = f"{name}:{oid[:2]}/{oid[2:]}"
                 found.append(Problem(kind, where, f"{detail} (object of {wanted[oid]})"))
             if done % BATCH == 0 or done == len(wanted):
-                progress(done, len(wanted), "objects looked at")
+                progress(done, len(wanted), "objects verified")
     url = str(odb.fs.unstrip_protocol(odb.path))
     return RemoteReport(name, url, len(wanted), sent, rehash, tuple(found))
 
