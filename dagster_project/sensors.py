@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import dagster as dg
 
 from dagster_project.alerts import needs_attention, report_alerts
+from dagster_project.automation import LABELLED
 from dagster_project.dead_runs import end_dead_runs
-from dagster_project.jobs import label_backfill, retrain
+from dagster_project.jobs import label_backfill, retrain, retraining
 from dagster_project.partitions import sync_shards
 from dagster_project.reconcile import report_changes, report_unreported
 from dagster_project.resources import Inbox, StageRunner
@@ -35,6 +36,9 @@ def landing_sensor(
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Land new files; request one run per shard whose videos are not recorded."""
     report = inbox.land()
+    (context.log.info if report.shards else context.log.debug)(report.summary())
+    for notice in report.notices:
+        context.log.warning(notice)
     project = stage_runner.project
     sync_shards(context.instance, project)
     ledger = Ledger(project)
@@ -56,6 +60,7 @@ def landing_sensor(
     description="Reports published versions, and changes on disk, that Dagster has no event for; "
     "keeps partitions equal to the closed shards; ends dead runs; commits the ledger to the branch "
     "p4d-ledger. Requests no run.",
+    default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def reconcile_sensor(
     context: dg.SensorEvaluationContext, stage_runner: StageRunner
@@ -91,6 +96,7 @@ def _anchor_news(context: dg.SensorEvaluationContext, project: Project) -> None:
     minimum_interval_seconds=60,
     description="Lists artifacts that a check blocks or whose run failed, and reports each once as "
     "an observation of its asset. Requests no run.",
+    default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def attention_sensor(
     context: dg.SensorEvaluationContext, stage_runner: StageRunner
@@ -116,8 +122,10 @@ def attention_sensor(
 def drift_sensor(
     context: dg.SensorEvaluationContext, stage_runner: StageRunner
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Request one run per set of new shards that differs."""
-    del context
+    """Request one run per set of new shards that differs, unless a run retrains already."""
+    if run := retraining(context.instance):
+        yield dg.SkipReason(f"run {run} retrains")
+        return
     project = stage_runner.project
     drift = measure_drift(project.data, project.shards())
     distances = ", ".join(f"{name} {value:.2f}" for name, value in drift.distance.items()) or "none"
@@ -130,10 +138,10 @@ def drift_sensor(
 
 automation = dg.AutomationConditionSensorDefinition(
     "automation",
-    target=dg.AssetSelection.all(),
+    target=LABELLED,
     minimum_interval_seconds=60,
-    description="Requests assets whose code or inputs changed. Leaves new shards to landing_sensor "
-    "and waits for blocking checks.",
+    description="Requests per-shard stages (videos to questions) whose code or inputs changed. "
+    "Leaves new shards to landing_sensor, waits for blocking checks, and never trains.",
 )
 
 SENSORS = [landing_sensor, reconcile_sensor, attention_sensor, drift_sensor, automation]
