@@ -7,6 +7,8 @@ from pathlib import Path
 
 import dagster as dg
 
+from dagster_project.dagster_internals import initialize_pools
+from dagster_project.slots import LABELLING, TRAINING
 from p4d.errors import ConfigError
 from p4d.project import Project
 
@@ -32,9 +34,11 @@ def prepare_home(project: Project) -> Path:
 
 
 def open_instance(project: Project) -> dg.DagsterInstance:
-    """The instance of the project; use it as a context manager.
+    """The instance of the project, with its slots; use it as a context manager.
 
     Also sets `DAGSTER_HOME` for this process, as Dagster's steps look there for their logs.
     """
     os.environ["DAGSTER_HOME"] = str(prepare_home(project))
-    return dg.DagsterInstance.get()
+    instance = dg.DagsterInstance.get()
+    initialize_pools(instance, (LABELLING, TRAINING))
+    return instance

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection
 
 import dagster as dg
 
+from dagster_project.dead_runs import end_dead_runs
 from p4d.pipeline import Stage, stage_named
 
 LABELLING, TRAINING = "labelling", "training"
@@ -31,7 +32,7 @@ def wait_for_slots(
     *,
     pause_s: float = 2.0,
 ) -> None:
-    """Return when no other run occupies the pools of `stages`.
+    """Return when no other run occupies the pools of `stages`; runs of dead processes do not count.
 
     Args:
         instance: whose runs.
@@ -46,6 +47,7 @@ def wait_for_slots(
             note(f"      waiting for {', '.join(sorted(pools))}: run {', '.join(occupied)}")
             noted = True
         time.sleep(pause_s)
+        end_dead_runs(instance)
 
 
 def _runs_in(instance: dg.DagsterInstance, pools: Collection[str]) -> list[str]:

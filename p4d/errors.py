@@ -39,3 +39,7 @@ class LedgerError(P4DError):
 
 class TrainingError(P4DError):
     """Training stopped; the message names the step and the ids of its batch."""
+
+
+class OrchestrationError(P4DError):
+    """A process, sensor or schedule around the stages does not exist or ended by itself."""
