@@ -70,11 +70,11 @@ def dvc_yaml(check: bool) -> None:
     root = Path(__file__).resolve().parents[2]
     path, text = root / "dvc.yaml", render_dvc_yaml(STAGES, root)
     if check:
-        if not path.exists() or path.read_text() != text:
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
             click.echo("dvc.yaml is out of date; run: p4d dvc-yaml", err=True)
             sys.exit(1)
         return
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     ensure_file(root)
     click.echo(f"wrote {path.name}")
 

@@ -21,9 +21,10 @@ from p4d.artifacts import read_json, write_bytes, write_json
 from p4d.config import Params
 from p4d.errors import ConfigError, ContractError, DecodeError, PublishError
 from p4d.ids import content_id, sha256_file
+from p4d.paths import inside
 from p4d.project import Project
 from p4d.sidecars import SOURCE_SUFFIX, TRUTH_SUFFIX, read_source, sidecar_path
-from p4d.video.inbox import InboxFile, SkippedFile, WaitingFile, inside, scan
+from p4d.video.inbox import InboxFile, SkippedFile, WaitingFile, scan
 from p4d.video.per_video import per_video
 from p4d.video.probe import Probe, probe
 
@@ -111,7 +112,7 @@ def landed_file(project: Project, video_id: str) -> tuple[str, dict[str, Any]] |
     """The shard that a file landed in and its row in the shard's manifest, or None."""
     for shard in project.shards():
         path = project.shards_dir / f"{shard}.json"
-        if path.is_file() and video_id in path.read_text():
+        if path.is_file() and video_id in path.read_text(encoding="utf-8"):
             for row in read_json(path)["files"]:
                 if row["file_id"] == video_id:
                     return shard, row

@@ -43,7 +43,7 @@ def manifest_problems(project: Project, records: Sequence[Record]) -> Iterator[P
     }
     try:
         listed = project.shards()
-        text = (project.root / dvc_yaml.SHARD_LIST).read_text()
+        text = (project.root / dvc_yaml.SHARD_LIST).read_text(encoding="utf-8")
     except Exception as error:  # noqa: BLE001 - a damaged list of shards fails in many ways
         yield Problem("altered", dvc_yaml.SHARD_LIST, f"does not parse: {error}")
         return

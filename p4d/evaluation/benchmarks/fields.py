@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from p4d.artifacts import read_table
 from p4d.errors import ContractError
 from p4d.evaluation.benchmarks.item import ItemError, Record
 from p4d.students.model.chat import LETTERS
@@ -27,7 +28,7 @@ def records_of(path: Path) -> list[Any]:
     """
     try:
         if path.suffix == ".parquet":
-            return pl.read_parquet(path).to_dicts()
+            return read_table(path).to_dicts()
         content = path.read_text(encoding="utf-8")
         if path.suffix == ".jsonl":
             return [json.loads(line) for line in content.splitlines() if line.strip()]

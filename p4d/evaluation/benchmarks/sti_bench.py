@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from p4d.artifacts import scan_table
 from p4d.categories import STATIC
 from p4d.errors import ContractError
 from p4d.evaluation.benchmarks import fields
@@ -49,7 +50,7 @@ def found_in(folder: Path) -> bool:
 def _parquet(folder: Path) -> Path | None:
     for path in sorted([*folder.glob("*.parquet"), *folder.glob("data/*.parquet")]):
         try:
-            if set(pl.read_parquet_schema(path)) >= _COLUMNS:
+            if set(scan_table(path).collect_schema()) >= _COLUMNS:
                 return path
         except (OSError, pl.exceptions.PolarsError):
             continue

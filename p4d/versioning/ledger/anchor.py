@@ -92,7 +92,7 @@ def is_anchored(project: Project) -> bool:
 def anchored_lock(project: Project) -> str:
     """dvc.lock on the branch `p4d-ledger`; empty if nothing is anchored."""
     reference = project.root / ".git" / "refs" / "heads" / BRANCH
-    commit = reference.read_text() if reference.is_file() else None
+    commit = reference.read_text(encoding="utf-8") if reference.is_file() else None
     if commit is None:  # packed, in another folder, or missing: ask git each time
         return (_anchored_file(project.root, "dvc.lock") or b"").decode()
     return _anchored_lock(project.root, commit)

@@ -152,7 +152,7 @@ def _update_pipeline_file(workspace: Workspace, recorder: LockRecorder) -> None:
     path = root / pipeline_file.PIPELINE_FILE
     code = {stage.name: workspace.code(stage) for stage in workspace.stages}
     text = pipeline_file.compose(workspace.stages, code)
-    if not path.is_file() or path.read_text() != text:
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
         recorder.write_pipeline_file(root, text)
 
 
