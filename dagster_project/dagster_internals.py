@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -166,7 +166,7 @@ def code_server(instance: dg.DagsterInstance, module: str, folder: Path) -> Iter
 
 
 @contextlib.contextmanager
-def open_webserver(workspace: str, middleware: type[Any]) -> Iterator[Starlette]:
+def open_webserver(workspace: str, middleware: Callable[[Any], Any]) -> Iterator[Starlette]:
     """The application of Dagster's webserver, on the instance of $DAGSTER_HOME.
 
     Args:
@@ -179,9 +179,11 @@ def open_webserver(workspace: str, middleware: type[Any]) -> Iterator[Starlette]
     from dagster_webserver.webserver import DagsterWebserver
     from starlette.middleware import Middleware
 
+    guard: Any = middleware  # its type in Starlette is that of a class with any arguments
+
     class Webserver(DagsterWebserver[Any, Any]):
         def build_middleware(self) -> list[Middleware]:
-            return [Middleware(middleware), *super().build_middleware()]
+            return [Middleware(guard), *super().build_middleware()]
 
         def make_security_headers(self) -> dict[str, str]:
             # No page may show the UI in a frame and guide clicks into it.
@@ -215,7 +217,10 @@ def load_switches(instance: dg.DagsterInstance, module: str) -> Iterator[Switche
     with WorkspaceProcessContext(instance, workspace_load_target=target) as context:
         location = context.create_request_context().get_code_location(module)
         repository = next(iter(location.get_repositories().values()))
-        found = [*repository.get_sensors(), *repository.get_schedules()]
+        found: list[RemoteSensor | RemoteSchedule] = [
+            *repository.get_sensors(),
+            *repository.get_schedules(),
+        ]
         yield Switches(instance, {each.name: each for each in found})
 
 

@@ -42,3 +42,18 @@ def open_instance(project: Project) -> dg.DagsterInstance:
     instance = dg.DagsterInstance.get()
     initialize_pools(instance, (LABELLING, TRAINING))
     return instance
+
+
+def foreign_home(project: Project) -> str | None:
+    """What to do if `DAGSTER_HOME` is not the project's; None if it is.
+
+    `dagster dev` without it works on an empty instance that it deletes at its end.
+    """
+    home, given = project.root / ".dagster", os.environ.get("DAGSTER_HOME")
+    if given and Path(given).resolve() == home.resolve():
+        return None
+    return (
+        f"DAGSTER_HOME is {given or 'not set'}: this is not the project's instance, so its shards, "
+        f"history, sensors and limits are missing here. Use `make ui`, or first: "
+        f"export DAGSTER_HOME={home}"
+    )
