@@ -14,6 +14,7 @@ from dagster_project.jobs import label_backfill, retrain
 from dagster_project.partitions import sync_shards
 from dagster_project.reconcile import report_changes, report_unreported
 from dagster_project.resources import Inbox, StageRunner
+from p4d.errors import HistoryError
 from p4d.project import Project
 from p4d.quality.drift import measure_drift
 from p4d.versioning.files.artifact_key import ArtifactKey
@@ -64,8 +65,12 @@ def reconcile_sensor(
     project = stage_runner.project
     sync_shards(context.instance, project)
     end_dead_runs(context.instance)
-    _anchor_news(context, project)
     done = []
+    try:
+        _anchor_news(context, project)
+    except HistoryError as error:  # a tick that fails would report nothing else
+        context.log.error(str(error))
+        done.append(f"The ledger is not anchored: {error}")
     if context.repository_def:
         graph = context.repository_def.asset_graph
         for changed in report_changes(context.instance, graph, project):
@@ -89,8 +94,8 @@ def _anchor_news(context: dg.SensorEvaluationContext, project: Project) -> None:
 
 @dg.sensor(
     minimum_interval_seconds=60,
-    description="Lists artifacts that a check blocks or whose run failed, and reports each once as "
-    "an observation of its asset. Requests no run.",
+    description="Lists artifacts that a check blocks or whose run failed, and a ledger that was "
+    "rewritten; reports each once as an observation of its asset. Requests no run.",
 )
 def attention_sensor(
     context: dg.SensorEvaluationContext, stage_runner: StageRunner
