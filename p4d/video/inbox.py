@@ -13,6 +13,7 @@ from pathlib import Path
 from p4d.artifacts import write_bytes
 from p4d.errors import ContractError
 from p4d.ids import content_id, sha256_file, video_id
+from p4d.paths import inside
 from p4d.sidecars import SIDECAR_SUFFIXES, sidecar_beside
 
 PARTIAL_SUFFIXES = (".tmp", ".part", ".partial", ".crdownload", ".filepart", "~")
@@ -57,19 +58,6 @@ class InboxFile:
     def file_id(self) -> str:
         """The id of the content."""
         return video_id(self.sha256)
-
-
-def inside(inbox: Path, relpath: str) -> Path:
-    """The file at `relpath`, with links resolved.
-
-    Raises:
-        ContractError: it is outside the inbox.
-
-    """
-    path = (inbox / relpath).resolve()
-    if not path.is_relative_to(inbox.resolve()):
-        raise ContractError(f"{relpath} leads out of the inbox")
-    return path
 
 
 def scan(

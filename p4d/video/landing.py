@@ -21,6 +21,7 @@ from p4d.artifacts import read_json, write_bytes, write_json
 from p4d.config import Params
 from p4d.errors import ConfigError, ContractError, DecodeError, PublishError
 from p4d.ids import content_id, sha256_file
+from p4d.paths import inside
 from p4d.project import Project
 from p4d.sidecars import (
     SOURCE_SUFFIX,
@@ -30,7 +31,7 @@ from p4d.sidecars import (
     sidecar_beside,
     sidecar_path,
 )
-from p4d.video.inbox import InboxFile, SkippedFile, WaitingFile, inside, scan
+from p4d.video.inbox import InboxFile, SkippedFile, WaitingFile, scan
 from p4d.video.per_video import per_video
 from p4d.video.probe import Probe, probe
 
