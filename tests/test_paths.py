@@ -1,62 +1,55 @@
-"""A checkout may lie anywhere: to polars and DuckDB, `[` in a path is a pattern unless told."""
-
-import ast
-from pathlib import Path
+"""Names from outside become paths only below the folder that they are meant for."""
 
 import pytest
 
-from p4d.artifacts import read_csv, read_table, scan_table
-from p4d.standalone import run_stages
-from p4d.video.clips import build_clips
-from p4d.video.ingest import build_videos
-from p4d.video.landing import land
-from p4d.worlds.clip_shards import write_clip_shard
-from tests.video.media import inputs, make_project, params, write_video
+from p4d.errors import ContractError
+from p4d.paths import BATCH_ID, OBJECT_ID, checked_id, inside, relative_path, relative_paths
 
-ROOT = Path(__file__).parents[1]
-READERS = ("read_parquet", "scan_parquet", "read_parquet_schema", "read_csv", "scan_csv",
-           "read_ndjson", "scan_ndjson", "read_json")  # fmt: skip
+NO_PATHS = [
+    "..", "../x", "a/../b", "/x", "//x", "", ".", "a/./b", "a//b", "a/", "a/..", "x\0y", "\0",
+    "ä\0", "ä/../b", "/ä", "ä//b", "x" * 256, "ä" * 128, "a/" * 2500 + "b", "\ud800", "a\udfff",
+    None, 7, ["a"], {"a": 1}, b"a",
+]  # fmt: skip
 
 
-@pytest.fixture
-def folder(tmp_path):
-    odd = tmp_path / "a [b] *ö"
-    odd.mkdir()
-    return odd
+@pytest.mark.parametrize("name", NO_PATHS, ids=lambda name: ascii(name)[:20])
+def test_what_is_no_relative_path_is_invalid(name, tmp_path):
+    with pytest.raises(ContractError, match="is no relative path"):
+        relative_path(name)
+    with pytest.raises(ContractError):
+        inside(tmp_path, name)
 
 
-def test_landed_videos_become_clips(folder):
-    project = make_project(folder / "project")
-    write_video(project.inbox / "a [1].mp4")
-    assert land(project).accepted == 1
-    (shard,) = project.shards()
-    build_videos(inputs(project, "videos", shard), project.data / "videos" / shard)
-    out = project.data / "clips" / shard
-    build_clips(inputs(project, "clips", shard), out)
-    assert read_table(out / "clips.parquet")["outcome"].to_list()[0] == "ok"
-    assert scan_table(out / "clips.parquet").collect_schema().names()
+@pytest.mark.parametrize(
+    "name", ["a", "a/b", "...", "..a", "a..", ".hidden/x", "späce ö/[1].mp4", "a\nb", "\udcff.mp4"]
+)
+def test_odd_names_that_stay_inside_are_kept(name, tmp_path):
+    assert relative_path(name) == name
+    assert inside(tmp_path, name) == tmp_path / name
 
 
-def test_clips_become_questions(folder):
-    settings = params()
-    write_clip_shard(folder / "clips" / "0001-a", [1, 2], settings.clips, shard="0001-a")
-    (folder / "labels" / "0001-a").mkdir(parents=True)
-    run_stages(folder, settings, ("regions", "facts", "questions"), ["0001-a"])
-    assert read_table(folder / "questions" / "0001-a" / "questions.parquet").height
+def test_a_link_out_of_the_folder_is_invalid(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "link").symlink_to(tmp_path)
+    with pytest.raises(ContractError, match="leads out of in"):
+        inside(tmp_path / "in", "link/x")
 
 
-def test_a_csv_file_is_read(folder):
-    (folder / "curve.csv").write_text("step,loss\n1,2.5\n", encoding="utf-8")
-    assert read_csv(folder / "curve.csv").rows() == [(1, 2.5)]
+@pytest.mark.parametrize(
+    ("names", "match"),
+    [(["a", "b", "a"], "twice"), (["a/b/c", "a/b"], "a file and as a folder"), (["a", ".."], "no")],
+)  # fmt: skip
+def test_names_that_cannot_be_one_folder_are_invalid(names, match):
+    assert relative_paths(["a/b", "a/c", "d"]) == ["a/b", "a/c", "d"]
+    with pytest.raises(ContractError, match=match):
+        relative_paths(names)
 
 
-def test_no_table_is_read_past_the_readers_that_take_paths_literally():
-    found = []
-    for package in ("p4d", "assets", "dagster_project"):
-        for path in sorted((ROOT / package).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Attribute) and node.attr in READERS:
-                    literal = ast.unparse(node.value) == "pl"
-                    if literal and path != ROOT / "p4d" / "artifacts.py":
-                        found.append(f"{path.relative_to(ROOT)}:{node.lineno}")
-    assert not found
+@pytest.mark.parametrize("pattern", [BATCH_ID, OBJECT_ID])
+@pytest.mark.parametrize(
+    "value", ["", "..", "/x", "a/b", "review_0123456789abcdef\n", 5, None, [], "\ud800", "0" * 33]
+)
+def test_what_has_another_form_is_no_id(pattern, value):
+    with pytest.raises(ContractError, match="does not have the form") as raised:
+        checked_id(pattern, value, "batch")
+    assert str(raised.value).isascii()

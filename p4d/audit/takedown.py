@@ -24,6 +24,7 @@ from p4d.artifacts import read_json, write_bytes
 from p4d.audit.lookup.lookup import Lookup
 from p4d.errors import LedgerError, PublishError
 from p4d.ids import sha256_file
+from p4d.paths import relative_path
 from p4d.project import Project
 from p4d.versioning.dvc.cache import objects_of
 from p4d.versioning.dvc.config import cache_dir, remote_urls
@@ -230,7 +231,7 @@ def _decisions(lookup: Lookup, version: ArtifactVersion) -> list[str]:
 
 def _in_inbox(project: Project, row: Mapping[str, Any]) -> list[Path]:
     """The landed file and its sidecars, if the inbox still holds the same content."""
-    path = project.inbox / row["relpath"]
+    path = project.inbox / relative_path(row["relpath"])
     if not path.is_file() or sha256_file(path) != row["sha256"]:
         return []
     beside = [path.with_name(path.stem + end) for end in (".truth.safetensors", ".source.json")]

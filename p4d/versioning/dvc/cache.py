@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from p4d.atomic import replacing
-from p4d.errors import PublishError
+from p4d.errors import ContractError, PublishError
+from p4d.paths import OBJECT_ID
 from p4d.versioning.dvc.config import cache_dir
 from p4d.versioning.files.hashes import Digest, Tree, file_md5
 
@@ -127,7 +128,13 @@ def _is_alive(pid: int) -> bool:
 
 
 def object_path(root: Path, md5: str) -> Path:
-    """The path of an object in the cache."""
+    """The path of an object in the cache.
+
+    Raises:
+        PublishError: `md5` is no hash, so it names no object (an edited ledger or dvc.lock).
+    """
+    if not OBJECT_ID.fullmatch(md5):
+        raise PublishError(f"{md5[:80]!a} is no hash of an object in DVC's cache")
     return cache_dir(root) / md5[:2] / md5[2:]
 
 
@@ -173,8 +180,8 @@ def read_tree(root: Path, md5: str) -> Tree:
             f"{md5} is not in the cache; `dvc pull` fetches it if a remote has it"
         ) from error
     try:
-        tree = Tree.of({e["relpath"]: Digest(e["md5"]) for e in json.loads(payload)})
-    except (ValueError, KeyError, TypeError) as error:
+        tree = Tree.from_payload(payload)
+    except ContractError as error:
         raise PublishError(f"cache object {path} is damaged: {error}") from error
     if tree.digest.md5 != md5:
         raise PublishError(f"cache object {path} is damaged: its content has another hash")
