@@ -19,6 +19,7 @@ from dagster_project.outdated import ADVICE, outdated, report_outdated
 from dagster_project.partitions import sync_shards
 from dagster_project.reconcile import report_changes, report_unreported
 from dagster_project.resources import Inbox, StageRunner
+from p4d.errors import HistoryError
 from p4d.project import Project
 from p4d.quality.drift import measure_drift
 from p4d.versioning.files.artifact_key import ArtifactKey
@@ -75,8 +76,12 @@ def reconcile_sensor(
     sync_shards(context.instance, project)
     end_dead_runs(context.instance)
     seen = _Seen.read(context.cursor)
-    _anchor_news(project, seen)
     done: list[str] = []
+    try:
+        _anchor_news(project, seen)
+    except HistoryError as error:  # a tick that fails would report nothing else
+        context.log.error(str(error))
+        done.append(f"The ledger is not anchored: {error}")
     if context.repository_def:
         graph = context.repository_def.asset_graph
         done += _report_old_definitions(context, outdated(graph, project), seen)
@@ -137,8 +142,8 @@ def _report_old_definitions(
 
 @dg.sensor(
     minimum_interval_seconds=60,
-    description="Lists artifacts that a check blocks or whose run failed, and reports each once as "
-    "an observation of its asset. Requests no run.",
+    description="Lists artifacts that a check blocks or whose run failed, and a ledger that was "
+    "rewritten; reports each once as an observation of its asset. Requests no run.",
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def attention_sensor(
