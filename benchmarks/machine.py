@@ -19,7 +19,11 @@ def describe(root: Path) -> dict[str, object]:
     """Return processor, cores, memory, Python, main packages and the commit of the tree."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=root, capture_output=True, text=True
+        ["git", "describe", "--always", "--dirty"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
     )
     return {
         "processor": _processor(),
@@ -43,7 +47,7 @@ def _processor() -> str:
     info = Path("/proc/cpuinfo")
     names = [
         line.split(":", 1)[1].strip()
-        for line in (info.read_text().splitlines() if info.exists() else [])
+        for line in (info.read_text(encoding="utf-8").splitlines() if info.exists() else [])
         if line.startswith("model name")
     ]
     return names[0] if names else platform.processor()

@@ -21,7 +21,7 @@ def process_identity(pid: int | None = None) -> str:
     """`PID START`; the start time distinguishes a later process with the same number (Linux)."""
     pid = pid or os.getpid()
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:
         return f"{pid} gone"
     return f"{pid} {fields[19]}"

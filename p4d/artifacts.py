@@ -3,6 +3,7 @@
 Parquet has fixed compression, level and row groups, and no time in its metadata; safetensors has
 one metadata key (several would be written in random order); JSON has sorted keys. The caller should
 round floats that come from parallel sums. All writers replace files atomically (p4d/atomic.py).
+All readers take paths literally: to polars alone, `[` in the path of a checkout is a pattern.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def write_json(path: Path, value: object) -> None:
 
 def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON has no narrower type
     """Parse one JSON file."""
-    return json.loads(path.read_text())
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def write_table(path: Path, frame: pl.DataFrame, *, sort_by: Sequence[str]) -> None:
@@ -66,11 +67,25 @@ def write_table(path: Path, frame: pl.DataFrame, *, sort_by: Sequence[str]) -> N
         )
 
 
-def read_table(path: Path) -> pl.DataFrame:
-    """Read one Parquet file."""
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """Read one Parquet file, or some of its columns."""
     import polars as pl
 
-    return pl.read_parquet(path)
+    return pl.read_parquet(path, columns=list(columns) if columns else None, glob=False)
+
+
+def scan_table(*paths: Path) -> pl.LazyFrame:
+    """Query Parquet files of one schema without reading them whole."""
+    import polars as pl
+
+    return pl.scan_parquet(list(paths), glob=False)
+
+
+def read_csv(path: Path) -> pl.DataFrame:
+    """Read one CSV file with a header."""
+    import polars as pl
+
+    return pl.read_csv(path, glob=False)
 
 
 def write_arrays(

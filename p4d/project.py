@@ -63,7 +63,7 @@ class Project:
     def raw_params(self) -> dict[str, Any]:
         """`params.yaml` as plain values."""
         try:
-            loaded = yaml.safe_load((self.root / "params.yaml").read_text())
+            loaded = yaml.safe_load((self.root / "params.yaml").read_text(encoding="utf-8"))
         except yaml.YAMLError as error:
             raise ConfigError(f"params.yaml is not valid YAML: {error}") from error
         if not isinstance(loaded, dict):
@@ -98,7 +98,7 @@ class Project:
     def shards(self) -> list[str]:
         """Ids of the closed shards, in landing order."""
         index = self.shards_dir / "index.yaml"
-        loaded = yaml.safe_load(index.read_text()) if index.is_file() else None
+        loaded = yaml.safe_load(index.read_text(encoding="utf-8")) if index.is_file() else None
         shards = (loaded or {}).get("shards", [])
         if not isinstance(shards, list) or not all(isinstance(s, str) for s in shards):
             raise ConfigError(f"{index}: expected a list of shard ids under `shards`")

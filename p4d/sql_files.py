@@ -74,7 +74,7 @@ class SqlFile:
         Raises:
             ContractError: the header lacks its summary, grain, key or columns.
         """
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         header = [line for line in text.splitlines() if line.startswith("--")]
         entries = {found["name"]: found["text"] for found in map(_ENTRY.fullmatch, header) if found}
         columns = tuple(

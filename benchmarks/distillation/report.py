@@ -120,7 +120,7 @@ def collect(work: Path, checkout: Path, corpus: str, *, seeds: int) -> None:
     }
     target = checkout / "benchmarks" / "results"
     write_json(target / "distillation.json", report)
-    (target / "distillation.md").write_text(table_of(report, answers.names))
+    (target / "distillation.md").write_text(table_of(report, answers.names), encoding="utf-8")
     write_svg(accuracy_chart(report, answers.names), target / "distillation.svg")
     if probes_file(work / "students" / "p4d-0"):
         (target / "distillation_probes.png").write_bytes(

@@ -110,7 +110,7 @@ def _train(
 def _data_wait(live: Path) -> float | None:
     """Return the share of the training time that waited for a batch."""
     found = next(live.rglob(TIMES), None)
-    return json.loads(found.read_text()).get("data_wait") if found else None
+    return json.loads(found.read_text(encoding="utf-8")).get("data_wait") if found else None
 
 
 def answer(
@@ -143,7 +143,7 @@ def perform(
             command += [f"--{name}", str(getattr(arguments, name))]
         began = time.perf_counter()
         environment = {**os.environ, "OMP_NUM_THREADS": "1", **KEEP_FREED_MEMORY}
-        with (work / "runs" / f"{run.name}.log").open("w") as log:
+        with (work / "runs" / f"{run.name}.log").open("w", encoding="utf-8") as log:
             done = subprocess.run(command, cwd=CHECKOUT, env=environment, stdout=log, stderr=log)
         outcome = "failed" if done.returncode else f"{time.perf_counter() - began:.0f} s"
         print(f"{run.name}: {outcome}", flush=True)

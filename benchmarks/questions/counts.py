@@ -160,7 +160,9 @@ def main() -> None:
         command = [sys.executable, "-m", "benchmarks.questions.counts",
                    "--generate", name, shards[0], "--questions", str(given.questions),
                    "--copies", str(given.copies)]  # fmt: skip
-        done = subprocess.run(command, cwd=project.root, check=True, capture_output=True, text=True)
+        done = subprocess.run(
+            command, cwd=project.root, check=True, capture_output=True, text=True, encoding="utf-8"
+        )
         speed = json.loads(done.stdout.splitlines()[-1])
     figures: dict[str, object] = {
         **measured,

@@ -29,7 +29,11 @@ def timed(root: Path, *arguments: str, runs: int = 3) -> float:
     for _ in range(runs):
         started = time.perf_counter()
         done = subprocess.run(
-            [sys.executable, "-m", "p4d.cli", *arguments], cwd=root, capture_output=True, text=True
+            [sys.executable, "-m", "p4d.cli", *arguments],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
         )
         walls.append(time.perf_counter() - started)
         if done.returncode:

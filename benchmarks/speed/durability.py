@@ -170,7 +170,7 @@ def main(
     if what in ("kills", "all"):
         measured |= measure_kills(kills, seed)
     if keep:
-        known = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+        known = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() else {}
         if more and "kills" in measured:
             measured |= {key: _added(known[key], measured[key]) for key in KILLS}
         write_json(FIGURES, {**known, **measured, "machine": describe(CHECKOUT)})

@@ -69,16 +69,20 @@ def make(root: Path, shards: int, *, files: int = 20, nbytes: int = 512) -> Proj
     """
     package = root / PACKAGE
     package.mkdir(parents=True)
-    (package / "__init__.py").write_text("")
-    (package / "steps.py").write_text(STEP.format(files=files, nbytes=nbytes))
+    (package / "__init__.py").write_text("", encoding="utf-8")
+    (package / "steps.py").write_text(STEP.format(files=files, nbytes=nbytes), encoding="utf-8")
     for name in ("params.yaml", ".dvcignore", ".gitignore"):
         shutil.copy(CHECKOUT / name, root / name)
     names = [f"{n:04d}-{hashlib.sha256(str(n).encode()).hexdigest()[:8]}" for n in range(shards)]
     (root / "shards").mkdir()
-    (root / dvc_yaml.SHARD_LIST).write_text("shards:\n" + "".join(f"- {n}\n" for n in names))
+    (root / dvc_yaml.SHARD_LIST).write_text(
+        "shards:\n" + "".join(f"- {n}\n" for n in names), encoding="utf-8"
+    )
     for name in names:
-        (root / dvc_yaml.manifest_path(name)).write_text(f'{{"shard": "{name}", "files": []}}\n')
-    (root / "dvc.yaml").write_text(dvc_yaml.render(stages(), root))
+        (root / dvc_yaml.manifest_path(name)).write_text(
+            f'{{"shard": "{name}", "files": []}}\n', encoding="utf-8"
+        )
+    (root / "dvc.yaml").write_text(dvc_yaml.render(stages(), root), encoding="utf-8")
     identity = ("-c", "user.name=p4d", "-c", "user.email=p4d@localhost")
     for command in (("init", "-q", "-b", "main"), ("add", "-A"), (*identity, "commit", "-qm", "0")):
         subprocess.run(["git", *command], cwd=root, check=True, capture_output=True)

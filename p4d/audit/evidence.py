@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from p4d.artifacts import read_table
 from p4d.audit.lookup.lookup import Lookup
 from p4d.audit.lookup.resolve import Entity, Resolver
 from p4d.audit.lookup.tree import Node
@@ -214,12 +215,10 @@ def source_videos(
     lookup: Lookup, versions: Sequence[ArtifactVersion]
 ) -> Iterator[Mapping[str, Any]]:
     """Rows of the landed videos among `versions`, rejected ones included, with their shard."""
-    import polars as pl
-
     for version in versions:
         if version.key.stage == "videos":
             path = lookup.file(version, "videos.parquet")
-            for row in pl.read_parquet(path).to_dicts() if path else []:
+            for row in read_table(path).to_dicts() if path else []:
                 yield {"shard": version.key.shard, **row}
 
 

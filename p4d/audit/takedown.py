@@ -24,6 +24,7 @@ from p4d.artifacts import read_json, write_bytes
 from p4d.audit.lookup.lookup import Lookup
 from p4d.errors import LedgerError, PublishError
 from p4d.ids import sha256_file
+from p4d.paths import relative_path
 from p4d.project import Project
 from p4d.versioning.dvc.cache import objects_of
 from p4d.versioning.dvc.config import cache_dir, remote_urls
@@ -145,7 +146,7 @@ def tombstones(project: Project) -> list[dict[str, Any]]:
     """All recorded takedowns, oldest first."""
     path = project.shards_dir / TOMBSTONES
     found: list[dict[str, Any]] = (
-        yaml.safe_load(path.read_text())["takedowns"] if path.is_file() else []
+        yaml.safe_load(path.read_text(encoding="utf-8"))["takedowns"] if path.is_file() else []
     )
     return found
 
@@ -184,7 +185,7 @@ def purge(project: Project, video_id: str) -> Purge:
         raise PublishError(
             f"{', '.join(keys[:5])} still derive from {video_id}: rebuild first (`make up`)"
         )
-    listed = set(listing.read_text().split()) if listing.is_file() else set()
+    listed = set(listing.read_text(encoding="utf-8").split()) if listing.is_file() else set()
     gone = _objects_of(project, set(found.versions))
     needed: set[str] = set()
     history = Ledger(project).index()
@@ -206,7 +207,7 @@ def purged_objects(project: Project) -> frozenset[str]:
     return frozenset(
         line.replace("/", "")
         for path in (sorted(folder.glob("*.txt")) if folder.is_dir() else ())
-        for line in path.read_text().split()
+        for line in path.read_text(encoding="utf-8").split()
     )
 
 
@@ -230,7 +231,7 @@ def _decisions(lookup: Lookup, version: ArtifactVersion) -> list[str]:
 
 def _in_inbox(project: Project, row: Mapping[str, Any]) -> list[Path]:
     """The landed file and its sidecars, if the inbox still holds the same content."""
-    path = project.inbox / row["relpath"]
+    path = project.inbox / relative_path(row["relpath"])
     if not path.is_file() or sha256_file(path) != row["sha256"]:
         return []
     beside = [path.with_name(path.stem + end) for end in (".truth.safetensors", ".source.json")]

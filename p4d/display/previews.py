@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-from p4d.artifacts import Arrays, read_table
+from p4d.artifacts import Arrays, read_csv, read_table
 from p4d.drawing import TILE_PX, depth_rgb, flow_rgb, motion_rgb, notice, png, sheet
 from p4d.errors import ContractError
 
@@ -158,7 +158,7 @@ def training_curve(folders: Folders) -> bytes:
         ContractError: the curve has no column `step`.
     """
     name, folder = list(folders.items())[-1]
-    curve = pl.read_csv(folder / "curve.csv")
+    curve = read_csv(folder / "curve.csv")
     if "step" not in curve.columns:
         raise ContractError(f"{folder / 'curve.csv'}: no column step")
     # Validation losses have a value every few steps only.
@@ -205,7 +205,7 @@ def student_probes(folders: Folders, clips: int = 3) -> bytes:
 
 def accuracy_by_category(folders: Folders) -> bytes:
     """Accuracy of each arm by category with its interval, from `by_category.csv`, as PNG."""
-    table = pl.read_csv(folders["evaluation"] / "by_category.csv")
+    table = read_csv(folders["evaluation"] / "by_category.csv")
     arms = [arm for arm in _ARM_COLOURS if arm in table["arm"].unique()]
     # Averages first, then categories by name.
     averages = ["Average", "Static", "Dynamic"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from p4d.artifacts import read_json, read_table
+from p4d.artifacts import read_csv, read_json, read_table
 
 Folders = Mapping[str, Path]
 
@@ -71,7 +71,7 @@ def release_counts(folders: Folders) -> pl.DataFrame:
 
 def accuracies(folders: Folders) -> pl.DataFrame:
     """Accuracy of each arm by category, with its interval."""
-    return pl.read_csv(folders["evaluation"] / "by_category.csv").sort("category", "arm")
+    return read_csv(folders["evaluation"] / "by_category.csv").sort("category", "arm")
 
 
 def decision(folders: Folders) -> pl.DataFrame:

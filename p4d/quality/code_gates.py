@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from p4d.artifacts import Arrays, read_json, read_table
+from p4d.artifacts import Arrays, read_csv, read_json, read_table
 from p4d.errors import ContractError
 
 Folders = Mapping[str, Path | Mapping[str, Path]]
@@ -48,7 +48,7 @@ def loss_fell(stage: str, folders: Folders) -> Found:
         ContractError: the curve is empty.
     """
     path = _single(folders, stage) / "curve.csv"
-    curve = pl.read_csv(path)
+    curve = read_csv(path)
     terms = [name for name in curve.columns if name != "step"]
     if not terms or curve.is_empty():
         raise ContractError(f"{path}: needs rows and a column for each loss term")

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from p4d.artifacts import read_table
+
 COLUMNS = ("motion_energy",)
 THRESHOLD = 0.3
 MIN_CLIPS = 20
@@ -50,14 +52,14 @@ def measure_drift(data: Path, shards: Sequence[str]) -> Drift:
     import polars as pl
 
     path = data / "release" / "manifest.json"
-    manifest = json.loads(path.read_text()) if path.is_file() else {"shards": []}
+    manifest = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"shards": []}
     released = {each["shard"] for each in manifest["shards"]}
     excluded = set(manifest.get("excluded", {}))
     files = {shard: data / "clips" / shard / "clips.parquet" for shard in shards}
 
     def clips(wanted: Sequence[str]) -> pl.DataFrame:
         frames = [
-            pl.read_parquet(files[shard], columns=["outcome", *COLUMNS])
+            read_table(files[shard], columns=["outcome", *COLUMNS])
             for shard in wanted
             if files[shard].is_file()
         ]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,9 +22,10 @@ from p4d.artifacts import read_table, write_bytes, write_json
 from p4d.drawing import png
 from p4d.errors import ContractError
 from p4d.ids import content_id
+from p4d.paths import BATCH_ID, QUESTION_ID, checked_id
 from p4d.project import Project
 from p4d.review.items import Item, clip_mp4, fact_text, read_items, release_id, sample_questions
-from p4d.review.verdicts import LETTERS, Verdict, add_verdicts, latest
+from p4d.review.verdicts import LETTERS, Verdict, add_verdicts, latest, letter_index
 
 CONFIG = """\
 <View>
@@ -204,35 +205,36 @@ def _seen(data: Mapping[str, Any]) -> str:
     return content_id("seen", *(data[key] for key in ("qa_id", "question", "options", "answer")))
 
 
-def import_verdicts(export: Path, reviews: Path, known: Iterable[str]) -> Imported:
+def import_verdicts(export: Path, reviews: Path, known: Mapping[str, int | None]) -> Imported:
     """Read Label Studio's JSON export into `reviews/<batch>.jsonl`. Safe to repeat.
 
     Args:
         export: the file from Export, JSON.
         reviews: the folder of verdicts.
-        known: ids of all questions that exist now.
+        known: ids of all questions that exist now, each with its number of options; None for a
+            rejected question, whose options nobody keeps.
 
     Raises:
-        ContractError: the file is no such export, or a task is about no question of this project;
-            nothing is written.
+        ContractError: the file is no such export, a task names no batch, or a task is about no
+            question of this project; nothing is written.
     """
     verdicts: list[Verdict] = []
     invalid: list[InvalidAnnotation] = []
     superseded: set[str] = set()
     skipped = 0
-    now = frozenset(known)
     for task in _tasks(export):
         data = task["data"]
-        if data["qa_id"] not in now:
+        if data["qa_id"] not in known:
             if data.get("seen") != _seen(data):
-                raise ContractError(_unknown(str(data["qa_id"]), export, now))
+                raise ContractError(_unknown(data["qa_id"], export, known))
             superseded.add(data["qa_id"])
+        options = known.get(data["qa_id"]) or len(data["options"])
         for annotation in task["annotations"]:
             if annotation.get("was_cancelled"):
                 skipped += 1
                 continue
             try:
-                verdicts.append(_verdict(data, annotation))
+                verdicts.append(_verdict(data, annotation, options))
             except ContractError as error:
                 invalid.append(
                     InvalidAnnotation(
@@ -259,29 +261,45 @@ def import_into(project: Project, export: Path) -> Imported:
         project.data / "questions" / shard / "questions.parquet" for shard in project.shards()
     ]
     tables += [project.data / "release" / f"{name}.parquet" for name in ("questions", "rejected")]
-    known = [qa_id for table in tables if table.is_file() for qa_id in read_table(table)["qa_id"]]
+    known: dict[str, int | None] = {}
+    for table in (read_table(path) for path in tables if path.is_file()):
+        options = table["options"].list.len() if "options" in table.columns else [None] * len(table)
+        for qa_id, count in zip(table["qa_id"], options, strict=True):
+            known[qa_id] = count or known.get(qa_id)
     return import_verdicts(export, project.root / "reviews", known)
 
 
 def _tasks(export: Path) -> list[dict[str, Any]]:
     try:
         tasks = json.loads(export.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ContractError(f"{export}: cannot be read as JSON ({error})") from error
-    needed = ("qa_id", "batch", "question", "options", "answer")
-    whole = isinstance(tasks, list) and all(
-        isinstance(task, dict)
-        and isinstance(task.get("annotations"), list)
-        and isinstance(task.get("data"), dict)
-        and all(key in task["data"] for key in needed)
-        for task in tasks
-    )
-    if not whole:
+    if not (isinstance(tasks, list) and all(map(_is_task, tasks))):
         raise ContractError(
             f"{export}: not Label Studio's JSON export of tasks from `p4d review export` "
             "(choose JSON, not JSON-MIN or CSV)"
         )
-    return tasks  # type: ignore[no-any-return]
+    for number, task in enumerate(tasks, start=1):
+        where = f"{export.name}, task {number}:"
+        checked_id(BATCH_ID, task["data"]["batch"], f"{where} review batch")
+        checked_id(QUESTION_ID, task["data"]["qa_id"], f"{where} question")
+    return tasks
+
+
+def _is_task(task: object) -> bool:
+    """Whether a task has the fields that an import reads, of the right types."""
+    if not isinstance(task, dict):
+        return False
+    data, annotations = task.get("data"), task.get("annotations")
+    return (
+        isinstance(annotations, list)
+        and all(isinstance(annotation, dict) for annotation in annotations)
+        and isinstance(data, dict)
+        and {"qa_id", "batch"} <= set(data)
+        and isinstance(data.get("question"), str)
+        and isinstance(data.get("answer"), str)
+        and isinstance(data.get("options"), list)
+    )
 
 
 def _unknown(qa_id: str, export: Path, known: Iterable[str]) -> str:
@@ -290,24 +308,26 @@ def _unknown(qa_id: str, export: Path, known: Iterable[str]) -> str:
     return f"{export.name}: {qa_id} is no question of this project, now or before{hint}"
 
 
-def _verdict(data: Mapping[str, Any], annotation: Mapping[str, Any]) -> Verdict:
-    said = {result["from_name"]: result["value"] for result in annotation.get("result", [])}
-    decision = _one(said.get("verdict", {}).get("choices"))
+def _verdict(data: Mapping[str, Any], annotation: Mapping[str, Any], options: int) -> Verdict:
+    said = _said(annotation)
+    decision = said("verdict", "choices")
     if decision is None:
         raise ContractError("no verdict chosen")
-    chosen = _one(said.get("answer", {}).get("choices"))
+    chosen = said("answer", "choices")
     answer = chosen.partition(".")[0] if chosen else data["answer"]
-    text = (_one(said.get("new_question", {}).get("text")) or "").strip()
+    text = (said("new_question", "text") or "").strip()
     other_answer = None if answer == data["answer"] else answer
     other_text = None if text in ("", data["question"]) else text
     if decision == "accept" and other_answer:
         raise ContractError(f"accepts the question, but answers {answer}, not {data['answer']}")
     fixes = decision == "fix"
+    if fixes and other_answer is not None:
+        letter_index(data["qa_id"], other_answer, options)
     return Verdict(
         batch=data["batch"],
         qa_id=data["qa_id"],
         decision=decision,  # type: ignore[arg-type]
-        reason=(_one(said.get("reason", {}).get("text")) or "").strip(),
+        reason=(said("reason", "text") or "").strip(),
         annotator=_annotator(annotation),
         at=_utc(str(annotation.get("updated_at") or annotation.get("created_at"))),
         question=other_text if fixes else None,
@@ -315,10 +335,27 @@ def _verdict(data: Mapping[str, Any], annotation: Mapping[str, Any]) -> Verdict:
     )
 
 
-def _one(values: Sequence[str] | str | None) -> str | None:
-    if isinstance(values, str):
-        return values
-    return values[0] if values else None
+def _said(annotation: Mapping[str, Any]) -> Callable[[str, str], str | None]:
+    """The first text of a control of the interface, by the control's name and the value's key.
+
+    Raises:
+        ContractError: the results, or a value that is asked for, do not have the form of an export.
+    """
+    results = annotation.get("result") or []
+    if not isinstance(results, list) or not all(isinstance(r, dict) for r in results):
+        raise ContractError("the results are no list of objects")
+    values = {str(result.get("from_name")): result.get("value") for result in results}
+
+    def first(control: str, key: str) -> str | None:
+        value = values.get(control, {})
+        found = value.get(key) if isinstance(value, dict) else value
+        if isinstance(found, list):
+            found = found[0] if found else None
+        if found is not None and not isinstance(found, str):
+            raise ContractError(f"{control} is no text")
+        return found
+
+    return first
 
 
 def _annotator(annotation: Mapping[str, Any]) -> str:
@@ -332,6 +369,6 @@ def _annotator(annotation: Mapping[str, Any]) -> str:
 def _utc(text: str) -> str:
     try:
         at = datetime.fromisoformat(text)
-    except ValueError as error:
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
+    except (ValueError, OverflowError) as error:
         raise ContractError(f"{text!r} is no ISO 8601 time") from error
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC).isoformat()

@@ -22,6 +22,7 @@ import polars as pl
 from p4d.artifacts import write_bytes
 from p4d.errors import ContractError
 from p4d.ids import canonical_json, content_id
+from p4d.paths import BATCH_ID, checked_id
 
 Decision = Literal["accept", "fix", "drop"]
 DECISIONS: tuple[Decision, ...] = ("accept", "fix", "drop")
@@ -110,9 +111,25 @@ class Resolved:
     conflict: bool
 
 
+def letter_index(qa_id: str, answer: str, options: int) -> int:
+    """The index of the option that a fix answers.
+
+    Raises:
+        ContractError: the question has no such option.
+    """
+    letters = LETTERS[:options]
+    if len(answer) != 1 or answer not in letters:
+        raise ContractError(f"{qa_id}: a fix answers {answer!r}, options are {letters}")
+    return letters.index(answer)
+
+
 def batch_path(folder: Path, batch: str) -> Path:
-    """The file of a batch's verdicts."""
-    return folder / f"{batch}.jsonl"
+    """The file of a batch's verdicts.
+
+    Raises:
+        ContractError: `batch` is no batch id, so it cannot name a file.
+    """
+    return folder / f"{checked_id(BATCH_ID, batch, 'review batch')}.jsonl"
 
 
 def read_verdicts(folder: Path) -> list[Verdict]:
@@ -137,14 +154,20 @@ def read_verdicts(folder: Path) -> list[Verdict]:
 
 
 def add_verdicts(folder: Path, verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """Add rows to the files of their batches; returns the new ones. Safe to repeat."""
+    """Add rows to the files of their batches; returns the new ones. Safe to repeat.
+
+    Raises:
+        ContractError: a row of `folder` is malformed, or a new one has no batch id; nothing is
+            written.
+    """
     present = {verdict.verdict_id: verdict for verdict in read_verdicts(folder)}
     new = {v.verdict_id: v for v in verdicts if v.verdict_id not in present}
-    for batch in sorted({verdict.batch for verdict in new.values()}):
+    paths = {v.batch: batch_path(folder, v.batch) for v in new.values()}
+    for batch in sorted(paths):
         rows = [v for v in (*present.values(), *new.values()) if v.batch == batch]
         rows.sort(key=lambda v: (v.qa_id, v.annotator, v.at, v.verdict_id))
         text = "".join(canonical_json(asdict(verdict)) + "\n" for verdict in rows)
-        write_bytes(batch_path(folder, batch), text.encode())
+        write_bytes(paths[batch], text.encode())
     return [new[key] for key in sorted(new)]
 
 
@@ -250,10 +273,7 @@ def _rejected(row: Mapping[str, Any], found: Resolved) -> dict[str, Any]:
 def _fixed(row: Mapping[str, Any], found: Resolved) -> dict[str, Any]:
     question = row["question"] if found.question is None else found.question
     answer = row["answer"] if found.answer is None else found.answer
-    letters = LETTERS[: len(row["options"])]
-    if len(answer) != 1 or answer not in letters:
-        raise ContractError(f"{row['qa_id']}: a fix answers {answer!r}, options are {letters}")
-    index = letters.index(answer)
+    index = letter_index(row["qa_id"], answer, len(row["options"]))
     return {
         **row,
         "qa_id": content_id("qa", "fixed", row["qa_id"], question, answer),

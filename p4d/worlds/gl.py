@@ -10,6 +10,7 @@ import ctypes
 import importlib
 import os
 import sys
+import warnings
 from typing import Any
 
 from p4d.errors import ConfigError
@@ -55,15 +56,19 @@ def open_context() -> Any:  # noqa: ANN401 - the class depends on the backend
     """A new OpenGL context, current on this thread.
 
     Raises:
-        ConfigError: no backend is installed.
+        ConfigError: no backend is installed, or GLFW has no display.
     """
     backend = choose_backend()
     if backend is None:
         raise ConfigError(f"worlds need EGL or OSMesa, and neither is installed: {INSTALL}")
     # By name, not through mujoco.Renderer: mujoco may have been imported before the choice.
     module = importlib.import_module(f"mujoco.{backend}")
-    context = module.GLContext(1, 1)  # MuJoCo draws into its own offscreen buffer
-    context.make_current()
+    with warnings.catch_warnings(record=backend == "glfw") as reported:
+        context = module.GLContext(1, 1)  # MuJoCo draws into its own offscreen buffer
+        context.make_current()
+    if backend == "glfw" and not context._context:  # GLFW warns, where the others raise
+        reasons = [str(warning.message) for warning in reported or ()]
+        raise ConfigError(reasons[0] if reasons else "GLFW opened no window")
     return context
 
 

@@ -199,7 +199,8 @@ def test_no_questions_at_all_is_refused(tmp_path):
 def _give_verdict(folder, qa_id, decision, **rest):
     reason = "" if decision == "accept" else "seen by a person"
     verdict = Verdict(
-        batch="review_a", qa_id=qa_id, decision=decision, reason=reason, annotator="ann",
+        batch="review_00000000000000aa", qa_id=qa_id, decision=decision, reason=reason,
+        annotator="ann",
         at="2026-01-01T00:00:00+00:00", **rest,
     )  # fmt: skip
     add_verdicts(folder, [verdict])

@@ -14,8 +14,9 @@ SHARD = "0000-00000000"
 def demo_release(tmp_path_factory):
     base = tmp_path_factory.mktemp("review")
     make_clips_dir(base / "clips" / SHARD, 16, seed=5, shard=SHARD)
-    # Clips with truth need no label; an empty folder says that nobody labelled.
+    # Clips with truth need no label; empty folders say that nobody labelled.
     (base / "labels" / SHARD).mkdir(parents=True)
+    (base / "expert").mkdir()
     params = replace_params(Project.find().params, release={"val_fraction": 0.0})
     run_stages(base, params, ["regions", "facts", "questions", "release"], [SHARD])
     return base / "release"

@@ -23,6 +23,7 @@ from p4d.review.verdicts import read_verdicts
 EXPORT = Path(__file__).with_name("label_studio_export.json")
 TASKS = json.loads(EXPORT.read_text())
 IDS = [task["data"]["qa_id"] for task in TASKS]
+KNOWN = {task["data"]["qa_id"]: len(task["data"]["options"]) for task in TASKS}
 
 
 def _edited(path, change):
@@ -33,7 +34,7 @@ def _edited(path, change):
 
 
 def test_a_real_export_becomes_verdict_rows(tmp_path):
-    done = import_verdicts(EXPORT, tmp_path, IDS)
+    done = import_verdicts(EXPORT, tmp_path, KNOWN)
     assert (len(done.new), done.skipped, len(done.invalid), done.superseded) == (22, 1, 1, ())
     assert "accepts the question, but answers" in done.invalid[0].reason
     (file,) = tmp_path.iterdir()
@@ -55,23 +56,23 @@ def test_a_real_export_becomes_verdict_rows(tmp_path):
 
 
 def test_importing_again_changes_nothing(tmp_path):
-    import_verdicts(EXPORT, tmp_path, IDS)
+    import_verdicts(EXPORT, tmp_path, KNOWN)
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
-    again = import_verdicts(EXPORT, tmp_path, IDS)
+    again = import_verdicts(EXPORT, tmp_path, KNOWN)
     assert (len(again.new), again.known) == (0, 22)
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
 
 
 def test_a_later_export_adds_to_the_same_batch(tmp_path):
     half = _edited(tmp_path / "half.json", lambda tasks: tasks.__delitem__(slice(5, None)))
-    first = import_verdicts(half, tmp_path / "reviews", IDS)
-    rest = import_verdicts(EXPORT, tmp_path / "reviews", IDS)
+    first = import_verdicts(half, tmp_path / "reviews", KNOWN)
+    rest = import_verdicts(EXPORT, tmp_path / "reviews", KNOWN)
     assert len(first.new) + len(rest.new) == 22
     assert len(list((tmp_path / "reviews").iterdir())) == 1
 
 
 def test_a_question_that_was_superseded_keeps_its_verdict(tmp_path):
-    done = import_verdicts(EXPORT, tmp_path, IDS[1:])
+    done = import_verdicts(EXPORT, tmp_path, dict(list(KNOWN.items())[1:]))
     assert done.superseded == (IDS[0],)
     assert "not applicable" in done.summary()
     assert any(v.qa_id == IDS[0] for v in read_verdicts(tmp_path))
@@ -85,7 +86,7 @@ def test_an_unknown_question_is_refused_with_near_ones_and_nothing_is_written(tm
 
     export = _edited(tmp_path / "export.json", mistype)
     with pytest.raises(ContractError, match=f"{wrong} is no question .* similar: {IDS[0]}"):
-        import_verdicts(export, tmp_path / "reviews", IDS)
+        import_verdicts(export, tmp_path / "reviews", KNOWN)
     assert not (tmp_path / "reviews").exists()
 
 
@@ -95,7 +96,7 @@ def test_a_task_that_was_altered_is_no_superseded_question(tmp_path):
 
     export = _edited(tmp_path / "export.json", reword)
     with pytest.raises(ContractError, match="no question of this project"):
-        import_verdicts(export, tmp_path / "reviews", IDS[1:])
+        import_verdicts(export, tmp_path / "reviews", dict(list(KNOWN.items())[1:]))
 
 
 @pytest.mark.parametrize("text", ["", "{}", '[{"id": 1}]', '[{"data": {}, "annotations": []}]'])
@@ -103,7 +104,7 @@ def test_other_files_are_refused(tmp_path, text):
     path = tmp_path / "export.json"
     path.write_text(text)
     with pytest.raises(ContractError, match="JSON"):
-        import_verdicts(path, tmp_path, IDS)
+        import_verdicts(path, tmp_path, KNOWN)
 
 
 @pytest.mark.parametrize(
@@ -122,16 +123,109 @@ def test_an_annotation_that_says_nothing_usable_is_refused_by_itself(tmp_path, v
             if result["from_name"] == "verdict":
                 result["value"]["choices"] = verdict
 
-    done = import_verdicts(_edited(tmp_path / "export.json", change), tmp_path / "reviews", IDS)
+    done = import_verdicts(_edited(tmp_path / "export.json", change), tmp_path / "reviews", KNOWN)
     assert done.new == ()
     assert reason in done.invalid[0].reason
+
+
+@pytest.mark.parametrize(
+    "batch", ["..", "/tmp/x", "a/b", "", "review_0123", "review_0123456789abcdef\n", None, 7, ["x"],
+              "review_\x00123456789abcdef", "\ud800", "../ledger/ledger"]
+)  # fmt: skip
+@pytest.mark.parametrize("place", [0, -1])
+def test_a_batch_that_is_no_batch_id_names_no_file(tmp_path, batch, place):
+    """A batch becomes a file name: `../ledger/ledger` once overwrote the ledger."""
+    reviews = tmp_path / "reviews"
+    reviews.mkdir()
+    (tmp_path / "ledger").mkdir()
+    (tmp_path / "ledger" / "ledger.jsonl").write_text("kept")
+
+    def change(tasks):
+        tasks[place]["data"]["batch"] = batch
+
+    export = _edited(tmp_path / "export.json", change)
+    with pytest.raises(ContractError, match=r"review batch .* does not have the form"):
+        import_verdicts(export, reviews, KNOWN)
+    assert list(reviews.iterdir()) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["export.json", "ledger", "reviews"]
+    assert (tmp_path / "ledger" / "ledger.jsonl").read_text() == "kept"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("qa_id", ["x"]), ("qa_id", "../x"), ("qa_id", None), ("question", 5), ("answer", None),
+     ("options", "AB")],
+)  # fmt: skip
+def test_fields_of_a_task_have_their_form_or_nothing_is_written(tmp_path, key, value):
+    export = _edited(
+        tmp_path / "e.json", lambda tasks: tasks[-1]["data"].update({key: value})
+    )  # fmt: skip
+    with pytest.raises(ContractError):
+        import_verdicts(export, tmp_path / "reviews", KNOWN)
+    assert not (tmp_path / "reviews").exists()
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "\xff", "[1e999999]"])
+def test_a_file_that_breaks_the_json_reader_is_refused(tmp_path, text):
+    (tmp_path / "e.json").write_text(text, encoding="latin-1")
+    with pytest.raises(ContractError, match="JSON"):
+        import_verdicts(tmp_path / "e.json", tmp_path / "reviews", KNOWN)
+
+
+def _fix(tasks, answer):
+    """Leave one annotation, a fix with this answer."""
+    del tasks[1:], tasks[0]["annotations"][1:]
+    for result in tasks[0]["annotations"][0]["result"]:
+        if result["from_name"] == "verdict":
+            result["value"]["choices"] = ["fix"]
+        if result["from_name"] == "answer":
+            result["value"]["choices"] = answer
+    tasks[0]["annotations"][0]["result"].append(
+        {"from_name": "reason", "value": {"text": ["because"]}}
+    )
+
+
+@pytest.mark.parametrize("answer", ["Z", "Z. object 9", "E. more", "AB", "\x00", "J"])
+def test_a_fix_that_no_option_answers_is_refused_by_itself(tmp_path, answer):
+    """Imported, it would stop every later release."""
+
+    def change(tasks):
+        _fix(tasks, [answer])
+        tasks[0]["data"]["options"] += [{"value": f"{letter}. more"} for letter in "EFGHIJ"]
+
+    done = import_verdicts(_edited(tmp_path / "e.json", change), tmp_path / "reviews", KNOWN)
+    assert done.new == ()
+    assert "a fix answers" in done.invalid[0].reason
+    assert not (tmp_path / "reviews").exists()
+
+
+@pytest.mark.parametrize("value", [[5], {"choices": 3}, {"choices": [["A"]]}, "A", 7, None])
+def test_a_value_of_another_form_is_refused_by_itself(tmp_path, value):
+    def change(tasks):
+        _fix(tasks, ["A"])
+        for result in tasks[0]["annotations"][0]["result"]:
+            if result["from_name"] == "reason":
+                result["value"] = value
+
+    done = import_verdicts(_edited(tmp_path / "e.json", change), tmp_path / "reviews", KNOWN)
+    assert (len(done.new), len(done.invalid)) in ((0, 1), (1, 0))
+
+
+@pytest.mark.parametrize("results", [{"a": 1}, ["x"], [None], "text"])
+def test_results_of_another_form_are_refused_by_themselves(tmp_path, results):
+    def change(tasks):
+        tasks[0]["annotations"][0]["result"] = results
+
+    done = import_verdicts(_edited(tmp_path / "e.json", change), tmp_path / "reviews", KNOWN)
+    assert any("no list of objects" in invalid.reason for invalid in done.invalid)
+    assert len(done.new) >= 20
 
 
 def test_annotators_are_named_as_the_export_names_them(tmp_path):
     def address(tasks):
         tasks[0]["annotations"][0]["completed_by"] = {"id": 9, "email": "ann@example.org"}
 
-    import_verdicts(_edited(tmp_path / "e.json", address), tmp_path / "reviews", IDS)
+    import_verdicts(_edited(tmp_path / "e.json", address), tmp_path / "reviews", KNOWN)
     named = {v.annotator for v in read_verdicts(tmp_path / "reviews")}
     assert named == {"ann@example.org", "user-1", "user-3"}
 

@@ -18,7 +18,8 @@ def verdict(qa_id="qa_1", decision="accept", annotator="ann", day=1, **rest):
     reason = "" if decision == "accept" else f"{annotator}'s reason"
     return Verdict(
         **{
-            "batch": "review_a", "qa_id": qa_id, "decision": decision, "reason": reason,
+            "batch": "review_00000000000000aa", "qa_id": qa_id,
+            "decision": decision, "reason": reason,
             "annotator": annotator, "at": f"2026-01-{day:02d}T00:00:00+00:00", **rest,
         }
     )  # fmt: skip
@@ -131,13 +132,13 @@ def test_rows_come_back_as_written_and_edits_are_seen(tmp_path):
     rows = [verdict(f"qa_{n}", annotator=who) for n in range(3) for who in ("a", "b")]
     add_verdicts(tmp_path, rows)
     assert set(read_verdicts(tmp_path)) == set(rows)
-    path = tmp_path / "review_a.jsonl"
+    path = tmp_path / "review_00000000000000aa.jsonl"
     text = path.read_text()
     path.write_text(text.replace('"annotator":"b"', '"annotator":"c"', 1))
     with pytest.raises(ContractError, match="was edited"):
         read_verdicts(tmp_path)
     path.write_text(text + "{}\n")
-    with pytest.raises(ContractError, match=r"review_a.jsonl, line 7: needs the keys"):
+    with pytest.raises(ContractError, match=r"aa\.jsonl, line 7: needs the keys"):
         read_verdicts(tmp_path)
 
 
@@ -146,6 +147,6 @@ def test_the_order_of_imports_does_not_show(tmp_path):
     add_verdicts(tmp_path / "one", rows)
     for row in reversed(rows):
         add_verdicts(tmp_path / "two", [row])
-    one, two = (tmp_path / name / "review_a.jsonl" for name in ("one", "two"))
+    one, two = (tmp_path / name / "review_00000000000000aa.jsonl" for name in ("one", "two"))
     assert one.read_bytes() == two.read_bytes()
     assert json.loads(one.read_text().splitlines()[0])["qa_id"] == "qa_0"

@@ -51,3 +51,17 @@ def test_an_unusable_choice_of_the_user_is_named():
     assert "MUJOCO_GL=nonsense" in answer
     assert INSTALL in answer
     assert "\n" not in answer
+
+
+def test_a_window_system_without_a_display_is_named():
+    env = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    done = subprocess.run(
+        [sys.executable, "-m", "p4d.worlds.gl"],
+        capture_output=True,
+        text=True,
+        env=env | {"MUJOCO_GL": "glfw"},
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "MUJOCO_GL=glfw" in done.stderr
+    assert INSTALL in done.stderr

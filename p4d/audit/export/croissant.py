@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from p4d.artifacts import write_json
+from p4d.artifacts import scan_table, write_json
 from p4d.audit.evidence import source_videos
 from p4d.audit.lookup.lookup import Lookup
 from p4d.audit.lookup.resolve import Resolver
@@ -130,7 +130,6 @@ def _describe(
 
 
 def _record_set(table: str, file: Path) -> dict[str, Any]:
-    import polars as pl
 
     meaning = {
         column.name: column.text
@@ -138,7 +137,7 @@ def _record_set(table: str, file: Path) -> dict[str, Any]:
         if view.source == f"release/{table}.parquet"
         for column in view.columns
     }
-    schema = pl.read_parquet_schema(file)
+    schema = scan_table(file).collect_schema()
     return {
         "@type": "cr:RecordSet",
         "@id": table,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from p4d.artifacts import write_bytes, write_table
+from p4d.artifacts import read_table, scan_table, write_bytes, write_table
 from p4d.audit.lookup.lookup import stored_file
 from p4d.ids import content_id
 from p4d.project import Project
@@ -68,7 +68,7 @@ class IdIndex:
         segments = self._covering(kind)
         if not segments:
             return []
-        found = pl.scan_parquet(segments).filter(pl.col("id") == identifier).collect().iter_rows()
+        found = scan_table(*segments).filter(pl.col("id") == identifier).collect().iter_rows()
         holders = {ArtifactVersion(ArtifactKey(kind.stage, shard), md5) for _, shard, md5 in found}
         return [version for version in self._ledger.versions(kind.stage) if version in holders]
 
@@ -132,7 +132,7 @@ class IdIndex:
             path = stored_file(self._project.root, version, kind.table)
             if path is None:
                 continue
-            ids = pl.read_parquet(path, columns=[kind.column])
+            ids = read_table(path, columns=[kind.column])
             tables.append(
                 ids.select(
                     id=pl.col(kind.column).unique(),
@@ -146,7 +146,7 @@ class IdIndex:
         segments = _read_segments(folder)
         name = content_id("segment", sorted(added))
         merged = segments if len(segments) >= MOST_SEGMENTS else []
-        tables += [pl.read_parquet(folder / f"{old}.parquet") for old in merged]
+        tables += [read_table(folder / f"{old}.parquet") for old in merged]
         _write_segment(folder / f"{name}.parquet", pl.concat(tables))
         kept = [old for old in segments if old not in merged]
         state = {"segments": [*kept, name], "covered": sorted({*covered, *added})}
@@ -165,7 +165,9 @@ def _name(version: ArtifactVersion) -> str:
 
 def _read_state(folder: Path) -> dict[str, list[str]]:
     try:
-        state: dict[str, list[str]] = json.loads((folder / "covered.json").read_text())
+        state: dict[str, list[str]] = json.loads(
+            (folder / "covered.json").read_text(encoding="utf-8")
+        )
         whole = all((folder / f"{name}.parquet").is_file() for name in state["segments"])
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         whole = False

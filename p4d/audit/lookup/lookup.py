@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from p4d.artifacts import scan_table
 from p4d.errors import PublishError
 from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
@@ -85,7 +86,7 @@ class Lookup:
         table = self.file(version, path)
         if table is None or not values:
             return []
-        found = pl.scan_parquet(table).filter(pl.col(column).is_in(list(values))).collect()
+        found = scan_table(table).filter(pl.col(column).is_in(list(values))).collect()
         return found.to_dicts()
 
     def upstream(self, version: ArtifactVersion, stage: str) -> ArtifactVersion | None:

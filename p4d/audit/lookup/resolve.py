@@ -147,12 +147,12 @@ class Resolver:
             if path is None or "/" in file:
                 continue
             if file.endswith(".csv"):
-                with path.open(newline="") as stream:
+                with path.open(newline="", encoding="utf-8") as stream:
                     for row in csv.DictReader(stream):
                         if "arm" in row and "category" in row:
                             yield file, f"{row['arm']}/{row['category']}", _typed(row)
             elif file.endswith(".json"):
-                for name, value in _leaves(json.loads(path.read_text())):
+                for name, value in _leaves(json.loads(path.read_text(encoding="utf-8"))):
                     yield file, name, value
 
     def _release(self, identifier: str) -> Entity:
@@ -171,7 +171,7 @@ class Resolver:
         # Oldest first: the first version that holds a decision is the one that made it.
         for version in self._versions(ArtifactKey("champion"), None):
             path = self._lookup.file(version, "champions.jsonl")
-            for line in path.read_text().splitlines() if path else ():
+            for line in path.read_text(encoding="utf-8").splitlines() if path else ():
                 row = json.loads(line)
                 if row["key"] == identifier or identifier == f"decision_{row['order']}":
                     return Entity(row["key"], "decision", version, row, "champions.jsonl")

@@ -9,6 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from p4d.artifacts import read_table
+
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
@@ -50,7 +52,7 @@ def differences(old: Path, new: Path) -> list[str]:
 def _tables(old: Path, new: Path) -> Iterator[str]:
     import polars as pl
 
-    was, now = pl.read_parquet(old), pl.read_parquet(new)
+    was, now = read_table(old), read_table(new)
     for name in [n for n in was.columns if n not in now.columns]:
         yield f"column {name} is gone"
     for name in [n for n in now.columns if n not in was.columns]:
@@ -136,7 +138,9 @@ def _gap(a: np.ndarray, b: np.ndarray) -> str:
 
 
 def _json(old: Path, new: Path) -> Iterator[str]:
-    yield from _values(json.loads(old.read_text()), json.loads(new.read_text()), "")
+    yield from _values(
+        json.loads(old.read_text(encoding="utf-8")), json.loads(new.read_text(encoding="utf-8")), ""
+    )
 
 
 def _values(was: object, now: object, path: str) -> Iterator[str]:
@@ -162,7 +166,10 @@ def _short(value: object) -> str:
 
 
 def _lines_of_text(old: Path, new: Path) -> Iterator[str]:
-    was, now = old.read_text().splitlines(), new.read_text().splitlines()
+    was, now = (
+        old.read_text(encoding="utf-8").splitlines(),
+        new.read_text(encoding="utf-8").splitlines(),
+    )
     for line in islice(difflib.unified_diff(was, now, n=0, lineterm=""), 2, None):
         yield line[:200]
 

@@ -53,7 +53,7 @@ class HashReader:
         done, reported = 0, time.monotonic()
         self._journal.parent.mkdir(parents=True, exist_ok=True)
         with (
-            self._journal.open("a" if self._known else "w") as journal,
+            self._journal.open("a" if self._known else "w", encoding="utf-8") as journal,
             ThreadPoolExecutor(workers) as pool,
         ):
             if not self._known:
@@ -88,7 +88,7 @@ class HashReader:
 
     def _load(self) -> None:
         try:
-            lines = self._journal.read_text().splitlines()
+            lines = self._journal.read_text(encoding="utf-8").splitlines()
             started = json.loads(lines[0])["started"]
         except (FileNotFoundError, IndexError, ValueError, KeyError):
             return

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from p4d.artifacts import read_table
 from p4d.errors import ContractError
 from p4d.evaluation.answering.replies import Reply
 from p4d.evaluation.benchmarks.item import Benchmark, BenchmarkItem, RejectedItem
@@ -89,7 +90,7 @@ def read_predictions(folder: Path) -> pl.DataFrame:
     path = folder / FILE
     if not path.is_file():
         raise ContractError(f"{folder} holds no {FILE}; run p4d evaluate first")
-    return pl.read_parquet(path)
+    return read_table(path)
 
 
 def primary_metric(table: pl.DataFrame) -> str:

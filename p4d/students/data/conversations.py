@@ -64,7 +64,7 @@ def read_conversations(path: Path, media_folder: Path) -> list[Conversation]:
         ContractError: the turns of a sample do not alternate, or it has not one file per marker;
             names the sample.
     """
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     rows = json.loads(text) if text.lstrip().startswith("[") else map(json.loads, text.splitlines())
     return [_conversation(row, number, media_folder) for number, row in enumerate(rows)]
 

@@ -96,7 +96,7 @@ class LiveMetrics:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / CURVE
         if path.is_file():
-            with path.open(newline="") as stream:
+            with path.open(newline="", encoding="utf-8") as stream:
                 reader = csv.DictReader(stream)
                 kept = [row for row in reader if int(row["step"]) <= first_step]
                 self._names = list(reader.fieldnames or [])
@@ -109,7 +109,7 @@ class LiveMetrics:
         if not self._names:
             self._names = list(values)
             self._rewrite([])
-        with (self._folder / CURVE).open("a", newline="") as stream:
+        with (self._folder / CURVE).open("a", newline="", encoding="utf-8") as stream:
             csv.DictWriter(stream, self._names, lineterminator="\n").writerow(values)
         if self._writer is None:
             # An expensive import, which only runs with live metrics need.

@@ -69,7 +69,9 @@ class ExportedStudent:
 
     def __init__(self, folder: str) -> None:
         """Load the network, its tokenizer and p4d.json."""
-        self.pictures = json.loads((Path(folder) / "p4d.json").read_text())["pictures"]
+        self.pictures = json.loads((Path(folder) / "p4d.json").read_text(encoding="utf-8"))[
+            "pictures"
+        ]
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         self.model: Any = AutoModelForImageTextToText.from_pretrained(
             folder, dtype=torch.float32, local_files_only=True

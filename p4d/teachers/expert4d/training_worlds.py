@@ -29,7 +29,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from p4d.artifacts import Arrays, write_arrays, write_table
+from p4d.artifacts import Arrays, read_table, write_arrays, write_table
 from p4d.config import ClipsParams, ExpertParams
 from p4d.geometry.map_grid import sample_flow, sample_map
 from p4d.geometry.rays import rays_from_cameras
@@ -169,7 +169,7 @@ class WorldsFile:
         arrays = Arrays(folder / "worlds.safetensors")
         names = [name for name in arrays if name.startswith(f"{split}.")]
         self._arrays = {name.removeprefix(f"{split}."): arrays[name] for name in names}
-        index = pl.read_parquet(folder / "index.parquet")
+        index = read_table(folder / "index.parquet")
         rows = index.filter(pl.col("split") == split).sort("row")
         self.world_ids: tuple[str, ...] = tuple(rows["world_id"])
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from p4d.atomic import replacing
-from p4d.errors import PublishError
+from p4d.errors import ContractError, PublishError
+from p4d.paths import OBJECT_ID
 from p4d.versioning.dvc.config import cache_dir
 from p4d.versioning.files.hashes import Digest, Tree, file_md5
 
@@ -36,12 +37,12 @@ def ensure_initialised(root: Path) -> None:
     folder = root / ".dvc"
     (folder / "tmp").mkdir(parents=True, exist_ok=True)
     if not (folder / "config").exists():
-        (folder / "config").write_text("")
+        (folder / "config").write_text("", encoding="utf-8")
     if not (folder / ".gitignore").exists():
-        (folder / ".gitignore").write_text("/config.local\n/tmp\n/cache\n")
+        (folder / ".gitignore").write_text("/config.local\n/tmp\n/cache\n", encoding="utf-8")
     local = folder / "config.local"
     if not (root / ".git").exists() and not local.exists():
-        local.write_text("[core]\n    no_scm = True\n")
+        local.write_text("[core]\n    no_scm = True\n", encoding="utf-8")
 
 
 @contextlib.contextmanager
@@ -77,7 +78,7 @@ def repository_lock(root: Path, wait_s: float | None = None) -> Iterator[None]:
 def busy_processes(root: Path, writes: Path, reads: list[Path]) -> list[str]:
     """Other live DVC processes (`dvc repro`) that use the given paths, as text."""
     try:
-        held = json.loads((root / ".dvc" / "tmp" / "rwlock").read_text())
+        held = json.loads((root / ".dvc" / "tmp" / "rwlock").read_text(encoding="utf-8"))
     except (FileNotFoundError, json.JSONDecodeError):
         return []
     busy = []
@@ -127,7 +128,13 @@ def _is_alive(pid: int) -> bool:
 
 
 def object_path(root: Path, md5: str) -> Path:
-    """The path of an object in the cache."""
+    """The path of an object in the cache.
+
+    Raises:
+        PublishError: `md5` is no hash, so it names no object (an edited ledger or dvc.lock).
+    """
+    if not OBJECT_ID.fullmatch(md5):
+        raise PublishError(f"{md5[:80]!a} is no hash of an object in DVC's cache")
     return cache_dir(root) / md5[:2] / md5[2:]
 
 
@@ -173,8 +180,8 @@ def read_tree(root: Path, md5: str) -> Tree:
             f"{md5} is not in the cache; `dvc pull` fetches it if a remote has it"
         ) from error
     try:
-        tree = Tree.of({e["relpath"]: Digest(e["md5"]) for e in json.loads(payload)})
-    except (ValueError, KeyError, TypeError) as error:
+        tree = Tree.from_payload(payload)
+    except ContractError as error:
         raise PublishError(f"cache object {path} is damaged: {error}") from error
     if tree.digest.md5 != md5:
         raise PublishError(f"cache object {path} is damaged: its content has another hash")

@@ -24,6 +24,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from p4d.errors import ContractError
+from p4d.paths import FILE_ID, checked_id, relative_path, relative_paths
+
 RACY_NS = 20_000_000
 """A file touched this recently may change again within one tick of the clock: not remembered."""
 
@@ -51,8 +54,28 @@ class Tree:
 
     @classmethod
     def of(cls, files: Mapping[str, Digest]) -> Tree:
-        """A tree with its files in DVC's order: by relative path as text."""
-        return cls({path: files[path] for path in sorted(files)})
+        """A tree with its files in DVC's order: by relative path as text.
+
+        Raises:
+            ContractError: a name is no relative path below a folder.
+        """
+        return cls({path: files[path] for path in sorted(map(relative_path, files))})
+
+    @classmethod
+    def from_payload(cls, payload: bytes) -> Tree:
+        """The tree that a folder's object lists. Others write to caches and remotes.
+
+        Raises:
+            ContractError: it is no such list, or its names cannot be the files of one folder, so
+                that a copy of them would miss a file or be written elsewhere.
+        """
+        try:
+            entries = [(entry["relpath"], entry["md5"]) for entry in json.loads(payload)]
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ContractError(f"it is no list of files ({error})") from error
+        names = relative_paths(name for name, _ in entries)
+        hashes = [checked_id(FILE_ID, md5, "hash") for _, md5 in entries]
+        return cls.of(dict(zip(names, map(Digest, hashes), strict=True)))
 
     @cached_property
     def payload(self) -> bytes:

@@ -50,8 +50,12 @@ _RESTART = (
 @functools.lru_cache(maxsize=1)
 def _process_start_ns() -> int:
     try:
-        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
-        boot_s = int(Path("/proc/stat").read_text().partition("btime ")[2].split()[0])
+        ticks = int(
+            Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+        )
+        boot_s = int(
+            Path("/proc/stat").read_text(encoding="utf-8").partition("btime ")[2].split()[0]
+        )
     except (OSError, ValueError, IndexError):
         return 2**63
     # The boot time is in whole seconds; the interpreter read no source before this anyway.

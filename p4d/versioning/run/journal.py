@@ -52,7 +52,7 @@ def write_journal(project: Project, intent: Intent) -> None:
 def read_journal(project: Project) -> Intent | None:
     """The intent of an unfinished publish, or None."""
     try:
-        return Intent(**json.loads(_path(project).read_text()))
+        return Intent(**json.loads(_path(project).read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
 

@@ -63,7 +63,7 @@ class Cost:
     def __enter__(self) -> Cost:
         """Begin."""
         with contextlib.suppress(OSError):
-            Path("/proc/self/clear_refs").write_text("5")
+            Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
         self._wall, self._cpu = time.perf_counter(), _cpu_s()
         return self
 
@@ -88,7 +88,7 @@ def _cpu_s() -> float:
 
 def _peak_bytes() -> int:
     try:
-        for line in Path("/proc/self/status").read_text().splitlines():
+        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
     except OSError:

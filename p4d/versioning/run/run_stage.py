@@ -21,6 +21,7 @@ from p4d.quality.gates import blocking_gates
 from p4d.versioning.dvc import pipeline_file
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.files.hashes import Digest
+from p4d.versioning.ledger.continuity import require_marked
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.ledger.record import plain
 from p4d.versioning.run import run_info
@@ -108,12 +109,14 @@ def run_stage(
 
     Raises:
         PublishError: an input is not as recorded, or something changed while the stage ran.
+        HistoryError: the ledger does not continue what was anchored of it.
         GateError: an input's version failed a blocking check, or was never checked.
         ContractError: the pipeline has no such artifact.
     """
     gates = blocking_gates() if gates is None else gates
     with Workspace(project) as workspace:
         with locked(project):
+            require_marked(project)
             _update_pipeline_file(workspace, lock_recorder())
             _drop_delisted(workspace)
             write_blocked(workspace, gates)
@@ -152,7 +155,7 @@ def _update_pipeline_file(workspace: Workspace, recorder: LockRecorder) -> None:
     path = root / pipeline_file.PIPELINE_FILE
     code = {stage.name: workspace.code(stage) for stage in workspace.stages}
     text = pipeline_file.compose(workspace.stages, code)
-    if not path.is_file() or path.read_text() != text:
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
         recorder.write_pipeline_file(root, text)
 
 

@@ -151,5 +151,5 @@ def _manifest(run: StageRun) -> Mapping[str, Any] | None:
     if not run.stage.manifest or run.key.shard is None:
         return None
     path = run.project.root / manifest_path(run.key.shard)
-    loaded: Mapping[str, Any] = json.loads(path.read_text())
+    loaded: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return loaded

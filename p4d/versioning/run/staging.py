@@ -23,7 +23,7 @@ def staging(project: Project) -> Iterator[Path]:
     name = uuid.uuid4().hex
     with project_lock(project):
         home.mkdir(exist_ok=True)
-        mark = (home / f"{name}.alive").open("w")
+        mark = (home / f"{name}.alive").open("w", encoding="utf-8")
         fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
         folder = home / name
         (folder / "new").mkdir(parents=True)
@@ -48,7 +48,7 @@ def sweep(project: Project) -> list[str]:
         folder, mark = home / name, home / f"{name}.alive"
         if journal_names(project, folder):
             continue
-        with mark.open("a") as handle:
+        with mark.open("a", encoding="utf-8") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:

@@ -51,7 +51,7 @@ def work_dir(run: StageRun) -> Iterator[Path | None]:
 @contextlib.contextmanager
 def _exclusive(folder: Path) -> Iterator[bool]:
     """Whether this process has the folder to itself; freed when the process dies."""
-    with folder.with_suffix(".lock").open("w") as handle:
+    with folder.with_suffix(".lock").open("w", encoding="utf-8") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

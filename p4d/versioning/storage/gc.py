@@ -52,7 +52,9 @@ def collect_garbage(project: Project, *, dry: bool = False) -> str:
     """
     count = keep(project)
     command = ["dvc", "gc", "--all-commits", "--force", *(["--dry"] if dry else [])]
-    done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=project.root, capture_output=True, text=True, check=False, encoding="utf-8"
+    )
     if done.returncode:
         raise LedgerError(f"{' '.join(command)} failed: {done.stderr.strip()}")
     return f"{count} recorded versions are kept\n{done.stdout.strip()}"

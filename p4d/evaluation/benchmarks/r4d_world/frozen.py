@@ -28,13 +28,13 @@ def compare_with_frozen(folder: Path, *, full: bool, freeze: bool) -> str:
     """
     if not full:
         return "small: not compared with the frozen list"
-    sums = (folder / SUMS).read_text()
+    sums = (folder / SUMS).read_text(encoding="utf-8")
     if freeze:
         write_bytes(FROZEN, sums.encode())
         return f"frozen: {FROZEN.name} written; commit it"
     if not FROZEN.is_file():
         return "not frozen yet: run again with --freeze and commit the list"
-    frozen = FROZEN.read_text()
+    frozen = FROZEN.read_text(encoding="utf-8")
     if sums == frozen:
         return "equal to the frozen list, byte by byte"
     mine, theirs = _by_name(sums), _by_name(frozen)

@@ -12,7 +12,9 @@ PHRASINGS_FILE = Path(__file__).with_name("phrasings.yaml")
 
 def read_phrasings(path: Path) -> dict[str, tuple[str, ...]]:
     """Phrasings per family; the file groups families by category."""
-    categories: Mapping[str, Mapping[str, list[str]]] = yaml.safe_load(path.read_text())
+    categories: Mapping[str, Mapping[str, list[str]]] = yaml.safe_load(
+        path.read_text(encoding="utf-8")
+    )
     return {
         family: tuple(texts)
         for families in categories.values()
