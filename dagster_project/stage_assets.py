@@ -11,6 +11,7 @@ import dagster as dg
 
 from dagster_project.automation import RETRAINED_WEEKLY, on_new_data
 from dagster_project.partitions import SHARDS
+from dagster_project.slots import pool_of
 from p4d.pipeline import stage_named
 from p4d.project import Project
 from p4d.versioning.state.workspace import code_versions
@@ -45,7 +46,7 @@ def stage_asset(name: str) -> Callable[[Callable[..., Any]], dg.AssetsDefinition
             automation_condition=on_new_data(stage),
             freshness_policy=RETRAINED_WEEKLY if stage.name == "champion" else None,
             kinds=_KINDS[stage.group],
-            pool=stage.pool,
+            pool=pool_of(stage),
             output_required=True,
         )(function)
 

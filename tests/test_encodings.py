@@ -67,9 +67,9 @@ def test_the_rule_finds_what_it_must(source, found):
 def test_a_name_beyond_ascii_is_read_in_a_locale_without_utf8(tmp_path):
     program = (
         "from pathlib import Path\n"
-        "from p4d.sidecars import read_source, write_source\n"
+        "from p4d.sidecars import StatedSource, read_source, write_source\n"
         "write_source(Path('a.mp4'), licence='\\u266b', source='\\u00f6')\n"
-        "assert read_source(Path('a.source.json')) == ('\\u266b', '\\u00f6')\n"
+        "assert read_source(Path('a.source.json')) == StatedSource('\\u266b', '\\u00f6')\n"
     )
     subprocess.run(
         [sys.executable, "-c", program],

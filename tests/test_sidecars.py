@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from p4d.sidecars import (
+    MAX_SOURCE_BYTES,
     SOURCE_SUFFIX,
     TRUTH_SUFFIX,
     UNSTATED,
+    StatedSource,
     read_source,
     sidecar_path,
     write_source,
@@ -22,7 +24,7 @@ def test_a_sidecar_replaces_the_last_extension():
 def test_a_source_file_is_read_as_written(tmp_path):
     video = tmp_path / "a.mp4"
     write_source(video, licence="CC0-1.0", source="a camera")
-    assert read_source(tmp_path / "a.source.json") == ("CC0-1.0", "a camera")
+    assert read_source(tmp_path / "a.source.json") == StatedSource("CC0-1.0", "a camera")
 
 
 @pytest.mark.parametrize(
@@ -37,5 +39,26 @@ def test_a_source_file_is_read_as_written(tmp_path):
 def test_what_a_source_file_does_not_state_is_unstated(tmp_path, content, expected):
     path = tmp_path / "a.source.json"
     path.write_bytes(content)
-    assert read_source(path) == expected
-    assert read_source(None) == (UNSTATED, UNSTATED)
+    stated = read_source(path)
+    assert (stated.licence, stated.source) == expected
+    assert read_source(None) == StatedSource(UNSTATED, UNSTATED)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"[" * 60_000, "deeper than 64"),
+        (b'{"licence": ' + b"[" * 65 + b"]" * 65 + b"}", "deeper than 64"),
+        (b'{"licence": "' + b"x" * MAX_SOURCE_BYTES + b'"}', "larger than 65536 bytes"),
+        (b'{"licence": "\\ud800"}', "no Unicode text"),
+        (b'{"licence": 12, "source": "a camera"}', "licence of a.source.json must be text"),
+        (b"[]", "no object"),
+        (b"\xff", "no JSON"),
+    ],
+)
+def test_the_problem_of_a_source_file_is_named(tmp_path, content, problem):
+    path = tmp_path / "a.source.json"
+    path.write_bytes(content)
+    stated = read_source(path)
+    assert stated.licence == UNSTATED
+    assert problem in stated.problem

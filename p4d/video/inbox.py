@@ -14,7 +14,7 @@ from p4d.artifacts import write_bytes
 from p4d.errors import ContractError
 from p4d.ids import content_id, sha256_file, video_id
 from p4d.paths import inside
-from p4d.sidecars import SIDECAR_SUFFIXES, sidecar_path
+from p4d.sidecars import SIDECAR_SUFFIXES, sidecar_beside
 
 PARTIAL_SUFFIXES = (".tmp", ".part", ".partial", ".crdownload", ".filepart", "~")
 
@@ -119,6 +119,13 @@ def _classify(
         reason = f"larger than {max_file_bytes} bytes (landing.max_file_bytes); cut it"
     if reason:
         return SkippedFile(relpath=_printable(relpath), bytes=status.st_size, reason=reason)
+    unreadable = [
+        sidecar.name
+        for suffix in SIDECAR_SUFFIXES
+        if (sidecar := sidecar_beside(path, suffix)) and not os.access(sidecar, os.R_OK)
+    ]
+    if unreadable:
+        return WaitingFile(relpath=relpath, reason=f"{unreadable[0]} cannot be read")
     changed_s = [status.st_mtime, *_sidecar_times(path)]
     if time.time() - max(changed_s) < settle_s:
         return WaitingFile(relpath=relpath, reason="still being written")
@@ -127,8 +134,8 @@ def _classify(
 
 def _sidecar_times(path: Path) -> Iterator[float]:
     for suffix in SIDECAR_SUFFIXES:
-        sidecar = sidecar_path(path, suffix)
-        if sidecar.is_file():
+        sidecar = sidecar_beside(path, suffix)
+        if sidecar is not None:
             yield sidecar.stat().st_mtime
 
 

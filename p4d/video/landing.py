@@ -23,7 +23,14 @@ from p4d.errors import ConfigError, ContractError, DecodeError, PublishError
 from p4d.ids import content_id, sha256_file
 from p4d.paths import inside
 from p4d.project import Project
-from p4d.sidecars import SOURCE_SUFFIX, TRUTH_SUFFIX, read_source, sidecar_path
+from p4d.sidecars import (
+    SOURCE_SUFFIX,
+    TRUTH_SUFFIX,
+    StatedSource,
+    read_source,
+    sidecar_beside,
+    sidecar_path,
+)
 from p4d.video.inbox import InboxFile, SkippedFile, WaitingFile, scan
 from p4d.video.per_video import per_video
 from p4d.video.probe import Probe, probe
@@ -189,7 +196,15 @@ def _land(project: Project, settle_s: float, progress: Progress) -> LandingRepor
         (_with_truth_first(project.inbox, equal) for equal in copies.values()),
         key=lambda entry: entry.relpath,
     )
-    rows = _rows(project.inbox, fresh, params, progress)
+    stated = {
+        entry.file_id: read_source(_beside(project.inbox, entry, SOURCE_SUFFIX)) for entry in fresh
+    }
+    notices += [
+        f"{entry.relpath!r} lands without its source file: {stated[entry.file_id].problem}"
+        for entry in fresh
+        if stated[entry.file_id].problem
+    ]
+    rows = _rows(project.inbox, fresh, stated, params, progress)
     closed = tuple(_close(project, shards, rows, params.landing.max_clips_per_shard))
     rejected = sum(row["outcome"] == "rejected" for row in rows)
     return LandingReport(
@@ -245,7 +260,11 @@ def _sidecar_is_late(inbox: Path, entry: InboxFile | SkippedFile, row: Mapping[s
 
 
 def _rows(
-    inbox: Path, fresh: Sequence[InboxFile | SkippedFile], params: Params, progress: Progress
+    inbox: Path,
+    fresh: Sequence[InboxFile | SkippedFile],
+    stated: Mapping[str, StatedSource],
+    params: Params,
+    progress: Progress,
 ) -> list[dict[str, Any]]:
     readable = [entry for entry in fresh if isinstance(entry, InboxFile) and entry.bytes]
     seen: dict[str, Probe | str | None] = {}
@@ -254,7 +273,10 @@ def _rows(
     ):
         seen[entry.file_id] = outcome
         progress(len(seen), len(readable), entry.relpath)
-    return [_row(inbox, entry, seen.get(entry.file_id), params) for entry in fresh]
+    return [
+        _row(inbox, entry, stated[entry.file_id], seen.get(entry.file_id), params)
+        for entry in fresh
+    ]
 
 
 def _probe(path: Path) -> Probe | str:
@@ -265,9 +287,12 @@ def _probe(path: Path) -> Probe | str:
 
 
 def _row(
-    inbox: Path, entry: InboxFile | SkippedFile, seen: Probe | str | None, params: Params
+    inbox: Path,
+    entry: InboxFile | SkippedFile,
+    stated: StatedSource,
+    seen: Probe | str | None,
+    params: Params,
 ) -> dict[str, Any]:
-    licence, source = read_source(_beside(inbox, entry, SOURCE_SUFFIX))
     reason = _reason_against(entry, seen, params)
     declared_ns = seen.declared_ns if isinstance(seen, Probe) else None
     return {
@@ -277,8 +302,8 @@ def _row(
         "sha256": entry.sha256 if isinstance(entry, InboxFile) else None,
         "bytes": entry.bytes,
         "sidecar": _sidecar(inbox, entry),
-        "licence": licence,
-        "source": source,
+        "licence": stated.licence,
+        "source": stated.source,
         "outcome": "rejected" if reason else "ok",
         "reason": reason,
         "container": seen.container if isinstance(seen, Probe) and not reason else None,
@@ -315,11 +340,12 @@ def _beside(inbox: Path, entry: InboxFile | SkippedFile, suffix: str) -> Path | 
     """The sidecar of an entry, if there is one inside the inbox."""
     if isinstance(entry, SkippedFile):
         return None
+    if sidecar_beside(inbox / entry.relpath, suffix) is None:
+        return None
     try:
-        path = inside(inbox, sidecar_path(Path(entry.relpath), suffix).as_posix())
+        return inside(inbox, sidecar_path(Path(entry.relpath), suffix).as_posix())
     except ContractError:
         return None
-    return path if path.is_file() else None
 
 
 def _close(

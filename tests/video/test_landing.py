@@ -223,7 +223,8 @@ def test_a_sidecar_and_a_source_file_belong_to_their_video(tmp_path, samples):
     assert found["a.b.mp4"]["sidecar"]["relpath"] == "a.b.truth.safetensors"
     assert found["c.mp4"]["sidecar"] is None
     assert found["c.mp4"]["licence"] == "unstated"
-    assert report.notices == ()
+    (notice,) = report.notices
+    assert "'c.mp4' lands without its source file: c.source.json is no JSON" in notice
     put(project, {"c.truth.safetensors": b"late"})
     assert any("before its truth sidecar" in notice for notice in land(project).notices)
 
@@ -303,3 +304,51 @@ def test_a_landed_video_is_rejected_in_its_own_shard_and_never_lands_again(tmp_p
     assert (land(project).known, digests(project.shards_dir)) == (2, written)
     with pytest.raises(ContractError, match="vid_none is no landed video"):
         landing.reject(project, "vid_none", "on request")
+
+
+HOSTILE_SOURCES = {
+    "deep": b"[" * 60_000,
+    "deep_and_large": b"[" * 100_000,
+    "large": b'{"licence": "' + b"x" * 70_000 + b'"}',
+    "half_a_pair": b'{"licence": "\\ud800", "source": "x"}',
+    "binary": bytes(range(256)),
+    "number": b'{"licence": 1e999}',
+}
+
+
+def test_a_hostile_source_file_costs_its_video_the_licence_and_nothing_else(tmp_path, samples):
+    project = make_project(tmp_path)
+    for number, (name, content) in enumerate(HOSTILE_SOURCES.items()):
+        write_video(project.inbox / f"{name}.mp4", frames=6 + number)
+        (project.inbox / f"{name}.source.json").write_bytes(content)
+    write_video(project.inbox / "good.mp4", frames=30)
+    write_json(project.inbox / "good.source.json", {"licence": "CC0", "source": "a camera"})
+    report = land(project)
+    assert report.accepted == 1 + len(HOSTILE_SOURCES)
+    notices = "\n".join(report.notices)
+    for name in HOSTILE_SOURCES:
+        assert f"'{name}.mp4' lands without its source file" in notices
+    (shard,) = project.shards()
+    licences = {
+        row["name"]: row["licence"]
+        for row in read_json(project.shards_dir / f"{shard}.json")["files"]
+    }
+    assert licences.pop("good.mp4") == "CC0"
+    assert set(licences.values()) == {"unstated"}
+
+
+def test_a_name_without_room_for_a_sidecar_lands(tmp_path, samples):
+    project = make_project(tmp_path)
+    write_video(project.inbox / f"{'n' * 240}.mp4", frames=6)
+    assert land(project).accepted == 1
+
+
+def test_a_sidecar_that_may_not_be_read_lets_its_video_wait(tmp_path, samples, monkeypatch):
+    project = make_project(tmp_path)
+    for name in ("a", "b"):
+        write_video(project.inbox / f"{name}.mp4", frames=6 if name == "a" else 7)
+    (project.inbox / "a.truth.safetensors").write_bytes(b"x")
+    monkeypatch.setattr(os, "access", lambda path, mode: "truth" not in str(path))
+    report = land(project)
+    assert (report.accepted, report.waiting) == (1, 1)
+    assert "a.truth.safetensors cannot be read" in report.notices[0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,11 @@ from p4d.errors import ContractError
 from p4d.evaluation.benchmarks.item import ItemError, Record
 from p4d.students.model.chat import LETTERS
 
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
+MAX_FILE_BYTES = 1 << 30
+MAX_TIME_S = 1e8
+"""Three years: a longer video is a mistake of the record."""
+
 
 def records_of(path: Path) -> list[Any]:
     """Read the records of a JSON, JSON lines or Parquet file.
@@ -29,11 +35,13 @@ def records_of(path: Path) -> list[Any]:
     try:
         if path.suffix == ".parquet":
             return read_table(path).to_dicts()
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ContractError(f"{path} is larger than {MAX_FILE_BYTES} bytes")
         content = path.read_text(encoding="utf-8")
         if path.suffix == ".jsonl":
             return [json.loads(line) for line in content.splitlines() if line.strip()]
         found = json.loads(content)
-    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+    except (OSError, ValueError, RecursionError, pl.exceptions.PolarsError) as error:
         raise ContractError(f"{path}: cannot be read ({error}); fetch the file again") from error
     if not isinstance(found, list):
         raise ContractError(f"{path}: expected a list of records, got {type(found).__name__}")
@@ -55,6 +63,17 @@ def first(record: Record, *names: str) -> Any:  # noqa: ANN401 - as the file has
 def text(value: object) -> str:
     """Return an id, option or answer as text: 0 is "0", null is "None"."""
     return str(value).strip()
+
+
+def name(value: object) -> str:
+    """Return an id that names a folder or an array: letters, digits, `-` and `_`.
+
+    Raises:
+        ItemError: the value is anything else, for example a path.
+    """
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise ItemError(f"expected a name of letters, digits, - and _, got {ascii(value)[:80]}")
+    return value
 
 
 def options(values: object) -> tuple[str, ...]:
@@ -125,7 +144,7 @@ def trim_ns(record: Record) -> tuple[int | None, int | None]:
         ItemError: a time is not a number, or the end is not after the start.
     """
     start, end = (
-        None if record.get(name) in (None, "") else round(number(record[name]) * 1e9)
+        None if record.get(name) in (None, "") else round(_time_s(record[name]) * 1e9)
         for name in ("time_start", "time_end")
     )
     if (start is not None and start < 0) or (end is not None and end <= (start or 0)):
@@ -133,6 +152,13 @@ def trim_ns(record: Record) -> tuple[int | None, int | None]:
             f"the trim from {record.get('time_start')} s to {record.get('time_end')} s is empty"
         )
     return start, end
+
+
+def _time_s(value: object) -> float:
+    found = number(value)
+    if abs(found) > MAX_TIME_S:
+        raise ItemError(f"{found:g} s is no time of a video")
+    return found
 
 
 def media(folder: Path, *candidates: str) -> Path:
@@ -143,7 +169,16 @@ def media(folder: Path, *candidates: str) -> Path:
     """
     root = folder.resolve()
     for candidate in candidates:
-        path = (root / candidate).resolve()
-        if path.is_relative_to(root) and path.is_file():
-            return path
-    raise ItemError(f"missing file; put it at {' or '.join(candidates)} under {folder}")
+        try:
+            path = (root / candidate).resolve()
+            if path.is_relative_to(root) and path.is_file():
+                return path
+        except (OSError, ValueError, RuntimeError):  # too long, NUL, or a loop of links
+            continue
+    named = " or ".join(_shown(candidate) for candidate in candidates)
+    raise ItemError(f"missing file; put it at {named} under {folder}")
+
+
+def _shown(name: str) -> str:
+    """A name of at most 200 characters for a message."""
+    return name if len(name) <= 200 else f"{name[:200]}..."

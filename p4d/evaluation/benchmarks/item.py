@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from p4d.errors import ContractError
+from p4d.foreign_json import check_foreign
+
 Record = Mapping[str, Any]
 Sampling = Literal["ends", "grid"]
 
@@ -116,12 +119,13 @@ def read_items(
         try:
             if not isinstance(record, Mapping):
                 raise ItemError(f"expected an object with fields, got {type(record).__name__}")
+            check_foreign(record, "the record")
             item_id = identify(record)
             if item_id in items or item_id in rejected:
                 item_id, earlier = f"{item_id} (record {number})", item_id
                 raise ItemError(f"id {earlier} is taken by an earlier record")
             items[item_id] = read(item_id, record)
-        except ItemError as error:
+        except (ItemError, ContractError) as error:
             rejected[item_id] = RejectedItem(item_id, str(error))
     return (
         tuple(items[name] for name in sorted(items)),

@@ -54,7 +54,7 @@ def read(folder: Path) -> Benchmark:
         options = fields.options(fields.first(record, "options"))
         video, start_ns, end_ns = _video(folder, record)
         marks = record.get("som_image")
-        shard, clip_id = record.get("shard"), record.get("clip_id")
+        shard, clip_id, family = (record.get(key) for key in ("shard", "clip_id", "family"))
         return BenchmarkItem(
             item_id=item_id,
             category=category,
@@ -68,8 +68,8 @@ def read(folder: Path) -> Benchmark:
             start_ns=start_ns,
             end_ns=end_ns,
             marks=fields.media(folder, fields.text(marks)) if marks else None,
-            family=record.get("family"),
-            clip=(shard, clip_id) if shard and clip_id else None,
+            family=fields.text(family) if family is not None else None,
+            clip=(fields.name(shard), fields.name(clip_id)) if shard and clip_id else None,
         )
 
     items, rejected = read_items(fields.records_of(folder / FILE), identify, item)

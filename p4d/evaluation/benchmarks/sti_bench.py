@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from p4d.evaluation.benchmarks.item import (
     read_items,
 )
 from p4d.evaluation.benchmarks.published_rules import last_or_named_letter, lettered
+from p4d.foreign_json import parse_foreign_json
 
 JSON_FILE = "qa_processed.json"
 TASKS = (
@@ -114,9 +114,9 @@ def _options(record: Record) -> tuple[str, ...]:
     candidates: Any = fields.first(record, "Candidates", "options")
     if isinstance(candidates, str):
         try:
-            candidates = json.loads(candidates)
-        except ValueError as error:
-            raise ItemError(f"Candidates are not JSON: {candidates!r}") from error
+            candidates = parse_foreign_json(candidates, "Candidates")
+        except ContractError as error:
+            raise ItemError(f"Candidates are not JSON: {candidates[:200]!r}") from error
     if isinstance(candidates, dict):
         # Columns of a struct hold null for letters that a question does not offer.
         candidates = {letter: text for letter, text in candidates.items() if text is not None}

@@ -1,5 +1,6 @@
 import json
 
+import polars as pl
 import pytest
 
 from p4d.errors import ConfigError, ContractError
@@ -163,3 +164,72 @@ def test_prompts_hold_question_options_and_request(tmp_path):
     vsti = vsti_bench.read(files.vsti_bench(tmp_path / "vsti"))
     assert "Options" not in vsti.rules.prompt(vsti.items[0])
     assert "B. Right" in vsti.rules.prompt(vsti.items[1])
+
+
+HOSTILE = [
+    "a\0b", "x" * 5000, "\ud800", "../../../etc/passwd", "/etc/passwd", "a/" * 3000, "[" * 100_000,
+    "\x1b[2J", 1e308, -1, 2**62, True, [], {}, [[]], {"a": None}, float("nan"), float("inf"),
+]  # fmt: skip
+
+
+def _nested(levels):
+    value = "a"
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+def _vsti_as_json(folder):
+    files.vsti_bench(folder)
+    records = pl.read_parquet(folder / "test.parquet").to_dicts()
+    (folder / "test.parquet").unlink()
+    files.write_json(folder / "test.json", records)
+    return folder
+
+
+READERS = {
+    "r4d": (files.r4d_bench, r4d_bench, "test.json"),
+    "sti": (files.sti_bench_processed, sti_bench, "qa_processed.json"),
+    "vlm4d": (files.vlm4d, vlm4d, "QA/real_mc.json"),
+    "vsti": (_vsti_as_json, vsti_bench, "test.json"),
+}
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_a_hostile_field_rejects_its_own_record_alone(kind, tmp_path):
+    make, reader, name = READERS[kind]
+    folder = make(tmp_path)
+    good = json.loads((folder / name).read_text(encoding="utf-8"))[:1]
+    ours = {"shard": "0001-a", "clip_id": "clip_1", "family": "f"} if kind == "r4d" else {}
+    (folder / name).write_text(json.dumps(good), encoding="utf-8")
+    (expected, *_) = by_id(reader.read(folder))
+    tried = 0
+    for field in {**good[0], **ours}:
+        for value in [*HOSTILE, _nested(100)]:
+            bad = {**good[0], **ours, "id": "bad", field: value}
+            (folder / name).write_text(json.dumps([*good, bad]), encoding="utf-8")
+            found = reader.read(folder)
+            assert expected in by_id(found)
+            for item in found.items:
+                assert item.video.is_relative_to(folder.resolve())
+                json.dumps([item.item_id, item.question, item.options, item.group]).encode()
+            for rejected in found.rejected:
+                rejected.reason.encode()
+            tried += 1
+    assert tried > 100
+
+
+def test_a_file_that_is_nested_too_deep_is_named(tmp_path):
+    (tmp_path / "test.json").write_text("[" * 200_000, encoding="utf-8")
+    with pytest.raises(ContractError, match=r"test\.json: cannot be read"):
+        r4d_bench.read(tmp_path)
+
+
+def test_a_clip_of_a_benchmark_is_named_not_pathed(tmp_path):
+    folder = files.r4d_bench(tmp_path)
+    good = json.loads((folder / "test.json").read_text(encoding="utf-8"))[0]
+    bad = {**good, "id": "bad", "shard": "../../elsewhere", "clip_id": "clip_1"}
+    files.write_json(folder / "test.json", [good, bad])
+    found = r4d_bench.read(folder)
+    assert [item.item_id for item in found.items] == ["stibench/7"]
+    assert "expected a name" in found.rejected[0].reason
