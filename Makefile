@@ -50,5 +50,8 @@ r4d-world: setup  ## Make the embedded benchmark in benchmark_data/r4d-world
 	@p4d benchmark make benchmark_data/r4d-world
 
 clean:  ## Remove everything the pipeline wrote (not the inbox, not the environment)
+	@# A new ledger does not continue the old one: its branch is kept under another name.
+	@if tip=$$(git rev-parse --quiet --verify --short=12 refs/heads/p4d-ledger 2>/dev/null); then \
+	  git branch --quiet --force --move p4d-ledger "p4d-ledger-$$tip"; fi
 	rm -rf data reports .dagster .p4d .staging dvc.lock .dvc/cache .dvc/tmp
 	git checkout --quiet -- shards && git clean -fdq shards

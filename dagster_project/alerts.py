@@ -9,6 +9,7 @@ import dagster as dg
 from p4d.project import Project
 from p4d.quality.gates import blocking_gates
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
+from p4d.versioning.ledger.continuity import broken_continuity
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.state.check_records import blocked_by
 from p4d.versioning.state.workspace import Workspace
@@ -18,10 +19,13 @@ def needs_attention(instance: dg.DagsterInstance, project: Project) -> Mapping[A
     """Why an artifact is blocked or failed.
 
     An artifact is blocked if it is fresh and a blocking check of it failed. It failed if it is not
-    fresh and its step failed in the last run that contained it.
+    fresh and its step failed in the last run that contained it. A ledger that does not continue
+    what was anchored of it is reported as the asset `ledger`, which no stage makes.
     """
     ledger, gates = Ledger(project), blocking_gates()
     found: dict[ArtifactKey, str] = {}
+    if broken := "; ".join(broken_continuity(project)):
+        found[ArtifactKey("ledger")] = f"cannot be trusted: {broken}"
     with Workspace(project) as workspace:
         for key in workspace.all_keys():
             now = workspace.status(key)

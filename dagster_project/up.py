@@ -10,9 +10,10 @@ from dagster_project.home import open_instance
 from dagster_project.partitions import sync_shards
 from dagster_project.reconcile import report_unreported
 from dagster_project.resources import StageRunner
-from p4d.errors import P4DError
+from p4d.errors import HistoryError, P4DError
 from p4d.project import Project
-from p4d.versioning.ledger.anchor import anchor, is_anchored
+from p4d.versioning.ledger.anchor import anchor
+from p4d.versioning.ledger.continuity import is_anchored, require_continued
 from p4d.versioning.run.recovery import recover
 from p4d.versioning.state.check_records import refresh_blocked
 from p4d.versioning.state.plan import in_order, make_plan
@@ -38,10 +39,14 @@ def bring_up_to_date(
         note: takes progress.
         stage_runner: runs the stages; see `dagster_project.batches.materialize`.
 
+    Raises:
+        HistoryError: the ledger or its branch was rewritten; nothing is made.
+
     Returns:
         Failed steps and checks, and artifacts that a check blocks.
     """
     recover(project)  # also if nothing is to be made
+    require_continued(project)
     refresh_blocked(project)
     plan = make_plan(project)
     blocked = [
@@ -65,6 +70,8 @@ def bring_up_to_date(
                 return blocked
     try:
         anchor(project, "bring artifacts up to date")
+    except HistoryError:
+        raise
     except (P4DError, OSError) as error:
         note(f"The ledger is not anchored in git: {error}")
     return [*blocked, *failures]

@@ -37,5 +37,13 @@ class LedgerError(P4DError):
     """The ledger is damaged, or does not contain an id."""
 
 
+class HistoryError(LedgerError):
+    """The ledger, or its branch in git, does not continue what was anchored of it."""
+
+
 class TrainingError(P4DError):
     """Training stopped; the message names the step and the ids of its batch."""
+
+
+class OrchestrationError(P4DError):
+    """A process, sensor or schedule around the stages does not exist or ended by itself."""

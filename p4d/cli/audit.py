@@ -107,7 +107,12 @@ def audit() -> None:
     help="Verify a DVC remote instead (default: DVC's default remote).",
 )
 @click.option("--rehash", is_flag=True, help="With --remote: read every object back and hash it.")
-def verify(resume: bool, remote: str | None, rehash: bool) -> None:
+@click.option(
+    "--head",
+    metavar="SHA256",
+    help="A head of the ledger that was published elsewhere: fail unless the ledger continues it.",
+)
+def verify(resume: bool, remote: str | None, rehash: bool, head: str | None) -> None:
     """Re-hash everything that the ledger names; exit 1 if anything is missing or altered."""
     from p4d.audit.proof.verify import verify as verify_local
     from p4d.progress import bar
@@ -116,7 +121,7 @@ def verify(resume: bool, remote: str | None, rehash: bool) -> None:
     project = Project.find()
     if remote is None:
         with bar("verify", unit="MiB") as progress:
-            local = verify_local(project, progress=progress, resume=resume)
+            local = verify_local(project, progress=progress, resume=resume, head=head)
         text, ok = local.render_text(), local.ok
     else:
         with bar("verify", unit="object") as progress:
@@ -125,6 +130,23 @@ def verify(resume: bool, remote: str | None, rehash: bool) -> None:
     click.echo(text)
     if not ok:
         sys.exit(1)
+
+
+@audit.command()
+def head() -> None:
+    """Print the hash of the ledger's last line; publish it where others see it.
+
+    `p4d audit verify --head SHA256` proves later that the ledger still continues it.
+    """
+    from p4d.errors import LedgerError
+    from p4d.versioning.ledger.ledger import Ledger
+
+    chain = Ledger(Project.find()).verify_chain()
+    if not chain.ok or not chain.lines:
+        raise LedgerError(
+            f"the ledger has no head to publish: {'; '.join(chain.faults) or 'it is empty'}"
+        )
+    click.echo(chain.head)
 
 
 @audit.command()

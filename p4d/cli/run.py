@@ -12,13 +12,21 @@ from p4d.project import Project
 
 @click.command()
 def status() -> None:
-    """List every artifact that is not fresh, with the reasons."""
-    from p4d.versioning.state.workspace import status as instances
+    """List every artifact that is not fresh, with the reasons.
 
-    not_fresh = [s for s in instances(Project.find()) if s.state != "fresh"]
+    The first line names a ledger that does not continue what was anchored of it.
+    """
+    from p4d.versioning.ledger.continuity import broken_continuity
+    from p4d.versioning.state.workspace import status as statuses
+
+    project = Project.find()
+    broken = "; ".join(broken_continuity(project))
+    if broken:
+        click.echo(f"ledger: rewritten: {broken}")
+    not_fresh = [item for item in statuses(project) if item.state != "fresh"]
     for item in not_fresh:
         click.echo(f"{item.key}: {item.state}: {'; '.join(item.reasons)}")
-    if not not_fresh:
+    if not not_fresh and not broken:
         click.echo("Everything is fresh.")
 
 

@@ -2,7 +2,7 @@
 
 import signal
 
-from p4d.versioning.ledger.anchor import is_anchored
+from p4d.versioning.ledger.continuity import is_anchored
 from tests.durability.kills import BEFORE_ANCHOR, Server, run_kills
 
 

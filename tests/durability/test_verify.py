@@ -102,7 +102,7 @@ def test_a_ledger_that_was_rewritten_as_a_whole_does_not_continue_what_git_has(t
         ledger.append(record["kind"], body)
     assert ledger.verify_chain().ok
     report = verification.verify(project_of(toy))
-    assert any("does not continue what branch" in p.detail for p in report.problems)
+    assert any("was rewritten or cut short" in p.detail for p in report.problems)
 
 
 class StoppedError(Exception):

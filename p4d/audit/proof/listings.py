@@ -6,19 +6,18 @@ yields what is wrong.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 
 from p4d.audit.takedown import PURGED, TOMBSTONES, tombstones
-from p4d.errors import ConfigError
+from p4d.errors import ConfigError, LedgerError
 from p4d.project import Project
 from p4d.versioning.dvc import pipeline_file as dvc_yaml
 from p4d.versioning.dvc.lock_file import LOCK_FILE, LockFile
 from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.files.hashes import file_md5
-from p4d.versioning.ledger.anchor import anchored
-from p4d.versioning.ledger.ledger import BRANCH, LEDGER_PATH, Ledger
+from p4d.versioning.ledger.continuity import broken_continuity, has_branch
+from p4d.versioning.ledger.ledger import BRANCH, LEDGER_PATH
 from p4d.versioning.ledger.problem import Problem
 from p4d.versioning.ledger.record import Record
 from p4d.versioning.state.blocked import read_blocked
@@ -137,16 +136,30 @@ def orphan_problems(project: Project) -> Iterator[Problem]:
 
 
 def anchor_problems(project: Project) -> Iterator[Problem]:
-    """A ledger that does not continue what git keeps of it; a rewritten one has a new chain."""
-    kept = anchored(project)
-    if kept is None:
-        return
-    path = Ledger(project).path
-    with contextlib.suppress(FileNotFoundError), path.open("rb") as stream:
-        if stream.read(len(kept)) == kept:
-            return
-    detail = f"does not continue what branch {BRANCH} has of it"
-    yield Problem("altered", LEDGER_PATH, detail)
+    """A ledger or a branch that does not continue what was anchored.
+
+    A rewritten ledger has a valid chain of its own, so it is compared with what git keeps.
+    """
+    try:
+        for detail in broken_continuity(project, whole_history=True):
+            yield Problem("altered", LEDGER_PATH, detail)
+    except LedgerError as error:  # git is missing, or its store is damaged
+        yield Problem("altered", LEDGER_PATH, f"its history cannot be read: {error}")
+
+
+def anchor_notice(project: Project) -> str | None:
+    """A notice if nothing proves that the ledger was not rewritten, or None.
+
+    No problem: a downloaded source tree has no repository, and a project that was never brought up
+    to date has no anchor yet. A branch that existed and is gone is a problem (`anchor_problems`).
+    """
+    ledger = project.root / LEDGER_PATH
+    if has_branch(project) or not (ledger.is_file() and ledger.stat().st_size):
+        return None
+    return (
+        f"{LEDGER_PATH}: was never anchored in git (no branch {BRANCH}), so only a published head "
+        "proves that it was not rewritten"
+    )
 
 
 def _sha256(text: str) -> str:

@@ -11,6 +11,7 @@ its own journal, which records what that run has read.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from p4d.versioning.dvc.lock_file import LOCK_FILE
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.files.hashes import Digest, Tree, walk_files
 from p4d.versioning.files.project_lock import project_lock
+from p4d.versioning.ledger.continuity import holds_head
 from p4d.versioning.ledger.ledger import LEDGER_PATH, Ledger
 from p4d.versioning.ledger.problem import Fault, Problem
 from p4d.versioning.ledger.record import Record, is_intact
@@ -52,6 +54,8 @@ class VerifyReport:
         nbytes: bytes that were read.
         seconds: how long reading them took.
         resumed: files that an interrupted run had read and that were not read again.
+        head_line: line of the published head that was asked for, or None.
+        notice: what could not be compared, or None.
         unexplained: cache objects of no recorded version, left by a run that died before it
             published, or written by DVC alone. Harmless; `dvc gc --all-commits` removes them.
     """
@@ -66,6 +70,8 @@ class VerifyReport:
     seconds: float = 0.0
     resumed: int = 0
     unexplained: tuple[str, ...] = ()
+    head_line: int | None = None
+    notice: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -76,6 +82,14 @@ class VerifyReport:
         """The result and each problem, one per line."""
         lines = [f"{p.kind}: {p.path}: {p.detail}" for p in self.problems]
         lines += [f"note: {path}: of no version on record" for path in self.unexplained]
+        if self.notice:
+            lines.append(f"note: {self.notice}")
+        if self.head_line is not None:
+            after = self.ledger_lines - self.head_line
+            lines.append(
+                f"the published head is line {self.head_line}: this line and all before it are as "
+                f"published; {after} lines were appended since"
+            )
         result = "OK" if self.ok else f"{len(self.problems)} problems"
         resumed = f" ({self.resumed} of them by the interrupted run)" if self.resumed else ""
         lines.insert(
@@ -94,6 +108,7 @@ def verify(
     progress: Progress | None = None,
     resume: bool = False,
     workers: int | None = None,
+    head: str | None = None,
 ) -> VerifyReport:
     """Re-hash every file of the current versions and every cache object of all versions.
 
@@ -103,9 +118,16 @@ def verify(
         resume: continue an interrupted run of the last day, if there is one. Files that it read
             count if their size, times and inode are unchanged.
         workers: threads that hash; default: one per core.
+        head: hash of a ledger line that was published elsewhere (64 hex digits); the ledger must
+            hold it.
+
+    Raises:
+        LedgerError: `head` is no SHA-256.
     """
+    if head is not None and not re.fullmatch("[0-9a-f]{64}", head):
+        raise LedgerError(f"{head!r} is no head of a ledger; `p4d audit head` prints 64 hex digits")
     verifier = _Verifier(project, progress or (lambda done, total, note: None))
-    return verifier.run(resume, workers or os.cpu_count() or 1)
+    return verifier.run(resume, workers or os.cpu_count() or 1, head)
 
 
 @dataclass(frozen=True)
@@ -131,7 +153,7 @@ class _Verifier:
         self._hashes = HashReader(project.root)
         self._purged = purged_objects(project)
 
-    def run(self, resume: bool, workers: int) -> VerifyReport:
+    def run(self, resume: bool, workers: int, head: str | None) -> VerifyReport:
         self._progress(0, 1, "listing")
         with project_lock(self._project):
             if has_journal(self._project):
@@ -149,6 +171,10 @@ class _Verifier:
         for fault in chain.faults:
             self._report("altered", LEDGER_PATH, fault)
         self._problems += listings.anchor_problems(self._project)
+        head_line = None if head is None else holds_head(self._project, head)
+        if head is not None and head_line is None:
+            detail = f"does not continue the published head {head}: no line has this hash"
+            self._report("altered", LEDGER_PATH, detail)
         versions = {ArtifactVersion.of_record(record): record for record in records}
         cached = {md5: self._objects_of(md5) for md5 in {version.md5 for version in versions}}
         objects = {oid for named in cached.values() for _, oid in named}
@@ -172,6 +198,8 @@ class _Verifier:
             seconds=seconds,
             resumed=self._hashes.resumed,
             unexplained=tuple(self._unexplained(objects)),
+            head_line=head_line,
+            notice=listings.anchor_notice(self._project),
         )
 
     def _report(self, kind: Fault, path: str, detail: str) -> None:

@@ -16,7 +16,8 @@ from pathlib import Path
 from p4d.project import Project
 from p4d.versioning.files.git import git, has_repository, try_git
 from p4d.versioning.files.project_lock import project_lock
-from p4d.versioning.ledger.ledger import BRANCH, LEDGER_PATH
+from p4d.versioning.ledger.continuity import require_continued, write_marker
+from p4d.versioning.ledger.ledger import BRANCH, LEDGER_PATH, Ledger
 
 logger = logging.getLogger(__name__)
 
@@ -37,13 +38,16 @@ def anchor(project: Project, message: str) -> str | None:
     if the project is no git repository.
 
     Raises:
-        LedgerError: a git command failed.
+        LedgerError: the ledger or the branch does not continue what was anchored before
+            (`continuity`); or a git command failed.
     """
     root = project.root
     if not has_repository(root):
         logger.warning("no git repository at %s: the ledger is not anchored", root)
         return None
     with project_lock(project), tempfile.TemporaryDirectory(prefix="p4d-anchor-") as folder:
+        Ledger(project).repair()  # an unfinished line would be anchored, and dropped later
+        require_continued(project)
         index = Path(folder) / "index"
         real = root / _git(root, "rev-parse", "--git-path", "index")
         if real.exists():
@@ -56,11 +60,18 @@ def anchor(project: Project, message: str) -> str | None:
         tree = _git(root, "write-tree", index=index)
         parent = _git(root, "rev-parse", "--verify", "--quiet", f"refs/heads/{BRANCH}", ok=(0, 1))
         if parent and _git(root, "rev-parse", f"{parent}^{{tree}}") == tree:
+            _mark(project, parent)
             return parent
         commit = _git(root, "commit-tree", tree, "-m", message, *(["-p", parent] if parent else []))
         _drop_stale_lock(root)
         _git(root, "update-ref", f"refs/heads/{BRANCH}", commit, parent or "0" * len(commit))
+        _mark(project, commit)
         return commit
+
+
+def _mark(project: Project, commit: str) -> None:
+    path = project.root / LEDGER_PATH
+    write_marker(project, commit, path.read_bytes() if path.is_file() else b"")
 
 
 def _git(root: Path, *arguments: str, index: Path | None = None, ok: tuple[int, ...] = (0,)) -> str:
@@ -74,19 +85,6 @@ def _drop_stale_lock(root: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         if time.time() - lock.stat().st_mtime > STALE_GIT_LOCK_S:
             lock.unlink()
-
-
-def anchored(project: Project) -> bytes | None:
-    """The ledger on the branch `p4d-ledger`, or None if nothing is anchored."""
-    return _anchored_file(project.root, LEDGER_PATH)
-
-
-def is_anchored(project: Project) -> bool:
-    """Whether git has every line of the ledger; also true without a git repository."""
-    if not has_repository(project.root):
-        return True
-    path = project.root / LEDGER_PATH
-    return (anchored(project) or b"") == (path.read_bytes() if path.is_file() else b"")
 
 
 def anchored_lock(project: Project) -> str:

@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from p4d.atomic import write_durably
-from p4d.errors import LedgerError, PublishError
+from p4d.errors import HistoryError, LedgerError, PublishError
 from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.dvc.lock_file import LOCK_FILE, LockEntry, LockFile
@@ -72,7 +72,11 @@ class LockRecorder(ABC):
 
     @abstractmethod
     def keep_replaced(self, project: Project, replaced: ArtifactVersion) -> None:
-        """Make sure that git names the version that is about to be replaced, for `dvc gc`."""
+        """Make sure that git names the version that is about to be replaced, for `dvc gc`.
+
+        Raises:
+            HistoryError: the ledger or its branch was rewritten.
+        """
 
     @abstractmethod
     def current_md5(self, workspace: Workspace, key: ArtifactKey) -> str | None:
@@ -129,6 +133,8 @@ class WriteToLock(LockRecorder):
             entry = LockFile(anchored_lock(project)).entry(str(key))
             if entry is None or entry.outs.get(out_path(key)) != Digest(replaced.md5):
                 anchor(project, f"{key} is about to be replaced")
+        except HistoryError:
+            raise  # nothing is published upon a ledger that was rewritten
         except (LedgerError, PublishError, OSError) as error:
             logger.warning("the replaced version of %s is not anchored in git: %s", key, error)
 

@@ -21,6 +21,7 @@ from p4d.quality.gates import blocking_gates
 from p4d.versioning.dvc import pipeline_file
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.files.hashes import Digest
+from p4d.versioning.ledger.continuity import require_marked
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.ledger.record import plain
 from p4d.versioning.run import run_info
@@ -55,7 +56,7 @@ class Materialization:
         excluded: shards that a fan-in left out, with the reason.
         rows: outcomes of the rows that the stage processed.
         metrics: the stage's own numbers.
-        cost: wall_s, cpu_s, max_rss_bytes; of the run that made it when `skipped`.
+        cost: wall_s, cpu_s, max_rss_bytes, step_rss_bytes; of the run that made it when `skipped`.
         skipped: nothing was computed, as nothing had changed.
         path: where the files are.
     """
@@ -108,12 +109,14 @@ def run_stage(
 
     Raises:
         PublishError: an input is not as recorded, or something changed while the stage ran.
+        HistoryError: the ledger does not continue what was anchored of it.
         GateError: an input's version failed a blocking check, or was never checked.
         ContractError: the pipeline has no such artifact.
     """
     gates = blocking_gates() if gates is None else gates
     with Workspace(project) as workspace:
         with locked(project):
+            require_marked(project)
             _update_pipeline_file(workspace, lock_recorder())
             _drop_delisted(workspace)
             write_blocked(workspace, gates)

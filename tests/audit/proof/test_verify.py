@@ -2,8 +2,13 @@
 
 import shutil
 
+import pytest
+
 from p4d.audit.proof.verify import verify
+from p4d.errors import LedgerError
 from p4d.versioning.dvc.cache import object_path
+from p4d.versioning.ledger.anchor import anchor
+from p4d.versioning.ledger.ledger import BRANCH, Ledger
 from tests.audit.flip import flip
 from tests.versioning.fake import SHARDS
 
@@ -51,3 +56,25 @@ def test_missing_orphaned_and_unrecorded_things_are_named(fake):
     (fake.root / "data/ledger/ledger.jsonl").unlink()
     assert ("unrecorded", "data/teach") in problems(fake)
     assert "problems" in verify(fake.project).render_text()
+
+
+def test_a_published_head_is_found_and_a_missing_anchor_is_a_notice(fake):
+    fake.make("teach")
+    ledger = Ledger(fake.project)
+    published = ledger.verify_chain().head
+    report = verify(fake.project)
+    assert report.ok
+    assert "note: data/ledger/ledger.jsonl: was never anchored in git" in report.render_text()
+    anchor(fake.project, "one")
+    fake.make(f"take@{FIRST}")
+    report = verify(fake.project, head=published)
+    assert report.ok
+    assert "the published head is line 1" in report.render_text()
+    assert "note:" not in report.render_text()
+    with pytest.raises(LedgerError, match="is no head"):
+        verify(fake.project, head=published[:16])
+    (problem,) = verify(fake.project, head="0" * 64).problems
+    assert "does not continue the published head" in problem.detail
+    fake.git("branch", "-D", BRANCH)
+    (problem,) = verify(fake.project).problems
+    assert "was deleted" in problem.detail
