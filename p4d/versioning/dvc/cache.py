@@ -20,7 +20,8 @@ from typing import Any
 from p4d.atomic import replacing
 from p4d.errors import ContractError, PublishError
 from p4d.paths import OBJECT_ID
-from p4d.versioning.dvc.config import cache_dir
+from p4d.versioning.dvc.config import cache_dir, read_config
+from p4d.versioning.dvc.site_cache import ensure_private_site_cache, set_locally
 from p4d.versioning.files.hashes import Digest, Tree, file_md5
 
 LOCK_WAIT_S = 60.0
@@ -32,7 +33,11 @@ LOCK_WAIT_S = 60.0
 def ensure_initialised(root: Path) -> None:
     """Make `root` a DVC repository if it is none, and complete a fresh clone or source tree.
 
-    Without git, DVC's commands need `core.no_scm`, which goes to the local configuration.
+    Without git, DVC's commands need `core.no_scm`, which goes to the local configuration; so does
+    the folder of DVC's private state.
+
+    Raises:
+        PublishError: that folder belongs to another user (`site_cache`).
     """
     folder = root / ".dvc"
     (folder / "tmp").mkdir(parents=True, exist_ok=True)
@@ -40,9 +45,9 @@ def ensure_initialised(root: Path) -> None:
         (folder / "config").write_text("", encoding="utf-8")
     if not (folder / ".gitignore").exists():
         (folder / ".gitignore").write_text("/config.local\n/tmp\n/cache\n", encoding="utf-8")
-    local = folder / "config.local"
-    if not (root / ".git").exists() and not local.exists():
-        local.write_text("[core]\n    no_scm = True\n", encoding="utf-8")
+    if not (root / ".git").exists() and "no_scm" not in read_config(root).get("core", {}):
+        set_locally(root, "no_scm", "True")
+    ensure_private_site_cache(root)
 
 
 @contextlib.contextmanager

@@ -139,6 +139,7 @@ def _open(project: Project, remote: str | None) -> Iterator[tuple[str, Any]]:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
+    dvc_store.ensure_initialised(project.root)  # DVC's state is private before DVC opens it
     try:
         with Repo(str(project.root)) as repo:
             name = remote or repo.config["core"].get("remote")
