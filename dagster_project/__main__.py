@@ -1,13 +1,11 @@
-"""Command line of the orchestration: `python -m dagster_project demo | up | ui`."""
+"""Command line of the orchestration: `python -m dagster_project demo | up | ui | sensors`."""
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -51,16 +49,26 @@ def demo(without_real_videos: bool) -> None:
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True)
 def ui(port: int) -> None:
     """Serve the Dagster UI on loopback, with its daemon (schedules, sensors, automation)."""
-    from dagster_project.home import prepare_home
+    from dagster_project.ui.services import serve
 
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
             raise click.ClickException(f"port {port} is in use; try: make ui PORT={port + 1}")
-    click.echo(f"Dagster UI: http://127.0.0.1:{port} (stop with Ctrl-C)")
-    command = ["dev", "-h", "127.0.0.1", "-p", str(port), "-m", "dagster_project.definitions"]
-    os.environ["DAGSTER_HOME"] = str(prepare_home(Project.find()))
-    dagster = str(Path(sys.executable).with_name("dagster"))
-    os.execv(dagster, [dagster, *command])
+    serve(Project.find(), port, click.echo)
+
+
+@main.command()
+@click.option("--recommended", is_flag=True, help="Switch the recommended set on.")
+@click.option("--on", "on", multiple=True, metavar="NAME", help="Switch this one on; repeatable.")
+@click.option("--off", "off", multiple=True, metavar="NAME", help="Switch this one off.")
+def sensors(recommended: bool, on: tuple[str, ...], off: tuple[str, ...]) -> None:
+    """List the sensors and schedules, and switch them on or off; the UI shows the same state."""
+    from dagster_project.ui.switches import recommended as recommended_names
+    from dagster_project.ui.switches import switch
+
+    wanted = [*(recommended_names() if recommended else ()), *on]
+    for line in switch(Project.find(), on=wanted, off=off):
+        click.echo(line)
 
 
 def _bring_up_to_date(only: tuple[str, ...] | None) -> list[StepFailure]:

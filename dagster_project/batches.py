@@ -17,6 +17,7 @@ from dagster_project.build import build_defs
 from dagster_project.dead_runs import PROCESS_TAG, end_dead_runs, process_identity
 from dagster_project.partitions import sync_shards
 from dagster_project.resources import StageRunner
+from dagster_project.slots import wait_for_slots
 from p4d.project import Project
 from p4d.versioning.state.plan import Batch
 
@@ -54,10 +55,11 @@ def materialize(
     job = build_defs(project, stage_runner=runner).resolve_implicit_global_asset_job_def()
     sync_shards(instance, project)
     for run_id in end_dead_runs(instance):
-        _print(f"      run {run_id[:8]} was killed; its pool slots are free again")
+        _print(f"      run {run_id[:8]} was killed; its slots are free again")
     total, done, failures = sum(len(b.stages) for b in batches), 0, []
     for batch in batches:
         title = f"shard {batch.shard}" if batch.shard else "all shards"
+        wait_for_slots(instance, batch.stages, _print)
         _print(f"[{done:>3}/{total}] {title}: {', '.join(batch.stages)}")
         started = time.monotonic()
         failed = list(_run(job, batch, instance, force=force))

@@ -1,15 +1,20 @@
 """The only user of Dagster's private API.
 
 Dagster has no public way to ask whether an asset is stale, to report the provenance of a version
-that no run made, or to free the pool slots of a run whose process died. Private names may change in
+that no run made, to free the pool slots of a run whose process died, to put a middleware before the
+webserver, or to switch several sensors at once. Private names may change in
 any release, so pyproject.toml pins `dagster` exactly, and
 `tests/dagster_project/test_dagster_internals.py` checks every name here against a real run.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dagster as dg
@@ -26,6 +31,8 @@ from dagster._core.loader import LoadingContext
 
 if TYPE_CHECKING:
     from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
+    from dagster._core.remote_representation.external import RemoteSchedule, RemoteSensor
+    from starlette.applications import Starlette
 
 AssetGraph: TypeAlias = "BaseAssetGraph[Any]"
 """The assets and checks of a code location, as `Definitions.resolve_asset_graph()` returns them."""
@@ -35,8 +42,12 @@ __all__ = [
     "DATA_VERSION_TAG",
     "AssetGraph",
     "Staleness",
+    "code_server",
     "free_pool_slots",
+    "initialize_pools",
     "latest_tags",
+    "load_switches",
+    "open_webserver",
     "version_tags",
 ]
 
@@ -116,3 +127,133 @@ def version_tags(
 def free_pool_slots(instance: dg.DagsterInstance, run_id: str) -> None:
     """Free the slots of pools that a run holds."""
     instance.event_log_storage.free_concurrency_slots_for_run(run_id)
+
+
+def initialize_pools(instance: dg.DagsterInstance, pools: Collection[str]) -> None:
+    """Give each pool without a limit of its own the default limit of the instance.
+
+    The queue does so itself, but only after it has started the first runs without a limit.
+    """
+    storage = instance.event_log_storage
+    default = instance.global_op_concurrency_default_limit
+    limits = {limit.name: limit for limit in storage.get_pool_limits()}
+    for pool in pools:
+        known = limits.get(pool)
+        if known is None or (known.from_default and known.limit != default):
+            storage.initialize_concurrency_limit_to_default(pool)
+
+
+@contextlib.contextmanager
+def code_server(instance: dg.DagsterInstance, module: str, folder: Path) -> Iterator[Path]:
+    """A process that holds the definitions of a module, for a webserver and a daemon together.
+
+    Args:
+        instance: whose runs the process starts.
+        module: defines the definitions; also the name of the code location.
+        folder: gets the workspace file, and should be private: the file names the socket.
+
+    Yields:
+        The workspace file that names the process.
+    """
+    from dagster._cli.proxy_server_manager import ProxyServerManager
+    from dagster._core.workspace.load_target import ModuleTarget
+
+    target = ModuleTarget(module, attribute=None, working_directory=None, location_name=None)
+    with ProxyServerManager(instance, target, code_server_log_level="warning") as servers:
+        workspace = folder / "workspace.yaml"
+        workspace.write_text(json.dumps({"load_from": servers.get_code_server_specs()}))
+        yield workspace
+
+
+@contextlib.contextmanager
+def open_webserver(workspace: str, middleware: Callable[[Any], Any]) -> Iterator[Starlette]:
+    """The application of Dagster's webserver, on the instance of $DAGSTER_HOME.
+
+    Args:
+        workspace: file that names the code servers.
+        middleware: ASGI middleware in front of every request.
+    """
+    from dagster._core.workspace.context import WorkspaceProcessContext
+    from dagster._core.workspace.load_target import WorkspaceFileTarget
+    from dagster_webserver.version import __version__
+    from dagster_webserver.webserver import DagsterWebserver
+    from starlette.middleware import Middleware
+
+    guard: Any = middleware  # its type in Starlette is that of a class with any arguments
+
+    class Webserver(DagsterWebserver[Any, Any]):
+        def build_middleware(self) -> list[Middleware]:
+            return [Middleware(guard), *super().build_middleware()]
+
+        def make_security_headers(self) -> dict[str, str]:
+            # No page may show the UI in a frame and guide clicks into it.
+            return {**super().make_security_headers(), "X-Frame-Options": "DENY"}
+
+    with dg.DagsterInstance.get() as instance:
+        # The defaults of the command `dagster-webserver`.
+        instance.optimize_for_webserver(
+            statement_timeout=15_000, pool_recycle=3_600, max_overflow=20
+        )
+        with WorkspaceProcessContext(
+            instance, version=__version__, workspace_load_target=WorkspaceFileTarget([workspace])
+        ) as context:
+            yield Webserver(context, live_data_poll_rate=2_000).create_asgi_app(lifespan=_lifespan)
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: Starlette) -> AsyncIterator[None]:
+    del app
+    with contextlib.suppress(asyncio.CancelledError):  # of an interrupt
+        yield
+
+
+@contextlib.contextmanager
+def load_switches(instance: dg.DagsterInstance, module: str) -> Iterator[Switches]:
+    """The sensors and schedules of a module, as the webserver sees them."""
+    from dagster._core.workspace.context import WorkspaceProcessContext
+    from dagster._core.workspace.load_target import ModuleTarget
+
+    target = ModuleTarget(module, attribute=None, working_directory=None, location_name=None)
+    with WorkspaceProcessContext(instance, workspace_load_target=target) as context:
+        location = context.create_request_context().get_code_location(module)
+        repository = next(iter(location.get_repositories().values()))
+        found: list[RemoteSensor | RemoteSchedule] = [
+            *repository.get_sensors(),
+            *repository.get_schedules(),
+        ]
+        yield Switches(instance, {each.name: each for each in found})
+
+
+class Switches:
+    """Which sensors and schedules are on; the same state as the toggles in the UI."""
+
+    def __init__(
+        self, instance: dg.DagsterInstance, found: Mapping[str, RemoteSensor | RemoteSchedule]
+    ) -> None:
+        """Of `instance`, for these sensors and schedules by name."""
+        self._instance = instance
+        self._found = found
+
+    def states(self) -> dict[str, bool]:
+        """By name, whether it is on."""
+        return {name: self._is_on(each) for name, each in self._found.items()}
+
+    def _is_on(self, each: RemoteSensor | RemoteSchedule) -> bool:
+        stored = self._instance.get_instigator_state(each.get_remote_origin_id(), each.selector_id)
+        return each.get_current_instigator_state(stored).is_running
+
+    def switch(self, name: str, *, on: bool) -> bool:
+        """Switch one on or off; returns whether that changed it."""
+        each = self._found[name]
+        if self._is_on(each) == on:
+            return False
+        is_schedule = hasattr(each, "cron_schedule")
+        if on:
+            start: Any = (
+                self._instance.start_schedule if is_schedule else self._instance.start_sensor
+            )
+            start(each)
+        else:
+            stop: Any = self._instance.stop_schedule if is_schedule else self._instance.stop_sensor
+            stop(each.get_remote_origin_id(), each.selector_id, each)
+        return True

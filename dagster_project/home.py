@@ -7,6 +7,8 @@ from pathlib import Path
 
 import dagster as dg
 
+from dagster_project.dagster_internals import initialize_pools
+from dagster_project.slots import LABELLING, TRAINING
 from p4d.errors import ConfigError
 from p4d.project import Project
 
@@ -32,9 +34,26 @@ def prepare_home(project: Project) -> Path:
 
 
 def open_instance(project: Project) -> dg.DagsterInstance:
-    """The instance of the project; use it as a context manager.
+    """The instance of the project, with its slots; use it as a context manager.
 
     Also sets `DAGSTER_HOME` for this process, as Dagster's steps look there for their logs.
     """
     os.environ["DAGSTER_HOME"] = str(prepare_home(project))
-    return dg.DagsterInstance.get()
+    instance = dg.DagsterInstance.get()
+    initialize_pools(instance, (LABELLING, TRAINING))
+    return instance
+
+
+def foreign_home(project: Project) -> str | None:
+    """What to do if `DAGSTER_HOME` is not the project's; None if it is.
+
+    `dagster dev` without it works on an empty instance that it deletes at its end.
+    """
+    home, given = project.root / ".dagster", os.environ.get("DAGSTER_HOME")
+    if given and Path(given).resolve() == home.resolve():
+        return None
+    return (
+        f"DAGSTER_HOME is {given or 'not set'}: this is not the project's instance, so its shards, "
+        f"history, sensors and limits are missing here. Use `make ui`, or first: "
+        f"export DAGSTER_HOME={home}"
+    )

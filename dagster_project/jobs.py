@@ -1,4 +1,4 @@
-"""Named jobs for the routine tasks: label a shard, build a release, retrain, audit."""
+"""Named jobs for the routine tasks: label a shard, train the expert, retrain, audit."""
 
 from typing import Any
 
@@ -9,8 +9,15 @@ from p4d import audit
 from p4d.pipeline import STAGES
 
 _PER_SHARD = [stage.name for stage in STAGES if stage.per_shard]
+_EXPERT = [stage.name for stage in STAGES if stage.group == "teacher"]
 _FROM_RELEASE = [s.name for s in STAGES if s.group in ("release", "students", "evaluation")]
-
+_NOT_FINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
 
 full_pipeline = dg.define_asset_job(
     "full_pipeline",
@@ -30,12 +37,25 @@ build_release = dg.define_asset_job(
     selection=dg.AssetSelection.assets("release"),
     description="Freezes a release of all shards that passed their blocking checks.",
 )
+train_expert = dg.define_asset_job(
+    "train_expert",
+    selection=dg.AssetSelection.assets(*_EXPERT),
+    description="Renders the expert's training scenes and trains the expert. Do this once before "
+    "the first shard is labelled, and after a change of its parameters.",
+)
 retrain = dg.define_asset_job(
     "retrain",
     selection=dg.AssetSelection.assets(*_FROM_RELEASE),
-    description="Release, students, evaluation and promotion. Steps whose inputs are unchanged "
+    description="One run, in order: freezes a release, trains the base student and the three "
+    "students on it, evaluates them and decides on promotion. Steps whose inputs are unchanged "
     "are skipped.",
 )
+
+
+def retraining(instance: dg.DagsterInstance) -> str | None:
+    """Short id of a run of `retrain` that is queued or runs, so that nobody requests another."""
+    running = dg.RunsFilter(job_name=retrain.name, statuses=_NOT_FINISHED)
+    return next((run.run_id[:8] for run in instance.get_runs(running, limit=1)), None)
 
 
 @dg.op(description="Hashes everything the ledger names; fails if anything is missing or altered.")
@@ -55,4 +75,11 @@ def audit_job() -> None:
     verify_everything()
 
 
-JOBS: list[Any] = [full_pipeline, label_backfill, build_release, retrain, audit_job]
+JOBS: list[Any] = [
+    full_pipeline,
+    label_backfill,
+    train_expert,
+    build_release,
+    retrain,
+    audit_job,
+]

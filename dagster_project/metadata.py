@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from dagster_project.asset_page import file_of, main_table
 from p4d.pipeline import stage_named
 from p4d.project import Project
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
@@ -16,18 +17,53 @@ from p4d.versioning.run.run_stage import Materialization
 
 
 def version_metadata(project: Project, made: Materialization) -> dict[str, Any]:
-    """Picture, table, numbers, inputs and the restore command of a published version."""
-    metadata: dict[str, Any] = {
-        **dict(_views(made.key.stage, _folders(project, made.key))),
+    """Numbers, picture, table, place, costs and inputs of a published version, in this order.
+
+    The inputs come last: a fan-in has one line for each shard and input.
+    """
+    metadata: dict[str, Any] = {name: _value(value) for name, value in made.metrics.items()}
+    metadata |= dict(_views(made.key.stage, _folders(project, made.key)))
+    metadata |= {f"rows/{outcome}": count for outcome, count in made.rows.items()}
+    if (rows := _row_count(made)) is not None:
+        per_shard = made.key.shard is not None
+        metadata["dagster/partition_row_count" if per_shard else "dagster/row_count"] = rows
+    metadata |= {
+        "skipped": made.skipped,
+        "path": dg.MetadataValue.path(str(made.path)),
+        "dagster/uri": made.path.as_uri(),
+        "restore": dg.MetadataValue.md(f"`p4d restore {made.key} DEST --at {made.md5[:12]}`"),
+        **_costs(made.cost),
         "dvc/out": str(made.path.relative_to(project.root)),
         "dvc/deps": dg.MetadataValue.json(dict(made.upstream)),
-        "restore": dg.MetadataValue.md(f"`p4d restore {made.key} DEST --at {made.md5[:12]}`"),
-        "skipped": made.skipped,
     }
-    metadata |= {f"rows/{outcome}": count for outcome, count in made.rows.items()}
-    metadata |= {name: _value(value) for name, value in made.metrics.items()}
-    metadata |= {f"cost/{name}": _value(value) for name, value in made.cost.items()}
     return metadata
+
+
+_COSTS = {
+    "wall_s": "cost/wall time (s)",
+    "cpu_s": "cost/CPU time (s)",
+    "step_rss_bytes": "cost/memory that the step added (bytes)",
+    "max_rss_bytes": "cost/peak memory of the process in the step (bytes)",
+}
+"""By key in the ledger, what a cost is called on the page."""
+
+
+def _costs(cost: Mapping[str, float | int]) -> dict[str, Any]:
+    return {label: cost[name] for name, label in _COSTS.items() if name in cost}
+
+
+def _row_count(made: Materialization) -> int | None:
+    """Rows of the asset's main table; None if it has none."""
+    view = main_table(stage_named(made.key.stage))
+    path = made.path / file_of(view) if view else None
+    if path is None or not path.is_file():
+        return None
+    if path.suffix == ".parquet":
+        from pyarrow.parquet import read_metadata
+
+        return int(read_metadata(path).num_rows)
+    lines = sum(bool(line.strip()) for line in path.read_text(encoding="utf-8").splitlines())
+    return lines - 1 if path.suffix == ".csv" else lines
 
 
 def check_metadata(version: ArtifactVersion, details: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,17 +1,25 @@
-"""Schedules: retraining once a week and an audit every night. Unchanged steps are skipped."""
+"""Schedules: retraining once a week and an audit every night."""
 
 from __future__ import annotations
 
 import dagster as dg
 
-from dagster_project.jobs import audit_job, retrain
+from dagster_project.jobs import audit_job, retrain, retraining
 
-retrain_weekly = dg.ScheduleDefinition(
-    name="retrain_weekly",
+
+@dg.schedule(
     job=retrain,
     cron_schedule="0 3 * * 1",
-    description="Retrains on Mondays at 03:00; steps whose inputs are unchanged are skipped.",
+    description="Retrains on Mondays at 03:00, unless a run retrains already; steps whose inputs "
+    "are unchanged are skipped.",
 )
+def retrain_weekly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Request one run a week."""
+    if run := retraining(context.instance):
+        return dg.SkipReason(f"run {run} retrains")
+    return dg.RunRequest(run_key=f"weekly {context.scheduled_execution_time:%Y-%m-%d}")
+
+
 audit_nightly = dg.ScheduleDefinition(
     name="audit_nightly",
     job=audit_job,

@@ -3,14 +3,19 @@
 A sensor asks its resources for the project, and keeps nothing between ticks but its cursor.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 
 import dagster as dg
 
 from dagster_project.alerts import needs_attention, report_alerts
+from dagster_project.automation import LABELLED
 from dagster_project.dead_runs import end_dead_runs
-from dagster_project.jobs import label_backfill, retrain
+from dagster_project.jobs import label_backfill, retrain, retraining
+from dagster_project.outdated import ADVICE, outdated, report_outdated
 from dagster_project.partitions import sync_shards
 from dagster_project.reconcile import report_changes, report_unreported
 from dagster_project.resources import Inbox, StageRunner
@@ -36,6 +41,9 @@ def landing_sensor(
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Land new files; request one run per shard whose videos are not recorded."""
     report = inbox.land()
+    (context.log.info if report.shards else context.log.debug)(report.summary())
+    for notice in report.notices:
+        context.log.warning(notice)
     project = stage_runner.project
     sync_shards(context.instance, project)
     ledger = Ledger(project)
@@ -54,9 +62,11 @@ def landing_sensor(
 
 @dg.sensor(
     minimum_interval_seconds=60,
-    description="Reports published versions, and changes on disk, that Dagster has no event for; "
+    description="Reports published versions, and changes on disk, that Dagster has no event for, "
+    "and definitions that are older than params.yaml or the code; "
     "keeps partitions equal to the closed shards; ends dead runs; commits the ledger to the branch "
     "p4d-ledger. Requests no run.",
+    default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def reconcile_sensor(
     context: dg.SensorEvaluationContext, stage_runner: StageRunner
@@ -65,14 +75,16 @@ def reconcile_sensor(
     project = stage_runner.project
     sync_shards(context.instance, project)
     end_dead_runs(context.instance)
-    done = []
+    seen = _Seen.read(context.cursor)
+    done: list[str] = []
     try:
-        _anchor_news(context, project)
+        _anchor_news(project, seen)
     except HistoryError as error:  # a tick that fails would report nothing else
         context.log.error(str(error))
         done.append(f"The ledger is not anchored: {error}")
     if context.repository_def:
         graph = context.repository_def.asset_graph
+        done += _report_old_definitions(context, outdated(graph, project), seen)
         for changed in report_changes(context.instance, graph, project):
             reasons = "; ".join(changed.reasons)
             context.log.warning(f"{changed.key} is {changed.state}: {reasons}")
@@ -80,22 +92,59 @@ def reconcile_sensor(
     for key in report_unreported(context.instance, project, limit=_REPORTS_PER_TICK):
         context.log.info(f"reported the published version of {key}")
         done.append(f"reported {key}")
+    context.update_cursor(seen.text())
     return dg.SkipReason("\n".join(done) or "Every published version is reported")
 
 
-def _anchor_news(context: dg.SensorEvaluationContext, project: Project) -> None:
+@dataclass
+class _Seen:
+    """Cursor of `reconcile_sensor`.
+
+    Attributes:
+        ledger_bytes: size of the ledger when it was last anchored.
+        outdated: by asset, the code version on disk that was reported as newer than the loaded one.
+    """
+
+    ledger_bytes: int = -1
+    outdated: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, cursor: str | None) -> _Seen:
+        """Of a cursor; one of an earlier version is the size alone."""
+        found = json.loads(cursor or "{}")
+        return cls(**found) if isinstance(found, dict) else cls(ledger_bytes=found)
+
+    def text(self) -> str:
+        return json.dumps(asdict(self))
+
+
+def _anchor_news(project: Project, seen: _Seen) -> None:
     """Commit the ledger if it has grown since the last tick."""
     path = Ledger(project).path
-    size = str(path.stat().st_size) if path.exists() else "0"
-    if size != context.cursor:
+    size = path.stat().st_size if path.exists() else 0
+    if size != seen.ledger_bytes:
         anchor(project, "artifacts as published")
-        context.update_cursor(size)
+        seen.ledger_bytes = size
+
+
+def _report_old_definitions(
+    context: dg.SensorEvaluationContext, found: dict[str, str], seen: _Seen
+) -> Iterator[str]:
+    """Log in every tick which definitions are old; report each asset once per change."""
+    report_outdated(
+        context.instance, [name for name in found if seen.outdated.get(name) != found[name]]
+    )
+    seen.outdated = found
+    if found:
+        context.log.warning(f"{ADVICE} ({', '.join(found)})")
+        yield f"{ADVICE} ({', '.join(found)})"
 
 
 @dg.sensor(
     minimum_interval_seconds=60,
     description="Lists artifacts that a check blocks or whose run failed, and a ledger that was "
     "rewritten; reports each once as an observation of its asset. Requests no run.",
+    default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def attention_sensor(
     context: dg.SensorEvaluationContext, stage_runner: StageRunner
@@ -121,8 +170,10 @@ def attention_sensor(
 def drift_sensor(
     context: dg.SensorEvaluationContext, stage_runner: StageRunner
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Request one run per set of new shards that differs."""
-    del context
+    """Request one run per set of new shards that differs, unless a run retrains already."""
+    if run := retraining(context.instance):
+        yield dg.SkipReason(f"run {run} retrains")
+        return
     project = stage_runner.project
     drift = measure_drift(project.data, project.shards())
     distances = ", ".join(f"{name} {value:.2f}" for name, value in drift.distance.items()) or "none"
@@ -135,10 +186,10 @@ def drift_sensor(
 
 automation = dg.AutomationConditionSensorDefinition(
     "automation",
-    target=dg.AssetSelection.all(),
+    target=LABELLED,
     minimum_interval_seconds=60,
-    description="Requests assets whose code or inputs changed. Leaves new shards to landing_sensor "
-    "and waits for blocking checks.",
+    description="Requests per-shard stages (videos to questions) whose code or inputs changed. "
+    "Leaves new shards to landing_sensor, waits for blocking checks, and never trains.",
 )
 
 SENSORS = [landing_sensor, reconcile_sensor, attention_sensor, drift_sensor, automation]

@@ -43,3 +43,7 @@ class HistoryError(LedgerError):
 
 class TrainingError(P4DError):
     """Training stopped; the message names the step and the ids of its batch."""
+
+
+class OrchestrationError(P4DError):
+    """A process, sensor or schedule around the stages does not exist or ended by itself."""

@@ -34,7 +34,6 @@ class Stage:
         extra_code: files or folders beside the entry's import closure that shape the result.
         metrics: files of the output that DVC shows as metrics.
         plots: files of the output that DVC plots.
-        pool: name of the concurrency pool, for stages that use the whole machine.
         pins: file of the output that names, by shard, the versions which the stage froze:
             `{"shards": [{"shard": ID, "versions": {STAGE: "md5:..."}}], "stages": {STAGE: ...}}`.
         pinned: stages that are read at exactly the versions that the pinning input names. They are
@@ -56,7 +55,6 @@ class Stage:
     extra_code: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
     plots: tuple[str, ...] = ()
-    pool: str | None = None
     pins: str = ""
     pinned: tuple[str, ...] = ()
     previous: Literal["unread", "optional", "required"] = "unread"
@@ -203,7 +201,6 @@ STAGES: tuple[Stage, ...] = (
         description="The expert network: frozen weights and the card of its measured quality.",
         inputs=("expert_worlds",),
         params=("clips", "expert"),
-        pool="machine",
     ),
     Stage(
         name="labels",
@@ -213,7 +210,6 @@ STAGES: tuple[Stage, ...] = (
         inputs=("clips", "expert"),
         params=("clips", "labels"),
         per_shard=True,
-        pool="machine",
     ),
     Stage(
         name="regions",
@@ -270,7 +266,6 @@ STAGES: tuple[Stage, ...] = (
         pinned=("clips", "regions"),
         params=("clips", "training"),
         plots=("curve.csv",),
-        pool="machine",
     ),
     Stage(
         name="student_p4d",
@@ -281,7 +276,6 @@ STAGES: tuple[Stage, ...] = (
         pinned=("clips", "regions", "labels", "expert"),
         params=("clips", "training", "distillation"),
         plots=("curve.csv",),
-        pool="machine",
     ),
     Stage(
         name="student_blind",
@@ -291,7 +285,6 @@ STAGES: tuple[Stage, ...] = (
         inputs=("release", "base_student"),
         params=("clips", "training"),
         plots=("curve.csv",),
-        pool="machine",
     ),
     Stage(
         name="evaluation",
@@ -303,7 +296,6 @@ STAGES: tuple[Stage, ...] = (
         params=("clips", "evaluation"),
         metrics=("metrics.json",),
         plots=("by_category.csv",),
-        pool="machine",
     ),
     Stage(
         name="champion",

@@ -1,5 +1,6 @@
 """Links and paths in the documents lead somewhere."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -27,3 +28,16 @@ def test_every_relative_link_leads_to_a_file(document):
 def test_every_path_of_the_repository_exists(document):
     paths = CODE_PATH.findall(document.read_text())
     assert not [path for path in paths if not (ROOT / path).exists()]
+
+
+PACKAGES = sorted(
+    path.parent
+    for top in ("p4d", "assets", "dagster_project", "benchmarks")
+    for path in (ROOT / top).rglob("__init__.py")
+)
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_package_says_what_belongs_in_it(package):
+    text = ast.get_docstring(ast.parse((package / "__init__.py").read_text())) or ""
+    assert (package / "README.md").exists() or len(text.splitlines()) >= 3

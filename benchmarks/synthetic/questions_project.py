@@ -23,7 +23,7 @@ from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.dvc import pipeline_file as dvc_yaml
 from p4d.versioning.dvc.lock_file import LockEntry
 from p4d.versioning.files.artifact_key import ArtifactKey, data_version
-from p4d.versioning.files.hashes import Digest, tree_of
+from p4d.versioning.files.hashes import Digest, file_md5, tree_of
 from p4d.versioning.ledger.ledger import Ledger
 
 CLIPS_PER_SHARD, QUESTIONS_PER_CLIP, CLIPS_PER_VIDEO = 256, 16, 4
@@ -229,7 +229,8 @@ class QuestionsProject:
             path = dvc_yaml.input_path(stage, BY_NAME[name], shard)
             deps[path] = Digest(hexdigest(path)[:32] + ".dir", 1, 1)
         if stage.manifest and shard:
-            deps[dvc_yaml.manifest_path(shard)] = Digest(hexdigest(shard)[:32], 1)
+            manifest = dvc_yaml.manifest_path(shard)
+            deps[manifest] = Digest(file_md5(self.project.root / manifest), 1)
         self.md5[str(made)] = tree.digest.md5
         self._recorder.add(
             made,

@@ -44,12 +44,18 @@ class PromotionParams:
             control must exceed it; -1 requires nothing.
         max_category_drop: largest fall allowed in a protected category.
         protected_categories: categories that must not fall further.
+        min_shared_questions: share of today's questions that the champion must have answered to be
+            compared on them; with fewer, they no longer represent the test split.
+        min_groups: least number of groups of videos; a percentile bootstrap of fewer clusters is
+            too narrow to decide on.
     """
 
     min_gain: float
     first_min_gain_over_blind: float
     max_category_drop: float
     protected_categories: tuple[str, ...]
+    min_shared_questions: float
+    min_groups: int
 
     def __post_init__(self) -> None:
         check(-1 <= self.min_gain <= 1, self, "min_gain must be in [-1, 1]")
@@ -59,6 +65,8 @@ class PromotionParams:
             "first_min_gain_over_blind must be in [-1, 1]",
         )
         check(0 <= self.max_category_drop <= 1, self, "max_category_drop must be in [0, 1]")
+        check(0 < self.min_shared_questions <= 1, self, "min_shared_questions must be in (0, 1]")
+        check(self.min_groups >= 2, self, "min_groups must be at least 2")
         unknown = sorted(set(self.protected_categories) - set(CATEGORIES))
         check(
             not unknown,

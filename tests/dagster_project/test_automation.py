@@ -4,11 +4,14 @@ import dagster as dg
 import pytest
 
 from dagster_project.automation import on_new_data
+from dagster_project.build import build_defs
 from dagster_project.dagster_internals import latest_tags, version_tags
 from dagster_project.partitions import SHARDS
 from dagster_project.reconcile import CORRECTION, KIND
-from p4d.pipeline import stage_named
+from p4d.pipeline import STAGES, stage_named
+from p4d.project import Project
 
+DEFS = build_defs(Project.find())
 A, B = "0001-aaaaaaaa", "0002-bbbbbbbb"
 
 
@@ -117,23 +120,23 @@ def test_a_changed_data_version_requests_its_readers_alone(line):
 
 
 def test_an_equal_data_version_requests_nothing(line):
-    line.version("release", "release 1")
+    line.version("videos", f"videos {A}", A)
     assert line.requested() == set()
 
 
 @pytest.mark.parametrize("state", ["missing", "stale"])
 def test_the_reader_of_a_corrected_output_is_not_requested(line, state):
-    line.correct("release", state)
-    line.correct("champion", "blocked")
+    line.correct("videos", state, A)
+    line.correct("labels", "blocked", A)
     assert line.requested() == set()
     assert line.requested() == set()
 
 
 def test_a_version_that_changes_after_a_correction_is_a_change(line):
-    line.correct("release", "missing")
+    line.correct("videos", "missing", A)
     assert line.requested() == set()
-    line.version("release", "release 2")
-    assert line.requested() == {("champion", None)}
+    line.version("videos", "videos 2", A)
+    assert line.requested() == {("labels", A)}
 
 
 def test_a_new_shard_is_left_to_the_landing_sensor(line):
@@ -142,12 +145,30 @@ def test_a_new_shard_is_left_to_the_landing_sensor(line):
     assert line.requested() == set()
 
 
-def test_what_needs_no_shard_is_made_for_the_first_time(instance):
+def test_only_stages_with_shards_are_automated():
+    automated = {stage.name for stage in STAGES if on_new_data(stage)}
+    assert automated == {"videos", "clips", "labels", "regions", "facts", "questions"}
+    graph = DEFS.resolve_asset_graph()
+    for stage in STAGES:
+        condition = graph.get(dg.AssetKey(stage.name)).automation_condition
+        assert (condition is not None) == stage.per_shard
+    sensor = next(each for each in DEFS.sensors if each.name == "automation")
+    targeted = sensor.asset_selection.resolve(graph)
+    assert {key.to_user_string() for key in targeted} == automated
+
+
+def test_nothing_from_the_release_on_is_requested_for_the_first_time(instance):
     instance.add_dynamic_partitions("shards", [A])
     line = Line(instance, definitions())
     line.version("videos", "videos", A)
     line.version("labels", "labels", A)
-    assert line.requested() == {("release", None), ("champion", None)}
+    assert line.requested() == set()
+
+
+def test_new_labels_and_a_new_release_train_nothing(line):
+    line.version("labels", "labels edited", A, videos=[f"videos {A}"])
+    line.version("release", "release 2", labels=["labels edited", f"labels {B}"])
+    assert line.requested() == set()
 
 
 @pytest.fixture
@@ -177,27 +198,10 @@ def test_a_failed_blocking_check_stops_the_readers_of_its_shard(checked):
     assert line.requested() == {("labels", B)}
 
 
-def test_a_failed_check_of_a_shard_does_not_stop_what_reads_all_shards(checked):
-    line, passes = checked
-    passes["labels"] = False
-    line.run("labels", A)
-    assert line.requested() == {("release", None)}
-
-
-def test_a_failed_check_of_the_release_stops_its_readers(checked):
-    line, passes = checked
-    passes["release"] = False
-    line.run("release")
-    assert line.requested() == set()
-    passes["release"] = True
-    line.run("release")
-    assert line.requested() == {("champion", None)}
-
-
 def test_a_version_that_was_checked_without_dagster_is_read(checked):
     line, passes = checked
-    passes["release"] = False
-    line.run("release")
+    passes["videos"] = False
+    line.run("videos", B)
     assert line.requested() == set()
-    line.version("release", "3", labels=["1", "1"])
-    assert line.requested() == {("champion", None)}
+    line.version("videos", "3", B)
+    assert line.requested() == {("labels", B)}

@@ -16,7 +16,7 @@ from p4d.versioning.dvc.pipeline_file import render
 
 ROOT = Project.find().root
 GRAPH = defs.resolve_asset_graph()
-JOBS = ("full_pipeline", "label_backfill", "build_release", "retrain", "audit")
+JOBS = ("full_pipeline", "label_backfill", "train_expert", "build_release", "retrain", "audit")
 
 
 def test_every_stage_is_an_asset_with_its_inputs_and_partitions():

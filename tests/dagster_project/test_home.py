@@ -1,6 +1,6 @@
 import pytest
 
-from dagster_project.home import prepare_home
+from dagster_project.home import foreign_home, prepare_home
 from p4d.errors import ConfigError
 from p4d.project import Project
 
@@ -20,3 +20,14 @@ def test_the_home_links_to_the_settings_of_the_project(tmp_path):
 def test_a_project_without_settings_is_an_error_with_a_way_out(tmp_path):
     with pytest.raises(ConfigError, match="restore it from the repository"):
         prepare_home(Project(tmp_path))
+
+
+def test_another_instance_is_named_with_the_way_out(tmp_path, monkeypatch):
+    project = Project(tmp_path)
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "x" / ".." / ".dagster"))
+    assert foreign_home(project) is None
+    monkeypatch.setenv("DAGSTER_HOME", "/elsewhere")
+    assert "DAGSTER_HOME is /elsewhere: this is not the project's" in foreign_home(project)
+    monkeypatch.delenv("DAGSTER_HOME")
+    assert "DAGSTER_HOME is not set" in foreign_home(project)
+    assert f"export DAGSTER_HOME={tmp_path}/.dagster" in foreign_home(project)

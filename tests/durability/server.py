@@ -194,6 +194,31 @@ def tick(name):
         }  # fmt: skip
 
 
+def tick_around_edit(path, old, new):
+    """What `reconcile_sensor` says before an edit, twice after it, and after a reload."""
+    from dagster_project.build import build_defs
+    from p4d.project import Project
+
+    project = Project.find()
+
+    def reconcile(defs, cursor):
+        context = dg.build_sensor_context(
+            instance=instance, definitions=defs, resources=defs.resources, cursor=cursor
+        )
+        ticked = defs.resolve_sensor_def("reconcile_sensor").evaluate_tick(context)
+        return ticked.skip_message, ticked.cursor
+
+    with dg.DagsterInstance.get() as instance:
+        loaded = build_defs(project)
+        before, cursor = reconcile(loaded, None)
+        text = (project.root / path).read_text()
+        assert old in text
+        (project.root / path).write_text(text.replace(old, new))
+        after, cursor = reconcile(loaded, cursor)
+        again, cursor = reconcile(loaded, cursor)
+        return [before, after, again, reconcile(build_defs(project), cursor)[0]]
+
+
 def job(name):
     """A run of a named job; what each of its materializations says of being skipped."""
     from dagster_project.definitions import defs
@@ -236,6 +261,7 @@ def observations(asset):
 
 COMMANDS = {
     "up": up, "run": run, "repro": repro, "facts": facts, "not_fresh": not_fresh, "tick": tick,
+    "tick_around_edit": tick_around_edit,
     "job": job, "observations": observations, "events": events,
 }  # fmt: skip
 

@@ -48,6 +48,21 @@ def test_the_schedule_asks_for_a_run_whose_unchanged_steps_skip(toy, tmp_path):
         assert server.run("job", name="retrain") == {"release": True, "champion": False}
 
 
+def test_definitions_older_than_the_parameters_are_reported_once(toy, tmp_path):
+    """The server's child loads definitions before the edit, as a code server does."""
+    with Server(toy, tmp_path / "answers") as server:
+        before, after, again, loaded = server.run(
+            "tick_around_edit", path="params.yaml", old="duration_s: 600.0", new="duration_s: 60.0"
+        )
+        assert "Reload definitions" not in before
+        assert 'press "Reload definitions" under Deployment (videos)' in after
+        assert 'press "Reload definitions" under Deployment (videos)' in again
+        assert "Reload definitions" not in loaded
+        told = [each for each in server.run("observations", asset="videos") if "Reload" in each[1]]
+        assert len(told) == 1
+        assert not server.run("observations", asset="release")
+
+
 def write_clips(data, shard, energies):
     folder = data / "clips" / shard
     folder.mkdir(parents=True)

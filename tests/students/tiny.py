@@ -65,7 +65,7 @@ class TinyProject:
 
     def inputs(self, stage: str, **extra: object) -> StageInputs:
         folders: dict[str, object] = {}
-        for name in stage_named(stage).inputs:
+        for name in stage_named(stage).reads:
             folder = self.root / name
             folders[name] = {SHARD: folder / SHARD} if (folder / SHARD).is_dir() else folder
         return StageInputs(

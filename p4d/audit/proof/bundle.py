@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from p4d.artifacts import read_json
 from p4d.audit.evidence import AuditEvidence, VersionEvidence, collect
 from p4d.audit.proof import bundle_verifier
 from p4d.errors import LedgerError
 from p4d.ids import sha256_file
 from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
+from p4d.versioning.dvc.pipeline_file import manifest_path
+from p4d.versioning.files.hashes import file_md5
 from p4d.versioning.ledger.record import plain
 
 SMALL_BYTES = 1_000_000
@@ -38,14 +41,17 @@ This archive proves where {id} comes from. Unpack it and run
 It needs nothing but Python; `verify.py` is short enough to be read. It checks the hash chain of
 `ledger.jsonl`, the lineage in `bundle.json`, and every object against its name. A chain cannot
 prove that it is the only one: get the head of the ledger, {head},
-from a source you trust, and pass it with `--head`.
+from a source you trust, and pass it with `--head`. Take `verify.py` from such a source as well.
+
+Status 0 means proven. Status 2 means proven but for what the last line names: a row of a Parquet
+file is claimed, which Python alone cannot read, or the bundle leaves a file out.
 
 | file | holds |
 |---|---|
 | `bundle.json` | the claim, every version behind it with files and hashes, the source videos |
 | `ledger.jsonl` | the whole ledger: one line per version, check and takedown |
 | `objects/` | lists of files and {what}, named after their MD5 as in DVC's cache |
-| `manifests/` | what landed in each shard |
+| `manifests/` | what landed in each shard: names, SHA-256, licences |
 | `SHA256SUMS` | for `sha256sum -c SHA256SUMS` |
 """
 
@@ -100,6 +106,7 @@ def write_bundle(
     """
     evidence = collect(project, identifier, at)
     objects = _objects(project, evidence, with_data)
+    manifests = _manifests(project, evidence)
     contents: dict[str, bytes | Path] = {
         "verify.py": Path(bundle_verifier.__file__),
         "README.md": README.format(
@@ -107,10 +114,10 @@ def write_bundle(
             head=evidence.head,
             what="all data" if with_data else "small texts",
         ).encode(),
-        "bundle.json": _json(_about(evidence)),
+        "bundle.json": _json(_about(evidence, manifests)),
         "ledger.jsonl": evidence.ledger,
         **{f"objects/{md5[:2]}/{md5[2:]}": file for md5, file in objects.items()},
-        **_manifests(project, evidence),
+        **{f"manifests/{shard}.json": path for shard, path in manifests.items()},
     }
     sums = "".join(f"{_sha256(contents[name])}  {name}\n" for name in sorted(contents))
     contents["SHA256SUMS"] = sums.encode()
@@ -125,11 +132,13 @@ def write_bundle(
     )
 
 
-def _about(evidence: AuditEvidence) -> dict[str, Any]:
+def _about(evidence: AuditEvidence, manifests: Mapping[str, Path]) -> dict[str, Any]:
+    """What the verifier checks, and nothing that it cannot check."""
     named, own = evidence.named, evidence.own
     return {
+        "schema": bundle_verifier.SCHEMA,
         "claim": {
-            "id": named.id,
+            "id": own.key if named.kind == "artifact" else named.id,
             "kind": named.kind,
             "says": plain(named.row),
             "file": named.file,
@@ -138,9 +147,14 @@ def _about(evidence: AuditEvidence) -> dict[str, Any]:
         "head": evidence.head,
         "lines": evidence.lines,
         "versions": [_version(entry) for entry in evidence.entries],
-        "sources": [plain(row) for row in evidence.sources],
-        "gaps": list(evidence.gaps),
+        "sources": [row for shard, path in manifests.items() for row in _sources(shard, path)],
     }
+
+
+def _sources(shard: str, manifest: Path) -> Iterator[dict[str, Any]]:
+    for file in read_json(manifest)["files"]:
+        row = {"shard": shard, **{key: file.get(key) for key in bundle_verifier.SOURCE_KEYS}}
+        yield {**row, "video_id": file["file_id"]}
 
 
 def _version(entry: VersionEvidence) -> dict[str, Any]:
@@ -179,9 +193,18 @@ def _objects(project: Project, evidence: AuditEvidence, with_data: bool) -> dict
 
 
 def _manifests(project: Project, evidence: AuditEvidence) -> Mapping[str, Path]:
-    shards = {entry.shard for entry in evidence.entries if entry.shard}
-    paths = {f"manifests/{s}.json": project.shards_dir / f"{s}.json" for s in sorted(shards)}
-    return {name: path for name, path in paths.items() if path.is_file()}
+    """The manifest of each shard, if a version in the lineage was made from just this one.
+
+    A takedown writes a manifest again, so an older version may have been made from another.
+    """
+    found: dict[str, Path] = {}
+    for entry in evidence.entries:
+        if entry.stage == "videos" and entry.shard and entry.record:
+            path = project.shards_dir / f"{entry.shard}.json"
+            read = entry.record["fingerprint"]["deps"].get(manifest_path(entry.shard))
+            if path.is_file() and read == file_md5(path):
+                found[entry.shard] = path
+    return dict(sorted(found.items()))
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes | Path) -> None:

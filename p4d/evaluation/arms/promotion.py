@@ -3,7 +3,7 @@
 The rule. A first challenger is promoted if its paired gain over the text-only control has a lower
 bound above `first_min_gain_over_blind`, and if it is non-inferior to plain fine-tuning (the upper
 bound of its gain over student_sft is at least `min_gain`). A later challenger is promoted if its
-paired gain over the incumbent has a lower bound above `min_gain`. Both need at least `MIN_GROUPS`
+paired gain over the incumbent has a lower bound above `min_gain`. Both need at least `min_groups`
 groups of videos, and both are rejected if a protected category falls by more than
 `max_category_drop` or has no questions. There may thus be no champion; a model at chance is none.
 
@@ -29,18 +29,6 @@ from p4d.pipeline import StageInputs, StageReport
 
 CHALLENGER, BASELINE, CONTROL = "p4d", "sft", "blind"
 CHALLENGER_STAGE = "student_p4d"
-
-COMPARABLE_SHARE = 0.5
-"""Share of today's questions that an incumbent must have answered to be compared on them.
-
-A protocol constant: with fewer, the shared questions no longer represent the test split.
-"""
-
-MIN_GROUPS = 5
-"""Least number of groups of videos for a promotion.
-
-A protocol constant: a percentile bootstrap of fewer clusters is too narrow to decide on.
-"""
 
 
 def build_champion(inputs: StageInputs, out: Path) -> StageReport:
@@ -132,7 +120,11 @@ class Comparison:
 
     @classmethod
     def of(
-        cls, predictions: pl.DataFrame, incumbent: Incumbent | None, statistics: EvaluationParams
+        cls,
+        predictions: pl.DataFrame,
+        incumbent: Incumbent | None,
+        statistics: EvaluationParams,
+        min_share: float,
     ) -> Comparison:
         """Compare the challenger's answers with the other arms and the incumbent."""
         bootstrap = Bootstrap(statistics.bootstrap_samples, statistics.confidence)
@@ -146,7 +138,7 @@ class Comparison:
             equal = incumbent.answers.join(own, on=["qa_id", "answer_index"], how="semi")
             changed = len(incumbent.answers.join(own, on="qa_id", how="semi")) - len(equal)
             shared = len(equal) / len(own)
-            if shared >= COMPARABLE_SHARE:
+            if shared >= min_share:
                 decisive, compared_with = paired_gain(own, equal, bootstrap), "incumbent"
         return cls(over_baseline, over_control, decisive, compared_with, shared, changed)
 
@@ -179,17 +171,17 @@ def decide(
         `decision` (promoted or refused), `reasons`, `challenger`, `incumbent`, `compared_with`,
         `rule` and `evidence`.
     """
-    found = Comparison.of(predictions, incumbent, statistics)
+    found = Comparison.of(predictions, incumbent, statistics, rule.min_shared_questions)
     own = predictions.filter(pl.col("arm") == CHALLENGER)
     if incumbent is None:
         reasons = first(found, rule)
     else:
         reasons = later(found, rule, is_champion=incumbent.version == challenger)
     clusters = found.over_decisive[AVERAGE].clusters
-    if clusters < MIN_GROUPS:
+    if clusters < rule.min_groups:
         reasons.against.append(
             f"the compared questions are of {clusters} groups of videos; a new champion needs "
-            f"{MIN_GROUPS}"
+            f"{rule.min_groups}"
         )
     reasons.against += categories(found.over_decisive, set(own["category"]), rule)
     return {

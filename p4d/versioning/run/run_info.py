@@ -53,7 +53,8 @@ class Cost:
     """Measures a block: wall and CPU seconds (with finished children), and peak memory.
 
     `max_rss_bytes` is the peak of this process during the block if the system reports it, else of
-    its whole life.
+    its whole life. `step_rss_bytes` is by how much it exceeds what was resident at the beginning:
+    libraries and data of earlier steps are no cost of this one.
     """
 
     def __init__(self) -> None:
@@ -64,6 +65,7 @@ class Cost:
         """Begin."""
         with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
+        self._resident = _status_bytes("VmRSS") or 0
         self._wall, self._cpu = time.perf_counter(), _cpu_s()
         return self
 
@@ -77,7 +79,8 @@ class Cost:
         self.values = {
             "wall_s": round(time.perf_counter() - self._wall, 3),
             "cpu_s": round(_cpu_s() - self._cpu, 3),
-            "max_rss_bytes": _peak_bytes(),
+            "max_rss_bytes": (peak := _peak_bytes()),
+            "step_rss_bytes": max(0, peak - self._resident),
         }
 
 
@@ -87,10 +90,14 @@ def _cpu_s() -> float:
 
 
 def _peak_bytes() -> int:
-    try:
+    peak = _status_bytes("VmHWM")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 if peak is None else peak
+
+
+def _status_bytes(name: str) -> int | None:
+    """An amount of memory of this process; None if the system does not report it (not Linux)."""
+    with contextlib.suppress(OSError):
         for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
-            if line.startswith("VmHWM:"):
+            if line.startswith(f"{name}:"):
                 return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return None

@@ -56,7 +56,7 @@ class Materialization:
         excluded: shards that a fan-in left out, with the reason.
         rows: outcomes of the rows that the stage processed.
         metrics: the stage's own numbers.
-        cost: wall_s, cpu_s, max_rss_bytes; of the run that made it when `skipped`.
+        cost: wall_s, cpu_s, max_rss_bytes, step_rss_bytes; of the run that made it when `skipped`.
         skipped: nothing was computed, as nothing had changed.
         path: where the files are.
     """

@@ -115,7 +115,7 @@ def test_the_ledger_says_what_made_a_version(fake):
     assert record["fingerprint"]["params"]["expert"]["seed"] == 17
     assert list(record["weights"]) == ["weights.safetensors"]
     assert record["git"] == {"commit": fake.git("rev-parse", "HEAD").strip(), "dirty": False}
-    assert {"wall_s", "cpu_s", "max_rss_bytes"} == set(record["cost"])
+    assert {"wall_s", "cpu_s", "max_rss_bytes", "step_rss_bytes"} == set(record["cost"])
     fake.edit(f"{fake.package}/text.py", "'!", "'?")
     fake.make("teach")
     again = Ledger(fake.project).index().latest(ArtifactKey("teach"))

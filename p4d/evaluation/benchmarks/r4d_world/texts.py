@@ -7,12 +7,15 @@ from typing import Any
 
 from p4d.categories import CATEGORIES, STATIC
 
+VERSION = 2
+"""Version 1 asked the same kinds of questions in other words; scores of the two do not compare."""
+
 
 def card(facts: Mapping[str, Any], shares: Mapping[str, int]) -> str:
     """Return the README of the release: its content and how to use it."""
     whole, total = sum(shares.values()), sum(facts["questions"].values())
     lines = [
-        "# R4D-World",
+        f"# R4D-World, version {VERSION}",
         "",
         f"Release `{facts['release']}`: {total} region-level questions about "
         f"{facts['worlds']} simulated worlds with exact truth, for testing only. It has the layout "
@@ -53,7 +56,7 @@ def datasheet(facts: Mapping[str, Any]) -> str:
     """Return the datasheet, with the headings of Gebru et al., "Datasheets for Datasets" (2021)."""
     total = sum(facts["questions"].values())
     options = ", ".join(f"{count} with {n} options" for n, count in facts["options"].items())
-    return f"""# Datasheet of R4D-World, release {facts["release"]}
+    return f"""# Datasheet of R4D-World {VERSION}, release {facts["release"]}
 
 ## Motivation
 

@@ -1,0 +1,138 @@
+"""What the page of an asset shows before any run: owner, kinds, files, columns, code.
+
+Columns come from the headers of sql/staging, which a test compares with the files. What a run adds
+is in `dagster_project.metadata`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from p4d.pipeline import Stage
+from p4d.sql_files import SqlFile, sql_files
+
+_MAIN_VIEW: Mapping[str, str] = {
+    "videos": "stg_videos",
+    "clips": "stg_clips",
+    "labels": "stg_labels",
+    "regions": "stg_regions",
+    "facts": "stg_facts",
+    "questions": "stg_questions",
+    "release": "stg_release_questions",
+    "evaluation": "stg_predictions",
+    "champion": "stg_decisions",
+}
+"""By stage, the view of the table that stands for the asset: its columns and its row count."""
+
+# At most three are shown, and DVC is one of them.
+_KINDS: Mapping[str, tuple[str, str]] = {
+    "videos": ("ffmpeg", "parquet"),
+    "clips": ("numpy", "parquet"),
+    "expert_worlds": ("mujoco", "parquet"),
+    "expert": ("pytorch", "safetensors"),
+    "labels": ("pytorch", "parquet"),
+    "regions": ("numpy", "parquet"),
+    "facts": ("numpy", "parquet"),
+    "questions": ("polars", "parquet"),
+    "release": ("polars", "parquet"),
+    "base_student": ("huggingface", "safetensors"),
+    "student_sft": ("huggingface", "pytorch"),
+    "student_p4d": ("huggingface", "pytorch"),
+    "student_blind": ("huggingface", "pytorch"),
+    "evaluation": ("pytorch", "parquet"),
+    "champion": ("python", "json"),
+}
+
+
+def kinds(stage: Stage) -> set[str]:
+    """With what the stage is computed, in what form it is stored, and that DVC versions it."""
+    return {*_KINDS.get(stage.name, ("python",)), "dvc"}
+
+
+def owners(stage: Stage) -> list[str]:
+    """The team that answers for the asset."""
+    return ["team:models" if stage.group in _MODEL_GROUPS else "team:data"]
+
+
+_MODEL_GROUPS = ("teacher", "students", "evaluation")
+
+
+def main_table(stage: Stage) -> SqlFile | None:
+    """The staging view of the table that stands for the asset; None for weights."""
+    name = _MAIN_VIEW.get(stage.name)
+    return None if name is None else sql_files("staging")[name]
+
+
+def file_of(view: SqlFile) -> str:
+    """Name of the file that a staging view reads, in the folder of its stage."""
+    return (view.source or "").partition("/")[2]
+
+
+def tables(stage: Stage) -> list[SqlFile]:
+    """The staging views over files of the stage, the main one first."""
+    found = [
+        view
+        for view in sql_files("staging").values()
+        if (view.source or "").partition("/")[0] == stage.name
+    ]
+    return sorted(found, key=lambda view: (view.name != _MAIN_VIEW.get(stage.name), view.name))
+
+
+def description(stage: Stage, does: str | None) -> str:
+    """What is stored, what a run does, and the tables in its folder with what a row is."""
+    parts = [stage.description, does]
+    if listed := tables(stage):
+        lines = [
+            f"- `{file_of(view)}`: {view.grain}; key {', '.join(view.key)}; SQL view `{view.name}`"
+            for view in listed
+        ]
+        parts.append("Tables:\n\n" + "\n".join(lines))
+    return "\n\n".join(part for part in parts if part)
+
+
+def definition_metadata(stage: Stage, root: Path) -> dict[str, Any]:
+    """Columns of the stage's tables, and the function that makes the asset.
+
+    Args:
+        stage: of the asset.
+        root: of the project; the code reference opens an editor at the file.
+    """
+    metadata: dict[str, Any] = {}
+    main = main_table(stage)
+    if main is not None:
+        metadata["dagster/column_schema"] = _schema(main)
+    for view in tables(stage):
+        if main is None or view.name != main.name:
+            metadata[f"columns of {file_of(view)}"] = dg.MetadataValue.table_schema(_schema(view))
+    if (reference := _code_reference(stage, root)) is not None:
+        metadata["dagster/code_references"] = dg.CodeReferencesMetadataValue(
+            code_references=[reference]
+        )
+    return metadata
+
+
+def _schema(view: SqlFile) -> dg.TableSchema:
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(name=each.name, type=each.type, description=each.text)
+            for each in view.columns
+            if not each.from_folder
+        ],
+        constraints=dg.TableConstraints(other=[view.grain, f"key: {', '.join(view.key)}"]),
+    )
+
+
+def _code_reference(stage: Stage, root: Path) -> dg.LocalFileCodeReference | None:
+    module, _, function = stage.entry.partition(":")
+    path = root / (module.replace(".", "/") + ".py")
+    if not path.is_file():
+        return None
+    text = path.read_text(encoding="utf-8")
+    found = re.search(rf"^def {function}\b", text, re.MULTILINE)
+    line = text.count("\n", 0, found.start()) + 1 if found else 1
+    return dg.LocalFileCodeReference(file_path=str(path), line_number=line, label=stage.entry)

@@ -1,0 +1,95 @@
+"""What the page of each asset shows, in definitions and after a run."""
+
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from dagster_project.asset_page import file_of, main_table, tables
+from dagster_project.build import build_defs
+from dagster_project.metadata import version_metadata
+from p4d.pipeline import BY_NAME, STAGES
+from p4d.project import Project
+from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
+from p4d.versioning.run.run_stage import Materialization
+
+PROJECT = Project.find()
+GRAPH = build_defs(PROJECT).resolve_asset_graph()
+SPECS = {key.to_user_string(): GRAPH.get(key) for key in GRAPH.get_all_asset_keys()}
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_an_asset_names_its_owner_its_kinds_and_its_code(name):
+    spec = SPECS[name]
+    assert spec.owners in (["team:data"], ["team:models"])
+    kinds = {tag.removeprefix("dagster/kind/") for tag in spec.tags if "kind/" in tag}
+    assert "dvc" in kinds
+    assert len(kinds) == 3
+    (reference,) = spec.metadata["dagster/code_references"].code_references
+    module, function = BY_NAME[name].entry.split(":")
+    path, line = reference.source.rsplit(":", 1)
+    assert path.endswith(module.replace(".", "/") + ".py")
+    lines = Path(path).read_text().splitlines()
+    assert lines[int(line) - 1].startswith(f"def {function}(")
+
+
+def test_kinds_differ_where_stages_of_a_group_do():
+    assert "dagster/kind/huggingface" not in SPECS["evaluation"].tags
+    assert "dagster/kind/parquet" not in SPECS["champion"].tags
+    assert "dagster/kind/pytorch" not in SPECS["base_student"].tags
+
+
+def test_columns_have_types_and_texts_and_every_table_of_a_stage_is_there():
+    schema = SPECS["questions"].metadata["dagster/column_schema"]
+    columns = {column.name: column for column in schema.columns}
+    assert columns["qa_id"].type == "varchar"
+    assert columns["qa_id"].description
+    assert "shard" not in columns  # of the folder, not of the file
+    assert schema.constraints.other[0] == "one row per question"
+    assert "columns of refusals.parquet" in SPECS["questions"].metadata
+    assert "refusals.parquet" in SPECS["questions"].description
+    shown = {view.name for stage in STAGES for view in tables(stage)}
+    assert {"stg_clips", "stg_objects", "stg_label_stats", "stg_accuracy"} <= shown
+
+
+def made_of(folder, key):
+    return Materialization(
+        version=ArtifactVersion(ArtifactKey.parse(key), "ab" * 16),
+        code_version="1",
+        upstream={f"labels@{n}": "md5:1" for n in range(3)},
+        rows={"ok": 2, "rejected": 1},
+        metrics={"questions": 2},
+        cost={"wall_s": 1.5, "cpu_s": 1.0, "max_rss_bytes": 10, "step_rss_bytes": 4},
+        skipped=False,
+        path=folder,
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "count"),
+    [("questions@0001-aaaaaaaa", "dagster/partition_row_count"), ("release", "dagster/row_count")],
+)
+def test_a_version_has_its_rows_its_place_and_costs_with_units(tmp_path, key, count):
+    name = key.split("@")[0]
+    folder = tmp_path / "data" / key.replace("@", "/")
+    folder.mkdir(parents=True)
+    file = folder / file_of(main_table(BY_NAME[name]))
+    pl.DataFrame({"question_id": ["a", "b", "c"]}).write_parquet(file)
+    shown = version_metadata(Project(tmp_path), made_of(folder, key))
+    assert shown[count] == 3
+    assert shown["dagster/uri"] == folder.as_uri()
+    assert shown["path"] == dg.MetadataValue.path(str(folder))
+    assert shown["cost/wall time (s)"] == 1.5
+    assert shown["cost/memory that the step added (bytes)"] == 4
+    assert next(iter(shown)) == "questions"
+    assert list(shown)[-1] == "dvc/deps"
+    dg.AssetMaterialization(asset_key=name, metadata=shown)  # Dagster takes all of it
+
+
+def test_rows_of_a_log_are_its_lines(tmp_path):
+    folder = tmp_path / "data" / "champion"
+    folder.mkdir(parents=True)
+    (folder / "champions.jsonl").write_text('{"decision": "refused"}\n{"decision": "promoted"}\n')
+    shown = version_metadata(Project(tmp_path), made_of(folder, "champion"))
+    assert shown["dagster/row_count"] == 2

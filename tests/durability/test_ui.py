@@ -1,0 +1,203 @@
+"""The UI as a user starts it: who may use it, how it ends, and what its queue does."""
+
+import base64
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.durability.toy import SHARDS
+
+A, B = SHARDS
+PATIENCE_S = 120
+
+
+class Ui:
+    """`python -m dagster_project ui` of a toy checkout, with the requests of a browser."""
+
+    def __init__(self, toy, log, **environment):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.host = f"127.0.0.1:{self.port}"
+        self.log = log
+        with log.open("w") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "dagster_project", "ui", "--port", str(self.port)],
+                cwd=toy.root, env=toy.environment(**environment), stdout=out, stderr=out,
+                # As for a background command of a script.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+            )  # fmt: skip
+        until(lambda: self.answers() or self.process.poll() is not None)
+        assert self.process.poll() is None, log.read_text()
+
+    def answers(self):
+        try:
+            return self.request("GET", "/server_info")[0] == 200
+        except OSError:
+            return False
+
+    def request(self, method, path, body=None, **headers):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            given = {"Host": self.host, **{k.replace("_", "-"): v for k, v in headers.items()}}
+            connection.request(method, path, body, given)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def graphql(self, query, **headers):
+        body = json.dumps({"query": query})
+        status, text = self.request(
+            "POST", "/graphql", body, Content_Type="application/json", **headers
+        )
+        return (status, json.loads(text)["data"]) if status == 200 else (status, text)
+
+    def ask(self, query):
+        status, data = self.graphql(query, Origin=f"http://{self.host}")
+        assert status == 200, data
+        return data
+
+    def websocket(self, **headers):
+        """Status of the handshake of a WebSocket."""
+        given = {
+            "Host": self.host, "Upgrade": "websocket", "Connection": "Upgrade",
+            "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(),
+            "Sec-WebSocket-Version": "13", "Sec-WebSocket-Protocol": "graphql-ws", **headers,
+        }  # fmt: skip
+        lines = "".join(f"{name}: {value}\r\n" for name, value in given.items())
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
+            connection.sendall(f"GET /graphql HTTP/1.1\r\n{lines}\r\n".encode())
+            return int(connection.recv(100).split()[1])
+
+    def launch(self, job, partition=None):
+        """Launch a run as the UI does; returns its id."""
+        tags = f'{{key: "dagster/partition", value: "{partition}"}}' if partition else ""
+        data = self.ask(
+            "mutation { launchPipelineExecution(executionParams: {selector: {"
+            f'pipelineName: "{job}", repositoryName: "__repository__", '
+            'repositoryLocationName: "dagster_project.definitions"}, '
+            f'mode: "default", executionMetadata: {{tags: [{tags}]}}}}) '
+            "{ __typename ... on LaunchRunSuccess { run { runId } } "
+            "... on PythonError { message } } }"
+        )["launchPipelineExecution"]
+        assert data["__typename"] == "LaunchRunSuccess", data
+        return data["run"]["runId"]
+
+    def state(self, run):
+        data = self.ask(f'{{ runOrError(runId: "{run}") {{ ... on Run {{ status }} }} }}')
+        return data["runOrError"]["status"]
+
+    def reaches(self, run, *states):
+        until(lambda: self.state(run) in (*states, "FAILURE", "CANCELED"))
+        assert self.state(run) in states, self.log.read_text()
+
+    def terminate(self, run):
+        data = self.ask(f'mutation {{ terminateRun(runId: "{run}") {{ __typename }} }}')
+        assert data["terminateRun"]["__typename"] == "TerminateRunSuccess"
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=60)
+
+
+def until(condition, pause_s=0.2):
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(pause_s)
+
+
+@pytest.fixture(scope="module")
+def ui(made_toy, tmp_path_factory):
+    """A UI whose runs pause in the stage `champion` until the file `go` is there."""
+    home = tmp_path_factory.mktemp("ui")
+    toy = made_toy.copy_to(home / "toy")
+    toy.edit("p4d/toy/champion.py", "VERSION = 1", "VERSION = 2")
+    started = Ui(toy, home / "log.txt", TOY_PAUSE=f"champion:{home}")
+    started.home = home
+    yield started
+    if started.process.poll() is None:
+        (home / "go").touch()
+        started.stop()
+
+
+def test_the_page_and_its_queries_work(ui):
+    status, page = ui.request("GET", "/")
+    assert status == 200
+    assert "<html" in page
+    assert ui.ask("{ version }") == {"version": ui.ask("{ version }")["version"]}
+    assert ui.graphql("{ version }")[0] == 200  # a program sends no Origin
+    local = f"localhost:{ui.port}"
+    assert ui.graphql("{ version }", Host=local, Origin=f"http://{local}")[0] == 200
+    assert ui.request("GET", "/graphql?query=%7Bversion%7D")[0] == 200
+    assert ui.websocket(Origin=f"http://{ui.host}") == 101
+    assert ui.websocket() == 101
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:3000", "127.0.0.1.evil.example"])
+def test_a_foreign_name_of_this_machine_is_refused(ui, host):
+    assert ui.request("GET", "/", Host=host)[0] == 403
+    assert ui.request("GET", "/server_info", Host=host)[0] == 403
+    assert ui.graphql("{ version }", Host=host, Origin=f"http://{host}")[0] == 403
+    assert ui.websocket(Host=host, Origin=f"http://{host}") == 403
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "http://localhost:8099", "null"])
+def test_a_page_of_another_origin_is_refused(ui, origin):
+    assert ui.graphql("{ version }", Origin=origin)[0] == 403
+    assert ui.websocket(Origin=origin) == 403
+    body = json.dumps({"asset_key": "champion"})
+    path = "/report_asset_materialization/"
+    assert ui.request("POST", path, body, Origin=origin)[0] == 403
+
+
+def test_an_image_of_a_page_changes_nothing(ui):
+    wipe = (
+        "/graphql?query=mutation%7BwipeAssets(assetPartitionRanges:%5B%7BassetKey:"
+        "%7Bpath:%5B%22champion%22%5D%7D%7D%5D)%7B__typename%7D%7D"
+    )
+    latest = "{ assetNodes { assetKey { path } assetMaterializations(limit: 1) { runId } } }"
+    before = ui.ask(latest)
+    assert ui.request("GET", wipe)[0] == 403
+    assert ui.request("GET", wipe, Accept="text/html")[0] == 403
+    query = "/graphql?query=%7Bversion%7D"
+    for site in ("cross-site", "same-site"):
+        assert ui.request("GET", query, Sec_Fetch_Site=site, Sec_Fetch_Mode="no-cors")[0] == 403
+    assert ui.request("GET", "/", Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="navigate")[0] == 200
+    assert ui.ask(latest) == before
+
+
+def test_a_second_training_waits_in_the_queue_while_labelling_runs(ui):
+    first = ui.launch("retrain")
+    until((ui.home / "began").exists)
+    assert ui.state(first) == "STARTED"
+    second = ui.launch("retrain")
+    labelling = ui.launch("label_backfill", partition=A)
+    ui.reaches(labelling, "SUCCESS")
+    assert ui.state(first) == "STARTED"
+    assert ui.state(second) == "QUEUED"  # it was asked for before the one that ended
+    started = time.monotonic()
+    ui.terminate(second)
+    assert ui.state(second) == "CANCELED"
+    assert time.monotonic() - started < 10
+    (ui.home / "go").touch()
+    ui.reaches(first, "SUCCESS")
+
+
+def test_a_termination_ends_everything_without_a_warning(ui):
+    assert ui.stop() == 0
+    assert not ui.answers()
+    log = ui.log.read_text()
+    assert f"Dagster UI: http://127.0.0.1:{ui.port}" in log
+    assert not re.search("warning|supersede|traceback", log, re.IGNORECASE), log
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", ui.port)) != 0
