@@ -24,7 +24,7 @@ from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.dvc.config import default_remote
 from p4d.versioning.files.hashes import tree_of
 from p4d.versioning.ledger.ledger import Ledger
-from p4d.versioning.ledger.problem import Problem
+from p4d.versioning.ledger.problem import Fault, Problem
 from p4d.versioning.storage.push import open_remote
 
 
@@ -121,7 +121,7 @@ class _Repair:
                 self._repaired[paths[0]] = source
                 break
             else:
-                kind = "altered" if self._path(oid).exists() else "missing"
+                kind: Fault = "altered" if self._path(oid).exists() else "missing"
                 detail = (
                     f"cache object of {', '.join(paths[:3])}: neither the working files nor a "
                     "remote has it; if the version is current, `p4d stage --force` makes it again"
