@@ -11,7 +11,8 @@ from p4d.project import Project
 
 
 @click.command()
-def status() -> None:
+@click.option("--all", "every", is_flag=True, help="List every reason, not three of each kind.")
+def status(every: bool) -> None:
     """List every artifact that is not fresh, with the reasons.
 
     The first line names a ledger that does not continue what was anchored of it.
@@ -25,7 +26,8 @@ def status() -> None:
         click.echo(f"ledger: rewritten: {broken}")
     not_fresh = [item for item in statuses(project) if item.state != "fresh"]
     for item in not_fresh:
-        click.echo(f"{item.key}: {item.state}: {'; '.join(item.reasons)}")
+        reasons = "; ".join(item.reasons) if every else item.summary
+        click.echo(f"{item.key}: {item.state}: {reasons}")
     if not not_fresh and not broken:
         click.echo("Everything is fresh.")
 
