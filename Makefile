@@ -16,6 +16,8 @@ setup: .venv/.ready  ## Make the environment (Python 3.11, packages, rendering l
 
 .venv/.ready: pyproject.toml scripts/setup.sh
 	@bash scripts/setup.sh "$(PYTHON)"
+	@# DVC's state is private before the first `dvc` command, which may be a `dvc pull`.
+	@python -c "from pathlib import Path; from p4d.versioning.dvc import cache; cache.ensure_initialised(Path.cwd())"
 	@touch $@
 
 demo: setup  ## From an empty checkout to a promoted student

@@ -16,21 +16,22 @@ MAX_DEPTH = 64
 """Lists and objects within one another. The formats that are read here need at most ten."""
 
 
-def read_foreign_json(path: Path, *, max_bytes: int) -> Any:  # noqa: ANN401 - as the file has it
-    """Parse a file of at most `max_bytes`.
+def read_foreign_json(path: Path, *, max_bytes: int, name: str | None = None) -> Any:  # noqa: ANN401 - as the file has it
+    """Parse a file of at most `max_bytes`; errors call it `name`, or else by its own name.
 
     Raises:
         ContractError: the file cannot be read, is too large or too deep, is no JSON in UTF-8, or
             holds a text that has no UTF-8 form.
     """
+    name = name or path.name
     try:
         with path.open("rb") as stream:
             payload = stream.read(max_bytes + 1)
     except (OSError, ValueError) as error:
-        raise ContractError(f"{path.name} cannot be read: {_reason(error)}") from error
+        raise ContractError(f"{name} cannot be read: {_reason(error)}") from error
     if len(payload) > max_bytes:
-        raise ContractError(f"{path.name} is larger than {max_bytes} bytes")
-    return parse_foreign_json(payload, path.name)
+        raise ContractError(f"{name} is larger than {max_bytes} bytes")
+    return parse_foreign_json(payload, name)
 
 
 def parse_foreign_json(payload: bytes | str, name: str) -> Any:  # noqa: ANN401 - as the text has it

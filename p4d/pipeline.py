@@ -20,6 +20,27 @@ from p4d.errors import ContractError
 
 
 @dataclass(frozen=True, kw_only=True)
+class DvcPlot:
+    """How `dvc plots show` draws a file of a stage's output.
+
+    Attributes:
+        file: a CSV file of the output.
+        x: column on the horizontal axis.
+        y: columns on the vertical axis.
+        title, x_label, y_label: texts, with units.
+        template: one of DVC's, or a file in `.dvc/plots/` without its ending.
+    """
+
+    file: str
+    x: str
+    y: tuple[str, ...]
+    title: str
+    x_label: str
+    y_label: str
+    template: str = "simple"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stage:
     """One step of the pipeline.
 
@@ -33,7 +54,7 @@ class Stage:
         tracked: folders of the repository that the function reads, versioned by git.
         extra_code: files or folders beside the entry's import closure that shape the result.
         metrics: files of the output that DVC shows as metrics.
-        plots: files of the output that DVC plots.
+        plots: files of the output that DVC plots, and how.
         pins: file of the output that names, by shard, the versions which the stage froze:
             `{"shards": [{"shard": ID, "versions": {STAGE: "md5:..."}}], "stages": {STAGE: ...}}`.
         pinned: stages that are read at exactly the versions that the pinning input names. They are
@@ -54,7 +75,7 @@ class Stage:
     tracked: tuple[str, ...] = ()
     extra_code: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
-    plots: tuple[str, ...] = ()
+    plots: tuple[DvcPlot, ...] = ()
     pins: str = ""
     pinned: tuple[str, ...] = ()
     previous: Literal["unread", "optional", "required"] = "unread"
@@ -167,6 +188,17 @@ class StageInputs:
         return self.folders[upstream]
 
 
+def _loss_curve(title: str, *terms: str) -> DvcPlot:
+    return DvcPlot(
+        file="curve.csv",
+        x="step",
+        y=("total", *terms),
+        title=title,
+        x_label="training step",
+        y_label="loss",
+    )
+
+
 STAGES: tuple[Stage, ...] = (
     Stage(
         name="videos",
@@ -265,7 +297,7 @@ STAGES: tuple[Stage, ...] = (
         inputs=("release", "base_student"),
         pinned=("clips", "regions"),
         params=("clips", "training"),
-        plots=("curve.csv",),
+        plots=(_loss_curve("SFT student: loss"),),
     ),
     Stage(
         name="student_p4d",
@@ -275,7 +307,12 @@ STAGES: tuple[Stage, ...] = (
         inputs=("release", "base_student"),
         pinned=("clips", "regions", "labels", "expert"),
         params=("clips", "training", "distillation"),
-        plots=("curve.csv",),
+        plots=(
+            _loss_curve(
+                "P4D student: loss and its terms",
+                *("sft", "latent", "depth", "flow", "motion", "rays"),
+            ),
+        ),
     ),
     Stage(
         name="student_blind",
@@ -284,7 +321,7 @@ STAGES: tuple[Stage, ...] = (
         description="The control that reads the questions and sees no video.",
         inputs=("release", "base_student"),
         params=("clips", "training"),
-        plots=("curve.csv",),
+        plots=(_loss_curve("Blind student: loss"),),
     ),
     Stage(
         name="evaluation",
@@ -295,7 +332,17 @@ STAGES: tuple[Stage, ...] = (
         pinned=("clips", "regions"),
         params=("clips", "evaluation"),
         metrics=("metrics.json",),
-        plots=("by_category.csv",),
+        plots=(
+            DvcPlot(
+                file="by_category.csv",
+                x="accuracy",
+                y=("category",),
+                title="Accuracy by category and arm, 95 % intervals; grey: chance",
+                x_label="accuracy",
+                y_label="category",
+                template="accuracy",
+            ),
+        ),
     ),
     Stage(
         name="champion",

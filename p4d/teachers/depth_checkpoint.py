@@ -1,8 +1,8 @@
-"""A teacher of depth from a transformers checkpoint in a local folder.
+"""A teacher of depth from a transformers checkpoint, by folder or by Hub id with a revision.
 
 Any architecture of `AutoModelForDepthEstimation` works, for example Depth Anything (Yang et al.
 2024). It labels frames one by one and has no flow, motion or camera: its labels lack these
-modalities. Nothing is downloaded.
+modalities.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ import torch
 from torch.nn import functional
 from transformers import AutoModelForDepthEstimation
 
-from p4d.artifacts import read_json
 from p4d.errors import LabelError
-from p4d.ids import sha256_file
+from p4d.model_folder import ModelFolder, located
 from p4d.teachers.protocol import ClipInput, LabelArrays
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -34,33 +33,35 @@ class CheckpointDepthTeacher:
 
     needs_truth = False
 
-    def __init__(self, name: str, folder: Path, *, map_px: int, input_px: int) -> None:
+    def __init__(self, name: str, where: str | Path, *, map_px: int, input_px: int) -> None:
         """Load a checkpoint.
 
         Args:
             name: key in the label store, without dots.
-            folder: written by `save_pretrained`; `preprocessor_config.json` is used if it exists.
+            where: folder written by `save_pretrained`, or Hub id with a revision
+                (`org/model@<commit>`); `preprocessor_config.json` is used if it exists.
             map_px: side of the maps to store.
             input_px: side of the square input of the network; a multiple of its patch size.
 
         Raises:
-            LabelError: `folder` has no checkpoint.
+            LabelError: the folder has no checkpoint.
+            ContractError: the checkpoint is damaged, or asks for more than its own weights.
         """
+        folder = located(str(where), "the depth checkpoint")
         if not (folder / "config.json").is_file():
             raise LabelError(f"{folder}: no transformers checkpoint (no config.json)")
         self.name, self.map_px = name, map_px
         self._input_px = input_px
-        self._model = AutoModelForDepthEstimation.from_pretrained(folder, local_files_only=True)
+        checked = ModelFolder.checked(folder)
+        self._model = checked.network(AutoModelForDepthEstimation)
         self._model.eval().requires_grad_(False)
         metric = getattr(self._model.config, "depth_estimation_type", "relative") == "metric"
         self.depth_kind = "z" if metric else "inverse_affine"
         self.scale_kind = "metric" if metric else "relative"
-        preprocessing = folder / "preprocessor_config.json"
-        settings = read_json(preprocessing) if preprocessing.is_file() else {}
-        self._mean = torch.tensor(settings.get("image_mean", IMAGENET_MEAN)).view(3, 1, 1)
-        self._std = torch.tensor(settings.get("image_std", IMAGENET_STD)).view(3, 1, 1)
-        files = sorted([*folder.glob("*.json"), *folder.glob("*.safetensors")])
-        identity = "".join(path.name + sha256_file(path) for path in files)
+        mean, std = checked.picture_scale() or (IMAGENET_MEAN, IMAGENET_STD)
+        self._mean, self._std = (torch.tensor(value).view(3, 1, 1) for value in (mean, std))
+        self.file_digests = checked.digests() | checked.setting_digests()
+        identity = "".join(name + digest for name, digest in sorted(self.file_digests.items()))
         self.digest = hashlib.sha256(f"{identity}/{map_px}/{input_px}".encode()).hexdigest()
 
     def label(self, clips: Sequence[ClipInput]) -> list[LabelArrays]:

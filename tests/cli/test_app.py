@@ -16,7 +16,7 @@ NAMES = {
     "why", "world",
 }  # fmt: skip
 GROUPS = {
-    "audit": {"verify", "head", "report", "bundle", "replay"},
+    "audit": {"verify", "repair", "head", "report", "bundle", "replay"},
     "benchmark": {"make"},
     "export": {"openlineage", "croissant", "student"},
     "review": {"export", "import", "gallery"},

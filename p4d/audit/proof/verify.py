@@ -305,7 +305,7 @@ class _Verifier:
             shown = path.relative_to(self._root) if path.is_relative_to(self._root) else path
             kind: Fault = "missing" if present is None else "altered"
             what = f"{out}/{name}" if name else out
-            detail = f"cache object of {what} ({version.key}); `dvc pull` may have it"
+            detail = f"cache object of {what} ({version.key}); `p4d audit repair` restores it"
             self._report(kind, str(shown), detail)
 
     def _unexplained(self, objects: set[str]) -> Iterator[str]:

@@ -3,28 +3,29 @@
 The steps are those of R4D-Bench (arXiv 2512.17012, section 5): keywords give boxes in the first
 frame, boxes give masks, and masks are tracked. An object that appears later is rejected, and the
 reason states the time from which a clip would show it. Any transformers checkpoint of these classes
-works, by folder or Hub id: detectors of `AutoModelForZeroShotObjectDetection` (Grounding DINO,
-OWLv2), segmenters `Sam2VideoModel` and `EdgeTamVideoModel`. The user supplies the weights; none are
-part of this repository.
+works, by folder or by Hub id with a revision: detectors of `AutoModelForZeroShotObjectDetection`
+(Grounding DINO, OWLv2), segmenters `Sam2VideoModel` and `EdgeTamVideoModel`. The user supplies the
+weights; none are part of this repository.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torch.nn import functional
-from transformers import AutoConfig, AutoModelForZeroShotObjectDetection, AutoProcessor
+from transformers import AutoModelForZeroShotObjectDetection
 
-from p4d.artifacts import read_json
 from p4d.config import RegionsParams
-from p4d.errors import ConfigError
+from p4d.errors import ConfigError, ContractError
+from p4d.ids import canonical_json
+from p4d.model_folder import ModelFolder, located
 from p4d.questions.regions.tracks import Track
 
 GROUNDED_IN_PHRASES = ("grounding-dino", "mm-grounding-dino")
@@ -49,18 +50,18 @@ class Detector:
         """Load a detector.
 
         Args:
-            where: folder or hub id.
+            where: folder, or Hub id with its revision: `org/model@<commit>`.
             threshold: minimum score of a box, and of its phrase (0.25 in the paper).
 
         Raises:
             ConfigError: there is no such checkpoint.
         """
         self._threshold = threshold
-        try:
-            self._model: Any = AutoModelForZeroShotObjectDetection.from_pretrained(where)
-            self._processor: Any = AutoProcessor.from_pretrained(where)
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"regions.detector {where!r} cannot be loaded: {error}") from error
+        with _named("detector", where):
+            folder = ModelFolder.checked(located(where, "regions.detector"))
+            self._model: Any = folder.network(AutoModelForZeroShotObjectDetection)
+            self._processor: Any = folder.processor()
+        self.file_digests = folder.digests() | folder.setting_digests()
         self._model.eval().requires_grad_(False)
 
     def find(self, rgb_hw3: np.ndarray, keywords: Sequence[str]) -> list[Box]:
@@ -93,13 +94,14 @@ class Segmenter:
     """Segments boxes in the first frame and tracks the masks through a clip."""
 
     def __init__(self, where: str) -> None:
-        """Load a video segmenter; `where` is a folder or hub id.
+        """Load a video segmenter; `where` as for a detector.
 
         Raises:
             ConfigError: there is no such checkpoint, or it is of another kind.
         """
-        try:
-            kind = AutoConfig.from_pretrained(where).model_type
+        with _named("tracker", where):
+            folder = ModelFolder.checked(located(where, "regions.tracker"))
+            kind = folder.config().model_type
             if kind == "sam2_video":
                 from transformers import Sam2VideoModel as Model
                 from transformers.models.sam2_video.modeling_sam2_video import (
@@ -114,21 +116,14 @@ class Segmenter:
                 raise ConfigError(
                     f"regions.tracker {where!r} is a {kind}; needed: sam2_video or edgetam_video"
                 )
-            self._model: Any = Model.from_pretrained(where)
-        except (OSError, ValueError) as error:
-            if isinstance(error, ConfigError):
-                raise
-            raise ConfigError(f"regions.tracker {where!r} cannot be loaded: {error}") from error
+            self._model: Any = folder.network(Model)
+        self.file_digests = folder.digests() | folder.setting_digests()
         self._session: Any = Session
         self._model.eval().requires_grad_(False)
         size = self._model.config.image_size
         self._side_px = int(size if isinstance(size, int) else size[0])
-        settings: Mapping[str, Any] = {}
-        for name in ("preprocessor_config.json", "video_preprocessor_config.json"):
-            if (Path(where) / name).is_file():
-                settings = read_json(Path(where) / name)
-        self._mean = torch.tensor(settings.get("image_mean", IMAGENET_MEAN)).view(3, 1, 1)
-        self._std = torch.tensor(settings.get("image_std", IMAGENET_STD)).view(3, 1, 1)
+        mean, std = folder.picture_scale() or (IMAGENET_MEAN, IMAGENET_STD)
+        self._mean, self._std = (torch.tensor(value).view(3, 1, 1) for value in (mean, std))
 
     def track(self, rgb_thw3: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
         """Return bool masks [K, T, H, W] at the size of the frames; empty if not visible."""
@@ -169,8 +164,13 @@ class CheckpointTracks:
         self._params = params
         self._detector = Detector(params.detector, params.detector_threshold)
         self._segmenter = Segmenter(params.tracker)
-        names = f"{params.detector}\n{params.tracker}\n{params.detector_threshold}"
-        self._key = hashlib.sha256(names.encode()).hexdigest()[:8]
+        self.file_digests: Mapping[str, Mapping[str, str]] = {
+            "detector": self._detector.file_digests,
+            "tracker": self._segmenter.file_digests,
+        }
+        # Other weights under the same name give regions with other ids.
+        identity = canonical_json([self.file_digests, params.detector_threshold])
+        self._key = hashlib.sha256(identity.encode()).hexdigest()[:8]
 
     def __call__(self, rgb_thw3: np.ndarray, frame_ns: Sequence[int]) -> list[Track]:
         """Return every candidate; a rejected one has a reason and an empty mask.
@@ -219,6 +219,19 @@ class CheckpointTracks:
                 )
                 late.append((best, reason))
         return late
+
+
+@contextmanager
+def _named(which: str, where: str) -> Iterator[None]:
+    """Name the parameter in an error of a folder.
+
+    Raises:
+        ConfigError: the folder cannot be used.
+    """
+    try:
+        yield
+    except ContractError as error:
+        raise ConfigError(f"regions.{which} {where!r} cannot be loaded: {error}") from error
 
 
 def _choose(found: Sequence[Box], limit: int) -> tuple[list[Box], list[tuple[Box, str]]]:

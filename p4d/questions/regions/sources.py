@@ -32,6 +32,14 @@ class TrackSource:
             for row in read_table(objects).sort(["clip_id", "instance"]).to_dicts():
                 self._objects.setdefault(row["clip_id"], []).append(row)
 
+    @property
+    def file_digests(self) -> Mapping[str, Mapping[str, str]]:
+        """SHA-256 of the files of the pretrained networks, if a clip needed them."""
+        found: Mapping[str, Mapping[str, str]] = (
+            self._checkpoint.file_digests if self._checkpoint else {}
+        )
+        return found
+
     def __call__(self, clip: Mapping[str, Any], rgb_thw3: np.ndarray) -> list[Track]:
         """Return the tracks of one row of `clips.parquet`, with masks at the size of its frames."""
         tracks: list[Track] = []

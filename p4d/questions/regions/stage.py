@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from p4d.artifacts import Arrays, read_table, write_arrays, write_table
+from p4d.artifacts import Arrays, read_table, write_arrays, write_json, write_table
 from p4d.config import RegionsParams
 from p4d.errors import P4DError
 from p4d.pipeline import StageInputs, StageReport
@@ -41,6 +41,7 @@ SCHEMA: dict[str, Any] = {
 def build_regions(inputs: StageInputs, out: Path) -> StageReport:
     """Write `regions.parquet`, `masks.safetensors` and `marks.safetensors` of one shard.
 
+    `checkpoints.json` has the SHA-256 of the pretrained networks, if a clip needed them.
     `outcomes.parquet` records for each clip whether it has regions. A clip whose labels are missing
     or unreadable has none and its outcome is failed; the other clips of the shard are not affected.
     """
@@ -76,6 +77,8 @@ def build_regions(inputs: StageInputs, out: Path) -> StageReport:
     )
     write_arrays(out / "masks.safetensors", masks)
     write_arrays(out / "marks.safetensors", marks)
+    if tracks_of.file_digests:
+        write_json(out / "checkpoints.json", tracks_of.file_digests)
     counts = write_outcomes(out, outcomes)
     return StageReport(
         rows=counts,

@@ -10,11 +10,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from p4d.artifacts import read_json
 from p4d.errors import ContractError
+from p4d.model_folder import ModelFolder
 from p4d.students.model.adapters import StudentAdapter, adapter_for, load_model
 from p4d.students.model.batch import PackedBatch
 from p4d.students.model.chat import LETTERS
@@ -160,11 +161,14 @@ def save_student(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedToke
 
 
 def load_checkpoint(weights: Path, texts: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """A model and its tokenizer from local folders; nothing is downloaded."""
+    """A model and its tokenizer from local folders; nothing is downloaded.
+
+    Raises:
+        ContractError: a folder is damaged, or asks for more than its own weights.
+    """
     with no_progress_bars():
-        model = load_model(str(weights))
-    tokenizer = AutoTokenizer.from_pretrained(str(texts), local_files_only=True)
-    return model, tokenizer
+        model = load_model(weights)
+    return model, ModelFolder.checked(texts).tokenizer()
 
 
 @contextmanager

@@ -8,13 +8,11 @@ from __future__ import annotations
 import shutil
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
-
-from transformers import AutoConfig
 
 from p4d.artifacts import read_json, write_json
 from p4d.config import ClipsParams
 from p4d.errors import ContractError
+from p4d.model_folder import ModelFolder
 from p4d.students.model.adapters import family_named, load_model
 from p4d.students.model.adapters.picture_format import PictureFormat
 from p4d.students.model.student import no_progress_bars
@@ -68,13 +66,11 @@ def export_student(student: Path, destination: Path, clips: ClipsParams) -> Path
 
 def training_only_weights(checkpoint: Path) -> list[str]:
     """Names of stored weights and weight files that do not belong to the network in the config."""
-    config = AutoConfig.from_pretrained(str(checkpoint), local_files_only=True)
-    network: Any = family_named(config.model_type).model  # typed as if it returned the model only
+    folder = ModelFolder.checked(checkpoint)
+    network = family_named(folder.config().model_type).model
     with no_progress_bars():
         # transformers renames weights as it loads them, so only it knows which are unexpected.
-        _, loading = network.from_pretrained(
-            str(checkpoint), local_files_only=True, output_loading_info=True
-        )
+        _, loading = folder.network(network, with_report=True)
     others = {path.name for path in checkpoint.glob("*.safetensors")}
     others -= {name for name in others if name.startswith("model")}  # shards of the network
     return sorted([*loading["unexpected_keys"], *others])

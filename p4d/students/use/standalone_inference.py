@@ -72,9 +72,16 @@ class ExportedStudent:
         self.pictures = json.loads((Path(folder) / "p4d.json").read_text(encoding="utf-8"))[
             "pictures"
         ]
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
         self.model: Any = AutoModelForImageTextToText.from_pretrained(
-            folder, dtype=torch.float32, local_files_only=True
+            folder,
+            dtype=torch.float32,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            attn_implementation="sdpa",
         ).eval()
         self.config: Any = self.model.config
         self.is_qwen = "qwen" in self.config.model_type

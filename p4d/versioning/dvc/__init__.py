@@ -3,7 +3,8 @@
 - `pipeline_file.py`: the text of `dvc.yaml`, and the paths and commands of artifacts;
 - `lock_file.py`: the entries of `dvc.lock`, spliced one at a time;
 - `cache.py`: the cache of versions, DVC's locks and the initialisation of a repository;
-- `config.py`: the settings that the others need.
+- `config.py`: DVC's settings, at all its levels;
+- `site_cache.py`: the private folder of DVC's state.
 
 All that knows a format of DVC belongs here; `storage/push.py` alone imports DVC, for its remotes.
 """

@@ -14,13 +14,15 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from p4d.atomic import replacing
 from p4d.errors import ContractError, PublishError
 from p4d.paths import OBJECT_ID
-from p4d.versioning.dvc.config import cache_dir
+from p4d.versioning.dvc.config import cache_dir, read_config
+from p4d.versioning.dvc.site_cache import ensure_private_site_cache, set_locally
 from p4d.versioning.files.hashes import Digest, Tree, file_md5
 
 LOCK_WAIT_S = 60.0
@@ -32,7 +34,11 @@ LOCK_WAIT_S = 60.0
 def ensure_initialised(root: Path) -> None:
     """Make `root` a DVC repository if it is none, and complete a fresh clone or source tree.
 
-    Without git, DVC's commands need `core.no_scm`, which goes to the local configuration.
+    Without git, DVC's commands need `core.no_scm`, which goes to the local configuration; so does
+    the folder of DVC's private state.
+
+    Raises:
+        PublishError: that folder belongs to another user (`site_cache`).
     """
     folder = root / ".dvc"
     (folder / "tmp").mkdir(parents=True, exist_ok=True)
@@ -40,9 +46,9 @@ def ensure_initialised(root: Path) -> None:
         (folder / "config").write_text("", encoding="utf-8")
     if not (folder / ".gitignore").exists():
         (folder / ".gitignore").write_text("/config.local\n/tmp\n/cache\n", encoding="utf-8")
-    local = folder / "config.local"
-    if not (root / ".git").exists() and not local.exists():
-        local.write_text("[core]\n    no_scm = True\n", encoding="utf-8")
+    if not (root / ".git").exists() and "no_scm" not in read_config(root).get("core", {}):
+        set_locally(root, "no_scm", "True")
+    ensure_private_site_cache(root)
 
 
 @contextlib.contextmanager
@@ -138,8 +144,17 @@ def object_path(root: Path, md5: str) -> Path:
     return cache_dir(root) / md5[:2] / md5[2:]
 
 
-def store_tree(root: Path, folder: Path, tree: Tree) -> None:
+def store_tree(root: Path, folder: Path, tree: Tree, *, just_stored: bool = False) -> None:
     """Store the files of `folder` in the cache, then the folder's own object.
+
+    An object that is stored already is hashed, and replaced if its content is another: a remote or
+    a disk may have given it wrong bytes of the right size.
+
+    Args:
+        root: of the project.
+        folder: holds the files.
+        tree: their hashes.
+        just_stored: this process stored the same tree before; restore only what is gone since.
 
     Raises:
         PublishError: a file does not have the hash of `tree`, so it changed meanwhile.
@@ -147,16 +162,40 @@ def store_tree(root: Path, folder: Path, tree: Tree) -> None:
     """
     cache = cache_dir(root)
     for name, digest in tree.files.items():
-        _store(cache, digest, lambda name=name: (folder / name).open("rb"), name)  # type: ignore[misc]
-    _store(cache, tree.digest, lambda: io.BytesIO(tree.payload), f"{folder.name}.dir")
+        if not _has(cache, digest, just_stored=just_stored):
+            _store(cache, digest, partial((folder / name).open, "rb"), name)
+    if not _has(cache, tree.digest, just_stored=just_stored):
+        _store(cache, tree.digest, lambda: io.BytesIO(tree.payload), f"{folder.name}.dir")
+
+
+def store_object(root: Path, md5: str, source: Callable[[], Any], name: str) -> None:
+    """Store one object, over one with the same name; `source` opens its content.
+
+    Raises:
+        PublishError: the content does not have this hash.
+    """
+    _store(cache_dir(root), Digest(md5), source, name)
+
+
+def is_intact(root: Path, md5: str) -> bool:
+    """Whether the cache has an object with the content that its name gives; reads all of it."""
+    return _has(cache_dir(root), Digest(md5), just_stored=False)
+
+
+def _has(cache: Path, digest: Digest, *, just_stored: bool) -> bool:
+    target = cache / digest.md5[:2] / digest.md5[2:]
+    try:
+        size = target.stat().st_size
+        # The digest of a list of files has the size of the files, not of the list.
+        if not digest.md5.endswith(".dir") and digest.nbytes not in (None, size):
+            return False
+        return just_stored or file_md5(target) == digest.md5.removesuffix(".dir")
+    except FileNotFoundError:
+        return False
 
 
 def _store(cache: Path, digest: Digest, source: Callable[[], Any], name: str) -> None:
     target = cache / digest.md5[:2] / digest.md5[2:]
-    with contextlib.suppress(FileNotFoundError):
-        size = target.stat().st_size
-        if digest.md5.endswith(".dir") or size == digest.nbytes:
-            return
     target.parent.mkdir(parents=True, exist_ok=True)
     with replacing(target, durable=True) as temporary:
         with source() as reader, temporary.open("wb") as writer:
@@ -209,16 +248,16 @@ def checkout(root: Path, md5: str, destination: Path) -> Tree:
     if destination.exists():
         raise PublishError(f"{destination} exists already; restore to a new path")
     tree = read_tree(root, md5) if md5.endswith(".dir") else Tree({"": Digest(md5)})
-    partial = destination.with_name(f".{destination.name}.{uuid.uuid4().hex[:8]}.partial")
+    incomplete = destination.with_name(f".{destination.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
         for name, digest in tree.files.items():
             _copy_verified(
-                object_path(root, digest.md5), digest, partial / name if name else partial
+                object_path(root, digest.md5), digest, incomplete / name if name else incomplete
             )
-        partial.mkdir(parents=True, exist_ok=True) if not tree.files else None
-        partial.replace(destination)
+        incomplete.mkdir(parents=True, exist_ok=True) if not tree.files else None
+        incomplete.replace(destination)
     except BaseException:
-        _remove(partial)
+        _remove(incomplete)
         raise
     return tree
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from p4d.pipeline import Stage
+from p4d.pipeline import DvcPlot, Stage
 from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.files.code_closure import code_files
 
@@ -65,17 +65,31 @@ def compose(stages: Sequence[Stage], code: Mapping[str, Iterable[str]]) -> str:
     by_name = {stage.name: stage for stage in stages}
     blocks = [_stage_block(stage, by_name, code[stage.name]) for stage in stages]
     text = HEADER + "vars:\n  - " + SHARD_LIST + "\nstages:\n" + "".join(blocks)
-    for section in ("metrics", "plots"):
-        # Inside an output DVC allows no second output, but top-level lists may point there.
-        paths = [
-            f"{out_path(ArtifactKey(stage.name))}/{file}"
-            for stage in stages
-            if not stage.per_shard
-            for file in getattr(stage, section)
-        ]
-        if paths:
-            text += f"{section}:\n" + "".join(f"  - {path}\n" for path in paths)
+    # Inside an output DVC allows no second output, but top-level lists may point there.
+    together = [stage for stage in stages if not stage.per_shard]
+    metrics = [f"  - {_file(s, file)}\n" for s in together for file in s.metrics]
+    plots = [_plot(_file(s, plot.file), plot) for s in together for plot in s.plots]
+    if metrics:
+        text += "metrics:\n" + "".join(metrics)
+    if plots:
+        text += "plots:\n" + "".join(plots)
     return text
+
+
+def _file(stage: Stage, file: str) -> str:
+    return f"{out_path(ArtifactKey(stage.name))}/{file}"
+
+
+def _plot(path: str, plot: DvcPlot) -> str:
+    entries = {
+        "x": plot.x,
+        "y": plot.y[0] if len(plot.y) == 1 else f"[{', '.join(plot.y)}]",
+        "title": json.dumps(plot.title),
+        "x_label": json.dumps(plot.x_label),
+        "y_label": json.dumps(plot.y_label),
+        "template": plot.template,
+    }
+    return f"  - {path}:\n" + "".join(f"      {name}: {text}\n" for name, text in entries.items())
 
 
 def _stage_block(stage: Stage, by_name: Mapping[str, Stage], code: Iterable[str]) -> str:

@@ -63,7 +63,7 @@ def publish(run: StageRun, folder: Path, record: Mapping[str, Any]) -> ArtifactV
         ):
             _refuse_changes(workspace, run, tree)
             # Until the record names it, a `dvc gc` may take it; from here on none can run.
-            dvc_store.store_tree(root, new, tree)
+            dvc_store.store_tree(root, new, tree, just_stored=True)
             if run.previous is not None:
                 run.recorder.keep_replaced(project, ArtifactVersion(run.key, run.previous))
             present = workspace.digest(run.out)

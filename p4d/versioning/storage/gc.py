@@ -51,6 +51,7 @@ def collect_garbage(project: Project, *, dry: bool = False) -> str:
         LedgerError: DVC failed.
     """
     count = keep(project)
+    dvc_store.ensure_initialised(project.root)  # DVC's state is private before DVC runs
     command = ["dvc", "gc", "--all-commits", "--force", *(["--dry"] if dry else [])]
     done = subprocess.run(
         command, cwd=project.root, capture_output=True, text=True, check=False, encoding="utf-8"

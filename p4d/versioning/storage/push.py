@@ -89,7 +89,7 @@ def push(
         PublishError: there is no such remote, it cannot be reached, or a package for it is missing.
     """
     wanted = _objects(project)
-    with _open(project, remote) as (name, odb):
+    with open_remote(project, remote) as (name, odb):
         there = set(odb.oids_exist(list(wanted)))
         absent = sorted((oid for oid in wanted if oid not in there), key=_lists_last)
         lacking = [oid for oid in absent if dvc_store.object_path(project.root, oid).is_file()]
@@ -114,7 +114,7 @@ def verify_remote(
         PublishError: as `push`.
     """
     wanted = _objects(project)
-    with _open(project, remote) as (name, odb):
+    with open_remote(project, remote) as (name, odb):
         return _verified(project, name, odb, wanted, 0, rehash, progress)
 
 
@@ -135,10 +135,16 @@ def _objects(project: Project) -> Mapping[str, str]:
 
 
 @contextmanager
-def _open(project: Project, remote: str | None) -> Iterator[tuple[str, Any]]:
+def open_remote(project: Project, remote: str | None) -> Iterator[tuple[str, Any]]:
+    """Yield the name of a remote (default: DVC's default remote) and DVC's object store of it.
+
+    Raises:
+        PublishError: there is no such remote, or it cannot be used.
+    """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
+    dvc_store.ensure_initialised(project.root)  # DVC's state is private before DVC opens it
     try:
         with Repo(str(project.root)) as repo:
             name = remote or repo.config["core"].get("remote")

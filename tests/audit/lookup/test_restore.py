@@ -85,7 +85,7 @@ def test_garbage_collection_spares_every_version_on_record(fake, tmp_path):
     stray.write_text("nobody's")
     before = fake.git("status", "--porcelain")
     text = collect_garbage(fake.project)
-    assert text.startswith("3 versions on record are kept")
+    assert text.startswith("3 recorded versions are kept")
     assert not stray.exists()
     for number, md5 in enumerate(versions):
         done = audit.restore(fake.project, md5, tmp_path / str(number))

@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 from transformers import (
-    AutoConfig,
     LlavaOnevisionForConditionalGeneration,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -25,6 +24,7 @@ from transformers import (
 
 from p4d.config import ClipsParams, StudentParams
 from p4d.errors import ContractError
+from p4d.model_folder import ModelFolder
 from p4d.students.model.adapters import llava_onevision, qwen_vl_network
 from p4d.students.model.adapters.llava_onevision import LlavaOnevisionAdapter
 from p4d.students.model.adapters.picture_format import PictureFormat
@@ -121,9 +121,14 @@ def initial_model(
         return build(params, clips, tokenizer)
 
 
-def load_model(folder: str | Path) -> PreTrainedModel:
-    """Load a transformers checkpoint of a known family from `folder`, in float32."""
-    kind = AutoConfig.from_pretrained(str(folder), local_files_only=True).model_type
-    return family_named(kind).model.from_pretrained(
-        str(folder), dtype=torch.float32, local_files_only=True
-    )
+def load_model(folder: Path) -> PreTrainedModel:
+    """Load a transformers checkpoint of a known family, in float32.
+
+    Raises:
+        ContractError: the family is unknown, or the folder is damaged or asks for more than its
+            own weights.
+    """
+    checked = ModelFolder.checked(folder)
+    kind = family_named(checked.config().model_type).model
+    model: PreTrainedModel = checked.network(kind, dtype=torch.float32)
+    return model

@@ -1,0 +1,282 @@
+"""The folder of a network that somebody else made: weights and settings, never code.
+
+Every network, tokenizer and processor of transformers is loaded here, so that no call can forget a
+guard. `ModelFolder` checks a folder before transformers reads it: settings that name code, kernels
+or weights elsewhere are refused, and `digests` are those of exactly the files that are loaded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from transformers import AutoConfig, AutoProcessor, AutoTokenizer
+
+from p4d.errors import ContractError
+from p4d.foreign_json import read_foreign_json
+from p4d.ids import sha256_file
+
+Loaded = TypeVar("Loaded")
+Colour = tuple[float, float, float]
+
+NEEDED_FILES = ("*.json", "*.safetensors", "*.txt", "*.jinja", "*.model")
+"""Patterns of the files that are downloaded from the Hub."""
+
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+MAX_SETTINGS_BYTES = 16 << 20
+MAX_INDEX_BYTES = 64 << 20
+_TABLES = ("tokenizer.json", "vocab.json", "added_tokens.json", INDEX)
+"""Large files without settings: the tokenizers library and `_weight_files` read them."""
+
+_REFUSED_FILES = {
+    "adapter_config.json": "an adapter of weights elsewhere; merge it into its base and save that",
+    "quantize_config.json": "quantised weights; name the checkpoint in float",
+    ".metadata": "a distributed checkpoint, which is pickled; save it as safetensors",
+}
+_REFUSED_KEYS = {
+    "auto_map": "asks to run the folder's own code, which p4d never does",
+    "custom_generate": "asks to run the folder's own code, which p4d never does",
+    "transformers_weights": f"names weights other than {WEIGHTS}",
+    "quantization_config": "needs kernels for quantised weights; name the checkpoint in float",
+}
+_ATTENTION = ("eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention")
+"""Names that are no repository of kernels. What a config chooses is not used."""
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A checked folder. Make it by `ModelFolder.checked`.
+
+    Attributes:
+        path: the folder.
+        weights: the safetensors files that a network of it is loaded from; empty for a folder that
+            holds a tokenizer only.
+        settings: its other files that transformers may read, by name.
+    """
+
+    path: Path
+    weights: tuple[Path, ...]
+    settings: tuple[Path, ...]
+
+    @classmethod
+    def checked(cls, path: Path) -> ModelFolder:
+        """Check every file that transformers may read.
+
+        Raises:
+            ContractError: `path` is no folder, a settings file is damaged or asks for anything but
+                weights of the folder, or an index names files that it does not have.
+        """
+        if not path.is_dir():
+            raise ContractError(f"{path} is no folder of a model")
+        for name, reason in _REFUSED_FILES.items():
+            if (path / name).exists():
+                raise ContractError(f"{path / name}: {reason}")
+        settings = tuple(sorted(file for file in path.iterdir() if _is_setting(file)))
+        for file in settings:
+            if file.suffix == ".json" and file.name not in _TABLES:
+                _check_settings(file)
+        return cls(path, tuple(_weight_files(path)), settings)
+
+    def digests(self) -> dict[str, str]:
+        """SHA-256 by name of exactly the weights that are loaded."""
+        return {file.name: sha256_file(file) for file in self.weights}
+
+    def setting_digests(self) -> dict[str, str]:
+        """SHA-256 by name of config, tokenizer and processor."""
+        return {file.name: sha256_file(file) for file in self.settings}
+
+    def config(self) -> Any:  # noqa: ANN401 - the class depends on the folder
+        """The config of the network.
+
+        Raises:
+            ContractError: it is missing or damaged.
+        """
+        if not (self.path / "config.json").is_file():
+            raise ContractError(f"{self.path} holds no config.json of a transformers checkpoint")
+        return self._load(AutoConfig.from_pretrained)
+
+    def network(
+        self,
+        kind: Any,  # noqa: ANN401
+        *,
+        with_report: bool = False,
+        **settings: Any,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        """The network, in evaluation mode.
+
+        Args:
+            kind: a class of transformers, or one of its Auto classes.
+            with_report: return `(network, report of the loading)`.
+            settings: `dtype`, if it is not that of the weights.
+
+        Raises:
+            ContractError: the folder has no safetensors weights, or they are damaged or belong to
+                another network.
+        """
+        config = self.config()
+        if not self.weights:
+            raise ContractError(
+                f"{self.path} holds no *.safetensors weights ({WEIGHTS} or {INDEX}); pickled "
+                "weights are never read"
+            )
+        chosen = kind
+        if hasattr(kind, "_model_mapping"):
+            try:
+                chosen = kind._model_mapping[type(config)]
+            except KeyError as error:
+                raise ContractError(
+                    f"{self.path} holds a {config.model_type}, which is no {kind.__name__}"
+                ) from error
+        attention = "sdpa" if getattr(chosen, "_supports_sdpa", False) else "eager"
+        return self._load(
+            chosen.from_pretrained,
+            use_safetensors=True,
+            attn_implementation=attention,
+            output_loading_info=with_report,
+            **settings,
+        )
+
+    def tokenizer(self) -> Any:  # noqa: ANN401
+        """The tokenizer.
+
+        Raises:
+            ContractError: it is missing or damaged.
+        """
+        return self._load(AutoTokenizer.from_pretrained)
+
+    def processor(self) -> Any:  # noqa: ANN401
+        """The processor of texts and pictures.
+
+        Raises:
+            ContractError: it is missing or damaged.
+        """
+        return self._load(AutoProcessor.from_pretrained)
+
+    def picture_scale(self) -> tuple[Colour, Colour] | None:
+        """Mean and deviation of the checkpoint's own processor, if it has one.
+
+        Raises:
+            ContractError: they are not three finite numbers each.
+        """
+        for name in ("video_preprocessor_config.json", "preprocessor_config.json"):
+            if not (self.path / name).is_file():
+                continue
+            settings = _read(self.path / name, MAX_SETTINGS_BYTES)
+            if isinstance(settings, dict) and {"image_mean", "image_std"} <= set(settings):
+                mean, std = (
+                    _colour(settings[key], self.path / name) for key in ("image_mean", "image_std")
+                )
+                return mean, std
+        return None
+
+    def _load(self, load: Callable[..., Loaded], **settings: Any) -> Loaded:  # noqa: ANN401
+        try:
+            return load(str(self.path), local_files_only=True, trust_remote_code=False, **settings)
+        except Exception as error:
+            # A damaged folder raises any kind: of JSON, safetensors, torch, tokenizers.
+            reason = (str(error).strip().splitlines() or [""])[0][:300]
+            raise ContractError(
+                f"{self.path} cannot be loaded ({type(error).__name__}: {reason})"
+            ) from error
+
+
+def located(name: str, key: str) -> Path:
+    """The folder of a checkpoint, downloaded from the Hub if `name` is not a folder.
+
+    Args:
+        name: a folder, or a Hub id, preferably with a revision: `org/model@<commit>`.
+        key: the parameter that names it, for messages.
+
+    Raises:
+        ContractError: `name` is neither a folder nor available on the Hub.
+    """
+    if Path(name).is_dir():
+        return Path(name)
+    repository, _, revision = name.partition("@")
+    try:
+        # The client retries, checks digests, and caches the files.
+        return Path(
+            snapshot_download(
+                repository, revision=revision or None, allow_patterns=list(NEEDED_FILES)
+            )
+        )
+    except (OSError, ValueError, HFValidationError, HfHubHTTPError, httpx.HTTPError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ContractError(
+            f"{key}: {name} is not a folder, and downloading it from the Hub failed "
+            f"({type(error).__name__}: {reason}). Download it where there is a network with "
+            f"`hf download {repository} --local-dir FOLDER` and set {key} to FOLDER"
+        ) from error
+
+
+def _colour(value: object, file: Path) -> Colour:
+    numbers = value if isinstance(value, list) and len(value) == 3 else []
+    if not numbers or not all(isinstance(n, int | float) and math.isfinite(n) for n in numbers):
+        raise ContractError(f"{file}: expected three numbers, got {ascii(value)[:80]}")
+    red, green, blue = map(float, numbers)
+    return red, green, blue
+
+
+def _is_setting(file: Path) -> bool:
+    return file.is_file() and file.suffix in (".json", ".txt", ".jinja", ".model")
+
+
+def _check_settings(file: Path) -> None:
+    content = _read(file, MAX_SETTINGS_BYTES)
+    for key, value in _entries(content):
+        if not value:
+            continue
+        if key in _REFUSED_KEYS:
+            raise ContractError(f"{file}: {key} {_REFUSED_KEYS[key]}")
+        if key.endswith(("attn_implementation", "experts_implementation")):
+            names = value.values() if isinstance(value, dict) else [value]
+            foreign = [name for name in names if name is not None and name not in _ATTENTION]
+            if foreign:
+                raise ContractError(
+                    f"{file}: {key} names {ascii(foreign[0])[:80]}, a kernel from elsewhere; "
+                    "remove the key"
+                )
+
+
+def _read(file: Path, max_bytes: int) -> Any:  # noqa: ANN401
+    return read_foreign_json(file, max_bytes=max_bytes, name=str(file))
+
+
+def _entries(value: object) -> Iterator[tuple[str, object]]:
+    """Every key of the objects in a JSON value, with what it holds. Its depth is limited."""
+    if isinstance(value, dict):
+        for key, held in value.items():
+            yield key, held
+            yield from _entries(held)
+    elif isinstance(value, list):
+        for held in value:
+            yield from _entries(held)
+
+
+def _weight_files(folder: Path) -> Iterator[Path]:
+    """The files that transformers loads, in its order of preference."""
+    if (folder / WEIGHTS).is_file():
+        yield folder / WEIGHTS
+        return
+    index = folder / INDEX
+    if not index.is_file():
+        return
+    content = _read(index, MAX_INDEX_BYTES)
+    named = content.get("weight_map") if isinstance(content, dict) else None
+    if not isinstance(named, Mapping) or not all(isinstance(n, str) for n in named.values()):
+        raise ContractError(f"{index}: weight_map must give a file name for each weight")
+    for name in sorted(set(named.values())):
+        if "/" in name or "\\" in name or "\0" in name or not name.endswith(".safetensors"):
+            raise ContractError(
+                f"{index} names {ascii(name)[:200]}; weights must be *.safetensors of this folder"
+            )
+        if not (folder / name).is_file():
+            raise ContractError(f"{index} names {ascii(name)[:200]}, which is not in the folder")
+        yield folder / name
