@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from p4d.cli.echo import echo
 from p4d.errors import P4DError
 from p4d.project import Project
 
@@ -28,7 +29,7 @@ def up(only: tuple[str, ...]) -> None:
     """Land new files of the inbox and materialize everything that is not fresh."""
     from p4d.video.landing import land
 
-    click.echo(land(Project.find()).summary(), err=True)
+    echo(land(Project.find()).summary(), err=True)
     _end(_bring_up_to_date(only or None))
 
 
@@ -54,7 +55,7 @@ def ui(port: int) -> None:
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
             raise click.ClickException(f"port {port} is in use; try: make ui PORT={port + 1}")
-    serve(Project.find(), port, click.echo)
+    serve(Project.find(), port, echo)
 
 
 @main.command()
@@ -68,24 +69,24 @@ def sensors(recommended: bool, on: tuple[str, ...], off: tuple[str, ...]) -> Non
 
     wanted = [*(recommended_names() if recommended else ()), *on]
     for line in switch(Project.find(), on=wanted, off=off):
-        click.echo(line)
+        echo(line)
 
 
 def _bring_up_to_date(only: tuple[str, ...] | None) -> list[StepFailure]:
     from dagster_project.up import bring_up_to_date
 
     def note(line: str) -> None:
-        click.echo(line, err=True)
+        echo(line, err=True)
 
-    return bring_up_to_date(Project.find(), only=only, say=click.echo, note=note)
+    return bring_up_to_date(Project.find(), only=only, say=echo, note=note)
 
 
 def _end(failures: Sequence[StepFailure]) -> None:
     if failures:
-        click.echo("\nFailed:", err=True)
+        echo("\nFailed:", err=True)
         for failure in failures:
             where = f"{failure.step} ({failure.shard})" if failure.shard else failure.step
-            click.echo(f"  {where}: {failure.reason}", err=True)
+            echo(f"  {where}: {failure.reason}", err=True)
         sys.exit(1)
 
 
@@ -93,5 +94,5 @@ if __name__ == "__main__":
     try:
         main()
     except P4DError as error:
-        click.echo(f"{type(error).__name__}: {error}", err=True)
+        echo(f"{type(error).__name__}: {error}", err=True)
         sys.exit(1)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import click
-
+from p4d.cli.echo import echo
 from p4d.progress import bar
 from p4d.project import Project
 from p4d.versioning.files.git import git, has_repository
@@ -21,16 +20,14 @@ def prepare(project: Project, *, real_videos: bool) -> None:
         from p4d.video.sources import add_damaged_videos, add_real_videos
         from p4d.worlds.corpus import write_corpus
 
-        click.echo(
-            f"Rendering {project.params.worlds.videos} simulated videos into inbox/", err=True
-        )
+        echo(f"Rendering {project.params.worlds.videos} simulated videos into inbox/", err=True)
         with bar("worlds", unit="video") as progress:
             made = write_corpus(project.inbox, project.params.worlds, progress=progress)
         add_damaged_videos(project.inbox, made[0])
         if real_videos:
             for notice in add_real_videos(project.inbox, project.state / "downloads"):
-                click.echo(notice, err=True)
-    click.echo(land(project).summary(), err=True)
+                echo(notice, err=True)
+    echo(land(project).summary(), err=True)
 
 
 def show(project: Project, *, wall_s: float, failed: bool) -> None:
@@ -41,10 +38,10 @@ def show(project: Project, *, wall_s: float, failed: bool) -> None:
     summary = build_summary(project)
     path = project.root / "reports" / "summary.json"
     write_json(path, summary)
-    click.echo(render(summary))
-    click.echo(f"\nWall time {wall_s:.0f} s. Summary: {path.relative_to(project.root)}")
+    echo(render(summary))
+    echo(f"\nWall time {wall_s:.0f} s. Summary: {path.relative_to(project.root)}")
     if not failed:
-        click.echo(
+        echo(
             "Next:\n"
             "  make ui                        the graph, partitions, checks and previews\n"
             "  .venv/bin/p4d why evaluation   what stands behind the score\n"
@@ -59,14 +56,14 @@ def ensure_history(root: Path) -> None:
     may have none configured.
     """
     if shutil.which("git") is None:
-        click.echo(
+        echo(
             "git is not installed: versions are recorded, but the ledger is not anchored",
             err=True,
         )
         return
     if has_repository(root):
         return
-    click.echo("No git repository here: making one, so that every version can be traced", err=True)
+    echo("No git repository here: making one, so that every version can be traced", err=True)
     identity = {
         f"GIT_{role}_{part}": text
         for role in ("AUTHOR", "COMMITTER")

@@ -6,6 +6,7 @@ import dagster as dg
 
 from dagster_project.resources import StageRunner
 from p4d import audit
+from p4d.foreign_text import fenced
 from p4d.pipeline import STAGES
 
 _PER_SHARD = [stage.name for stage in STAGES if stage.per_shard]
@@ -62,9 +63,7 @@ def retraining(instance: dg.DagsterInstance) -> str | None:
 def verify_everything(context: dg.OpExecutionContext, stage_runner: StageRunner) -> None:
     """Run `p4d audit verify` as a step."""
     report = audit.verify(stage_runner.project)
-    context.add_output_metadata(
-        {"report": dg.MetadataValue.md(f"```\n{report.render_text()}\n```")}
-    )
+    context.add_output_metadata({"report": dg.MetadataValue.md(fenced(report.render_text()))})
     if not report.ok:
         raise dg.Failure(description=report.render_text(), allow_retries=False)
 

@@ -17,6 +17,7 @@ import dagster as dg
 from dagster_project.dead_runs import PROCESS_TAG, process_identity
 from dagster_project.metadata import check_metadata, version_metadata
 from p4d.errors import P4DError
+from p4d.foreign_text import one_line
 from p4d.pipeline import stage_named
 from p4d.project import Project
 from p4d.versioning.files.artifact_key import ArtifactKey
@@ -109,7 +110,7 @@ class StageRunner(dg.ConfigurableResource):
             if time.monotonic() - last[0] < _PROGRESS_S and done < total:
                 return
             last[0] = time.monotonic()
-            line = f"{key}: {done} of {total} {note}".rstrip()
+            line = f"{key}: {done} of {total} {one_line(note)}".rstrip()
             context.log.info(line)
             if self.progress_to_terminal:
                 sys.stderr.write(f"      {line}\n")

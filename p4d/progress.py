@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from p4d.foreign_text import one_line
+
 Progress = Callable[[int, int, str], None]
 """Called as `(done, total, note)`."""
 
@@ -27,6 +29,7 @@ def bar(name: str, unit: str = "step") -> Iterator[Progress]:
 
     def show(done: int, total: int, note: str) -> None:
         nonlocal printed
+        note = one_line(note)
         shown.total = total
         shown.set_postfix_str(note, refresh=False)
         shown.update(done - shown.n)

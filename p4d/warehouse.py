@@ -31,6 +31,8 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     # The wheel ships no extensions: a missing one should fail at once, not by a download.
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
+    # A name in SQL is a view, never a variable of this program.
+    "python_enable_replacements": False,
 }
 
 
@@ -53,9 +55,9 @@ class Warehouse:
         return warehouse
 
     def _open(self, folders: Mapping[str, Folder], ledger: Path | None) -> None:
-        self._folders: dict[str, Folder] = dict(folders)
+        self._folders = {name: _absolute(folder) for name, folder in folders.items()}
         if ledger is not None:
-            self._folders["ledger"] = ledger
+            self._folders["ledger"] = ledger.absolute()
         self._views = {**sql_files("staging"), **sql_files("marts")}
         self._made: set[str] = set()
         self._ledger_seen: list[tuple[int, int]] = []
@@ -64,6 +66,11 @@ class Warehouse:
         self._con.execute("set parquet_metadata_cache = true")
         # Dates in queries mean UTC on every machine.
         self._con.execute("set timezone = 'UTC'")
+        # Last: queries read the folders above and no other file, and cannot change that.
+        readable = [part for folder in self._folders.values() for part in _parts(folder)]
+        self._con.execute(f"set allowed_directories = {_list(readable)}")
+        self._con.execute("set enable_external_access = false")
+        self._con.execute("set lock_configuration = true")
 
     def _make_views_of(self, text: str) -> None:
         for name in sorted(set(re.findall(r"\w+", text)) & set(self._views)):
@@ -97,8 +104,8 @@ class Warehouse:
             parameters: values of `$name` in the SQL.
 
         Raises:
-            ContractError: no such query, a parameter is missing or unknown, or a file breaks the
-                schema of its view.
+            ContractError: no such query, the text is not one select statement, it reads other
+                files, a parameter is missing or unknown, or a file breaks the schema of its view.
         """
         known = {**sql_files("marts"), **sql_files("audit")}
         if name_or_sql in known:
@@ -118,16 +125,30 @@ class Warehouse:
             raise ContractError(f"no gate called {name!r}; gates: {', '.join(gates)}")
         return self._run(name, gates[name].body, {})
 
+    def _check_statement(self, name: str, text: str) -> None:
+        """Whether the text only reads: `copy` and `attach` would write before they fail."""
+        text.encode()  # DuckDB raises a TypeError on surrogates
+        kinds = [statement.type for statement in self._con.extract_statements(text)]
+        if kinds != [duckdb.StatementType.SELECT]:
+            found = ", ".join(kind.name for kind in kinds) or "none"
+            raise ContractError(
+                f"{name[:80]!a}: a query is one select statement and nothing else (found: {found})"
+            )
+
     def _ask(self, text: str, parameters: Mapping[str, object]) -> duckdb.DuckDBPyRelation | None:
+        if wrong := [name for name in parameters if not re.fullmatch(r"\w+", name, re.ASCII)]:
+            raise ContractError(f"{wrong[0][:80]!a} is no name of a parameter")
         if not parameters:
             return self._con.sql(text)
         # As literals: values bound from Python cost the import of pandas, a third of a second.
         given = ", ".join(f'"{name}" := {_literal(value)}' for name, value in parameters.items())
+        given.encode()
         self._con.execute(f"prepare asked as {text}")
         return self._con.sql(f"execute asked({given})")
 
     def _run(self, name: str, text: str, parameters: Mapping[str, object]) -> pl.DataFrame:
         try:
+            self._check_statement(name, text)
             self._forget_old_ledger()
             self._make_views_of(text)
             found = self._ask(text, parameters)
@@ -135,8 +156,19 @@ class Warehouse:
                 raise ContractError(f"{name[:80]!r} gives no rows: only select statements do")
             # Executed first, so that errors are DuckDB's; `found.pl()` would import pyarrow.
             return pl.DataFrame(found.execute())
-        except duckdb.Error as error:
+        except (duckdb.Error, UnicodeEncodeError) as error:
             raise ContractError(f"query {name[:80]!r}: {error}") from error
+
+
+def _parts(folder: Folder) -> list[Path]:
+    return [folder] if isinstance(folder, Path) else list(folder.values())
+
+
+def _absolute(folder: Folder) -> Folder:
+    """DuckDB compares paths as text, with those of the folders that it may read."""
+    if isinstance(folder, Path):
+        return folder.absolute()
+    return {shard: path.absolute() for shard, path in folder.items()}
 
 
 def _is_of_ledger(view: SqlFile) -> bool:
@@ -149,8 +181,7 @@ def _files(folders: Mapping[str, Folder], source: str) -> list[Path]:
     found: list[Path] = []
     for key, folder in folders.items():
         if fnmatch.fnmatchcase(key, stage):
-            parts = [folder] if isinstance(folder, Path) else list(folder.values())
-            for part in parts:
+            for part in _parts(folder):
                 # The folder of a shard, or the one that holds the folders of all shards.
                 one = part / name
                 found += [one] if one.is_file() else sorted(part.glob(f"*/{name}"))

@@ -7,6 +7,7 @@ import sys
 import click
 
 from p4d.cli import audit, data, evaluate, export, review, run, students
+from p4d.cli.echo import echo
 from p4d.errors import P4DError
 
 
@@ -26,5 +27,5 @@ def main() -> None:
     try:
         cli()
     except P4DError as error:
-        click.echo(f"{type(error).__name__}: {error}", err=True)
+        echo(f"{type(error).__name__}: {error}", err=True)
         sys.exit(1)

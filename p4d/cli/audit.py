@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from p4d.cli.echo import echo
 from p4d.project import Project
 
 _AT = click.option(
@@ -32,7 +33,7 @@ def why(identifier: str, at: str | None, as_json: bool) -> None:
     from p4d.audit.lookup.why import why as explain
 
     node = explain(Project.find(), identifier, at=at)
-    click.echo(json.dumps(node.to_json(), indent=2) if as_json else node.render_text())
+    echo(json.dumps(node.to_json(), indent=2) if as_json else node.render_text())
 
 
 @click.command()
@@ -46,7 +47,7 @@ def champion(on: str | None) -> None:
     """Print which student is champion, or was at a time, and why."""
     from p4d.audit.champion import champion_text
 
-    click.echo(champion_text(Project.find(), on))
+    echo(champion_text(Project.find(), on))
 
 
 @click.command()
@@ -57,7 +58,7 @@ def restore(identifier: str, dest: Path, at: str | None) -> None:
     """Copy the version that is or holds IDENTIFIER, current or superseded, to DEST."""
     from p4d.audit.lookup.restore import restore as restore_version
 
-    click.echo(restore_version(Project.find(), identifier, dest, at=at))
+    echo(restore_version(Project.find(), identifier, dest, at=at))
 
 
 @click.command()
@@ -73,19 +74,19 @@ def takedown(video: str, confirm: bool, reason: str | None, by: str | None, purg
     project = Project.find()
     if purge:
         done = takedowns.purge(project, video)
-        click.echo(f"{done.objects} objects removed from the cache, listed in {done.listing}")
+        echo(f"{done.objects} objects removed from the cache, listed in {done.listing}")
         for command in done.commands:
-            click.echo(f"remote: {command}")
+            echo(f"remote: {command}")
         return
-    click.echo(takedowns.affected(project, video).render_text())
+    echo(takedowns.affected(project, video).render_text())
     if not confirm:
-        click.echo("Nothing was changed; --confirm --reason TEXT --by WHO removes it.")
+        echo("Nothing was changed; --confirm --reason TEXT --by WHO removes it.")
         return
     if not (reason and by):
         raise click.UsageError("--confirm needs --reason and --by")
     for line in takedowns.take_down(project, video, reason=reason, by=by):
-        click.echo(line)
-    click.echo(
+        echo(line)
+    echo(
         "Next: commit shards/; `make up` rebuilds what derives from it; then\n"
         f"  p4d takedown {video} --purge\n"
         "removes the superseded objects from the cache and prints the commands for the remotes."
@@ -127,7 +128,7 @@ def verify(resume: bool, remote: str | None, rehash: bool, head: str | None) -> 
         with bar("verify", unit="object") as progress:
             there = verify_remote(project, remote or None, rehash=rehash, progress=progress)
         text, ok = there.render_text(), there.ok
-    click.echo(text)
+    echo(text)
     if not ok:
         sys.exit(1)
 
@@ -163,7 +164,7 @@ def head() -> None:
         raise LedgerError(
             f"the ledger has no head to publish: {'; '.join(chain.faults) or 'it is empty'}"
         )
-    click.echo(chain.head)
+    echo(chain.head)
 
 
 @audit.command()
@@ -175,7 +176,7 @@ def report(identifier: str, output: Path, at: str | None) -> None:
     from p4d.audit.page.report import write_report
 
     evidence = write_report(Project.find(), identifier, output, at=at)
-    click.echo(f"{output}: {len(evidence.entries)} versions")
+    echo(f"{output}: {len(evidence.entries)} versions")
 
 
 @audit.command()
@@ -187,7 +188,7 @@ def bundle(identifier: str, output: Path, with_data: bool, at: str | None) -> No
     """Write an archive from which anybody can prove IDENTIFIER with Python alone."""
     from p4d.audit.proof.bundle import write_bundle
 
-    click.echo(write_bundle(Project.find(), identifier, output, with_data=with_data, at=at))
+    echo(write_bundle(Project.find(), identifier, output, with_data=with_data, at=at))
 
 
 @audit.command()
@@ -200,7 +201,7 @@ def replay(name: str, shard: str | None) -> None:
     from p4d.versioning.files.artifact_key import ArtifactKey
 
     done = replay_version(Project.find(), ArtifactKey(name, shard), gates=blocking_gates())
-    click.echo(done.render_text())
+    echo(done.render_text())
     if not done.ok:
         sys.exit(1)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from p4d.cli.echo import echo
 from p4d.cli.renamed import RenamedOptions
 from p4d.project import Project
 
@@ -22,7 +23,7 @@ def world(path: Path, seed: int) -> None:
     from p4d.worlds.corpus import write_world
 
     written = write_world(path, seed, Project.find().params.worlds)
-    click.echo(f"{written}\n{sidecar.path_for(written)}")
+    echo(f"{written}\n{sidecar.path_for(written)}")
 
 
 @click.command()
@@ -38,7 +39,7 @@ def sql(name: str, settings: tuple[str, ...]) -> None:
         raise click.BadParameter(f"{wrong[0]!r} is not KEY=VALUE", param_hint="--set")
     parameters = dict(setting.split("=", 1) for setting in settings)
     with pl.Config(tbl_rows=200, tbl_cols=30, fmt_str_lengths=60):
-        click.echo(Warehouse(Project.find()).query(name, **parameters))
+        echo(Warehouse(Project.find()).query(name, **parameters))
 
 
 @click.command()
@@ -46,7 +47,7 @@ def summary() -> None:
     """Print a summary of everything that is published."""
     from p4d.display.summary import build_summary, render
 
-    click.echo(render(build_summary(Project.find())))
+    echo(render(build_summary(Project.find())))
 
 
 @click.command()
@@ -59,7 +60,7 @@ def push(remote: str | None, rehash: bool) -> None:
 
     with bar("push", unit="object") as progress:
         report = push_versions(Project.find(), remote, rehash=rehash, progress=progress)
-    click.echo(report.render_text())
+    echo(report.render_text())
     if not report.ok:
         sys.exit(1)
 
@@ -70,7 +71,7 @@ def gc(dry_run: bool) -> None:
     """Remove cache objects that no recorded version needs: a safe `dvc gc --all-commits`."""
     from p4d.versioning.storage.gc import collect_garbage
 
-    click.echo(collect_garbage(Project.find(), dry=dry_run))
+    echo(collect_garbage(Project.find(), dry=dry_run))
 
 
 COMMANDS = (world, sql, summary, push, gc)

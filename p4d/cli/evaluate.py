@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from p4d.cli.echo import echo
 from p4d.cli.renamed import RenamedOptions
 from p4d.project import Project
 
@@ -43,7 +44,7 @@ def evaluate(name: str, model: Path, out: Path | None, text_only: bool, **chosen
     settings = EvaluateSettings(**chosen, likelihood=not text_only)
     with bar(benchmark.name, unit="question") as progress:
         found = run(benchmark, model, folder, project.params, settings, progress)
-    click.echo("\n".join([*summary_lines(found), f"page: {folder / 'index.html'}"]))
+    echo("\n".join([*summary_lines(found), f"page: {folder / 'index.html'}"]))
 
 
 @click.command(cls=RenamedOptions, renamed={"--way": "--scoring"})
@@ -64,7 +65,7 @@ def compare(first: Path, second: Path, scoring: str | None, as_json: bool) -> No
     statistics = Project.find().params.evaluation
     bootstrap = Bootstrap(statistics.bootstrap_samples, statistics.confidence)
     found = compared(first, second, bootstrap, scoring)
-    click.echo(json.dumps(found, indent=2) if as_json else render(found))
+    echo(json.dumps(found, indent=2) if as_json else render(found))
 
 
 @click.group()
@@ -95,10 +96,8 @@ def make(folder: Path, worlds: int | None, freeze: bool) -> None:
             progress=progress,
         )
     for category, count in made.questions.items():
-        click.echo(f"{category:<29}{count:>6}")
-    click.echo(
-        f"{sum(made.questions.values())} questions about {made.worlds} worlds; {made.comparison}"
-    )
+        echo(f"{category:<29}{count:>6}")
+    echo(f"{sum(made.questions.values())} questions about {made.worlds} worlds; {made.comparison}")
 
 
 COMMANDS = (evaluate, compare, benchmark)

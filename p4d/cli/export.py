@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from p4d.cli.echo import echo
 from p4d.project import Project
 
 
@@ -21,7 +22,7 @@ def openlineage(output: Path, namespace: str | None) -> None:
     """Write all recorded runs as OpenLineage events, one JSON object per line."""
     from p4d.audit.export.openlineage import export_openlineage
 
-    click.echo(f"{output}: {export_openlineage(Project.find(), output, namespace)} events")
+    echo(f"{output}: {export_openlineage(Project.find(), output, namespace)} events")
 
 
 @export.command()
@@ -33,7 +34,7 @@ def croissant(output: Path, release: str, base_url: str | None) -> None:
     from p4d.audit.export.croissant import export_croissant
 
     done = export_croissant(Project.find(), output, release, base_url=base_url)
-    click.echo(f"{output}: {done}")
+    echo(f"{output}: {done}")
 
 
 @export.command()
@@ -43,7 +44,7 @@ def student(student: Path, dest: Path) -> None:
     """Copy STUDENT to DEST as a folder that transformers loads, with a script that runs it."""
     from p4d.students.use.export import export_student
 
-    click.echo(export_student(student, dest, Project.find().params.clips))
+    echo(export_student(student, dest, Project.find().params.clips))
 
 
 COMMANDS = (export,)

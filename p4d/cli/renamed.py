@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from p4d.cli.echo import echo
+
 
 class RenamedOptions(click.Command):
     """A command that accepts the old names of its options and prints the new ones."""
@@ -27,5 +29,5 @@ class RenamedOptions(click.Command):
         if name not in self._renamed:
             return arg
         new = self._renamed[name]
-        click.echo(f"{name} is now called {new}", err=True)
+        echo(f"{name} is now called {new}", err=True)
         return f"{new}{equals}{value}"

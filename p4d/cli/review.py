@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from p4d.cli.echo import echo
 from p4d.project import Project
 
 _RELEASE = click.option(
@@ -32,7 +33,7 @@ def export(release: Path | None, sample: int | None, folder: Path) -> None:
     from p4d.review.label_studio import export_tasks
 
     done = export_tasks(release or Project.find().data / "release", folder, sample=sample)
-    click.echo(f"{done.questions} questions in {done.folder}; next: {done.folder}/README.md")
+    echo(f"{done.questions} questions in {done.folder}; next: {done.folder}/README.md")
 
 
 @review.command(name="import")
@@ -41,7 +42,7 @@ def import_(export: Path) -> None:
     """Import Label Studio's JSON export into reviews/; the next release applies it."""
     from p4d.review.label_studio import import_into
 
-    click.echo(import_into(Project.find(), export).summary())
+    echo(import_into(Project.find(), export).summary())
 
 
 @review.command()
@@ -57,7 +58,7 @@ def gallery(
 
     found = release or Project.find().data / "release"
     page = write_gallery(found, path, sample=sample or 60, categories=categories)
-    click.echo(f"{page.questions} questions in {page.path} ({page.nbytes / 1e6:.1f} MB)")
+    echo(f"{page.questions} questions in {page.path} ({page.nbytes / 1e6:.1f} MB)")
 
 
 COMMANDS = (review,)

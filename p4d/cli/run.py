@@ -7,11 +7,14 @@ from pathlib import Path
 
 import click
 
+from p4d.cli.echo import echo
+from p4d.foreign_text import one_line
 from p4d.project import Project
 
 
 @click.command()
-def status() -> None:
+@click.option("--all", "every", is_flag=True, help="List every reason, not three of each kind.")
+def status(every: bool) -> None:
     """List every artifact that is not fresh, with the reasons.
 
     The first line names a ledger that does not continue what was anchored of it.
@@ -22,12 +25,13 @@ def status() -> None:
     project = Project.find()
     broken = "; ".join(broken_continuity(project))
     if broken:
-        click.echo(f"ledger: rewritten: {broken}")
+        echo(f"ledger: rewritten: {broken}")
     not_fresh = [item for item in statuses(project) if item.state != "fresh"]
     for item in not_fresh:
-        click.echo(f"{item.key}: {item.state}: {'; '.join(item.reasons)}")
+        reasons = "; ".join(item.reasons) if every else item.summary
+        echo(f"{item.key}: {item.state}: {one_line(reasons)}")
     if not not_fresh and not broken:
-        click.echo("Everything is fresh.")
+        echo("Everything is fresh.")
 
 
 @click.command()
@@ -49,9 +53,9 @@ def stage(name: str, shard: str | None, force: bool) -> None:
     project, run_id, key = Project.find(), f"cli-{uuid.uuid4()}", ArtifactKey(name, shard)
     made = run_stage(project, key, run_id=run_id, force=force)
     _, results = check_published(project, key, run_id=run_id)
-    click.echo(f"{made.data_version}{' (unchanged, skipped)' if made.skipped else ''}")
+    echo(f"{made.data_version}{' (unchanged, skipped)' if made.skipped else ''}")
     for result in results:
-        click.echo(f"  {'ok  ' if result.passed else 'FAIL'} {result.name}: {result.description}")
+        echo(f"  {'ok  ' if result.passed else 'FAIL'} {result.name}: {result.description}")
     if any(r.blocking and not r.passed for r in results) and lock_recorder().fails_on_checks:
         sys.exit(1)
 
@@ -64,7 +68,7 @@ def land() -> None:
 
     with bar("land", unit="file") as progress:
         report = land_inbox(Project.find(), progress=progress)
-    click.echo(report.summary())
+    echo(report.summary())
 
 
 @click.command(name="dvc-yaml")
@@ -79,12 +83,12 @@ def dvc_yaml(check: bool) -> None:
     path, text = root / "dvc.yaml", render_dvc_yaml(STAGES, root)
     if check:
         if not path.exists() or path.read_text(encoding="utf-8") != text:
-            click.echo("dvc.yaml is out of date; run: p4d dvc-yaml", err=True)
+            echo("dvc.yaml is out of date; run: p4d dvc-yaml", err=True)
             sys.exit(1)
         return
     path.write_text(text, encoding="utf-8")
     ensure_file(root)
-    click.echo(f"wrote {path.name}")
+    echo(f"wrote {path.name}")
 
 
 COMMANDS = (status, stage, land, dvc_yaml)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from p4d.cli.echo import echo
 from p4d.project import Project
 
 
@@ -59,13 +60,13 @@ def ask(
         asking.VideoQuestion(text=question, options=options, regions=regions, start_s=start_s),
         Project.find().params.clips,
     )
-    click.echo(answer.text)
+    echo(answer.text)
     for text, chance in answer.ranked:
-        click.echo(f"  {chance:6.1%}  {text}")
+        echo(f"  {chance:6.1%}  {text}")
     if picture:
         asking.save_picture(picture, answer.picture_hw3)
-        click.echo(f"regions are drawn in {picture}", err=True)
-    click.echo(f"answered by {folder}", err=True)
+        echo(f"regions are drawn in {picture}", err=True)
+    echo(f"answered by {folder}", err=True)
 
 
 COMMANDS = (train, ask)

@@ -21,6 +21,7 @@ from typing import Any
 from p4d.artifacts import read_table, write_bytes, write_json
 from p4d.drawing import png
 from p4d.errors import ContractError
+from p4d.foreign_text import one_line
 from p4d.ids import content_id
 from p4d.paths import BATCH_ID, QUESTION_ID, checked_id
 from p4d.project import Project
@@ -125,7 +126,10 @@ class Imported:
     def summary(self) -> str:
         """A few lines for the terminal."""
         lines = [f"{len(self.new)} new verdicts, {self.known} known before, {self.skipped} skipped"]
-        lines += [f"invalid: {r.qa_id} by {r.annotator}: {r.reason}" for r in self.invalid]
+        lines += [
+            f"invalid: {r.qa_id} by {one_line(r.annotator)}: {one_line(r.reason)}"
+            for r in self.invalid
+        ]
         lines += [
             f"not applicable: {qa_id} is a superseded version; its verdict is kept"
             for qa_id in self.superseded

@@ -129,9 +129,21 @@ class Frame:
         return self.orientation.size_px(self.picture.width, self.picture.height)
 
     def rgb(self) -> np.ndarray:
-        """Upright u8 [H,W,3] from any pixel format (10 bit, grey, palette...); alpha is dropped."""
-        converted = self.picture.reformat(format="rgb24", interpolation=_RGB)
+        """Upright u8 [H,W,3] from any pixel format (10 bit, grey, palette...); alpha is dropped.
+
+        Raises:
+            DecodeError: FFmpeg converts no such pixel format.
+        """
+        try:
+            converted = self.picture.reformat(format="rgb24", interpolation=_RGB)
+        except (av.FFmpegError, OSError, ValueError) as error:
+            name = self.picture.format.name
+            raise DecodeError(f"frame {self.index} cannot be converted from {name}") from error
         return self.orientation.upright(converted.to_ndarray())
+
+
+MAX_TIME_NS = 2**62
+"""Times beyond it, 146 years, leave no room for arithmetic in 64 bits."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +191,8 @@ def read_timeline(path: Path, *, max_duration_s: float) -> Timeline:
     median = int(np.sort(steps)[len(steps) // 2]) if len(steps) else 0
     last = median if is_vfr else frame.duration_ticks or median
     base = frame.time_base
+    if last * base > max_duration_s:
+        raise DecodeError(f"the last frame is shown for {float(last * base):.3g} s; cut it")
     return Timeline(
         pts_ns=np.array([ticks_to_ns(t, base) for t in ticks], dtype=np.int64),
         end_ns=ticks_to_ns(ticks[-1] + last, base),
@@ -220,6 +234,8 @@ def _checked(index: int, picture: av.VideoFrame, before: Frame | None) -> Frame:
         orientation=Orientation.of(picture),
         picture=picture,
     )
+    if abs(frame.pts_ns) > MAX_TIME_NS:
+        raise DecodeError(f"frame {index} is at {frame.pts_ns / 1e9:.3g} s, no time of a video")
     if before is not None and frame.ticks <= before.ticks:
         raise DecodeError(f"frame {index} is not later than the frame before it")
     if before is not None and frame.size_px != before.size_px:

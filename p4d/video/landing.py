@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 from p4d.artifacts import read_json, write_bytes, write_json
 from p4d.config import Params
 from p4d.errors import ConfigError, ContractError, DecodeError, PublishError
+from p4d.foreign_text import one_line
 from p4d.ids import content_id, sha256_file
 from p4d.paths import inside
 from p4d.project import Project
@@ -70,7 +71,7 @@ class LandingReport:
             f"{what}: {self.accepted} accepted, {self.rejected} rejected, "
             f"{self.known} known, {self.waiting} waiting"
         )
-        return "\n".join([counts, *(f"  {notice}" for notice in self.notices)])
+        return "\n".join([counts, *(f"  {one_line(notice)}" for notice in self.notices)])
 
 
 def land(

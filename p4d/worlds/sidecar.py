@@ -11,7 +11,6 @@ Any other dataset can provide truth in the same way: fill a `WorldTruth` and `wr
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -22,7 +21,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from p4d.artifacts import Arrays, write_arrays
-from p4d.errors import TruthError
+from p4d.errors import ContractError, TruthError
+from p4d.foreign_json import check_foreign
 from p4d.sidecars import TRUTH_SUFFIX, sidecar_path
 from p4d.worlds.truth import (
     ClipTruth,
@@ -35,6 +35,8 @@ from p4d.worlds.truth import (
 __all__ = ["ClipTruth", "TruthObject", "WorldTruth", "check_against", "path_for", "read", "write"]
 
 FORMAT = "p4d-truth-1"
+MAX_M = 1e6
+"""Largest depth, size and distance from the origin. Beyond it, flow loses its precision."""
 _KEPT_MANTISSA_MASK = np.uint32(0xFFFFFF80)
 _ARRAYS = {
     "pts_ns": ("int64", "T"),
@@ -89,18 +91,9 @@ def read(path: Path) -> WorldTruth:
         arrays = {name: stored[name] for name in _ARRAYS}
     except KeyError as error:
         raise TruthError(f"{path.name}: array {error} is missing") from error
-    except (OSError, SafetensorError, json.JSONDecodeError) as error:
+    except (OSError, SafetensorError, ValueError, TypeError, RecursionError) as error:
         raise TruthError(f"{path.name} is not a readable truth sidecar: {error}") from error
-    meta = stored.meta
-    if meta.get("format") != FORMAT:
-        raise TruthError(f"{path.name}: format {meta.get('format')!r}, expected {FORMAT!r}")
-    try:
-        objects = tuple(
-            TruthObject(**{**item, "size_m": tuple(item["size_m"])}) for item in meta["objects"]
-        )
-        width_px, height_px = int(meta["width_px"]), int(meta["height_px"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise TruthError(f"{path.name}: metadata is incomplete: {error}") from error
+    width_px, height_px, objects = _read_meta(path.name, stored.meta)
     _check_shapes(path.name, arrays, len(objects))
     _check_values(path.name, arrays, objects)
     return WorldTruth(
@@ -113,6 +106,45 @@ def read(path: Path) -> WorldTruth:
         objects=objects,
         frames=_CompressedFrames(path.name, arrays, (height_px, width_px), objects),
     )
+
+
+def _read_meta(name: str, meta: object) -> tuple[int, int, tuple[TruthObject, ...]]:
+    """Width, height and objects of a sidecar, whose metadata anybody may have written."""
+    try:
+        check_foreign(meta, f"the metadata of {name}")
+    except ContractError as error:
+        raise TruthError(str(error)) from error
+    if not isinstance(meta, dict):
+        raise TruthError(f"{name}: the metadata is no object")
+    if meta.get("format") != FORMAT:
+        raise TruthError(f"{name}: format {ascii(meta.get('format'))[:80]}, expected {FORMAT!r}")
+    try:
+        objects = tuple(_read_object(name, item) for item in meta["objects"])
+        width_px, height_px = meta["width_px"], meta["height_px"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise TruthError(f"{name}: metadata is incomplete: {error}") from error
+    for size in (width_px, height_px):
+        if type(size) is not int or size < 1:
+            raise TruthError(f"{name}: size {ascii(size)[:80]} is no number of pixels")
+    return width_px, height_px, objects
+
+
+def _read_object(name: str, item: dict[str, object]) -> TruthObject:
+    """One row of the objects table; raises TypeError or KeyError for one of other fields."""
+    found = TruthObject(**{**item, "size_m": tuple(item["size_m"])})  # type: ignore[arg-type]
+    for field in ("instance", "k"):
+        if type(getattr(found, field)) is not int:
+            raise TruthError(f"{name}: {field} of an object is no whole number")
+    for field in ("name", "shape", "colour", "motion"):
+        if not isinstance(getattr(found, field), str):
+            raise TruthError(f"{name}: {field} of an object is no text")
+    sizes_m = found.size_m
+    if len(sizes_m) != 3 or not all(type(s) in (int, float) and 0 <= s <= MAX_M for s in sizes_m):
+        raise TruthError(
+            f"{name}: {found.name!r} has size {ascii(sizes_m)[:80]}, expected three numbers of "
+            f"metres from 0 to {MAX_M:g}"
+        )
+    return found
 
 
 class _CompressedFrames(Sequence[FrameMaps]):
@@ -138,6 +170,8 @@ class _CompressedFrames(Sequence[FrameMaps]):
         instance = self._map("instance", index, np.dtype(np.uint8))
         if not np.isfinite(z_m).all():
             raise TruthError(f"{self._name}: depth of frame {index} is not finite (unknown is 0)")
+        if z_m.size and (z_m.min() < 0 or z_m.max() > MAX_M):
+            raise TruthError(f"{self._name}: depth of frame {index} is not from 0 to {MAX_M:g} m")
         if int(instance.max(initial=0)) > self._last_instance:
             raise TruthError(
                 f"{self._name}: frame {index} shows instance {int(instance.max())}, "
@@ -201,7 +235,14 @@ def _check_values(
     for key in ("K_t33", "world_T_cam_t44", "world_T_obj_kt44"):
         if not np.isfinite(arrays[key]).all():
             raise TruthError(f"{name}: {key} is not finite")
+    focal_px = arrays["K_t33"][:, (0, 1), (0, 1)]
+    if (focal_px <= 0).any() or (arrays["K_t33"][:, 2] != (0, 0, 1)).any():
+        raise TruthError(f"{name}: K_t33 holds a matrix that is no camera's")
     for key in ("world_T_cam_t44", "world_T_obj_kt44"):
+        if (np.abs(arrays[key][..., :3, 3]) > MAX_M).any():
+            raise TruthError(f"{name}: {key} holds a position more than {MAX_M:g} m away")
+        if (arrays[key][..., 3, :] != (0, 0, 0, 1)).any():
+            raise TruthError(f"{name}: {key} holds a matrix that is no pose")
         rotation = arrays[key][..., :3, :3]
         residue = np.abs(rotation @ np.swapaxes(rotation, -1, -2) - np.eye(3))
         if residue.size and (residue.max() > 1e-6 or np.linalg.det(rotation).min() < 0):

@@ -284,6 +284,44 @@ def test_unknown_names_and_parameters_are_refused(warehouse):
         Warehouse.over({}).gate("nonsense")
 
 
+WRITING = [
+    "copy (select 'x' as a) to '{root}/data/pwn.csv'",
+    "copy (select 'x' as a) to '{out}/pwn.csv'",
+    "select 1; copy (select 'x' as a) to '{root}/data/pwn.csv'; select 3",
+    "select 1; select 2", "export database '{root}/data/pwn'", "attach '{root}/data/pwn.db'",
+    "create table pwn as select 1", "set enable_external_access = true", "install httpfs",
+    "load httpfs", "explain analyze select 1", "call pragma_version()", "", ";", "-- nothing",
+]  # fmt: skip
+READING = [
+    "from read_text('/etc/hostname')", "from read_csv('{out}/secret.csv')",
+    "from '{out}/secret.csv'", "from glob('{out}/*')", "from read_text('{root}/params.yaml')",
+    "from read_text('{root}/data/../params.yaml')", "from read_blob('{root}/database/x')",
+    "from read_csv('https://example.org/x.csv')", "from parameters", "from text", "select \udfff",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("sql", [*WRITING, *READING])
+@pytest.mark.parametrize("shards", [False, True])
+def test_a_query_reads_the_projects_data_and_nothing_else(tmp_path, sql, shards):
+    root, out = example.write(tmp_path / "p", example.tables()), tmp_path / "out"
+    for path in (out / "secret.csv", root / "params.yaml", root / "database" / "x"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("a\n1\n")
+    before = sorted(tmp_path.rglob("*"))
+    over = Warehouse.over({"clips": {FIRST: root / "data/clips" / FIRST}})
+    warehouse = over if shards else Warehouse(Project(root))
+    with pytest.raises(ContractError):
+        warehouse.query(sql.format(root=root, out=out))
+    assert sorted(tmp_path.rglob("*")) == before
+    assert not warehouse.query("stg_clips").is_empty()
+
+
+@pytest.mark.parametrize("name", ['a" := 1, "b', "a b", "", "a\0", "ä"])
+def test_the_name_of_a_parameter_is_a_word(warehouse, name):
+    with pytest.raises(ContractError, match="is no name of a parameter"):
+        warehouse.query("select 1 as a", **{name: 1})
+
+
 def test_free_sql_takes_parameters(warehouse):
     sql = "select clip_id from stg_clips where outcome = $outcome"
     assert warehouse.query(sql, outcome="filtered")["clip_id"].to_list() == ["clip_sky1"]

@@ -215,3 +215,25 @@ def test_a_video_longer_than_allowed_is_reported(tmp_path):
     path = write_video(tmp_path / "a.mp4")
     with pytest.raises(DecodeError, match="max_duration_s"):
         read_timeline(path, max_duration_s=2)
+
+
+def test_a_time_beyond_64_bits_rejects_its_video(tmp_path, monkeypatch):
+    path = write_video(tmp_path / "late.mkv", start_ticks=24)
+    monkeypatch.setattr("p4d.video.decode.MAX_TIME_NS", 10**9)
+    with pytest.raises(DecodeError, match="frame 0 is at 2 s, no time of a video"):
+        read_timeline(path, max_duration_s=600)
+
+
+def test_a_pixel_format_that_cannot_be_converted_is_named(tmp_path):
+    path = tmp_path / "a.nut"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("rawvideo", rate=12)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "rgb4"
+        for number in range(3):
+            frame = av.VideoFrame(64, 48, "rgb4")
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    first = next(decode(path))
+    with pytest.raises(DecodeError, match="frame 0 cannot be converted from rgb4"):
+        first.rgb()

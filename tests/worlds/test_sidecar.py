@@ -1,9 +1,11 @@
 """The truth sidecar: it reads back as written, and damage is named."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from p4d.artifacts import Arrays, write_arrays
 from p4d.errors import TruthError
@@ -90,3 +92,89 @@ def test_a_damaged_frame_fails_alone(stored, tmp_path):
     assert truth.resample([0, 1], 64).valid_thw.all()
     with pytest.raises(TruthError, match="frame 2"):
         truth.resample([1, 2], 64)
+
+
+def _object(field, value):
+    def change(arrays, meta):
+        meta["objects"][0][field] = value
+
+    return change
+
+
+def _meta(field, value):
+    def change(arrays, meta):
+        meta[field] = value
+
+    return change
+
+
+def _array(name, index, value):
+    def change(arrays, meta):
+        arrays[name][index] = value
+
+    return change
+
+
+DEEP = [[]]
+for _ in range(100):
+    DEEP = [DEEP]
+
+HOSTILE = {
+    "no focal length": (_array("K_t33", (0, 0, 0), 0.0), "no camera's"),
+    "mirrored camera": (_array("K_t33", (0, 1, 1), -5.0), "no camera's"),
+    "last row of K": (_array("K_t33", (0, 2, 2), 2.0), "no camera's"),
+    "camera beyond the stars": (_array("world_T_cam_t44", (0, 0, 3), 1e300), "more than 1e\\+06 m"),
+    "object beyond the stars": (_array("world_T_obj_kt44", (0, 0, 1, 3), -1e9), "more than"),
+    "last row of a pose": (_array("world_T_cam_t44", (0, 3, 0), 1.0), "no pose"),
+    "instance as text": (_object("instance", "1"), "no whole number"),
+    "instance as truth value": (_object("instance", True), "no whole number"),
+    "row as fraction": (_object("k", 0.5), "no whole number"),
+    "name as number": (_object("name", 7), "no text"),
+    "name as list": (_object("name", ["a"]), "no text"),
+    "name of half a pair": (_object("name", "\ud800"), "no Unicode text"),
+    "size not a number": (_object("size_m", [1.0, float("nan"), 1.0]), "three numbers"),
+    "size as text": (_object("size_m", ["1", "1", "1"]), "three numbers"),
+    "size negative": (_object("size_m", [1, -1, 1]), "three numbers"),
+    "size of two": (_object("size_m", [1, 1]), "three numbers"),
+    "size none": (_object("size_m", None), "incomplete"),
+    "another field": (_object("evil", 1), "incomplete"),
+    "objects as number": (_meta("objects", 7), "incomplete"),
+    "objects as texts": (_meta("objects", ["a"]), "incomplete"),
+    "objects nested": (_meta("objects", DEEP), "nested deeper"),
+    "width as text": (_meta("width_px", "96"), "no number of pixels"),
+    "width zero": (_meta("width_px", 0), "no number of pixels"),
+    "height fraction": (_meta("height_px", 1e99), "no number of pixels"),
+    "format as list": (_meta("format", ["p4d-truth-1"]), "expected 'p4d-truth-1'"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_sidecar_that_anybody_wrote_is_refused_with_its_reason(stored, tmp_path, case):
+    change, reason = HOSTILE[case]
+    with pytest.raises(TruthError, match=reason):
+        sidecar.read(damaged(stored, tmp_path, change))
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "[1]", "7", "null", "{", ""])
+def test_metadata_of_another_form_is_refused(stored, tmp_path, text):
+    source = Arrays(stored)
+    path = tmp_path / "a.truth.safetensors"
+    save_file({name: source[name] for name in source}, path, metadata={"meta": text})
+    with pytest.raises(TruthError, match=r"a\.truth\.safetensors"):
+        sidecar.read(path)
+
+
+@pytest.mark.parametrize("depth_m", [-1.0, 1e7])
+def test_an_impossible_depth_fails_its_frame(busy_video, tmp_path, depth_m):
+    truth = busy_video.truth
+    z_m, ids = truth.frames[2]
+    z_m = z_m.copy()
+    z_m[0, 0] = depth_m
+    frames = [truth.frames[t] for t in range(len(truth.pts_ns))]
+    frames[2] = (z_m, ids)
+    path = tmp_path / "a.truth.safetensors"
+    sidecar.write(path, dataclasses.replace(truth, frames=frames))
+    read = sidecar.read(path)
+    assert read.resample([0, 1], 64).valid_thw.all()
+    with pytest.raises(TruthError, match=r"frame 2 is not from 0 to 1e\+06 m"):
+        read.resample([1, 2], 64)

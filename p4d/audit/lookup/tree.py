@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from p4d.foreign_text import one_line
+
 SHOWN_SHARDS = 2
 """Shards per stage that the text shows; the JSON has all of them."""
 
@@ -84,7 +86,8 @@ def _lines(node: Node, head: str, tail: str) -> Iterator[str]:
 
 
 def _headline(node: Node) -> str:
-    words = [node.id if node.kind == "artifact" else f"{node.kind} {node.id}"]
+    name = one_line(node.id)
+    words = [name if node.kind == "artifact" else f"{node.kind} {name}"]
     if node.kind == "artifact" and "md5" in node.version:
         words.append(f"md5 {node.version['md5'][:12]}")
     elif "md5" in node.version:
@@ -121,7 +124,7 @@ def _value_text(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{k}: {_value_text(v)}" for k, v in value.items()) + "}"
+        return "{" + ", ".join(f"{one_line(k)}: {_value_text(v)}" for k, v in value.items()) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(map(_value_text, value)) + "]"
-    return str(value)
+    return one_line(value)
