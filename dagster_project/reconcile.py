@@ -183,7 +183,7 @@ def report_changes(
             now = workspace.status(key)
             if now.state == "fresh" or not staleness.is_fresh(key.stage, key.shard):
                 continue
-            reasons = "; ".join(now.reasons)
+            reasons = now.summary
             instance.report_runless_asset_event(
                 dg.AssetMaterialization(
                     asset_key=dg.AssetKey(key.stage),
