@@ -184,7 +184,7 @@ def report_changes(
             now = workspace.status(key)
             if now.state == "fresh" or not staleness.is_fresh(key.stage, key.shard):
                 continue
-            reasons = "; ".join(now.reasons)
+            reasons = now.summary
             last = latest_materialization(instance, key.stage, key.shard)
             instance.report_runless_asset_event(
                 dg.AssetMaterialization(

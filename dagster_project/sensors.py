@@ -86,8 +86,7 @@ def reconcile_sensor(
         graph = context.repository_def.asset_graph
         done += _report_old_definitions(context, outdated(graph, project), seen)
         for changed in report_changes(context.instance, graph, project):
-            reasons = "; ".join(changed.reasons)
-            context.log.warning(f"{changed.key} is {changed.state}: {reasons}")
+            context.log.warning(f"{changed.key} is {changed.state}: {changed.summary}")
             done.append(f"{changed.key} is {changed.state}")
     for key in report_unreported(context.instance, project, limit=_REPORTS_PER_TICK):
         context.log.info(f"reported the published version of {key}")

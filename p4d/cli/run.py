@@ -13,7 +13,8 @@ from p4d.project import Project
 
 
 @click.command()
-def status() -> None:
+@click.option("--all", "every", is_flag=True, help="List every reason, not three of each kind.")
+def status(every: bool) -> None:
     """List every artifact that is not fresh, with the reasons.
 
     The first line names a ledger that does not continue what was anchored of it.
@@ -27,7 +28,8 @@ def status() -> None:
         echo(f"ledger: rewritten: {broken}")
     not_fresh = [item for item in statuses(project) if item.state != "fresh"]
     for item in not_fresh:
-        echo(f"{item.key}: {item.state}: {one_line('; '.join(item.reasons))}")
+        reasons = "; ".join(item.reasons) if every else item.summary
+        echo(f"{item.key}: {item.state}: {one_line(reasons)}")
     if not not_fresh and not broken:
         echo("Everything is fresh.")
 

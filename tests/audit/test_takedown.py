@@ -6,10 +6,16 @@ import pytest
 import yaml
 
 from benchmarks.synthetic.questions_project import QUESTIONS_PER_CLIP, QuestionsProject
+from p4d.audit.proof.listings import blocked_problems
 from p4d.audit.takedown import affected, purge, purged_objects, take_down, tombstones
 from p4d.errors import LedgerError, PublishError
+from p4d.quality.gates import blocking_gates
+from p4d.quality.results import CheckResult
 from p4d.versioning.dvc.cache import object_path, read_tree
+from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.ledger.ledger import Ledger
+from p4d.versioning.state.blocked import read_blocked
+from p4d.versioning.state.check_records import record_checks
 from p4d.versioning.state.workspace import Workspace
 
 REQUEST = {"reason": "the person shown asked for it", "by": "privacy desk"}
@@ -106,3 +112,32 @@ def test_purging_waits_for_the_rebuild_and_spares_what_is_still_needed(made):
     assert disk == f"sed 's|^|/srv/store/files/md5/|' {listing} | xargs rm -f"
     assert cloud == f"sed 's|^|s3://b/p/files/md5/|' {listing} | xargs -n 1 aws s3 rm"
     assert purge(made.project, video).objects == done.objects, "purging again changes nothing"
+
+
+def test_a_takedown_in_a_blocked_shard_leaves_it_blocked_until_its_new_version_is_checked(made):
+    shard, video = made.shards[0], a_video(made)
+
+    def check(passed):
+        version = ArtifactVersion(ArtifactKey("questions", shard), made.md5[f"questions@{shard}"])
+        results = [
+            CheckResult(name=name, passed=passed, severity="critical", description=name)
+            for name in blocking_gates()["questions"]
+        ]
+        record_checks(made.project, version, results, run_id="r")
+
+    check(passed=False)
+    assert list(read_blocked(made.project)) == [shard]
+    downstream = affected(made.project, video).versions
+    assert {version.key.stage for version in downstream} >= {"questions", "release", "champion"}
+    take_down(made.project, video, **REQUEST)
+    assert list(read_blocked(made.project)) == [shard]
+    assert list(blocked_problems(made.project)) == []
+    old = made.md5[f"questions@{shard}"]
+    rebuilt(made, video)
+    assert purge(made.project, video).objects > 0
+    assert not object_path(made.project.root, old).exists()
+    assert list(read_blocked(made.project)) == [shard], "nothing has checked the new version yet"
+    assert list(blocked_problems(made.project)) == []
+    check(passed=True)
+    assert read_blocked(made.project) == {}
+    assert list(blocked_problems(made.project)) == []

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -98,6 +99,19 @@ def test_artifacts_are_stale_for_reasons_and_none_is_an_error(root):
     assert "code" in stale[0]
 
 
+def test_after_an_upgrade_a_line_is_short_and_all_reasons_can_be_listed(root):
+    short, full = p4d(root, "status").splitlines(), p4d(root, "status", "--all").splitlines()
+    assert [line.split(": ")[0] for line in short] == [line.split(": ")[0] for line in full]
+    assert max(map(len, short)) < 600
+    assert max(line.count("code changed: p4d/") for line in full) > 10
+    for line, all_reasons in zip(short, full, strict=True):
+        counted = re.search(r"code changed: (\d+) files \((.*?), \.\.\.\)", line)
+        if counted:
+            assert int(counted[1]) == all_reasons.count("code changed: ")
+            assert len(counted[2].split(", ")) == 3
+    assert any(" files (" in line for line in short)
+
+
 def test_a_question_is_explained_down_to_its_video(root):
     explained = p4d(root, "why", QUESTION)
     for name in (f"questions@{SHARD}", f"labels@{SHARD}", "w2.mp4"):
@@ -112,9 +126,11 @@ def test_a_superseded_release_is_restored(root, tmp_path):
 
 def test_the_ledger_goes_on(root):
     before = lines_of_the_ledger(root)
+    # Today's checks never ran on the old versions, so the chain starts at its first stage.
+    p4d(root, "stage", "videos", "--shard", SHARD)
     p4d(root, "stage", "clips", "--shard", SHARD)
     after = lines_of_the_ledger(root)
     assert after[: len(before)] == before
     made = [record for record in after[len(before) :] if record["kind"] == "materialization"]
-    assert [record["stage"] for record in made] == ["clips"]
+    assert [record["stage"] for record in made] == ["videos", "clips"]
     assert p4d(root, "audit", "verify").startswith("OK")

@@ -64,14 +64,19 @@ def manifest_problems(project: Project, records: Sequence[Record]) -> Iterator[P
 
 
 def blocked_problems(project: Project) -> Iterator[Problem]:
-    """A list of blocked shards that disagrees with the recorded checks.
+    """A list of blocked shards that is gone or disagrees with the recorded checks.
 
-    Projects of earlier versions have no such list before their first run.
+    Projects of earlier versions have no such list before their first run: no entry of dvc.lock
+    names it there.
     """
-    if not (project.root / dvc_yaml.BLOCKED_LIST).is_file():
-        return
     try:
         with Workspace(project) as workspace:
+            if not (project.root / dvc_yaml.BLOCKED_LIST).is_file():
+                entries = [workspace.recorded(key) for key in workspace.all_keys()]
+                if any(entry and dvc_yaml.BLOCKED_LIST in entry.deps for entry in entries):
+                    detail = "was read by recorded versions; the next run writes it again"
+                    yield Problem("missing", dvc_yaml.BLOCKED_LIST, detail)
+                return
             known = read_blocked(project)
             expected = expected_blocked(workspace)
             listed = {shard: known[shard] for shard in known if shard in workspace.shards}

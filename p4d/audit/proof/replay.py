@@ -74,7 +74,7 @@ def replay(
         workspace.check_key(key)
         now = workspace.status(key)
         if now.state != "fresh" or now.md5 is None:
-            raise PublishError(f"{key} is not what it was made of: {'; '.join(now.reasons)}")
+            raise PublishError(f"{key} is not what it was made of: {now.summary}")
         record = Ledger(project).index().record(ArtifactVersion(key, now.md5))
         if record is None:
             raise LedgerError(f"version {now.md5} of {key} is not in the ledger")

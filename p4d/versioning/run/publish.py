@@ -32,6 +32,7 @@ from p4d.versioning.run.exchange import carry_out, undo
 from p4d.versioning.run.journal import Intent, write_journal
 from p4d.versioning.run.recovery import locked
 from p4d.versioning.run.stage_run import StageRun
+from p4d.versioning.state.reasons import grouped
 from p4d.versioning.state.workspace import Workspace
 
 
@@ -91,7 +92,7 @@ def _refuse_changes(workspace: Workspace, run: StageRun, tree: Tree) -> None:
     if changes:
         raise PublishError(
             f"{run.key} is not published, as this changed while it was made: "
-            f"{'; '.join(changes)}. Run it again"
+            f"{grouped(changes)}. Run it again"
         )
     if workspace.recorded_md5(run.key) not in (run.previous, tree.digest.md5):
         raise PublishError(f"{run.key} is not published: another run published it meanwhile")

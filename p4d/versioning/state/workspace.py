@@ -23,6 +23,10 @@ from p4d.versioning.files.code_closure import code_files, import_closure
 from p4d.versioning.files.hashes import Digest, HashCache, Tree
 from p4d.versioning.state.blocked import EMPTY_DIGEST
 from p4d.versioning.state.fingerprint import Fingerprint, digest_of
+from p4d.versioning.state.reasons import grouped
+
+BLOCKED_MISSING = f"input missing: {dvc_yaml.BLOCKED_LIST}"
+"""Why a stage that reads all shards is stale while the list of blocked shards is missing."""
 
 State = Literal["fresh", "missing", "stale", "blocked"]
 
@@ -43,6 +47,11 @@ class ArtifactStatus:
     state: State
     reasons: tuple[str, ...]
     md5: str | None
+
+    @property
+    def summary(self) -> str:
+        """The reasons in few words: at most three names of each kind, and their number."""
+        return grouped(self.reasons)
 
 
 class Workspace:
@@ -195,7 +204,11 @@ class Workspace:
         if entry is None or recorded is None:
             state, reasons = "missing", ["never made"]
         else:
-            if changes := required.differences(entry):
+            changes = required.differences(entry)
+            if self._lost_blocked_list(entry):
+                of_list = f"input changed: {dvc_yaml.BLOCKED_LIST}"
+                changes = [BLOCKED_MISSING, *(each for each in changes if each != of_list)]
+            if changes:
                 state, reasons = "stale", changes
             if present is None:
                 state, reasons = "missing", ["output missing", *reasons]
@@ -205,6 +218,10 @@ class Workspace:
             waiting = [f"waits for {path}" for path in required.missing]
             state, reasons = "blocked", [*reasons, *(w for w in waiting if w not in reasons)]
         return ArtifactStatus(key, state, tuple(reasons), recorded)
+
+    def _lost_blocked_list(self, entry: LockEntry) -> bool:
+        """Whether the list of blocked shards was read once and is gone; the next run writes it."""
+        return dvc_yaml.BLOCKED_LIST in entry.deps and self.digest(dvc_yaml.BLOCKED_LIST) is None
 
 
 def code_versions(project: Project) -> dict[str, str]:

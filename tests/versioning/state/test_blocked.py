@@ -12,6 +12,7 @@ from p4d.versioning.dvc.lock_file import LockFile
 from p4d.versioning.dvc.pipeline_file import BLOCKED_LIST
 from p4d.versioning.files.artifact_key import ArtifactVersion
 from p4d.versioning.ledger.ledger import Ledger
+from p4d.versioning.ledger.problem import Problem
 from p4d.versioning.state.blocked import EMPTY_DIGEST, read_blocked, render
 from p4d.versioning.state.check_records import expected_blocked, record_checks, refresh_blocked
 from p4d.versioning.state.workspace import Workspace, status
@@ -117,13 +118,15 @@ def test_a_check_is_of_the_version_that_dvc_has_not_recorded_yet(fake, made):
 def test_a_project_without_the_list_is_stale_and_no_error(fake, made):
     assert text(fake) == render({})
     (fake.root / BLOCKED_LIST).unlink()
-    assert all(s.state == "fresh" for s in status(fake.project))
     lock = fake.root / "dvc.lock"
     pattern = rf"    - path: {BLOCKED_LIST}\n      hash: md5\n      md5: \S+\n      size: \d+\n"
     lock.write_text(re.sub(pattern, "", lock.read_text()))
     states = {str(s.key): (s.state, s.reasons) for s in status(fake.project)}
     assert states["gather"] == ("stale", (f"input added: {BLOCKED_LIST}",))
     assert states["choose"][0] == "fresh"
+    assert verification.verify(fake.project).problems == (
+        Problem("altered", "dvc.lock", "entry gather is not the one published"),
+    )
     assert not fake.make("gather", gates=GATES).skipped
     entry = LockFile.read(fake.root).entry("gather")
     assert entry.deps[BLOCKED_LIST] == EMPTY_DIGEST
@@ -147,3 +150,23 @@ def test_verify_compares_the_list_with_the_recorded_checks(fake, made, monkeypat
     (fake.root / BLOCKED_LIST).write_text("blocked: {}\n")
     (problem,) = verification.verify(fake.project).problems
     assert (problem.kind, problem.path) == ("altered", BLOCKED_LIST)
+
+
+@pytest.mark.parametrize("is_blocked", [False, True])
+def test_a_deleted_list_is_noticed_by_all_and_put_back_by_any_run(fake, made, is_blocked):
+    if is_blocked:
+        check(fake, made[f"label@{FIRST}"], finite=False)
+        for name in ("gather", "choose"):
+            fake.make(name, gates=GATES)
+    before = text(fake)
+    (fake.root / BLOCKED_LIST).unlink()
+    states = {str(s.key): (s.state, s.reasons) for s in status(fake.project)}
+    stale = {key for key, (state, _) in states.items() if state != "fresh"}
+    assert stale == set(fake.dvc_status()) == {"gather"}
+    assert states["gather"] == ("stale", (f"input missing: {BLOCKED_LIST}",))
+    (problem,) = verification.verify(fake.project).problems
+    assert (problem.kind, problem.path) == ("missing", BLOCKED_LIST)
+    assert fake.make(f"take@{SECOND}", gates=GATES).skipped  # any run, also one that makes nothing
+    assert text(fake) == before
+    assert {s.state for s in status(fake.project)} == {"fresh"}
+    assert fake.dvc_status() == {}
