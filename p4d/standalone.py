@@ -136,7 +136,11 @@ def _versions(folder: Path, key: ArtifactKey, shards: Sequence[str]) -> dict[str
             keys += [ArtifactKey(name, shard) for shard in of]
         else:
             keys.append(ArtifactKey(name))
-    return {str(each): data_version(tree_of(_folder(folder, each)).digest.md5) for each in keys}
+    return {
+        str(each): data_version(tree_of(_folder(folder, each)).digest.md5)
+        for each in keys
+        if _folder(folder, each).is_dir()
+    }
 
 
 def _folder(folder: Path, key: ArtifactKey) -> Path:

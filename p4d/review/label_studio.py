@@ -11,7 +11,6 @@ a question of a superseded version, as the hash proves, or no question of this p
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,12 +20,16 @@ from typing import Any
 from p4d.artifacts import read_table, write_bytes, write_json
 from p4d.drawing import png
 from p4d.errors import ContractError
+from p4d.foreign_json import read_foreign_json
 from p4d.foreign_text import one_line
 from p4d.ids import content_id
 from p4d.paths import BATCH_ID, QUESTION_ID, checked_id
 from p4d.project import Project
 from p4d.review.items import Item, clip_mp4, fact_text, read_items, release_id, sample_questions
 from p4d.review.verdicts import LETTERS, Verdict, add_verdicts, latest, letter_index
+
+EXPORT_BYTES = 512 << 20
+"""Largest export that is read: a task takes about 4 kB."""
 
 CONFIG = """\
 <View>
@@ -274,10 +277,7 @@ def import_into(project: Project, export: Path) -> Imported:
 
 
 def _tasks(export: Path) -> list[dict[str, Any]]:
-    try:
-        tasks = json.loads(export.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ContractError(f"{export}: cannot be read as JSON ({error})") from error
+    tasks = read_foreign_json(export, max_bytes=EXPORT_BYTES)
     if not (isinstance(tasks, list) and all(map(_is_task, tasks))):
         raise ContractError(
             f"{export}: not Label Studio's JSON export of tasks from `p4d review export` "

@@ -92,6 +92,10 @@ def test_after_a_parameter_change_both_tools_run_the_same_stages(own_checkout):
     }
     assert ran == stale
     assert stale_by_dvc(own_checkout) == set()
+    # DVC starts no orchestrator: Dagster reads its versions at the next tick, or by `up`.
+    versions = dvc_hashes(own_checkout)
+    own_checkout.run("python", "-m", "dagster_project", "up")
+    assert dvc_hashes(own_checkout) == versions
     assert stale_by_dagster(own_checkout) == set()
     assert own_checkout.run("p4d", "audit", "verify").returncode == 0
 

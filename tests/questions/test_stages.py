@@ -77,7 +77,7 @@ def _add_real_clip(clips, labels):
 def _run(name, folders, out):
     out.mkdir(parents=True)
     stage = stage_named(name)
-    known = {key: folders[key] for key in stage.inputs}
+    known = {key: folders[key] for key in stage.inputs if key in folders}
     inputs = StageInputs(
         stage=stage, all_params=PARAMS, folders=known, shard=SHARD if stage.per_shard else None
     )

@@ -144,7 +144,7 @@ def test_a_batch_that_is_no_batch_id_names_no_file(tmp_path, batch, place):
         tasks[place]["data"]["batch"] = batch
 
     export = _edited(tmp_path / "export.json", change)
-    with pytest.raises(ContractError, match=r"review batch .* does not have the form"):
+    with pytest.raises(ContractError, match=r"does not have the form|is no Unicode text"):
         import_verdicts(export, reviews, KNOWN)
     assert list(reviews.iterdir()) == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["export.json", "ledger", "reviews"]
@@ -168,7 +168,7 @@ def test_fields_of_a_task_have_their_form_or_nothing_is_written(tmp_path, key, v
 @pytest.mark.parametrize("text", ["[" * 100_000, "\xff", "[1e999999]"])
 def test_a_file_that_breaks_the_json_reader_is_refused(tmp_path, text):
     (tmp_path / "e.json").write_text(text, encoding="latin-1")
-    with pytest.raises(ContractError, match="JSON"):
+    with pytest.raises(ContractError, match=r"is no JSON|nested deeper|not Label Studio"):
         import_verdicts(tmp_path / "e.json", tmp_path / "reviews", KNOWN)
 
 
