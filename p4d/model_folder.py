@@ -117,8 +117,8 @@ class ModelFolder:
             settings: `dtype`, if it is not that of the weights.
 
         Raises:
-            ContractError: the folder has no safetensors weights, or they are damaged or belong to
-                another network.
+            ContractError: the folder has no safetensors weights, or they are damaged, incomplete
+                or belong to another network.
         """
         config = self.config()
         if not self.weights:
@@ -135,13 +135,20 @@ class ModelFolder:
                     f"{self.path} holds a {config.model_type}, which is no {kind.__name__}"
                 ) from error
         attention = "sdpa" if getattr(chosen, "_supports_sdpa", False) else "eager"
-        return self._load(
+        network, report = self._load(
             chosen.from_pretrained,
             use_safetensors=True,
             attn_implementation=attention,
-            output_loading_info=with_report,
+            output_loading_info=True,
             **settings,
         )
+        if report["missing_keys"]:  # transformers would draw them at random, with a warning
+            missing = sorted(report["missing_keys"])
+            raise ContractError(
+                f"{self.path} lacks {len(missing)} weights of its own config, for example "
+                f"{missing[0]}"
+            )
+        return (network, report) if with_report else network
 
     def tokenizer(self) -> Any:  # noqa: ANN401
         """The tokenizer.

@@ -9,7 +9,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForDepthEstimation
 
 from p4d.config import replace_params
@@ -243,6 +243,14 @@ HEADERS = {
 def test_damaged_weights_are_an_error_of_ours(folder, header):
     (folder / "model.safetensors").write_bytes(HEADERS[header])
     refused(folder, "cannot be loaded")
+
+
+def test_weights_that_are_not_there_are_never_drawn_at_random(folder):
+    weights = load_file(folder / "model.safetensors")
+    lost = next(name for name in weights if "visual" in name)
+    del weights[lost]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    refused(folder, r"lacks 1 weights of its own config")
 
 
 @pytest.mark.parametrize("mean", [[0.1], "x", [1, 2, "3"], [0.1, 0.2, float("inf")], {"a": 1}])
