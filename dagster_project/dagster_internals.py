@@ -45,6 +45,7 @@ __all__ = [
     "code_server",
     "free_pool_slots",
     "initialize_pools",
+    "latest_materialization",
     "latest_tags",
     "load_switches",
     "open_webserver",
@@ -80,15 +81,23 @@ class Staleness:
         return self._resolver.get_status(dg.AssetKey(asset), partition).value == "FRESH"
 
 
+def latest_materialization(
+    instance: dg.DagsterInstance, asset: str, partition: str | None
+) -> dg.AssetMaterialization | None:
+    """The latest materialization of an asset or partition."""
+    record = instance.get_latest_data_version_record(dg.AssetKey(asset), partition_key=partition)
+    event = record.event_log_entry.dagster_event if record else None
+    if event is None or not event.is_step_materialization:
+        return None
+    return event.step_materialization_data.materialization
+
+
 def latest_tags(
     instance: dg.DagsterInstance, asset: str, partition: str | None
 ) -> Mapping[str, str]:
     """Tags of the latest materialization of an asset or partition; empty if there is none."""
-    record = instance.get_latest_data_version_record(dg.AssetKey(asset), partition_key=partition)
-    event = record.event_log_entry.dagster_event if record else None
-    if event is None or not event.is_step_materialization:
-        return {}
-    return event.step_materialization_data.materialization.tags or {}
+    found = latest_materialization(instance, asset, partition)
+    return (found.tags if found else None) or {}
 
 
 def version_tags(
@@ -214,7 +223,9 @@ def load_switches(instance: dg.DagsterInstance, module: str) -> Iterator[Switche
     from dagster._core.workspace.load_target import ModuleTarget
 
     target = ModuleTarget(module, attribute=None, working_directory=None, location_name=None)
-    with WorkspaceProcessContext(instance, workspace_load_target=target) as context:
+    with WorkspaceProcessContext(
+        instance, workspace_load_target=target, code_server_log_level="warning"
+    ) as context:
         location = context.create_request_context().get_code_location(module)
         repository = next(iter(location.get_repositories().values()))
         found: list[RemoteSensor | RemoteSchedule] = [

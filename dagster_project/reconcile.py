@@ -25,6 +25,7 @@ from dagster_project.dagster_internals import (
     DATA_VERSION_TAG,
     AssetGraph,
     Staleness,
+    latest_materialization,
     latest_tags,
     version_tags,
 )
@@ -184,16 +185,21 @@ def report_changes(
             if now.state == "fresh" or not staleness.is_fresh(key.stage, key.shard):
                 continue
             reasons = now.summary
+            last = latest_materialization(instance, key.stage, key.shard)
             instance.report_runless_asset_event(
                 dg.AssetMaterialization(
                     asset_key=dg.AssetKey(key.stage),
                     partition=key.shard,
                     description=f"Not fresh: {reasons}",
-                    metadata={KIND: CORRECTION, "state": now.state, "reasons": reasons},
-                    tags={
-                        **latest_tags(instance, key.stage, key.shard),
-                        CODE_VERSION_TAG: now.state,
+                    # The page shows the latest event: it keeps what was shown of the version.
+                    metadata={
+                        "not fresh": reasons,
+                        "state": now.state,
+                        **(last.metadata if last else {}),
+                        "reasons": reasons,
+                        KIND: CORRECTION,
                     },
+                    tags={**((last.tags if last else None) or {}), CODE_VERSION_TAG: now.state},
                 )
             )
             corrected.append(now)

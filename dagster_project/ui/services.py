@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -56,10 +56,7 @@ def serve(project: Project, port: int, note: Callable[[str], None]) -> None:
         own = ["dagster_project.ui.webserver", "--port", str(port), "--workspace", workspace]
         # Its warnings are about its own first start ("No cursor for event type RUN_FAILURE").
         daemon = ["dagster._daemon", "run", "--workspace", workspace, "--log-level", "error"]
-        services = {
-            "webserver": stack.enter_context(_process(own)),
-            "daemon": stack.enter_context(_process(daemon)),
-        }
+        services = stack.enter_context(_processes({"webserver": own, "daemon": daemon}))
         note(f"Dagster UI: http://127.0.0.1:{port} (stop with Ctrl-C)")
         while not stopped.wait(0.5):
             for name, process in services.items():
@@ -71,17 +68,24 @@ def serve(project: Project, port: int, note: Callable[[str], None]) -> None:
 
 
 @contextmanager
-def _process(module: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A Python module that runs, in a session of its own, so that Ctrl-C reaches us alone."""
+def _processes(
+    modules: Mapping[str, Sequence[str]],
+) -> Iterator[Mapping[str, subprocess.Popen[bytes]]]:
+    """Python modules that run, each in a session of its own, so that Ctrl-C reaches us alone."""
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", *module], env=environment, start_new_session=True
-    )
+    started = {
+        name: subprocess.Popen(
+            [sys.executable, "-m", *module], env=environment, start_new_session=True
+        )
+        for name, module in modules.items()
+    }
     try:
-        yield process
+        yield started
     finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
+        for process in started.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+        for process in started.values():
             try:
                 process.wait(_PATIENCE_S)
             except subprocess.TimeoutExpired:

@@ -52,6 +52,8 @@ def test_a_deleted_output_is_a_correction_with_the_old_data_version(toy, server)
     assert after["reasons"] == "output missing"
     assert after["data_version"] == before["data_version"]
     assert after["code_version"] == "missing"
+    assert after["path"] == before["path"]  # the page keeps what it showed of the version
+    assert after["path"].endswith("data/release")
     assert server.run("tick", name="reconcile_sensor")["skipped"] == (
         "Every published version is reported"
     )

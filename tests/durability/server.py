@@ -243,6 +243,7 @@ def events(asset):
                 {
                     "kind": shown.get("p4d/kind"),
                     "reasons": shown.get("reasons"),
+                    "path": shown.get("path"),
                     "checks": shown.get("checks"),
                     "inputs": shown.get("dvc/deps"),
                     "data_version": made.tags["dagster/data_version"],

@@ -15,6 +15,7 @@ from p4d.pipeline import Stage
 from p4d.project import Project
 from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.files.crash_points import observed_by
+from p4d.versioning.ledger.anchor import anchor
 from p4d.versioning.run.run_stage import Materialization, run_stage
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -215,3 +216,17 @@ def build(root: Path, *, git: bool = True) -> Fake:
         fake.git("commit", "-q", "-m", "start")
     sys.path.insert(0, str(root))
     return fake
+
+
+def supersede_twice(fake: Fake) -> list[str]:
+    """Three versions of `take`, of which git saw the first and the last."""
+    first = SHARDS[0]
+    versions = [fake.make(f"take@{first}").md5]
+    fake.git("add", "-f", "dvc.lock", ".dvc/config", ".dvc/.gitignore")
+    fake.git("commit", "-qam", "first version")
+    anchor(fake.project, "first")
+    for word in ("second", "third"):
+        fake.edit(f"shards/{first}.json", "text of", f"{word} text of")
+        versions.append(fake.make(f"take@{first}").md5)
+    anchor(fake.project, "third")
+    return versions

@@ -172,13 +172,19 @@ def store_object(root: Path, md5: str, source: Callable[[], Any], name: str) -> 
     """Store one object, over one with the same name; `source` opens its content.
 
     Raises:
-        PublishError: the content does not have this hash.
+        PublishError: the content does not have this hash, or `md5` is no hash.
     """
+    object_path(root, md5)  # refuses a name that is no hash before it is a path
     _store(cache_dir(root), Digest(md5), source, name)
 
 
 def is_intact(root: Path, md5: str) -> bool:
-    """Whether the cache has an object with the content that its name gives; reads all of it."""
+    """Whether the cache has an object with the content that its name gives; reads all of it.
+
+    Raises:
+        PublishError: `md5` is no hash.
+    """
+    object_path(root, md5)
     return _has(cache_dir(root), Digest(md5), just_stored=False)
 
 

@@ -1,4 +1,4 @@
-"""What was superseded comes back, by p4d, by git and DVC; garbage collection spares it."""
+"""What was superseded comes back, by p4d, by git and DVC."""
 
 import hashlib
 
@@ -9,10 +9,8 @@ from p4d import audit
 from p4d.audit.lookup.restore import restore
 from p4d.errors import ContractError, LedgerError, PublishError
 from p4d.versioning.dvc.cache import object_path
-from p4d.versioning.ledger.anchor import anchor
-from p4d.versioning.storage.gc import collect_garbage
 from tests.audit.flip import flip
-from tests.versioning.fake import SHARDS
+from tests.versioning.fake import SHARDS, supersede_twice
 
 FIRST = SHARDS[0]
 
@@ -52,19 +50,6 @@ def test_any_id_brings_back_the_version_that_holds_it(tmp_path):
         restore(made.project, row["qa_id"][:-1], tmp_path / "x")
 
 
-def supersede_twice(fake):
-    """Three versions of `take`, of which git saw the first and the last."""
-    versions = [fake.make(f"take@{FIRST}").md5]
-    fake.git("add", "-f", "dvc.lock", ".dvc/config", ".dvc/.gitignore")
-    fake.git("commit", "-qam", "first version")
-    anchor(fake.project, "first")
-    for word in ("second", "third"):
-        fake.edit(f"shards/{FIRST}.json", "text of", f"{word} text of")
-        versions.append(fake.make(f"take@{FIRST}").md5)
-    anchor(fake.project, "third")
-    return versions
-
-
 def test_git_checkout_and_dvc_checkout_bring_an_old_state_back(fake):
     versions = supersede_twice(fake)
     fake.git("commit", "-qam", "third version")
@@ -75,31 +60,6 @@ def test_git_checkout_and_dvc_checkout_bring_an_old_state_back(fake):
     node = audit.why(fake.project, f"take@{FIRST}")
     assert node.version["md5"] == versions[0]
     assert "superseded_by" not in node.version
-
-
-def test_garbage_collection_spares_every_version_on_record(fake, tmp_path):
-    versions = supersede_twice(fake)
-    assert len(set(versions)) == 3
-    stray = object_path(fake.root, "ab" * 16)
-    stray.parent.mkdir(parents=True, exist_ok=True)
-    stray.write_text("nobody's")
-    before = fake.git("status", "--porcelain")
-    text = collect_garbage(fake.project)
-    assert text.startswith("3 recorded versions are kept")
-    assert not stray.exists()
-    for number, md5 in enumerate(versions):
-        done = audit.restore(fake.project, md5, tmp_path / str(number))
-        assert done.files == 2
-    assert audit.verify(fake.project).ok
-    assert fake.git("status", "--porcelain") == before
-    assert fake.git("branch", "--show-current").strip() == "main"
-
-
-def test_the_bare_form_keeps_what_was_anchored(fake, tmp_path):
-    first, _, third = supersede_twice(fake)
-    fake.dvc("gc", "--all-commits", "--force")
-    for number, md5 in enumerate((first, third)):
-        audit.restore(fake.project, md5, tmp_path / str(number))
 
 
 def test_a_superseded_version_comes_back_whole(fake, tmp_path):

@@ -1,6 +1,7 @@
 """Objects of the cache come from remotes that others can write to: a list of files is data."""
 
 import hashlib
+import io
 import json
 from pathlib import Path
 
@@ -8,8 +9,16 @@ import pytest
 
 from p4d.audit.lookup.restore import restore
 from p4d.errors import ContractError, PublishError
-from p4d.versioning.dvc.cache import checkout, object_path, objects_of, read_tree
-from p4d.versioning.files.hashes import Digest, Tree
+from p4d.versioning.dvc.cache import (
+    checkout,
+    is_intact,
+    object_path,
+    objects_of,
+    read_tree,
+    store_object,
+    store_tree,
+)
+from p4d.versioning.files.hashes import Digest, Tree, tree_of
 
 MD5 = hashlib.md5(b"evil").hexdigest()
 
@@ -77,3 +86,30 @@ def test_what_is_no_hash_names_no_object(fake, md5):
 def test_a_tree_has_relative_names(name):
     with pytest.raises(ContractError):
         Tree.of({name: Digest(MD5)})
+
+
+def test_a_stored_object_is_hashed_before_it_is_trusted(fake, tmp_path):
+    folder = tmp_path / "new"
+    folder.mkdir()
+    (folder / "a.txt").write_text("right")
+    tree = tree_of(folder)
+    store_tree(fake.root, folder, tree)
+    for oid, wrong in ((tree.files["a.txt"].md5, b"wrong"), (tree.digest.md5, b"[]")):
+        path = object_path(fake.root, oid)
+        right = path.read_bytes()
+        path.chmod(0o644)
+        path.write_bytes(wrong)
+        store_tree(fake.root, folder, tree)
+        assert path.read_bytes() == right
+        assert path.stat().st_mode & 0o777 == 0o444
+    inode = path.stat().st_ino
+    store_tree(fake.root, folder, tree)
+    assert path.stat().st_ino == inode  # what is intact is not written again
+
+
+@pytest.mark.parametrize("name", ["../../out", "", "0" * 31, "/etc/passwd"])
+def test_a_name_that_is_no_hash_is_no_object(fake, name):
+    with pytest.raises(PublishError, match="is no hash"):
+        is_intact(fake.root, name)
+    with pytest.raises(PublishError, match="is no hash"):
+        store_object(fake.root, name, lambda: io.BytesIO(b"x"), "x")

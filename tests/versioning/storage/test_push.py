@@ -5,7 +5,6 @@ import pytest
 from p4d.errors import PublishError
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.storage.push import push, verify_remote
-from tests.versioning.conftest import dvc_of_its_own, fake  # noqa: F401 - fixtures
 from tests.versioning.fake import SHARDS
 
 moto_server = pytest.importorskip("moto.server")
@@ -37,7 +36,7 @@ def bucket(endpoint, monkeypatch):
 
 
 @pytest.fixture
-def stored(fake, endpoint, bucket):  # noqa: F811
+def stored(fake, endpoint, bucket):
     """A project with a superseded version, and a remote that has nothing yet."""
     fake.make_all()
     fake.edit("params.yaml", "seed: 17", "seed: 18")
@@ -109,7 +108,7 @@ def test_sending_goes_on_beside_a_run(stored, monkeypatch):
     assert push(stored.project).sent == 2
 
 
-def test_no_remote_or_an_unknown_one_is_named(fake):  # noqa: F811
+def test_no_remote_or_an_unknown_one_is_named(fake):
     fake.make("teach")
     with pytest.raises(PublishError, match="dvc remote add --default"):
         push(fake.project)
