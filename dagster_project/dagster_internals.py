@@ -170,7 +170,8 @@ def code_server(instance: dg.DagsterInstance, module: str, folder: Path) -> Iter
     target = ModuleTarget(module, attribute=None, working_directory=None, location_name=None)
     with ProxyServerManager(instance, target, code_server_log_level="warning") as servers:
         workspace = folder / "workspace.yaml"
-        workspace.write_text(json.dumps({"load_from": servers.get_code_server_specs()}))
+        content = json.dumps({"load_from": servers.get_code_server_specs()})
+        workspace.write_text(content, encoding="utf-8")
         yield workspace
 
 

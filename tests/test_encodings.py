@@ -34,7 +34,14 @@ def _is_text(call):
         modes = [a.value for a in [*call.args, given.get("mode")] if isinstance(a, ast.Constant)]
         modes = [mode for mode in modes if isinstance(mode, str) and set(mode) <= set("rwaxb+t")]
         receiver = ast.unparse(getattr(call.func, "value", ast.Constant("")))
-        foreign = receiver in ("os", "av", "Image", "archive", "webbrowser")  # none opens text
+        foreign = receiver in (
+            "os",
+            "av",
+            "Image",
+            "archive",
+            "self._zip",
+            "webbrowser",
+        )  # none opens text
         return not foreign and not any("b" in mode for mode in modes)
     text = given.get("text")
     return isinstance(text, ast.Constant) and text.value is True

@@ -21,6 +21,7 @@ from p4d.project import Project
 from p4d.questions.regions.checkpoint import Detector, Segmenter
 from p4d.students.model.adapters import FAMILIES, initial_model
 from p4d.students.model.pretrained import from_checkpoint
+from p4d.students.model.prompt_settings import PromptSettings
 from p4d.students.model.tokenizer import train_tokenizer
 from p4d.teachers.depth_checkpoint import CheckpointDepthTeacher
 from tests.questions.regions.checkpoints import save_grounding_dino, save_sam2_video
@@ -258,6 +259,39 @@ def test_a_damaged_processor_is_an_error_of_ours(folder, mean):
     change(folder / "preprocessor_config.json", image_mean=mean, image_std=[1, 1, 1])
     with pytest.raises(ContractError, match=r"preprocessor_config.json: expected three numbers"):
         from_checkpoint(str(folder), size_px=64, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("reading", 7),
+        ("reading", {"regions": 7}),
+        ("reading", {"evil": 1}),
+        ("reading", {"content_scale": "x"}),
+        ("pictures", "x"),
+        ("pictures", {}),
+        ("pictures", {"size_px": 10**9, "mean": [0, 0, 0], "std": [1, 1, 1]}),
+        ("pictures", {"size_px": 64, "mean": [0, 0, 0], "std": [0, 0, 0]}),
+        ("pictures", {"size_px": 64, "mean": ["a", 0, 0], "std": [1, 1, 1]}),
+    ],
+)
+def test_settings_of_ours_in_a_strangers_config_are_checked(folder, key, value):
+    change(folder / "config.json", **{key: value})
+    model = open_model(folder).adapter.model if key == "reading" else None
+    with pytest.raises(ContractError, match=f"config.json: {key} is"):
+        PromptSettings.of(model) if model else open_model(folder)
+
+
+@pytest.mark.parametrize(
+    "card",
+    ["[" * 90_000, "[]", "{}", '{"sees_video": "yes"}', '{"sees_video": true, "frames": "x"}'],
+)
+def test_a_damaged_card_is_an_error_of_ours(published, tmp_path, card):
+    for part in ("model", "tokenizer"):
+        shutil.copytree(published, tmp_path / part)
+    (tmp_path / "card.json").write_text(card, encoding="utf-8")
+    with pytest.raises(ContractError, match=r"card\.json"):
+        open_model(tmp_path)
 
 
 @pytest.mark.parametrize("attack", ["code", "kernel", "weights", "pickle"])

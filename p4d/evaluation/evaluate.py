@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from p4d.artifacts import read_json, write_bytes, write_json, write_table
+from p4d.artifacts import write_bytes, write_json, write_table
 from p4d.config import Params
 from p4d.determinism import deterministic
 from p4d.errors import ConfigError, ContractError
@@ -28,7 +28,7 @@ from p4d.students.data.clip_reader import ClipReader
 from p4d.students.data.questions import Question
 from p4d.students.model.adapters import adapter_for
 from p4d.students.model.chat import question_turn
-from p4d.students.model.student import Student, load, load_checkpoint
+from p4d.students.model.student import Student, load, load_checkpoint, read_card
 
 JOURNAL = "replies.jsonl"
 PUBLISHED_FRAMES, PUBLISHED_PX = 16, 384
@@ -181,7 +181,7 @@ def _as_trained(
     """Resolve frames, size and prompt from the settings, else the model, else the parameters."""
     card_file = model / "card.json"
     ours = card_file.is_file()
-    card = read_json(card_file) if ours else {}
+    card = read_card(model) if ours else {}
     frames = settings.frames or card.get("frames") or (params.clips.frames if ours else None)
     vision = getattr(student.adapter.model.config, "vision_config", None)
     side = card.get("size_px") or getattr(vision, "image_size", None)

@@ -5,9 +5,12 @@ The key in the config is `reading`, as in students of earlier versions and in ex
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 
 from transformers import PreTrainedModel
+
+from p4d.errors import ContractError
 
 KEY = "reading"
 
@@ -32,8 +35,24 @@ class PromptSettings:
 
     @classmethod
     def of(cls, model: PreTrainedModel) -> PromptSettings:
-        """The settings in the model's config, else the defaults."""
-        return cls(**getattr(model.config, KEY, {}))
+        """The settings in the model's config, else the defaults.
+
+        Raises:
+            ContractError: the config holds others than these.
+        """
+        stored = getattr(model.config, KEY, {})
+        try:
+            found = cls(**stored)
+            scales = [math.isfinite(scale) for scale in (found.content_scale, found.place_scale)]
+        except TypeError as error:
+            raise ContractError(f"config.json: {KEY} is no prompt settings ({error})") from error
+        if (
+            found.regions not in ("marks", "tokens")
+            or found.answers not in ("letter", "option")
+            or not all(scales)
+        ):
+            raise ContractError(f"config.json: {KEY} is {ascii(stored)[:200]}")
+        return found
 
     def store(self, model: PreTrainedModel) -> None:
         """Write into the model's config; scales only if they are not the defaults.

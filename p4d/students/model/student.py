@@ -13,14 +13,16 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
-from p4d.artifacts import read_json
 from p4d.errors import ContractError
+from p4d.foreign_json import read_foreign_json
 from p4d.model_folder import ModelFolder
 from p4d.students.model.adapters import StudentAdapter, adapter_for, load_model
 from p4d.students.model.batch import PackedBatch
 from p4d.students.model.chat import LETTERS
 from p4d.students.model.prompt_settings import PromptSettings
 from p4d.students.model.region_tokens import coverage, described, region_embeddings, tagged
+
+MAX_CARD_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -192,5 +194,21 @@ def load(folder: Path) -> Student:
     if not (folder / "card.json").is_file():
         raise ContractError(f"{folder} holds no student: card.json is missing")
     model, tokenizer = load_checkpoint(folder / "model", folder / "tokenizer")
-    sees_video = bool(read_json(folder / "card.json")["sees_video"])
+    sees_video = bool(read_card(folder)["sees_video"])
     return Student(adapter=adapter_for(model), tokenizer=tokenizer, sees_video=sees_video)
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """The card of a student's folder, which may be somebody else's.
+
+    Raises:
+        ContractError: it is damaged, or does not say whether the student sees video.
+    """
+    file = folder / "card.json"
+    card = read_foreign_json(file, max_bytes=MAX_CARD_BYTES, name=str(file))
+    if not isinstance(card, dict) or not isinstance(card.get("sees_video"), bool):
+        raise ContractError(f"{file} is no card of a student: sees_video must be true or false")
+    for key in ("frames", "size_px"):
+        if key in card and not (type(card[key]) is int and 1 <= card[key] <= 4096):
+            raise ContractError(f"{file}: {key} is {ascii(card[key])[:80]}")
+    return card

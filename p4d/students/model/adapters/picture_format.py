@@ -6,6 +6,7 @@ Both are stored in the model's config under the key `pictures`, so that they are
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 
 import torch
@@ -13,7 +14,10 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel
 
+from p4d.errors import ContractError
+
 KEY = "pictures"
+MAX_PX = 4096
 CENTRED = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 """Mean and deviation that scale [0, 1] to [-1, 1]."""
 
@@ -33,11 +37,23 @@ class PictureFormat:
 
     @classmethod
     def of(cls, model: PreTrainedModel, default: PictureFormat) -> PictureFormat:
-        """The format in the model's config, else `default`."""
+        """The format in the model's config, else `default`.
+
+        Raises:
+            ContractError: the config holds another kind of value.
+        """
         stored = getattr(model.config, KEY, None)
         if stored is None:
             return default
-        return cls(stored["size_px"], tuple(stored["mean"]), tuple(stored["std"]))
+        try:
+            found = cls(stored["size_px"], tuple(stored["mean"]), tuple(stored["std"]))
+            finite = [math.isfinite(value) for value in (*found.mean, *found.std)]
+        except (KeyError, TypeError) as error:
+            raise ContractError(f"config.json: {KEY} is {ascii(stored)[:200]}") from error
+        sound = len(found.mean) == len(found.std) == 3 and all(finite) and min(found.std) > 0
+        if not sound or type(found.size_px) is not int or not 1 <= found.size_px <= MAX_PX:
+            raise ContractError(f"config.json: {KEY} is {ascii(stored)[:200]}")
+        return found
 
     def store(self, model: PreTrainedModel) -> None:
         """Write into the model's config, which is saved with it."""
