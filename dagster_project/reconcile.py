@@ -185,20 +185,15 @@ def report_changes(
             if now.state == "fresh" or not staleness.is_fresh(key.stage, key.shard):
                 continue
             reasons = now.summary
+            reported = {"reasons": reasons, "state": now.state, KIND: CORRECTION}
             last = latest_materialization(instance, key.stage, key.shard)
             instance.report_runless_asset_event(
                 dg.AssetMaterialization(
                     asset_key=dg.AssetKey(key.stage),
                     partition=key.shard,
                     description=f"Not fresh: {reasons}",
-                    # The page shows the latest event: it keeps what was shown of the version.
-                    metadata={
-                        "not fresh": reasons,
-                        "state": now.state,
-                        **(last.metadata if last else {}),
-                        "reasons": reasons,
-                        KIND: CORRECTION,
-                    },
+                    # The page shows the latest event: the reason first, then what it showed before.
+                    metadata={**reported, **(last.metadata if last else {}), **reported},
                     tags={**((last.tags if last else None) or {}), CODE_VERSION_TAG: now.state},
                 )
             )
