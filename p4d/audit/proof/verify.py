@@ -81,7 +81,7 @@ class VerifyReport:
     def render_text(self) -> str:
         """The result and each problem, one per line."""
         lines = [f"{p.kind}: {p.path}: {p.detail}" for p in self.problems]
-        lines += [f"note: {path}: of no version on record" for path in self.unexplained]
+        lines += [f"note: {path}: of no recorded version" for path in self.unexplained]
         if self.notice:
             lines.append(f"note: {self.notice}")
         if self.head_line is not None:
@@ -94,7 +94,7 @@ class VerifyReport:
         resumed = f" ({self.resumed} of them by the interrupted run)" if self.resumed else ""
         lines.insert(
             0 if self.ok else len(lines),
-            f"{result}: {self.versions} versions on record, {self.files} files and {self.objects} "
+            f"{result}: {self.versions} recorded versions, {self.files} files and {self.objects} "
             f"cache objects re-hashed{resumed}, {self.nbytes / 2**20:.0f} MiB in "
             f"{self.seconds:.1f} s, ledger of {self.ledger_lines} lines, head "
             f"{self.ledger_head[:16]}",

@@ -216,9 +216,9 @@ class _Blob:
 def _blobs(root: Path, commits: list[str]) -> list[_Blob]:
     """The ledger of each commit, newest first, without repetitions."""
     asked = "".join(f"{commit}:{LEDGER_PATH}\n" for commit in commits).encode()
-    told = git(root, "--no-replace-objects", "cat-file", "--batch-check", stdin=asked)
+    listing = git(root, "--no-replace-objects", "cat-file", "--batch-check", stdin=asked)
     found: list[_Blob] = []
-    for commit, line in zip(commits, told.decode().splitlines(), strict=True):
+    for commit, line in zip(commits, listing.decode().splitlines(), strict=True):
         match line.split():
             case [oid, "blob", size]:
                 if not found or found[-1].oid != oid:
@@ -255,8 +255,8 @@ def _read(root: Path, oid: str) -> bytes:
 
 
 def _tip(root: Path) -> str | None:
-    told = try_git(root, "rev-parse", "--verify", "--quiet", f"{REFERENCE}^{{commit}}")
-    return told.decode().strip() if told else None
+    found = try_git(root, "rev-parse", "--verify", "--quiet", f"{REFERENCE}^{{commit}}")
+    return found.decode().strip() if found else None
 
 
 def _is_ancestor(root: Path, commit: str, tip: str) -> bool:

@@ -202,7 +202,7 @@ def _made_already(workspace: Workspace, run: StageRun) -> Materialization | None
 
 
 def _open_pinned(run: StageRun, home: Path) -> PinnedView:
-    """The pinned versions of a run; under the lock, so that none is replaced meanwhile."""
+    """The pinned versions of a run, opened under the lock: no other run replaces one meanwhile."""
     with locked(run.project), Workspace(run.project) as workspace:
         return PinnedView(workspace, run.inputs.pinned, home)
 
