@@ -34,7 +34,7 @@ test: setup lint types unit  ## Everything that must hold
 lint: setup
 	@ruff check .
 	@ruff format --check .
-	@lint-imports --quiet || lint-imports
+	@lint-imports --no-logo
 
 types: setup
 	@mypy
