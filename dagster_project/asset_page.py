@@ -1,7 +1,7 @@
 """What the page of an asset shows before any run: owner, kinds, files, columns, code.
 
-Columns come from the headers of sql/staging, which a test compares with the files. What a run adds
-is in `dagster_project.metadata`.
+Columns come from the headers of sql/staging, which tests/sql compares with the rows that each view
+returns. What a run adds is in `dagster_project.metadata`.
 """
 
 from __future__ import annotations
