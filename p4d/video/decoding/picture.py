@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
@@ -87,8 +88,9 @@ UPRIGHT = Orientation()
 def _display_matrix(frame: av.VideoFrame) -> bytes | None:
     # Not `frame.side_data`: PyAV keeps that container in the frame, and the container keeps the
     # frame. The cycle holds every decoded picture until the garbage collector finds it.
+    container: Any = SideDataContainer  # typed without the frame that it is made from
     try:
-        found = SideDataContainer(frame).get(SideDataType.DISPLAYMATRIX)  # type: ignore[call-overload]
+        found = container(frame).get(SideDataType.DISPLAYMATRIX)
     except ValueError:  # side data of a kind that this PyAV has no name for
         return None
     return None if found is None else bytes(found)
