@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import click
 
@@ -91,7 +90,7 @@ def dvc_yaml(check: bool) -> None:
     from p4d.versioning.dvc.pipeline_file import render as render_dvc_yaml
     from p4d.versioning.state.blocked import ensure_file
 
-    root = Path(__file__).resolve().parents[2]
+    root = Project.find().root
     path, text = root / "dvc.yaml", render_dvc_yaml(STAGES, root)
     if check:
         if not path.exists() or path.read_text(encoding="utf-8") != text:

@@ -8,11 +8,12 @@ import hashlib
 import resource
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from p4d.distribution import PACKAGE, package_state, uses_installed_code
 from p4d.ids import sha256_file
 from p4d.versioning.files.git import has_repository, try_git
 
@@ -29,6 +30,30 @@ def git_state(root: Path, paths: Iterable[str]) -> dict[str, Any]:
     head = next((ln.split()[-1] for ln in lines if ln.startswith("# branch.oid")), "(initial)")
     dirty = any(not line.startswith("#") for line in lines)
     return {"commit": None if head == "(initial)" else head, "dirty": dirty}
+
+
+def code_origin(root: Path, paths: Collection[str]) -> dict[str, Any]:
+    """Where the code behind an artifact comes from: `package`, and `git` of the project.
+
+    In a project that depends on the installed package, git has only parameters and shards. There
+    `dirty` is whether the package was edited after it was installed, or, if it is installed from a
+    checkout, whether that checkout was; `package` then has the commit of it.
+
+    Args:
+        root: of the project.
+        paths: the code, relative to the project.
+    """
+    package = package_state(paths)
+    if not uses_installed_code(root):
+        return {"git": git_state(root, paths), "package": package}
+    commit = git_state(root, ("params.yaml",))["commit"]
+    if package["distribution"] is not None:
+        return {"git": {"commit": commit, "dirty": bool(package["edited"])}, "package": package}
+    checkout = git_state(PACKAGE.parent, paths)
+    return {
+        "git": {"commit": commit, "dirty": checkout["dirty"]},
+        "package": {**package, "commit": checkout["commit"]},
+    }
 
 
 @functools.lru_cache(maxsize=1)

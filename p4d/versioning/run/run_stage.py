@@ -254,7 +254,7 @@ def _record(
             "upstream": dict(run.inputs.versions),
             "excluded": dict(run.inputs.excluded),
             "previous": run.previous,
-            "git": run_info.git_state(run.project.root, expected.code),
+            **run_info.code_origin(run.project.root, expected.code),
             "env": run_info.environment_digest(),
             "rows": dict(report.rows),
             "metrics": dict(report.metrics),
