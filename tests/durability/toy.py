@@ -322,6 +322,7 @@ def build(root: Path, shards: Sequence[str] = SHARDS) -> Toy:
     (assets / "toy.py").write_text(ASSETS + "".join(bodies))
     toy = Toy(root)
     toy.set_shards(shards)
+    (root / "dvc.yaml").touch()  # makes the folder a project; the command writes it
     toy.run("python", "-m", "p4d.cli", "dvc-yaml")
     toy.git("init", "-q", "-b", "main")
     toy.git("add", "-A")
