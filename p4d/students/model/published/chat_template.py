@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
@@ -46,7 +47,7 @@ def rendered_turn(
     Raises:
         ContractError: the template fails, or drops the question or pictures.
     """
-    content = [*({"type": kind} for kind in kinds), {"type": "text", "text": _QUESTION}]
+    content: Any = [*({"type": kind} for kind in kinds), {"type": "text", "text": _QUESTION}]
     try:
         text = tokenizer.apply_chat_template(
             [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True

@@ -97,9 +97,8 @@ def _check_supported(folder: ModelFolder, settings: Mapping[str, Any]) -> None:
     for key in ("do_resize", "do_rescale", "do_normalize"):
         if settings.get(key, True) is not True:
             raise ContractError(f"{folder.path}: its processor has {key}: false, which p4d lacks")
-    for key in ("do_center_crop", "do_pad"):
-        if settings.get(key) and key == "do_center_crop":
-            raise ContractError(f"{folder.path}: its processor has {key}: true, which p4d lacks")
+    if settings.get("do_center_crop"):
+        raise ContractError(f"{folder.path}: its processor has do_center_crop, which p4d lacks")
 
 
 def _rule(settings: Mapping[str, Any], cells: bool, per_clip: bool, *, video: bool) -> PictureRule:
@@ -116,12 +115,14 @@ def _rule(settings: Mapping[str, Any], cells: bool, per_clip: bool, *, video: bo
         side = size.get("longest_edge") or size.get("shortest_edge")
         fixed = size.get("height", side), size.get("width", side)
         return PictureRule(**common, fixed_hw=fixed)
+    least: Any = settings.get("min_pixels") or size.get("shortest_edge")
+    most: Any = settings.get("max_pixels") or size.get("longest_edge")
     capped = settings.get("cap_pixels_per_frame") and video
     return PictureRule(
         **common,
         cell_px=settings["patch_size"] * settings["merge_size"],
-        min_pixels=settings.get("min_pixels") or size.get("shortest_edge"),
-        max_pixels=settings.get("max_pixels") or size.get("longest_edge"),
+        min_pixels=least,
+        max_pixels=most,
         per_clip=per_clip,
         cap_tokens=settings.get("max_video_tokens") if capped else None,
         tubelet=settings["temporal_patch_size"],
