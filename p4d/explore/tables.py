@@ -176,7 +176,7 @@ class Tables:
         reduce: Callable[[pl.DataFrame], pl.DataFrame] | None,
     ) -> pl.DataFrame | Unreadable:
         try:
-            table = read_table(path, columns=list(schema)).cast(dict(schema))
+            table = read_table(path, columns=list(schema)).cast(pl.Schema(schema))
             return reduce(table) if reduce else table
         except (pl.exceptions.PolarsError, OSError) as error:
             where = path.relative_to(self._root).as_posix()
