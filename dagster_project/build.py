@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import warnings
+from types import ModuleType
 
 import dagster as dg
 
@@ -21,7 +24,6 @@ def build_defs(project: Project, **resources: dg.ConfigurableResource) -> dg.Def
         warnings.simplefilter("ignore", dg.PreviewWarning)
         warnings.simplefilter("ignore", dg.BetaWarning)
 
-        import assets
         from dagster_project.jobs import JOBS
         from dagster_project.resources import Inbox, StageRunner
         from dagster_project.schedules import SCHEDULES
@@ -31,7 +33,7 @@ def build_defs(project: Project, **resources: dg.ConfigurableResource) -> dg.Def
 
         root = str(project.root)
         return dg.Definitions(
-            assets=load_assets(assets, project),
+            assets=load_assets(_package_of_assets(), project),
             asset_checks=all_stage_checks(),
             jobs=JOBS,
             schedules=SCHEDULES,
@@ -44,3 +46,9 @@ def build_defs(project: Project, **resources: dg.ConfigurableResource) -> dg.Def
             # In one process: a step costs 0.1 s instead of several, and torch is imported once.
             executor=dg.in_process_executor,
         )
+
+
+def _package_of_assets() -> ModuleType:
+    """`assets/` of a checkout; a wheel holds it inside of this package, see pyproject.toml."""
+    inside = f"{__package__}.assets"
+    return importlib.import_module(inside if importlib.util.find_spec(inside) else "assets")

@@ -1,3 +1,5 @@
 """Perceptual 4D Distillation as a data-centric workflow. See README.md for the map."""
 
-__version__ = "0.1.0"
+from p4d.version import __version__
+
+__all__ = ["__version__"]

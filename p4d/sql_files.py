@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from p4d.distribution import repository_file
 from p4d.errors import ContractError
 
-SQL_ROOT = Path(__file__).resolve().parents[1] / "sql"
-"""The SQL files of this checkout."""
+SQL_ROOT = repository_file("sql")
+"""The SQL files of this package."""
 
 _COLUMN = re.compile(
     r"--   (?P<name>\w+) (?P<type>[a-z0-9\[\]]+)(?P<folder> = folder)?: (?P<text>.+)"

@@ -9,10 +9,11 @@ import click
 from p4d.cli import audit, data, evaluate, explore, export, review, run, students
 from p4d.cli.echo import echo
 from p4d.errors import P4DError
+from p4d.version import __version__
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="p4d")
+@click.version_option(__version__, prog_name="p4d")
 def cli() -> None:
     """From raw 4D videos to an audited 4D video-language model."""
 

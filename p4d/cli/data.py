@@ -22,7 +22,7 @@ def world(path: Path, seed: int) -> None:
     from p4d.worlds import sidecar
     from p4d.worlds.corpus import write_world
 
-    written = write_world(path, seed, Project.find().params.worlds)
+    written = write_world(path, seed, Project.find_or_here().params.worlds)
     echo(f"{written}\n{sidecar.path_for(written)}")
 
 

@@ -38,7 +38,7 @@ def evaluate(name: str, model: Path, out: Path | None, text_only: bool, **chosen
     from p4d.evaluation.evaluate import evaluate as run
     from p4d.progress import bar
 
-    project = Project.find()
+    project = Project.find_or_here()
     benchmark = open_benchmark(name, project)
     folder = out or project.root / "reports" / "evaluation" / benchmark.name / model.name
     settings = EvaluateSettings(**chosen, likelihood=not text_only)
@@ -62,7 +62,7 @@ def compare(first: Path, second: Path, scoring: str | None, as_json: bool) -> No
     from p4d.evaluation.comparison import render
     from p4d.evaluation.scoring.statistics import Bootstrap
 
-    statistics = Project.find().params.evaluation
+    statistics = Project.find_or_here().params.evaluation
     bootstrap = Bootstrap(statistics.bootstrap_samples, statistics.confidence)
     found = compared(first, second, bootstrap, scoring)
     echo(json.dumps(found, indent=2) if as_json else render(found))
@@ -90,7 +90,7 @@ def make(folder: Path, worlds: int | None, freeze: bool) -> None:
 
         made = make_benchmark(
             folder,
-            Project.find().params,
+            Project.find_or_here().params,
             worlds=worlds or WORLDS,
             freeze=freeze,
             progress=progress,

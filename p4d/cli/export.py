@@ -44,7 +44,7 @@ def student(student: Path, dest: Path) -> None:
     """Copy STUDENT to DEST as a folder that transformers loads, with a script that runs it."""
     from p4d.students.use.export import export_student
 
-    echo(export_student(student, dest, Project.find().params.clips))
+    echo(export_student(student, dest, Project.find_or_here().params.clips))
 
 
 COMMANDS = (export,)

@@ -3,7 +3,8 @@
 Imports are read from the syntax tree, so nothing is executed; imports inside functions count, those
 under `if TYPE_CHECKING:` do not, as they never run. Packages bring their `__init__.py`. The stage
 table itself is left out: it holds every stage, so any edit of it would make all of them stale, and
-what it says of one stage (command, inputs, parameters) is part of the fingerprint anyway.
+what it says of one stage (command, inputs, parameters) is part of the fingerprint anyway. So is the
+version number, as a release alone changes no result.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from p4d.errors import ContractError
 from p4d.pipeline import Stage
 from p4d.versioning.files.hashes import HashCache
 
-NOT_CODE = ("p4d/pipeline.py",)
+NOT_CODE = ("p4d/pipeline.py", "p4d/version.py")
 
 
 def code_files(stage: Stage, root: Path, cache: HashCache | None = None) -> list[str]:

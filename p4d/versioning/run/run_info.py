@@ -1,18 +1,16 @@
-"""Facts about a run that belong in the ledger: git state, environment, cost, weights."""
+"""Facts about a run that belong in the ledger: git state, cost, weights."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
-import hashlib
 import resource
-import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from p4d.distribution import PACKAGE, package_state, uses_installed_code
 from p4d.ids import sha256_file
 from p4d.versioning.files.git import has_repository, try_git
 
@@ -31,16 +29,28 @@ def git_state(root: Path, paths: Iterable[str]) -> dict[str, Any]:
     return {"commit": None if head == "(initial)" else head, "dirty": dirty}
 
 
-@functools.lru_cache(maxsize=1)
-def environment_digest() -> str:
-    """SHA-256 over Python's version and the sorted `name==version` of every installed package."""
-    # Read from the names of the metadata folders: opening each of 300 takes half a second.
-    found = {f"python=={sys.version.split()[0]}"}
-    for entry in filter(None, sys.path):
-        for folder in Path(entry).glob("*.dist-info"):
-            name, _, version = folder.name.removesuffix(".dist-info").partition("-")
-            found.add(f"{name.lower()}=={version}")
-    return hashlib.sha256("\n".join(sorted(found)).encode()).hexdigest()
+def code_origin(root: Path, paths: Collection[str]) -> dict[str, Any]:
+    """Where the code behind an artifact comes from: `package`, and `git` of the project.
+
+    In a project that depends on the installed package, git has only parameters and shards. There
+    `dirty` is whether the package was edited after it was installed, or, if it is installed from a
+    checkout, whether that checkout was; `package` then has the commit of it.
+
+    Args:
+        root: of the project.
+        paths: the code, relative to the project.
+    """
+    package = package_state(paths)
+    if not uses_installed_code(root):
+        return {"git": git_state(root, paths), "package": package}
+    commit = git_state(root, ("params.yaml",))["commit"]
+    if package["distribution"] is not None:
+        return {"git": {"commit": commit, "dirty": bool(package["edited"])}, "package": package}
+    checkout = git_state(PACKAGE.parent, paths)
+    return {
+        "git": {"commit": commit, "dirty": checkout["dirty"]},
+        "package": {**package, "commit": checkout["commit"]},
+    }
 
 
 def weight_hashes(folder: Path) -> Mapping[str, str]:
