@@ -1,32 +1,55 @@
 # Two commands matter: `make demo` and `make test`. Each sets up what it needs, alone and again.
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
-BIN := .venv/bin
+# .venv keeps the Python that it was made with. `make test PYTHON=python3.13` makes and uses .venv-3.13 beside it.
+PYTHON ?= $(shell for p in .venv/bin/python python3.11 python3.12 python3.13 python3; do \
+  $$p -c 'import sys; exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+version = $(shell $(1) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+ifeq ($(PYTHON),.venv/bin/python)
+VENV := .venv
+else
+VENV := $(if $(filter-out $(call version,$(PYTHON)),$(call version,.venv/bin/python)),.venv-$(call version,$(PYTHON)),.venv)
+endif
+BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DAGSTER_HOME := $(CURDIR)/.dagster
 PORT ?= 3000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types unit ui up bench bench-distillation r4d-world clean
+.PHONY: help setup setup-run lock audit-packages demo test lint types unit ui up bench bench-distillation r4d-world clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-setup: .venv/.ready  ## Make the environment (Python 3.11, packages, rendering libraries)
+# One file for each level of an environment: newer than the locks that it was made from.
+LOCKS := pyproject.toml scripts/setup.sh $(wildcard requirements/*.txt)
+setup: $(VENV)/.ready-dev  ## Make the environment, with all that `make test` needs
+setup-run: $(if $(wildcard $(VENV)/.ready-dev),$(VENV)/.ready-dev,$(VENV)/.ready-run)  ## Make the environment without tools of developers
 
-.venv/.ready: pyproject.toml scripts/setup.sh
-	@bash scripts/setup.sh "$(PYTHON)"
+$(VENV)/.ready-%: $(LOCKS)
+	@bash scripts/setup.sh "$(PYTHON)" "$(VENV)" $*
 	@# DVC's state is private before the first `dvc` command, which may be a `dvc pull`.
 	@python -c "from pathlib import Path; from p4d.versioning.dvc import cache; cache.ensure_initialised(Path.cwd())"
 	@touch $@
 
-demo: setup  ## From an empty checkout to a promoted student
+.venv-tools/.ready: requirements/tools.txt
+	@"$(PYTHON)" -m venv .venv-tools
+	@.venv-tools/bin/python -m pip install --quiet --require-hashes --no-deps -r requirements/tools.txt
+	@touch $@
+
+lock: .venv-tools/.ready  ## Write requirements/*.txt after a change in pyproject.toml (UPGRADE=1: newest versions)
+	@.venv-tools/bin/python -m scripts.lock $(if $(UPGRADE),--upgrade)
+
+audit-packages: .venv-tools/.ready  ## Compare the locks with published advisories
+	@for name in build run dev torch-cuda; do \
+	  .venv-tools/bin/pip-audit --disable-pip --require-hashes -r requirements/$$name.txt || exit 1; done
+
+demo: setup-run  ## From an empty checkout to a promoted student
 	@python -m dagster_project demo
 
-up: setup  ## Land new files and materialize whatever is not fresh
+up: setup-run  ## Land new files and materialize whatever is not fresh
 	@python -m dagster_project up
 
-ui: setup  ## Dagster UI on loopback (PORT=3000)
+ui: setup-run  ## Dagster UI on loopback (PORT=3000)
 	@python -m dagster_project ui --port $(PORT)
 
 test: setup lint types unit  ## Everything that must hold
@@ -42,13 +65,13 @@ types: setup
 unit: setup
 	@pytest
 
-bench: setup  ## Measure; results land in benchmarks/results/
+bench: setup-run  ## Measure; results land in benchmarks/results/
 	@python -m benchmarks.speed.overview
 
-bench-distillation: setup  ## Compare SFT and P4D, 50 to 70 minutes on two cores; MINUTES=270: all arms
+bench-distillation: setup-run  ## Compare SFT and P4D, 50 to 70 minutes on two cores; MINUTES=270: all arms
 	@python -m benchmarks.distillation $(if $(MINUTES),--minutes $(MINUTES)) $(if $(STEPS),--steps $(STEPS))
 
-r4d-world: setup  ## Make the embedded benchmark in benchmark_data/r4d-world
+r4d-world: setup-run  ## Make the embedded benchmark in benchmark_data/r4d-world
 	@p4d benchmark make benchmark_data/r4d-world
 
 clean:  ## Remove everything the pipeline wrote (not the inbox, not the environment)

@@ -12,6 +12,7 @@ from p4d.errors import LedgerError
 
 NAMES = {
     "ask", "audit", "benchmark", "champion", "compare", "dvc-yaml", "evaluate", "export", "gc",
+    "init",
     "land", "push", "restore", "review", "sql", "stage", "status", "summary", "takedown", "train",
     "why", "world",
 }  # fmt: skip

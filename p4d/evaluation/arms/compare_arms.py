@@ -17,7 +17,7 @@ from p4d.determinism import deterministic
 from p4d.errors import ContractError
 from p4d.evaluation.answering.ask import AskSettings, ask
 from p4d.evaluation.answering.visuals import ClipVisuals
-from p4d.evaluation.scoring.parsing import parse_answer
+from p4d.evaluation.reading.choices import read_choice
 from p4d.evaluation.scoring.statistics import (
     Bootstrap,
     Interval,
@@ -117,7 +117,7 @@ def answer(
         if reply.likeliest is None:
             raise ContractError(f"{arm}: question {question.qa_id}: {reply.failure}")
         text = reply.text
-        parsed = None if text is None else parse_answer(text, question.options)
+        parsed = None if text is None else read_choice(text, question.options)
         rows.append(
             {
                 "arm": arm,

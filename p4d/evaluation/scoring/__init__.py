@@ -1,8 +1,8 @@
 """From replies to scores.
 
-Reading order: `parsing.py` reads an option or a number from generated text; `predictions.py` makes
-one row per item with a score by each scoring method; `statistics.py` gives means with cluster
-bootstrap intervals and paired gains; `benchmark_metrics.py` makes `metrics.json`; `chance.py`
-tests whether a control without video is at chance. Comparisons of arms, promotion and
-pages do not belong here; they stand above.
+Reading order: `predictions.py` makes one row per item with a score by each scoring method, from
+what `p4d.evaluation.reading` reads; `statistics.py` gives means with cluster bootstrap intervals
+and paired gains; `benchmark_metrics.py` makes `metrics.json`; `chance.py` tests whether a control
+without video is at chance. Comparisons of arms, promotion and pages do not belong here; they stand
+above.
 """

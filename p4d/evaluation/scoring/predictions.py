@@ -13,7 +13,8 @@ from p4d.artifacts import read_table
 from p4d.errors import ContractError
 from p4d.evaluation.answering.replies import Reply
 from p4d.evaluation.benchmarks.item import Benchmark, BenchmarkItem, RejectedItem
-from p4d.evaluation.scoring.parsing import parse_answer, parse_number
+from p4d.evaluation.reading.choices import read_choice
+from p4d.evaluation.reading.numbers import read_number
 from p4d.ids import seed_for
 
 FILE = "predictions.parquet"
@@ -141,9 +142,9 @@ def _row(benchmark: Benchmark, item: BenchmarkItem, reply: Reply, view: str) -> 
 
 
 def _numeric(item: BenchmarkItem, text: str) -> dict[str, Any]:
-    parsed, truth = parse_number(text), item.answer_value or 0.0
+    parsed, truth = read_number(text), item.answer_value or 0.0
     score = 0.0 if parsed is None else round(mean_relative_accuracy(parsed, truth), 6)
-    first = parse_number(text.split()[0].rstrip(".")) if text.split() else None
+    first = read_number(text.split()[0].rstrip(".")) if text.split() else None
     published = 0.0 if first is None else round(mean_relative_accuracy(first, truth), 6)
     return {
         "parsed_value": parsed,
@@ -162,7 +163,7 @@ def _choice(benchmark: Benchmark, item: BenchmarkItem, reply: Reply) -> dict[str
     if reply.text is None:
         return found
     guess = int(np.random.default_rng(seed_for("unparsed", item.item_id)).integers(count))
-    parsed = parse_answer(reply.text, item.options)
+    parsed = read_choice(reply.text, item.options)
     published = benchmark.rules.letter_of(reply.text, count)
     if published is None and benchmark.rules.unparsed == "random":
         published = guess
