@@ -1,6 +1,6 @@
 """What people see of artifacts: pictures, small tables, and a summary of a project.
 
-From the folders of stages, `previews.py` (frames, regions), `label_maps.py`, `question_sheet.py` and
+From folders of stages, `previews.py` (frames, regions), `label_maps.py`, `question_sheet.py` and
 `charts.py` draw PNGs, `tables.py` makes tables; `stage_views.py` lists which stage shows which.
 `colour_keys.py` and `lettering.py` are what the pictures share, `markdown.py` renders a table,
 `summary.py` is the text of `p4d summary`. Nothing here is an artifact, and no stage reads it.
