@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from p4d.ids import sha256_file
 from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.files.artifact_key import ArtifactVersion
+from p4d.versioning.ledger.environment import kept_list
 from p4d.versioning.ledger.ledger import FIRST, Ledger
 from p4d.versioning.ledger.record import Record
 
@@ -93,6 +94,8 @@ class AuditEvidence:
         sources: rows of the source videos.
         ledger: the text of the whole ledger; `lines` is their number, and `head` the SHA-256 of the
             last one.
+        environments: digest of each environment that a version was made in, with its packages;
+            none if no list was kept.
         gaps: what is missing or not as it should be, in words.
     """
 
@@ -103,6 +106,7 @@ class AuditEvidence:
     ledger: bytes
     lines: int
     head: str
+    environments: Mapping[str, tuple[str, ...]]
     gaps: tuple[str, ...]
 
     @property
@@ -163,8 +167,19 @@ def collect(project: Project, identifier: str, at: str | None = None) -> AuditEv
         ledger=text,
         lines=chain.lines,
         head=chain.head if lines else FIRST,
+        environments={
+            digest: _packages(project, digest)
+            for digest in sorted({entry.record["env"] for entry in entries if entry.record})
+        },
         gaps=tuple(_gaps(entries, sources)),
     )
+
+
+def _packages(project: Project, digest: str) -> tuple[str, ...]:
+    try:
+        return kept_list(project, digest)
+    except FileNotFoundError:  # made by a version of p4d that kept none
+        return ()
 
 
 def _entry(
@@ -173,18 +188,27 @@ def _entry(
     version: ArtifactVersion,
     hashes: dict[str, FileHash],
 ) -> VersionEvidence:
+    entry = recorded_entry(lookup, version)
+    return replace(
+        entry,
+        line_sha256=hashlib.sha256(lines[entry.line - 1]).hexdigest() if entry.line else None,
+        files=tuple(_files(lookup.project.root, version.md5, hashes)),
+    )
+
+
+def recorded_entry(lookup: Lookup, version: ArtifactVersion) -> VersionEvidence:
+    """One version with its record and checks, as the ledger has them; no file is hashed."""
     record = lookup.index.record(version)
-    line = lookup.index.line[record["id"]] if record else None
     return VersionEvidence(
         key=str(version.key),
         stage=version.key.stage,
         shard=version.key.shard,
         md5=version.md5,
         record=record,
-        line=line,
-        line_sha256=hashlib.sha256(lines[line - 1]).hexdigest() if line else None,
+        line=lookup.index.line[record["id"]] if record else None,
+        line_sha256=None,
         checks=dict(sorted(lookup.index.checks(version).items())),
-        files=tuple(_files(lookup.project.root, version.md5, hashes)),
+        files=(),
         current=lookup.is_current(version),
     )
 

@@ -6,6 +6,7 @@ One module per group of commands; each only parses arguments and calls the libra
 - `data.py`: world, sql, summary, push, gc;
 - `audit.py`: why, champion, restore, takedown, and the group `audit`;
 - `export.py`: the group `export`;
+- `explore.py`: explore;
 - `review.py`: the group `review`;
 - `evaluate.py`: evaluate, compare, and the group `benchmark`;
 - `students.py`: train, ask.
