@@ -71,10 +71,11 @@ def open_checkpoint(folder: Path) -> Student:
     weights, texts = _parts(folder)
     model, tokenizer = load_checkpoint(weights.path, texts.path)
     processor = _processor(texts, model, tokenizer)
-    if processor is not None and getattr(model.config, KEY, None) is None:
+    published = processor is not None and getattr(model.config, KEY, None) is None
+    if processor is not None and published:
         store_published(model, processor.pictures)
         replace(PromptSettings.of(model), template="own", time="none").store(model)
-    return Student(adapter_for(model), tokenizer, sees_video=True)
+    return Student(adapter_for(model), tokenizer, sees_video=True, as_published=published)
 
 
 def from_checkpoint(

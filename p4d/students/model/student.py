@@ -17,11 +17,9 @@ from p4d.errors import ContractError
 from p4d.foreign_json import read_foreign_json
 from p4d.model_folder import ModelFolder
 from p4d.students.model.adapters import StudentAdapter, adapter_for, load_model
-from p4d.students.model.adapters.picture_format import KEY
 from p4d.students.model.batch import PackedBatch
 from p4d.students.model.chat import LETTERS
 from p4d.students.model.prompt_settings import PromptSettings
-from p4d.students.model.published.picture_rule import PublishedPictures
 from p4d.students.model.region_tokens import coverage, described, region_embeddings, tagged
 
 MAX_CARD_BYTES = 16 << 20
@@ -35,24 +33,18 @@ class Student:
         adapter: the family's adapter, which holds the model.
         tokenizer: its tokenizer.
         sees_video: False for the control that reads the questions only.
+        as_published: whether it is a published checkpoint that resizes videos of any size itself.
     """
 
     adapter: StudentAdapter
     tokenizer: PreTrainedTokenizerBase
     sees_video: bool
+    as_published: bool = False
 
     def visual_tokens(self, frames: int) -> int:
         """Visual tokens of a clip, including the marked picture if the student reads marks."""
         stills = int(PromptSettings.of(self.adapter.model).regions == "marks")
         return self.adapter.visual_tokens(frames, stills=stills)
-
-    @property
-    def takes_own_sizes(self) -> bool:
-        """Whether it reads each video at a size of its own, as a published checkpoint does."""
-        stored = getattr(self.adapter.model.config, KEY, None)
-        if not isinstance(stored, dict) or "video" not in stored:
-            return False
-        return PublishedPictures.of(stored).video.fixed_hw is None
 
     def hidden(self, batch: PackedBatch) -> Tensor:
         """Last hidden states `[B, N, D]` of a batch."""

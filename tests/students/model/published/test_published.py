@@ -170,6 +170,6 @@ def test_any_video_is_asked_at_its_own_size_and_frames(folders, tmp_path):
         expected = sampling.indices(24, 12.0)
         assert seen.times_s == pytest.approx(expected / 12)
         assert seen.frames_thw3.shape[1:3] == seen.first_hw3.shape[:2]
-        assert student.takes_own_sizes
+        assert student.as_published
         answer = ask_video(student, clip, asked, sampling, max_new_tokens=3)
         assert isinstance(answer.text, str), family
