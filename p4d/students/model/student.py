@@ -19,6 +19,7 @@ from p4d.model_folder import ModelFolder
 from p4d.students.model.adapters import StudentAdapter, adapter_for, load_model
 from p4d.students.model.batch import PackedBatch
 from p4d.students.model.chat import LETTERS
+from p4d.students.model.new_rows import rows_of
 from p4d.students.model.prompt_settings import PromptSettings
 from p4d.students.model.region_tokens import coverage, described, region_embeddings, tagged
 
@@ -145,7 +146,7 @@ def _seen(adapter: StudentAdapter, batch: PackedBatch) -> Iterator[dict[str, Any
     grid = adapter.frame_grid()
     cover = coverage(batch.masks, grid)
     settings = PromptSettings.of(adapter.model)
-    names = embeddings.weight[batch.region_ids[: cover.shape[1]]]
+    names = rows_of(embeddings, batch.region_ids[: cover.shape[1]])
     shown = cover.new_zeros(*cover.shape[:2], adapter.hidden_width)
 
     def tie(row: int, features: Tensor) -> Tensor:
@@ -164,14 +165,16 @@ def save_student(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedToke
         tokenizer.save_pretrained(folder / "tokenizer")
 
 
-def load_checkpoint(weights: Path, texts: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def load_checkpoint(
+    weights: Path, texts: Path, *, dtype: torch.dtype = torch.float32
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A model and its tokenizer from local folders; nothing is downloaded.
 
     Raises:
         ContractError: a folder is damaged, or asks for more than its own weights.
     """
     with no_progress_bars():
-        model = load_model(weights)
+        model = load_model(weights, dtype=dtype)
     return model, ModelFolder.checked(texts).tokenizer()
 
 
@@ -187,15 +190,15 @@ def no_progress_bars() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
-def load(folder: Path) -> Student:
-    """Load any arm, or the base student, from its stage folder.
+def load(folder: Path, *, dtype: torch.dtype = torch.float32) -> Student:
+    """Load any arm, or the base student, from its stage folder, with weights of `dtype`.
 
     Raises:
         ContractError: the folder holds no student.
     """
     if not (folder / "card.json").is_file():
         raise ContractError(f"{folder} holds no student: card.json is missing")
-    model, tokenizer = load_checkpoint(folder / "model", folder / "tokenizer")
+    model, tokenizer = load_checkpoint(folder / "model", folder / "tokenizer", dtype=dtype)
     sees_video = bool(read_card(folder)["sees_video"])
     return Student(adapter=adapter_for(model), tokenizer=tokenizer, sees_video=sees_video)
 

@@ -27,6 +27,7 @@ class Distillation:
         modalities: explicit terms.
         latents: whether the latent term is computed.
         layer: which hidden states of visual tokens are read (`distillation.student_layer`).
+        losses: how the terms compare (`distillation.losses`).
     """
 
     decoder: PerceptionDecoder
@@ -35,6 +36,7 @@ class Distillation:
     modalities: tuple[str, ...]
     latents: bool = True
     layer: int = -1
+    losses: str = "p4d"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -63,14 +65,19 @@ class Distillation:
         predicted = self.decoder(tokens).float()
         terms = {}
         if self.latents:
-            target = self.stats.standardise(labels["latents"].float())
-            terms["latent"] = latent_loss(predicted, target, of_step["latent"])
+            terms["latent"] = self._latent(predicted, labels["latents"].float(), of_step["latent"])
         if len(mapped):
             maps = self.expert.decode(self.stats.restore(predicted[mapped]))
-            terms |= explicit_losses(maps, labels, self.modalities, of_step)
+            terms |= explicit_losses(maps, labels, self.modalities, of_step, losses=self.losses)
         else:
             terms |= {name: predicted.sum() * 0.0 for name in self.modalities}
         return terms
+
+    def _latent(self, predicted: Tensor, labelled: Tensor, count: float) -> Tensor:
+        if self.losses == "p4d":
+            return latent_loss(predicted, self.stats.standardise(labelled), count)
+        raw = self.stats.restore(predicted)
+        return latent_loss(raw, labelled, count, squared=self.losses == "release")
 
 
 class Arm(nn.Module):
