@@ -127,9 +127,9 @@ class PerceptionDecoder(nn.Module):
             paired = paired[:, :, :1]
         paired = paired.permute(0, 1, 3, 4, 2, 5).flatten(-2)
         if (height * self.per_cell[1], width * self.per_cell[2]) != (rows, columns):
-            flat = paired.flatten(0, 1).permute(0, 3, 1, 2)
+            flat = paired.flatten(0, 1).permute(0, 3, 1, 2).float()  # not written for bfloat16
             flat = functional.interpolate(flat, (rows, columns), mode="bilinear", antialias=True)
-            paired = flat.permute(0, 2, 3, 1).unflatten(0, (batch, self.groups))
+            paired = flat.permute(0, 2, 3, 1).unflatten(0, (batch, self.groups)).to(tokens)
         return torch.stack([self._spread(mlp(paired)) for mlp in self.mlps], dim=1)
 
     def _spread(self, cells: Tensor) -> Tensor:

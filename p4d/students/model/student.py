@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,19 +86,53 @@ class Student:
         return texts
 
 
-def hidden_states(adapter: StudentAdapter, batch: PackedBatch) -> tuple[Tensor, ...]:
+def hidden_states(
+    adapter: StudentAdapter, batch: PackedBatch, layers: Collection[int] = ()
+) -> dict[int, Tensor]:
     """Run a packed batch with its pictures, the time encoding and the attention mask.
 
+    Args:
+        adapter: holds the model.
+        batch: packed rows.
+        layers: states to keep besides the last: 0, the embedded tokens, or k, the output of the
+            k-th block. A hook keeps each; the others are freed as usual.
+
     Returns:
-        States `[B, N, D]` of `StudentAdapter.states`, the embedded tokens first.
+        States `[B, N, D]` by layer; -1 is the last, after the final norm.
     """
-    with _seen(adapter, batch) as pictures:
-        return adapter.states(
+    blocks = adapter.blocks()
+    kept: dict[int, Tensor] = {}
+    with ExitStack() as stack:
+        for layer in set(layers) - {-1, len(blocks)}:
+            stack.enter_context(_kept(blocks, layer, kept))
+        pictures = stack.enter_context(_seen(adapter, batch))
+        last = adapter.last_state(
             input_ids=batch.input_ids,
             attention_mask=batch.attention_mask(),
             position_ids=batch.position_ids,
             **pictures,
         )
+    return kept | {-1: last} | ({len(blocks): last} if len(blocks) in layers else {})
+
+
+@contextmanager
+def _kept(blocks: nn.ModuleList, layer: int, kept: dict[int, Tensor]) -> Iterator[None]:
+    """While open, `kept[layer]` is the input of the first block or the output of the k-th."""
+
+    def entered(_: nn.Module, given: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
+        kept[0] = given[0] if given else named["hidden_states"]
+
+    def left(_: nn.Module, given: tuple[Tensor, ...], out: Tensor | tuple[Tensor, ...]) -> None:
+        kept[layer] = out[0] if isinstance(out, tuple) else out
+
+    if layer == 0:
+        handle = blocks[0].register_forward_pre_hook(entered, with_kwargs=True)
+    else:
+        handle = blocks[layer - 1].register_forward_hook(left)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 class _EnteredError(Exception):
@@ -110,7 +144,7 @@ class _EnteredError(Exception):
 
 
 def embedded_tokens(adapter: StudentAdapter, batch: PackedBatch) -> Tensor:
-    """`hidden_states(...)[0]` at the cost of the encoder alone: the language model does not run.
+    """`hidden_states(..., [0])[0]` at the cost of the encoder: the language model does not run.
 
     transformers offers no way to stop there that works for all families, so a hook of the first
     block raises an exception.
@@ -119,7 +153,7 @@ def embedded_tokens(adapter: StudentAdapter, batch: PackedBatch) -> Tensor:
     def stop(_: nn.Module, given: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
         raise _EnteredError(given[0] if given else named["hidden_states"])
 
-    handle = adapter.first_block().register_forward_pre_hook(stop, with_kwargs=True)
+    handle = adapter.blocks()[0].register_forward_pre_hook(stop, with_kwargs=True)
     try:
         hidden_states(adapter, batch)
     except _EnteredError as entered:

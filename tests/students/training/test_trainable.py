@@ -32,12 +32,12 @@ def hidden(adapter):
     ids = torch.cat([IDS, torch.tensor([adapter.visual_ids([0.0, 0.5])]), IDS], dim=1)
     length = ids.shape[1]
     frames = torch.arange(2 * 32 * 32 * 3).view(1, 2, 32, 32, 3).remainder(251).to(torch.uint8)
-    return adapter.states(
+    return adapter.last_state(
         input_ids=ids,
         position_ids=torch.arange(length)[None],
         attention_mask=torch.ones(length, length, dtype=torch.bool).tril()[None, None],
         **adapter.encode(frames, torch.tensor([[0.0, 0.5]])),
-    )[-1]
+    )
 
 
 def trained(adapter, steps=2):
