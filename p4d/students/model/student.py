@@ -135,7 +135,7 @@ def _seen(adapter: StudentAdapter, batch: PackedBatch) -> Iterator[dict[str, Any
     if batch.frames is None or batch.times_s is None:
         yield {}
         return
-    pictures = adapter.encode(batch.frames, batch.times_s)
+    pictures = adapter.encode(batch.frames, batch.times_s, batch.spans_s)
     if batch.masks is None or batch.region_ids is None:
         yield pictures
         return
