@@ -119,7 +119,7 @@ class _ShardSteps:
                 self.context.instance,
                 data_version=made.data_version,
                 code_version=made.code_version,
-                inputs=input_versions(made.upstream),
+                inputs=input_versions(made.key.stage, made.upstream),
             ),
         )
 
