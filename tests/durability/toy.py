@@ -182,6 +182,7 @@ def check_artifact(project, stage, shard=None, only=None):
     return [
         CheckResult(name=gate.name, passed=not bad, **rest)
         for gate in GATES[stage]
+        if only is None or gate.name in only
     ]
 '''
 
