@@ -171,7 +171,9 @@ def definition_metadata(stage: Stage, root: Path) -> dict[str, Any]:
     for view in tables(stage):
         if main is None or view.name != main.name:
             metadata[f"columns of {file_of(view)}"] = dg.MetadataValue.table_schema(_schema(view))
-    references = [each for each in (_code_reference(stage, root), _document(stage, root)) if each]
+    references: list[dg.LocalFileCodeReference | dg.UrlCodeReference] = [
+        each for each in (_code_reference(stage, root), _document(stage, root)) if each
+    ]
     if references:
         metadata["dagster/code_references"] = dg.CodeReferencesMetadataValue(
             code_references=references
