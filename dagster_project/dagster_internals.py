@@ -26,6 +26,7 @@ from dagster._core.definitions.data_version import (
     CODE_VERSION_TAG,
     DATA_VERSION_IS_USER_PROVIDED_TAG,
     DATA_VERSION_TAG,
+    DEFAULT_DATA_VERSION,
     NULL_EVENT_POINTER,
     CachingStaleStatusResolver,
     get_input_data_version_tag,
@@ -43,9 +44,13 @@ if TYPE_CHECKING:
 AssetGraph: TypeAlias = "BaseAssetGraph[Any]"
 """The assets and checks of a code location, as `Definitions.resolve_asset_graph()` returns them."""
 
+SOURCE_VERSION = DEFAULT_DATA_VERSION.value
+"""Data version of an asset that no run makes and nobody observed a version of."""
+
 __all__ = [
     "CODE_VERSION_TAG",
     "DATA_VERSION_TAG",
+    "SOURCE_VERSION",
     "AssetGraph",
     "CheckTarget",
     "CodeLocation",
@@ -59,6 +64,7 @@ __all__ = [
     "load_switches",
     "open_webserver",
     "partitions_of",
+    "read_inputs",
     "recorded_outputs",
     "run_daemon",
     "version_tags",
@@ -110,6 +116,11 @@ def latest_tags(
     """Tags of the latest materialization of an asset or partition; empty if there is none."""
     found = latest_materialization(instance, asset, partition)
     return (found.tags if found else None) or {}
+
+
+def read_inputs(tags: Mapping[str, str], names: Collection[str]) -> set[str]:
+    """Those of `names` that the tags of a materialization name as inputs."""
+    return {name for name in names if get_input_data_version_tag(dg.AssetKey(name)) in tags}
 
 
 def version_tags(

@@ -16,7 +16,7 @@ NAMES = {
     "summary", "takedown", "train", "why", "world",
 }  # fmt: skip
 GROUPS = {
-    "audit": {"verify", "repair", "head", "report", "bundle", "replay"},
+    "audit": {"verify", "repair", "head", "report", "environment", "bundle", "replay"},
     "benchmark": {"make"},
     "export": {"openlineage", "croissant", "student"},
     "review": {"export", "import", "gallery"},
