@@ -29,7 +29,8 @@ class NewRows(nn.Module):
 
     def of(self, ids: Tensor) -> Tensor:
         """The additions `[..., D]` to the embeddings of `ids` `[...]`; zeros for other tokens."""
-        named = (ids[..., None] == self.ids).to(self.added)
+        own: Any = self.ids
+        named = torch.eq(ids[..., None], own).to(self.added)
         return named @ self.added
 
 
