@@ -186,6 +186,8 @@ def _cut(settings: Mapping[str, Any], params: Params) -> tuple[StudentAdapter, P
         section = cut.setdefault(part, {})
         key = "depth" if "depth" in section else "num_hidden_layers"
         section[key] = min(BLOCKS, section.get(key, BLOCKS))
+        if "layer_types" in section:
+            section["layer_types"] = section["layer_types"][: section[key]]
         if "deepstack_visual_indexes" in section:
             section["deepstack_visual_indexes"] = list(range(section[key]))
         if "fullatt_block_indexes" in section:

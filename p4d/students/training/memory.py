@@ -71,7 +71,8 @@ def _activations(adapter: StudentAdapter, params: TrainingParams, tokens: int) -
     text, vision = config.get_text_config(), config.vision_config
     found = tokens * tokens  # the mask, one byte per pair
     towers = [(text.num_hidden_layers, text.hidden_size, text.intermediate_size, tokens)]
-    if any(weight.requires_grad for weight in adapter.encoder().parameters()):
+    # The projector may be the last part of the encoder; the first part is trained with the encoder.
+    if next(adapter.encoder().parameters()).requires_grad:
         depth = getattr(vision, "depth", None) or vision.num_hidden_layers
         patches = 4 * tokens  # every family merges or pools 2 x 2
         towers.append((depth, vision.hidden_size, vision.intermediate_size, patches))
