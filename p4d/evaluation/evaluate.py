@@ -37,7 +37,10 @@ PUBLISHED_FRAMES, PUBLISHED_PX = 16, 384
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateSettings:
-    """Settings of an evaluation; None takes what the model was trained with.
+    """Settings of an evaluation.
+
+    None takes what a student of this project was trained with; for another checkpoint it takes
+    what the benchmark's own evaluation does.
 
     Attributes:
         batch: clips per batch.
@@ -46,7 +49,12 @@ class EvaluateSettings:
         size_px: side of the frames before the model's own resizing.
         prompt: `student`: the layout students of this project are trained on; `benchmark`: the
             published one.
+        max_new_tokens: the longest reply.
+        as_published: prompt, frames and longest reply of the published evaluation, unless they are
+            given.
         likelihood: score options besides generating text.
+        device: `auto` (a GPU if there is one), `cpu`, `cuda`, ...
+        dtype: of the weights: `auto` (float32 on a CPU, bfloat16 on a GPU), or a type by name.
     """
 
     batch: int = 8
@@ -54,8 +62,11 @@ class EvaluateSettings:
     frames: int | None = None
     size_px: int | None = None
     prompt: Literal["student", "benchmark"] | None = None
+    max_new_tokens: int | None = None
+    as_published: bool = False
     likelihood: bool = True
     device: str = "cpu"
+    dtype: str = "auto"
     threads: int = 2
 
 
@@ -233,6 +244,8 @@ def _items_id(benchmark: Benchmark, items: Sequence[BenchmarkItem]) -> str:
         for name in ("video", "marks"):
             path = found[name]
             found[name] = path.relative_to(benchmark.folder.resolve()).as_posix() if path else None
+        if found["subset"] is None:  # as older journals name their items
+            del found["subset"]
         return [found[name] for name in sorted(found)]
 
     return content_id("items", [fields(item) for item in items])
