@@ -1,22 +1,16 @@
 """From landed files to clips."""
 
-import dagster as dg
-
-from dagster_project.resources import StageConfig, StageRunner
-from dagster_project.stage_assets import stage_asset
+from dagster_project.shards.stage import ShardRun, shard_stage
+from p4d.versioning.run.run_stage import Materialization
 
 
-@stage_asset("videos")
-def videos(
-    context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
-) -> dg.MaterializeResult:
+@shard_stage("videos")
+def videos(run: ShardRun) -> Materialization:
     """Verifies the landed source files of a shard and stores them."""
-    return stage_runner.materialize(context, config)
+    return run.make()
 
 
-@stage_asset("clips")
-def clips(
-    context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
-) -> dg.MaterializeResult:
+@shard_stage("clips")
+def clips(run: ShardRun) -> Materialization:
     """Cuts the videos of a shard into clips and samples their frames."""
-    return stage_runner.materialize(context, config)
+    return run.make()

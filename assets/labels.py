@@ -1,14 +1,10 @@
 """Teacher pseudo-labels."""
 
-import dagster as dg
-
-from dagster_project.resources import StageConfig, StageRunner
-from dagster_project.stage_assets import stage_asset
+from dagster_project.shards.stage import ShardRun, shard_stage
+from p4d.versioning.run.run_stage import Materialization
 
 
-@stage_asset("labels")
-def labels(
-    context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
-) -> dg.MaterializeResult:
+@shard_stage("labels")
+def labels(run: ShardRun) -> Materialization:
     """Labels a shard with every teacher and measures the labels."""
-    return stage_runner.materialize(context, config)
+    return run.make()

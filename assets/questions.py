@@ -1,30 +1,22 @@
 """From regions over facts to questions."""
 
-import dagster as dg
-
-from dagster_project.resources import StageConfig, StageRunner
-from dagster_project.stage_assets import stage_asset
+from dagster_project.shards.stage import ShardRun, shard_stage
+from p4d.versioning.run.run_stage import Materialization
 
 
-@stage_asset("regions")
-def regions(
-    context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
-) -> dg.MaterializeResult:
+@shard_stage("regions")
+def regions(run: ShardRun) -> Materialization:
     """Finds the regions of a shard and draws their marks."""
-    return stage_runner.materialize(context, config)
+    return run.make()
 
 
-@stage_asset("facts")
-def facts(
-    context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
-) -> dg.MaterializeResult:
+@shard_stage("facts")
+def facts(run: ShardRun) -> Materialization:
     """Measures the quantities that questions are about."""
-    return stage_runner.materialize(context, config)
+    return run.make()
 
 
-@stage_asset("questions")
-def questions(
-    context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
-) -> dg.MaterializeResult:
+@shard_stage("questions")
+def questions(run: ShardRun) -> Materialization:
     """Composes the questions that the facts answer with certainty."""
-    return stage_runner.materialize(context, config)
+    return run.make()

@@ -17,6 +17,8 @@ from dagster_project.build import build_defs
 from dagster_project.dead_runs import PROCESS_TAG, end_dead_runs, process_identity
 from dagster_project.partitions import sync_shards
 from dagster_project.resources import StageRunner
+from dagster_project.shards.definition import SHARD_OP
+from dagster_project.shards.failures import failures_of
 from dagster_project.slots import wait_for_slots
 from p4d.project import Project
 from p4d.versioning.state.plan import Batch
@@ -73,28 +75,39 @@ def materialize(
 def _run(
     job: dg.JobDefinition, batch: Batch, instance: dg.DagsterInstance, *, force: bool
 ) -> Iterator[StepFailure]:
+    ops = [SHARD_OP] if batch.shard else batch.stages
     result = job.execute_in_process(
         instance=instance,
         partition_key=batch.shard,
         asset_selection=[dg.AssetKey(name) for name in batch.stages],
         run_config={
             "loggers": _QUIET,
-            "ops": {name: {"config": {"force": force}} for name in batch.stages},
+            "ops": {name: {"config": {"force": force}} for name in ops},
         },
         raise_on_error=False,
         # From the first event on, so that a run that dies before its first step is found as well.
         tags={"p4d/driver": "true", PROCESS_TAG: process_identity()},
     )
-    for check in result.get_asset_check_evaluations():
-        if not check.passed and check.severity == dg.AssetCheckSeverity.ERROR:
-            yield StepFailure(
-                step=f"{check.asset_key.to_user_string()}: check {check.check_name}",
-                shard=batch.shard,
-                reason=_found(check),
-            )
+    if batch.shard is None:
+        for check in result.get_asset_check_evaluations():
+            if not check.passed and check.severity == dg.AssetCheckSeverity.ERROR:
+                step = f"{check.asset_key.to_user_string()}: check {check.check_name}"
+                yield StepFailure(step=step, reason=_found(check))
     for event in result.all_events:
         if event.is_step_failure and not _is_check(event):
-            yield StepFailure(step=event.step_key or "?", shard=batch.shard, reason=_why(event))
+            yield from _step_failures(event, batch.shard)
+
+
+def _step_failures(event: dg.DagsterEvent, shard: str | None) -> Iterator[StepFailure]:
+    """What stopped each artifact of the step, or what ended the step."""
+    failures = failures_of(event)
+    for failure in failures:
+        check = f": check {failure.check}" if failure.check else ""
+        yield StepFailure(
+            step=f"{failure.key.stage}{check}", shard=failure.key.shard, reason=failure.reason
+        )
+    if not failures:
+        yield StepFailure(step=event.step_key or "?", shard=shard, reason=_why(event))
 
 
 def _found(check: dg.AssetCheckEvaluation) -> str:

@@ -1,9 +1,9 @@
 """The only user of Dagster's private API.
 
 Dagster has no public way to ask whether an asset is stale, to report the provenance of a version
-that no run made, to free the pool slots of a run whose process died, to put a middleware before the
-webserver, or to switch several sensors at once. Private names may change in
-any release, so pyproject.toml pins `dagster` exactly, and
+that no run made, to record many partitions in one step, to free the pool slots of a run whose
+process died, to put a middleware before the webserver, or to switch several sensors at once.
+Private names may change in any release, so pyproject.toml pins `dagster` exactly, and
 `tests/dagster_project/test_dagster_internals.py` checks every name here against a real run.
 """
 
@@ -18,6 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData as CheckTarget,
+)
 from dagster._core.definitions.data_version import (
     CODE_VERSION_TAG,
     DATA_VERSION_IS_USER_PROVIDED_TAG,
@@ -27,6 +30,7 @@ from dagster._core.definitions.data_version import (
     get_input_data_version_tag,
     get_input_event_pointer_tag,
 )
+from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 from dagster._core.loader import LoadingContext
 
 if TYPE_CHECKING:
@@ -41,7 +45,9 @@ __all__ = [
     "CODE_VERSION_TAG",
     "DATA_VERSION_TAG",
     "AssetGraph",
+    "CheckTarget",
     "Staleness",
+    "check_target",
     "code_server",
     "free_pool_slots",
     "initialize_pools",
@@ -49,6 +55,9 @@ __all__ = [
     "latest_tags",
     "load_switches",
     "open_webserver",
+    "partitions_of",
+    "recorded_outputs",
+    "run_daemon",
     "version_tags",
 ]
 
@@ -133,6 +142,58 @@ def version_tags(
     return tags
 
 
+def check_target(
+    instance: dg.DagsterInstance, asset: str, partition: str | None
+) -> CheckTarget | None:
+    """The latest materialization of an asset or partition, as what a check examined."""
+    wanted = dg.AssetRecordsFilter(
+        asset_key=dg.AssetKey(asset), asset_partitions=[partition] if partition else None
+    )
+    records = instance.fetch_materializations(wanted, limit=1).records
+    if not records:
+        return None
+    return CheckTarget(
+        run_id=records[0].run_id, storage_id=records[0].storage_id, timestamp=records[0].timestamp
+    )
+
+
+def partitions_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[str]:
+    """The shards of a run, of one partition or of a range; empty if it has none.
+
+    The keys of a range are those between its ends, in the order in which they were added.
+    """
+    if shard := run.tags.get("dagster/partition"):
+        return [shard]
+    ends = [run.tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end")]
+    known = list(instance.get_dynamic_partitions("shards"))
+    if not all(end in known for end in ends):
+        return []
+    first, last = (known.index(end) for end in ends if end)
+    return known[first : last + 1]
+
+
+def recorded_outputs(
+    context: dg.AssetExecutionContext, order: Sequence[str]
+) -> Iterator[dg.Output[None]]:
+    """The selected outputs of a step that yielded its materializations and checks itself.
+
+    Later steps of the run need the outputs. Dagster makes a materialization of each, for every
+    partition of the run and with one data version; this mark stops it.
+
+    Args:
+        context: of the step.
+        order: names of its assets, inputs before what reads them.
+    """
+    definition = context.assets_def
+    for asset in map(dg.AssetKey, order):
+        if asset not in context.selected_asset_keys:
+            continue
+        name = definition.get_output_name_for_asset_key(asset)
+        yield dg.Output(None, name, metadata={SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True})
+    for check in context.selected_asset_check_keys:
+        yield dg.Output(None, definition.get_output_name_for_asset_check_key(check))
+
+
 def free_pool_slots(instance: dg.DagsterInstance, run_id: str) -> None:
     """Free the slots of pools that a run holds."""
     instance.event_log_storage.free_concurrency_slots_for_run(run_id)
@@ -215,6 +276,34 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     del app
     with contextlib.suppress(asyncio.CancelledError):  # of an interrupt
         yield
+
+
+def run_daemon(workspace: str, *, interval_s: int) -> None:
+    """Run the daemon of the instance in $DAGSTER_HOME until SIGINT or SIGTERM.
+
+    Args:
+        workspace: file that names the code servers.
+        interval_s: seconds between two looks for backfills. The command `dagster-daemon` has 30,
+            and no setting for it: a backfill started, and ended, half a minute late.
+    """
+    from dagster._core.workspace.load_target import WorkspaceFileTarget
+    from dagster._daemon import controller
+    from dagster._utils.interrupts import capture_interrupts
+
+    setattr(controller, "DEFAULT_DAEMON_INTERVAL_SECONDS", interval_s)  # noqa: B010
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        capture_interrupts(),
+        dg.DagsterInstance.get() as instance,
+        controller.daemon_controller_from_instance(
+            instance,
+            workspace_load_target=WorkspaceFileTarget([workspace]),
+            # Its warnings are about its own first start ("No cursor for event type RUN_FAILURE").
+            log_level="error",
+            code_server_log_level="warning",
+        ) as daemons,
+    ):
+        daemons.check_daemon_loop()
 
 
 @contextlib.contextmanager

@@ -43,7 +43,7 @@ from p4d.versioning.state.workspace import (
     status,
 )
 
-KIND, CORRECTION, REPORT = "p4d/kind", "correction", "report"
+KIND, CORRECTION, REPORT, FAILURE = "p4d/kind", "correction", "report", "failure"
 
 
 def unreported(instance: dg.DagsterInstance, project: Project) -> list[ArtifactKey]:
@@ -137,7 +137,7 @@ def _report_version(
         instance,
         data_version=made.data_version,
         code_version=made.code_version,
-        inputs=_inputs(made.upstream),
+        inputs=input_versions(made.upstream),
     )
     instance.report_runless_asset_event(
         dg.AssetMaterialization(
@@ -155,7 +155,7 @@ def _report_version(
     )
 
 
-def _inputs(upstream: Mapping[str, str]) -> dict[str, Any]:
+def input_versions(upstream: Mapping[str, str]) -> dict[str, Any]:
     """By stage, the version that was read; of a per-shard stage those of its shards, in order."""
     found: dict[str, Any] = {}
     for name, version in sorted(upstream.items()):

@@ -18,23 +18,22 @@ from dagster_project.dead_runs import PROCESS_TAG, process_identity
 from dagster_project.metadata import check_metadata, version_metadata
 from p4d.errors import P4DError
 from p4d.foreign_text import one_line
-from p4d.pipeline import stage_named
 from p4d.project import Project
 from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.run.check_published import check_published
-from p4d.versioning.run.run_stage import run_stage
+from p4d.versioning.run.run_stage import Materialization, run_stage
 
 if TYPE_CHECKING:
     from p4d.video.landing import LandingReport
 
-_SEVERITY = {"critical": dg.AssetCheckSeverity.ERROR, "warning": dg.AssetCheckSeverity.WARN}
+SEVERITY = {"critical": dg.AssetCheckSeverity.ERROR, "warning": dg.AssetCheckSeverity.WARN}
 
 # Seconds between two lines of progress.
 _PROGRESS_S = 5.0
 
 
 class StageConfig(dg.Config):
-    """Run config of every asset.
+    """Run config of every op that makes assets.
 
     Attributes:
         force: compute the stage although nothing changed.
@@ -59,34 +58,45 @@ class StageRunner(dg.ConfigurableResource):
         """The project as it is now."""
         return Project(Path(self.root))
 
+    def mark_process(self, context: dg.AssetExecutionContext) -> None:
+        """Name this process on the run, so that a dead run is found."""
+        context.instance.add_run_tags(context.run_id, {PROCESS_TAG: process_identity()})
+
+    def make(
+        self, context: dg.AssetExecutionContext, key: ArtifactKey, *, force: bool
+    ) -> Materialization:
+        """Run the stage of an artifact, with progress in the log of the run.
+
+        Raises:
+            P4DError: of the library.
+        """
+        return run_stage(
+            self.project,
+            key,
+            run_id=context.run_id,
+            progress=self._progress(context, key),
+            force=force,
+        )
+
     def materialize(
         self, context: dg.AssetExecutionContext, config: StageConfig
     ) -> dg.MaterializeResult:
-        """Run the asset's stage for its partition and describe the published version.
+        """Run the stage of an asset without shards and describe the published version.
 
         Raises:
             dagster.Failure: the library raised an error; the description is its message.
         """
-        context.instance.add_run_tags(context.run_id, {PROCESS_TAG: process_identity()})
-        stage = stage_named(context.asset_key.to_user_string())
-        key = ArtifactKey(stage.name, context.partition_key if stage.per_shard else None)
-        project = self.project
+        self.mark_process(context)
+        key = ArtifactKey(context.asset_key.to_user_string())
         try:
-            made = run_stage(
-                project,
-                key,
-                run_id=context.run_id,
-                progress=self._progress(context, key),
-                force=config.force,
-            )
+            made = self.make(context, key, force=config.force)
         except P4DError as error:
             raise dg.Failure(
                 description=f"{type(error).__name__}: {error}", allow_retries=False
             ) from error
-        return dg.MaterializeResult(
-            data_version=dg.DataVersion(made.data_version),
-            metadata=version_metadata(project, made),
-        )
+        # Metadata of the asset: that of the result is stored with the output once more.
+        context.add_asset_metadata(version_metadata(self.project, made), asset_key=key.stage)
+        return dg.MaterializeResult(data_version=dg.DataVersion(made.data_version))
 
     def check(self, key: ArtifactKey, run_id: str) -> Iterator[dg.AssetCheckResult]:
         """Run the checks of a stage on its published version; the ledger records them first."""
@@ -96,7 +106,7 @@ class StageRunner(dg.ConfigurableResource):
                 asset_key=key.stage,
                 check_name=result.name,
                 passed=result.passed,
-                severity=_SEVERITY[result.severity],
+                severity=SEVERITY[result.severity],
                 description=result.description,
                 metadata=check_metadata(version, result.details),
             )

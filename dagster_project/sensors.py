@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 
 import dagster as dg
 
-from dagster_project.alerts import needs_attention, report_alerts
+from dagster_project.alerts import Attention, needs_attention, report_alerts
 from dagster_project.automation import LABELLED
 from dagster_project.dead_runs import end_dead_runs
 from dagster_project.jobs import label_backfill, retrain, retraining
@@ -149,13 +149,14 @@ def attention_sensor(
     context: dg.SensorEvaluationContext, stage_runner: StageRunner
 ) -> dg.SkipReason:
     """Report each artifact once on its asset, and list all of them in every tick."""
-    found = needs_attention(context.instance, stage_runner.project)
-    reported = json.loads(context.cursor or "{}")
-    news = {key: reason for key, reason in found.items() if reported.get(str(key)) != reason}
+    seen = Attention.read(context.cursor)
+    found = needs_attention(context.instance, stage_runner.project, seen)
+    news = {key: reason for key, reason in found.items() if seen.found.get(str(key)) != reason}
     report_alerts(context.instance, news)
     for key, reason in news.items():
         context.log.warning(f"{key} {reason}")
-    context.update_cursor(json.dumps({str(key): reason for key, reason in found.items()}))
+    seen.found = {str(key): reason for key, reason in found.items()}
+    context.update_cursor(seen.text())
     if not found:
         return dg.SkipReason("No artifact is blocked and no run failed")
     return dg.SkipReason("\n".join(f"{key} {reason}" for key, reason in found.items()))

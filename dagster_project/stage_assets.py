@@ -1,25 +1,28 @@
-"""Builds the asset of a stage from its declaration in `p4d.pipeline`."""
+"""Builds the assets from the declarations of `p4d.pipeline`."""
 
 from __future__ import annotations
 
+import importlib
 import inspect
-from collections.abc import Callable
+import pkgutil
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
 import dagster as dg
 
 from dagster_project import asset_page
-from dagster_project.automation import RETRAINED_WEEKLY, on_new_data
-from dagster_project.partitions import SHARDS
+from dagster_project.shards.definition import shard_assets
+from dagster_project.shards.stage import ShardStage
 from dagster_project.slots import pool_of
-from p4d.pipeline import stage_named
+from dagster_project.stage_attributes import attributes
+from p4d.pipeline import STAGES, stage_named
 from p4d.project import Project
 from p4d.versioning.state.workspace import code_versions
 
 
 def stage_asset(name: str) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """Decorator: the asset of a stage, with everything derived from the stage's declaration.
+    """Decorator: the asset of a stage without shards, with all that its declaration says.
 
     The description is that of the stage (what is stored), then the docstring of the decorated
     function (what a run does), then its tables. `load_assets` adds what depends on the project: the
@@ -30,16 +33,8 @@ def stage_asset(name: str) -> Callable[[Callable[..., Any]], dg.AssetsDefinition
     def decorate(function: Callable[..., Any]) -> dg.AssetsDefinition:
         return dg.asset(
             name=stage.name,
-            deps=list(stage.inputs),
-            group_name=stage.group,
-            description=asset_page.description(stage, inspect.getdoc(function)),
-            partitions_def=SHARDS if stage.per_shard else None,
-            automation_condition=on_new_data(stage),
-            freshness_policy=RETRAINED_WEEKLY if stage.name == "champion" else None,
-            kinds=asset_page.kinds(stage),
-            owners=asset_page.owners(stage),
+            **attributes(stage, inspect.getdoc(function)),
             pool=pool_of(stage),
-            output_required=True,
         )(function)
 
     return decorate
@@ -63,5 +58,23 @@ def load_assets(package: ModuleType, project: Project) -> list[dg.AssetsDefiniti
             },
         )
 
-    loaded = dg.load_assets_from_package_module(package)
-    return [each.map_asset_specs(add) for each in loaded if isinstance(each, dg.AssetsDefinition)]
+    loaded = [
+        each
+        for each in dg.load_assets_from_package_module(package)
+        if isinstance(each, dg.AssetsDefinition)
+    ]
+    loaded.append(shard_assets(_shard_stages(package)))
+    return [each.map_asset_specs(add) for each in loaded]
+
+
+def _shard_stages(package: ModuleType) -> list[ShardStage]:
+    """The per-shard stages that the modules of a package declare, in pipeline order."""
+    found = {each.stage.name: each for each in _declared(package)}
+    return [found[stage.name] for stage in STAGES if stage.name in found]
+
+
+def _declared(package: ModuleType) -> Iterator[ShardStage]:
+    for info in pkgutil.iter_modules(package.__path__, prefix=f"{package.__name__}."):
+        for each in vars(importlib.import_module(info.name)).values():
+            if isinstance(each, ShardStage):
+                yield each

@@ -1,10 +1,12 @@
-"""Builds the asset checks of a stage from its gates in `p4d.quality.gates`."""
+"""Builds the asset checks of a stage without shards from its gates in `p4d.quality.gates`.
+
+Those of a per-shard stage are in the op of these stages (`dagster_project.shards`).
+"""
 
 from collections.abc import Iterator
 
 import dagster as dg
 
-from dagster_project.partitions import SHARDS
 from dagster_project.resources import StageRunner
 from p4d.errors import P4DError
 from p4d.pipeline import STAGES, Stage
@@ -13,8 +15,7 @@ from p4d.versioning.files.artifact_key import ArtifactKey
 
 
 def stage_checks(stage: Stage) -> dg.AssetChecksDefinition:
-    """The gates of one stage as asset checks; of each partition if the stage has shards."""
-    partitions = SHARDS if stage.per_shard else None
+    """The gates of one stage as asset checks."""
 
     @dg.multi_asset_check(
         name=f"{stage.name}_gates",
@@ -25,7 +26,6 @@ def stage_checks(stage: Stage) -> dg.AssetChecksDefinition:
                 asset=stage.name,
                 description=gate.description,
                 blocking=gate.blocking,
-                partitions_def=partitions,
             )
             for gate in GATES[stage.name]
         ],
@@ -33,9 +33,8 @@ def stage_checks(stage: Stage) -> dg.AssetChecksDefinition:
     def gates(
         context: dg.AssetCheckExecutionContext, stage_runner: StageRunner
     ) -> Iterator[dg.AssetCheckResult]:
-        key = ArtifactKey(stage.name, context.partition_key if stage.per_shard else None)
         try:
-            yield from stage_runner.check(key, context.run.run_id)
+            yield from stage_runner.check(ArtifactKey(stage.name), context.run.run_id)
         except P4DError as error:
             raise dg.Failure(description=str(error), allow_retries=False) from error
 
@@ -43,5 +42,5 @@ def stage_checks(stage: Stage) -> dg.AssetChecksDefinition:
 
 
 def all_stage_checks() -> list[dg.AssetChecksDefinition]:
-    """The checks of every stage that has gates."""
-    return [stage_checks(stage) for stage in STAGES if GATES.get(stage.name)]
+    """The checks of every stage that has gates and no shards."""
+    return [stage_checks(each) for each in STAGES if GATES.get(each.name) and not each.per_shard]

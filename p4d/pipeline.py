@@ -216,7 +216,7 @@ STAGES: tuple[Stage, ...] = (
         entry="p4d.video.clips:build_clips",
         description="Half-open clips on a time grid, with sampled frames and resampled truth.",
         inputs=("videos",),
-        params=("clips",),
+        params=("landing", "clips"),
         per_shard=True,
     ),
     Stage(

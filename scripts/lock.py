@@ -102,6 +102,16 @@ def _write(name: str, requirements: Iterable[Locked]) -> None:
     (FOLDER / name).write_text(text, encoding="utf-8")
 
 
+def _build_requirements(known: str) -> list[Locked]:
+    """What builds p4d itself, and setuptools, which builds the packages that have no wheel."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    with tempfile.TemporaryDirectory() as folder:
+        wanted = Path(folder) / "build.in"
+        named = [*project["build-system"]["requires"], "setuptools"]
+        wanted.write_text("\n".join(named), encoding="utf-8")
+        return list(_parse(_uv([wanted], known, "--no-annotate")))
+
+
 def _cpu_torch(full: Sequence[Locked]) -> str:
     """The lines of the CPU build: `+cpu` wheels on Linux, the only build on macOS."""
     version = direct_pins()["torch"]
@@ -147,7 +157,7 @@ def main() -> None:
         sys.exit(f"lock: without the extra dev, uv resolves to other versions: {', '.join(other)}")
     named = {item.name for item in running}
     torch = [i for i in full if i.name == "torch" or _CUDA_ONLY.fullmatch(i.name)]
-    build = [i for i in full if i.name == "setuptools"]
+    build = _build_requirements(whole)
     apart = {i.name for i in [*torch, *build]}
     _write("torch-cuda.txt", torch)
     _write("build.txt", build)

@@ -54,8 +54,7 @@ def serve(project: Project, port: int, note: Callable[[str], None]) -> None:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="p4d-ui-"))
         workspace = str(stack.enter_context(code_server(instance, DEFINITIONS, Path(folder))))
         own = ["dagster_project.ui.webserver", "--port", str(port), "--workspace", workspace]
-        # Its warnings are about its own first start ("No cursor for event type RUN_FAILURE").
-        daemon = ["dagster._daemon", "run", "--workspace", workspace, "--log-level", "error"]
+        daemon = ["dagster_project.ui.daemon", "--workspace", workspace]
         services = stack.enter_context(_processes({"webserver": own, "daemon": daemon}))
         note(f"Dagster UI: http://127.0.0.1:{port} (stop with Ctrl-C)")
         while not stopped.wait(0.5):

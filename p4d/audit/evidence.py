@@ -23,6 +23,7 @@ from p4d.ids import sha256_file
 from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.files.artifact_key import ArtifactVersion
+from p4d.versioning.ledger.environment import kept_list
 from p4d.versioning.ledger.ledger import FIRST, Ledger
 from p4d.versioning.ledger.record import Record
 
@@ -93,6 +94,8 @@ class AuditEvidence:
         sources: rows of the source videos.
         ledger: the text of the whole ledger; `lines` is their number, and `head` the SHA-256 of the
             last one.
+        environments: digest of each environment that a version was made in, with its packages;
+            none if no list was kept.
         gaps: what is missing or not as it should be, in words.
     """
 
@@ -103,6 +106,7 @@ class AuditEvidence:
     ledger: bytes
     lines: int
     head: str
+    environments: Mapping[str, tuple[str, ...]]
     gaps: tuple[str, ...]
 
     @property
@@ -163,8 +167,19 @@ def collect(project: Project, identifier: str, at: str | None = None) -> AuditEv
         ledger=text,
         lines=chain.lines,
         head=chain.head if lines else FIRST,
+        environments={
+            digest: _packages(project, digest)
+            for digest in sorted({entry.record["env"] for entry in entries if entry.record})
+        },
         gaps=tuple(_gaps(entries, sources)),
     )
+
+
+def _packages(project: Project, digest: str) -> tuple[str, ...]:
+    try:
+        return kept_list(project, digest)
+    except FileNotFoundError:  # made by a version of p4d that kept none
+        return ()
 
 
 def _entry(

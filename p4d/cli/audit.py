@@ -169,6 +169,20 @@ def head() -> None:
 
 @audit.command()
 @click.argument("identifier")
+@_AT
+def environment(identifier: str, at: str | None) -> None:
+    """Print the packages that the version was made with that is or holds IDENTIFIER.
+
+    Comments at the top name Python's version, the lock, and what is different here; pip reads the
+    rest.
+    """
+    from p4d.audit.lookup.environment import environment_of
+
+    echo(environment_of(Project.find(), identifier, at))
+
+
+@audit.command()
+@click.argument("identifier")
 @_OUTPUT
 @_AT
 def report(identifier: str, output: Path, at: str | None) -> None:

@@ -12,16 +12,21 @@ from p4d.project import Project
 
 
 @click.command()
-@click.option("--all", "every", is_flag=True, help="List every reason, not three of each kind.")
+@click.option(
+    "--all", "every", is_flag=True, help="List every reason, and the rows that failed checks."
+)
 def status(every: bool) -> None:
-    """List every artifact that is not fresh, with the reasons.
+    """List every artifact that is not fresh, with the reasons, and what a failed check holds back.
 
     The first line names a ledger that does not continue what was anchored of it.
     """
+    from p4d.quality.finding import HOW_TO_LIST
     from p4d.versioning.ledger.continuity import broken_continuity
+    from p4d.versioning.state.held_back import held_back
     from p4d.versioning.state.workspace import status as statuses
 
     project = Project.find()
+    _ = project.params  # with parameters that no stage accepts, nothing else matters
     broken = "; ".join(broken_continuity(project))
     if broken:
         echo(f"ledger: rewritten: {broken}")
@@ -29,7 +34,14 @@ def status(every: bool) -> None:
     for item in not_fresh:
         reasons = "; ".join(item.reasons) if every else item.summary
         echo(f"{item.key}: {item.state}: {one_line(reasons)}")
-    if not not_fresh and not broken:
+    held = held_back(project)
+    for each in held:
+        echo(f"held back: {each.key}: {one_line(each.summary)}")
+        if every:
+            echo("\n".join(f"held back:   {one_line(row)}" for row in each.rows))
+    if held and not every:
+        echo(f"held back: rows at fault: {HOW_TO_LIST}")
+    if not not_fresh and not broken and not held:
         echo("Everything is fresh.")
 
 

@@ -28,16 +28,29 @@ class WorldsParams:
 
 @dataclass(frozen=True, kw_only=True)
 class LandingParams:
-    """Limits of files that may land, and of a shard."""
+    """Limits of files that may land, and of a shard.
+
+    `max_picture_px`: width times height. `max_decoded_px`: pixels of all pictures of a file
+    together. `max_cpu_s`: processor time for one file. `max_memory_bytes`: memory that decoding one
+    file may take beyond its idle process. What they mean in detail: p4d/video/decoding/budget.py.
+    """
 
     max_clips_per_shard: int
     max_file_bytes: int
     max_duration_s: float
+    max_picture_px: int
+    max_frames: int
+    max_decoded_px: int
+    max_cpu_s: float
+    max_memory_bytes: int
 
     def __post_init__(self) -> None:
         check(1 <= self.max_clips_per_shard <= 256, self, "max_clips_per_shard must be in [1, 256]")
         check(self.max_file_bytes > 0, self, "max_file_bytes must be positive")
         check(self.max_duration_s > 0, self, "max_duration_s must be positive")
+        check_at_least_1(self, "max_picture_px", "max_frames", "max_decoded_px")
+        check(self.max_cpu_s > 0, self, "max_cpu_s must be positive")
+        check(self.max_memory_bytes >= 2**26, self, "max_memory_bytes must be at least 64 MiB")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,7 @@ from p4d.quality.results import SAMPLE_ROWS, CheckResult
 from p4d.quality.suites import Expectation, Suite
 
 _ROW_COUNT = "ExpectTableRowCountToBeBetween"
+_RANGE = "ExpectColumnValuesToBeBetween"
 
 
 def validate(suite: Suite, frame: pl.DataFrame) -> list[CheckResult]:
@@ -52,17 +53,21 @@ def _check(expectation: Expectation, key: tuple[str, ...], frame: pl.DataFrame) 
         absent = absent.drop_nulls(columns)
     if not absent.is_empty():
         shown = _sample(absent, [*key, *columns])
-        return _result(expectation, False, {"rows": len(rows), "absent": len(absent)}, shown)
+        counted = {"rows": len(rows), "absent": len(absent), **expectation.limits}
+        return _result(expectation, False, counted, shown)
+    limits = expectation.limits
     if rows.is_empty() and expectation.kind != _ROW_COUNT:
-        return _result(expectation, True, {"rows": 0})
+        return _result(expectation, True, {"rows": 0, **limits})
     found = _great_expectations(expectation, rows.select(columns or rows.columns[:1]))
-    metrics: dict[str, float | int | str] = {"rows": len(rows)}
+    metrics: dict[str, float | int | str] = {"rows": len(rows), **limits}
     if error := _hidden_error(found.get("exception_info") or {}):
         return _result(expectation, False, {**metrics, "error": error})
     values = found.get("result") or {}
     observed = values.get("observed_value")
     if isinstance(observed, int | float | str):
         metrics["observed"] = observed
+    elif expectation.kind == _RANGE and (column := rows[columns[0]]).dtype.is_numeric():
+        metrics |= {"lowest": _plain(column.min()), "highest": _plain(column.max())}
     unexpected = values.get("unexpected_count")
     sample: tuple[Mapping[str, object], ...] = ()
     if unexpected:

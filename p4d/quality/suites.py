@@ -5,7 +5,7 @@ Each expectation names a class of `great_expectations.expectations` and its argu
 checks the small table that its query returns over the stage's files.
 
 Thresholds are sanity limits of data that is fit for training. They never change an artifact, so
-they are not parameters.
+they are not parameters. A description takes its limits from the arguments: `{low}`, `{high}`.
 """
 
 from __future__ import annotations
@@ -37,6 +37,22 @@ class Expectation:
     severity: Severity = "critical"
     where: Mapping[str, str | int] = field(default_factory=dict)
     optional: bool = False
+
+    @property
+    def limits(self) -> Mapping[str, float | int | str]:
+        """What is allowed, by name: `at_least`, `above`, `at_most`, `one_of`."""
+        given = self.arguments
+        lower = "above" if given.get("strict_min") else "at_least"
+        named = {
+            lower: given.get("min_value"),
+            "at_most": given.get("max_value", given.get("threshold")),
+        }
+        found: dict[str, float | int | str] = {
+            name: value for name, value in named.items() if isinstance(value, int | float)
+        }
+        if isinstance(values := given.get("value_set"), list):
+            found["one_of"] = ", ".join(map(str, values))
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +96,7 @@ def _between(
     return Expectation(
         name=name,
         kind="ExpectColumnValuesToBeBetween",
-        description=description,
+        description=description.format(low=low, high=high),
         arguments={
             "column": column,
             "min_value": low,
@@ -107,7 +123,7 @@ def _mean(
     return Expectation(
         name=name,
         kind="ExpectColumnMeanToBeBetween",
-        description=description,
+        description=description.format(low=low, high=high),
         arguments={"column": column, "min_value": low, "max_value": high},
         severity=severity,
         where=where or {},
@@ -166,7 +182,7 @@ LABELS = Suite(
         _between(
             "coverage_is_a_share",
             "coverage",
-            "Coverage is a share, from 0 to 1.",
+            "Coverage is a share, from {low} to {high}.",
             low=0,
             high=1,
             optional=False,
@@ -174,7 +190,7 @@ LABELS = Suite(
         _mean(
             "depth_is_mostly_valid",
             "coverage",
-            "Depth is valid on at least half of the pixels, on average.",
+            "Depth is valid on at least {low:.0%} of the pixels, on average.",
             low=0.5,
             severity="critical",
             where={"modality": "depth"},
@@ -182,7 +198,7 @@ LABELS = Suite(
         _mean(
             "flow_is_valid_on_a_quarter",
             "coverage",
-            "Flow is valid on at least a quarter of the pixels, on average.",
+            "Flow is valid on at least {low:.0%} of the pixels, on average.",
             low=0.25,
             where={"modality": "flow"},
         ),
@@ -197,28 +213,28 @@ LABELS = Suite(
         _between(
             "depth_is_below_a_kilometre",
             "max",
-            "Every depth is below a kilometre.",
+            "Every depth is at most {high} m.",
             high=1000,
             where={"modality": "depth"},
         ),
         _between(
             "flow_is_within_two_map_sides",
             "largest_per_side",
-            "No flow is longer than twice the side of the map.",
+            "No flow is longer than {high} sides of the map.",
             high=2,
             where={"modality": "flow"},
         ),
         _between(
             "motion_is_not_below_0",
             "min",
-            "No motion probability is below 0.",
+            "No motion probability is below {low}.",
             low=0,
             where={"modality": "motion"},
         ),
         _between(
             "motion_is_not_above_1",
             "max",
-            "No motion probability is above 1.",
+            "No motion probability is above {high}.",
             high=1,
             where={"modality": "motion"},
         ),
@@ -226,35 +242,35 @@ LABELS = Suite(
         _between(
             "exact_depth_is_exact",
             "depth_absrel",
-            "Exact depth is within 1 % of the truth.",
+            "Exact depth is within {high:.0%} of the truth.",
             high=0.01,
             where=_EXACT,
         ),
         _between(
             "exact_flow_is_exact",
             "flow_epe_px",
-            "Exact flow is within 0.05 px of the truth.",
+            "Exact flow is within {high} px of the truth.",
             high=0.05,
             where=_EXACT,
         ),
         _between(
             "exact_motion_is_exact",
             "motion_iou",
-            "Exact motion has an IoU with the truth of at least 0.99.",
+            "Exact motion has an IoU with the truth of at least {low}.",
             low=0.99,
             where=_EXACT,
         ),
         _between(
             "exact_rays_are_exact",
             "ray_angle_rad",
-            "Exact rays are within 0.01 rad of the truth.",
+            "Exact rays are within {high} rad of the truth.",
             high=0.01,
             where=_EXACT,
         ),
         _mean(
             "expert_depth_is_useful",
             "depth_absrel",
-            "The expert's depth is within 35 % of the truth on average.",
+            "The expert's depth is within {high:.0%} of the truth on average.",
             high=0.35,
             where=_EXPERT,
         ),
@@ -268,7 +284,7 @@ LABELS = Suite(
         _mean(
             "expert_motion_is_useful",
             "motion_iou",
-            "The expert's motion has an IoU with the truth of at least 0.2 on average.",
+            "The expert's motion has an IoU with the truth of at least {low} on average.",
             low=0.2,
             where=_EXPERT,
         ),
@@ -328,7 +344,7 @@ QUESTIONS = Suite(
         _between(
             "margin_is_at_least_one_sigma",
             "margin_sigma",
-            "The nearest wrong answer is at least one standard deviation away.",
+            "The nearest wrong answer is at least {low} standard deviation away.",
             low=1,
             optional=False,
         ),

@@ -16,14 +16,14 @@ from p4d.errors import ContractError, DecodeError, TruthError
 from p4d.ids import content_id
 from p4d.pipeline import StageInputs, StageReport
 from p4d.video.appearance import (
-    area_mean,
     contrast_levels,
     difference_hash,
     grey_levels,
     motion_energy_levels,
 )
-from p4d.video.decode import decode
-from p4d.video.per_video import per_video
+from p4d.video.decoding.budget import ProcessBudget
+from p4d.video.decoding.decode import decode
+from p4d.video.decoding.per_video import FileFault, per_video
 
 if TYPE_CHECKING:
     from p4d.worlds.sidecar import ClipTruth, WorldTruth
@@ -128,8 +128,9 @@ def build_clips(inputs: StageInputs, out: Path) -> StageReport:
         for row in videos.filter(outcome="ok").iter_rows(named=True)
     ]
     cuts: list[_ClipRows] = []
-    for done, (job, cut) in enumerate(zip(jobs, per_video(_cut_video, jobs), strict=True), 1):
-        cuts.append(cut or _all_failed(job, "the decoder crashed on this video"))
+    outcomes = per_video(_cut_video, jobs, ProcessBudget.of(inputs.params("landing")))
+    for done, (job, cut) in enumerate(zip(jobs, outcomes, strict=True), 1):
+        cuts.append(_all_failed(job, cut.reason) if isinstance(cut, FileFault) else cut)
         inputs.progress(done, len(jobs), job.video_id)
     return _write(out, cuts)
 
@@ -220,11 +221,8 @@ def _outcome(outcome: str, reason: str) -> dict[str, str]:
 
 
 def _cut_video(job: _ClipJob) -> _ClipRows:
-    try:
-        pictures = _sampled_frames(job)
-        truth = _read_truth(job)
-    except (DecodeError, TruthError) as error:
-        return _all_failed(job, str(error))
+    pictures = _sampled_frames(job)
+    truth = _read_truth(job)
     cuts = [_cut_clip(job, plan, pictures, truth) for plan in job.plans]
     return _joined(cuts)
 
@@ -244,7 +242,7 @@ def _sampled_frames(job: _ClipJob) -> dict[int, np.ndarray]:
         if frame.index in wanted:
             if frame.pts_ns != wanted[frame.index]:
                 raise DecodeError(f"frame {frame.index} is not at the time that ingest recorded")
-            pictures[frame.index] = area_mean(frame.rgb(), size_px, size_px)
+            pictures[frame.index] = frame.squashed(size_px)
         if len(pictures) == len(wanted):
             return pictures
     raise DecodeError(f"only {len(pictures)} of {len(wanted)} sampled frames were decoded")

@@ -12,13 +12,15 @@ from typing import Any
 import polars as pl
 
 from p4d.artifacts import write_table
-from p4d.errors import ContractError, DecodeError, TruthError
+from p4d.config import LandingParams
+from p4d.errors import ContractError
 from p4d.paths import inside
 from p4d.pipeline import StageInputs, StageReport
 from p4d.sidecars import TRUTH_SUFFIX
-from p4d.video.decode import Timeline, read_timeline
-from p4d.video.per_video import per_video
-from p4d.video.probe import Probe, probe
+from p4d.video.decoding.budget import FileBudget, ProcessBudget
+from p4d.video.decoding.decode import Timeline, read_timeline
+from p4d.video.decoding.per_video import FileFault, per_video
+from p4d.video.decoding.probe import Probe, probe
 
 VIDEO_SCHEMA: dict[str, pl.DataType] = {
     "video_id": pl.String(),
@@ -40,6 +42,7 @@ VIDEO_SCHEMA: dict[str, pl.DataType] = {
     "licence": pl.String(),
     "source": pl.String(),
     "has_truth": pl.Boolean(),
+    "note": pl.String(),
     "outcome": pl.String(),
     "reason": pl.String(),
 }
@@ -58,7 +61,7 @@ class _IngestJob:
     inbox: Path | None
     previous: Path | None
     out: Path
-    max_duration_s: float
+    budget: FileBudget
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,21 +91,25 @@ def build_videos(inputs: StageInputs, out: Path) -> StageReport:
         raise ContractError("stage videos needs a shard with its manifest (shards/<shard>.json)")
     (out / "files").mkdir(parents=True, exist_ok=True)
     files: list[dict[str, Any]] = inputs.manifest["files"]
+    landing: LandingParams = inputs.params("landing")
     jobs = [
         _IngestJob(
             row=row,
             inbox=inputs.inbox,
             previous=inputs.previous,
             out=out,
-            max_duration_s=inputs.params("landing").max_duration_s,
+            budget=FileBudget.of(landing),
         )
         for row in files
         if row["outcome"] == "ok"
     ]
     rows = [_video_row(row) for row in files if row["outcome"] != "ok"]
     frames: list[dict[str, Any]] = []
-    for done, (job, result) in enumerate(zip(jobs, per_video(_ingest, jobs), strict=True), 1):
-        ingested = result or _not_kept(job, "rejected", "the decoder crashed on this file")
+    results = per_video(_ingest, jobs, ProcessBudget.of(landing))
+    for done, (job, result) in enumerate(zip(jobs, results, strict=True), 1):
+        ingested = (
+            _not_kept(job, "rejected", result.reason) if isinstance(result, FileFault) else result
+        )
         rows.append(ingested.row)
         frames += [
             {"video_id": ingested.row["video_id"], "frame_index": i, "pts_ns": pts_ns}
@@ -138,14 +145,12 @@ def _ingest(job: _IngestJob) -> _Ingested:
         _fetch(job, job.row, file)
         if truth is not None:
             _fetch(job, sidecar, truth)
-        seen = probe(file)
-        timeline = read_timeline(file, max_duration_s=job.max_duration_s)
+        seen = probe(file, job.budget)
+        timeline = read_timeline(file, job.budget)
         if truth is not None:
             _check_truth(truth, timeline)
     except _MissingFileError as gone:
         return _not_kept(job, "failed", str(gone))
-    except (DecodeError, TruthError) as error:
-        return _not_kept(job, "rejected", str(error))
     return _Ingested(
         row=_video_row(job.row, file=file, truth=truth) | _measured(seen, timeline),
         pts_ns=tuple(int(t) for t in timeline.pts_ns),
@@ -196,7 +201,10 @@ def _check_truth(path: Path, timeline: Timeline) -> None:
     from p4d.worlds import sidecar  # only videos with truth need it
 
     width_px, height_px = timeline.size_px
-    sidecar.check_against(sidecar.read(path), timeline.pts_ns, width_px, height_px)
+    found = sidecar.read(path)
+    sidecar.check_against(found, timeline.pts_ns, width_px, height_px)
+    for index in range(len(found.frames)):
+        found.frames[index]
 
 
 def _extension(name: str) -> str:
@@ -242,4 +250,5 @@ def _measured(seen: Probe, timeline: Timeline) -> dict[str, Any]:
         "n_frames": n_frames,
         "fps_mean": round((n_frames - 1) * 1e9 / (last_ns - first_ns), 6) if n_frames > 1 else None,
         "is_vfr": timeline.is_vfr,
+        "note": "; ".join(seen.notes) or None,
     }

@@ -8,7 +8,7 @@ the same shards again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,30 +18,15 @@ import yaml
 from filelock import FileLock, Timeout
 
 from p4d.artifacts import read_json, write_bytes, write_json
-from p4d.config import Params
-from p4d.errors import ConfigError, ContractError, DecodeError, PublishError
+from p4d.errors import ConfigError, ContractError, PublishError
 from p4d.foreign_text import one_line
-from p4d.ids import content_id, sha256_file
-from p4d.paths import inside
+from p4d.ids import content_id
 from p4d.project import Project
-from p4d.sidecars import (
-    SOURCE_SUFFIX,
-    TRUTH_SUFFIX,
-    StatedSource,
-    read_source,
-    sidecar_beside,
-    sidecar_path,
-)
+from p4d.sidecars import TRUTH_SUFFIX
 from p4d.video.inbox import InboxFile, SkippedFile, WaitingFile, scan
-from p4d.video.per_video import per_video
-from p4d.video.probe import Probe, probe
+from p4d.video.landed_rows import Progress, beside, examine
 
 LOCK_TIMEOUT_S = 300.0
-
-# Declared durations are off by about a frame; stage clips applies the exact rule.
-_DECLARED_SLACK_NS = 50_000_000
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,15 +182,8 @@ def _land(project: Project, settle_s: float, progress: Progress) -> LandingRepor
         (_with_truth_first(project.inbox, equal) for equal in copies.values()),
         key=lambda entry: entry.relpath,
     )
-    stated = {
-        entry.file_id: read_source(_beside(project.inbox, entry, SOURCE_SUFFIX)) for entry in fresh
-    }
-    notices += [
-        f"{entry.relpath!r} lands without its source file: {stated[entry.file_id].problem}"
-        for entry in fresh
-        if stated[entry.file_id].problem
-    ]
-    rows = _rows(project.inbox, fresh, stated, params, progress)
+    rows, remarks = examine(project.inbox, fresh, params, progress)
+    notices += remarks
     closed = tuple(_close(project, shards, rows, params.landing.max_clips_per_shard))
     rejected = sum(row["outcome"] == "rejected" for row in rows)
     return LandingReport(
@@ -216,13 +194,6 @@ def _land(project: Project, settle_s: float, progress: Progress) -> LandingRepor
         waiting=waiting,
         notices=tuple(notices),
     )
-
-
-def expected_clips(params: Params, declared_ns: int | None) -> int:
-    """Number of clips that a video of this declared duration will give, before it is decoded."""
-    length_ns = params.clips.length_ns
-    full = ((declared_ns or 0) + _DECLARED_SLACK_NS) // length_ns
-    return min(int(full), params.clips.max_clips_per_video)
 
 
 def _sweep(project: Project, shards: Sequence[str]) -> None:
@@ -252,101 +223,12 @@ def _with_truth_first(
     inbox: Path, equal: Sequence[InboxFile | SkippedFile]
 ) -> InboxFile | SkippedFile:
     """The one of several equal files that lands: one with a truth sidecar, if there is any."""
-    return min(equal, key=lambda entry: _beside(inbox, entry, TRUTH_SUFFIX) is None)
+    return min(equal, key=lambda entry: beside(inbox, entry, TRUTH_SUFFIX) is None)
 
 
 def _sidecar_is_late(inbox: Path, entry: InboxFile | SkippedFile, row: Mapping[str, Any]) -> bool:
-    arrived = _beside(inbox, entry, TRUTH_SUFFIX) is not None
+    arrived = beside(inbox, entry, TRUTH_SUFFIX) is not None
     return arrived and row["sidecar"] is None and row["outcome"] == "ok"
-
-
-def _rows(
-    inbox: Path,
-    fresh: Sequence[InboxFile | SkippedFile],
-    stated: Mapping[str, StatedSource],
-    params: Params,
-    progress: Progress,
-) -> list[dict[str, Any]]:
-    readable = [entry for entry in fresh if isinstance(entry, InboxFile) and entry.bytes]
-    seen: dict[str, Probe | str | None] = {}
-    for outcome, entry in zip(
-        per_video(_probe, [entry.path for entry in readable]), readable, strict=True
-    ):
-        seen[entry.file_id] = outcome
-        progress(len(seen), len(readable), entry.relpath)
-    return [
-        _row(inbox, entry, stated[entry.file_id], seen.get(entry.file_id), params)
-        for entry in fresh
-    ]
-
-
-def _probe(path: Path) -> Probe | str:
-    try:
-        return probe(path)
-    except DecodeError as error:
-        return str(error)
-
-
-def _row(
-    inbox: Path,
-    entry: InboxFile | SkippedFile,
-    stated: StatedSource,
-    seen: Probe | str | None,
-    params: Params,
-) -> dict[str, Any]:
-    reason = _reason_against(entry, seen, params)
-    declared_ns = seen.declared_ns if isinstance(seen, Probe) else None
-    return {
-        "file_id": entry.file_id,
-        "name": Path(entry.relpath).name,
-        "relpath": entry.relpath,
-        "sha256": entry.sha256 if isinstance(entry, InboxFile) else None,
-        "bytes": entry.bytes,
-        "sidecar": _sidecar(inbox, entry),
-        "licence": stated.licence,
-        "source": stated.source,
-        "outcome": "rejected" if reason else "ok",
-        "reason": reason,
-        "container": seen.container if isinstance(seen, Probe) and not reason else None,
-        "expected_clips": 0 if reason else expected_clips(params, declared_ns),
-    }
-
-
-def _reason_against(
-    entry: InboxFile | SkippedFile, seen: Probe | str | None, params: Params
-) -> str | None:
-    if isinstance(entry, SkippedFile):
-        return entry.reason
-    if entry.bytes == 0:
-        return "the file is empty"
-    if seen is None:
-        return "the decoder crashed on this file"
-    if isinstance(seen, str):
-        return seen
-    limit_s = params.landing.max_duration_s
-    if (seen.declared_ns or 0) > limit_s * 1e9:
-        return f"longer than {limit_s:g} s (landing.max_duration_s); cut it"
-    return None
-
-
-def _sidecar(inbox: Path, entry: InboxFile | SkippedFile) -> dict[str, str] | None:
-    path = _beside(inbox, entry, TRUTH_SUFFIX)
-    if path is None:
-        return None
-    relpath = sidecar_path(Path(entry.relpath), TRUTH_SUFFIX)
-    return {"relpath": relpath.as_posix(), "sha256": sha256_file(path)}
-
-
-def _beside(inbox: Path, entry: InboxFile | SkippedFile, suffix: str) -> Path | None:
-    """The sidecar of an entry, if there is one inside the inbox."""
-    if isinstance(entry, SkippedFile):
-        return None
-    if sidecar_beside(inbox / entry.relpath, suffix) is None:
-        return None
-    try:
-        return inside(inbox, sidecar_path(Path(entry.relpath), suffix).as_posix())
-    except ContractError:
-        return None
 
 
 def _close(

@@ -17,6 +17,7 @@
 --   git_commit varchar: commit that was checked out, null without git
 --   dirty boolean: whether the code differed from that commit
 --   environment varchar: digest of the installed packages
+--   environment_lock varchar: SHA-256 of the lock they were installed from, null if unknown
 --   nbytes bigint: size, bytes
 --   nfiles bigint: files
 --   wall_s double: wall time of the computation, seconds
@@ -32,6 +33,7 @@ with found as (
             "md5": "VARCHAR", "path": "VARCHAR", "code_version": "VARCHAR",
             "fingerprint": {"code_version": "VARCHAR", "params_digest": "VARCHAR"},
             "git": {"commit": "VARCHAR", "dirty": "BOOLEAN"}, "env": "VARCHAR",
+            "env_lock": "VARCHAR",
             "nbytes": "BIGINT", "nfiles": "BIGINT",
             "cost": {"wall_s": "DOUBLE", "cpu_s": "DOUBLE"},
             "run_id": "VARCHAR", "metrics": "JSON"
@@ -53,6 +55,7 @@ select
     r.git.commit as git_commit,
     r.git.dirty as dirty,
     r.env as environment,
+    r.env_lock as environment_lock,
     r.nbytes as nbytes,
     r.nfiles as nfiles,
     r.cost.wall_s as wall_s,

@@ -138,7 +138,11 @@ def not_fresh():
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
         cli(["status"], standalone_mode=False)
-    lines = [line for line in said.getvalue().splitlines() if line != "Everything is fresh."]
+    lines = [
+        line
+        for line in said.getvalue().splitlines()
+        if line != "Everything is fresh." and not line.startswith("held back: ")
+    ]
     with dvc.repo.Repo() as repo:
         by_dvc = list(repo.status())
     return {

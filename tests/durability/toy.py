@@ -189,7 +189,15 @@ ASSETS = """\
 import dagster as dg
 
 from dagster_project.resources import StageConfig, StageRunner
+from dagster_project.shards.stage import ShardRun, shard_stage
 from dagster_project.stage_assets import stage_asset
+from p4d.versioning.run.run_stage import Materialization
+"""
+SHARD_ASSET = """
+
+@shard_stage("{name}")
+def {name}(run: ShardRun) -> Materialization:
+    return run.make()
 """
 ASSET = """
 
@@ -205,6 +213,7 @@ FUNCTIONS = {
     "videos": "write", "expert": "write", "labels": "write_by_workers", "release": "write",
     "champion": "append",
 }  # fmt: skip
+PER_SHARD = ("videos", "labels")
 
 
 @dataclass(frozen=True)
@@ -309,9 +318,11 @@ def build(root: Path, shards: Sequence[str] = SHARDS) -> Toy:
     assets.mkdir()
     (assets / "__init__.py").write_text("")
     (root / "p4d" / "display" / "stage_views.py").write_text(VIEWS)
-    (assets / "toy.py").write_text(ASSETS + "".join(ASSET.format(name=name) for name in FUNCTIONS))
+    bodies = [(SHARD_ASSET if n in PER_SHARD else ASSET).format(name=n) for n in FUNCTIONS]
+    (assets / "toy.py").write_text(ASSETS + "".join(bodies))
     toy = Toy(root)
     toy.set_shards(shards)
+    (root / "dvc.yaml").touch()  # makes the folder a project; the command writes it
     toy.run("python", "-m", "p4d.cli", "dvc-yaml")
     toy.git("init", "-q", "-b", "main")
     toy.git("add", "-A")

@@ -84,7 +84,7 @@ def test_damaged_table_fails_every_gate_that_reads_it(tables, tmp_path):
     assert "error" in results["no_nan"].metrics
 
 
-def test_shard_of_rejected_videos_alone_is_not_blocked(tables, tmp_path):
+def test_shard_of_which_nothing_is_usable_is_blocked_at_its_clips_alone(tables, tmp_path):
     name = f"videos/{SHARD}/videos.parquet"
     tables[name] = tables[name].filter(pl.col("outcome") == "rejected")
     for path in list(tables):
@@ -92,10 +92,19 @@ def test_shard_of_rejected_videos_alone_is_not_blocked(tables, tmp_path):
             tables[path] = tables[path].clear()
     root = example.write(tmp_path, tables)
     for stage in ("videos", "clips", "labels", "regions", "facts"):
-        results = run(root, stage)
-        assert not any(blocks(r) for r in results), stage
+        stopped = [r.name for r in run(root, stage) if blocks(r)]
+        assert stopped == (["some_clip_is_usable"] if stage == "clips" else []), stage
     warned = {r.name for r in run(root, "labels") if not r.passed}
     assert warned == {"has_rows"}
+
+
+def test_some_gates_can_be_run_alone_in_their_order(tables, tmp_path):
+    root = example.write(tmp_path, tables)
+    names = ["most_labels_are_good", "no_nan", "exact_flow_is_exact"]
+    folders = example.folders(root, "labels", needed_upstreams("labels"))
+    found = [r.name for r in check_folders("labels", folders, names)]
+    assert found == ["no_nan", "exact_flow_is_exact", "most_labels_are_good"]
+    assert check_folders("labels", folders, ()) == []
 
 
 def test_shards_may_be_given_by_the_folder_that_holds_them(tables, tmp_path):

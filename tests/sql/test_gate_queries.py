@@ -111,6 +111,16 @@ BROKEN: dict[str, list[tuple[str, Breaking, dict]]] = {
             {"overlap_ns": example.SECOND, "other_clip_id": "clip_red1"},
         ),
     ],
+    "clips/some_clip_is_usable": [
+        (
+            "clips/{}/clips.parquet",
+            lambda clips: clips.with_columns(
+                outcome=pl.lit("filtered"), reason=pl.lit("blank: one colour")
+            ),
+            {"reasons": ["filtered: blank: one colour"]},
+        ),
+        ("clips/{}/clips.parquet", pl.DataFrame.clear, {"clips": 0, "reasons": []}),
+    ],
     "clips/clips_are_usable": [
         ("clips/{}/clips.parquet", put("outcome", "filtered"), {"outcome": "filtered"}),
     ],

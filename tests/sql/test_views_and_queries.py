@@ -90,6 +90,7 @@ EXPECTED: dict[str, tuple[int, dict]] = {
         {"decision_order": 2, "decision": "refused", "recorded_at": instant(11)},
     ),
     "checks_in_force": (8, {"instance": "champion", "name": None}),
+    "failed_checks": (1, {"name": "intervals_are_disjoint", "blocking": True, "holds": None}),
     # Five minutes in: the clips of the first shard have failed and not yet passed.
     "checks_on_date": (4, {"instance": f"clips@{FIRST}", "passed": True}),
     "models_touched_by_video": (

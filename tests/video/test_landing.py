@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from p4d import ids
 from p4d.artifacts import read_json, write_json
 from p4d.errors import ConfigError, ContractError
 from p4d.video import landing
@@ -234,6 +235,7 @@ import os, sys
 from pathlib import Path
 from p4d import artifacts
 from p4d.project import Project
+from p4d import ids
 from p4d.video import landing
 real = artifacts.write_bytes
 def dying(path, payload):
@@ -280,7 +282,7 @@ def test_unchanged_files_are_not_read_again(tmp_path, samples, monkeypatch):
     os.utime(project.inbox / "a.mp4", (time.time() - 60,) * 2)
     land(project)
     read = []
-    original = landing.sha256_file
+    original = ids.sha256_file
     monkeypatch.setattr("p4d.video.inbox.sha256_file", lambda p: read.append(p.name) or original(p))
     assert land(project).known == 2
     assert read == ["young.mp4"]

@@ -7,7 +7,6 @@ hash. `report.html.j2` holds its HTML and texts; this module computes what they 
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +20,6 @@ from p4d.pages.render import count, data_uri, plain, render
 from p4d.pipeline import Stage
 from p4d.project import Project
 from p4d.versioning.ledger.ledger import LEDGER_PATH
-from p4d.versioning.run.run_info import environment_digest
 
 _MOST_GAPS = 12
 _MOST_DETAIL = 240
@@ -106,7 +104,7 @@ def report_html(evidence: AuditEvidence, stages: Sequence[Stage]) -> str:
         params=params,
         costs_by_stage=_costs(evidence),
         environment_users=sorted(environments.items()),
-        packages=_packages() if environment_digest() in environments else [],
+        packages={digest: names for digest, names in evidence.environments.items() if names},
         commands=_commands(evidence),
         hash_lists=[
             (name, text, data_uri(text.encode(), "text/plain"))
@@ -225,12 +223,6 @@ def _costs(evidence: AuditEvidence) -> list[tuple[str, Mapping[str, float]]]:
     cost = evidence.cost()
     total = {key: sum(of[key] for of in cost.values()) for key in ("n", "wall_s", "cpu_s", "bytes")}
     return [*cost.items(), ("all", total)]
-
-
-def _packages() -> list[str]:
-    return sorted(
-        {f"{d.name.lower()}=={d.version}" for d in importlib.metadata.distributions() if d.name}
-    )
 
 
 def _commands(evidence: AuditEvidence) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 from p4d.audit.takedown import PURGED, TOMBSTONES, tombstones
 from p4d.errors import ConfigError, LedgerError
@@ -17,6 +18,7 @@ from p4d.versioning.dvc.lock_file import LOCK_FILE, LockFile
 from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.files.hashes import file_md5
 from p4d.versioning.ledger.continuity import broken_continuity, has_branch
+from p4d.versioning.ledger.environment import LISTS
 from p4d.versioning.ledger.ledger import BRANCH, LEDGER_PATH
 from p4d.versioning.ledger.problem import Problem
 from p4d.versioning.ledger.record import Record
@@ -127,7 +129,7 @@ def orphan_problems(project: Project) -> Iterator[Problem]:
         if found.name == "ledger":
             for file in sorted(found.iterdir()):
                 # Earlier versions kept a table of the same records beside the ledger.
-                if file.name not in ("ledger.jsonl", "ledger.parquet"):
+                if file.name not in ("ledger.jsonl", "ledger.parquet", Path(LISTS).name):
                     yield Problem(
                         "orphaned", f"data/ledger/{file.name}", "is not part of the ledger"
                     )

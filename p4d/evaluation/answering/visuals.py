@@ -14,8 +14,8 @@ from p4d.evaluation.benchmarks.item import BenchmarkItem, Sampling
 from p4d.ids import content_id
 from p4d.students.data.clip_reader import ClipReader, Visual
 from p4d.students.data.questions import Question
-from p4d.video.appearance import area_mean
-from p4d.video.decode import decode, read_timeline
+from p4d.video.decoding.budget import FileBudget
+from p4d.video.decoding.decode import decode, read_timeline
 from p4d.video.still import read_still
 
 MAX_VIDEO_S = 7200.0
@@ -129,7 +129,7 @@ def sampled_frames(
         DecodeError: the video is damaged, or no frame is in the span.
     """
     try:
-        timeline = read_timeline(video, max_duration_s=MAX_VIDEO_S)
+        timeline = read_timeline(video, FileBudget(max_duration_s=MAX_VIDEO_S))
     except DecodeError as error:
         raise DecodeError(f"{video.name}: {error}") from error
     pts_ns = timeline.pts_ns
@@ -151,7 +151,7 @@ def sampled_frames(
     sampled: dict[int, np.ndarray] = {}
     for frame in decode(video):
         if frame.index in wanted:
-            sampled[frame.index] = area_mean(frame.rgb(), size_px, size_px)
+            sampled[frame.index] = frame.squashed(size_px)
             if len(sampled) == len(wanted):
                 break
     times_s = np.maximum(pts_ns[chosen] - start, 0) / 1e9

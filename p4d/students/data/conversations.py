@@ -26,8 +26,8 @@ from p4d.students.model.adapters.protocol import ABSENT, StudentAdapter
 from p4d.students.model.batch import IGNORED, PADDING, PackedBatch
 from p4d.students.model.chat import IMAGE, TURN_END, TURN_START, VIDEO
 from p4d.students.model.tokenizer import encode, token_id
-from p4d.video.appearance import area_mean
-from p4d.video.decode import decode, read_timeline
+from p4d.video.decoding.budget import FileBudget
+from p4d.video.decoding.decode import decode, read_timeline
 from p4d.video.still import read_still
 
 MARKER = re.compile(f"({re.escape(VIDEO)}|{re.escape(IMAGE)})")
@@ -127,10 +127,10 @@ def decoded(conversation: Conversation, clips: ClipsParams) -> DecodedConversati
 
 
 def _spread(path: Path, clips: ClipsParams) -> tuple[np.ndarray, np.ndarray]:
-    pts_ns = read_timeline(path, max_duration_s=MAX_VIDEO_S).pts_ns
+    pts_ns = read_timeline(path, FileBudget(max_duration_s=MAX_VIDEO_S)).pts_ns
     at = np.unique(np.linspace(0, len(pts_ns) - 1, clips.frames).round().astype(np.int64))
     size_px, wanted = clips.size_px, set(at.tolist())
-    pictures = [area_mean(f.rgb(), size_px, size_px) for f in decode(path) if f.index in wanted]
+    pictures = [f.squashed(size_px) for f in decode(path) if f.index in wanted]
     return np.stack(pictures), (pts_ns[at] - pts_ns[0]) / 1e9
 
 

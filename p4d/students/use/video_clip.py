@@ -17,7 +17,7 @@ from p4d.errors import ContractError, DecodeError
 from p4d.questions.regions.marks import draw_marks
 from p4d.students.data.clip_reader import Visual
 from p4d.video.appearance import area_mean
-from p4d.video.decode import decode, read_timeline
+from p4d.video.decoding.decode import decode, read_timeline
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def sample_clip(video: Path, clips: ClipsParams, start_s: float) -> SampledClip:
     Raises:
         DecodeError: the video is unreadable, or it ends before `start_s`.
     """
-    timeline = read_timeline(video, max_duration_s=math.inf)
+    timeline = read_timeline(video)
     pts_ns = timeline.pts_ns
     start_ns = int(pts_ns[0]) + round(start_s * 1e9)
     if not int(pts_ns[0]) <= start_ns < timeline.end_ns:
@@ -69,9 +69,8 @@ def sample_clip(video: Path, clips: ClipsParams, start_s: float) -> SampledClip:
     pictures, first = {}, None
     for frame in decode(video):
         if frame.index in at:
-            rgb = frame.rgb()
-            first = rgb if first is None else first
-            pictures[frame.index] = area_mean(rgb, clips.size_px, clips.size_px)
+            first = frame.rgb() if first is None else first
+            pictures[frame.index] = frame.squashed(clips.size_px)
         if frame.index >= at[-1]:
             break
     assert first is not None  # `at` holds indices of the timeline that was just read

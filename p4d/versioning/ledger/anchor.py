@@ -17,6 +17,7 @@ from p4d.project import Project
 from p4d.versioning.files.git import git, has_repository, try_git
 from p4d.versioning.files.project_lock import project_lock
 from p4d.versioning.ledger.continuity import require_continued, write_marker
+from p4d.versioning.ledger.environment import LISTS
 from p4d.versioning.ledger.ledger import BRANCH, LEDGER_PATH, Ledger
 
 logger = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ def anchor(project: Project, message: str) -> str | None:
             # A copy of the real index: its stat cache saves git from reading every file again.
             index.write_bytes(real.read_bytes())
         _git(root, "add", "--update", "--", ".", index=index)
-        names = ("dvc.lock", "dvc.yaml", "params.yaml", "shards", "reviews", LEDGER_PATH)
+        names = ("dvc.lock", "dvc.yaml", "params.yaml", "shards", "reviews", LEDGER_PATH, LISTS)
         forced = [name for name in names if (root / name).exists()]
         _git(root, "add", "--force", "--", *forced, index=index)
         tree = _git(root, "write-tree", index=index)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from p4d.errors import PublishError
 from p4d.project import Project
@@ -17,9 +17,15 @@ from p4d.versioning.state.workspace import Workspace
 
 
 def check_published(
-    project: Project, key: ArtifactKey, *, run_id: str
+    project: Project, key: ArtifactKey, *, run_id: str, only: Collection[str] | None = None
 ) -> tuple[ArtifactVersion, Sequence[CheckResult]]:
     """Run the checks of a stage on its published version; returns the version and the results.
+
+    Args:
+        project: where.
+        key: whose version.
+        run_id: of the caller.
+        only: names of checks; default: all of the stage. The results of others stay as recorded.
 
     Raises:
         PublishError: nothing is published, or the files are not (or did not stay) that version.
@@ -30,7 +36,7 @@ def check_published(
         version = checks_version(workspace)
     if before is None:
         raise PublishError(f"the folder of {key} is not its published version; make it first")
-    results = check_artifact(project, key.stage, key.shard)
+    results = check_artifact(project, key.stage, key.shard, only)
     with locked(project):
         with Workspace(project) as workspace:
             after = _published(workspace, key, recorder)

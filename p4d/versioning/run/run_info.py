@@ -1,12 +1,9 @@
-"""Facts about a run that belong in the ledger: git state, environment, cost, weights."""
+"""Facts about a run that belong in the ledger: git state, cost, weights."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
-import hashlib
 import resource
-import sys
 import time
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -54,18 +51,6 @@ def code_origin(root: Path, paths: Collection[str]) -> dict[str, Any]:
         "git": {"commit": commit, "dirty": checkout["dirty"]},
         "package": {**package, "commit": checkout["commit"]},
     }
-
-
-@functools.lru_cache(maxsize=1)
-def environment_digest() -> str:
-    """SHA-256 over Python's version and the sorted `name==version` of every installed package."""
-    # Read from the names of the metadata folders: opening each of 300 takes half a second.
-    found = {f"python=={sys.version.split()[0]}"}
-    for entry in filter(None, sys.path):
-        for folder in Path(entry).glob("*.dist-info"):
-            name, _, version = folder.name.removesuffix(".dist-info").partition("-")
-            found.add(f"{name.lower()}=={version}")
-    return hashlib.sha256("\n".join(sorted(found)).encode()).hexdigest()
 
 
 def weight_hashes(folder: Path) -> Mapping[str, str]:

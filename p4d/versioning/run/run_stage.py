@@ -21,6 +21,7 @@ from p4d.quality.gates import blocking_gates
 from p4d.versioning.dvc import pipeline_file
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.files.hashes import Digest
+from p4d.versioning.ledger import environment
 from p4d.versioning.ledger.continuity import require_marked
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.ledger.record import plain
@@ -135,6 +136,7 @@ def run_stage(
         view.refuse_edits()
         check_staged(folder / "new")
         record = _record(run, folder / "new", report, cost, run_id=run_id, started=started)
+        environment.keep_list(project)
         version = publish(run, folder, record)
     return Materialization(
         version=version,
@@ -255,7 +257,8 @@ def _record(
             "excluded": dict(run.inputs.excluded),
             "previous": run.previous,
             **run_info.code_origin(run.project.root, expected.code),
-            "env": run_info.environment_digest(),
+            "env": environment.environment_digest(),
+            "env_lock": environment.lock_digest(),
             "rows": dict(report.rows),
             "metrics": dict(report.metrics),
             "cost": cost.values,

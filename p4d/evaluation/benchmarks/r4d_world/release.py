@@ -18,7 +18,7 @@ from p4d.drawing import png
 from p4d.evaluation.benchmarks.r4d_world.texts import card, datasheet
 from p4d.ids import content_id, sha256_file
 from p4d.questions.regions.marks import draw_marks
-from p4d.video.decode import decode
+from p4d.video.decoding.decode import decode
 
 NAME = "r4d-world"
 SUMS = "SHA256SUMS"

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
+from av.video.reformatter import VideoReformatter
+
 from p4d.errors import DecodeError
-from p4d.video.decode import Orientation, open_video, ticks_to_ns
+from p4d.video.decoding.budget import FileBudget
+from p4d.video.decoding.container import open_video
+from p4d.video.decoding.picture import Frame, Orientation, ticks_to_ns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +22,7 @@ class Probe:
         width_px, height_px: upright size, after the display matrix.
         rotation_deg: clockwise rotation that makes the picture upright.
         declared_ns: duration that the header states, or None; a full decode measures it.
+        notes: what a person should know about the choice of the stream, one line each.
 
     """
 
@@ -27,20 +33,24 @@ class Probe:
     height_px: int
     rotation_deg: int
     declared_ns: int | None
+    notes: tuple[str, ...] = ()
 
 
-def probe(path: Path) -> Probe:
+def probe(path: Path, budget: FileBudget | None = None) -> Probe:
     """Open `path` and decode one frame.
 
     Raises:
-        DecodeError: not a readable video; the message gives FFmpeg's reason.
+        DecodeError: not a readable video, with FFmpeg's reason, or pictures over budget.
 
     """
-    with open_video(path) as (container, stream):
+    with open_video(path, budget) as opened:
+        container, stream = opened.container, opened.stream
         picture = next(container.decode(stream), None)
         if picture is None:
             raise DecodeError("the video stream holds no frame")
         orientation = Orientation.of(picture)
+        frame = Frame(0, 0, 0, Fraction(1), orientation, picture, VideoReformatter())
+        frame.squashed(1)  # raises for a pixel format that has no conversion
         width_px, height_px = orientation.size_px(picture.width, picture.height)
         declared_ns = None
         if stream.duration is not None and stream.time_base is not None:
@@ -55,4 +65,5 @@ def probe(path: Path) -> Probe:
             height_px=height_px,
             rotation_deg=orientation.clockwise_deg,
             declared_ns=declared_ns,
+            notes=opened.notes,
         )

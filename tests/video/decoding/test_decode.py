@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 
 from p4d.errors import DecodeError
-from p4d.video.decode import decode, read_timeline, ticks_to_ns
-from p4d.video.probe import probe
+from p4d.video.decoding.budget import FileBudget
+from p4d.video.decoding.decode import decode, read_timeline
+from p4d.video.decoding.picture import ticks_to_ns
+from p4d.video.decoding.probe import probe
 from p4d.video.sources import add_damaged_videos
 from tests.video.media import marked_frame, read_mark, set_display_matrix, write_video
 
 
-def timeline(path):
-    return read_timeline(path, max_duration_s=600)
+def timeline(path, **limits):
+    return read_timeline(path, FileBudget(max_duration_s=600, **limits))
 
 
 def marks(path):
@@ -214,14 +216,14 @@ def test_tags_that_are_no_text_do_not_matter(tmp_path):
 def test_a_video_longer_than_allowed_is_reported(tmp_path):
     path = write_video(tmp_path / "a.mp4")
     with pytest.raises(DecodeError, match="max_duration_s"):
-        read_timeline(path, max_duration_s=2)
+        read_timeline(path, FileBudget(max_duration_s=2))
 
 
 def test_a_time_beyond_64_bits_rejects_its_video(tmp_path, monkeypatch):
     path = write_video(tmp_path / "late.mkv", start_ticks=24)
-    monkeypatch.setattr("p4d.video.decode.MAX_TIME_NS", 10**9)
+    monkeypatch.setattr("p4d.video.decoding.decode.MAX_TIME_NS", 10**9)
     with pytest.raises(DecodeError, match="frame 0 is at 2 s, no time of a video"):
-        read_timeline(path, max_duration_s=600)
+        timeline(path)
 
 
 def test_a_pixel_format_that_cannot_be_converted_is_named(tmp_path):

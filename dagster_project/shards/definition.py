@@ -1,0 +1,55 @@
+"""Joins the per-shard assets and their checks into one op."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+
+from dagster_project.partitions import SHARDS
+from dagster_project.resources import StageConfig, StageRunner
+from dagster_project.shards.runs import run_shards
+from dagster_project.shards.stage import ShardStage
+from dagster_project.slots import LABELLING
+from p4d.quality.gates import GATES
+
+SHARD_OP = "label_shards"
+"""The op, and so the step of every run, that makes per-shard stages."""
+
+# A run starts in about 10 s. Runs of one pool wait for each other, so a new shard waits for one of
+# these at most.
+_SHARDS_PER_RUN = 50
+
+
+def shard_assets(stages: Sequence[ShardStage]) -> dg.AssetsDefinition:
+    """All per-shard assets and their checks as one op, of which a run selects any part.
+
+    Args:
+        stages: in pipeline order.
+    """
+    checks = [
+        dg.AssetCheckSpec(
+            gate.name,
+            asset=each.stage.name,
+            description=gate.description,
+            blocking=gate.blocking,
+            partitions_def=SHARDS,
+        )
+        for each in stages
+        for gate in GATES.get(each.stage.name, ())
+    ]
+
+    @dg.multi_asset(
+        name=SHARD_OP,
+        description="Makes and checks the selected stages of each shard, shard after shard.",
+        specs=[each.spec for each in stages],
+        check_specs=checks,
+        can_subset=True,
+        backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=_SHARDS_PER_RUN),
+        pool=LABELLING,
+    )
+    def make_shards(
+        context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
+    ) -> Iterator[Any]:
+        yield from run_shards(context, config, stage_runner, stages)
+
+    return make_shards

@@ -1,0 +1,160 @@
+"""One decoded frame: its time, its orientation, and upright RGB of any pixel format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+from av.sidedata.sidedata import SideDataContainer
+from av.sidedata.sidedata import Type as SideDataType
+from av.video.reformatter import Interpolation, VideoReformatter
+
+from p4d.errors import DecodeError
+from p4d.video.appearance import area_mean
+
+# Bit-exact conversion to RGB on every machine; chroma is interpolated, not repeated.
+_RGB = (
+    Interpolation.BICUBIC
+    | Interpolation.FULL_CHR_H_INT
+    | Interpolation.ACCURATE_RND
+    | Interpolation.BITEXACT
+)
+_SMALL_RGB = _RGB & ~Interpolation.BICUBIC | Interpolation.AREA
+
+EXACT_RATIO = 4
+"""Up to this many times the wanted side, pictures are averaged in RGB, exactly. Larger ones are
+averaged by FFmpeg before they are converted: the mean differs by under one grey level, and a
+picture of 1920x1080 costs 0.5 ms instead of 23 (benchmarks/speed/ingest.py)."""
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """Transformation that makes the stored picture upright: transpose first, then mirror.
+
+    Read from the container's display matrix (ISO/IEC 14496-12, 8.3.2), right angles only.
+    """
+
+    transpose: bool = False
+    mirror_x: bool = False
+    mirror_y: bool = False
+
+    @classmethod
+    def of(cls, frame: av.VideoFrame) -> Orientation:
+        """The orientation a decoded frame carries.
+
+        Raises:
+            DecodeError: the matrix rotates by an angle that is not a multiple of 90 degrees.
+
+        """
+        matrix = _display_matrix(frame)
+        if matrix is None:
+            return UPRIGHT
+        # x' = a x + c y, y' = b x + d y, in 16.16 fixed point, rows (a b u) (c d v) (x y w)
+        a, b, _, c, d, *_ = (int(v) for v in np.frombuffer(matrix, np.int32))
+        straight, crossed = a and d and not (b or c), b and c and not (a or d)
+        if straight:
+            return cls(mirror_x=a < 0, mirror_y=d < 0)
+        if crossed:
+            return cls(transpose=True, mirror_x=c < 0, mirror_y=b < 0)
+        raise DecodeError(
+            f"the picture is rotated by {-frame.rotation} degrees; "
+            "only multiples of 90 are supported"
+        )
+
+    @property
+    def clockwise_deg(self) -> int:
+        """Clockwise rotation; for a mirrored picture, the rotation that remains after mirroring."""
+        if self.transpose:
+            return 90 if self.mirror_x else 270
+        return 180 if self.mirror_y else 0
+
+    def upright(self, rgb_hw3: np.ndarray) -> np.ndarray:
+        """The upright picture, [H',W',3]."""
+        if self.transpose:
+            rgb_hw3 = rgb_hw3.transpose(1, 0, 2)
+        return rgb_hw3[:: -1 if self.mirror_y else 1, :: -1 if self.mirror_x else 1]
+
+    def size_px(self, width_px: int, height_px: int) -> tuple[int, int]:
+        """Upright (width, height) of a stored (width, height)."""
+        return (height_px, width_px) if self.transpose else (width_px, height_px)
+
+
+UPRIGHT = Orientation()
+
+
+def _display_matrix(frame: av.VideoFrame) -> bytes | None:
+    # Not `frame.side_data`: PyAV keeps that container in the frame, and the container keeps the
+    # frame. The cycle holds every decoded picture until the garbage collector finds it.
+    container: Any = SideDataContainer  # typed without the frame that it is made from
+    try:
+        found = container(frame).get(SideDataType.DISPLAYMATRIX)
+    except ValueError:  # side data of a kind that this PyAV has no name for
+        return None
+    return None if found is None else bytes(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One decoded frame.
+
+    Attributes:
+        index: position in presentation order, from 0.
+        ticks: presentation time in units of `time_base`.
+        duration_ticks: duration that the container states, or 0.
+        reformatter: converts pictures; frames of one file share it.
+
+    """
+
+    index: int
+    ticks: int
+    duration_ticks: int
+    time_base: Fraction
+    orientation: Orientation
+    picture: av.VideoFrame
+    reformatter: VideoReformatter
+
+    @property
+    def pts_ns(self) -> int:
+        """Presentation time, absolute in the video."""
+        return ticks_to_ns(self.ticks, self.time_base)
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Upright (width, height)."""
+        return self.orientation.size_px(self.picture.width, self.picture.height)
+
+    def rgb(self) -> np.ndarray:
+        """Upright u8 [H,W,3] from any pixel format (10 bit, grey, palette...); alpha is dropped.
+
+        Raises:
+            DecodeError: FFmpeg converts no such pixel format.
+        """
+        return self.orientation.upright(self._converted(_RGB))
+
+    def squashed(self, side_px: int) -> np.ndarray:
+        """Upright u8 [side_px, side_px, 3], averaged over areas; see `EXACT_RATIO`.
+
+        Raises:
+            DecodeError: FFmpeg converts no such pixel format.
+        """
+        if max(self.picture.width, self.picture.height) <= EXACT_RATIO * side_px:
+            return area_mean(self.rgb(), side_px, side_px)
+        return self.orientation.upright(self._converted(_SMALL_RGB, side_px))
+
+    def _converted(self, how: Interpolation, side_px: int | None = None) -> np.ndarray:
+        try:
+            return self.reformatter.reformat(
+                self.picture, side_px, side_px, format="rgb24", interpolation=how
+            ).to_ndarray()
+        except (av.FFmpegError, OSError, ValueError) as error:
+            name = self.picture.format.name
+            raise DecodeError(f"frame {self.index} cannot be converted from {name}") from error
+
+
+def ticks_to_ns(ticks: int, time_base: Fraction) -> int:
+    """Exact rational time in ns, rounded half up once."""
+    numerator = ticks * time_base.numerator * 10**9
+    return (2 * numerator + time_base.denominator) // (2 * time_base.denominator)
