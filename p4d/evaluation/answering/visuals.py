@@ -19,6 +19,7 @@ from p4d.video.decoding.decode import decode, read_timeline
 from p4d.video.still import read_still
 
 MAX_VIDEO_S = 7200.0
+PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg"}
 _CACHED_CLIPS = 8  # questions about one clip follow each other, so a few clips are enough
 
 
@@ -115,7 +116,7 @@ def sampled_frames(
     of this pipeline do. Short spans repeat frames.
 
     Args:
-        video: the file.
+        video: the file, or a folder of pictures in the order of their names, one per second.
         frames: number of frames to sample.
         size_px: side of the squares the frames are averaged to.
         start_ns: start of the span, counted from the first frame; None: the first frame.
@@ -128,6 +129,8 @@ def sampled_frames(
     Raises:
         DecodeError: the video is damaged, or no frame is in the span.
     """
+    if video.is_dir():
+        return _sampled_pictures(video, frames, size_px)
     try:
         timeline = read_timeline(video, FileBudget(max_duration_s=MAX_VIDEO_S))
     except DecodeError as error:
@@ -156,3 +159,13 @@ def sampled_frames(
                 break
     times_s = np.maximum(pts_ns[chosen] - start, 0) / 1e9
     return np.stack([sampled[index] for index in chosen.tolist()]), times_s
+
+
+def _sampled_pictures(folder: Path, frames: int, size_px: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sample pictures of a folder at equal steps, first and last included."""
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
+    if not paths:
+        raise DecodeError(f"{folder.name}: the folder holds no frames")
+    chosen = np.linspace(0, len(paths) - 1, frames).astype(np.int64)
+    shown = {index: read_still(paths[index], size_px) for index in sorted(set(chosen.tolist()))}
+    return np.stack([shown[index] for index in chosen.tolist()]), chosen.astype(float)
