@@ -47,3 +47,15 @@ class TrainingError(P4DError):
 
 class OrchestrationError(P4DError):
     """A process, sensor or schedule around the stages does not exist or ended by itself."""
+
+
+class PortError(P4DError):
+    """A server cannot take its port."""
+
+
+class QueryError(P4DError, ValueError):
+    """A parameter of a page cannot be read."""
+
+
+class MissingError(P4DError):
+    """A page of the explorer is about something that the artifacts do not hold."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -188,18 +188,27 @@ def _entry(
     version: ArtifactVersion,
     hashes: dict[str, FileHash],
 ) -> VersionEvidence:
+    entry = recorded_entry(lookup, version)
+    return replace(
+        entry,
+        line_sha256=hashlib.sha256(lines[entry.line - 1]).hexdigest() if entry.line else None,
+        files=tuple(_files(lookup.project.root, version.md5, hashes)),
+    )
+
+
+def recorded_entry(lookup: Lookup, version: ArtifactVersion) -> VersionEvidence:
+    """One version with its record and checks, as the ledger has them; no file is hashed."""
     record = lookup.index.record(version)
-    line = lookup.index.line[record["id"]] if record else None
     return VersionEvidence(
         key=str(version.key),
         stage=version.key.stage,
         shard=version.key.shard,
         md5=version.md5,
         record=record,
-        line=line,
-        line_sha256=hashlib.sha256(lines[line - 1]).hexdigest() if line else None,
+        line=lookup.index.line[record["id"]] if record else None,
+        line_sha256=None,
         checks=dict(sorted(lookup.index.checks(version).items())),
-        files=tuple(_files(lookup.project.root, version.md5, hashes)),
+        files=(),
         current=lookup.is_current(version),
     )
 

@@ -2,10 +2,11 @@
 
 One module per group of commands; each only parses arguments and calls the library:
 
-- `run.py`: status, stage, land, dvc-yaml;
+- `run.py`: init, status, stage, land, dvc-yaml;
 - `data.py`: world, sql, summary, push, gc;
 - `audit.py`: why, champion, restore, takedown, and the group `audit`;
 - `export.py`: the group `export`;
+- `explore.py`: explore;
 - `review.py`: the group `review`;
 - `evaluate.py`: evaluate, compare, and the group `benchmark`;
 - `students.py`: train, ask.

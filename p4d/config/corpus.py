@@ -54,6 +54,32 @@ class LandingParams:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ShotsParams:
+    """What counts as a cut or a fade; clips do not cross them. Levels are grey levels, 0 to 255.
+
+    `cut_levels`: mean change of a picture from the one before, at least. `cut_ratio`: this change
+    over those of the frames around it, at least, `cut_window` frames on each side.
+    `blank_levels`: a picture whose levels spread less (standard deviation) is blank, and a fade
+    may end in it. `fade_step_levels`: least change of the spread from frame to frame in a fade, and
+    `fade_frames`: the least number of its frames.
+    """
+
+    cut_levels: float
+    cut_ratio: float
+    cut_window: int
+    blank_levels: float
+    fade_step_levels: float
+    fade_frames: int
+
+    def __post_init__(self) -> None:
+        check(0 < self.cut_levels <= 255, self, "cut_levels must be in (0, 255]")
+        check(self.cut_ratio > 1, self, "cut_ratio must be above 1")
+        check_at_least_1(self, "cut_window", "fade_frames")
+        check(0 <= self.blank_levels <= 128, self, "blank_levels must be in [0, 128]")
+        check(self.fade_step_levels > 0, self, "fade_step_levels must be positive")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClipsParams:
     """Clips on a time grid and the frames sampled from them.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from p4d.config.asking import FactsParams, QuestionsParams, RegionsParams, ReleaseParams
-from p4d.config.corpus import ClipsParams, LandingParams, WorldsParams
+from p4d.config.corpus import ClipsParams, LandingParams, ShotsParams, WorldsParams
 from p4d.config.evaluation import EvaluationParams, PromotionParams
 from p4d.config.section import build_section, check_names
 from p4d.config.teaching import ExpertParams, LabelsParams
@@ -23,6 +23,7 @@ class Params:
 
     worlds: WorldsParams
     landing: LandingParams
+    shots: ShotsParams
     clips: ClipsParams
     expert: ExpertParams
     labels: LabelsParams

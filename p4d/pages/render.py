@@ -64,6 +64,11 @@ def size(nbytes: float) -> str:
     return f"{nbytes:.1f} TB"
 
 
+def grouped(number: int) -> str:
+    """`12 345`: digits in groups of three, by narrow spaces."""
+    return f"{number:,}".replace(",", "\u202f")
+
+
 def _number(value: float, spec: str) -> str:
     return format(value, spec)
 
@@ -78,5 +83,11 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"count": count, "number": _number, "plain": plain, "size": size}
+    environment.filters |= {
+        "count": count,
+        "grouped": grouped,
+        "number": _number,
+        "plain": plain,
+        "size": size,
+    }
     return environment

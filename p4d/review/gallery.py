@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +15,8 @@ from PIL import Image
 from p4d.artifacts import read_table, write_bytes
 from p4d.drawing import png
 from p4d.pages.render import data_uri, render
-from p4d.questions.regions.marks import COLOURS_RGB
 from p4d.review.items import FactText, Item, fact_text, read_items, release_id, sample_questions
+from p4d.review.question_view import basis, mark_colour, question_parts
 from p4d.review.verdicts import LETTERS
 
 
@@ -87,7 +86,7 @@ def write_gallery(
         release=name,
         counts=dict(sorted(counts.items())),
         cards=[_card(item) for item in items],
-        colour=_colour,
+        colour=mark_colour,
     ).encode()
     write_bytes(path, page)
     return Gallery(path=path, questions=len(items), nbytes=len(page))
@@ -117,23 +116,13 @@ def _card(item: Item) -> _Card:
     times = ", ".join(f"{k * step_s:.2f}" for k in range(len(frames)))
     return _Card(
         row=row,
-        question=_parts(row["question"]),
+        question=question_parts(row["question"]),
         options=list(zip(LETTERS, row["options"], strict=False)),
         facts=[fact_text(fact, item.marks) for fact in item.facts],
-        basis="exact truth" if row["has_truth"] else "labels of the expert",
+        basis=basis(row["has_truth"]),
         clip_uri=data_uri(clip_webp(frames, item.length_s), "image/webp"),
         clip_caption=f"clip, {item.length_s:.1f} s",
         marks_uri=data_uri(png(item.marks_hw3), "image/png"),
         frames_uri=data_uri(frames_webp(frames), "image/webp"),
         frames_caption=f"frames at {times} s",
     )
-
-
-def _parts(question: str) -> list[str | int]:
-    """The text around `<obj_k>`, and k in its place."""
-    parts = re.split(r"<obj_(\d+)>", question)
-    return [int(part) if place % 2 else part for place, part in enumerate(parts)]
-
-
-def _colour(mark: int) -> tuple[int, int, int]:
-    return COLOURS_RGB[(mark - 1) % len(COLOURS_RGB)]

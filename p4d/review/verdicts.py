@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
+from filelock import FileLock, Timeout
 
 from p4d.artifacts import write_bytes
-from p4d.errors import ContractError
+from p4d.errors import ContractError, PublishError
 from p4d.ids import canonical_json, content_id
 from p4d.paths import BATCH_ID, checked_id
 
@@ -153,13 +154,32 @@ def read_verdicts(folder: Path) -> list[Verdict]:
     return [found[key] for key in sorted(found)]
 
 
+LOCK_TIMEOUT_S = 30.0
+
+
 def add_verdicts(folder: Path, verdicts: Iterable[Verdict]) -> list[Verdict]:
     """Add rows to the files of their batches; returns the new ones. Safe to repeat.
+
+    One process writes at a time: two reviewers in the explorer, or one and an import, lose nothing.
 
     Raises:
         ContractError: a row of `folder` is malformed, or a new one has no batch id; nothing is
             written.
+        PublishError: another process writes verdicts for longer than `LOCK_TIMEOUT_S`.
     """
+    # Beside the folder, as a stage reads the folder and git has it.
+    lock = folder.absolute().parent / ".p4d" / "reviews.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(lock, timeout=LOCK_TIMEOUT_S):
+            return _add(folder, verdicts)
+    except Timeout as error:
+        raise PublishError(
+            "another process is writing verdicts; try again when it has ended"
+        ) from error
+
+
+def _add(folder: Path, verdicts: Iterable[Verdict]) -> list[Verdict]:
     present = {verdict.verdict_id: verdict for verdict in read_verdicts(folder)}
     new = {v.verdict_id: v for v in verdicts if v.verdict_id not in present}
     paths = {v.batch: batch_path(folder, v.batch) for v in new.values()}

@@ -63,11 +63,14 @@ class _Box:
 
 
 def _edges(entries: Sequence[VersionEvidence]) -> set[Edge]:
+    """Readings among the entries; what else a version read is not in the picture."""
+    drawn = {entry.stage for entry in entries}
     return {
         (read.key.stage, entry.stage)
         for entry in entries
         if entry.record
         for read in ArtifactVersion.read_by(entry.record)
+        if read.key.stage in drawn
     }
 
 

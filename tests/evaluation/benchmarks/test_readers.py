@@ -73,6 +73,7 @@ def test_rejected_records_are_reported_and_stop_nothing(r4d):
     assert "expected an object" in reasons["record 8"]
 
 
+@pytest.mark.attack("L2")
 def test_a_path_out_of_the_folder_is_no_file_of_it(tmp_path):
     files.video(tmp_path / "secret.mp4")
     record = {
@@ -239,11 +240,12 @@ def test_dyn_bench_shows_videos_and_folders_of_frames(tmp_path):
     items = by_id(found)
     assert set(items) == {"a", "b"}
     assert "Weather" in found.rejected[0].reason
-    clip, times_s = sampled_frames(
+    clip, times_s, span_s = sampled_frames(
         items["b"].video, 3, 16, start_ns=None, end_ns=None, sampling="ends"
     )
     assert clip[:, 0, 0, 0].tolist() == [0, 100, 200]
     assert times_s.tolist() == [0, 2, 4]
+    assert span_s == 5
 
 
 HOSTILE = [
@@ -275,6 +277,7 @@ READERS = {
 }
 
 
+@pytest.mark.attack("L2")
 @pytest.mark.parametrize("kind", READERS)
 def test_a_hostile_field_rejects_its_own_record_alone(kind, tmp_path):
     make, reader, name = READERS[kind]
@@ -299,6 +302,7 @@ def test_a_hostile_field_rejects_its_own_record_alone(kind, tmp_path):
     assert tried > 100
 
 
+@pytest.mark.attack("L2")
 def test_a_file_that_is_nested_too_deep_is_named(tmp_path):
     (tmp_path / "test.json").write_text("[" * 200_000, encoding="utf-8")
     with pytest.raises(ContractError, match=r"test\.json: cannot be read"):
