@@ -48,7 +48,7 @@ def place(student: Student, device: str, dtype: str) -> Placement:
     if dtype == "auto":
         name = "bfloat16" if chosen.type == "cuda" and large else "float32"
     try:
-        model.to(device=chosen, dtype=getattr(torch, name))  # type: ignore[arg-type]
+        model.to(device=chosen, dtype=getattr(torch, name))  # type: ignore[call-arg, arg-type]
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"device {device}: {str(error).splitlines()[0]}") from error
     on_gpu = chosen.type == "cuda"
