@@ -61,7 +61,8 @@ def found_in(folder: Path) -> bool:
 def _parquet(folder: Path) -> Path | None:
     for path in sorted([*folder.glob("*.parquet"), *folder.glob("data/*.parquet")]):
         try:
-            if set(scan_table(path).collect_schema()) >= _COLUMNS:
+            # A pipe of that name would wait for its writer.
+            if path.is_file() and set(scan_table(path).collect_schema()) >= _COLUMNS:
                 return path
         except (OSError, pl.exceptions.PolarsError):
             continue

@@ -1,6 +1,10 @@
 import json
+import os
 
+import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from p4d.errors import ConfigError, ContractError
@@ -8,6 +12,7 @@ from p4d.evaluation.answering.visuals import sampled_frames
 from p4d.evaluation.benchmarks import (
     dsr_bench,
     dyn_bench,
+    fields,
     r4d_bench,
     sti_bench,
     vlm4d,
@@ -307,6 +312,36 @@ def test_a_file_that_is_nested_too_deep_is_named(tmp_path):
     (tmp_path / "test.json").write_text("[" * 200_000, encoding="utf-8")
     with pytest.raises(ContractError, match=r"test\.json: cannot be read"):
         r4d_bench.read(tmp_path)
+
+
+@pytest.mark.attack("L2")
+@pytest.mark.parametrize(
+    ("rows", "text", "reason"),
+    [(1_000_001, "", "more than 1000000 rows"), (30_000, "x" * 100_000, "bytes unpacked")],
+)
+def test_a_small_table_that_unpacks_to_gigabytes_is_refused(tmp_path, rows, text, reason):
+    path = tmp_path / "test.parquet"
+    same = pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), [text])
+    pq.write_table(pa.table({"id": same}), path, use_dictionary=True)
+    assert path.stat().st_size < 200_000
+    with pytest.raises(ContractError, match=reason):
+        fields.records_of(path)
+
+
+@pytest.mark.attack("L2")
+@pytest.mark.parametrize("separator", ["\u2028", "\x85", "\u2029", "\r"])
+def test_a_separator_of_lines_in_a_text_ends_no_record(tmp_path, separator):
+    path = tmp_path / "test.jsonl"
+    written = {"question": f"Which{separator}way?"}
+    path.write_text(json.dumps(written, ensure_ascii=False) + "\n", encoding="utf-8", newline="")
+    assert fields.records_of(path) == [written]
+
+
+@pytest.mark.attack("L2")
+def test_a_pipe_in_the_folder_of_a_benchmark_is_not_waited_for(tmp_path):
+    folder = files.sti_bench(tmp_path)
+    os.mkfifo(folder / "0.parquet")
+    assert sti_bench.read(folder).items
 
 
 def test_a_clip_of_a_benchmark_is_named_not_pathed(tmp_path):
