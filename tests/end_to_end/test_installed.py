@@ -169,7 +169,7 @@ def test_queries_and_definitions_come_from_the_package(made):
     (root / "assets").mkdir(exist_ok=True)
     (root / "assets" / "__init__.py").write_text("raise RuntimeError('this is not of p4d')\n")
     done = installed.run("python", "-m", "dagster", "definitions", "validate", cwd=root)
-    assert "Validation successful for code location code_location.definitions" in done.stderr
+    assert "Validation successful for code location code_location.definitions" in done.stdout
 
 
 def test_an_edit_of_the_installed_package_is_seen_and_recorded(made):
