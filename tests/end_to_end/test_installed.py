@@ -100,7 +100,10 @@ def test_the_wheel_has_every_file_of_the_packages_and_of_sql_with_equal_bytes(wh
             if top or name.startswith(("p4d/", "dagster_project/")):
                 inside = MAPPED.get(top, "") + name.removeprefix(top)
                 assert held.read(inside) == (ROOT / name).read_bytes(), name
-        for name in ("params.yaml", "dagster.yaml", ".dvc/config", ".dvc/plots/accuracy.json"):
+        for name in (
+            "params.yaml", "dagster.yaml", ".dvc/config", ".dvc/plots/accuracy.json",
+            "requirements/run.txt", "scripts/setup.sh",
+        ):  # fmt: skip
             assert held.read(f"p4d/repository/{name}") == (ROOT / name).read_bytes(), name
 
 
