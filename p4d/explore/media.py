@@ -294,7 +294,7 @@ def _jpeg(rgb_hw3: np.ndarray) -> bytes:
 
 def _decoded(video: Path, frame_index: int) -> Any:  # noqa: ANN401 - an array of this shape
     """One frame of a video, u8 [H, W, 3]; all frames before it are decoded too."""
-    from p4d.video.decode import decode  # loads FFmpeg
+    from p4d.video.decoding.decode import decode  # loads FFmpeg
 
     for frame in decode(video):
         if frame.index == frame_index:

@@ -34,6 +34,22 @@ def test_an_asset_names_its_owner_its_kinds_and_its_code(name):
     assert lines[int(line) - 1].startswith(f"def {function}(")
 
 
+@pytest.mark.parametrize(
+    ("key", "address"),
+    [
+        ("questions@0001-aaaaaaaa", "/questions?shard=0001-aaaaaaaa"),
+        ("labels@0001-aaaaaaaa", "/clips?measure=depth_absrel&shard=0001-aaaaaaaa"),
+        ("student_p4d", "/questions?arm_p4d=wrong"),
+        ("champion", "/lineage?id=champion"),
+    ],
+)
+def test_a_version_links_to_its_rows_in_the_explorer(tmp_path, key, address):
+    shown = version_metadata(Project(tmp_path), made_of(tmp_path, key))
+    link = f"[open](http://127.0.0.1:3001{address}) while `p4d explore` runs"
+    assert shown["explorer"] == dg.MetadataValue.md(link)
+    assert "`p4d explore`" in SPECS[key.split("@")[0]].metadata["explorer"].md_str
+
+
 def test_kinds_differ_where_stages_of_a_group_do():
     assert "dagster/kind/huggingface" not in SPECS["evaluation"].tags
     assert "dagster/kind/parquet" not in SPECS["champion"].tags
