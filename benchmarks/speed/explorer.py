@@ -35,7 +35,7 @@ ADDRESSES = Mapping[str, Callable[[random.Random], str]]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--questions", type=int, default=100_000)
+    parser.add_argument("--questions", type=int, default=102_400)
     parser.add_argument("--results", type=Path, default=RESULTS / "ui.json")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="p4d-explorer-") as folder:
