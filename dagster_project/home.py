@@ -9,10 +9,13 @@ import dagster as dg
 
 from dagster_project.dagster_internals import initialize_pools
 from dagster_project.slots import LABELLING, TRAINING
+from p4d.distribution import tool_setting
 from p4d.errors import ConfigError
 from p4d.project import Project
 
 SETTINGS = "dagster.yaml"
+DEFINITIONS = "dagster_project.definitions"
+"""The code location of a project that names none."""
 
 
 def prepare_home(project: Project) -> Path:
@@ -42,6 +45,17 @@ def open_instance(project: Project) -> dg.DagsterInstance:
     instance = dg.DagsterInstance.get()
     initialize_pools(instance, (LABELLING, TRAINING))
     return instance
+
+
+def definitions_module(project: Project) -> str:
+    """The module that Dagster loads for a project: `module_name` of `[tool.dagster]`.
+
+    `dagster dev` reads the same entry of pyproject.toml, so a project can bring assets of its own.
+
+    Raises:
+        ConfigError: pyproject.toml is no TOML.
+    """
+    return tool_setting(project.root, "dagster", "module_name") or DEFINITIONS
 
 
 def foreign_home(project: Project) -> str | None:

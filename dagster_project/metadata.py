@@ -5,15 +5,19 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from dagster_project.asset_page import explorer_link, file_of, main_table
+from p4d.foreign_text import one_line
 from p4d.pipeline import stage_named
 from p4d.project import Project
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.run.run_stage import Materialization
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def version_metadata(project: Project, made: Materialization) -> dict[str, Any]:
@@ -98,7 +102,6 @@ def _folders(project: Project, key: ArtifactKey) -> dict[str, Path]:
 
 
 def _views(stage_name: str, folders: Mapping[str, Path]) -> Iterator[tuple[str, Any]]:
-    from p4d.display.markdown import markdown_table
     from p4d.display.stage_views import PICTURES, TABLES
 
     # The version is published already: a view that cannot be drawn is reported and fails nothing.
@@ -107,9 +110,30 @@ def _views(stage_name: str, folders: Mapping[str, Path]) -> Iterator[tuple[str, 
             encoded = base64.b64encode(picture(folders)).decode()
             yield "preview", dg.MetadataValue.md(f"![preview](data:image/png;base64,{encoded})")
         if table := TABLES.get(stage_name):
-            yield "table", dg.MetadataValue.md(markdown_table(table(folders), rows=40))
+            yield "table", _table(table(folders))
     except Exception as error:  # noqa: BLE001 - any of them, see above
         yield "not shown", f"{type(error).__name__}: {error}"
+
+
+_TABLE_ROWS = 60
+"""Rows that the page of a version shows; files and SQL have the others."""
+
+
+def _table(frame: pl.DataFrame) -> dg.TableMetadataValue:
+    """A table that the page shows in place; a Markdown one of some length is behind a click."""
+    rows = frame.head(_TABLE_ROWS).to_dicts()
+    if len(frame) > len(rows):
+        rows.append({frame.columns[0]: f"and {len(frame) - len(rows)} more rows"})
+    return dg.MetadataValue.table(
+        [dg.TableRecord({name: _cell(row.get(name)) for name in frame.columns}) for row in rows],
+        schema=dg.TableSchema([dg.TableColumn(name) for name in frame.columns]),
+    )
+
+
+def _cell(value: object) -> str | int | float | bool:
+    if value is None:
+        return ""
+    return value if isinstance(value, bool | int | float) else one_line(value)
 
 
 def _value(value: Any) -> Any:  # noqa: ANN401 - Dagster accepts these as they are

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import httpx
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoProcessor, AutoTokenizer
 
 from p4d.errors import ContractError
@@ -46,6 +47,8 @@ _REFUSED_KEYS = {
     "transformers_weights": f"names weights other than {WEIGHTS}",
     "quantization_config": "needs kernels for quantised weights; name the checkpoint in float",
 }
+_NAMED = 5
+"""Weights that an error names."""
 _ATTENTION = ("eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention")
 """Names that are no repository of kernels. What a config chooses is not used."""
 
@@ -88,6 +91,21 @@ class ModelFolder:
         """SHA-256 by name of exactly the weights that are loaded."""
         return {file.name: sha256_file(file) for file in self.weights}
 
+    def weight_names(self) -> list[str]:
+        """Names of all weights in the files that are loaded.
+
+        Raises:
+            ContractError: a file is damaged.
+        """
+        names: list[str] = []
+        for file in self.weights:
+            try:
+                with safe_open(file, framework="pt") as opened:
+                    names += opened.keys()
+            except (OSError, SafetensorError) as error:
+                raise ContractError(f"{file} cannot be loaded ({error})") from error
+        return names
+
     def setting_digests(self) -> dict[str, str]:
         """SHA-256 by name of config, tokenizer and processor."""
         return {file.name: sha256_file(file) for file in self.settings}
@@ -107,6 +125,7 @@ class ModelFolder:
         kind: Any,  # noqa: ANN401
         *,
         with_report: bool = False,
+        exact: bool = False,
         **settings: Any,  # noqa: ANN401
     ) -> Any:  # noqa: ANN401
         """The network, in evaluation mode.
@@ -114,11 +133,12 @@ class ModelFolder:
         Args:
             kind: a class of transformers, or one of its Auto classes.
             with_report: return `(network, report of the loading)`.
+            exact: weights that the network does not have are an error, too.
             settings: `dtype`, if it is not that of the weights.
 
         Raises:
             ContractError: the folder has no safetensors weights, or they are damaged, incomplete
-                or belong to another network.
+                or belong to another network; their names are in the message.
         """
         config = self.config()
         if not self.weights:
@@ -126,6 +146,8 @@ class ModelFolder:
                 f"{self.path} holds no *.safetensors weights ({WEIGHTS} or {INDEX}); pickled "
                 "weights are never read"
             )
+        if not any(name.endswith("lm_head.weight") for name in self.weight_names()):
+            _tie_head(config)
         chosen = kind
         if hasattr(kind, "_model_mapping"):
             try:
@@ -137,18 +159,34 @@ class ModelFolder:
         attention = "sdpa" if getattr(chosen, "_supports_sdpa", False) else "eager"
         network, report = self._load(
             chosen.from_pretrained,
+            config=config,
             use_safetensors=True,
             attn_implementation=attention,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # the report names them
             **settings,
         )
-        if report["missing_keys"]:  # transformers would draw them at random, with a warning
-            missing = sorted(report["missing_keys"])
-            raise ContractError(
-                f"{self.path} lacks {len(missing)} weights of its own config, for example "
-                f"{missing[0]}"
-            )
+        self._check_report(report, exact=exact)
         return (network, report) if with_report else network
+
+    def _check_report(self, report: Mapping[str, Any], *, exact: bool) -> None:
+        """Raise for weights that transformers would draw at random or drop, with a warning."""
+        shapes = {str(name): f"{kept} for {own}" for name, kept, own in _mismatched(report)}
+        wrong = {
+            "lacks {n} weights of its own config": sorted(set(report["missing_keys"]) - {*shapes}),
+            "has {n} weights of another shape than its config": [
+                f"{name} ({sizes})" for name, sizes in sorted(shapes.items())
+            ],
+            "has {n} weights that its network does not have": (
+                sorted(report["unexpected_keys"]) if exact else []
+            ),
+        }
+        for reason, names in wrong.items():
+            if names:
+                more = ", ..." if len(names) > _NAMED else ""
+                raise ContractError(
+                    f"{self.path} {reason.format(n=len(names))}: {', '.join(names[:_NAMED])}{more}"
+                )
 
     def tokenizer(self) -> Any:  # noqa: ANN401
         """The tokenizer.
@@ -165,6 +203,35 @@ class ModelFolder:
             ContractError: it is missing or damaged.
         """
         return self._load(AutoProcessor.from_pretrained)
+
+    def setting(self, name: str) -> dict[str, Any]:
+        """A settings file as an object; empty if the folder has no such file.
+
+        Raises:
+            ContractError: it is damaged or no object.
+        """
+        if not (self.path / name).is_file():
+            return {}
+        content = _read(self.path / name, MAX_SETTINGS_BYTES)
+        if not isinstance(content, dict):
+            raise ContractError(f"{self.path / name} holds no JSON object")
+        return content
+
+    def text(self, name: str) -> str | None:
+        """A text file; None if the folder has no such file.
+
+        Raises:
+            ContractError: it is too large or no UTF-8.
+        """
+        file = self.path / name
+        if not file.is_file():
+            return None
+        if file.stat().st_size > MAX_SETTINGS_BYTES:
+            raise ContractError(f"{file} is larger than {MAX_SETTINGS_BYTES} bytes")
+        try:
+            return file.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise ContractError(f"{file} is no UTF-8 text") from error
 
     def picture_scale(self) -> tuple[Colour, Colour] | None:
         """Mean and deviation of the checkpoint's own processor, if it has one.
@@ -215,12 +282,30 @@ def located(name: str, key: str) -> Path:
             )
         )
     except (OSError, ValueError, HFValidationError, HfHubHTTPError, httpx.HTTPError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = (str(error).strip().splitlines() or ["no message"])[0]
         raise ContractError(
             f"{key}: {name} is not a folder, and downloading it from the Hub failed "
             f"({type(error).__name__}: {reason}). Download it where there is a network with "
             f"`hf download {repository} --local-dir FOLDER` and set {key} to FOLDER"
         ) from error
+
+
+def _tie_head(config: Any) -> None:  # noqa: ANN401
+    """Tie the head to the embeddings if any part of the config says so.
+
+    For weights without a head. Published configs name it at the top (Qwen2.5-VL), in the config of
+    the language model (LLaVA-OneVision), or in both (Qwen3-VL); a network reads only one of them.
+    """
+    parts = [config, config.get_text_config()] if hasattr(config, "get_text_config") else [config]
+    if any(getattr(part, "tie_word_embeddings", False) for part in parts):
+        for part in parts:
+            part.tie_word_embeddings = True
+
+
+def _mismatched(report: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Name, shape in the file and shape in the network of weights that do not fit."""
+    for name, kept, own in report.get("mismatched_keys", ()):
+        yield name, list(kept), list(own)
 
 
 def _colour(value: object, file: Path) -> Colour:

@@ -2,14 +2,14 @@
 
 One module per group of commands; each only parses arguments and calls the library:
 
-- `run.py`: status, stage, land, dvc-yaml;
+- `run.py`: init, status, stage, land, dvc-yaml;
 - `data.py`: world, sql, summary, push, gc;
 - `audit.py`: why, champion, restore, takedown, and the group `audit`;
 - `export.py`: the group `export`;
 - `explore.py`: explore;
 - `review.py`: the group `review`;
 - `evaluate.py`: evaluate, compare, and the group `benchmark`;
-- `students.py`: train, ask.
+- `students.py`: train, ask, preset.
 
 `app.py` puts them together. Commands import what they need when they run, so that `p4d --help`
 stays fast; nothing heavier than Click and `p4d.config` is imported at the top of a module here. Old

@@ -54,9 +54,37 @@ class LandingParams:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ShotsParams:
+    """What counts as a cut or a fade; clips do not cross them. Levels are grey levels, 0 to 255.
+
+    `cut_levels`: mean change of a picture from the one before, at least. `cut_ratio`: this change
+    over those of the frames around it, at least, `cut_window` frames on each side.
+    `blank_levels`: a picture whose levels spread less (standard deviation) is blank, and a fade
+    may end in it. `fade_step_levels`: least change of the spread from frame to frame in a fade, and
+    `fade_frames`: the least number of its frames.
+    """
+
+    cut_levels: float
+    cut_ratio: float
+    cut_window: int
+    blank_levels: float
+    fade_step_levels: float
+    fade_frames: int
+
+    def __post_init__(self) -> None:
+        check(0 < self.cut_levels <= 255, self, "cut_levels must be in (0, 255]")
+        check(self.cut_ratio > 1, self, "cut_ratio must be above 1")
+        check_at_least_1(self, "cut_window", "fade_frames")
+        check(0 <= self.blank_levels <= 128, self, "blank_levels must be in [0, 128]")
+        check(self.fade_step_levels > 0, self, "fade_step_levels must be positive")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClipsParams:
     """Clips on a time grid and the frames sampled from them.
 
+    `span`: `grid`, clips of frames / grid_hz seconds follow one another; `video`, one clip per
+    video, whose frames lie at equal steps from its first to its last (paper).
     `max_reject_ratio`: largest share of a shard's landed videos that their full decode may reject.
     `min_contrast_levels`, `min_motion_levels`: clips below are filtered as blank or static.
     `max_end_tolerance_s`: largest missing end of the last clip of a video; the tolerance is half a
@@ -66,6 +94,7 @@ class ClipsParams:
     size_px: int
     frames: int
     grid_hz: float
+    span: str
     max_clips_per_video: int
     max_reject_ratio: float
     min_contrast_levels: int
@@ -76,6 +105,7 @@ class ClipsParams:
     def __post_init__(self) -> None:
         check(16 <= self.size_px <= 512, self, "size_px must be in [16, 512]")
         check(2 <= self.frames <= 64 and self.frames % 2 == 0, self, "frames: even, in [2, 64]")
+        check(self.span in ("grid", "video"), self, "span must be grid or video")
         check(0 < self.grid_hz <= 60, self, "grid_hz must be in (0, 60]")
         check_at_least_1(self, "max_clips_per_video")
         check(0 <= self.max_reject_ratio <= 1, self, "max_reject_ratio must be in [0, 1]")

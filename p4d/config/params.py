@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from p4d.config.asking import FactsParams, QuestionsParams, RegionsParams, ReleaseParams
-from p4d.config.corpus import ClipsParams, LandingParams, WorldsParams
+from p4d.config.corpus import ClipsParams, LandingParams, ShotsParams, WorldsParams
 from p4d.config.evaluation import EvaluationParams, PromotionParams
 from p4d.config.section import build_section, check_names
 from p4d.config.teaching import ExpertParams, LabelsParams
@@ -23,6 +23,7 @@ class Params:
 
     worlds: WorldsParams
     landing: LandingParams
+    shots: ShotsParams
     clips: ClipsParams
     expert: ExpertParams
     labels: LabelsParams
@@ -39,7 +40,12 @@ class Params:
     def __post_init__(self) -> None:
         clips, expert, student = self.clips, self.expert, self.student
         divisible = [
-            ("clips.size_px", clips.size_px, "expert.patch_px", expert.patch_px),
+            (
+                "expert.size_px" if expert.size_px else "clips.size_px",
+                expert.size_px or clips.size_px,
+                "expert.patch_px",
+                expert.patch_px,
+            ),
             ("clips.frames", clips.frames, "expert.tubelet", expert.tubelet),
         ]
         if not student.checkpoint:  # a checkpoint brings its own patches, and pictures are resized

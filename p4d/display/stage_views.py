@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from p4d.display import previews, tables
+from p4d.display import charts, label_maps, previews, question_sheet, tables
 
 if TYPE_CHECKING:
     import polars as pl
@@ -19,13 +19,15 @@ Folders = Mapping[str, Path]
 
 PICTURES: Mapping[str, Callable[[Folders], bytes]] = {
     "clips": previews.clips_sheet,
-    "expert": previews.training_curve,
-    "labels": previews.labels_sheet,
+    "expert": charts.training_curve,
+    "labels": label_maps.labels_sheet,
     "regions": previews.regions_sheet,
-    "student_sft": previews.training_curve,
-    "student_p4d": previews.student_probes,
-    "student_blind": previews.training_curve,
-    "evaluation": previews.accuracy_by_category,
+    "questions": question_sheet.question_sheet,
+    "student_sft": charts.training_curve,
+    "student_p4d": charts.student_probes,
+    "student_blind": charts.training_curve,
+    "evaluation": charts.accuracy_by_category,
+    "champion": charts.accuracy_by_category,
 }
 """Draws a PNG from `{stage name: folder}` of a stage and its inputs, the stage itself last."""
 

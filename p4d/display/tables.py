@@ -26,9 +26,20 @@ _QUALITY = (
 
 
 def landed_files(folders: Folders) -> pl.DataFrame:
-    """Every landed file of a shard with its outcome and reason."""
-    columns = ["name", "codec", "width_px", "height_px", "n_frames", "is_vfr", "outcome", "reason"]
-    return read_table(folders["videos"] / "videos.parquet").select(columns)
+    """Every landed file of a shard with its outcome and reason, what was left out first."""
+    table = read_table(folders["videos"] / "videos.parquet")
+    return table.select(
+        "name",
+        "outcome",
+        "reason",
+        "codec",
+        pl.format("{} x {}", "width_px", "height_px").alias("size_px"),
+        (pl.col("duration_ns") / 1e9).round(2).alias("seconds"),
+        pl.col("fps_mean").round(2).alias("frames_per_s"),
+        pl.col("is_vfr").alias("variable_rate"),
+        (pl.col("bytes") / 1e6).round(3).alias("megabytes"),
+        "licence",
+    ).sort(pl.col("outcome") == "ok", "name")
 
 
 def expert_card(folders: Folders) -> pl.DataFrame:
@@ -70,14 +81,34 @@ def release_counts(folders: Folders) -> pl.DataFrame:
 
 
 def accuracies(folders: Folders) -> pl.DataFrame:
-    """Accuracy of each arm by category, with its interval."""
-    return read_csv(folders["evaluation"] / "by_category.csv").sort("category", "arm")
+    """One row per category: its questions, and each arm's accuracy with its interval."""
+    table = read_csv(folders["evaluation"] / "by_category.csv").with_columns(
+        text=pl.format(
+            "{} [{}, {}]", *(pl.col(name).round(2) for name in ("accuracy", "low", "high"))
+        )
+    )
+    wide = table.pivot("arm", index=("category", "n"), values="text")
+    averages = pl.col("category").is_in(["Average", "Static", "Dynamic"])
+    return wide.rename({"n": "questions"}).sort(~averages, "category")
 
 
 def decision(folders: Folders) -> pl.DataFrame:
-    """The promotion decision and what it rests on."""
+    """The promotion decision, its reasons and the gains it rests on, in their order of weight."""
     found = read_json(folders["champion"] / "decision.json")
-    return pl.DataFrame(list(_leaves(found)), schema=["item", "value"], orient="row")
+    rows = [("decision", found["decision"])]
+    rows += [("reason", reason) for reason in found["reasons"]]
+    evidence = found["evidence"]
+    for name in sorted(name for name in evidence if name.startswith("over_student")):
+        rows.append((f"gain {name.replace('_', ' ')}", _gain(evidence[name])))
+    for category, gain in evidence["over_compared"].items():
+        rows.append((f"gain over {found['compared_with']}: {category}", _gain(gain)))
+    rest = {name: found[name] for name in ("challenger", "incumbent", "champion", "rule")}
+    rows += list(_leaves(rest))
+    return pl.DataFrame(rows, schema=["item", "value"], orient="row")
+
+
+def _gain(gain: Mapping[str, float]) -> str:
+    return f"{gain['value']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}], {gain['n']} questions"
 
 
 def _leaves(value: object, name: str = "") -> list[tuple[str, str]]:

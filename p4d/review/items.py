@@ -87,13 +87,23 @@ def read_items(release: Path, questions: pl.DataFrame) -> Iterator[Item]:
     """Items of released questions, shard by shard."""
     data = release.parent
     for (shard,), rows in sorted(questions.group_by("shard"), key=lambda pair: pair[0]):
-        yield from _of_shard(data, str(shard), rows.sort("category", "family", "qa_id"))
+        yield from items_of_shard(data, str(shard), rows.sort("category", "family", "qa_id"))
 
 
-def _of_shard(data: Path, shard: str, rows: pl.DataFrame) -> Iterator[Item]:
+def items_of_shard(data: Path, shard: str, rows: pl.DataFrame) -> Iterator[Item]:
+    """Items of questions of one shard, released or not, in their order.
+
+    Args:
+        data: the folder that holds those of the stages.
+        shard: id of the shard.
+        rows: of `questions.parquet`.
+
+    Raises:
+        ContractError: a folder of the shard is missing.
+    """
     folders = {name: data / name / shard for name in ("clips", "regions", "facts")}
     if missing := [str(folder) for folder in folders.values() if not folder.is_dir()]:
-        raise ContractError(f"{missing[0]} is missing; it must be beside the release")
+        raise ContractError(f"{missing[0]} is missing; it must be beside the questions")
     frames = Arrays(folders["clips"] / "frames.safetensors")
     masks = Arrays(folders["regions"] / "masks.safetensors")
     clips = {

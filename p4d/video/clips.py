@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from p4d.artifacts import read_table, write_arrays, write_table
+from p4d.artifacts import Arrays, read_table, write_arrays, write_table
 from p4d.config import ClipsParams
-from p4d.errors import ContractError, DecodeError, TruthError
+from p4d.errors import ContractError, TruthError
 from p4d.ids import content_id
 from p4d.pipeline import StageInputs, StageReport
 from p4d.video.appearance import (
@@ -21,9 +21,10 @@ from p4d.video.appearance import (
     grey_levels,
     motion_energy_levels,
 )
+from p4d.video.clip_plans import ClipPlan, plan_clips
 from p4d.video.decoding.budget import ProcessBudget
-from p4d.video.decoding.decode import decode
 from p4d.video.decoding.per_video import FileFault, per_video
+from p4d.video.shots import Shot, Transition
 
 if TYPE_CHECKING:
     from p4d.worlds.sidecar import ClipTruth, WorldTruth
@@ -61,29 +62,10 @@ SIZES = ("size_x_m", "size_y_m", "size_z_m")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClipPlan:
-    """The interval of a clip in its video and the frames that it samples.
-
-    Attributes:
-        start_ns, end_ns: absolute in the video.
-        frame_index, frame_pts_ns: source frames; empty if the clip is not inside.
-        is_inside: whether the clip ends before the video does.
-        fits_grid: whether all samples are distinct frames, and the first one is recent enough.
-    """
-
-    start_ns: int
-    end_ns: int
-    frame_index: tuple[int, ...]
-    frame_pts_ns: tuple[int, ...]
-    is_inside: bool
-    fits_grid: bool
-
-
-@dataclass(frozen=True, kw_only=True)
 class _ClipJob:
     video_id: str
     shard: str
-    file: Path
+    samples: Path
     sidecar: Path | None
     plans: tuple[ClipPlan, ...]
     params: ClipsParams
@@ -116,13 +98,18 @@ def build_clips(inputs: StageInputs, out: Path) -> StageReport:
     _check_reject_ratio(videos, params, shard)
     times = read_table(folder / "frames.parquet").sort("video_id", "frame_index")
     pts_ns = {key: part["pts_ns"].to_numpy() for (key,), part in times.group_by("video_id")}
+    shots = _shots(read_table(folder / "shots.parquet"))
     jobs = [
         _ClipJob(
             video_id=row["video_id"],
             shard=shard,
-            file=folder / row["file"],
+            samples=folder / "samples.safetensors",
             sidecar=folder / row["sidecar_file"] if row["sidecar_file"] else None,
-            plans=tuple(plan_clips(pts_ns[row["video_id"]], row["duration_ns"], params)),
+            plans=tuple(
+                plan_clips(
+                    pts_ns[row["video_id"]], row["duration_ns"], shots[row["video_id"]], params
+                )
+            ),
             params=params,
         )
         for row in videos.filter(outcome="ok").iter_rows(named=True)
@@ -133,51 +120,6 @@ def build_clips(inputs: StageInputs, out: Path) -> StageReport:
         cuts.append(_all_failed(job, cut.reason) if isinstance(cut, FileFault) else cut)
         inputs.progress(done, len(jobs), job.video_id)
     return _write(out, cuts)
-
-
-def plan_clips(pts_ns: np.ndarray, duration_ns: int, params: ClipsParams) -> Iterator[ClipPlan]:
-    """Plan the clips of a video on its time grid.
-
-    Clip k covers [start, start + length) with start = first pts + k * length. Sample i is the frame
-    shown at start + i / grid_hz: the last one with pts at or before that instant. If there are more
-    than `max_clips_per_video` clips, that many are taken, spread evenly. Otherwise the last clip
-    may reach beyond the end of the video; `is_inside` is False then.
-
-    Args:
-        pts_ns: i64 [n], increasing.
-        duration_ns: from the first pts to the end of the last frame.
-        params: grid, frames per clip, limits.
-
-    """
-    length_ns, most = params.length_ns, params.max_clips_per_video
-    # How long the last frame is shown is known to about half a frame.
-    half_frame_ns = int(pts_ns[-1] - pts_ns[0]) // (2 * max(1, len(pts_ns) - 1))
-    tolerance_ns = min(half_frame_ns, round(params.max_end_tolerance_s * 1e9))
-    full, rest_ns = divmod(duration_ns + tolerance_ns, length_ns)
-    if full > most:
-        numbers = [k * full // most for k in range(most)]
-    else:
-        numbers = list(range(full))
-        if full < most and rest_ns > 2 * tolerance_ns:
-            numbers.append(full)
-    steps_ns = [round(i * 1e9 / params.grid_hz) for i in range(params.frames)]
-    max_first_age_ns = round(params.max_first_age_s * 1e9)
-    for k in numbers:
-        start_ns = int(pts_ns[0]) + k * length_ns
-        # One nanosecond of slack, because times and grid are rounded separately.
-        at = np.searchsorted(pts_ns, np.array(steps_ns) + start_ns + 1, side="right") - 1
-        is_inside = k < full
-        first_age_ns = start_ns - int(pts_ns[at[0]])
-        yield ClipPlan(
-            start_ns=start_ns,
-            end_ns=start_ns + length_ns,
-            frame_index=tuple(int(i) for i in at) if is_inside else (),
-            frame_pts_ns=tuple(int(pts_ns[i]) for i in at) if is_inside else (),
-            is_inside=is_inside,
-            fits_grid=is_inside
-            and len(np.unique(at)) == len(at)
-            and first_age_ns <= max_first_age_ns,
-        )
 
 
 def _check_reject_ratio(videos: pl.DataFrame, params: ClipsParams, shard: str) -> None:
@@ -228,24 +170,23 @@ def _cut_video(job: _ClipJob) -> _ClipRows:
 
 
 def _sampled_frames(job: _ClipJob) -> dict[int, np.ndarray]:
-    """The sampled frames of all clips, u8 [S,S,3] by source index, in one pass over the video."""
-    wanted = {
-        index: pts_ns
-        for plan in job.plans
-        for index, pts_ns in zip(plan.frame_index, plan.frame_pts_ns, strict=True)
-    }
-    size_px = job.params.size_px
-    pictures: dict[int, np.ndarray] = {}
-    if not wanted:
-        return pictures
-    for frame in decode(job.file):
-        if frame.index in wanted:
-            if frame.pts_ns != wanted[frame.index]:
-                raise DecodeError(f"frame {frame.index} is not at the time that ingest recorded")
-            pictures[frame.index] = frame.squashed(size_px)
-        if len(pictures) == len(wanted):
-            return pictures
-    raise DecodeError(f"only {len(pictures)} of {len(wanted)} sampled frames were decoded")
+    """The frames that ingest sampled for the clips of a video, u8 [S,S,3] by source index."""
+    samples = Arrays(job.samples)
+    index = samples[f"{job.video_id}.frame_index"].tolist()
+    return dict(zip(index, samples[f"{job.video_id}.rgb_nhw3"], strict=True))
+
+
+def _shots(table: pl.DataFrame) -> dict[str, list[Shot]]:
+    """The shots of each video, in order."""
+    shots: dict[str, list[Shot]] = {}
+    for row in table.sort("video_id", "first_frame").iter_rows(named=True):
+        behind = None
+        if row["ends_in"]:
+            behind = Transition(row["ends_in"], row["end_frame"], row["next_frame"])
+        shots.setdefault(row["video_id"], []).append(
+            Shot(row["first_frame"], row["end_frame"], behind)
+        )
+    return shots
 
 
 def _read_truth(job: _ClipJob) -> WorldTruth | None:
@@ -261,10 +202,8 @@ def _cut_clip(
 ) -> _ClipRows:
     row = _clip_row(job, plan)
     clip_id, params = row["clip_id"], job.params
-    if not plan.is_inside:
-        return _ClipRows(rows=(row | _outcome("filtered", "reaches beyond the end of the video"),))
-    if not plan.fits_grid:
-        return _ClipRows(rows=(row | _outcome("filtered", "too few frames for the time grid"),))
+    if plan.problem:
+        return _ClipRows(rows=(row | _outcome("filtered", plan.problem),))
     rgb_thw3 = np.stack([pictures[index] for index in plan.frame_index])
     grey_thw = grey_levels(rgb_thw3)
     row["phash"] = difference_hash(grey_thw)

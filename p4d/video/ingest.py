@@ -9,18 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
-from p4d.artifacts import write_table
-from p4d.config import LandingParams
+from p4d.artifacts import write_arrays, write_table
+from p4d.config import ClipsParams, LandingParams, ShotsParams
 from p4d.errors import ContractError
 from p4d.paths import inside
 from p4d.pipeline import StageInputs, StageReport
 from p4d.sidecars import TRUTH_SUFFIX
 from p4d.video.decoding.budget import FileBudget, ProcessBudget
-from p4d.video.decoding.decode import Timeline, read_timeline
+from p4d.video.decoding.decode import Timeline
 from p4d.video.decoding.per_video import FileFault, per_video
-from p4d.video.decoding.probe import Probe, probe
+from p4d.video.decoding.probe import Probe
+from p4d.video.one_pass import ReadVideo, read_video
 
 VIDEO_SCHEMA: dict[str, pl.DataType] = {
     "video_id": pl.String(),
@@ -52,7 +54,24 @@ FRAME_SCHEMA: dict[str, pl.DataType] = {
     "pts_ns": pl.Int64(),
 }
 
+SHOT_SCHEMA: dict[str, pl.DataType] = {
+    "video_id": pl.String(),
+    "first_frame": pl.Int64(),
+    "end_frame": pl.Int64(),
+    "ends_in": pl.String(),
+    "next_frame": pl.Int64(),
+}
+"""`ends_in`: cut, fade, dissolve or, at the end of the video, null; `next_frame`: where the
+transition ends, the first frame of the next shot."""
+
 _CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Params:
+    landing: LandingParams
+    clips: ClipsParams
+    shots: ShotsParams
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,13 +80,13 @@ class _IngestJob:
     inbox: Path | None
     previous: Path | None
     out: Path
-    budget: FileBudget
+    params: _Params
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Ingested:
     row: dict[str, Any]
-    pts_ns: tuple[int, ...] = ()
+    read: ReadVideo | None = None
 
 
 class _MissingFileError(Exception):
@@ -79,8 +98,10 @@ def build_videos(inputs: StageInputs, out: Path) -> StageReport:
 
     Writes `videos.parquet` (one row per landed file, including rejected ones; width and height are
     upright; a file that landing rejected has no container, one that the full decode rejected has),
-    `frames.parquet` (one row per frame of an accepted video) and `files/`. A file that is no longer
-    in the inbox is copied from the published version of this stage if that has the same content;
+    `frames.parquet` (one row per frame of an accepted video), `shots.parquet` (its parts between
+    cuts and fades, by frame numbers), `samples.safetensors` ("{video_id}.rgb_nhw3", the frames that
+    its clips sample, and "{video_id}.frame_index") and `files/`. A file that is no longer in the
+    inbox is copied from the published version of this stage if that has the same content;
     otherwise its outcome is failed.
 
     Raises:
@@ -91,43 +112,42 @@ def build_videos(inputs: StageInputs, out: Path) -> StageReport:
         raise ContractError("stage videos needs a shard with its manifest (shards/<shard>.json)")
     (out / "files").mkdir(parents=True, exist_ok=True)
     files: list[dict[str, Any]] = inputs.manifest["files"]
-    landing: LandingParams = inputs.params("landing")
+    params = _Params(
+        landing=inputs.params("landing"), clips=inputs.params("clips"), shots=inputs.params("shots")
+    )
     jobs = [
         _IngestJob(
             row=row,
             inbox=inputs.inbox,
             previous=inputs.previous,
             out=out,
-            budget=FileBudget.of(landing),
+            params=params,
         )
         for row in files
         if row["outcome"] == "ok"
     ]
     rows = [_video_row(row) for row in files if row["outcome"] != "ok"]
-    frames: list[dict[str, Any]] = []
-    results = per_video(_ingest, jobs, ProcessBudget.of(landing))
+    read: dict[str, ReadVideo] = {}
+    results = per_video(_ingest, jobs, ProcessBudget.of(params.landing))
     for done, (job, result) in enumerate(zip(jobs, results, strict=True), 1):
         ingested = (
             _not_kept(job, "rejected", result.reason) if isinstance(result, FileFault) else result
         )
         rows.append(ingested.row)
-        frames += [
-            {"video_id": ingested.row["video_id"], "frame_index": i, "pts_ns": pts_ns}
-            for i, pts_ns in enumerate(ingested.pts_ns)
-        ]
+        if ingested.read is not None:
+            read[ingested.row["video_id"]] = ingested.read
         inputs.progress(done, len(jobs), job.row["name"])
     videos = pl.DataFrame(rows, schema=VIDEO_SCHEMA)
     write_table(out / "videos.parquet", videos, sort_by=["video_id"])
-    write_table(
-        out / "frames.parquet",
-        pl.DataFrame(frames, schema=FRAME_SCHEMA),
-        sort_by=["video_id", "frame_index"],
-    )
+    _write_read(out, read)
     counts = dict(videos.group_by("outcome").len().sort("outcome").iter_rows())
     return StageReport(
         rows=counts,
         metrics={
-            "frames": len(frames),
+            "frames": sum(len(video.timeline.pts_ns) for video in read.values()),
+            "cuts_and_fades": sum(
+                shot.ends_in is not None for video in read.values() for shot in video.shots
+            ),
             "videos_with_truth": int(videos["has_truth"].sum()),
             "seconds_of_video": round(
                 int(videos.filter(outcome="ok")["duration_ns"].sum()) / 1e9, 3
@@ -145,16 +165,53 @@ def _ingest(job: _IngestJob) -> _Ingested:
         _fetch(job, job.row, file)
         if truth is not None:
             _fetch(job, sidecar, truth)
-        seen = probe(file, job.budget)
-        timeline = read_timeline(file, job.budget)
+        read = read_video(
+            file, FileBudget.of(job.params.landing), job.params.clips, job.params.shots
+        )
         if truth is not None:
-            _check_truth(truth, timeline)
+            _check_truth(truth, read.timeline)
     except _MissingFileError as gone:
         return _not_kept(job, "failed", str(gone))
     return _Ingested(
-        row=_video_row(job.row, file=file, truth=truth) | _measured(seen, timeline),
-        pts_ns=tuple(int(t) for t in timeline.pts_ns),
+        row=_video_row(job.row, file=file, truth=truth) | _measured(read.seen, read.timeline),
+        read=read,
     )
+
+
+def _write_read(out: Path, read: Mapping[str, ReadVideo]) -> None:
+    """Write what was read from the pictures: frames, shots and samples, by video."""
+    frames = [
+        pl.DataFrame(
+            {"frame_index": range(len(video.timeline.pts_ns)), "pts_ns": video.timeline.pts_ns}
+        ).select(pl.lit(video_id).alias("video_id"), "frame_index", "pts_ns")
+        for video_id, video in read.items()
+    ]
+    write_table(
+        out / "frames.parquet",
+        pl.concat([pl.DataFrame(schema=FRAME_SCHEMA), *frames]),
+        sort_by=["video_id", "frame_index"],
+    )
+    shots = [
+        {
+            "video_id": video_id,
+            "first_frame": shot.first,
+            "end_frame": shot.end,
+            "ends_in": shot.ends_in and shot.ends_in.kind,
+            "next_frame": shot.ends_in and shot.ends_in.end,
+        }
+        for video_id, video in read.items()
+        for shot in video.shots
+    ]
+    write_table(
+        out / "shots.parquet",
+        pl.DataFrame(shots, schema=SHOT_SCHEMA),
+        sort_by=["video_id", "first_frame"],
+    )
+    samples: dict[str, np.ndarray] = {}
+    for video_id, video in read.items():
+        samples[f"{video_id}.rgb_nhw3"] = video.samples_nhw3
+        samples[f"{video_id}.frame_index"] = video.sample_index
+    write_arrays(out / "samples.safetensors", samples)
 
 
 def _not_kept(job: _IngestJob, outcome: str, reason: str) -> _Ingested:

@@ -20,8 +20,12 @@ BITS = 8
 
 
 def marked_frame(number: int, width: int, height: int) -> np.ndarray:
-    """Left to right: the bits of `number`, lowest first, as bright or dark bars."""
-    bars = np.array([230 if number >> bit & 1 else 25 for bit in range(BITS)], np.uint8)
+    """Left to right: the bits of `number` in Gray code, lowest first, as bright or dark bars.
+
+    One bar changes from frame to frame, so that no step looks like a cut.
+    """
+    code = number ^ number >> 1
+    bars = np.array([230 if code >> bit & 1 else 25 for bit in range(BITS)], np.uint8)
     row = np.repeat(bars, -(-width // BITS))[:width]
     return np.broadcast_to(row[None, :, None], (height, width, 3)).copy()
 
@@ -29,9 +33,13 @@ def marked_frame(number: int, width: int, height: int) -> np.ndarray:
 def read_mark(rgb_hw3: np.ndarray) -> int:
     """The number a frame carries, at any size."""
     bars = np.array_split(rgb_hw3[rgb_hw3.shape[0] // 2].mean(axis=-1), BITS)
-    return sum(
+    code = sum(
         int(bar[len(bar) // 4 : -len(bar) // 4].mean() > 128) << i for i, bar in enumerate(bars)
     )
+    number = 0
+    while code:
+        number, code = number ^ code, code >> 1
+    return number
 
 
 def write_video(

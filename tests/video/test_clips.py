@@ -9,9 +9,11 @@ import pytest
 from p4d.artifacts import Arrays, read_table, write_table
 from p4d.errors import ContractError
 from p4d.ids import content_id
-from p4d.video.clips import CLIP_SCHEMA, OBJECT_SCHEMA, build_clips, plan_clips
+from p4d.video.clip_plans import plan_clips
+from p4d.video.clips import CLIP_SCHEMA, OBJECT_SCHEMA, build_clips
 from p4d.video.ingest import build_videos
 from p4d.video.landing import land
+from p4d.video.shots import Shot, Transition
 from tests.video.media import (
     digests,
     inputs,
@@ -32,6 +34,11 @@ def cut(project):
     build_videos(inputs(project, "videos", shard), project.data / "videos" / shard)
     out = project.data / "clips" / shard
     return build_clips(inputs(project, "clips", shard), out), read_table(out / "clips.parquet"), out
+
+
+def plans_of(pts_ns, duration_ns, limits, shots=None):
+    whole = [Shot(0, len(pts_ns), None)]
+    return list(plan_clips(np.asarray(pts_ns), duration_ns, shots or whole, limits))
 
 
 def test_the_clip_table_of_a_marked_video_is_exact(tmp_path):
@@ -66,7 +73,7 @@ def test_the_clip_table_of_a_marked_video_is_exact(tmp_path):
 
 def test_variable_rate_takes_the_frame_shown_at_the_instant():
     pts_ns = np.array([0, 100, 900, 1000, 1001, 1499, 1990]) * 1_000_000
-    (plan,) = plan_clips(pts_ns, 2 * S, params(clips={"frames": 4, "grid_hz": 2.0}).clips)
+    (plan,) = plans_of(pts_ns, 2 * S, params(clips={"frames": 4, "grid_hz": 2.0}).clips)
     assert plan.frame_index == (0, 1, 3, 5)
 
 
@@ -85,9 +92,9 @@ def test_variable_rate_takes_the_frame_shown_at_the_instant():
 def test_clips_lie_inside_and_are_spread_evenly(duration_s, most, starts_s, inside):
     pts_ns = np.arange(0, round(duration_s * 10)) * (S // 10)
     limits = params(clips={"max_clips_per_video": most}).clips
-    plans = list(plan_clips(pts_ns, round(duration_s * S), limits))
+    plans = plans_of(pts_ns, round(duration_s * S), limits)
     assert [plan.start_ns for plan in plans] == [s * S for s in starts_s]
-    assert [plan.is_inside for plan in plans] == inside
+    assert [plan.problem is None for plan in plans] == inside
     assert all(plan.end_ns - plan.start_ns == 2 * S for plan in plans)
 
 
@@ -122,8 +129,8 @@ def test_a_video_slower_than_the_grid_is_filtered(tmp_path):
 def test_a_clip_that_starts_with_an_old_frame_does_not_fit_the_grid():
     def fits(pts_ms):
         limits = params(clips={"frames": 4, "grid_hz": 2.0}).clips
-        plans = list(plan_clips(np.array(pts_ms) * 1_000_000, 4 * S, limits))
-        return [plan.fits_grid for plan in plans]
+        plans = plans_of(np.array(pts_ms) * 1_000_000, 4 * S, limits)
+        return [plan.problem is None for plan in plans]
 
     assert fits([0, 500, 1000, 1500, 2000, 2500, 3000, 3500]) == [True, True]
     assert fits([0, 400, 900, 1400, 2400, 2900, 3400, 3900]) == [True, False]
@@ -155,15 +162,43 @@ def test_too_many_rejected_videos_stop_the_shard(tmp_path):
         build_clips(inputs(project, "clips", shard), tmp_path / "out")
 
 
-def test_a_video_that_no_longer_decodes_fails_alone(tmp_path):
+def test_clips_follow_one_another_within_shots_and_say_where_the_cut_is():
+    pts_ns = np.arange(120) * (S // 10)
+    cut = Transition("cut", 53, 53)  # 5.3 s; the next instant of the grid is 5.5 s
+    fade = Transition("fade", 80, 88)
+    shots = [Shot(0, 53, cut), Shot(53, 80, fade), Shot(88, 120, None)]
+    plans = plans_of(pts_ns, 12 * S, params(clips={"grid_hz": 4.0}).clips, shots)
+    assert [(plan.start_ns / S, plan.problem) for plan in plans] == [
+        (0.0, None),
+        (2.0, None),
+        (4.0, "reaches over the cut at 5.30 s"),
+        (5.5, None),
+        (7.5, "reaches into the fade from 8.00 s to 8.80 s"),
+        (9.0, None),
+        (11.0, "reaches beyond the end of the video"),
+    ]
+    for plan in plans:
+        if plan.problem is None:
+            (shot,) = [s for s in shots if s.first <= plan.frame_index[0] < s.end]
+            assert plan.frame_index[-1] < shot.end
+            assert plan.start_ns >= pts_ns[shot.first]
+
+
+def test_a_sidecar_that_is_damaged_after_ingest_fails_alone(tmp_path):
+    from p4d.worlds import sidecar
+    from tests.video.worlds import still_truth
+
     project = make_project(tmp_path)
-    write_video(project.inbox / "a.mp4", frames=24)
-    write_video(project.inbox / "b.mp4", frames=24, start_ticks=1)
+    pts_ns = [round(Fraction(i, 12) * S) for i in range(24)]
+    for name, height in (("a", 64), ("b", 80)):
+        write_video(project.inbox / f"{name}.mp4", frames=24, size=(96, height))
+        truth = still_truth(pts_ns, width_px=96, height_px=height)
+        sidecar.write(project.inbox / f"{name}.truth.safetensors", truth)
     _, clips, _ = cut(project)
     (shard,) = project.shards()
     folder = project.data / "videos" / shard
     broken = read_table(folder / "videos.parquet").filter(name="b.mp4").row(0, named=True)
-    (folder / broken["file"]).write_bytes(b"damaged after ingest")
+    (folder / broken["sidecar_file"]).write_bytes(b"damaged after ingest")
     report = build_clips(inputs(project, "clips", shard), tmp_path / "out")
     assert report.rows == {"ok": 1, "failed": 1}
     assert clips.filter(video_id=broken["video_id"])["outcome"].to_list() == ["ok"]

@@ -24,11 +24,13 @@ class Visual:
         masks_khw: u8 0/1 `[K, S, S]`, regions in the first frame in the order of their marks.
             Later frames are left out because a track would reveal how a region moves.
             `[0, S, S]` without regions.
+        span_s: seconds that the frames were sampled from; None: unknown.
     """
 
     frames: np.ndarray
     times_s: np.ndarray
     masks_khw: np.ndarray
+    span_s: float | None = None
 
 
 class ClipReader:

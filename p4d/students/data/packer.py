@@ -11,12 +11,14 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from p4d.students.data.burned_times import with_times
 from p4d.students.data.clip_reader import Visual
+from p4d.students.data.prompt_layout import layout_of
 from p4d.students.data.questions import Question
 from p4d.students.data.samples import LATENTS, Sample
 from p4d.students.model.adapters.protocol import ABSENT, StudentAdapter
 from p4d.students.model.batch import IGNORED, PADDING, PREFIX, PackedBatch
-from p4d.students.model.chat import REGION_MARKS, TURN_END, VIDEO, opening
+from p4d.students.model.chat import REGION_MARKS
 from p4d.students.model.prompt_settings import PromptSettings
 from p4d.students.model.tokenizer import encode, letter_ids, token_id
 
@@ -81,12 +83,10 @@ class Packer:
         """`adapter` gives the tokens of pictures; its model's config gives the prompt settings."""
         self._tokenizer, self._adapter = tokenizer, adapter
         self._settings = PromptSettings.of(adapter.model)
-        before, after = opening(sees_video=True).split(VIDEO)
-        self._around = encode(tokenizer, before), encode(tokenizer, after)
-        self._blind_opening = encode(tokenizer, opening(sees_video=False))
+        self._layout = layout_of(tokenizer, adapter)
         self._letters = letter_ids(tokenizer)
-        self._region_ids = torch.tensor([token_id(tokenizer, mark) for mark in REGION_MARKS])
-        self._end = token_id(tokenizer, TURN_END)
+        names = REGION_MARKS if self._settings.regions == "tokens" else ()
+        self._region_ids = torch.tensor([token_id(tokenizer, mark) for mark in names])
         self._pad = token_id(tokenizer, str(tokenizer.pad_token))
         self._texts: dict[str, list[int]] = {}
 
@@ -104,7 +104,7 @@ class Packer:
         questions = [question for sample in samples for question in sample.questions]
         letter_rows, scored_table = _answer_places(rows)
         visuals = [sample.visual for sample in samples]
-        frames, times_s = _stacked(visuals)
+        frames, times_s, spans_s = _stacked(visuals)
         labelled = [row for row, sample in enumerate(samples) if sample.labels]
         labels, mapped = _stacked_labels([samples[row].labels for row in labelled])
         masks = _stacked_masks(visuals) if self._settings.regions == "tokens" else None
@@ -123,6 +123,7 @@ class Packer:
             clip_ids=tuple(sample.clip_id for sample in samples),
             frames=frames,
             times_s=times_s,
+            spans_s=spans_s,
             labels=labels,
             labelled_rows=torch.tensor(labelled, dtype=torch.long),
             mapped=mapped,
@@ -135,7 +136,8 @@ class Packer:
         rows = []
         for sample in map(self._as_read, samples):
             (question,) = sample.questions
-            rows.append(self._opening(sample.visual) + self._encoded(question.turn()))
+            turn = self._layout.turn(question, sample.visual)
+            rows.append(self._layout.opening(sample.visual) + self._encoded(turn))
         batch = self.pack(samples)
         length = max(len(row) for row in rows)
         tokens = torch.full((len(rows), length), self._pad)
@@ -151,21 +153,26 @@ class Packer:
         )
 
     def _as_read(self, sample: Sample) -> Sample:
-        """Drops the marked picture for a student that reads regions as tokens."""
-        visual = sample.visual
-        if self._settings.regions == "marks" or visual is None:
-            return sample
-        marked = len(visual.times_s) > 1 and np.isnan(visual.times_s[0])
-        if not marked:
-            return sample
-        plain = dataclasses.replace(visual, frames=visual.frames[1:], times_s=visual.times_s[1:])
-        return dataclasses.replace(sample, visual=plain)
+        """Drops a marked picture that the student does not read, and draws the times into frames.
 
-    def _opening(self, visual: Visual | None) -> list[int]:
+        The marked picture is left out for a student that reads regions as tokens. A published
+        checkpoint that is asked as it is gets none without marks either: it then equals a frame.
+        """
+        visual = sample.visual
         if visual is None:
-            return self._blind_opening
-        before, after = self._around
-        return [*before, *self._adapter.visual_ids(visual.times_s.tolist()), *after]
+            return sample
+        marked = len(visual.times_s) > 1 and bool(np.isnan(visual.times_s[0]))
+        own = self._settings.template == "own"
+        if marked and (
+            self._settings.regions == "tokens"
+            or (own and np.array_equal(visual.frames[0], visual.frames[1]))
+        ):
+            visual = dataclasses.replace(
+                visual, frames=visual.frames[1:], times_s=visual.times_s[1:]
+            )
+        if self._settings.time == "burned_in":
+            visual = dataclasses.replace(visual, frames=with_times(visual.frames, visual.times_s))
+        return sample if visual is sample.visual else dataclasses.replace(sample, visual=visual)
 
     def _encoded(self, text: str) -> list[int]:
         if text not in self._texts:
@@ -179,10 +186,10 @@ class Packer:
         return [self._encoded(option) for option in question.options]
 
     def _row(self, sample: Sample, *, scored: bool) -> _PackedRow:
-        row = _PackedRow.of(self._opening(sample.visual))
+        row = _PackedRow.of(self._layout.opening(sample.visual))
         start = len(row.tokens)
         for number, question in enumerate(sample.questions):
-            *turn, last = self._encoded(question.turn())
+            *turn, last = self._encoded(self._layout.turn(question, sample.visual))
             row.add(turn, start, number + 1)
             answers = self._answers(question)
             asked = _Asked(number, last, start + len(turn), answers, question.answer_index)
@@ -197,7 +204,7 @@ class Packer:
         # A question without options is answered by generation.
         answer = asked.answers[asked.correct] if asked.answers else []
         at = row.add([asked.last, *answer], asked.at, asked.number + 1)
-        row.targets[at:] = [*answer, self._end]
+        row.targets[at:] = [*answer, self._layout.end]
         row.letters_at.append(at)
         if asked.of_single_tokens:
             row.scored += [
@@ -251,19 +258,34 @@ def _stacked_masks(visuals: Sequence[Visual | None]) -> Tensor | None:
     return torch.from_numpy(stacked)
 
 
-def _stacked(visuals: Sequence[Visual | None]) -> tuple[Tensor | None, Tensor | None]:
-    """Pictures and times of all rows, padded to the longest with absent pictures."""
+def _stacked(
+    visuals: Sequence[Visual | None],
+) -> tuple[Tensor | tuple[Tensor, ...] | None, Tensor | None, Tensor | None]:
+    """Pictures, times and spans of all rows, padded to the longest with absent pictures.
+
+    Pictures of several sizes stay one tensor per row.
+    """
     seen = [visual for visual in visuals if visual is not None]
     if not seen:
-        return None, None
+        return None, None, None
     longest = max(len(visual.frames) for visual in seen)
-    frames = np.zeros((len(visuals), longest, *seen[0].frames.shape[1:]), np.uint8)
     times_s = np.full((len(visuals), longest), ABSENT)
     for row, visual in enumerate(visuals):
         if visual is not None:
-            frames[row, : len(visual.frames)] = visual.frames
             times_s[row, : len(visual.times_s)] = visual.times_s
-    return torch.from_numpy(frames), torch.from_numpy(times_s)
+    spans = [visual.span_s if visual is not None else None for visual in visuals]
+    known = [span for span in spans if span is not None]
+    spans_s = torch.tensor(known) if len(known) == len(spans) else None
+    sizes = {visual.frames.shape[1:3] for visual in seen}
+    if len(sizes) > 1:
+        none = np.zeros((0, 1, 1, 3), np.uint8)
+        rows = (none if visual is None else visual.frames for visual in visuals)
+        return tuple(map(torch.from_numpy, rows)), torch.from_numpy(times_s), spans_s
+    frames = np.zeros((len(visuals), longest, *seen[0].frames.shape[1:]), np.uint8)
+    for row, visual in enumerate(visuals):
+        if visual is not None:
+            frames[row, : len(visual.frames)] = visual.frames
+    return torch.from_numpy(frames), torch.from_numpy(times_s), spans_s
 
 
 def _stacked_labels(rows: Sequence[Mapping[str, np.ndarray]]) -> tuple[dict[str, Tensor], Tensor]:

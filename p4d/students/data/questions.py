@@ -31,6 +31,10 @@ class Question:
         """The text of the user's turn, up to the start of the assistant's."""
         return question_turn(self.question, self.options)
 
+    def words(self) -> str:
+        """What the user says in `turn`, without the layout of turns."""
+        return self.turn().removesuffix(question_turn("", ()).lstrip("\n")).removesuffix("\n")
+
 
 def ad_hoc_question(
     text: str, options: tuple[str, ...], *, clip_id: str, video_id: str

@@ -40,9 +40,11 @@ class PackedBatch:
         option_counts: `[Q]` number of options.
         qa_ids: ids of the questions, in the order of `letter_rows`.
         clip_ids: ids of the clips, one per row.
-        frames: u8 `[B, 1+T, S, S, 3]`, or None for an arm without video.
+        frames: u8 `[B, 1+T, S, S, 3]`, rows `[F, H, W, 3]` of several sizes, or None for an arm
+            without video.
         times_s: `[B, 1+T]` or None; p4d/students/model/adapters/protocol.py defines the values
             that stand for stills and for padding.
+        spans_s: `[B]` seconds that the frames of a row were sampled from; None: unknown.
         labels: the teacher's labels (training only): latents stacked over the rows that have
             labels, maps over those of them whose maps are compared.
         labelled_rows: `[L]` rows with labels, in order.
@@ -64,8 +66,9 @@ class PackedBatch:
     option_counts: Tensor
     qa_ids: tuple[str, ...]
     clip_ids: tuple[str, ...]
-    frames: Tensor | None = None
+    frames: Tensor | tuple[Tensor, ...] | None = None
     times_s: Tensor | None = None
+    spans_s: Tensor | None = None
     labels: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)
     labelled_rows: Tensor
     mapped: Tensor
@@ -94,6 +97,8 @@ class PackedBatch:
         def move(value: object) -> object:
             if isinstance(value, Tensor):
                 return value.to(device)
+            if isinstance(value, tuple) and value and isinstance(value[0], Tensor):
+                return tuple(tensor.to(device) for tensor in value)
             if isinstance(value, dict):
                 return {name: tensor.to(device) for name, tensor in value.items()}
             return value

@@ -36,6 +36,8 @@ def build_base_student(inputs: StageInputs, out: Path) -> StageReport:
             str(FOLDER) if params.checkpoint == EMBEDDED else params.checkpoint,
             size_px=clips.size_px,
             seed=params.seed,
+            frames=clips.frames,
+            settings=None if params.checkpoint == EMBEDDED else _settings(params),
         )
     else:
         texts = [question_turn(item.question, item.options) for item in questions]
@@ -47,13 +49,7 @@ def build_base_student(inputs: StageInputs, out: Path) -> StageReport:
         )
         model = initial_model(params, clips, tokenizer)
         origin = {"tokenizer_texts": len(texts), "seed": params.seed}
-    if params.checkpoint != EMBEDDED:  # which has its own settings
-        PromptSettings(
-            regions=params.region_prompt,
-            answers=params.answers,
-            content_scale=params.region_content_scale,
-            place_scale=params.region_place_scale,
-        ).store(model)
+        _settings(params).store(model)
     settings = PromptSettings.of(model)
     letter_ids(tokenizer)
     adapter = adapter_for(model)
@@ -73,3 +69,13 @@ def build_base_student(inputs: StageInputs, out: Path) -> StageReport:
     save_student(out, model, tokenizer)
     write_json(out / "card.json", card)
     return StageReport(metrics={"parameters": parameters, "vocabulary": len(tokenizer)})
+
+
+def _settings(params: StudentParams) -> PromptSettings:
+    return PromptSettings(
+        regions=params.region_prompt,
+        answers=params.answers,
+        content_scale=params.region_content_scale,
+        place_scale=params.region_place_scale,
+        time=params.time,
+    )

@@ -121,13 +121,18 @@ def decode(path: Path, budget: FileBudget | None = None) -> Iterator[Frame]:
     """
     budget = budget or FileBudget()
     with open_video(path, budget) as opened:
-        reformatter = VideoReformatter()
-        before = None
-        for index, (picture, ticks) in enumerate(_pictures(opened)):
-            budget.check_pictures(index + 1, picture.width, picture.height)
-            frame = _checked(index, picture, ticks, before, reformatter)
-            yield frame
-            before = frame
+        yield from frames_of(opened, budget)
+
+
+def frames_of(opened: OpenedVideo, budget: FileBudget) -> Iterator[Frame]:
+    """All frames of an open video; see `decode`."""
+    reformatter = VideoReformatter()
+    before = None
+    for index, (picture, ticks) in enumerate(_pictures(opened)):
+        budget.check_pictures(index + 1, picture.width, picture.height)
+        frame = _checked(index, picture, ticks, before, reformatter)
+        yield frame
+        before = frame
 
 
 def _pictures(opened: OpenedVideo) -> Iterator[tuple[av.VideoFrame, int | None]]:

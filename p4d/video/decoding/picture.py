@@ -24,6 +24,14 @@ _RGB = (
 )
 _SMALL_RGB = _RGB & ~Interpolation.BICUBIC | Interpolation.AREA
 
+_GREY = Interpolation.POINT | Interpolation.BITEXACT
+GREY_CELLS_PX = (18, 32)
+# Formats whose first plane holds 8-bit luma.
+_GREY_FIRST = frozenset(
+    {"gray", "nv12", "nv21", "yuv420p", "yuv422p", "yuv444p", "yuv410p", "yuv411p", "yuv440p"}
+    | {"yuvj420p", "yuvj422p", "yuvj444p", "yuvj440p", "yuva420p", "yuva422p", "yuva444p"}
+)
+
 EXACT_RATIO = 4
 """Up to this many times the wanted side, pictures are averaged in RGB, exactly. Larger ones are
 averaged by FFmpeg before they are converted: the mean differs by under one grey level, and a
@@ -144,14 +152,32 @@ class Frame:
             return area_mean(self.rgb(), side_px, side_px)
         return self.orientation.upright(self._converted(_SMALL_RGB, side_px))
 
+    def grey_cells(self) -> np.ndarray:
+        """Grey levels of a few rows of the stored picture, u8 [18, 32]: cheap, for comparisons."""
+        rows, columns = GREY_CELLS_PX
+        plane = self.picture.planes[0]
+        step, width_px = plane.height // rows, plane.width // columns
+        if self.picture.format.name not in _GREY_FIRST or not step or not width_px:
+            small = self._reformatted(_GREY, columns, rows, "gray")
+            return small.to_ndarray().astype(np.uint8)
+        stored = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)  # type: ignore[call-overload]
+        chosen = stored[step // 2 :: step][:rows, : columns * width_px]
+        cells = chosen.reshape(rows, columns, width_px)
+        return (cells.sum(axis=2, dtype=np.uint32) // width_px).astype(np.uint8)
+
     def _converted(self, how: Interpolation, side_px: int | None = None) -> np.ndarray:
+        return self._reformatted(how, side_px, side_px, "rgb24").to_ndarray()
+
+    def _reformatted(
+        self, how: Interpolation, width_px: int | None, height_px: int | None, name: str
+    ) -> av.VideoFrame:
         try:
             return self.reformatter.reformat(
-                self.picture, side_px, side_px, format="rgb24", interpolation=how
-            ).to_ndarray()
+                self.picture, width_px, height_px, format=name, interpolation=how
+            )
         except (av.FFmpegError, OSError, ValueError) as error:
-            name = self.picture.format.name
-            raise DecodeError(f"frame {self.index} cannot be converted from {name}") from error
+            source = self.picture.format.name
+            raise DecodeError(f"frame {self.index} cannot be converted from {source}") from error
 
 
 def ticks_to_ns(ticks: int, time_base: Fraction) -> int:

@@ -17,9 +17,9 @@ from p4d.students.model.tokenizer import encode, train_tokenizer
 from p4d.students.training.base_student import build_base_student
 
 
-def from_folder(project, folder, out):
+def from_folder(project, folder, out, **student):
     inputs = project.inputs("base_student")
-    params = replace_params(inputs.all_params, student={"checkpoint": str(folder)})
+    params = replace_params(inputs.all_params, student={"checkpoint": str(folder), **student})
     build_base_student(dataclasses.replace(inputs, all_params=params), out)
     return load(out)
 
@@ -55,7 +55,10 @@ def test_a_checkpoint_is_taken_over_unchanged(project, tmp_path):
     assert str(project.root) not in str(card)
 
 
-def test_a_checkpoint_without_region_marks_learns_their_names(project, tmp_path, monkeypatch):
+@pytest.mark.parametrize("prompt", ["tokens", "marks"])
+def test_names_of_regions_become_tokens_where_regions_are_read_as_tokens(
+    project, tmp_path, monkeypatch, prompt
+):
     with monkeypatch.context() as patched:
         specials = ("<|pad|>", "<|im_start|>", "<|im_end|>", "<video>", "<image>")
         patched.setattr("p4d.students.model.tokenizer.SPECIAL_TOKENS", specials)
@@ -64,10 +67,12 @@ def test_a_checkpoint_without_region_marks_learns_their_names(project, tmp_path,
     params = project.params
     model = initial_model(params.student, params.clips, tokenizer)
     save_student(tmp_path / "plain", model, tokenizer)
-    student = from_folder(project, tmp_path / "plain", tmp_path / "out")
-    assert all(len(encode(student.tokenizer, mark)) == 1 for mark in REGION_MARKS)
+    student = from_folder(project, tmp_path / "plain", tmp_path / "out", region_prompt=prompt)
+    new = len(REGION_MARKS) if prompt == "tokens" else 0
+    lengths = {len(encode(student.tokenizer, mark)) for mark in REGION_MARKS}
+    assert (lengths == {1}) == (prompt == "tokens")
     embeddings = student.adapter.model.get_input_embeddings().num_embeddings
-    assert embeddings == len(student.tokenizer) == len(tokenizer) + len(REGION_MARKS)
+    assert embeddings == len(student.tokenizer) == len(tokenizer) + new
 
 
 def test_a_folder_without_weights_is_named(project, tmp_path):

@@ -30,6 +30,7 @@ from p4d.students.model.adapters.llava_onevision import LlavaOnevisionAdapter
 from p4d.students.model.adapters.picture_format import PictureFormat
 from p4d.students.model.adapters.protocol import StudentAdapter
 from p4d.students.model.adapters.qwen_vl import QwenVLAdapter
+from p4d.students.model.published.processor_files import ProcessorDefaults
 
 __all__ = [
     "FAMILIES",
@@ -52,6 +53,7 @@ class StudentFamily:
         picture_format: the format of its pictures for clips of a given size in pixels.
         initial_model: builds it from sizes, drawing weights from torch's global generator.
         special_tokens: tokens that its texts need besides those of every student.
+        processor: what its processor does where a checkpoint's files say nothing.
     """
 
     model: type[PreTrainedModel]
@@ -59,6 +61,7 @@ class StudentFamily:
     picture_format: Callable[[Any, int], PictureFormat]
     initial_model: Callable[[StudentParams, ClipsParams, PreTrainedTokenizerBase], PreTrainedModel]
     special_tokens: tuple[str, ...]
+    processor: ProcessorDefaults
 
 
 FAMILIES: dict[str, StudentFamily] = {
@@ -68,6 +71,7 @@ FAMILIES: dict[str, StudentFamily] = {
         llava_onevision.picture_format,
         llava_onevision.initial_model,
         llava_onevision.SPECIAL_TOKENS,
+        llava_onevision.PROCESSOR,
     ),
     "qwen2_5_vl": StudentFamily(
         Qwen2_5_VLForConditionalGeneration,
@@ -75,6 +79,7 @@ FAMILIES: dict[str, StudentFamily] = {
         qwen_vl_network.picture_format,
         qwen_vl_network.initial_model,
         qwen_vl_network.SPECIAL_TOKENS,
+        qwen_vl_network.PROCESSOR_2_5,
     ),
     "qwen3_vl": StudentFamily(
         Qwen3VLForConditionalGeneration,
@@ -82,6 +87,7 @@ FAMILIES: dict[str, StudentFamily] = {
         qwen_vl_network.picture_format,
         qwen_vl_network.initial_model,
         qwen_vl_network.SPECIAL_TOKENS,
+        qwen_vl_network.PROCESSOR_3,
     ),
 }
 """By `model_type` of the transformers config, which is also `student.architecture`."""
@@ -121,8 +127,10 @@ def initial_model(
         return build(params, clips, tokenizer)
 
 
-def load_model(folder: Path) -> PreTrainedModel:
-    """Load a transformers checkpoint of a known family, in float32.
+def load_model(folder: Path, *, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
+    """Load a transformers checkpoint of a known family, with weights of `dtype`.
+
+    transformers builds the network on the meta device and reads each weight once, into place.
 
     Raises:
         ContractError: the family is unknown, or the folder is damaged or asks for more than its
@@ -130,5 +138,5 @@ def load_model(folder: Path) -> PreTrainedModel:
     """
     checked = ModelFolder.checked(folder)
     kind = family_named(checked.config().model_type).model
-    model: PreTrainedModel = checked.network(kind, dtype=torch.float32)
+    model: PreTrainedModel = checked.network(kind, exact=True, dtype=dtype)
     return model

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -21,14 +22,29 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from p4d.config import ClipsParams, StudentParams
 from p4d.errors import ContractError
-from p4d.students.model.adapters.picture_format import CENTRED, PictureFormat
-from p4d.students.model.adapters.protocol import added_before, media_of, media_of_rows
+from p4d.students.model.adapters.picture_format import CENTRED, PictureFormat, pictures_of
+from p4d.students.model.adapters.protocol import (
+    Frames,
+    Size,
+    Spell,
+    added_before,
+    media_of,
+    media_of_rows,
+)
 from p4d.students.model.adapters.sizes import TextSizes, VisionSizes, text_config
 from p4d.students.model.chat import IMAGE, VIDEO
+from p4d.students.model.prompt_settings import PromptSettings
+from p4d.students.model.published.frame_sampling import FrameSampling
+from p4d.students.model.published.processor_files import CLIP_MEAN, CLIP_STD, ProcessorDefaults
 from p4d.students.model.time_encoding import time_encoding
 from p4d.students.model.tokenizer import token_id
 
 SPECIAL_TOKENS = (VIDEO, IMAGE)
+_OWN = {"size": {"height": 384, "width": 384}, "image_mean": CLIP_MEAN, "image_std": CLIP_STD}
+# Its processor takes all frames that it is given; 32 is what the published model was trained with.
+PROCESSOR = ProcessorDefaults(
+    image=_OWN, video=_OWN, sampling=FrameSampling(rule="steps", fps=None, frames=32), cells=False
+)
 
 
 class LlavaOnevisionAdapter:
@@ -43,8 +59,10 @@ class LlavaOnevisionAdapter:
         vision: Any = model.config.vision_config
         text: Any = model.config.text_config
         self._side = math.ceil(vision.image_size // vision.patch_size / 2)
-        self._pictures = PictureFormat.of(model, picture_format(model, vision.image_size))
+        self._pictures = pictures_of(model, picture_format(model, vision.image_size))
+        self._tells_time = PromptSettings.of(model).time == "tpe"
         self._encoder_width: int = vision.hidden_size
+        self._image: int = model.config.image_token_index
         self._video: int = model.config.video_token_index
         self.hidden_width: int = text.hidden_size
 
@@ -76,21 +94,40 @@ class LlavaOnevisionAdapter:
         frames = [medium.stop - medium.start for medium in media_of(times_s)]
         return [self._video] * sum(self.visual_tokens(count) for count in frames)
 
+    def placeholders(self) -> tuple[int, int]:
+        """The tokens of images and of videos."""
+        return self._image, self._video
+
+    def media_ids(self, times_s: Sequence[float], size_hw: Size, spell: Spell) -> list[list[int]]:
+        """The placeholder of videos, once per token; a still is a video of one frame."""
+        del size_hw, spell
+        frames = [medium.stop - medium.start for medium in media_of(times_s)]
+        return [[self._video] * self.visual_tokens(count) for count in frames]
+
     def visual_mask(self, input_ids: Tensor) -> Tensor:
         """Positions of the video's placeholder."""
         return input_ids == self._video
 
-    def encode(self, frames_bfhw3: Tensor, times_s: Tensor) -> dict[str, Any]:
+    def encode(
+        self, frames_bfhw3: Frames, times_s: Tensor, spans_s: Tensor | None = None
+    ) -> dict[str, Any]:
         """Encode all frames in one pass; adds the time encoding before the projector."""
+        del spans_s
         model, media = self.model.model, media_of_rows(times_s)
-        frames = torch.cat([medium.part_of(frames_bfhw3) for medium in media])
+        parts = [medium.part_of(frames_bfhw3) for medium in media]
+        if len({part.shape[1:3] for part in parts}) == 1:
+            pixels = self._pictures.normalised(torch.cat(parts), still=False)
+        else:  # of several sizes, which all become the encoder's
+            pixels = torch.cat([self._pictures.normalised(part, still=False) for part in parts])
+        pixels = pixels.to(model.image_newline.dtype)
         times = torch.cat([medium.part_of(times_s) for medium in media])
-        pixels = self._pictures.normalised(frames).to(model.image_newline.dtype)
-        with added_before(model.multi_modal_projector, time_encoding(times, self._encoder_width)):
+        encoding = time_encoding(times, self._encoder_width)
+        added = added_before(model.multi_modal_projector, encoding)
+        with added if self._tells_time else nullcontext():
             seen = model.get_video_features(pixels[None], return_dict=True).pooler_output
         # transformers ends one video with one newline; here each medium ends with its own.
-        parts = seen[0, :-1].split([medium.frames * self._side**2 for medium in media])
-        ended = [torch.cat([part, model.image_newline[None]]) for part in parts]
+        videos = seen[0, :-1].split([medium.frames * self._side**2 for medium in media])
+        ended = [torch.cat([video, model.image_newline[None]]) for video in videos]
         output = BaseModelOutputWithPooling(pooler_output=torch.cat(ended)[None])
         return {"mm_encoder_outputs": {"video": output}}
 
@@ -106,17 +143,15 @@ class LlavaOnevisionAdapter:
                 features[at] = change(medium.row, features[at])
         output.pooler_output = torch.cat(features)[None]
 
-    def states(self, **inputs: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
+    def last_state(self, **inputs: Any) -> Tensor:  # noqa: ANN401
         """Run the network without its language head."""
-        states: tuple[Tensor, ...] = self.model.model(
-            **inputs, use_cache=False, output_hidden_states=True
-        ).hidden_states
-        return states
+        last: Tensor = self.model.model(**inputs, use_cache=False).last_hidden_state
+        return last
 
-    def first_block(self) -> nn.Module:
-        """The first block of the language model."""
-        block: nn.Module = self.model.model.language_model.layers[0]
-        return block
+    def blocks(self) -> nn.ModuleList:
+        """The blocks of the language model."""
+        blocks: nn.ModuleList = self.model.model.language_model.layers
+        return blocks
 
     def generate(self, **inputs: Any) -> Tensor:  # noqa: ANN401
         """Generate with `transformers`."""

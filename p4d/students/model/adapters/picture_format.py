@@ -15,6 +15,7 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from p4d.errors import ContractError
+from p4d.students.model.published.picture_rule import PublishedPictures
 
 KEY = "pictures"
 MAX_PX = 4096
@@ -60,8 +61,18 @@ class PictureFormat:
         stored = asdict(self)
         setattr(model.config, KEY, {k: list(v) if k != "size_px" else v for k, v in stored.items()})
 
-    def normalised(self, frames_fhw3: Tensor) -> Tensor:
+    def size_of(self, frames: int, height: int, width: int, *, still: bool) -> tuple[int, int]:
+        """Height and width after resizing: the square."""
+        del frames, height, width, still
+        return self.size_px, self.size_px
+
+    def fixed_hw(self) -> tuple[int, int]:
+        """Height and width of every picture."""
+        return self.size_px, self.size_px
+
+    def normalised(self, frames_fhw3: Tensor, *, still: bool = False) -> Tensor:
         """u8 `[F, H, W, 3]` squashed to the size and standardised, float32 `[F, 3, S, S]`."""
+        del still
         pixels = frames_fhw3.permute(0, 3, 1, 2).float() / 255.0
         if pixels.shape[-1] != self.size_px or pixels.shape[-2] != self.size_px:
             size = (self.size_px, self.size_px)
@@ -71,6 +82,25 @@ class PictureFormat:
             for values in (self.mean, self.std)
         )
         return (pixels - mean) / std
+
+
+def pictures_of(
+    model: PreTrainedModel, default: PictureFormat
+) -> PictureFormat | PublishedPictures:
+    """The format in the model's config, else `default`.
+
+    Raises:
+        ContractError: the config holds another kind of value.
+    """
+    stored = getattr(model.config, KEY, None)
+    if isinstance(stored, dict) and "video" in stored:
+        return PublishedPictures.of(stored)
+    return PictureFormat.of(model, default)
+
+
+def store_published(model: PreTrainedModel, pictures: PublishedPictures) -> None:
+    """Write a checkpoint's own rules into the model's config, which is saved with it."""
+    setattr(model.config, KEY, pictures.stored())
 
 
 def tubelet_patches(

@@ -20,6 +20,9 @@ from transformers import PreTrainedModel
 from p4d.errors import ContractError
 
 ABSENT = math.inf
+Size = tuple[int, int]
+Spell = Callable[[str], list[int]]
+Frames = Tensor | Sequence[Tensor]
 
 
 class StudentAdapter(Protocol):
@@ -65,19 +68,36 @@ class StudentAdapter(Protocol):
         """Token ids of pictures in the text: placeholders and the tokens around them."""
         ...
 
+    def placeholders(self) -> tuple[int, int]:
+        """The tokens that stand for one still and for one video in a chat template."""
+        ...
+
+    def media_ids(self, times_s: Sequence[float], size_hw: Size, spell: Spell) -> list[list[int]]:
+        """Token ids that replace the placeholder of each picture in a chat template.
+
+        Args:
+            times_s: see the text of this module.
+            size_hw: height and width of the pictures before the family's own resizing.
+            spell: encodes text.
+        """
+        ...
+
     def visual_mask(self, input_ids: Tensor) -> Tensor:
         """Which positions `[B, N]` are visual tokens."""
         ...
 
-    def encode(self, frames_bfhw3: Tensor, times_s: Tensor) -> dict[str, Any]:
+    def encode(
+        self, frames_bfhw3: Frames, times_s: Tensor, spans_s: Tensor | None = None
+    ) -> dict[str, Any]:
         """Encoded and projected features with the time encoding, as the model takes them.
 
         Args:
-            frames_bfhw3: u8 `[B, F, H, W, 3]`.
+            frames_bfhw3: u8 `[B, F, H, W, 3]`, or such rows of several sizes.
             times_s: `[B, F]`, see the text of this module.
+            spans_s: `[B]` seconds that the frames of a row were sampled from; None: unknown.
 
         Returns:
-            Keyword arguments for `states` and `generate`.
+            Keyword arguments for `last_state` and `generate`.
         """
         ...
 
@@ -90,18 +110,16 @@ class StudentAdapter(Protocol):
         """
         ...
 
-    def states(self, **inputs: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
-        """Hidden states `[B, N, D]`: the embedded tokens, then the output of each block.
+    def blocks(self) -> nn.ModuleList:
+        """The blocks of the language model, in order."""
+        ...
 
-        The last state is after the final norm.
+    def last_state(self, **inputs: Any) -> Tensor:  # noqa: ANN401
+        """The last hidden state `[B, N, D]`, after the final norm.
 
         Takes `input_ids` and `position_ids` `[B, N]`, a boolean `attention_mask` `[B, 1, N, N]`
         (query, key), and the result of `encode`.
         """
-        ...
-
-    def first_block(self) -> nn.Module:
-        """The language model's first block; its first input is `states(...)[0]`."""
         ...
 
     def generate(self, **inputs: Any) -> Tensor:  # noqa: ANN401
@@ -165,9 +183,9 @@ class RowMedium:
         """Number of frames."""
         return self.medium.stop - self.medium.start
 
-    def part_of(self, values_bf: Tensor) -> Tensor:
+    def part_of(self, values_bf: Frames) -> Tensor:
         """Its part `[F, ...]` of values `[B, F, ...]` per frame."""
-        return values_bf[self.row, self.medium.start : self.medium.stop]
+        return values_bf[self.row][self.medium.start : self.medium.stop]
 
 
 def media_of_rows(times_s: Tensor) -> list[RowMedium]:

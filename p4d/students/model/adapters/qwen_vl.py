@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -17,9 +18,21 @@ from torch import Tensor, nn
 from transformers import Qwen3VLForConditionalGeneration
 
 from p4d.errors import ContractError
-from p4d.students.model.adapters.picture_format import PictureFormat, tubelet_patches
-from p4d.students.model.adapters.protocol import added_before, media_of, media_of_rows
+from p4d.students.model.adapters.picture_format import (
+    PictureFormat,
+    pictures_of,
+    tubelet_patches,
+)
+from p4d.students.model.adapters.protocol import (
+    Frames,
+    Size,
+    Spell,
+    added_before,
+    media_of,
+    media_of_rows,
+)
 from p4d.students.model.adapters.qwen_vl_network import QwenVL, picture_format
+from p4d.students.model.prompt_settings import PromptSettings
 from p4d.students.model.time_encoding import time_encoding
 
 
@@ -44,10 +57,12 @@ class QwenVLAdapter:
         self._slots_per_s: Any = getattr(vision, "tokens_per_second", None)
         self.frames_per_slot: int = vision.temporal_patch_size
         self.hidden_width: int = config.text_config.hidden_size
-        cell_px = self._patch_px * self._merge
-        self._pictures = PictureFormat.of(model, picture_format(model, cell_px))
-        self._side, rest = divmod(self._pictures.size_px, cell_px)
-        if not self._side or rest:
+        self._tells_time = PromptSettings.of(model).time == "tpe"
+        cell_px = self._cell_px = self._patch_px * self._merge
+        self._pictures = pictures_of(model, picture_format(model, cell_px))
+        if isinstance(self._pictures, PictureFormat) and (
+            self._pictures.size_px < cell_px or self._pictures.size_px % cell_px
+        ):
             raise ContractError(
                 f"pictures of {self._pictures.size_px} px do not divide into cells of {cell_px} px "
                 f"({type(model).__name__}); change student.patch_px or clips.size_px"
@@ -71,15 +86,19 @@ class QwenVLAdapter:
 
     def frame_grid(self) -> tuple[int, int]:
         """Rows and columns after the merger."""
-        return self._side, self._side
+        height, width = self._pictures.fixed_hw()
+        return height // self._cell_px, width // self._cell_px
 
     def visual_tokens(self, frames: int, stills: int = 0) -> int:
         """Merged tokens of all tubelets and stills."""
-        return (math.ceil(frames / self.frames_per_slot) + stills) * self._side**2
+        height, width = self._pictures.fixed_hw()
+        still = self._cells(self._pictures.size_of(1, height, width, still=True)) if stills else 0
+        slots = math.ceil(frames / self.frames_per_slot)
+        return slots * self._cells((height, width)) + stills * still
 
     def visual_ids(self, times_s: Sequence[float]) -> list[int]:
         """Placeholders between vision start and end: per still, per video, or per slot."""
-        cells, ids = self._side**2, []
+        cells, ids = self._cells(self._pictures.fixed_hw()), []
         for medium in media_of(times_s):
             pad = self._image if medium.is_still else self._video
             slots = math.ceil((medium.stop - medium.start) / self.frames_per_slot)
@@ -88,18 +107,56 @@ class QwenVLAdapter:
                 ids += [self._start, *[pad] * run, self._end]
         return ids
 
+    def placeholders(self) -> tuple[int, int]:
+        """The padding tokens of images and of videos."""
+        return self._image, self._video
+
+    def media_ids(self, times_s: Sequence[float], size_hw: Size, spell: Spell) -> list[list[int]]:
+        """As the processors write them; the template itself encloses each picture.
+
+        Qwen3-VL writes the seconds of each slot before it and encloses it once more.
+        """
+        found = []
+        for medium in media_of(times_s):
+            frames = medium.stop - medium.start
+            size = self._pictures.size_of(frames, *size_hw, still=medium.is_still)
+            cells = self._cells(size)
+            if medium.is_still:
+                found.append([self._image] * cells)
+            elif not self._encloses_slots:
+                found.append([self._video] * (cells * math.ceil(frames / self.frames_per_slot)))
+            else:
+                ids: list[int] = []
+                for time_s in self._slot_seconds(times_s[medium.start : medium.stop]):
+                    ids += spell(f"<{time_s:.1f} seconds>")
+                    ids += [self._start, *[self._video] * cells, self._end]
+                found.append(ids)
+        return found
+
+    def _cells(self, size_hw: Size) -> int:
+        return (size_hw[0] // self._cell_px) * (size_hw[1] // self._cell_px)
+
+    def _slot_seconds(self, times_s: Sequence[float]) -> list[float]:
+        """Mean of the first and the last time of each slot, as Qwen3-VL's processor."""
+        step = self.frames_per_slot
+        times = [*times_s, *[times_s[-1]] * (-len(times_s) % step)]
+        return [(times[at] + times[at + step - 1]) / 2 for at in range(0, len(times), step)]
+
     def visual_mask(self, input_ids: Tensor) -> Tensor:
         """Placeholders of images and videos."""
         return (input_ids == self._image) | (input_ids == self._video)
 
-    def encode(self, frames_bfhw3: Tensor, times_s: Tensor) -> dict[str, Any]:
+    def encode(
+        self, frames_bfhw3: Frames, times_s: Tensor, spans_s: Tensor | None = None
+    ) -> dict[str, Any]:
         """Encode stills as images, the rest as videos; adds the time encoding before the merger."""
         patches: dict[bool, list[Tensor]] = {True: [], False: []}
         grids: dict[bool, list[tuple[int, int, int]]] = {True: [], False: []}
         slot_times: list[Tensor] = []
+        spacing_s: list[float] = []
         for medium in media_of_rows(times_s):
             rows, grid = tubelet_patches(
-                self._pictures.normalised(medium.part_of(frames_bfhw3)),
+                self._pictures.normalised(medium.part_of(frames_bfhw3), still=medium.is_still),
                 patch_px=self._patch_px,
                 frames=self.frames_per_slot,
                 merge=self._merge,
@@ -108,25 +165,47 @@ class QwenVLAdapter:
             grids[medium.is_still].append(grid)
             if not medium.is_still:
                 slot_times.append(self._slot_times(medium.part_of(times_s)))
+                if spans_s is None:
+                    spacing_s.append(_spacing_s(slot_times[-1]))
+                else:
+                    spacing_s.append(
+                        self.frames_per_slot * float(spans_s[medium.row]) / medium.frames
+                    )
         model, encoded, inputs = self.model.model, {}, {}
         if patches[True]:
-            grid_thw = torch.tensor(grids[True], device=frames_bfhw3.device)
+            grid_thw = torch.tensor(grids[True], device=times_s.device)
             encoded["image"] = model.get_image_features(
                 torch.cat(patches[True]), grid_thw, return_dict=True
             )
             inputs["image_grid_thw"] = grid_thw
         if patches[False]:
-            grid_thw = torch.tensor(grids[False], device=frames_bfhw3.device)
-            encoding = time_encoding(torch.cat(slot_times), self._encoder_width)
-            with added_before(model.visual.merger, encoding):
+            grid_thw = torch.tensor(grids[False], device=times_s.device)
+            with self._time_added(model.visual.merger, slot_times, grids[False]):
                 encoded["video"] = model.get_video_features(
                     torch.cat(patches[False]), grid_thw, return_dict=True
                 )
             inputs["video_grid_thw"] = grid_thw
             if self._slots_per_s is not None:
-                spacing_s = [_spacing_s(times) for times in slot_times]
                 inputs["second_per_grid_ts"] = torch.tensor(spacing_s, device=grid_thw.device)
         return {"mm_encoder_outputs": encoded, **inputs}
+
+    def _time_added(
+        self, merger: nn.Module, slot_times: Sequence[Tensor], grids: Sequence[tuple[int, int, int]]
+    ) -> AbstractContextManager[None]:
+        """While open, every patch that enters the merger carries the time of its slot."""
+        if not self._tells_time:
+            return nullcontext()
+        encoding = time_encoding(torch.cat(list(slot_times)), self._encoder_width)
+        sizes = [rows * columns for _, rows, columns in grids]
+        if len(set(sizes)) > 1:  # pictures of several sizes: one vector per patch
+            of_slots = encoding.split([len(times) for times in slot_times])
+            encoding = torch.cat(
+                [
+                    each.repeat_interleave(size, dim=0)
+                    for each, size in zip(of_slots, sizes, strict=True)
+                ]
+            )
+        return added_before(merger, encoding)
 
     def change_first_media(
         self, encoded: dict[str, Any], times_s: Tensor, change: Callable[[int, Tensor], Tensor]
@@ -144,31 +223,38 @@ class QwenVLAdapter:
         for kind, output in outputs.items():
             output.pooler_output = tuple(features[kind])
 
-    def states(self, **inputs: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
+    def last_state(self, **inputs: Any) -> Tensor:  # noqa: ANN401
         """Run the network without its language head, with three-dimensional positions."""
         positions = self.positions(
             inputs["input_ids"],
             inputs["position_ids"],
             inputs["attention_mask"],
             inputs.get("second_per_grid_ts"),
+            inputs.get("image_grid_thw"),
+            inputs.get("video_grid_thw"),
         )
-        states: tuple[Tensor, ...] = self.model.model(
+        last: Tensor = self.model.model(
             input_ids=inputs["input_ids"],
             attention_mask=inputs["attention_mask"],
             position_ids=positions,
             mm_encoder_outputs=inputs.get("mm_encoder_outputs"),
             use_cache=False,
-            output_hidden_states=True,
-        ).hidden_states
-        return states
+        ).last_hidden_state
+        return last
 
     def positions(
-        self, input_ids: Tensor, position_ids: Tensor, seen: Tensor, slot_s: Tensor | None
+        self,
+        input_ids: Tensor,
+        position_ids: Tensor,
+        seen: Tensor,
+        slot_s: Tensor | None,
+        image_grids: Tensor | None = None,
+        video_grids: Tensor | None = None,
     ) -> Tensor:
         """Positions in time, height and width `[3, B, N]` from plain ones `[B, N]`.
 
-        A run of visual tokens advances the text by the side of its grid only. The shift of a token
-        is therefore summed over the runs that it attends to (`seen`, `[B, 1, N, N]`), so that
+        A run of visual tokens advances the text by the longer side of its grid only. The shift of a
+        token is therefore summed over the runs that it attends to (`seen`, `[B, 1, N, N]`), so that
         packed questions, each of which restarts after the clip, get the positions they have alone.
         """
         visual = self.visual_mask(input_ids)
@@ -177,15 +263,37 @@ class QwenVLAdapter:
         order = torch.arange(input_ids.shape[1], device=input_ids.device).expand_as(input_ids)
         first = torch.where(begins, order, 0).cummax(dim=1).values
         within = order - first
-        saved = torch.where(ends, within + 1 - self._side, 0)
+        rows, columns = self._run_grids(input_ids, begins, image_grids, video_grids)
+        saved = torch.where(ends, within + 1 - torch.maximum(rows, columns), 0)
         # Whole numbers below 2^24 are exact in float32; not every device multiplies integers.
         earlier = (seen[:, 0].float() @ saved[..., None].float()).squeeze(-1).long() - saved
         plain = position_ids - earlier
         base = plain - within
-        slot, cell = within // self._side**2, within % self._side**2
+        slot, cell = within // (rows * columns), within % (rows * columns)
         steps = slot if slot_s is None else self._spaced(slot, input_ids, begins, slot_s)
-        axes = torch.stack([steps, cell // self._side, cell % self._side])
+        axes = torch.stack([steps, cell // columns, cell % columns])
         return torch.where(visual, base + axes, plain)
+
+    def _run_grids(
+        self, ids: Tensor, begins: Tensor, image_grids: Tensor | None, video_grids: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Rows and columns `[B, N]` of the run of visual tokens that each position is in."""
+        if image_grids is None and video_grids is None:
+            height, width = self._pictures.fixed_hw() if begins.any() else (1, 1)
+            cells = torch.tensor([max(1, height // self._cell_px), max(1, width // self._cell_px)])
+            rows, columns = cells.to(ids.device)
+            return rows.expand_as(ids), columns.expand_as(ids)
+        shape = torch.ones(2, *ids.shape, dtype=torch.long, device=ids.device)
+        for kind, grids in ((self._image, image_grids), (self._video, video_grids)):
+            if grids is None:
+                continue
+            if kind == self._video and self._encloses_slots:
+                grids = grids.repeat_interleave(grids[:, 0], dim=0)
+            runs = begins & (ids == kind)
+            number = (runs.flatten().cumsum(0) - 1).view_as(ids).clamp(0, len(grids) - 1)
+            cells = grids[number, 1:].movedim(-1, 0) // self._merge
+            shape = torch.where(ids == kind, cells, shape)
+        return shape[0], shape[1]
 
     def _spaced(self, slot: Tensor, input_ids: Tensor, begins: Tensor, slot_s: Tensor) -> Tensor:
         """Positions in time of Qwen2.5-VL, whose videos have a number of positions per second."""
@@ -194,10 +302,10 @@ class QwenVLAdapter:
         interval = slot_s[number.clamp(min=0)] * self._slots_per_s
         return torch.where(input_ids == self._video, (slot * interval).long(), slot)
 
-    def first_block(self) -> nn.Module:
-        """The first block of the language model."""
-        block: nn.Module = self.model.model.language_model.layers[0]
-        return block
+    def blocks(self) -> nn.ModuleList:
+        """The blocks of the language model."""
+        blocks: nn.ModuleList = self.model.model.language_model.layers
+        return blocks
 
     def generate(self, **inputs: Any) -> Tensor:  # noqa: ANN401
         """Generate with `transformers`, which derives positions from the types of tokens."""
@@ -219,6 +327,7 @@ class QwenVLAdapter:
         """Gather by mask; stills have their own placeholder."""
         mask = input_ids == self._video
         counts = set(mask.sum(dim=1).tolist())
+        rows, columns = self.frame_grid()
         expected = {
             sum(self.visual_tokens(m.stop - m.start) for m in media_of(row) if not m.is_still)
             for row in times_s.tolist()
@@ -228,7 +337,7 @@ class QwenVLAdapter:
                 f"rows hold {sorted(counts)} visual tokens of videos; their frames need "
                 f"{sorted(expected)}, and every row as many"
             )
-        return hidden[mask].view(len(hidden), -1, self._side, self._side, hidden.shape[-1])
+        return hidden[mask].view(len(hidden), -1, rows, columns, hidden.shape[-1])
 
     def _slot_times(self, times_s: Tensor) -> Tensor:
         """Time of each tubelet: the mean of the times of its frames."""

@@ -17,6 +17,8 @@ from p4d.config import ClipsParams, StudentParams
 from p4d.errors import ContractError
 from p4d.students.model.adapters.picture_format import CENTRED, PictureFormat
 from p4d.students.model.adapters.sizes import TextSizes, VisionSizes, text_config
+from p4d.students.model.published.frame_sampling import FrameSampling
+from p4d.students.model.published.processor_files import ProcessorDefaults
 from p4d.students.model.tokenizer import token_id
 
 QwenVL = Qwen2_5_VLForConditionalGeneration | Qwen3VLForConditionalGeneration
@@ -26,6 +28,38 @@ SPECIAL_TOKENS = (START, END, IMAGE, VIDEO)
 MERGE, FRAMES_PER_SLOT = 2, 2  # of every published size
 # Mean and deviation of Qwen2.5-VL's processor; Qwen3-VL's is CENTRED.
 CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+_CUT = {"patch_size": 14, "temporal_patch_size": 2, "merge_size": 2}
+PROCESSOR_2_5 = ProcessorDefaults(
+    image={
+        "size": {"shortest_edge": 56 * 56, "longest_edge": 28 * 28 * 1280},
+        "image_mean": CLIP[0],
+        "image_std": CLIP[1],
+        **_CUT,
+    },
+    video={
+        "size": {"shortest_edge": 128 * 28 * 28, "longest_edge": 28 * 28 * 768},
+        "image_mean": CLIP[0],
+        "image_std": CLIP[1],
+        "max_video_tokens": 128_000,
+        **_CUT,
+    },
+    sampling=FrameSampling(rule="steps", multiple=2),
+    cells=True,
+)
+PROCESSOR_3 = ProcessorDefaults(
+    image=PROCESSOR_2_5.image,
+    video={
+        "size": {"shortest_edge": 128 * 32 * 32, "longest_edge": 32 * 32 * 768},
+        "image_mean": CENTRED[0],
+        "image_std": CENTRED[1],
+        "max_video_tokens": 768,
+        **_CUT,
+        "patch_size": 16,
+    },
+    sampling=FrameSampling(rule="spread"),
+    cells=True,
+    per_clip=True,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
