@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -25,6 +25,9 @@ from p4d.errors import DecodeError, LabelError, MissingError
 from p4d.explore.tables import Stamp
 from p4d.foreign_text import one_line
 from p4d.project import Project
+
+if TYPE_CHECKING:
+    from p4d.teachers.labelling.store import LabelStore
 
 MODALITIES = ("depth", "flow", "motion")
 
@@ -182,9 +185,7 @@ class Media:
         return np.stack(drawn)
 
     def _maps(self, shard: str, clip_id: str, teacher: str) -> dict[str, np.ndarray]:
-        from p4d.teachers.labelling.store import LabelStore
-
-        store = LabelStore(self._data / "labels" / shard)
+        store = _store(_stamp(self._data / "labels" / shard / "labels.safetensors"))
         names = (*_NAMES.values(), "valid_thw", "flow_valid_thw")
         found = {
             name: store.get(clip_id, teacher, name)
@@ -249,6 +250,17 @@ def _stamp(path: Path) -> Stamp:
     if stamp is None:
         raise MissingError(f"{path.parent.parent.name}/{path.parent.name}/{path.name} is not there")
     return stamp
+
+
+@functools.lru_cache(maxsize=4)
+def _store(stamp: Stamp) -> LabelStore:
+    """The labels of a shard; its header lists every payload and takes long to read.
+
+    Payloads are mapped into memory and only read, so several requests may share it.
+    """
+    from p4d.teachers.labelling.store import LabelStore
+
+    return LabelStore(stamp.path.parent)
 
 
 def _depth_range(maps: dict[str, np.ndarray]) -> tuple[float, float]:

@@ -77,6 +77,18 @@ def test_the_page_of_a_clip_has_all_questions_answers_and_reasons(made, client):
     assert "6.3" in page or " m</span><img" in page  # the ends of a depth scale, in metres
 
 
+def test_the_quality_of_each_teacher_is_that_of_its_labels(made, client):
+    clip = made.clip(name="world_0.mp4")
+    page = client.get(f"/clips/{clip['clip_id']}").text
+    stats = made.table("labels", "label_stats.parquet").filter(clip_id=clip["clip_id"])
+    for teacher in ("exact", "expert4d"):
+        (heading,) = re.findall(rf"<h3>{teacher} .*?</h3>", page)
+        of = {row["modality"]: row for row in stats.filter(teacher=teacher).to_dicts()}
+        assert f"depth error, relative {of['depth']['depth_absrel']:.2g}" in heading
+        assert f"flow error, px {of['flow']['flow_epe_px']:.2g}" in heading
+        assert f"motion IoU {of['motion']['motion_iou']:.2g}" in heading
+
+
 def test_text_from_outside_is_never_markup(client):
     for page in LISTS[:5]:
         assert "<img src=x" not in client.get(page).text

@@ -220,6 +220,24 @@ def test_the_value_below_the_pointer_has_its_unit(browser, served):
 
 
 @needs_browser
+def test_the_time_of_a_question_is_shown_or_played_once(browser, served):
+    open_clip(browser, served, name="world_0.mp4")
+    browser.until("document.querySelector('video').readyState >= 2")
+    spans = browser.run(
+        "[...document.querySelectorAll('button.span')].map((b) => [b.dataset.from, b.dataset.to])"
+    )
+    instant = next(n for n, (begin, end) in enumerate(spans) if begin == end and begin != "0.0")
+    span = next(n for n, (begin, end) in enumerate(spans) if begin != end)
+    time = "Number(document.querySelector('.time').textContent)"
+    for number in (instant, span):
+        end = float(spans[number][1])
+        browser.run(f"document.querySelectorAll('button.span')[{number}].click()")
+        browser.until(f"Math.abs({time} - {end}) < 0.01")
+        browser.until("document.querySelector('video').paused")
+        assert browser.run("document.querySelector('.play').textContent") == "Play"
+
+
+@needs_browser
 def test_a_video_that_no_browser_plays_is_shown_as_its_frames(browser, served):
     clip = open_clip(browser, served, name="lossless.mkv")
     browser.until("document.querySelector('video') === null")
