@@ -7,7 +7,6 @@ and stands behind `p4d/loopback.py`. Read `catalogue.py` and `clip_view.py` for 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from p4d.explore.clip_view import ClipReader
 from p4d.explore.fact_charts import GEOMETRY
 from p4d.explore.lineage import lineage_of
 from p4d.explore.reviewing import MOST_BYTES, store_verdict
+from p4d.foreign_json import parse_foreign_json
 from p4d.foreign_text import one_line
 from p4d.loopback import LoopbackGuard
 from p4d.pages.render import render
@@ -175,10 +175,7 @@ class Explorer:
             if len(body) > MOST_BYTES:
                 return JSONResponse({"error": "the request is too long"}, 413)
         try:
-            given = json.loads(body)
-        except (ValueError, RecursionError):
-            return JSONResponse({"error": "the request is no JSON"}, 400)
-        try:
+            given = parse_foreign_json(body, "the request")
             stored = await run_in_threadpool(self._store, given)
         except P4DError as error:
             return JSONResponse({"error": one_line(error)}, 400)

@@ -177,7 +177,9 @@ def test_a_verdict_that_breaks_a_rule_is_refused_with_the_rule(own, change, name
     assert read_verdicts(own.root / "reviews") == []
 
 
-@pytest.mark.parametrize("body", [b"", b"[", b"[" * 5000, b"\xff", b'"text"', b"null", b"[1]"])
+@pytest.mark.parametrize(
+    "body", [b"", b"[", b"[" * 5000, b"\xff", b'"text"', b"null", b"[1]", b'{"reason": "\\ud800"}']
+)
 def test_a_request_that_is_no_verdict_is_refused(client, body):
     headers = {"Origin": ADDRESS, "Content-Type": "application/json"}
     assert client.post("/verdicts", content=body, headers=headers).status_code == 400
@@ -220,6 +222,8 @@ def test_reviewers_at_once_lose_nothing(own):
         ("/media/keys/taste.png", 404, "no key"),
         ("/static/../app.py", 404, ""),
         ("/lineage?id=qa_0000000000000000", 404, "qa_0000000000000000"),
+        ("/lineage?id=videos@../..", 404, "no shard"),
+        ("/lineage?id=questions@", 404, "no artifact"),
     ],
 )
 def test_what_is_not_there_is_said(client, address, status, named):
