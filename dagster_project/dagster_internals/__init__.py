@@ -11,12 +11,14 @@ switch several sensors at once. Private names may change in any release, so pypr
 from dagster_project.dagster_internals.events import (
     CODE_VERSION_TAG,
     DATA_VERSION_TAG,
+    SOURCE_VERSION,
     AssetGraph,
     CheckTarget,
     Staleness,
     check_target,
     latest_materialization,
     latest_tags,
+    read_inputs,
     recorded_outputs,
     version_tags,
 )
@@ -41,6 +43,7 @@ from dagster_project.dagster_internals.ui import (
 __all__ = [
     "CODE_VERSION_TAG",
     "DATA_VERSION_TAG",
+    "SOURCE_VERSION",
     "AssetGraph",
     "CheckTarget",
     "CodeLocation",
@@ -56,6 +59,7 @@ __all__ = [
     "latest_tags",
     "load_switches",
     "open_webserver",
+    "read_inputs",
     "recorded_outputs",
     "run_daemon",
     "run_here",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dagster as dg
@@ -14,6 +14,7 @@ from dagster._core.definitions.data_version import (
     CODE_VERSION_TAG,
     DATA_VERSION_IS_USER_PROVIDED_TAG,
     DATA_VERSION_TAG,
+    DEFAULT_DATA_VERSION,
     NULL_EVENT_POINTER,
     CachingStaleStatusResolver,
     get_input_data_version_tag,
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 AssetGraph: TypeAlias = "BaseAssetGraph[Any]"
 """The assets and checks of a code location, as `Definitions.resolve_asset_graph()` returns them."""
+
+
+SOURCE_VERSION = DEFAULT_DATA_VERSION.value
+"""Data version of an asset that no run makes and nobody observed a version of."""
 
 
 class _Loading(LoadingContext):
@@ -74,6 +79,11 @@ def latest_tags(
     """Tags of the latest materialization of an asset or partition; empty if there is none."""
     found = latest_materialization(instance, asset, partition)
     return (found.tags if found else None) or {}
+
+
+def read_inputs(tags: Mapping[str, str], names: Collection[str]) -> set[str]:
+    """Those of `names` that the tags of a materialization name as inputs."""
+    return {name for name in names if get_input_data_version_tag(dg.AssetKey(name)) in tags}
 
 
 def version_tags(

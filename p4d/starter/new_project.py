@@ -52,6 +52,7 @@ def make_project(folder: Path) -> list[str]:
     Raises:
         ConfigError: the folder holds something, or lies inside of another git repository.
     """
+    folder = folder.absolute()
     _check_usable(folder)
     texts = {path: _text(_FILES / source) for path, source in _TEMPLATES.items()}
     texts |= {path: repository_file(path).read_bytes() for path in _OF_THE_REPOSITORY}
