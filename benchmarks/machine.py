@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,8 +15,20 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 RESULTS = CHECKOUT / "benchmarks" / "results"
 
 
-def describe(root: Path) -> dict[str, object]:
-    """Return processor, cores, memory, Python, main packages and the commit of the tree."""
+_PACKAGES = ("dagster", "dvc", "torch", "mujoco")
+_VERSIONS = (
+    "import importlib.metadata as m, platform; print(platform.python_version(), "
+    f"*[m.version(name) for name in {_PACKAGES}])"
+)
+
+
+def describe(root: Path, python: Path | None = None) -> dict[str, object]:
+    """Return processor, cores, memory, Python, main packages and the commit of the tree.
+
+    Args:
+        root: the tree.
+        python: the interpreter that was measured; default: this one.
+    """
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"],
@@ -25,14 +37,15 @@ def describe(root: Path) -> dict[str, object]:
         text=True,
         encoding="utf-8",
     )
+    asked = [str(python or sys.executable), "-c", _VERSIONS]
+    answer = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+    version, *packages = answer.split()
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
         "memory_gib": round(memory / 2**30, 1),
-        "python": platform.python_version(),
-        "packages": {
-            name: importlib.metadata.version(name) for name in ("dagster", "dvc", "torch", "mujoco")
-        },
+        "python": version,
+        "packages": dict(zip(_PACKAGES, packages, strict=True)),
         "commit": commit.stdout.strip(),
     }
 

@@ -49,6 +49,66 @@ _KINDS: Mapping[str, tuple[str, str]] = {
 }
 
 
+_GROUPS: Mapping[str, str] = {
+    "ingest": "1_videos",
+    "teacher": "2_labels",
+    "labels": "2_labels",
+    "questions": "3_questions",
+    "release": "3_questions",
+    "students": "4_models",
+    "evaluation": "4_models",
+}
+"""By part of the pipeline, the group in the UI.
+
+Dagster sorts groups by name. It opens the graph with closed groups, fitted to the width, and draws
+their states only above a scale of 0.6: on a screen of 1600 px that is four groups in a row.
+"""
+
+_DOCS: Mapping[str, str] = {
+    "ingest": "docs/states.md",
+    "teacher": "p4d/geometry/CONVENTIONS.md",
+    "labels": "p4d/geometry/CONVENTIONS.md",
+    "questions": "docs/questions.md",
+    "release": "docs/questions.md",
+    "students": "docs/training.md",
+    "evaluation": "docs/audit.md",
+}
+"""By part of the pipeline, the document to read first."""
+
+_LOOK: Mapping[str, str] = {
+    "videos": "`p4d explore` plays them; `p4d sql rejects` lists what was left out",
+    "clips": "`p4d explore` plays each clip",
+    "labels": "`p4d explore` plays depth, flow and motion beside the video; "
+    "`p4d sql label_quality`",
+    "regions": "`p4d explore` shows the marks of each clip",
+    "facts": "`p4d explore` draws the facts of each clip over time",
+    "questions": "`p4d explore` has all of them, with the refused ones; "
+    "`p4d review gallery questions.html` writes 60 of a release into one page",
+    "release": "`p4d why release`; `p4d review gallery questions.html`; card.md in its folder",
+    "student_sft": "`p4d why student_sft`; `dvc plots show`",
+    "student_p4d": "`p4d why student_p4d`; `dvc plots show`",
+    "student_blind": "`p4d why student_blind`; `dvc plots show`",
+    "evaluation": "`p4d audit report evaluation -o evaluation.html`; `dvc plots show`",
+    "champion": "`p4d champion`; `p4d why champion`",
+}
+"""By stage, where to see all of what the page of the asset shows a part of."""
+
+
+def group_of(part: str) -> str:
+    """The group in the UI of a part of the pipeline (`Stage.group`)."""
+    return _GROUPS.get(part, part)
+
+
+def tags(stage: Stage) -> dict[str, str]:
+    """What to select assets by: `tag:p4d/unit=shard`, `tag:p4d/job=retrain`."""
+    if stage.per_shard:
+        return {"p4d/unit": "shard", "p4d/job": "label_backfill"}
+    return {
+        "p4d/unit": "project",
+        "p4d/job": "train_expert" if stage.group == "teacher" else "retrain",
+    }
+
+
 def kinds(stage: Stage) -> set[str]:
     """With what the stage is computed, in what form it is stored, and that DVC versions it."""
     return {*_KINDS.get(stage.name, ("python",)), "dvc"}
@@ -92,11 +152,13 @@ def description(stage: Stage, does: str | None) -> str:
             for view in listed
         ]
         parts.append("Tables:\n\n" + "\n".join(lines))
+    if look := _LOOK.get(stage.name):
+        parts.append(f"Look closer: {look}.")
     return "\n\n".join(part for part in parts if part)
 
 
 def definition_metadata(stage: Stage, root: Path) -> dict[str, Any]:
-    """Columns of the stage's tables, and the function that makes the asset.
+    """Columns of the stage's tables, its folder, its function and the document to read first.
 
     Args:
         stage: of the asset.
@@ -109,10 +171,16 @@ def definition_metadata(stage: Stage, root: Path) -> dict[str, Any]:
     for view in tables(stage):
         if main is None or view.name != main.name:
             metadata[f"columns of {file_of(view)}"] = dg.MetadataValue.table_schema(_schema(view))
-    if (reference := _code_reference(stage, root)) is not None:
+    references: list[dg.LocalFileCodeReference | dg.UrlCodeReference] = [
+        each for each in (_code_reference(stage, root), _document(stage, root)) if each
+    ]
+    if references:
         metadata["dagster/code_references"] = dg.CodeReferencesMetadataValue(
-            code_references=[reference]
+            code_references=references
         )
+    home = root / "data" / stage.name
+    metadata["path"] = dg.MetadataValue.path(str(home))
+    metadata["dagster/uri"] = home.as_uri()
     return metadata
 
 
@@ -125,6 +193,13 @@ def _schema(view: SqlFile) -> dg.TableSchema:
         ],
         constraints=dg.TableConstraints(other=[view.grain, f"key: {', '.join(view.key)}"]),
     )
+
+
+def _document(stage: Stage, root: Path) -> dg.LocalFileCodeReference | None:
+    name = _DOCS.get(stage.group)
+    if name is None or not (root / name).is_file():
+        return None
+    return dg.LocalFileCodeReference(file_path=str(root / name), line_number=1, label=name)
 
 
 def _code_reference(stage: Stage, root: Path) -> dg.LocalFileCodeReference | None:

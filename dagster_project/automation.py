@@ -18,6 +18,8 @@ from p4d.pipeline import STAGES, Stage
 
 _AC = dg.AutomationCondition
 
+_SOURCES = dg.AssetSelection.assets("inbox")  # never materialized
+
 LABELLED = dg.AssetSelection.assets(*(stage.name for stage in STAGES if stage.per_shard))
 """What automation may request."""
 
@@ -46,7 +48,7 @@ def on_new_data(stage: Stage) -> dg.AutomationCondition | None:
     trigger = _AC.any_deps_match(_AC.data_version_changed()) | _AC.code_version_changed()
     return (
         trigger.since(_AC.newly_requested() | _AC.newly_updated())
-        & ~_AC.any_deps_missing()
+        & ~_AC.any_deps_missing().ignore(_SOURCES)
         & _AC.all_deps_match(_CHECKED)
         & ~_AC.any_deps_in_progress()
         & ~_AC.in_progress()

@@ -24,6 +24,7 @@ def build_defs(project: Project, **resources: dg.ConfigurableResource) -> dg.Def
         warnings.simplefilter("ignore", dg.PreviewWarning)
         warnings.simplefilter("ignore", dg.BetaWarning)
 
+        from dagster_project.inbox_asset import inbox_asset
         from dagster_project.jobs import JOBS
         from dagster_project.resources import Inbox, StageRunner
         from dagster_project.schedules import SCHEDULES
@@ -33,7 +34,7 @@ def build_defs(project: Project, **resources: dg.ConfigurableResource) -> dg.Def
 
         root = str(project.root)
         return dg.Definitions(
-            assets=load_assets(_package_of_assets(), project),
+            assets=[inbox_asset(project), *load_assets(_package_of_assets(), project)],
             asset_checks=all_stage_checks(),
             jobs=JOBS,
             schedules=SCHEDULES,

@@ -14,6 +14,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -25,6 +26,7 @@ from dagster._core.definitions.data_version import (
     CODE_VERSION_TAG,
     DATA_VERSION_IS_USER_PROVIDED_TAG,
     DATA_VERSION_TAG,
+    DEFAULT_DATA_VERSION,
     NULL_EVENT_POINTER,
     CachingStaleStatusResolver,
     get_input_data_version_tag,
@@ -36,16 +38,22 @@ from dagster._core.loader import LoadingContext
 if TYPE_CHECKING:
     from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
     from dagster._core.remote_representation.external import RemoteSchedule, RemoteSensor
+    from dagster._core.workspace.load_target import ModuleTarget
     from starlette.applications import Starlette
 
 AssetGraph: TypeAlias = "BaseAssetGraph[Any]"
 """The assets and checks of a code location, as `Definitions.resolve_asset_graph()` returns them."""
 
+SOURCE_VERSION = DEFAULT_DATA_VERSION.value
+"""Data version of an asset that no run makes and nobody observed a version of."""
+
 __all__ = [
     "CODE_VERSION_TAG",
     "DATA_VERSION_TAG",
+    "SOURCE_VERSION",
     "AssetGraph",
     "CheckTarget",
+    "CodeLocation",
     "Staleness",
     "check_target",
     "code_server",
@@ -56,6 +64,7 @@ __all__ = [
     "load_switches",
     "open_webserver",
     "partitions_of",
+    "read_inputs",
     "recorded_outputs",
     "run_daemon",
     "version_tags",
@@ -107,6 +116,11 @@ def latest_tags(
     """Tags of the latest materialization of an asset or partition; empty if there is none."""
     found = latest_materialization(instance, asset, partition)
     return (found.tags if found else None) or {}
+
+
+def read_inputs(tags: Mapping[str, str], names: Collection[str]) -> set[str]:
+    """Those of `names` that the tags of a materialization name as inputs."""
+    return {name for name in names if get_input_data_version_tag(dg.AssetKey(name)) in tags}
 
 
 def version_tags(
@@ -213,23 +227,46 @@ def initialize_pools(instance: dg.DagsterInstance, pools: Collection[str]) -> No
             storage.initialize_concurrency_limit_to_default(pool)
 
 
+@dataclass(frozen=True)
+class CodeLocation:
+    """A module that defines definitions, and where Python looks for it first.
+
+    Attributes:
+        module: also the name of the code location in Dagster.
+        root: of the project.
+    """
+
+    module: str
+    root: Path
+
+    def target(self) -> ModuleTarget:
+        """The location as Dagster's processes take it."""
+        from dagster._core.workspace.load_target import ModuleTarget
+
+        return ModuleTarget(
+            self.module, attribute=None, working_directory=str(self.root), location_name=None
+        )
+
+
 @contextlib.contextmanager
-def code_server(instance: dg.DagsterInstance, module: str, folder: Path) -> Iterator[Path]:
+def code_server(
+    instance: dg.DagsterInstance, location: CodeLocation, folder: Path
+) -> Iterator[Path]:
     """A process that holds the definitions of a module, for a webserver and a daemon together.
 
     Args:
         instance: whose runs the process starts.
-        module: defines the definitions; also the name of the code location.
+        location: what to load.
         folder: gets the workspace file, and should be private: the file names the socket.
 
     Yields:
         The workspace file that names the process.
     """
     from dagster._cli.proxy_server_manager import ProxyServerManager
-    from dagster._core.workspace.load_target import ModuleTarget
 
-    target = ModuleTarget(module, attribute=None, working_directory=None, location_name=None)
-    with ProxyServerManager(instance, target, code_server_log_level="warning") as servers:
+    with ProxyServerManager(
+        instance, location.target(), code_server_log_level="warning"
+    ) as servers:
         workspace = folder / "workspace.yaml"
         content = json.dumps({"load_from": servers.get_code_server_specs()})
         workspace.write_text(content, encoding="utf-8")
@@ -307,17 +344,15 @@ def run_daemon(workspace: str, *, interval_s: int) -> None:
 
 
 @contextlib.contextmanager
-def load_switches(instance: dg.DagsterInstance, module: str) -> Iterator[Switches]:
+def load_switches(instance: dg.DagsterInstance, location: CodeLocation) -> Iterator[Switches]:
     """The sensors and schedules of a module, as the webserver sees them."""
     from dagster._core.workspace.context import WorkspaceProcessContext
-    from dagster._core.workspace.load_target import ModuleTarget
 
-    target = ModuleTarget(module, attribute=None, working_directory=None, location_name=None)
     with WorkspaceProcessContext(
-        instance, workspace_load_target=target, code_server_log_level="warning"
+        instance, workspace_load_target=location.target(), code_server_log_level="warning"
     ) as context:
-        location = context.create_request_context().get_code_location(module)
-        repository = next(iter(location.get_repositories().values()))
+        loaded = context.create_request_context().get_code_location(location.module)
+        repository = next(iter(loaded.get_repositories().values()))
         found: list[RemoteSensor | RemoteSchedule] = [
             *repository.get_sensors(),
             *repository.get_schedules(),

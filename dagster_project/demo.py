@@ -8,7 +8,7 @@ from pathlib import Path
 from p4d.cli.echo import echo
 from p4d.progress import bar
 from p4d.project import Project
-from p4d.versioning.files.git import git, has_repository
+from p4d.versioning.files.git import has_repository, start_history
 
 
 def prepare(project: Project, *, real_videos: bool) -> None:
@@ -50,11 +50,7 @@ def show(project: Project, *, wall_s: float, failed: bool) -> None:
 
 
 def ensure_history(root: Path) -> None:
-    """Make a source tree without git (a downloaded archive) a repository with one commit.
-
-    DVC and the ledger's anchor need a repository. The commit carries an identity of its own, as git
-    may have none configured.
-    """
+    """Make a source tree without git (a downloaded archive) a repository with one commit."""
     if shutil.which("git") is None:
         echo(
             "git is not installed: versions are recorded, but the ledger is not anchored",
@@ -64,12 +60,4 @@ def ensure_history(root: Path) -> None:
     if has_repository(root):
         return
     echo("No git repository here: making one, so that every version can be traced", err=True)
-    identity = {
-        f"GIT_{role}_{part}": text
-        for role in ("AUTHOR", "COMMITTER")
-        for part, text in (("NAME", "p4d"), ("EMAIL", "p4d@localhost"))
-    }
-    git(root, "init", "--quiet", "--initial-branch=main")
-    git(root, "add", "--all")
-    message = "--message=Source tree as downloaded"
-    git(root, "commit", "--quiet", "--no-gpg-sign", message, env=identity)
+    start_history(root, "Source tree as downloaded")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from pathlib import Path
 
 import dagster as dg
@@ -13,6 +14,8 @@ from p4d.errors import ConfigError
 from p4d.project import Project
 
 SETTINGS = "dagster.yaml"
+DEFINITIONS = "dagster_project.definitions"
+"""The code location of a project that names none."""
 
 
 def prepare_home(project: Project) -> Path:
@@ -42,6 +45,24 @@ def open_instance(project: Project) -> dg.DagsterInstance:
     instance = dg.DagsterInstance.get()
     initialize_pools(instance, (LABELLING, TRAINING))
     return instance
+
+
+def definitions_module(project: Project) -> str:
+    """The module that Dagster loads for a project: `module_name` of `[tool.dagster]`.
+
+    `dagster dev` reads the same entry of pyproject.toml, so a project can bring assets of its own.
+
+    Raises:
+        ConfigError: pyproject.toml is no TOML.
+    """
+    try:
+        text = (project.root / "pyproject.toml").read_text(encoding="utf-8")
+        stated = tomllib.loads(text)
+    except FileNotFoundError:
+        return DEFINITIONS
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"pyproject.toml is not valid TOML: {error}") from error
+    return str(stated.get("tool", {}).get("dagster", {}).get("module_name", DEFINITIONS))
 
 
 def foreign_home(project: Project) -> str | None:

@@ -12,7 +12,7 @@ from p4d.pipeline import STAGES
 _PER_SHARD = [stage.name for stage in STAGES if stage.per_shard]
 _EXPERT = [stage.name for stage in STAGES if stage.group == "teacher"]
 _FROM_RELEASE = [s.name for s in STAGES if s.group in ("release", "students", "evaluation")]
-_NOT_FINISHED = [
+NOT_FINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -55,7 +55,7 @@ retrain = dg.define_asset_job(
 
 def retraining(instance: dg.DagsterInstance) -> str | None:
     """Short id of a run of `retrain` that is queued or runs, so that nobody requests another."""
-    running = dg.RunsFilter(job_name=retrain.name, statuses=_NOT_FINISHED)
+    running = dg.RunsFilter(job_name=retrain.name, statuses=NOT_FINISHED)
     return next((run.run_id[:8] for run in instance.get_runs(running, limit=1)), None)
 
 

@@ -27,9 +27,12 @@ from dagster_project.dagster_internals import (
     Staleness,
     latest_materialization,
     latest_tags,
+    read_inputs,
     version_tags,
 )
+from dagster_project.inbox_asset import source_versions, sources
 from dagster_project.metadata import version_metadata
+from p4d.pipeline import Stage
 from p4d.project import Project
 from p4d.quality.gates import GATES
 from p4d.versioning.dvc.pipeline_file import out_path
@@ -47,19 +50,27 @@ KIND, CORRECTION, REPORT, FAILURE = "p4d/kind", "correction", "report", "failure
 
 
 def unreported(instance: dg.DagsterInstance, project: Project) -> list[ArtifactKey]:
-    """Fresh artifacts whose data or code version is not Dagster's latest, in pipeline order."""
+    """Fresh artifacts whose versions or sources are not Dagster's latest, in pipeline order."""
     code = code_versions(project)
     return [
         item.key
         for item in status(project)
         if item.state == "fresh"
-        and _reported(instance, item.key) != (data_version(item.md5 or ""), code[item.key.stage])
+        and not _is_reported(
+            latest_tags(instance, item.key.stage, item.key.shard),
+            project.stage(item.key.stage),
+            {
+                DATA_VERSION_TAG: data_version(item.md5 or ""),
+                CODE_VERSION_TAG: code[item.key.stage],
+            },
+        )
     ]
 
 
-def _reported(instance: dg.DagsterInstance, key: ArtifactKey) -> tuple[str | None, str | None]:
-    tags = latest_tags(instance, key.stage, key.shard)
-    return tags.get(DATA_VERSION_TAG), tags.get(CODE_VERSION_TAG)
+def _is_reported(tags: Mapping[str, str], stage: Stage, versions: Mapping[str, str]) -> bool:
+    # Events of a project that was made before the graph had sources do not name them.
+    wanted = sources(stage)
+    return versions.items() <= tags.items() and read_inputs(tags, wanted) == set(wanted)
 
 
 def report_unreported(
@@ -137,7 +148,7 @@ def _report_version(
         instance,
         data_version=made.data_version,
         code_version=made.code_version,
-        inputs=input_versions(made.upstream),
+        inputs=input_versions(made.key.stage, made.upstream),
     )
     instance.report_runless_asset_event(
         dg.AssetMaterialization(
@@ -155,9 +166,14 @@ def _report_version(
     )
 
 
-def input_versions(upstream: Mapping[str, str]) -> dict[str, Any]:
-    """By stage, the version that was read; of a per-shard stage those of its shards, in order."""
-    found: dict[str, Any] = {}
+def input_versions(stage_name: str, upstream: Mapping[str, str]) -> dict[str, Any]:
+    """By asset, the version that was read; of a per-shard stage those of its shards, in order.
+
+    Args:
+        stage_name: the stage that read them.
+        upstream: by artifact, its data version.
+    """
+    found: dict[str, Any] = dict(source_versions(stage_name))
     for name, version in sorted(upstream.items()):
         key = ArtifactKey.parse(name)
         if key.shard is None:

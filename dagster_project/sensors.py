@@ -6,6 +6,8 @@ A sensor asks its resources for the project, and keeps nothing between ticks but
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
@@ -15,6 +17,7 @@ from dagster_project.alerts import Attention, needs_attention, report_alerts
 from dagster_project.automation import LABELLED
 from dagster_project.dead_runs import end_dead_runs
 from dagster_project.jobs import label_backfill, retrain, retraining
+from dagster_project.new_shards import NewShards
 from dagster_project.outdated import ADVICE, outdated, report_outdated
 from dagster_project.partitions import sync_shards
 from dagster_project.reconcile import report_changes, report_unreported
@@ -22,7 +25,6 @@ from dagster_project.resources import Inbox, StageRunner
 from p4d.errors import HistoryError
 from p4d.project import Project
 from p4d.quality.drift import measure_drift
-from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.ledger.anchor import anchor
 from p4d.versioning.ledger.ledger import Ledger
 
@@ -30,38 +32,42 @@ from p4d.versioning.ledger.ledger import Ledger
 _REPORTS_PER_TICK = 30
 
 
+def every(interval_s: int) -> int:
+    """Seconds between two ticks; `P4D_TICK_S` shortens those of all sensors, for tests."""
+    return min(interval_s, int(os.environ.get("P4D_TICK_S", interval_s)))
+
+
 @dg.sensor(
     job=label_backfill,
-    minimum_interval_seconds=30,
+    minimum_interval_seconds=every(30),
     description="Lands new files of the inbox as a closed shard, and requests label_backfill once "
-    "for each shard without recorded videos. Automation never requests a new shard.",
+    "for each new shard, and again if that fails. Automation never requests a new shard.",
 )
 def landing_sensor(
     context: dg.SensorEvaluationContext, inbox: Inbox, stage_runner: StageRunner
-) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Land new files; request one run per shard whose videos are not recorded."""
+) -> dg.SensorResult:
+    """Land new files; request runs for the shards that no run has made."""
     report = inbox.land()
-    (context.log.info if report.shards else context.log.debug)(report.summary())
+    context.log.info(report.summary())
     for notice in report.notices:
         context.log.warning(notice)
     project = stage_runner.project
     sync_shards(context.instance, project)
-    ledger = Ledger(project)
-    # From the ledger and not from the report, so that a lost request is made again. Dagster starts
-    # a run key once.
-    waiting = [
-        shard
-        for shard in project.shards()
-        if ledger.index().latest(ArtifactKey("videos", shard)) is None
-    ]
-    if not waiting:
-        yield dg.SkipReason(report.summary())
-    for shard in waiting:
-        yield dg.RunRequest(run_key=shard, partition_key=shard)
+    # From the ledger and not from the report, so that a lost request is made again.
+    new = NewShards.read(context.cursor)
+    requests = new.to_request(context.instance, project, now_s=time.time(), pause_s=4 * every(30))
+    lines = [report.summary(), *new.notes]
+    for note in new.notes:
+        context.log.info(note)
+    return dg.SensorResult(
+        run_requests=requests,
+        skip_reason=None if requests else "\n".join(lines),
+        cursor=new.text(),
+    )
 
 
 @dg.sensor(
-    minimum_interval_seconds=60,
+    minimum_interval_seconds=every(60),
     description="Reports published versions, and changes on disk, that Dagster has no event for, "
     "and definitions that are older than params.yaml or the code; "
     "keeps partitions equal to the closed shards; ends dead runs; commits the ledger to the branch "
@@ -140,7 +146,7 @@ def _report_old_definitions(
 
 
 @dg.sensor(
-    minimum_interval_seconds=60,
+    minimum_interval_seconds=every(60),
     description="Lists artifacts that a check blocks or whose run failed, and a ledger that was "
     "rewritten; reports each once as an observation of its asset. Requests no run.",
     default_status=dg.DefaultSensorStatus.RUNNING,
@@ -164,7 +170,7 @@ def attention_sensor(
 
 @dg.sensor(
     job=retrain,
-    minimum_interval_seconds=3600,
+    minimum_interval_seconds=every(3600),
     description="Requests retraining when newly landed clips differ from those of the release.",
 )
 def drift_sensor(
@@ -187,7 +193,7 @@ def drift_sensor(
 automation = dg.AutomationConditionSensorDefinition(
     "automation",
     target=LABELLED,
-    minimum_interval_seconds=60,
+    minimum_interval_seconds=every(60),
     description="Requests per-shard stages (videos to questions) whose code or inputs changed. "
     "Leaves new shards to landing_sensor, waits for blocking checks, and never trains.",
 )

@@ -1,7 +1,8 @@
 """The files that may stand beside a video, by name, and the one that states its licence.
 
 `a.mp4` has its exact truth in `a.truth.safetensors` (format: p4d/worlds/sidecar.py) and its licence
-and origin in `a.source.json`: an object with the optional texts `licence` and `source`. What
+and origin in `a.source.json`: an object with the optional texts `licence` and `source`, and the
+optional number `schema` of its form. What
 `sha256sum a.mp4` or `md5sum a.mp4` writes stands in `a.mp4.sha256`, `a.mp4.md5`, `a.sha256` or
 `a.md5`: a video of another content is rejected.
 """
@@ -25,6 +26,8 @@ SIDECAR_SUFFIXES = (TRUTH_SUFFIX, SOURCE_SUFFIX, *CHECKSUM_SUFFIXES)
 UNSTATED = "unstated"
 """Licence and source of a video without a readable source file."""
 
+SOURCE_SCHEMA = 1
+"""The form of a source file. One without a number has this form."""
 MAX_SOURCE_BYTES = 64 * 1024
 MAX_CHECKSUM_BYTES = 1024 * 1024
 
@@ -50,7 +53,8 @@ def sidecar_path(video: Path, suffix: str) -> Path:
 
 def write_source(video: Path, *, licence: str, source: str) -> None:
     """Write the source file of a video."""
-    write_json(sidecar_path(video, SOURCE_SUFFIX), {"licence": licence, "source": source})
+    stated = {"schema": SOURCE_SCHEMA, "licence": licence, "source": source}
+    write_json(sidecar_path(video, SOURCE_SUFFIX), stated)
 
 
 def read_source(path: Path | None) -> StatedSource:
@@ -66,6 +70,9 @@ def read_source(path: Path | None) -> StatedSource:
         return StatedSource(problem=str(error))
     if not isinstance(stated, dict):
         return StatedSource(problem=f"{path.name} holds no object")
+    if (schema := stated.get("schema", SOURCE_SCHEMA)) != SOURCE_SCHEMA:
+        shown = f"{path.name} has schema {ascii(schema)[:80]}"
+        return StatedSource(problem=f"{shown}, and this version reads {SOURCE_SCHEMA}")
     texts = {name: stated.get(name, UNSTATED) for name in ("licence", "source")}
     problems = [name for name, text in texts.items() if not isinstance(text, str)]
     return StatedSource(

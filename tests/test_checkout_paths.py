@@ -25,6 +25,7 @@ def folder(tmp_path):
     return odd
 
 
+@pytest.mark.attack("L1")
 def test_landed_videos_become_clips(folder):
     project = make_project(folder / "project")
     write_video(project.inbox / "a [1].mp4")
@@ -37,6 +38,7 @@ def test_landed_videos_become_clips(folder):
     assert scan_table(out / "clips.parquet").collect_schema().names()
 
 
+@pytest.mark.attack("L1")
 def test_clips_become_questions(folder):
     settings = params()
     write_clip_shard(folder / "clips" / "0001-a", [1, 2], settings.clips, shard="0001-a")
@@ -45,6 +47,7 @@ def test_clips_become_questions(folder):
     assert read_table(folder / "questions" / "0001-a" / "questions.parquet").height
 
 
+@pytest.mark.attack("L1")
 def test_a_csv_file_is_read(folder):
     (folder / "curve.csv").write_text("step,loss\n1,2.5\n", encoding="utf-8")
     assert read_csv(folder / "curve.csv").rows() == [(1, 2.5)]

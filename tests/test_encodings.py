@@ -71,6 +71,7 @@ def test_the_rule_finds_what_it_must(source, found):
     assert list(without_encoding(source)) == found
 
 
+@pytest.mark.attack("L5")
 def test_a_name_beyond_ascii_is_read_in_a_locale_without_utf8(tmp_path):
     program = (
         "from pathlib import Path\n"

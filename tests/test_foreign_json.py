@@ -12,6 +12,7 @@ def test_a_value_is_read_as_it_is(tmp_path):
     assert read_foreign_json(path, max_bytes=100) == {"a": [1, None, "\u266b"]}
 
 
+@pytest.mark.attack("M1")
 @pytest.mark.parametrize(
     ("payload", "reason"),
     [

@@ -30,6 +30,7 @@ def test_codes_are_written_as_escapes_and_letters_are_kept():
     assert one_line(5) == "5"
 
 
+@pytest.mark.attack("L3")
 def test_a_tree_prints_one_line_per_value():
     file = Node(f"data/videos/{EVIL}", "file", {"sha256": "0"})
     node = Node("vid_1", "video", {"name": EVIL, "licence": [EVIL], "m": {EVIL: EVIL}}, {}, (file,))
@@ -39,6 +40,7 @@ def test_a_tree_prints_one_line_per_value():
     assert node.to_json()["detail"]["name"] == EVIL
 
 
+@pytest.mark.attack("L3")
 def test_reports_print_one_line_per_entry():
     landed = LandingReport(
         shards=(), accepted=0, rejected=0, known=0, waiting=0, notices=(EVIL, EVIL)
@@ -50,6 +52,7 @@ def test_reports_print_one_line_per_entry():
         assert not set(text) & (CODES - {"\n"})
 
 
+@pytest.mark.attack("L3")
 def test_progress_and_printing_pass_no_code(monkeypatch, capsys):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     with bar("land") as show:
@@ -61,6 +64,7 @@ def test_progress_and_printing_pass_no_code(monkeypatch, capsys):
     assert not set(capsys.readouterr().out) & (CODES - {"\n"})
 
 
+@pytest.mark.attack("L3")
 def test_errors_pass_no_code(monkeypatch, capsys):
     def fail():
         raise LedgerError(EVIL)
@@ -71,6 +75,7 @@ def test_errors_pass_no_code(monkeypatch, capsys):
     assert not set(capsys.readouterr().err) & (CODES - {"\n"})
 
 
+@pytest.mark.attack("L3")
 def test_tables_of_queries_pass_no_code(monkeypatch):
     monkeypatch.setattr(
         "p4d.warehouse.Warehouse.query", lambda *_: pl.DataFrame({"name": ["\x1b[31m"]})
@@ -80,6 +85,7 @@ def test_tables_of_queries_pass_no_code(monkeypatch):
     assert "\x1b" not in done.output
 
 
+@pytest.mark.attack("L4")
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
@@ -99,6 +105,7 @@ def test_markdown_shows_text_as_it_is(text, shown):
     assert table.splitlines()[0] == f"| {shown} |"
 
 
+@pytest.mark.attack("L4")
 def test_a_code_block_does_not_end_in_its_text():
     text = fenced("a\n```\n[c](x)\n`````")
     assert text.startswith("``````\n")

@@ -79,6 +79,7 @@ def test_a_sound_folder_is_loaded_and_every_file_of_it_is_in_the_record(folder):
     assert "tokenizer.json" in origin["settings_sha256"]
 
 
+@pytest.mark.attack("M2")
 @pytest.mark.parametrize(
     ("file", "value"),
     [
@@ -98,11 +99,13 @@ def test_code_of_a_folder_is_never_run_nor_asked_about(folder, tmp_path, monkeyp
     assert not mark.exists()
 
 
+@pytest.mark.attack("M2")
 def test_code_that_a_part_of_a_config_names_is_refused(folder):
     change(folder / "config.json", text_config={"auto_map": {"AutoConfig": "evil.Evil"}})
     refused(folder, r"config.json: auto_map")
 
 
+@pytest.mark.attack("M2")
 @pytest.mark.parametrize("key", ["attn_implementation", "_attn_implementation"])
 @pytest.mark.parametrize(
     "value", ["attacker/evil-kernel", "attacker/evil@main:f", {"text_config": "attacker/evil"}]
@@ -115,11 +118,13 @@ def test_kernels_of_the_hub_are_refused(folder, key, value):
     refused(folder, f"config.json: {key} names")
 
 
+@pytest.mark.attack("M2")
 def test_the_attention_that_a_config_chooses_is_not_used(folder):
     change(folder / "config.json", attn_implementation="eager")
     assert open_model(folder).adapter.model.config._attn_implementation == "sdpa"
 
 
+@pytest.mark.attack("M2")
 @pytest.mark.parametrize(
     "name",
     ["../outside.safetensors", "/etc/outside.safetensors", "..\\outside.safetensors", "a\0b", "",
@@ -138,6 +143,7 @@ def test_an_index_names_weights_of_its_own_folder_only(folder, tmp_path, name):
     refused(folder, "index.json")
 
 
+@pytest.mark.attack("M2")
 @pytest.mark.parametrize("content", [[], {}, {"weight_map": []}, {"weight_map": "x"}, None])
 def test_an_index_of_another_form_is_refused(folder, content):
     shard_into(folder, "part.safetensors")
@@ -145,6 +151,7 @@ def test_an_index_of_another_form_is_refused(folder, content):
     refused(folder, "weight_map must give")
 
 
+@pytest.mark.attack("M2")
 def test_the_recorded_weights_are_those_that_are_loaded(folder):
     shard_into(folder, "real.safetensors")
     shutil.copy(folder / "real.safetensors", folder / "decoy.safetensors")
@@ -157,6 +164,7 @@ def test_the_recorded_weights_are_those_that_are_loaded(folder):
     assert _model_id(folder) != before
 
 
+@pytest.mark.attack("M2")
 @pytest.mark.parametrize(
     ("key", "value"),
     [
@@ -169,6 +177,7 @@ def test_settings_that_choose_other_weights_are_refused(folder, key, value):
     refused(folder, f"config.json: {key}")
 
 
+@pytest.mark.attack("M2")
 @pytest.mark.parametrize("name", ["adapter_config.json", "quantize_config.json", ".metadata"])
 def test_folders_that_point_elsewhere_are_refused(folder, name):
     (folder / name).write_text('{"base_model_name_or_path": "attacker/base"}', encoding="utf-8")
@@ -183,6 +192,7 @@ class Payload:
         return os.mkdir, (self.mark,)
 
 
+@pytest.mark.attack("M2")
 def test_pickled_weights_are_never_read(folder, tmp_path):
     mark = tmp_path / "ran"
     (folder / "model.safetensors").unlink()
@@ -245,6 +255,7 @@ def test_damaged_weights_are_an_error_of_ours(folder, header):
     refused(folder, "cannot be loaded")
 
 
+@pytest.mark.attack("M2")
 def test_weights_that_are_not_there_are_never_drawn_at_random(folder):
     weights = load_file(folder / "model.safetensors")
     lost = next(name for name in weights if "visual" in name)
@@ -318,6 +329,7 @@ def test_detectors_trackers_and_depth_are_held_to_the_same(tmp_path, attack):
             load(where)
 
 
+@pytest.mark.attack("M2")
 def test_the_digest_of_a_detector_follows_its_weights(tmp_path):
     where = save_grounding_dino(tmp_path / "dino")
     before = Detector(where, 0.1).file_digests

@@ -1,5 +1,6 @@
 """Names of sidecars, and the source file: what it states, and what happens if it states nothing."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,12 @@ def test_a_sidecar_replaces_the_last_extension():
 def test_a_source_file_is_read_as_written(tmp_path):
     video = tmp_path / "a.mp4"
     write_source(video, licence="CC0-1.0", source="a camera")
-    assert read_source(tmp_path / "a.source.json") == StatedSource("CC0-1.0", "a camera")
+    path = tmp_path / "a.source.json"
+    assert read_source(path) == StatedSource("CC0-1.0", "a camera")
+    assert json.loads(path.read_text())["schema"] == 1
+    # As version 0.1 wrote it, and as people write it by hand.
+    path.write_text('{"licence": "CC0-1.0", "source": "a camera"}')
+    assert read_source(path) == StatedSource("CC0-1.0", "a camera")
 
 
 @pytest.mark.parametrize(
@@ -51,6 +57,8 @@ def test_what_a_source_file_does_not_state_is_unstated(tmp_path, content, expect
         (b'{"licence": ' + b"[" * 65 + b"]" * 65 + b"}", "deeper than 64"),
         (b'{"licence": "' + b"x" * MAX_SOURCE_BYTES + b'"}', "larger than 65536 bytes"),
         (b'{"licence": "\\ud800"}', "no Unicode text"),
+        (b'{"schema": 2, "licence": "CC0-1.0"}', "has schema 2, and this version reads 1"),
+        (b'{"schema": "new", "licence": "CC0-1.0"}', "has schema 'new'"),
         (b'{"licence": 12, "source": "a camera"}', "licence of a.source.json must be text"),
         (b"[]", "no object"),
         (b"\xff", "no JSON"),

@@ -17,7 +17,7 @@ SHARD_OP = "label_shards"
 
 # A run starts in about 10 s. Runs of one pool wait for each other, so a new shard waits for one of
 # these at most.
-_SHARDS_PER_RUN = 50
+SHARDS_PER_RUN = 50
 
 
 def shard_assets(stages: Sequence[ShardStage]) -> dg.AssetsDefinition:
@@ -44,7 +44,7 @@ def shard_assets(stages: Sequence[ShardStage]) -> dg.AssetsDefinition:
         specs=[each.spec for each in stages],
         check_specs=checks,
         can_subset=True,
-        backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=_SHARDS_PER_RUN),
+        backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=SHARDS_PER_RUN),
         pool=LABELLING,
     )
     def make_shards(

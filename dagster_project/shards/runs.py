@@ -119,7 +119,7 @@ class _ShardSteps:
                 self.context.instance,
                 data_version=made.data_version,
                 code_version=made.code_version,
-                inputs=input_versions(made.upstream),
+                inputs=input_versions(made.key.stage, made.upstream),
             ),
         )
 
@@ -134,9 +134,7 @@ class _ShardSteps:
                 )
                 self.failures.append(failure)
                 self.context.log.error(failure.text)
-            check = dg.AssetCheckKey(dg.AssetKey(key.stage), result.name)
-            if check in self.context.selected_asset_check_keys:
-                yield self._evaluation(key, version, result, target)
+            yield self._evaluation(key, version, result, target)
 
     def _evaluation(
         self,

@@ -18,12 +18,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 
-from dagster_project.dagster_internals import code_server
-from dagster_project.home import open_instance
+from dagster_project.dagster_internals import CodeLocation, code_server
+from dagster_project.home import definitions_module, open_instance
 from p4d.errors import OrchestrationError
 from p4d.project import Project
-
-DEFINITIONS = "dagster_project.definitions"
 
 # A run in progress is a process of its own, so ending these three loses nothing.
 _PATIENCE_S = 15.0
@@ -52,7 +50,8 @@ def serve(project: Project, port: int, note: Callable[[str], None]) -> None:
     with ExitStack() as stack:
         instance = stack.enter_context(open_instance(project))
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="p4d-ui-"))
-        workspace = str(stack.enter_context(code_server(instance, DEFINITIONS, Path(folder))))
+        location = CodeLocation(definitions_module(project), project.root)
+        workspace = str(stack.enter_context(code_server(instance, location, Path(folder))))
         own = ["dagster_project.ui.webserver", "--port", str(port), "--workspace", workspace]
         daemon = ["dagster_project.ui.daemon", "--workspace", workspace]
         services = stack.enter_context(_processes({"webserver": own, "daemon": daemon}))

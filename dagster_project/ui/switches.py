@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from dagster_project.dagster_internals import load_switches
-from dagster_project.home import open_instance
-from dagster_project.ui.services import DEFINITIONS
+from dagster_project.dagster_internals import CodeLocation, load_switches
+from dagster_project.home import definitions_module, open_instance
 from p4d.errors import OrchestrationError
 from p4d.project import Project
 
@@ -48,7 +47,8 @@ def switch(project: Project, *, on: Collection[str] = (), off: Collection[str] =
     Raises:
         OrchestrationError: there is no sensor or schedule of such a name.
     """
-    with open_instance(project) as instance, load_switches(instance, DEFINITIONS) as switches:
+    location = CodeLocation(definitions_module(project), project.root)
+    with open_instance(project) as instance, load_switches(instance, location) as switches:
         known = switches.states()
         if unknown := sorted({*on, *off} - set(known)):
             raise OrchestrationError(

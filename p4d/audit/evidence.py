@@ -252,6 +252,12 @@ def _gaps(
     for entry in entries:
         if entry.record is None:
             yield f"{entry.key} {entry.md5[:12]} is not in the ledger: what made it is unknown"
+        elif (package := entry.record.get("package", {})).get("distribution"):
+            if package["edited"]:
+                yield (
+                    f"{entry.key} was made by p4d {package['version']}, edited after it was "
+                    f"installed: {', '.join(package['edited'])}"
+                )
         elif entry.record["git"]["dirty"]:
             yield (
                 f"{entry.key} was made by code that differed from commit "

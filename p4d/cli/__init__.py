@@ -2,7 +2,7 @@
 
 One module per group of commands; each only parses arguments and calls the library:
 
-- `run.py`: status, stage, land, dvc-yaml;
+- `run.py`: init, status, stage, land, dvc-yaml;
 - `data.py`: world, sql, summary, push, gc;
 - `audit.py`: why, champion, restore, takedown, and the group `audit`;
 - `export.py`: the group `export`;

@@ -1,8 +1,9 @@
-"""Commands that run the pipeline: status, stage, land, dvc-yaml."""
+"""Commands that make a project and run its pipeline: init, status, stage, land, dvc-yaml."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
@@ -12,17 +13,30 @@ from p4d.project import Project
 
 
 @click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def init(folder: Path) -> None:
+    """Make a project in FOLDER, for a corpus of your own; its code is the installed package."""
+    from p4d.starter.new_project import make_project
+
+    written = make_project(folder)
+    echo(f"{folder}: {len(written)} files; README.md names the commands. Next:")
+    echo(f"  cd {folder}\n  make setup   # or activate this environment\n  make up")
+
+
+@click.command()
 @click.option(
     "--all", "every", is_flag=True, help="List every reason, and the rows that failed checks."
 )
 def status(every: bool) -> None:
     """List every artifact that is not fresh, with the reasons, and what a failed check holds back.
 
-    The first line names a ledger that does not continue what was anchored of it.
+    Lines before the list name a ledger that does not continue what was anchored of it, and what an
+    update or an edit of the package means for this project.
     """
     from p4d.quality.finding import HOW_TO_LIST
     from p4d.versioning.ledger.continuity import broken_continuity
     from p4d.versioning.state.held_back import held_back
+    from p4d.versioning.state.package_notices import package_notices
     from p4d.versioning.state.workspace import status as statuses
 
     project = Project.find()
@@ -31,6 +45,8 @@ def status(every: bool) -> None:
     if broken:
         echo(f"ledger: rewritten: {broken}")
     not_fresh = [item for item in statuses(project) if item.state != "fresh"]
+    for notice in package_notices(project, not_fresh):
+        echo(one_line(notice))
     for item in not_fresh:
         reasons = "; ".join(item.reasons) if every else item.summary
         echo(f"{item.key}: {item.state}: {one_line(reasons)}")
@@ -102,4 +118,4 @@ def dvc_yaml(check: bool) -> None:
     echo(f"wrote {path.name}")
 
 
-COMMANDS = (status, stage, land, dvc_yaml)
+COMMANDS = (init, status, stage, land, dvc_yaml)

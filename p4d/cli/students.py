@@ -58,7 +58,7 @@ def ask(
         loaded,
         video,
         asking.VideoQuestion(text=question, options=options, regions=regions, start_s=start_s),
-        Project.find_or_here().params.clips,
+        asking.sampling_of(folder, Project.find_or_here().params.clips),
     )
     echo(answer.text)
     for text, chance in answer.ranked:

@@ -27,8 +27,8 @@ from p4d.ids import content_id, seed_for
 from p4d.students.data.clip_reader import ClipReader
 from p4d.students.data.questions import Question
 from p4d.students.model.chat import question_turn
-from p4d.students.model.pretrained import open_checkpoint
-from p4d.students.model.student import Student, load, read_card
+from p4d.students.model.pretrained import open_student
+from p4d.students.model.student import Student, read_card
 
 JOURNAL = "replies.jsonl"
 PUBLISHED_FRAMES, PUBLISHED_PX = 16, 384
@@ -151,19 +151,12 @@ def _write_results(
 
 
 def open_model(folder: Path) -> Student:
-    """Load a student of this project (with `card.json`), or a plain transformers checkpoint.
+    """Load a student of this project, an exported one, or a published checkpoint as it is.
 
     Raises:
-        ContractError: the folder holds neither.
+        ContractError: the folder holds none of them.
     """
-    if (folder / "card.json").is_file():
-        return load(folder)
-    if not (folder / "config.json").is_file():
-        raise ContractError(
-            f"{folder} holds no model: expected card.json of a student or config.json of a "
-            "transformers checkpoint"
-        )
-    return open_checkpoint(folder)
+    return open_student(folder)
 
 
 def limited(items: Sequence[BenchmarkItem], limit: int | None) -> list[BenchmarkItem]:

@@ -11,8 +11,8 @@ from p4d.errors import ContractError
 from p4d.video.appearance import area_mean
 
 
-def read_still(path: Path, size_px: int) -> np.ndarray:
-    """A picture file as u8 `[size_px, size_px, 3]`, resized by area averaging.
+def read_still(path: Path, height_px: int, width_px: int) -> np.ndarray:
+    """A picture file as u8 `[height_px, width_px, 3]`, resized by area averaging.
 
     Raises:
         ContractError: the file is not a readable picture.
@@ -22,4 +22,4 @@ def read_still(path: Path, size_px: int) -> np.ndarray:
             rgb = np.asarray(picture.convert("RGB"))
     except OSError as error:
         raise ContractError(f"{path.name}: not a readable picture ({error})") from error
-    return area_mean(rgb, size_px, size_px)
+    return area_mean(rgb, height_px, width_px)

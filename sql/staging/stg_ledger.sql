@@ -16,6 +16,7 @@
 --   params_digest varchar: hash of the parameters that were read
 --   git_commit varchar: commit that was checked out, null without git
 --   dirty boolean: whether the code differed from that commit
+--   package_version varchar: version of p4d, null if version 0.1 recorded it
 --   environment varchar: digest of the installed packages
 --   environment_lock varchar: SHA-256 of the lock they were installed from, null if unknown
 --   nbytes bigint: size, bytes
@@ -32,7 +33,8 @@ with found as (
             "id": "VARCHAR", "at": "TIMESTAMPTZ", "stage": "VARCHAR", "shard": "VARCHAR",
             "md5": "VARCHAR", "path": "VARCHAR", "code_version": "VARCHAR",
             "fingerprint": {"code_version": "VARCHAR", "params_digest": "VARCHAR"},
-            "git": {"commit": "VARCHAR", "dirty": "BOOLEAN"}, "env": "VARCHAR",
+            "git": {"commit": "VARCHAR", "dirty": "BOOLEAN"},
+            "package": {"version": "VARCHAR"}, "env": "VARCHAR",
             "env_lock": "VARCHAR",
             "nbytes": "BIGINT", "nfiles": "BIGINT",
             "cost": {"wall_s": "DOUBLE", "cpu_s": "DOUBLE"},
@@ -54,6 +56,7 @@ select
     r.fingerprint.params_digest as params_digest,
     r.git.commit as git_commit,
     r.git.dirty as dirty,
+    r.package.version as package_version,
     r.env as environment,
     r.env_lock as environment_lock,
     r.nbytes as nbytes,

@@ -11,12 +11,12 @@ from p4d.cli import cli, main
 from p4d.errors import LedgerError
 
 NAMES = {
-    "ask", "audit", "benchmark", "champion", "compare", "dvc-yaml", "evaluate", "export", "gc",
-    "land", "push", "restore", "review", "sql", "stage", "status", "summary", "takedown", "train",
-    "why", "world",
+    "ask", "audit", "benchmark", "champion", "compare", "dvc-yaml", "evaluate", "explore",
+    "export", "gc", "init", "land", "push", "restore", "review", "sql", "stage", "status",
+    "summary", "takedown", "train", "why", "world",
 }  # fmt: skip
 GROUPS = {
-    "audit": {"verify", "repair", "head", "report", "bundle", "replay"},
+    "audit": {"verify", "repair", "head", "report", "environment", "bundle", "replay"},
     "benchmark": {"make"},
     "export": {"openlineage", "croissant", "student"},
     "review": {"export", "import", "gallery"},

@@ -26,12 +26,32 @@ def test_an_asset_names_its_owner_its_kinds_and_its_code(name):
     kinds = {tag.removeprefix("dagster/kind/") for tag in spec.tags if "kind/" in tag}
     assert "dvc" in kinds
     assert len(kinds) == 3
-    (reference,) = spec.metadata["dagster/code_references"].code_references
+    reference, document = spec.metadata["dagster/code_references"].code_references
+    assert (PROJECT.root / document.label).is_file()
+    assert document.file_path == str(PROJECT.root / document.label)
+    assert spec.metadata["dagster/uri"] == (PROJECT.data / name).as_uri()
+    job = build_defs(PROJECT).resolve_job_def(spec.tags["p4d/job"])
+    assert dg.AssetKey(name) in job.asset_layer.selected_asset_keys
     module, function = BY_NAME[name].entry.split(":")
     path, line = reference.source.rsplit(":", 1)
     assert path.endswith(module.replace(".", "/") + ".py")
     lines = Path(path).read_text().splitlines()
     assert lines[int(line) - 1].startswith(f"def {function}(")
+
+
+def test_groups_sort_in_the_order_of_the_flow_and_edges_never_point_back():
+    order = {name: SPECS[name].group_name for name in SPECS}
+    assert sorted(set(order.values())) == ["1_videos", "2_labels", "3_questions", "4_models"]
+    for name, spec in SPECS.items():
+        for parent in spec.parent_keys:
+            assert order[parent.to_user_string()] <= order[name]
+
+
+def test_the_inbox_is_a_source_that_no_run_makes():
+    inbox = SPECS["inbox"]
+    assert inbox.is_external
+    assert inbox.metadata["path"].value == str(PROJECT.inbox)
+    assert [key.to_user_string() for key in SPECS["videos"].parent_keys] == ["inbox"]
 
 
 def test_kinds_differ_where_stages_of_a_group_do():

@@ -57,12 +57,3 @@ def test_a_deleted_output_is_a_correction_with_the_old_data_version(toy, server)
     assert server.run("tick", name="reconcile_sensor")["skipped"] == (
         "Every published version is reported"
     )
-
-
-def test_landing_requests_a_new_shard_until_its_videos_are_recorded(toy, server):  # noqa: F811
-    new = "0003-cccccccc"
-    toy.set_shards([*SHARDS, new])
-    for _ in range(2):
-        assert server.run("tick", name="landing_sensor")["asked"] == [[[], new]]
-    toy.run("python", "-m", "p4d.cli", "stage", "videos", "--shard", new)
-    assert server.run("tick", name="landing_sensor")["asked"] == []

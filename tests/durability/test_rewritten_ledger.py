@@ -2,6 +2,8 @@
 
 import shutil
 
+import pytest
+
 from p4d.versioning.ledger.ledger import BRANCH, Ledger
 from tests.durability.kills import Server
 from tests.durability.toy import REPOSITORY
@@ -16,6 +18,7 @@ def forge(toy):
         ledger.append(record["kind"], {**body, "run_id": "forged"})
 
 
+@pytest.mark.attack("H2")
 def test_up_sensor_schedule_status_and_verify_refuse_a_forged_ledger(toy, tmp_path):
     genuine = Ledger(toy.project).path.read_bytes()
     tip = toy.git("rev-parse", BRANCH)
@@ -47,6 +50,7 @@ def test_up_sensor_schedule_status_and_verify_refuse_a_forged_ledger(toy, tmp_pa
         assert facts["verified"], facts["verify_text"]
 
 
+@pytest.mark.attack("H2")
 def test_a_deleted_branch_stops_the_next_run(toy):
     tip = toy.git("rev-parse", BRANCH).strip()
     toy.git("branch", "-D", BRANCH)

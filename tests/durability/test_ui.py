@@ -40,6 +40,7 @@ def test_the_page_and_its_queries_work(ui):
     assert ui.websocket() == 101
 
 
+@pytest.mark.attack("H4")
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:3000", "127.0.0.1.evil.example"])
 def test_a_foreign_name_of_this_machine_is_refused(ui, host):
     assert ui.request("GET", "/", Host=host)[0] == 403
@@ -48,6 +49,7 @@ def test_a_foreign_name_of_this_machine_is_refused(ui, host):
     assert ui.websocket(Host=host, Origin=f"http://{host}") == 403
 
 
+@pytest.mark.attack("H4")
 @pytest.mark.parametrize("origin", ["http://evil.example", "http://localhost:8099", "null"])
 def test_a_page_of_another_origin_is_refused(ui, origin):
     assert ui.graphql("{ version }", Origin=origin)[0] == 403
@@ -57,6 +59,7 @@ def test_a_page_of_another_origin_is_refused(ui, origin):
     assert ui.request("POST", path, body, Origin=origin)[0] == 403
 
 
+@pytest.mark.attack("H4")
 def test_an_image_of_a_page_changes_nothing(ui):
     wipe = (
         "/graphql?query=mutation%7BwipeAssets(assetPartitionRanges:%5B%7BassetKey:"
@@ -90,6 +93,7 @@ def test_a_second_training_waits_in_the_queue_while_labelling_runs(ui):
     ui.reaches(first, "SUCCESS")
 
 
+@pytest.mark.attack("L7")
 def test_a_termination_ends_everything_without_a_warning(ui):
     assert ui.stop() == 0
     assert not ui.answers()

@@ -173,7 +173,7 @@ def check_folders(stage, folders):
     raise NotImplementedError
 
 
-def check_artifact(project, stage, shard=None):
+def check_artifact(project, stage, shard=None, only=None):
     if stage not in GATES:
         return []
     folder = project.data / stage / (shard or "")
@@ -182,6 +182,7 @@ def check_artifact(project, stage, shard=None):
     return [
         CheckResult(name=gate.name, passed=not bad, **rest)
         for gate in GATES[stage]
+        if only is None or gate.name in only
     ]
 '''
 

@@ -20,6 +20,8 @@ from pathlib import Path
 
 import pytest
 
+from p4d.version import __version__
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 CODE = (
     "p4d",
@@ -99,6 +101,15 @@ def test_artifacts_are_stale_for_reasons_and_none_is_an_error(root):
     assert "code" in stale[0]
 
 
+def test_after_an_upgrade_the_status_names_the_version_that_made_what_is_stale(root):
+    first = p4d(root, "status").splitlines()[0]
+    assert re.fullmatch(
+        rf"this is p4d {re.escape(__version__)}; of the artifacts below, "
+        r"other versions made: \d+ by 0\.1",
+        first,
+    )
+
+
 def test_after_an_upgrade_a_line_is_short_and_all_reasons_can_be_listed(root):
     short, full = p4d(root, "status").splitlines(), p4d(root, "status", "--all").splitlines()
     assert [line.split(": ")[0] for line in short] == [line.split(": ")[0] for line in full]
@@ -118,6 +129,18 @@ def test_a_question_is_explained_down_to_its_video(root):
         assert name in explained
 
 
+def test_a_bundle_of_lines_without_a_schema_proves_itself(root, tmp_path):
+    assert not any("schema" in record for record in lines_of_the_ledger(root))
+    p4d(root, "audit", "bundle", FIRST_RELEASE[:12], "-o", str(tmp_path / "old.zip"))
+    shutil.unpack_archive(tmp_path / "old.zip", tmp_path / "old")
+    done = subprocess.run(
+        [sys.executable, "verify.py"],
+        cwd=tmp_path / "old", capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.splitlines()[-1].startswith("OK")
+
+
 def test_a_superseded_release_is_restored(root, tmp_path):
     p4d(root, "restore", "release", str(tmp_path / "release"), "--at", FIRST_RELEASE[:12])
     manifest = json.loads((tmp_path / "release" / "manifest.json").read_text())
@@ -133,4 +156,6 @@ def test_the_ledger_goes_on(root):
     assert after[: len(before)] == before
     made = [record for record in after[len(before) :] if record["kind"] == "materialization"]
     assert [record["stage"] for record in made] == ["videos", "clips"]
+    assert {record["schema"] for record in after[len(before) :]} == {2}
+    assert {record["package"]["version"] for record in made} == {__version__}
     assert p4d(root, "audit", "verify").startswith("OK")

@@ -128,6 +128,7 @@ def test_an_annotation_that_says_nothing_usable_is_refused_by_itself(tmp_path, v
     assert reason in done.invalid[0].reason
 
 
+@pytest.mark.attack("H1")
 @pytest.mark.parametrize(
     "batch", ["..", "/tmp/x", "a/b", "", "review_0123", "review_0123456789abcdef\n", None, 7, ["x"],
               "review_\x00123456789abcdef", "\ud800", "../ledger/ledger"]
@@ -151,6 +152,7 @@ def test_a_batch_that_is_no_batch_id_names_no_file(tmp_path, batch, place):
     assert (tmp_path / "ledger" / "ledger.jsonl").read_text() == "kept"
 
 
+@pytest.mark.attack("H1")
 @pytest.mark.parametrize(
     ("key", "value"),
     [("qa_id", ["x"]), ("qa_id", "../x"), ("qa_id", None), ("question", 5), ("answer", None),
@@ -165,6 +167,7 @@ def test_fields_of_a_task_have_their_form_or_nothing_is_written(tmp_path, key, v
     assert not (tmp_path / "reviews").exists()
 
 
+@pytest.mark.attack("H1")
 @pytest.mark.parametrize("text", ["[" * 100_000, "\xff", "[1e999999]"])
 def test_a_file_that_breaks_the_json_reader_is_refused(tmp_path, text):
     (tmp_path / "e.json").write_text(text, encoding="latin-1")
@@ -185,6 +188,7 @@ def _fix(tasks, answer):
     )
 
 
+@pytest.mark.attack("M4")
 @pytest.mark.parametrize("answer", ["Z", "Z. object 9", "E. more", "AB", "\x00", "J"])
 def test_a_fix_that_no_option_answers_is_refused_by_itself(tmp_path, answer):
     """Imported, it would stop every later release."""
@@ -199,6 +203,7 @@ def test_a_fix_that_no_option_answers_is_refused_by_itself(tmp_path, answer):
     assert not (tmp_path / "reviews").exists()
 
 
+@pytest.mark.attack("M4")
 @pytest.mark.parametrize("value", [[5], {"choices": 3}, {"choices": [["A"]]}, "A", 7, None])
 def test_a_value_of_another_form_is_refused_by_itself(tmp_path, value):
     def change(tasks):
@@ -211,6 +216,7 @@ def test_a_value_of_another_form_is_refused_by_itself(tmp_path, value):
     assert (len(done.new), len(done.invalid)) in ((0, 1), (1, 0))
 
 
+@pytest.mark.attack("M4")
 @pytest.mark.parametrize("results", [{"a": 1}, ["x"], [None], "text"])
 def test_results_of_another_form_are_refused_by_themselves(tmp_path, results):
     def change(tasks):

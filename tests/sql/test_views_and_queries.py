@@ -301,6 +301,7 @@ READING = [
 ]  # fmt: skip
 
 
+@pytest.mark.attack("M5")
 @pytest.mark.parametrize("sql", [*WRITING, *READING])
 @pytest.mark.parametrize("shards", [False, True])
 def test_a_query_reads_the_projects_data_and_nothing_else(tmp_path, sql, shards):
@@ -317,6 +318,7 @@ def test_a_query_reads_the_projects_data_and_nothing_else(tmp_path, sql, shards)
     assert not warehouse.query("stg_clips").is_empty()
 
 
+@pytest.mark.attack("M5")
 @pytest.mark.parametrize("name", ['a" := 1, "b', "a b", "", "a\0", "ä"])
 def test_the_name_of_a_parameter_is_a_word(warehouse, name):
     with pytest.raises(ContractError, match="is no name of a parameter"):

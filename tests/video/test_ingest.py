@@ -148,6 +148,7 @@ def test_a_sidecar_must_agree_with_its_video(tmp_path):
     assert pl.read_parquet(out / "videos.parquet")["has_truth"].sum() == 1
 
 
+@pytest.mark.attack("M1")
 def test_a_hostile_sidecar_costs_its_own_video_alone(tmp_path):
     from p4d.worlds import sidecar
     from tests.video.worlds import still_truth

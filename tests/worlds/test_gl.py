@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from p4d.worlds.gl import INSTALL, check_gl
 
 ASK = "from p4d.worlds.gl import check_gl; print(check_gl())"
@@ -53,6 +55,7 @@ def test_an_unusable_choice_of_the_user_is_named():
     assert "\n" not in answer
 
 
+@pytest.mark.attack("L6")
 def test_a_window_system_without_a_display_is_named():
     env = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
     done = subprocess.run(

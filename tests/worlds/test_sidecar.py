@@ -148,6 +148,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.attack("M1")
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_sidecar_that_anybody_wrote_is_refused_with_its_reason(stored, tmp_path, case):
     change, reason = HOSTILE[case]

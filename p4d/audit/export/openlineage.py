@@ -90,6 +90,7 @@ def _made(record: Record) -> dict[str, Any]:
         "params_digest": record["fingerprint"]["params_digest"],
         "git_commit": record["git"]["commit"] or "",
         "git_dirty": bool(record["git"]["dirty"]),
+        "package_version": str(record.get("package", {}).get("version", "")),
         "environment": record["env"],
         "shard": record["shard"] or "",
         "wall_s": float(record["cost"].get("wall_s", 0.0)),

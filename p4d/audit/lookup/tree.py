@@ -22,9 +22,9 @@ class Node:
         kind: question, fact, region, clip, video, label, number, decision, file, stage or artifact.
         detail: values of the entity.
         version: of the artifact that is or holds it: `artifact`, `md5`, `at`, its maker
-            (`code_version`, `params_digest`, git `commit`, `dirty`, `run_id`), `checks` of exactly
-            this version (by name: passed, blocking, at), `restore` (the command that restores it)
-            and, if it is not current, `superseded_by`.
+            (`code_version`, `params_digest`, git `commit`, `dirty`, `package`, `run_id`), `checks`
+            of exactly this version (by name: passed, blocking, at), `restore` (the command that
+            restores it) and, if it is not current, `superseded_by`.
         children: what it was made from.
         repeated: whether it is shown in full earlier in the tree; its children are left out here.
     """
@@ -100,6 +100,13 @@ def _headline(node: Node) -> str:
     return "  ".join(words)
 
 
+def _package_text(package: Mapping[str, Any] | None) -> str:
+    """The package that made a version: its number, and the digest if it was installed."""
+    if package is None:  # recorded by version 0.1
+        return ""
+    return f"  p4d {package['version']} {(package['distribution'] or '')[:19]}".rstrip()
+
+
 def _about_lines(node: Node) -> Iterator[str]:
     version = node.version
     if "md5" not in version or node.repeated:
@@ -108,7 +115,7 @@ def _about_lines(node: Node) -> Iterator[str]:
         commit = (version["commit"] or "none")[:10] + (" with edits" if version["dirty"] else "")
         yield (
             f"made {version['at'][:19]}Z  code {version['code_version']}  "
-            f"params {version['params_digest']}  git {commit}"
+            f"params {version['params_digest']}  git {commit}{_package_text(version['package'])}"
         )
     checks = version.get("checks", {})
     failed = [name for name, check in checks.items() if not check["passed"]]

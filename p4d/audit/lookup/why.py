@@ -118,6 +118,7 @@ class _Explainer:
                 "params_digest": record["fingerprint"]["params_digest"],
                 "commit": record["git"]["commit"],
                 "dirty": record["git"]["dirty"],
+                "package": record.get("package"),
                 "run_id": record["run_id"],
                 "at": record["at"],
                 "ledger_line": self._index.line[record["id"]],

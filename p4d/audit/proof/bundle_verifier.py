@@ -360,8 +360,17 @@ class Verifier:
 
     def describe(self, key: str, record: Json) -> None:
         """Note what the record itself says of the code that made a version."""
-        git = record.get("git") or {}
-        if git.get("commit") is None:
+        git, package = record.get("git") or {}, record.get("package") or {}
+        if isinstance(package, dict) and package.get("distribution"):
+            self.facts.append(
+                "  {} was made by p4d {}, {}{}".format(
+                    key,
+                    package.get("version"),
+                    package["distribution"],
+                    ", edited after it was installed" if package.get("edited") else "",
+                )
+            )
+        elif git.get("commit") is None:
             self.facts.append(f"  {key} was made outside of git: its code is known by hash alone")
         elif git.get("dirty"):
             self.facts.append(

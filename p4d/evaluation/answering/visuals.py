@@ -61,9 +61,17 @@ class VideoVisuals:
     """Frames sampled from the video files of a benchmark. Writes nothing."""
 
     def __init__(
-        self, items: Mapping[str, BenchmarkItem], *, frames: int, size_px: int, sampling: Sampling
+        self,
+        items: Mapping[str, BenchmarkItem],
+        *,
+        frames: int,
+        size_px: int | None,
+        sampling: Sampling,
     ) -> None:
-        """Take the items by id; frames become `size_px` squares by exact area averaging."""
+        """Take the items by id; frames become `size_px` squares by exact area averaging.
+
+        With `size_px` None they keep their own size, for a checkpoint that resizes them itself.
+        """
         self._items, self._frames, self._size_px = items, frames, size_px
         self._sampling = sampling
         self._recent: OrderedDict[str, Visual] = OrderedDict()
@@ -83,7 +91,7 @@ class VideoVisuals:
         return self._recent[key]
 
     def _read(self, item: BenchmarkItem) -> Visual:
-        clip, times_s = sampled_frames(
+        clip, times_s, span_s = sampled_frames(
             item.video,
             self._frames,
             self._size_px,
@@ -91,23 +99,25 @@ class VideoVisuals:
             end_ns=item.end_ns,
             sampling=self._sampling,
         )
-        marked = clip[0] if item.marks is None else read_still(item.marks, self._size_px)
+        height, width = clip.shape[1:3]
+        marked = clip[0] if item.marks is None else read_still(item.marks, height, width)
         return Visual(
             frames=np.concatenate([marked[None], clip]),
             times_s=np.concatenate([[np.nan], times_s]),
-            masks_khw=np.zeros((0, self._size_px, self._size_px), np.uint8),
+            masks_khw=np.zeros((0, height, width), np.uint8),
+            span_s=span_s,
         )
 
 
 def sampled_frames(
     video: Path,
     frames: int,
-    size_px: int,
+    size_px: int | None,
     *,
     start_ns: int | None,
     end_ns: int | None,
     sampling: Sampling,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, float]:
     """Sample frames of a span of a video, with their times.
 
     `ends` samples frame numbers at equal steps, first and last included, as lmms-eval does. `grid`
@@ -117,13 +127,14 @@ def sampled_frames(
     Args:
         video: the file.
         frames: number of frames to sample.
-        size_px: side of the squares the frames are averaged to.
+        size_px: side of the squares the frames are averaged to; None: their own size.
         start_ns: start of the span, counted from the first frame; None: the first frame.
         end_ns: end of the span; None: the end of the last frame.
         sampling: `ends` or `grid`.
 
     Returns:
-        u8 [frames, size_px, size_px, 3], and float64 [frames] seconds since the span's start.
+        u8 [frames, size_px, size_px, 3], float64 [frames] seconds since the span's start, and the
+        length of the span in seconds.
 
     Raises:
         DecodeError: the video is damaged, or no frame is in the span.
@@ -151,8 +162,10 @@ def sampled_frames(
     sampled: dict[int, np.ndarray] = {}
     for frame in decode(video):
         if frame.index in wanted:
-            sampled[frame.index] = frame.squashed(size_px)
+            sampled[frame.index] = frame.squashed(size_px) if size_px else frame.rgb()
             if len(sampled) == len(wanted):
                 break
     times_s = np.maximum(pts_ns[chosen] - start, 0) / 1e9
-    return np.stack([sampled[index] for index in chosen.tolist()]), times_s
+    if size_px is None:  # one video for the checkpoint, even where frames repeat
+        times_s = times_s + np.arange(len(times_s)) * 1e-7
+    return np.stack([sampled[index] for index in chosen.tolist()]), times_s, (end - start) / 1e9

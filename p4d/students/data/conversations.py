@@ -121,7 +121,10 @@ def decoded(conversation: Conversation, clips: ClipsParams) -> DecodedConversati
         if marker == VIDEO:
             frames, times_s = _spread(path, clips)
         else:
-            frames, times_s = read_still(path, clips.size_px)[None], np.array([np.nan])
+            frames, times_s = (
+                read_still(path, clips.size_px, clips.size_px)[None],
+                np.array([np.nan]),
+            )
         visuals.append(Visual(frames, times_s, np.zeros((0, *frames.shape[1:3]), np.uint8)))
     return DecodedConversation(conversation, tuple(visuals))
 

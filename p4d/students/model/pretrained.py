@@ -20,9 +20,43 @@ from p4d.students.model.adapters import adapter_for, family_named
 from p4d.students.model.adapters.picture_format import KEY, PictureFormat, store_published
 from p4d.students.model.chat import REGION_MARKS
 from p4d.students.model.prompt_settings import PromptSettings
+from p4d.students.model.published.frame_sampling import FrameSampling
 from p4d.students.model.published.processor_files import Processor, read_processor
-from p4d.students.model.student import Student, load_checkpoint
+from p4d.students.model.student import Student, load, load_checkpoint, read_card
 from p4d.students.model.tokenizer import encode, token_id
+
+
+def open_student(folder: Path) -> Student:
+    """Any student: an arm's folder, an exported one, or a published checkpoint as it is.
+
+    Raises:
+        ContractError: the folder holds none of them, or it is damaged.
+    """
+    if (folder / "card.json").is_file() and (folder / "model").is_dir():
+        return load(folder)
+    if not (folder / "config.json").is_file():
+        raise ContractError(
+            f"{folder} holds no model: expected card.json of a student or config.json of a "
+            "transformers checkpoint"
+        )
+    student = open_checkpoint(folder)
+    if (folder / "card.json").is_file():
+        student = replace(student, sees_video=bool(read_card(folder)["sees_video"]))
+    return student
+
+
+def own_sampling(folder: Path) -> FrameSampling | None:
+    """How the processor of a published checkpoint picks frames; None for students of this project.
+
+    Raises:
+        ContractError: the folder is damaged.
+    """
+    if (folder / "card.json").is_file() or not (folder / "config.json").is_file():
+        return None
+    checked = ModelFolder.checked(folder)
+    family = family_named(checked.config().model_type)
+    found = read_processor(checked, family.processor, checked.tokenizer().chat_template)
+    return found.sampling if found else None
 
 
 def open_checkpoint(folder: Path) -> Student:
@@ -37,10 +71,11 @@ def open_checkpoint(folder: Path) -> Student:
     weights, texts = _parts(folder)
     model, tokenizer = load_checkpoint(weights.path, texts.path)
     processor = _processor(texts, model, tokenizer)
-    if processor is not None and getattr(model.config, KEY, None) is None:
+    published = processor is not None and getattr(model.config, KEY, None) is None
+    if processor is not None and published:
         store_published(model, processor.pictures)
         replace(PromptSettings.of(model), template="own", time="none").store(model)
-    return Student(adapter_for(model), tokenizer, sees_video=True)
+    return Student(adapter_for(model), tokenizer, sees_video=True, as_published=published)
 
 
 def from_checkpoint(

@@ -33,11 +33,13 @@ class Student:
         adapter: the family's adapter, which holds the model.
         tokenizer: its tokenizer.
         sees_video: False for the control that reads the questions only.
+        as_published: whether it is a published checkpoint that resizes videos of any size itself.
     """
 
     adapter: StudentAdapter
     tokenizer: PreTrainedTokenizerBase
     sees_video: bool
+    as_published: bool = False
 
     def visual_tokens(self, frames: int) -> int:
         """Visual tokens of a clip, including the marked picture if the student reads marks."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,8 @@ from PIL import Image
 from p4d.artifacts import read_json
 from p4d.audit.lookup.restore import restore
 from p4d.config import ClipsParams
-from p4d.errors import ContractError
+from p4d.errors import ConfigError, ContractError
+from p4d.foreign_json import read_foreign_json
 from p4d.project import Project
 from p4d.questions.regions.marks import MAX_MARKS, draw_marks
 from p4d.students.data.clip_reader import Visual
@@ -20,8 +22,10 @@ from p4d.students.data.packer import Packer
 from p4d.students.data.questions import ad_hoc_question
 from p4d.students.data.samples import Sample
 from p4d.students.model.chat import LETTERS
-from p4d.students.model.student import Student, load
-from p4d.students.use.video_clip import region_mask, sample_clip
+from p4d.students.model.pretrained import open_student, own_sampling
+from p4d.students.model.published.frame_sampling import FrameSampling
+from p4d.students.model.student import MAX_CARD_BYTES, Student
+from p4d.students.use.video_clip import region_mask, sample_as_published, sample_clip
 from p4d.versioning.files.artifact_key import bare_md5
 
 PICTURE_PX = 512
@@ -77,7 +81,7 @@ def ask_video(
     student: Student,
     video: Path,
     question: VideoQuestion,
-    clips: ClipsParams,
+    clips: ClipsParams | FrameSampling,
     *,
     max_new_tokens: int = 64,
 ) -> Answer:
@@ -87,14 +91,18 @@ def ask_video(
         student: any arm or checkpoint; see `load`.
         video: any file that FFmpeg reads.
         question: with its options and regions.
-        clips: frames, grid and size that the student was trained with.
+        clips: frames, grid and size that the student was trained with, or the sampling of a
+            published checkpoint.
         max_new_tokens: of free text.
 
     Raises:
         ContractError: a region cannot be used.
         DecodeError: the video cannot be read.
     """
-    clip = sample_clip(video, clips, question.start_s)
+    if isinstance(clips, FrameSampling):
+        clip = sample_as_published(video, clips, question.start_s)
+    else:
+        clip = sample_clip(video, clips, question.start_s)
     height_px, width_px = clip.first_hw3.shape[:2]
     masks = np.zeros((len(question.regions), height_px, width_px), np.uint8)
     for mask, region in zip(masks, question.regions, strict=True):
@@ -144,7 +152,30 @@ def student_folder(project: Project) -> Path:
 def load_asked(folder: Path | None) -> tuple[Student, Path]:
     """The student of a folder, by default of the project, and the folder."""
     found = folder or student_folder(Project.find())
-    return load(found), found
+    return open_student(found), found
+
+
+def sampling_of(folder: Path, clips: ClipsParams) -> ClipsParams | FrameSampling:
+    """How videos are sampled for the student of a folder.
+
+    A published checkpoint has its own way; an exported student keeps the one it was trained with;
+    `clips` are those of the project, for its own students.
+
+    Raises:
+        ContractError: the folder is damaged.
+    """
+    own = own_sampling(folder)
+    if own is not None:
+        return own
+    file = folder / "p4d.json"
+    if not file.is_file():
+        return clips
+    kept = read_foreign_json(file, max_bytes=MAX_CARD_BYTES, name=str(file))
+    names = ("frames", "grid_hz", "size_px")
+    try:
+        return dataclasses.replace(clips, **{name: kept[name] for name in names})
+    except (KeyError, TypeError, ConfigError) as error:
+        raise ContractError(f"{file} does not say how videos are sampled ({error})") from error
 
 
 def save_picture(path: Path, picture_hw3: np.ndarray) -> None:

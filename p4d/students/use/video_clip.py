@@ -16,6 +16,7 @@ from p4d.config import ClipsParams
 from p4d.errors import ContractError, DecodeError
 from p4d.questions.regions.marks import draw_marks
 from p4d.students.data.clip_reader import Visual
+from p4d.students.model.published.frame_sampling import FrameSampling
 from p4d.video.appearance import area_mean
 from p4d.video.decoding.decode import decode, read_timeline
 
@@ -26,13 +27,15 @@ class SampledClip:
 
     Attributes:
         first_hw3: u8, the first frame at its own size; regions are given on it.
-        frames_thw3: u8 `[T, S, S, 3]`.
+        frames_thw3: u8 `[T, S, S, 3]`, or at their own size.
         times_s: `[T]` seconds since the start of the clip.
+        span_s: seconds that the frames were sampled from; None: those of the time grid.
     """
 
     first_hw3: np.ndarray
     frames_thw3: np.ndarray
     times_s: np.ndarray
+    span_s: float | None = None
 
     def visual(self, masks_khw: np.ndarray) -> Visual:
         """Frames, times and first-frame masks, with the marked picture before the clip.
@@ -40,14 +43,18 @@ class SampledClip:
         Args:
             masks_khw: 0/1 u8 at the size of the first frame; K may be 0.
         """
-        size_px = self.frames_thw3.shape[1]
-        small = [_squashed(mask, size_px) for mask in masks_khw]
-        masks = np.stack(small) if small else np.zeros((0, size_px, size_px), np.uint8)
+        height_px, width_px = self.frames_thw3.shape[1:3]
+        if (height_px, width_px) == self.first_hw3.shape[:2]:
+            masks = np.asarray(masks_khw, np.uint8)
+        else:
+            small = [_squashed(mask, height_px) for mask in masks_khw]
+            masks = np.stack(small) if small else np.zeros((0, height_px, height_px), np.uint8)
         marked = draw_marks(self.frames_thw3[0].copy(), masks)
         return Visual(
             frames=np.concatenate([marked[None], self.frames_thw3]),
             times_s=np.concatenate([[np.nan], self.times_s]),
             masks_khw=masks,
+            span_s=self.span_s,
         )
 
 
@@ -76,6 +83,35 @@ def sample_clip(video: Path, clips: ClipsParams, start_s: float) -> SampledClip:
     assert first is not None  # `at` holds indices of the timeline that was just read
     times_s = (np.maximum(pts_ns[at], start_ns) - start_ns) / 1e9
     return SampledClip(first, np.stack([pictures[index] for index in at.tolist()]), times_s)
+
+
+def sample_as_published(video: Path, sampling: FrameSampling, start_s: float) -> SampledClip:
+    """The frames that a published checkpoint's processor takes of a video from `start_s` on.
+
+    Frames keep their own size; the checkpoint resizes them.
+
+    Raises:
+        DecodeError: the video is unreadable, or it ends before `start_s`.
+    """
+    timeline = read_timeline(video)
+    pts_ns = timeline.pts_ns
+    start_ns = int(pts_ns[0]) + round(start_s * 1e9)
+    inside = np.flatnonzero(pts_ns >= start_ns)
+    if not len(inside):
+        length_s = (timeline.end_ns - int(pts_ns[0])) / 1e9
+        raise DecodeError(f"{video.name} is {length_s:.2f} s long; {start_s:g} s is outside of it")
+    span_s = (timeline.end_ns - int(pts_ns[inside[0]])) / 1e9
+    at = inside[sampling.indices(len(inside), len(inside) / span_s)]
+    pictures: dict[int, np.ndarray] = {}
+    wanted = set(at.tolist())
+    for frame in decode(video):
+        if frame.index in wanted:
+            pictures[frame.index] = frame.rgb()
+        if frame.index >= at[-1]:
+            break
+    frames = np.stack([pictures[index] for index in at.tolist()])
+    times_s = (pts_ns[at] - pts_ns[inside[0]]) / 1e9
+    return SampledClip(frames[0], frames, times_s, span_s)
 
 
 def region_mask(region: str, height_px: int, width_px: int) -> np.ndarray:

@@ -57,6 +57,28 @@ def has_repository(root: Path) -> bool:
     return (root / ".git").exists()
 
 
+def start_history(root: Path, message: str) -> None:
+    """Make `root` the top of a repository, unless it is one, and commit all of it.
+
+    DVC and the ledger's anchor need a repository with a commit. It carries an identity of its own,
+    as git may have none configured. A repository that has a commit stays as it is.
+
+    Raises:
+        LedgerError: git is not installed, or refuses.
+    """
+    if not has_repository(root):
+        git(root, "init", "--quiet", "--initial-branch=main")
+    if try_git(root, "rev-parse", "--verify", "--quiet", "HEAD") is not None:
+        return
+    identity = {
+        f"GIT_{role}_{part}": text
+        for role in ("AUTHOR", "COMMITTER")
+        for part, text in (("NAME", "p4d"), ("EMAIL", "p4d@localhost"))
+    }
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--no-gpg-sign", f"--message={message}", env=identity)
+
+
 def _run(
     root: Path, arguments: tuple[str, ...], stdin: bytes | None, env: Mapping[str, str] | None
 ) -> subprocess.CompletedProcess[bytes]:

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from p4d.errors import LedgerError
+from p4d.version import __version__
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion, bare_md5
-from p4d.versioning.ledger.record import Record
+from p4d.versioning.ledger.record import SCHEMA, Record, schema_of
 
 
 class LedgerIndex:
@@ -173,7 +174,12 @@ class LedgerIndex:
         number = len(self._records) + 1
         try:
             record: Record = json.loads(line)
-            kind = record["kind"]
+            kind, schema = record["kind"], schema_of(record)
+            if schema > SCHEMA:
+                raise LedgerError(
+                    f"{path.name}, line {number} has schema {schema}, and p4d {__version__} reads "
+                    f"up to {SCHEMA}: a newer version wrote it, update p4d"
+                )
             if kind == "materialization":
                 version = ArtifactVersion.of_record(record)
                 self.line[record["id"]] = number
@@ -181,7 +187,10 @@ class LedgerIndex:
                 self._of_version[version].append(record)
             elif kind == "check":
                 self._add_check(record)
-        except (ValueError, KeyError, TypeError) as error:
+        except LedgerError:
+            self._forget()
+            raise
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             self._forget()
             raise LedgerError(
                 f"{path.name}, line {number} is not a record ({error}); compare it with "

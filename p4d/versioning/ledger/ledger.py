@@ -2,8 +2,9 @@
 
 `data/ledger/ledger.jsonl` holds one JSON object per line. Each record stores the SHA-256 of the
 previous line (`prev`) and of its own content without `digest` (`digest`), so that edits, deletions
-and reordering are detectable. The file is no output of DVC; git keeps it on the branch
-`p4d-ledger`, together with dvc.lock and the code of that time (see `anchor`).
+and reordering are detectable. `schema` is the number of its form; lines of version 0.1 have none.
+The file is no output of DVC; git keeps it on the branch `p4d-ledger`, together with dvc.lock and
+the code of that time (see `anchor`).
 
 Promotions are no records of their own: they are lines of `data/champion/champions.jsonl`, which is
 an artifact, so every version of it is recorded here as a materialization.
@@ -26,7 +27,7 @@ from p4d.ids import canonical_json
 from p4d.project import Project
 from p4d.versioning.files.project_lock import project_lock
 from p4d.versioning.ledger.index import LedgerIndex, index_of
-from p4d.versioning.ledger.record import Record, digest_of, plain
+from p4d.versioning.ledger.record import SCHEMA, Record, digest_of, plain
 
 LEDGER_PATH = "data/ledger/ledger.jsonl"
 BRANCH = "p4d-ledger"
@@ -84,7 +85,8 @@ class Ledger:
             lines: list[bytes] = []
             written: list[Record] = []
             for kind, body in entries:
-                record = {"at": _now(), **plain(body), "kind": kind, "prev": previous}
+                record = {"schema": SCHEMA, "at": _now(), **plain(body)}
+                record |= {"kind": kind, "prev": previous}
                 record["digest"] = digest_of(record)
                 line = canonical_json(record).encode()
                 previous = hashlib.sha256(line).hexdigest()

@@ -38,6 +38,7 @@ def as_the_client_writes_it(event):
         params_digest: str
         git_commit: str
         git_dirty: bool
+        package_version: str
         environment: str
         shard: str
         wall_s: float

@@ -1,6 +1,5 @@
 """A bundle proves itself with Python alone, and no flipped byte goes unseen."""
 
-import hashlib
 import json
 import shutil
 import subprocess
@@ -10,7 +9,9 @@ import zipfile
 
 import pytest
 
+from benchmarks.synthetic.large_bundle import write_large_bundle
 from benchmarks.synthetic.questions_project import QUESTIONS_PER_CLIP, QuestionsProject
+from benchmarks.trust.memory import verifier_memory
 from p4d.audit.proof.bundle import write_bundle
 from p4d.errors import LedgerError
 from p4d.ids import sha256_file
@@ -122,6 +123,7 @@ def edit(path, change):
     path.write_text(json.dumps(about))
 
 
+@pytest.mark.attack("H3")
 def test_forged_claims_lineages_and_ledgers_are_found(bundle):
     folder, written = bundle
     about = folder / "bundle.json"
@@ -242,6 +244,7 @@ FORGERIES = {
 }  # fmt: skip
 
 
+@pytest.mark.attack("H3")
 @pytest.mark.parametrize("forgery", FORGERIES)
 def test_a_forged_description_is_found_with_the_true_head(genuine, tmp_path, forgery):
     change, match = FORGERIES[forgery]
@@ -283,6 +286,7 @@ FILES = {
 }  # fmt: skip
 
 
+@pytest.mark.attack("H3")
 @pytest.mark.parametrize("forgery", FILES)
 def test_forged_files_are_found_with_the_true_head(genuine, tmp_path, forgery):
     change, match = FILES[forgery]
@@ -311,6 +315,7 @@ def test_another_sha256_of_a_file_and_a_missing_manifest_are_not_proven(genuine,
     assert text.splitlines()[-1].startswith("proven but for the sources of videos@")
 
 
+@pytest.mark.attack("M3")
 def test_what_a_bundle_says_is_printed_without_control_codes(genuine, tmp_path):
     folder, head = genuine
     forged = shutil.copytree(folder, tmp_path / "forged")
@@ -324,6 +329,7 @@ def test_what_a_bundle_says_is_printed_without_control_codes(genuine, tmp_path):
     assert not any(line.startswith("OK") for line in text.splitlines())
 
 
+@pytest.mark.attack("M3")
 @pytest.mark.parametrize("kind", ["missing", "text", "truncated", "compressed", "twice"])
 def test_what_is_no_archive_of_a_bundle_is_named(genuine, tmp_path, kind):
     folder, _ = genuine
@@ -353,60 +359,15 @@ def test_wrong_usage_is_not_mistaken_for_a_result(genuine):
     assert "usage" in done.stderr
 
 
-def test_a_large_object_needs_little_memory(genuine, tmp_path):
+@pytest.mark.attack("M3")
+def test_a_large_object_needs_little_memory(tmp_path):
     """One version with a file of 300 MB, of which the verifier holds one chunk at a time."""
-    nbytes, chunk = 300 << 20, bytes(1 << 20)
-    md5, sha256 = hashlib.md5(), hashlib.sha256()
-    for _ in range(nbytes >> 20):
-        md5.update(chunk)
-        sha256.update(chunk)
-    listing = json.dumps([{"md5": md5.hexdigest(), "relpath": "big.bin"}]).encode()
-    own = hashlib.md5(listing).hexdigest() + ".dir"
-    line = json.dumps({"prev": "0" * 64, "kind": "materialization", "stage": "expert",
-                       "shard": None, "md5": own, "upstream": {}, "git": {}}).encode()  # fmt: skip
-    head = hashlib.sha256(line).hexdigest()
-    file = {"path": "big.bin", "md5": md5.hexdigest(), "sha256": sha256.hexdigest(),
-            "nbytes": nbytes}  # fmt: skip
-    about = {
-        "schema": 2, "head": head, "lines": 1, "sources": [],
-        "claim": {"id": "expert", "kind": "artifact", "says": {}, "file": None,
-                  "version": {"key": "expert", "md5": own}},
-        "versions": [
-            {"key": "expert", "md5": own, "line": 1, "line_sha256": head, "files": [file]}
-        ],
-    }  # fmt: skip
+    nbytes = 300 << 20
     folder = tmp_path / "big"
-    big = folder / "objects" / file["md5"][:2] / file["md5"][2:]
-    contents = {
-        "verify.py": (genuine[0] / "verify.py").read_bytes(),
-        "bundle.json": json.dumps(about).encode(),
-        "ledger.jsonl": line + b"\n",
-        f"objects/{own[:2]}/{own[2:]}": listing,
-    }
-    for name, content in contents.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
-    big.parent.mkdir(parents=True, exist_ok=True)
-    with big.open("wb") as stream:
-        stream.truncate(nbytes)
-    names = {**{n: hashlib.sha256(c).hexdigest() for n, c in contents.items()},
-             big.relative_to(folder).as_posix(): file["sha256"]}  # fmt: skip
-    sums = "".join(f"{names[name]}  {name}\n" for name in sorted(names))
-    (folder / "SHA256SUMS").write_text(sums)
-    # VmHWM, not ru_maxrss: that one includes the process that started this one.
-    measured = (
-        "import runpy, sys; sys.argv = sys.argv[1:]\n"
-        "try: runpy.run_path(sys.argv[0], run_name='__main__')\n"
-        "except SystemExit as end: print(end.code)\n"
-        "print(*[row.split()[1] for row in open('/proc/self/status') if 'VmHWM' in row])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", measured, str(folder / "verify.py"), str(folder)],
-        capture_output=True, text=True, env={},
-    )  # fmt: skip
-    status, peak_kb = done.stdout.split()[-2:]
-    assert (status, done.stderr) == ("0", "")
-    assert int(peak_kb) < 50_000  # 200 MB is the promise
+    write_large_bundle(folder, nbytes)
+    status, peak_mb = verifier_memory(folder / "verify.py", folder)
+    assert status == 0
+    assert peak_mb < 50  # 200 MB is the promise
     # An object that is larger than listed is not read at all.
     edit(folder / "bundle.json", lambda a: a["versions"][0]["files"][0].update(nbytes=7))
     status, text = verify(folder)

@@ -24,6 +24,7 @@ def damage(fake, oid):
     assert not is_intact(fake.root, oid)
 
 
+@pytest.mark.attack("M7")
 def test_making_a_version_again_repairs_its_objects(fake):
     """As after a pull of altered bytes of the right size."""
     made = fake.make(TAKE)
@@ -53,6 +54,7 @@ def test_working_files_repair_files_and_lists(fake):
     assert (again.ok, again.repaired, again.objects) == (True, {}, report.objects)
 
 
+@pytest.mark.attack("M7")
 def test_a_remote_repairs_superseded_versions_and_an_altered_one_harms_nothing(fake, tmp_path):
     old = fake.make("teach")
     fake.edit("params.yaml", "seed: 17", "seed: 18")

@@ -19,28 +19,38 @@ def clip(tmp_path_factory):
 
 
 def test_ends_takes_first_and_last(clip):
-    frames, times_s = sampled_frames(clip, 4, 64, start_ns=None, end_ns=None, sampling="ends")
+    frames, times_s, span_s = sampled_frames(
+        clip, 4, 64, start_ns=None, end_ns=None, sampling="ends"
+    )
     assert marks(frames) == [0, 7, 15, 23]
+    assert span_s == pytest.approx(2.0)
     assert times_s == pytest.approx(np.array([0, 7, 15, 23]) / 12)
 
 
 def test_grid_takes_the_start_of_each_part(clip):
-    frames, times_s = sampled_frames(clip, 4, 64, start_ns=None, end_ns=None, sampling="grid")
+    frames, times_s, _ = sampled_frames(clip, 4, 64, start_ns=None, end_ns=None, sampling="grid")
     assert marks(frames) == [0, 6, 12, 18]
     assert times_s == pytest.approx([0, 0.5, 1.0, 1.5])
 
 
 def test_a_trim_is_kept_and_times_start_with_it(clip):
-    frames, times_s = sampled_frames(
+    frames, times_s, span_s = sampled_frames(
         clip, 3, 64, start_ns=10**9, end_ns=3 * 10**9 // 2, sampling="ends"
     )
     assert marks(frames) == [12, 14, 17]
     assert times_s[0] == pytest.approx(0)
+    assert span_s == pytest.approx(0.5)
 
 
 def test_a_short_span_repeats_frames(clip):
-    frames, _ = sampled_frames(clip, 4, 64, start_ns=0, end_ns=170_000_000, sampling="ends")
+    frames, _, _ = sampled_frames(clip, 4, 64, start_ns=0, end_ns=170_000_000, sampling="ends")
     assert marks(frames) == [0, 0, 1, 2]
+
+
+def test_frames_keep_their_size_and_one_video_for_a_checkpoint_that_resizes_itself(clip):
+    own, times_s, _ = sampled_frames(clip, 4, None, start_ns=0, end_ns=170_000_000, sampling="ends")
+    assert own.shape[1:3] == (48, 64)
+    assert (np.diff(times_s) > 0).all()
 
 
 def test_a_trim_beyond_the_end_is_refused(clip):

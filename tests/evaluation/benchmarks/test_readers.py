@@ -64,6 +64,7 @@ def test_rejected_records_are_reported_and_stop_nothing(r4d):
     assert "expected an object" in reasons["record 8"]
 
 
+@pytest.mark.attack("L2")
 def test_a_path_out_of_the_folder_is_no_file_of_it(tmp_path):
     files.video(tmp_path / "secret.mp4")
     record = {
@@ -195,6 +196,7 @@ READERS = {
 }
 
 
+@pytest.mark.attack("L2")
 @pytest.mark.parametrize("kind", READERS)
 def test_a_hostile_field_rejects_its_own_record_alone(kind, tmp_path):
     make, reader, name = READERS[kind]
@@ -219,6 +221,7 @@ def test_a_hostile_field_rejects_its_own_record_alone(kind, tmp_path):
     assert tried > 100
 
 
+@pytest.mark.attack("L2")
 def test_a_file_that_is_nested_too_deep_is_named(tmp_path):
     (tmp_path / "test.json").write_text("[" * 200_000, encoding="utf-8")
     with pytest.raises(ContractError, match=r"test\.json: cannot be read"):

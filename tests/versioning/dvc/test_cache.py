@@ -49,6 +49,7 @@ ATTACKS = [
 ]  # fmt: skip
 
 
+@pytest.mark.attack("H6")
 @pytest.mark.parametrize("attack", ATTACKS, ids=range(len(ATTACKS)))
 def test_a_list_of_files_writes_nowhere_but_below_its_destination(fake, tmp_path, attack):
     md5 = planted(fake.root, attack)
@@ -76,6 +77,7 @@ def test_a_list_of_odd_names_is_restored_as_it_is(fake, tmp_path):
     assert {(tmp_path / "restored" / name).read_bytes() for name in names} == {b"evil"}
 
 
+@pytest.mark.attack("H6")
 @pytest.mark.parametrize("md5", ["", "..", "../../../etc/passwd", "/x", "a" * 31, "a" * 32 + ".d"])
 def test_what_is_no_hash_names_no_object(fake, md5):
     with pytest.raises(PublishError, match="is no hash"):
@@ -88,6 +90,7 @@ def test_a_tree_has_relative_names(name):
         Tree.of({name: Digest(MD5)})
 
 
+@pytest.mark.attack("M7")
 def test_a_stored_object_is_hashed_before_it_is_trusted(fake, tmp_path):
     folder = tmp_path / "new"
     folder.mkdir()

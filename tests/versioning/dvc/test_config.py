@@ -52,6 +52,7 @@ LEVELS = {
 }  # fmt: skip
 
 
+@pytest.mark.attack("M6")
 @pytest.mark.parametrize("levels", LEVELS.values(), ids=list(LEVELS))
 def test_the_levels_are_merged_as_dvc_merges_them(fake, levels):
     fake.make("teach")
@@ -72,6 +73,7 @@ def test_the_levels_are_merged_as_dvc_merges_them(fake, levels):
         assert remote_urls(fake.root) == urls
 
 
+@pytest.mark.attack("M6")
 def test_a_shared_cache_of_the_user_is_used_by_both(fake, tmp_path):
     fake.dvc("config", "--global", "cache.dir", str(tmp_path / "shared"))
     made = fake.make_all()["teach"]

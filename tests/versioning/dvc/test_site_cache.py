@@ -27,6 +27,7 @@ def used_by_dvc(root):
         return repo.site_cache_dir
 
 
+@pytest.mark.attack("H5")
 def test_after_a_run_dvc_uses_a_folder_of_its_own_that_is_closed_to_others(fake):
     previous = os.umask(0)
     try:
@@ -41,6 +42,7 @@ def test_after_a_run_dvc_uses_a_folder_of_its_own_that_is_closed_to_others(fake)
     assert fake.git("status", "--porcelain", "--", ".dvc/config.local") == ""
 
 
+@pytest.mark.attack("H5")
 def test_state_that_others_could_write_to_is_discarded(fake):
     fake.make("teach")
     folder = fake.root / FOLDER
@@ -53,6 +55,7 @@ def test_state_that_others_could_write_to_is_discarded(fake):
     assert mode(folder) == mode(folder.parent) == 0o700
 
 
+@pytest.mark.attack("H5")
 def test_a_folder_of_another_user_or_a_link_is_refused(fake, tmp_path, monkeypatch):
     fake.make("teach")
     private = (fake.root / FOLDER).parent

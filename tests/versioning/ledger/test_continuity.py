@@ -76,6 +76,7 @@ def commit_ledger(fake, payload, parent):
     return commit
 
 
+@pytest.mark.attack("H2")
 @pytest.mark.parametrize("attack", [forge, lambda fake: forge(fake, 1), cut,
                                     lambda fake: (fake.root / LEDGER).unlink()])  # fmt: skip
 @pytest.mark.parametrize("has_marker", [True, False])
@@ -100,6 +101,7 @@ def test_a_ledger_that_was_rewritten_cut_or_deleted_is_never_anchored(fake, atta
     assert anchor(fake.project, "three") != second
 
 
+@pytest.mark.attack("H2")
 def test_a_deleted_branch_is_missed_and_not_begun_again(fake):
     _, second = made_twice(fake)
     fake.git("update-ref", "-d", f"refs/heads/{BRANCH}")
@@ -114,6 +116,7 @@ def test_a_deleted_branch_is_missed_and_not_begun_again(fake):
     assert "was deleted" in problem
 
 
+@pytest.mark.attack("H2")
 def test_a_branch_whose_tip_was_rewritten_is_found_in_its_history(fake):
     _, second = made_twice(fake)
     forge(fake)
@@ -130,6 +133,7 @@ def test_a_branch_whose_tip_was_rewritten_is_found_in_its_history(fake):
     assert len(list(broken_continuity(fake.project, whole_history=True))) == 2
 
 
+@pytest.mark.attack("H2")
 def test_a_branch_that_was_rewritten_as_a_whole_lacks_the_anchored_commit(fake):
     _, second = made_twice(fake)
     forge(fake)
@@ -141,6 +145,7 @@ def test_a_branch_that_was_rewritten_as_a_whole_lacks_the_anchored_commit(fake):
         anchor(fake.project, "artifacts as published")
 
 
+@pytest.mark.attack("H2")
 def test_a_branch_that_was_set_back_lacks_the_anchored_commit(fake):
     first, second = made_twice(fake)
     fake.git("update-ref", f"refs/heads/{BRANCH}", first)
@@ -148,6 +153,7 @@ def test_a_branch_that_was_set_back_lacks_the_anchored_commit(fake):
     assert f"`git update-ref refs/heads/{BRANCH} {second}` restores it" in problem
 
 
+@pytest.mark.attack("H2")
 def test_a_history_that_shrank_in_between_is_found(fake):
     first, second = made_twice(fake)
     short = fake.git("show", f"{first}:{LEDGER}").encode()
@@ -157,6 +163,7 @@ def test_a_history_that_shrank_in_between_is_found(fake):
     assert f"commit {cut_off[:12]} " in problem
 
 
+@pytest.mark.attack("H2")
 def test_only_a_published_head_proves_against_who_controls_every_witness(fake):
     made_twice(fake)
     published = Ledger(fake.project).verify_chain().head
@@ -170,6 +177,7 @@ def test_only_a_published_head_proves_against_who_controls_every_witness(fake):
     assert holds_head(fake.project, published) is None
 
 
+@pytest.mark.attack("H2")
 def test_replaced_objects_of_git_do_not_hide_a_forgery(fake):
     first, second = made_twice(fake)
     forge(fake)

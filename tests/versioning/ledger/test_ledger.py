@@ -1,5 +1,7 @@
 """The ledger shows every change of itself, and git keeps it."""
 
+import json
+
 import pytest
 
 from p4d import audit
@@ -100,3 +102,15 @@ def test_a_repository_without_any_commit_can_be_anchored(fake_without_git):
     fake.make("teach")
     commit = anchor(fake.project, "one")
     assert "data/ledger/ledger.jsonl" in fake.git("ls-tree", "-r", "--name-only", commit)
+
+
+def test_a_line_names_its_form_and_an_unknown_form_is_refused(fake):
+    ledger = Ledger(fake.project)
+    assert ledger.append("decision", {"number": 1})["schema"] == 2
+    before = ledger.path.read_bytes()
+    for schema, said in ((3, "line 2 has schema 3, and p4d .* reads up to 2.*update p4d"),
+                         ("2", "line 2 is not a record .*schema '2'")):  # fmt: skip
+        newer = json.dumps({"schema": schema, "kind": "decision", "prev": "0" * 64})
+        ledger.path.write_bytes(before + newer.encode() + b"\n")
+        with pytest.raises(LedgerError, match=said):
+            list(Ledger(fake.project).records())

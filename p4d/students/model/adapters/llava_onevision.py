@@ -41,8 +41,9 @@ from p4d.students.model.tokenizer import token_id
 
 SPECIAL_TOKENS = (VIDEO, IMAGE)
 _OWN = {"size": {"height": 384, "width": 384}, "image_mean": CLIP_MEAN, "image_std": CLIP_STD}
+# Its processor takes all frames that it is given; 32 is what the published model was trained with.
 PROCESSOR = ProcessorDefaults(
-    image=_OWN, video=_OWN, sampling=FrameSampling(rule="steps", fps=None), cells=False
+    image=_OWN, video=_OWN, sampling=FrameSampling(rule="steps", fps=None, frames=32), cells=False
 )
 
 

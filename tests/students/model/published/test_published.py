@@ -11,8 +11,11 @@ from p4d.errors import ContractError
 from p4d.model_folder import ModelFolder
 from p4d.students.data.packer import Packer
 from p4d.students.model.adapters import family_named
-from p4d.students.model.pretrained import open_checkpoint
+from p4d.students.model.pretrained import open_checkpoint, open_student
 from p4d.students.model.published.processor_files import read_processor
+from p4d.students.use.ask import VideoQuestion, ask_video, sampling_of
+from p4d.students.use.video_clip import sample_as_published
+from tests.evaluation.benchmarks.files import video
 from tests.students.model.published.cases import CASES, cases_of
 from tests.students.model.published.checkpoints import FAMILIES, write_checkpoint
 from tests.students.model.published.compare import compare, reference, sample_of
@@ -155,3 +158,18 @@ def test_shards_of_weights_are_read_from_the_folder_only(tmp_path):
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     with pytest.raises(ContractError, match="of this folder"):
         open_checkpoint(folder)
+
+
+def test_any_video_is_asked_at_its_own_size_and_frames(folders, tmp_path):
+    clip = video(tmp_path / "a.mp4")  # 24 frames at 12 Hz
+    for family, folder in folders.items():
+        student = open_student(folder)
+        sampling = sampling_of(folder, None)
+        asked = VideoQuestion(text="What is left of <obj_1>?", regions=("4,4,20,20",))
+        seen = sample_as_published(clip, sampling, 0.0)
+        expected = sampling.indices(24, 12.0)
+        assert seen.times_s == pytest.approx(expected / 12)
+        assert seen.frames_thw3.shape[1:3] == seen.first_hw3.shape[:2]
+        assert student.as_published
+        answer = ask_video(student, clip, asked, sampling, max_new_tokens=3)
+        assert isinstance(answer.text, str), family

@@ -1,0 +1,7 @@
+"""Measures what a stranger's input can do here, and how the environment is pinned.
+
+`python -m benchmarks.trust` runs every attack of the test suite and counts which held, measures the
+memory of a bundle's verifier, and counts the locks; `python -m benchmarks.trust pythons` runs the
+test suite under each supported Python. All write `benchmarks/results/trust.json`, each its own
+keys. The attacks are tests with the marker `attack`; `findings.py` says what each attacks.
+"""

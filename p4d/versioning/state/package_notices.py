@@ -1,0 +1,53 @@
+"""What `p4d status` reports of the package itself: its version, edits of it, and dvc.yaml."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from p4d.distribution import distribution
+from p4d.project import Project
+from p4d.version import __version__
+from p4d.versioning.dvc import pipeline_file
+from p4d.versioning.files.artifact_key import ArtifactVersion
+from p4d.versioning.ledger.ledger import Ledger
+from p4d.versioning.state.workspace import ArtifactStatus, Workspace
+
+_BEFORE = "0.1"
+"""The version of records that name none."""
+_SHOWN = 3
+
+
+def package_notices(project: Project, statuses: Iterable[ArtifactStatus]) -> Iterator[str]:
+    """One line per notice; none if the package is the one that made everything.
+
+    Args:
+        project: where.
+        statuses: of the artifacts that are not fresh.
+    """
+    index, made_by = Ledger(project).index(), Counter[str]()
+    for status in statuses:
+        record = index.record(ArtifactVersion(status.key, status.md5)) if status.md5 else None
+        if record is not None:
+            made_by[record.get("package", {}).get("version", _BEFORE)] += 1
+    made_by.pop(__version__, None)
+    if made_by:
+        counts = ", ".join(f"{made_by[version]} by {version}" for version in sorted(made_by))
+        yield f"this is p4d {__version__}; of the artifacts below, other versions made: {counts}"
+    with Workspace(project) as workspace:
+        code = {stage.name: workspace.code(stage) for stage in workspace.stages}
+        path = project.root / pipeline_file.PIPELINE_FILE
+        if path.read_text(encoding="utf-8") != pipeline_file.compose(workspace.stages, code):
+            yield (
+                "dvc.yaml was written for other code, so `dvc status` does not know all of it; "
+                "the next run writes it, or: p4d dvc-yaml"
+            )
+    installed = distribution()
+    if installed is not None:
+        edited = installed.edited(sorted({file for files in code.values() for file in files}))
+        if edited:
+            few = ", ".join(edited[:_SHOWN]) + (", ..." if len(edited) > _SHOWN else "")
+            yield (
+                f"p4d {installed.version} was edited after it was installed "
+                f"({few}); every version that this code makes is recorded as such"
+            )
