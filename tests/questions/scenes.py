@@ -15,7 +15,11 @@ from p4d.questions.facts.table import SCHEMA as FACTS_SCHEMA
 from p4d.questions.facts.table import Fact, Source
 
 FACTS = FactsParams(
-    moving_threshold_m=0.05, turning_threshold_rad=0.2, instants="grid", least_instant_gap_s=0.2
+    moving_threshold_m=0.05,
+    turning_threshold_rad=0.2,
+    instants="grid",
+    least_instant_gap_s=0.2,
+    seen_at_both_ends=True,
 )
 FRAMES = 8
 NAMES = ("red", "green", "blue", "yellow", "pink")

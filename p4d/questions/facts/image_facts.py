@@ -146,7 +146,7 @@ def image_facts(
     """
     yield marked_count(source, region_ids, int(time_ns[0]))
     size_px_2 = np.full(2, maps.masks_kthw.shape[-1])
-    visible_kt = maps.masks_kthw.any(axis=(2, 3))
+    visible_kt = np.asarray(maps.masks_kthw.any(axis=(2, 3)))
     for frame in instants(len(time_ns)):
         at = int(time_ns[frame]), int(time_ns[frame])
         centres_px = _centres(maps.masks_kthw[:, frame])

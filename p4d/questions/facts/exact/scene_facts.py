@@ -32,12 +32,10 @@ def scene_facts(scene: Scene, params: FactsParams) -> Iterator[Fact]:
     if scene.metric:
         yield from when_facts(scene, instants(frames), params)
     for begin, end in spans(frames):
-        yield from in_view(
-            _interval_facts(scene, begin, end, params),
-            (begin, end),
-            scene.region_ids,
-            scene.visible_kt,
-        )
+        measured = _interval_facts(scene, begin, end, params)
+        if params.seen_at_both_ends:
+            measured = in_view(measured, (begin, end), scene.region_ids, scene.visible_kt)
+        yield from measured
 
 
 def _interval_facts(scene: Scene, begin: int, end: int, params: FactsParams) -> Iterator[Fact]:
