@@ -45,11 +45,13 @@ def on_new_data(stage: Stage) -> dg.AutomationCondition | None:
     """
     if not stage.per_shard:
         return None
-    trigger = _AC.any_deps_match(_AC.data_version_changed()) | _AC.code_version_changed()
+    trigger = (
+        _AC.any_deps_match(_AC.data_version_changed()).ignore(_SOURCES) | _AC.code_version_changed()
+    )
     return (
         trigger.since(_AC.newly_requested() | _AC.newly_updated())
         & ~_AC.any_deps_missing().ignore(_SOURCES)
-        & _AC.all_deps_match(_CHECKED)
+        & _AC.all_deps_match(_CHECKED).ignore(_SOURCES)
         & ~_AC.any_deps_in_progress()
         & ~_AC.in_progress()
     ).with_label("data or code version changed")

@@ -88,13 +88,8 @@ def _run(
         # From the first event on, so that a run that dies before its first step is found as well.
         tags={"p4d/driver": "true", PROCESS_TAG: process_identity()},
     )
-    if batch.shard is None:
-        for check in result.get_asset_check_evaluations():
-            if not check.passed and check.severity == dg.AssetCheckSeverity.ERROR:
-                step = f"{check.asset_key.to_user_string()}: check {check.check_name}"
-                yield StepFailure(step=step, reason=_found(check))
     for event in result.all_events:
-        if event.is_step_failure and not _is_check(event):
+        if event.is_step_failure:
             yield from _step_failures(event, batch.shard)
 
 
@@ -108,16 +103,6 @@ def _step_failures(event: dg.DagsterEvent, shard: str | None) -> Iterator[StepFa
         )
     if not failures:
         yield StepFailure(step=event.step_key or "?", shard=shard, reason=_why(event))
-
-
-def _found(check: dg.AssetCheckEvaluation) -> str:
-    found = {name: value.value for name, value in check.metadata.items() if name != "version"}
-    return f"{check.description} Found: {found}"
-
-
-def _is_check(event: dg.DagsterEvent) -> bool:
-    error = event.step_failure_data.error
-    return error is not None and error.cls_name == "DagsterAssetCheckFailedError"
 
 
 def _why(event: dg.DagsterEvent) -> str:

@@ -1,17 +1,17 @@
 """The inbox as a source in the graph: people drop files there, and the first stage takes them.
 
-No run makes it, and Dagster gives it one version for ever: a shard is closed, so a file that comes
-later changes nothing for the shards that exist.
+No run makes it. Its event says what landed last. Dagster gives it one version for ever: a shard is
+closed, so a file that comes later changes nothing for the shards that exist.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
 from dagster_project.asset_page import group_of
-from dagster_project.dagster_internals import SOURCE_VERSION
+from dagster_project.dagster_internals import DATA_VERSION_TAG, SOURCE_VERSION
 from p4d.pipeline import Stage, stage_named
 from p4d.project import Project
 
@@ -35,6 +35,35 @@ def sources(stage: Stage) -> list[str]:
 def source_versions(stage_name: str) -> Mapping[str, str]:
     """By source of a stage, the version that Dagster gives it."""
     return dict.fromkeys(sources(stage_named(stage_name)), SOURCE_VERSION)
+
+
+def report_landed(
+    instance: dg.DagsterInstance, project: Project, shards: Sequence[str], *, is_news: bool
+) -> None:
+    """Report on the page of the inbox what landed, if that is news or was never reported.
+
+    Args:
+        instance: where.
+        project: whose inbox.
+        shards: the closed shards, in landing order.
+        is_news: some of them are new.
+    """
+    key = dg.AssetKey(INBOX)
+    if not shards or not (is_news or instance.get_latest_materialization_event(key) is None):
+        return
+    instance.report_runless_asset_event(
+        dg.AssetMaterialization(
+            asset_key=key,
+            description=f"Landed up to shard {shards[-1]}.",
+            metadata={
+                "shards": len(shards),
+                "latest shard": shards[-1],
+                "its files": dg.MetadataValue.asset(dg.AssetKey("videos")),
+                "path": dg.MetadataValue.path(str(project.inbox)),
+            },
+            tags={DATA_VERSION_TAG: SOURCE_VERSION},
+        )
+    )
 
 
 def inbox_asset(project: Project) -> dg.AssetSpec:

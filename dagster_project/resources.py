@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ import dagster as dg
 
 from dagster_project.dead_runs import PROCESS_TAG, process_identity
 from dagster_project.metadata import check_metadata, version_metadata
+from dagster_project.shards.failures import ArtifactFailure, check_failure
 from p4d.errors import P4DError
 from p4d.foreign_text import one_line
 from p4d.project import Project
@@ -98,10 +99,25 @@ class StageRunner(dg.ConfigurableResource):
         context.add_asset_metadata(version_metadata(self.project, made), asset_key=key.stage)
         return dg.MaterializeResult(data_version=dg.DataVersion(made.data_version))
 
-    def check(self, key: ArtifactKey, run_id: str) -> Iterator[dg.AssetCheckResult]:
-        """Run the checks of a stage on its published version; the ledger records them first."""
-        version, results = check_published(self.project, key, run_id=run_id)
+    def check(
+        self,
+        key: ArtifactKey,
+        run_id: str,
+        only: Sequence[str],
+        failures: list[ArtifactFailure],
+    ) -> Iterator[dg.AssetCheckResult]:
+        """Run checks of a stage on its published version; the ledger records them first.
+
+        Args:
+            key: whose version.
+            run_id: of the run.
+            only: names of the checks.
+            failures: gets the blocking ones that failed.
+        """
+        version, results = check_published(self.project, key, run_id=run_id, only=only)
         for result in results:
+            if result.blocking and not result.passed:
+                failures.append(check_failure(key, result))
             yield dg.AssetCheckResult(
                 asset_key=key.stage,
                 check_name=result.name,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from dagster_project.resources import StageRunner
+from dagster_project.shards.failures import ArtifactFailure, as_failure
 from p4d.errors import P4DError
 from p4d.pipeline import STAGES, Stage
 from p4d.quality.gates import GATES
@@ -29,14 +30,22 @@ def stage_checks(stage: Stage) -> dg.AssetChecksDefinition:
             )
             for gate in GATES[stage.name]
         ],
+        can_subset=True,
     )
     def gates(
         context: dg.AssetCheckExecutionContext, stage_runner: StageRunner
     ) -> Iterator[dg.AssetCheckResult]:
+        key = ArtifactKey(stage.name)
+        only = [check.name for check in context.selected_asset_check_keys]
+        failures: list[ArtifactFailure] = []
         try:
-            yield from stage_runner.check(ArtifactKey(stage.name), context.run.run_id)
+            yield from stage_runner.check(key, context.run.run_id, only, failures)
         except P4DError as error:
             raise dg.Failure(description=str(error), allow_retries=False) from error
+        for failure in failures:
+            context.log.error(failure.text)
+        if failures:  # Dagster would fail the step with the names of the checks alone
+            raise as_failure(failures, shards=1)
 
     return gates
 

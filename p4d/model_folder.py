@@ -282,7 +282,7 @@ def located(name: str, key: str) -> Path:
             )
         )
     except (OSError, ValueError, HFValidationError, HfHubHTTPError, httpx.HTTPError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = (str(error).strip().splitlines() or ["no message"])[0]
         raise ContractError(
             f"{key}: {name} is not a folder, and downloading it from the Hub failed "
             f"({type(error).__name__}: {reason}). Download it where there is a network with "

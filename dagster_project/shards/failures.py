@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 
 import dagster as dg
 
+from p4d.quality.finding import HOW_TO_LIST, finding
+from p4d.quality.results import CheckResult
 from p4d.versioning.files.artifact_key import ArtifactKey
 
 _LIST = "failed artifacts"
@@ -36,6 +38,12 @@ class ArtifactFailure:
     def text(self) -> str:
         """One line with artifact, check and reason."""
         return ": ".join(filter(None, (self.artifact, self.check, self.reason)))
+
+
+def check_failure(key: ArtifactKey, result: CheckResult) -> ArtifactFailure:
+    """What a failed check of a version found, and the command that shows the rows at fault."""
+    reason = f"{result.description} Found: {finding(result.details)}. Rows at fault: {HOW_TO_LIST}"
+    return ArtifactFailure(artifact=str(key), check=result.name, reason=reason)
 
 
 def as_failure(failures: Sequence[ArtifactFailure], shards: int) -> dg.Failure:

@@ -18,7 +18,7 @@ from dagster_project.dagster_internals import (
 from dagster_project.metadata import check_metadata, version_metadata
 from dagster_project.reconcile import FAILURE, KIND, input_versions
 from dagster_project.resources import SEVERITY, StageConfig, StageRunner
-from dagster_project.shards.failures import ArtifactFailure, as_failure
+from dagster_project.shards.failures import ArtifactFailure, as_failure, check_failure
 from dagster_project.shards.stage import ShardRun, ShardStage
 from p4d.errors import HistoryError, P4DError
 from p4d.quality.gates import GATES
@@ -124,14 +124,16 @@ class _ShardSteps:
         )
 
     def _check(self, key: ArtifactKey) -> Iterator[dg.AssetCheckEvaluation]:
-        """Run the checks of a published version; the ledger records all, Dagster the selected."""
-        version, results = check_published(self.runner.project, key, run_id=self.context.run.run_id)
+        """Run the selected checks of a published version; the ledger records them first."""
+        asset = dg.AssetKey(key.stage)
+        only = [c.name for c in self.context.selected_asset_check_keys if c.asset_key == asset]
+        version, results = check_published(
+            self.runner.project, key, run_id=self.context.run.run_id, only=only
+        )
         target = check_target(self.context.instance, key.stage, key.shard)
         for result in results:
             if not result.passed and result.blocking:
-                failure = ArtifactFailure(
-                    artifact=str(key), check=result.name, reason=_found(result)
-                )
+                failure = check_failure(key, result)
                 self.failures.append(failure)
                 self.context.log.error(failure.text)
             yield self._evaluation(key, version, result, target)
@@ -171,7 +173,3 @@ class _ShardSteps:
 
 def _text(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
-
-
-def _found(result: CheckResult) -> str:
-    return f"{result.description} Found: {dict(result.metrics)}"

@@ -286,6 +286,6 @@ class ClipReader:
             found = scan_table(path).filter(pl.col("clip_id") == clip_id).select(columns)
             return found.collect().to_dicts()
         except (pl.exceptions.PolarsError, OSError) as error:
-            reason = one_line(str(error).splitlines()[0])
+            reason = one_line((str(error).splitlines() or [type(error).__name__])[0])
             notices.append(f"data/{stage}/{shard}/{name} is unreadable: {reason}")
             return []

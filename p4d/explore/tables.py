@@ -180,4 +180,6 @@ class Tables:
             return reduce(table) if reduce else table
         except (pl.exceptions.PolarsError, OSError) as error:
             where = path.relative_to(self._root).as_posix()
-            return Unreadable(path=where, reason=str(error).splitlines()[0])
+            return Unreadable(
+                path=where, reason=(str(error).splitlines() or [type(error).__name__])[0]
+            )

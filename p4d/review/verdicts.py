@@ -71,6 +71,9 @@ class Verdict:
 
     def __post_init__(self) -> None:
         where = f"verdict of {self.annotator} on {self.qa_id}"
+        for name, value in asdict(self).items():
+            if value is not None and not _is_text(value):
+                raise ContractError(f"verdict on {self.qa_id!a}: {name} is no text: {value!a}")
         if self.decision not in DECISIONS:
             raise ContractError(f"{where}: {self.decision!r} is none of {', '.join(DECISIONS)}")
         if self.decision != "accept" and not self.reason:
@@ -88,6 +91,17 @@ class Verdict:
         if self.verdict_id not in ("", known):
             raise ContractError(f"{where}: the row was edited ({self.verdict_id} is not its id)")
         object.__setattr__(self, "verdict_id", known)
+
+
+def _is_text(value: object) -> bool:
+    """Whether it is a text that a table can hold; half of a surrogate pair is none."""
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,10 +156,10 @@ def read_verdicts(folder: Path) -> list[Verdict]:
     found: dict[str, Verdict] = {}
     known = {field.name for field in fields(Verdict)}
     for path in sorted(folder.glob("*.jsonl")):
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        for number, line in enumerate(path.read_bytes().splitlines(), start=1):
             try:
                 row = json.loads(line)
-            except json.JSONDecodeError as error:
+            except (ValueError, RecursionError) as error:
                 raise ContractError(f"{path.name}, line {number}: no JSON ({error})") from error
             if not isinstance(row, dict) or set(row) != known:
                 raise ContractError(f"{path.name}, line {number}: needs the keys {sorted(known)}")

@@ -18,6 +18,9 @@ from p4d.sidecars import SIDECAR_SUFFIXES, sidecar_beside
 
 PARTIAL_SUFFIXES = (".tmp", ".part", ".partial", ".crdownload", ".filepart", "~")
 
+MAX_DEPTH = 64
+"""Folders within one another that are searched. A path has 4,096 bytes at most in any case."""
+
 # A file that is written twice within one tick of the file system's clock keeps its time stamp, so
 # a hash is cached only when the file is older than this.
 _TRUSTED_AGE_S = 2.0
@@ -85,14 +88,30 @@ def scan(
 
 
 def _walk(inbox: Path) -> Iterator[str]:
-    for folder, folders, files in os.walk(inbox):
-        hidden = {name for name in folders if name.startswith(".")}
-        links = {name for name in folders if Path(folder, name).is_symlink()}
-        folders[:] = sorted(set(folders) - hidden - links)
-        for name in (*files, *(links - hidden)):
-            relpath = Path(folder, name).relative_to(inbox).as_posix()
-            if not relpath.endswith(SIDECAR_SUFFIXES):
-                yield relpath
+    waiting = [""]
+    while waiting:  # no recursion, which a deep tree of folders would exhaust
+        folder = waiting.pop()
+        for entry in _entries(inbox / folder):
+            relpath = f"{folder}/{entry.name}" if folder else entry.name
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name.startswith("."):
+                    continue
+                if relpath.count("/") < MAX_DEPTH:
+                    waiting.append(relpath)
+                else:
+                    yield relpath
+            elif not relpath.endswith(SIDECAR_SUFFIXES):
+                hidden = entry.name.startswith(".") and entry.is_dir()  # a link to a folder
+                if not hidden:
+                    yield relpath
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except OSError:  # it was removed meanwhile, or may not be read
+        return []
 
 
 def _classify(
@@ -110,7 +129,9 @@ def _classify(
         return WaitingFile(relpath=_printable(relpath), reason=f"cannot be read: {_reason(error)}")
     reason = None
     if stat.S_ISDIR(status.st_mode):
-        return WaitingFile(relpath=_printable(relpath), reason="a link to a folder of the inbox")
+        deep = f"a folder {MAX_DEPTH} levels below the inbox, which is not searched"
+        reason = "a link to a folder of the inbox" if (inbox / relpath).is_symlink() else deep
+        return WaitingFile(relpath=_printable(relpath), reason=reason)
     if not stat.S_ISREG(status.st_mode):
         reason = "not a regular file"
     elif _printable(relpath) != relpath:

@@ -29,7 +29,8 @@ def test_code_versions_are_those_of_p4d_status():
 
 def test_the_description_says_what_is_stored_and_what_a_run_does():
     graph = build_defs(PROJECT).resolve_asset_graph()
-    stored, does, tables, _ = graph.get(dg.AssetKey("clips")).description.split("\n\n")
+    stored, does, tables, _, look = graph.get(dg.AssetKey("clips")).description.split("\n\n")
     assert stored.startswith("Half-open clips")
     assert tables == "Tables:"
     assert does.startswith("Cuts the videos of a shard")
+    assert look == "Look closer: `p4d explore` plays each clip."

@@ -22,6 +22,7 @@ def test_a_bad_shard_stops_no_other_and_is_told_by_the_sensor_and_the_release(to
         run = server.start("up")
         assert run.wait() == 1
         assert f"({C})" in run.log()
+        assert ("Rows at fault: p4d status --all" in run.log()) == (word == "BAD")
         facts = server.run("facts")
         assert facts["verified"], facts["verify_text"]
         told = server.run("tick", name="attention_sensor")["skipped"]

@@ -128,6 +128,23 @@ def test_rows_that_say_too_little_are_refused(change, message):
         Verdict(**row)
 
 
+@pytest.mark.attack("M4")
+@pytest.mark.parametrize("value", ["\ud800", 5, ["x"], {"a": 1}, True])
+@pytest.mark.parametrize("field", ["qa_id", "reason", "annotator", "at", "question"])
+def test_what_no_table_can_hold_is_no_text_of_a_verdict(field, value):
+    row = dataclasses.asdict(verdict(decision="drop")) | {"verdict_id": "", field: value}
+    with pytest.raises(ContractError, match="is no text"):
+        Verdict(**row)
+
+
+@pytest.mark.attack("M4")
+@pytest.mark.parametrize("line", [b"\xff", b"[" * 100_000, b"7", b'{"batch": 1}'])
+def test_a_row_that_is_none_is_named(tmp_path, line):
+    (tmp_path / "review_00000000000000aa.jsonl").write_bytes(line + b"\n")
+    with pytest.raises(ContractError, match=r"review_00000000000000aa\.jsonl, line 1"):
+        read_verdicts(tmp_path)
+
+
 def test_rows_come_back_as_written_and_edits_are_seen(tmp_path):
     rows = [verdict(f"qa_{n}", annotator=who) for n in range(3) for who in ("a", "b")]
     add_verdicts(tmp_path, rows)

@@ -230,6 +230,26 @@ def test_a_sidecar_and_a_source_file_belong_to_their_video(tmp_path, samples):
     assert any("before its truth sidecar" in notice for notice in land(project).notices)
 
 
+@pytest.mark.attack("M1")
+@pytest.mark.parametrize("levels", [70, 1900])
+def test_a_deep_tree_of_folders_stops_no_landing(tmp_path, samples, levels):
+    """1,900 folders of one letter are more than Python recurses, and less than a path may have."""
+    project = make_project(tmp_path)
+    put(project, {"a.mp4": samples[0][0]})
+    made = os.open(project.inbox, os.O_RDONLY)
+    for _ in range(levels):
+        os.mkdir("d", dir_fd=made)
+        made, parent = os.open("d", os.O_RDONLY, dir_fd=made), made
+        os.close(parent)
+    os.close(os.open("deep.mp4", os.O_CREAT | os.O_WRONLY, dir_fd=made))
+    os.close(made)
+    report = land(project)
+    assert sorted(rows(project)) == ["a.mp4"]
+    assert report.waiting == 1
+    assert any("64 levels below the inbox" in notice for notice in report.notices)
+    subprocess.run(["rm", "-rf", str(project.inbox / "d")], check=True)  # pytest recurses, too
+
+
 KILLED = """
 import os, sys
 from pathlib import Path

@@ -9,21 +9,30 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow.parquet as pq
+from pyarrow import ArrowException
 
 from p4d.artifacts import read_table
 from p4d.errors import ContractError
 from p4d.evaluation.benchmarks.item import ItemError, Record
 from p4d.students.model.chat import LETTERS
 
+_LETTERED = re.compile(r"^\(?([A-E])[.):]\s+")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 MAX_FILE_BYTES = 1 << 30
+MAX_ROWS = 1_000_000
+"""Of a Parquet file; the largest published test set that is read here has some 5,000."""
+_ROWS_AT_ONCE = 128
 MAX_TIME_S = 1e8
 """Three years: a longer video is a mistake of the record."""
+
+
+_UNREADABLE = (OSError, ValueError, RecursionError, pl.exceptions.PolarsError, ArrowException)
 
 
 def records_of(path: Path) -> list[Any]:
@@ -33,19 +42,101 @@ def records_of(path: Path) -> list[Any]:
         ContractError: the file does not have the format of its suffix.
     """
     try:
-        if path.suffix == ".parquet":
-            return read_table(path).to_dicts()
         if path.stat().st_size > MAX_FILE_BYTES:
             raise ContractError(f"{path} is larger than {MAX_FILE_BYTES} bytes")
+        if path.suffix == ".parquet":
+            _check_unpacked(path)
+            return read_table(path).to_dicts()
         content = path.read_text(encoding="utf-8")
         if path.suffix == ".jsonl":
-            return [json.loads(line) for line in content.splitlines() if line.strip()]
+            # A text may hold U+2028 and its like, which end a line for `splitlines`.
+            return [json.loads(line) for line in content.split("\n") if line.strip()]
         found = json.loads(content)
-    except (OSError, ValueError, RecursionError, pl.exceptions.PolarsError) as error:
+    except (
+        OSError,
+        ValueError,
+        RecursionError,
+        pl.exceptions.PolarsError,
+        ArrowException,
+    ) as error:
         raise ContractError(f"{path}: cannot be read ({error}); fetch the file again") from error
     if not isinstance(found, list):
         raise ContractError(f"{path}: expected a list of records, got {type(found).__name__}")
     return found
+
+
+def files_with(folder: Path, names: Collection[str]) -> list[Path]:
+    """Return the files of a folder and its `data/` whose records have all the named fields.
+
+    If some of them are named after the test split, only those.
+    """
+    found = []
+    for pattern in ("*.parquet", "data/*.parquet", "*.jsonl", "*.json"):
+        for path in sorted(folder.glob(pattern)):
+            try:
+                records = records_of(path)
+            except ContractError:
+                continue
+            if records and isinstance(records[0], dict) and set(names) <= set(records[0]):
+                found.append(path)
+    return [path for path in found if path.name.startswith("test")] or found
+
+
+def distinct_records(files: Sequence[Path], identify: Callable[[Record], str]) -> list[Any]:
+    """Return the records of all files.
+
+    Raises:
+        ContractError: two files hold the same id, for example one benchmark in two formats.
+    """
+    records: list[Any] = []
+    holder: dict[str, Path] = {}
+    for path in files:
+        here = records_of(path)
+        ids = set()
+        for record in here:
+            try:
+                ids.add(identify(record) if isinstance(record, dict) else "")
+            except ItemError:
+                continue  # read_items rejects it with the reason
+        for item_id in sorted(ids - {""}):
+            if holder.setdefault(item_id, path) != path:
+                raise ContractError(
+                    f"{path} and {holder[item_id]} both hold id {item_id}; keep one of the files"
+                )
+        records += here
+    return records
+
+
+def _check_unpacked(path: Path) -> None:
+    """Unpack a Parquet file in small parts: a few bytes of it can stand for gigabytes of rows.
+
+    Raises:
+        ContractError: it has more than `MAX_ROWS` rows or `MAX_FILE_BYTES` unpacked.
+    """
+    with pq.ParquetFile(path) as file:
+        if file.metadata.num_rows > MAX_ROWS:
+            raise ContractError(f"{path} has more than {MAX_ROWS} rows")
+        nbytes = 0
+        for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE, use_threads=False):
+            # As values: a column of a dictionary is small only as long as it stays one.
+            nbytes += _size(batch.to_pylist())
+            if nbytes > MAX_FILE_BYTES:
+                raise ContractError(f"{path} has more than {MAX_FILE_BYTES} bytes unpacked")
+
+
+def _size(value: object) -> int:
+    """About the bytes of a value of lists, mappings and texts."""
+    size, waiting = 0, [value]
+    while waiting:
+        part = waiting.pop()
+        size += 8
+        if isinstance(part, str | bytes):
+            size += len(part)
+        elif isinstance(part, list):
+            waiting += part
+        elif isinstance(part, dict):
+            waiting += part.values()
+    return size
 
 
 def first(record: Record, *names: str) -> Any:  # noqa: ANN401 - as the file has it
@@ -177,6 +268,29 @@ def media(folder: Path, *candidates: str) -> Path:
             continue
     named = " or ".join(_shown(candidate) for candidate in candidates)
     raise ItemError(f"missing file; put it at {named} under {folder}")
+
+
+def media_folder(folder: Path, *candidates: str) -> Path:
+    """Return the first of the relative paths that is a folder inside `folder`.
+
+    Raises:
+        ItemError: no candidate is a folder.
+    """
+    root = folder.resolve()
+    for candidate in candidates:
+        try:
+            path = (root / candidate).resolve()
+            if path.is_relative_to(root) and path != root and path.is_dir():
+                return path
+        except (OSError, ValueError, RuntimeError):
+            continue
+    named = " or ".join(_shown(candidate) for candidate in candidates)
+    raise ItemError(f"missing folder of frames; put it at {named} under {folder}")
+
+
+def without_letter(option: str) -> str:
+    """Return an option without its leading letter, such as `A. `."""
+    return _LETTERED.sub("", option)
 
 
 def _shown(name: str) -> str:
