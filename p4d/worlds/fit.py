@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from p4d.geometry.cameras import inverse
+from p4d.geometry.cameras import Floats, inverse
 from p4d.geometry.flow import View
 from p4d.worlds.truth import WorldTruth, flow_and_motion
 
@@ -34,7 +34,7 @@ class Fit:
     Attributes:
         reading: a key of `READINGS`, `identity` (nothing moves) or `shuffled` (flow of other
             frames of the clip).
-        coverage: share of the pixels, after the first frame, that have valid flow.
+        coverage: share of the pixels of known depth, after the first frame, with valid flow.
         error_levels: mean absolute error of the predicted frames, grey levels, `[T - 1]`.
     """
 
@@ -66,7 +66,7 @@ def _along_ray(clip: _Clip) -> _Clip:
     return replace(clip, views=tuple(planar(view) for view in clip.views))
 
 
-def _poses(change: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Reading:
+def _poses(change: Callable[[Floats], Floats]) -> Reading:
     def read(clip: _Clip) -> _Clip:
         views = [replace(view, world_T_cam=change(view.world_T_cam)) for view in clip.views]
         return replace(clip, views=tuple(views))
@@ -111,11 +111,9 @@ READINGS: Mapping[str, Reading] = {
     "poses lead from the world to the camera": _poses(inverse),
     "cameras look along -z with y up (OpenGL)": _poses(lambda pose: pose @ _OPENGL),
     "depth is in millimetres": _depth_times(1e-3),
-    "depth is in centimetres": _depth_times(1e-2),
     "depth is one frame late": _maps_of(1, instances=False),
     "depth is one frame early": _maps_of(-1, instances=False),
     "maps are one frame late": _maps_of(1, instances=True),
-    "maps are one frame early": _maps_of(-1, instances=True),
 }
 
 
@@ -135,17 +133,18 @@ def fits(truth: WorldTruth, frame_indices: Sequence[int], rgb_thw3: NDArray[np.u
     found = [Fit(IDENTITY, 1.0, stays.mean(axis=(1, 2)))]
     poses = truth.world_T_obj_kt44[:, list(indices)]
     for name, read in READINGS.items():
-        flow, valid, _ = flow_and_motion(read(clip).views, poses, truth.objects)
-        found.append(_fit(name, flow, valid, grey_thw, stays))
+        views = read(clip).views
+        flow, valid, _ = flow_and_motion(views, poses, truth.objects)
+        known = float(np.mean([view.z_depth_m_hw > 0 for view in views[1:]]))
+        found.append(_fit(name, flow, valid, grey_thw, known))
         if name == STATED:
             order = [0, *np.roll(np.arange(1, len(flow)), 1)]
-            found.append(_fit(SHUFFLED, flow[order], valid[order], grey_thw, stays))
+            found.append(_fit(SHUFFLED, flow[order], valid[order], grey_thw, known))
     return found
 
 
 def _views(truth: WorldTruth, indices: Sequence[int], size_px: int) -> tuple[View, ...]:
-    exact = truth.views(indices, size_px)
-    return tuple(exact)
+    return tuple(truth.views(indices, size_px))
 
 
 def _fit(
@@ -153,14 +152,16 @@ def _fit(
     flow_px_thw2: NDArray[np.float32],
     valid_thw: NDArray[np.uint8],
     grey_thw: NDArray[np.float64],
-    stays: NDArray[np.float64],
+    known: float,
 ) -> Fit:
     errors = []
     for t in range(1, len(grey_thw)):
         predicted = _sampled(grey_thw[t - 1], flow_px_thw2[t])
-        error_hw = np.where(valid_thw[t] > 0, np.abs(grey_thw[t] - predicted), stays[t - 1])
+        predicted = np.where(valid_thw[t] > 0, predicted, grey_thw[t - 1])
+        error_hw = np.abs(grey_thw[t] - predicted)
         errors.append(error_hw.mean())
-    return Fit(name, float(valid_thw[1:].mean()), np.array(errors))
+    coverage = float(valid_thw[1:].mean()) / known if known else 0.0
+    return Fit(name, min(1.0, coverage), np.array(errors))
 
 
 def _sampled(picture_hw: NDArray[np.float64], flow_px_hw2: NDArray[np.float32]) -> NDArray:

@@ -133,7 +133,7 @@ class WorldTruth:
             raise TruthError(f"frames of a clip must increase, got {indices}")
         poses, objects = self.world_T_cam_t44[indices], self.world_T_obj_kt44[:, indices]
         views = self.views(indices, size_px)
-        K_t33 = np.stack([view.K for view in views])
+        K_t33 = np.stack([view.K for view in views]).astype(np.float64)
         flow, flow_valid, moving = flow_and_motion(views, objects, self.objects)
         z_depth_m = np.stack([view.z_depth_m_hw for view in views])
         return ClipTruth(
