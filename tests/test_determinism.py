@@ -1,5 +1,8 @@
 """Settings of torch hold inside the block and are restored after it."""
 
+import os
+
+import pytest
 import torch
 
 from p4d.determinism import deterministic
@@ -13,3 +16,20 @@ def test_compute_settings_are_restored():
         assert torch.are_deterministic_algorithms_enabled()
     assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_on_cuda_what_has_no_deterministic_kernel_warns_instead_of_raising(monkeypatch):
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    with deterministic(1, seed=4, device="cuda"):
+        assert torch.is_deterministic_algorithms_warn_only_enabled()
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+        with pytest.warns(UserWarning, match="does not have a deterministic implementation"):
+            _without_a_kernel()
+    assert not torch.is_deterministic_algorithms_warn_only_enabled()
+    with deterministic(1, seed=4), pytest.raises(RuntimeError, match="deterministic"):
+        _without_a_kernel()
+
+
+def _without_a_kernel():
+    """An operation that torch calls not deterministic on every device."""
+    torch.zeros(4).put_(torch.tensor([0, 0]), torch.tensor([1.0, 2.0]))

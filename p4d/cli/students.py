@@ -17,14 +17,23 @@ from p4d.project import Project
     "--set", "settings", multiple=True, metavar="SECTION.KEY=VALUE", help="Overrides params.yaml."
 )
 @click.option("--data", type=click.Path(path_type=Path, exists=True), help="Default: data/.")
-def train(arm: str, out: Path, settings: tuple[str, ...], data: Path | None) -> None:
+@click.option(
+    "--preset",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Such as configs/paper.yaml; --set comes after it.",
+)
+def train(
+    arm: str, out: Path, settings: tuple[str, ...], data: Path | None, preset: Path | None
+) -> None:
     """Train ARM on the pipeline's folders without publishing it; torchrun can start this, too."""
+    from p4d.config.presets import read_preset, with_preset
     from p4d.progress import bar
     from p4d.students.training.launch import train as train_student
     from p4d.students.training.launch import with_settings
 
     project = Project.find()
-    params = with_settings(project.raw_params, settings)
+    raw = with_preset(project.raw_params, read_preset(preset)) if preset else project.raw_params
+    params = with_settings(raw, settings)
     with bar(arm) as progress:
         train_student(arm, out, data=data or project.data, params=params, progress=progress)
 
@@ -69,4 +78,20 @@ def ask(
     echo(f"answered by {folder}", err=True)
 
 
-COMMANDS = (train, ask)
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+def preset(path: Path) -> None:
+    """Write the settings of PATH (configs/paper.yaml, configs/release.yaml) into params.yaml."""
+    from p4d.artifacts import write_bytes
+    from p4d.config.presets import edited, read_preset, with_preset
+    from p4d.students.training.launch import with_settings
+
+    project, values = Project.find(), read_preset(path)
+    with_settings(with_preset(project.raw_params, values), ())  # checks before it writes
+    file = project.root / "params.yaml"
+    write_bytes(file, edited(file.read_text(encoding="utf-8"), values).encode())
+    count = sum(len(keys) for keys in values.values())
+    echo(f"{count} settings of {path.name} are in params.yaml; `p4d status` names what is stale")
+
+
+COMMANDS = (train, ask, preset)

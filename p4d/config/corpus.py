@@ -83,6 +83,8 @@ class ShotsParams:
 class ClipsParams:
     """Clips on a time grid and the frames sampled from them.
 
+    `span`: `grid`, clips of frames / grid_hz seconds follow one another; `video`, one clip per
+    video, whose frames lie at equal steps from its first to its last (paper).
     `max_reject_ratio`: largest share of a shard's landed videos that their full decode may reject.
     `min_contrast_levels`, `min_motion_levels`: clips below are filtered as blank or static.
     `max_end_tolerance_s`: largest missing end of the last clip of a video; the tolerance is half a
@@ -92,6 +94,7 @@ class ClipsParams:
     size_px: int
     frames: int
     grid_hz: float
+    span: str
     max_clips_per_video: int
     max_reject_ratio: float
     min_contrast_levels: int
@@ -102,6 +105,7 @@ class ClipsParams:
     def __post_init__(self) -> None:
         check(16 <= self.size_px <= 512, self, "size_px must be in [16, 512]")
         check(2 <= self.frames <= 64 and self.frames % 2 == 0, self, "frames: even, in [2, 64]")
+        check(self.span in ("grid", "video"), self, "span must be grid or video")
         check(0 < self.grid_hz <= 60, self, "grid_hz must be in (0, 60]")
         check_at_least_1(self, "max_clips_per_video")
         check(0 <= self.max_reject_ratio <= 1, self, "max_reject_ratio must be in [0, 1]")

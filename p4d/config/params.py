@@ -40,7 +40,12 @@ class Params:
     def __post_init__(self) -> None:
         clips, expert, student = self.clips, self.expert, self.student
         divisible = [
-            ("clips.size_px", clips.size_px, "expert.patch_px", expert.patch_px),
+            (
+                "expert.size_px" if expert.size_px else "clips.size_px",
+                expert.size_px or clips.size_px,
+                "expert.patch_px",
+                expert.patch_px,
+            ),
             ("clips.frames", clips.frames, "expert.tubelet", expert.tubelet),
         ]
         if not student.checkpoint:  # a checkpoint brings its own patches, and pictures are resized

@@ -13,11 +13,13 @@ class ExpertParams:
     """The expert network and its training on worlds with exact truth.
 
     `checkpoint`: `embedded` copies the expert of p4d/teachers/expert4d/embedded, and only the
-    held-out worlds are rendered; empty: one is trained. Sizes of the network and values of the
-    training run are described in params.yaml.
+    held-out worlds are rendered; empty: one is trained. `size_px`: side of the frames that it
+    reads, made from the same frames as the student's; 0: clips.size_px. Sizes of the network and
+    values of the training run are described in params.yaml.
     """
 
     checkpoint: str
+    size_px: int
     seed: int
     worlds: int
     holdout_worlds: int
@@ -53,6 +55,7 @@ class ExpertParams:
 
     def __post_init__(self) -> None:
         check(self.checkpoint in ("", "embedded"), self, "checkpoint must be empty or embedded")
+        check(self.size_px == 0 or 16 <= self.size_px <= 512, self, "size_px: 0, or in [16, 512]")
         check_seed(self, self.seed)
         check_at_least_1(self, "worlds", "holdout_worlds", "width", "blocks", "heads")
         check_at_least_1(self, "patch_px", "tubelet", "map_px", "steps", "batch", "threads")

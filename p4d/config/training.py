@@ -22,6 +22,8 @@ class StudentParams:
             `<obj_k>` (region_prompt `tokens`).
         region_place_scale: the same for the place of the region.
         answers: the student answers with the `letter` of an option or the text of the `option`.
+        time: what tells the times of frames: `tpe` (the encoding of the paper), `text` (a
+            sentence), `burned_in` (drawn into each frame) or `none`.
         seed: draws the initial weights, and the embeddings of new tokens.
         vision_width: channels of the vision encoder; even, for the time encoding.
         vision_mlp_ratio: hidden width of its MLPs, in multiples of `vision_width`.
@@ -36,6 +38,7 @@ class StudentParams:
     region_content_scale: float
     region_place_scale: float
     answers: str
+    time: str
     seed: int
     vision_width: int
     vision_blocks: int
@@ -53,6 +56,8 @@ class StudentParams:
         known = {"llava_onevision", "qwen2_5_vl", "qwen3_vl"}
         check(self.architecture in known, self, f"architecture must be among {sorted(known)}")
         check(self.region_prompt in ("marks", "tokens"), self, "region_prompt: marks or tokens")
+        times = ("tpe", "text", "burned_in", "none")
+        check(self.time in times, self, f"time must be among {list(times)}")
         check(self.answers in ("letter", "option"), self, "answers: letter or option")
         check_seed(self, self.seed)
         check_at_least_1(self, "vision_width", "vision_blocks", "vision_heads", "patch_px")
@@ -85,13 +90,17 @@ class TrainingParams:
             `learning_rate`.
         weight_decay: of AdamW; biases and norms have none.
         adam_betas: decay of the first and second moment.
-        max_gradient_norm: bound of the gradient norm, of student and decoder separately.
-        trainable: `full`, `frozen_encoder` (projector and language model) or `lora`.
+        max_gradient_norm: bound of the gradient norm.
+        gradient_norms: `apart`, of student and perception decoder each, or `together` (paper).
+        trainable: `full`, `frozen_encoder` (projector and language model), `language_model` (of the
+            paper's released code) or `lora`.
         lora_rank: rank r of the updates (Hu et al. 2021).
         lora_alpha: the updates are scaled by alpha / r.
         lora_dropout: dropout of their inputs; above 0 the result depends on how a step is divided.
         lora_targets: names of linear layers in every block of the language model.
-        precision: `bfloat16` is autocast; weights and losses stay in float32.
+        precision: `bfloat16` is autocast; losses stay in float32.
+        weights: type of the student's weights; with `bfloat16` the optimizer keeps a float32 copy
+            of those that are trained, and its moments, in float32.
         gradient_accumulation: parts in which the batch of a step is computed.
         save_steps: steps between checkpoints; 0: none are written.
     """
@@ -105,9 +114,11 @@ class TrainingParams:
     weight_decay: float
     adam_betas: tuple[float, ...]
     max_gradient_norm: float
+    gradient_norms: str
     threads: int
     device: str
     precision: str
+    weights: str
     gradient_accumulation: int
     gradient_checkpointing: bool
     save_steps: int
@@ -124,6 +135,14 @@ class TrainingParams:
         check(self.device in ("cpu", "cuda"), self, "device must be cpu or cuda")
         known = ("float32", "bfloat16")
         check(self.precision in known, self, f"precision must be among {list(known)}")
+        check(self.weights in known, self, f"weights must be among {list(known)}")
+        check(
+            self.weights == "float32" or self.precision == "bfloat16",
+            self,
+            "weights bfloat16 need precision bfloat16",
+        )
+        norms = ("apart", "together")
+        check(self.gradient_norms in norms, self, f"gradient_norms must be among {list(norms)}")
         check(
             self.batch % self.gradient_accumulation == 0,
             self,
@@ -131,7 +150,7 @@ class TrainingParams:
             f"{self.gradient_accumulation}",
         )
         check(self.save_steps >= 0, self, "save_steps must not be negative (0: no checkpoints)")
-        choices = ("full", "frozen_encoder", "lora")
+        choices = ("full", "frozen_encoder", "language_model", "lora")
         check(self.trainable in choices, self, f"trainable must be among {list(choices)}")
         check_at_least_1(self, "lora_rank", "lora_alpha")
         check(0 <= self.lora_dropout < 1, self, "lora_dropout must be in [0, 1)")
@@ -167,7 +186,12 @@ class DistillationParams:
         auto_max_weight: preset `auto`: largest weight of a term.
         auto_calibration_steps: preset `auto`: steps after which the weights are frozen.
         auto_window_steps: preset `auto`: last steps whose magnitudes are averaged.
+        losses: how the terms compare: `p4d`, `paper` or `release` (of the paper's code); see
+            p4d/students/distillation/losses.py.
         hidden_width: of the decoder's MLPs; 0: one linear layer per hook.
+        decoder_init: `xavier` (paper) or `normal`, deviation 0.1 (release).
+        rearrange: `cover`, a token predicts all teacher tokens that it covers, from all slots of a
+            tubelet, or `sample`, one slot per tubelet, resized to the teacher's grid (paper).
         warmup_fraction: share of the steps, from the first on, in which the SFT loss is weighted by
             `warmup_sft_weight`.
         until_fraction: share of the steps, from the first on, that distil; later steps cost as much
@@ -183,12 +207,15 @@ class DistillationParams:
     maps_every: int
     student_layer: int
     preset: str
+    losses: str
     target_ratio: float
     auto_latent_share: float
     auto_max_weight: float
     auto_calibration_steps: int
     auto_window_steps: int
     hidden_width: int
+    decoder_init: str
+    rearrange: str
     warmup_fraction: float
     warmup_sft_weight: float
     until_fraction: float
@@ -199,6 +226,10 @@ class DistillationParams:
     def __post_init__(self) -> None:
         presets = {"paper", "release", "auto"}
         check(self.preset in presets, self, f"preset must be among {sorted(presets)}")
+        forms = ("p4d", "paper", "release")
+        check(self.losses in forms, self, f"losses must be among {list(forms)}")
+        check(self.decoder_init in ("xavier", "normal"), self, "decoder_init: xavier or normal")
+        check(self.rearrange in ("cover", "sample"), self, "rearrange must be cover or sample")
         check(self.target_ratio >= 0, self, "target_ratio must not be negative")
         check(self.hidden_width >= 0, self, "hidden_width must not be negative; 0 is linear")
         check(self.student_layer >= -1, self, "student_layer must be -1 or more")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def load(folder: Path) -> Student:
-    """Load any arm, or the base student, from its stage folder (see `Student`)."""
+    """Load any arm, or the base student, from its stage folder (see `Student`), in float32."""
     # torch and transformers are imported on first use only.
     from p4d.students.model.student import load as load_student
 

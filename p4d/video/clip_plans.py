@@ -83,6 +83,8 @@ def plan_clips(
 ) -> Iterator[ClipPlan]:
     """Plan the clips of a video.
 
+    With `span: video` there is one, over all shots; the next paragraph describes `span: grid`.
+
     Clip k of a shot covers [start, start + length) with start = first instant + k * length. Sample
     i is the frame shown at start + i / grid_hz: the last one with pts at or before that instant. If
     there are more than `max_clips_per_video` clips, that many are taken, spread evenly. Otherwise
@@ -95,6 +97,9 @@ def plan_clips(
         params: grid, frames per clip, limits.
 
     """
+    if params.span == "video":
+        yield _whole_video(pts_ns, duration_ns, params)
+        return
     grid = SampleGrid(origin_ns=int(pts_ns[0]), clips=params)
     tolerance_ns = end_tolerance_ns(pts_ns, params)
     rooms = [_room(grid, pts_ns, duration_ns, shot, tolerance_ns) for shot in shots]
@@ -112,6 +117,21 @@ def plan_clips(
             yield ClipPlan(
                 start_ns=start_ns, end_ns=start_ns + params.length_ns, problem=room.problem
             )
+
+
+def _whole_video(pts_ns: np.ndarray, duration_ns: int, params: ClipsParams) -> ClipPlan:
+    """One clip whose frames lie at equal steps of frame numbers, first and last included."""
+    start_ns = int(pts_ns[0])
+    if len(pts_ns) < params.frames:
+        problem = f"fewer than {params.frames} frames"
+        return ClipPlan(start_ns=start_ns, end_ns=start_ns + duration_ns, problem=problem)
+    at = np.linspace(0, len(pts_ns) - 1, params.frames).astype(np.int64)
+    return ClipPlan(
+        start_ns=start_ns,
+        end_ns=start_ns + duration_ns,
+        frame_index=tuple(int(i) for i in at),
+        frame_pts_ns=tuple(int(pts_ns[i]) for i in at),
+    )
 
 
 def end_tolerance_ns(pts_ns: np.ndarray, params: ClipsParams) -> int:

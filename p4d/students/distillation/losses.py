@@ -3,6 +3,18 @@
 total = sft + sum over distillation terms of weight x term, with the terms `latent`, `depth`,
 `flow`, `motion` and `rays`. Each term is a mean over its valid elements, in float32.
 
+`distillation.losses` chooses how terms compare:
+
+| | p4d | paper (A1.3) | release |
+|---|---|---|---|
+| latent | SmoothL1, standardised | SmoothL1, raw | squared error, raw |
+| depth | SmoothL1 of log depth | SmoothL1 of depth | SmoothL1 of log depth |
+| motion | divergence of probabilities | SmoothL1 of probabilities | SmoothL1 of logits |
+| flow, rays | SmoothL1 | SmoothL1 | SmoothL1 |
+
+The paper does not say in which space depth and motion are compared; its column takes them as the
+teacher gives them. The release's document calls the latent term a squared error.
+
 A step may be computed in parts, sequentially or by several processes. The loss of a part is its
 sum divided by the count of the whole step. The parts therefore add up to the loss of the undivided
 step, however answers and valid pixels are distributed over them. `counts` returns these counts.
@@ -67,9 +79,12 @@ def sft_loss(logits: Tensor, targets: Tensor, count: float | None = None) -> Ten
     return total / max(len(targets) if count is None else count, 1.0)
 
 
-def latent_loss(predicted: Tensor, target: Tensor, count: float | None = None) -> Tensor:
-    """Mean SmoothL1 between standardised latents `[B, H, t, h, w, D]`; `count` per step."""
-    total = _smooth_l1(predicted, target).sum()
+def latent_loss(
+    predicted: Tensor, target: Tensor, count: float | None = None, *, squared: bool = False
+) -> Tensor:
+    """Mean SmoothL1 or squared error between latents `[B, H, t, h, w, D]`; `count` per step."""
+    error = (predicted.float() - target.float()).square() if squared else None
+    total = (_smooth_l1(predicted, target) if error is None else error).sum()
     return total / max(target.numel() if count is None else count, 1.0)
 
 
@@ -78,8 +93,10 @@ def explicit_losses(
     labels: Mapping[str, Tensor],
     modalities: Sequence[str],
     of_step: Mapping[str, float] | None = None,
+    *,
+    losses: str = "p4d",
 ) -> dict[str, Tensor]:
-    """Terms of the explicit modalities.
+    """Terms of the explicit modalities, for `losses: p4d`; the module's text has the others.
 
     - depth: SmoothL1 of log depth where the label is valid;
     - flow: SmoothL1 in pixels of the map where valid, except in frame 0, which has no previous one;
@@ -92,13 +109,18 @@ def explicit_losses(
             `flow_valid_thw`, each with a batch dimension in front.
         modalities: which terms to compute.
         of_step: `counts` of the step that this batch is part of; default: of this batch.
+        losses: `p4d`, `paper` or `release`.
     """
     per = of_step or counts(0, labels, modalities, latents=False)
     sums: dict[str, Tensor] = {}
     if "depth" in modalities:
         valid = labels["valid_thw"] > 0
-        target = torch.where(valid, labels["depth_thw"].float(), 1.0).clamp_min(1e-3).log()
-        sums["depth"] = _masked_sum(_smooth_l1(maps.log_depth_bthw, target), valid)
+        target = torch.where(valid, labels["depth_thw"].float(), 1.0).clamp_min(1e-3)
+        if losses == "paper":
+            error = _smooth_l1(maps.log_depth_bthw.float().exp(), target)
+        else:
+            error = _smooth_l1(maps.log_depth_bthw, target.log())
+        sums["depth"] = _masked_sum(error, valid)
     if "flow" in modalities:
         valid = labels["flow_valid_thw"] > 0
         valid[:, 0] = False
@@ -108,10 +130,18 @@ def explicit_losses(
     if "motion" in modalities:
         valid = labels["valid_thw"] > 0
         target = torch.where(valid, labels["motion_thw"].float(), 0.5)
-        sums["motion"] = _masked_sum(_divergence(maps.motion_logit_bthw, target), valid)
+        sums["motion"] = _masked_sum(_motion_error(maps.motion_logit_bthw, target, losses), valid)
     if "rays" in modalities:
         sums["rays"] = _smooth_l1(maps.rays_bthw6, labels["rays_thw6"]).sum()
     return {name: total / max(per[name], 1.0) for name, total in sums.items()}
+
+
+def _motion_error(logit: Tensor, probability: Tensor, losses: str) -> Tensor:
+    if losses == "paper":
+        return _smooth_l1(torch.sigmoid(logit.float()), probability)
+    if losses == "release":
+        return _smooth_l1(logit, torch.logit(probability, eps=1e-4))
+    return _divergence(logit, probability)
 
 
 def _smooth_l1(predicted: Tensor, target: Tensor) -> Tensor:

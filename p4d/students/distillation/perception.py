@@ -6,8 +6,9 @@ hook by an MLP (paper A1.1: three layers, GELU, Xavier weights, zero biases) or 
 the tokens that questions attend to. The expert's own frozen heads turn predicted latents into
 explicit maps (paper Eq. 4).
 
-The paper samples frames and resizes the student's grid to the teacher's. Here all slots of a
-tubelet are concatenated. If the teacher's grid is a whole multiple of the student's, a token
+With `sample` the first slot of each tubelet is taken and the student's grid is resized to the
+teacher's, as in the paper and its released code. With `cover` all slots of a tubelet are
+concatenated. If the teacher's grid is a whole multiple of the student's, a token
 predicts all teacher tokens it covers, also in time, because interpolation between coarse tokens
 cannot separate them; otherwise the grid is resized bilinearly.
 """
@@ -24,6 +25,9 @@ from torch.nn import functional
 
 from p4d.artifacts import Arrays
 from p4d.errors import ContractError
+
+RELEASE_DEVIATION = 0.1
+"""Of the initial weights in the paper's released code."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +74,8 @@ class DecoderSizes:
         latent_grid: tubelets, rows and columns of the expert's tokens.
         latent_width: channels of a latent.
         hidden_width: hidden width of each MLP; 0 for a linear layer.
+        init: `xavier`, or `normal` with a deviation of 0.1; biases are zero.
+        rearrange: `cover` or `sample`, see the text of the module.
     """
 
     student_width: int
@@ -79,6 +85,8 @@ class DecoderSizes:
     latent_grid: tuple[int, int, int]
     latent_width: int
     hidden_width: int
+    init: str = "xavier"
+    rearrange: str = "cover"
 
 
 class PerceptionDecoder(nn.Module):
@@ -100,13 +108,14 @@ class PerceptionDecoder(nn.Module):
             )
         self.latent_grid, self.latent_width = sizes.latent_grid, sizes.latent_width
         self.groups = min(slots, tubelets)
-        whole = rows % student_grid[0] == 0 and columns % student_grid[1] == 0
+        self.samples = sizes.rearrange == "sample" and slots >= tubelets
+        whole = not self.samples and rows % student_grid[0] == 0 and columns % student_grid[1] == 0
         down, across = (rows // student_grid[0], columns // student_grid[1]) if whole else (1, 1)
         self.per_cell = (tubelets // self.groups, down, across)
-        inputs = sizes.student_width * (slots // self.groups)
+        inputs = sizes.student_width * (1 if self.samples else slots // self.groups)
         outputs = sizes.latent_width * math.prod(self.per_cell)
         self.mlps = nn.ModuleList(
-            _mlp(inputs, sizes.hidden_width, outputs) for _ in range(sizes.hooks)
+            _mlp(inputs, sizes.hidden_width, outputs, sizes.init) for _ in range(sizes.hooks)
         )
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -114,11 +123,13 @@ class PerceptionDecoder(nn.Module):
         batch, slots, height, width, _ = tokens.shape
         _, rows, columns = self.latent_grid
         paired = tokens.view(batch, self.groups, slots // self.groups, height, width, -1)
+        if self.samples:
+            paired = paired[:, :, :1]
         paired = paired.permute(0, 1, 3, 4, 2, 5).flatten(-2)
         if (height * self.per_cell[1], width * self.per_cell[2]) != (rows, columns):
-            flat = paired.flatten(0, 1).permute(0, 3, 1, 2)
+            flat = paired.flatten(0, 1).permute(0, 3, 1, 2).float()  # not written for bfloat16
             flat = functional.interpolate(flat, (rows, columns), mode="bilinear", antialias=True)
-            paired = flat.permute(0, 2, 3, 1).unflatten(0, (batch, self.groups))
+            paired = flat.permute(0, 2, 3, 1).unflatten(0, (batch, self.groups)).to(tokens)
         return torch.stack([self._spread(mlp(paired)) for mlp in self.mlps], dim=1)
 
     def _spread(self, cells: Tensor) -> Tensor:
@@ -128,14 +139,17 @@ class PerceptionDecoder(nn.Module):
         return spread.flatten(5, 6).flatten(3, 4).flatten(1, 2)
 
 
-def _mlp(inputs: int, hidden: int, outputs: int) -> nn.Module:
-    if hidden == 0:
-        only = nn.Linear(inputs, outputs)
-        nn.init.xavier_uniform_(only.weight)
-        nn.init.zeros_(only.bias)
-        return only
-    layers = [nn.Linear(inputs, hidden), nn.Linear(hidden, hidden), nn.Linear(hidden, outputs)]
+def _mlp(inputs: int, hidden: int, outputs: int, init: str) -> nn.Module:
+    widths = [(inputs, outputs)]
+    if hidden:
+        widths = [(inputs, hidden), (hidden, hidden), (hidden, outputs)]
+    layers = [nn.Linear(*width) for width in widths]
     for layer in layers:
-        nn.init.xavier_uniform_(layer.weight)
+        if init == "normal":
+            nn.init.normal_(layer.weight, std=RELEASE_DEVIATION)
+        else:
+            nn.init.xavier_uniform_(layer.weight)
         nn.init.zeros_(layer.bias)
+    if not hidden:
+        return layers[0]
     return nn.Sequential(layers[0], nn.GELU(), layers[1], nn.GELU(), layers[2])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from p4d.model_folder import ModelFolder
 from p4d.students.model.adapters import StudentAdapter, adapter_for, load_model
 from p4d.students.model.batch import PackedBatch
 from p4d.students.model.chat import LETTERS
+from p4d.students.model.new_rows import rows_of
 from p4d.students.model.prompt_settings import PromptSettings
 from p4d.students.model.region_tokens import coverage, described, region_embeddings, tagged
 
@@ -85,19 +86,53 @@ class Student:
         return texts
 
 
-def hidden_states(adapter: StudentAdapter, batch: PackedBatch) -> tuple[Tensor, ...]:
+def hidden_states(
+    adapter: StudentAdapter, batch: PackedBatch, layers: Collection[int] = ()
+) -> dict[int, Tensor]:
     """Run a packed batch with its pictures, the time encoding and the attention mask.
 
+    Args:
+        adapter: holds the model.
+        batch: packed rows.
+        layers: states to keep besides the last: 0, the embedded tokens, or k, the output of the
+            k-th block. A hook keeps each; the others are freed as usual.
+
     Returns:
-        States `[B, N, D]` of `StudentAdapter.states`, the embedded tokens first.
+        States `[B, N, D]` by layer; -1 is the last, after the final norm.
     """
-    with _seen(adapter, batch) as pictures:
-        return adapter.states(
+    blocks = adapter.blocks()
+    kept: dict[int, Tensor] = {}
+    with ExitStack() as stack:
+        for layer in set(layers) - {-1, len(blocks)}:
+            stack.enter_context(_kept(blocks, layer, kept))
+        pictures = stack.enter_context(_seen(adapter, batch))
+        last = adapter.last_state(
             input_ids=batch.input_ids,
             attention_mask=batch.attention_mask(),
             position_ids=batch.position_ids,
             **pictures,
         )
+    return kept | {-1: last} | ({len(blocks): last} if len(blocks) in layers else {})
+
+
+@contextmanager
+def _kept(blocks: nn.ModuleList, layer: int, kept: dict[int, Tensor]) -> Iterator[None]:
+    """While open, `kept[layer]` is the input of the first block or the output of the k-th."""
+
+    def entered(_: nn.Module, given: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
+        kept[0] = given[0] if given else named["hidden_states"]
+
+    def left(_: nn.Module, given: tuple[Tensor, ...], out: Tensor | tuple[Tensor, ...]) -> None:
+        kept[layer] = out[0] if isinstance(out, tuple) else out
+
+    if layer == 0:
+        handle = blocks[0].register_forward_pre_hook(entered, with_kwargs=True)
+    else:
+        handle = blocks[layer - 1].register_forward_hook(left)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 class _EnteredError(Exception):
@@ -109,7 +144,7 @@ class _EnteredError(Exception):
 
 
 def embedded_tokens(adapter: StudentAdapter, batch: PackedBatch) -> Tensor:
-    """`hidden_states(...)[0]` at the cost of the encoder alone: the language model does not run.
+    """`hidden_states(..., [0])[0]` at the cost of the encoder: the language model does not run.
 
     transformers offers no way to stop there that works for all families, so a hook of the first
     block raises an exception.
@@ -118,7 +153,7 @@ def embedded_tokens(adapter: StudentAdapter, batch: PackedBatch) -> Tensor:
     def stop(_: nn.Module, given: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
         raise _EnteredError(given[0] if given else named["hidden_states"])
 
-    handle = adapter.first_block().register_forward_pre_hook(stop, with_kwargs=True)
+    handle = adapter.blocks()[0].register_forward_pre_hook(stop, with_kwargs=True)
     try:
         hidden_states(adapter, batch)
     except _EnteredError as entered:
@@ -145,7 +180,7 @@ def _seen(adapter: StudentAdapter, batch: PackedBatch) -> Iterator[dict[str, Any
     grid = adapter.frame_grid()
     cover = coverage(batch.masks, grid)
     settings = PromptSettings.of(adapter.model)
-    names = embeddings.weight[batch.region_ids[: cover.shape[1]]]
+    names = rows_of(embeddings, batch.region_ids[: cover.shape[1]])
     shown = cover.new_zeros(*cover.shape[:2], adapter.hidden_width)
 
     def tie(row: int, features: Tensor) -> Tensor:
@@ -164,14 +199,16 @@ def save_student(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedToke
         tokenizer.save_pretrained(folder / "tokenizer")
 
 
-def load_checkpoint(weights: Path, texts: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def load_checkpoint(
+    weights: Path, texts: Path, *, dtype: torch.dtype = torch.float32
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A model and its tokenizer from local folders; nothing is downloaded.
 
     Raises:
         ContractError: a folder is damaged, or asks for more than its own weights.
     """
     with no_progress_bars():
-        model = load_model(weights)
+        model = load_model(weights, dtype=dtype)
     return model, ModelFolder.checked(texts).tokenizer()
 
 
@@ -187,15 +224,15 @@ def no_progress_bars() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
-def load(folder: Path) -> Student:
-    """Load any arm, or the base student, from its stage folder.
+def load(folder: Path, *, dtype: torch.dtype = torch.float32) -> Student:
+    """Load any arm, or the base student, from its stage folder, with weights of `dtype`.
 
     Raises:
         ContractError: the folder holds no student.
     """
     if not (folder / "card.json").is_file():
         raise ContractError(f"{folder} holds no student: card.json is missing")
-    model, tokenizer = load_checkpoint(folder / "model", folder / "tokenizer")
+    model, tokenizer = load_checkpoint(folder / "model", folder / "tokenizer", dtype=dtype)
     sees_video = bool(read_card(folder)["sees_video"])
     return Student(adapter=adapter_for(model), tokenizer=tokenizer, sees_video=sees_video)
 

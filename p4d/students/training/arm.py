@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +14,9 @@ from p4d.students.model.adapters import StudentAdapter
 from p4d.students.model.batch import IGNORED, PackedBatch
 from p4d.students.model.student import embedded_tokens, hidden_states
 from p4d.teachers.protocol import DenseMaps, LatentTeacher
+
+States = Mapping[int, Tensor]
+"""Hidden states by layer (`hidden_states`)."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Distillation:
         modalities: explicit terms.
         latents: whether the latent term is computed.
         layer: which hidden states of visual tokens are read (`distillation.student_layer`).
+        losses: how the terms compare (`distillation.losses`).
     """
 
     decoder: PerceptionDecoder
@@ -35,6 +39,7 @@ class Distillation:
     modalities: tuple[str, ...]
     latents: bool = True
     layer: int = -1
+    losses: str = "p4d"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -63,14 +68,19 @@ class Distillation:
         predicted = self.decoder(tokens).float()
         terms = {}
         if self.latents:
-            target = self.stats.standardise(labels["latents"].float())
-            terms["latent"] = latent_loss(predicted, target, of_step["latent"])
+            terms["latent"] = self._latent(predicted, labels["latents"].float(), of_step["latent"])
         if len(mapped):
             maps = self.expert.decode(self.stats.restore(predicted[mapped]))
-            terms |= explicit_losses(maps, labels, self.modalities, of_step)
+            terms |= explicit_losses(maps, labels, self.modalities, of_step, losses=self.losses)
         else:
             terms |= {name: predicted.sum() * 0.0 for name in self.modalities}
         return terms
+
+    def _latent(self, predicted: Tensor, labelled: Tensor, count: float) -> Tensor:
+        if self.losses == "p4d":
+            return latent_loss(predicted, self.stats.standardise(labelled), count)
+        raw = self.stats.restore(predicted)
+        return latent_loss(raw, labelled, count, squared=self.losses == "release")
 
 
 class Arm(nn.Module):
@@ -133,11 +143,11 @@ class Arm(nn.Module):
         adapter, distillation = self._adapter[0], self._distillation[0]
         of_step = of_step or self.counts(batch)
         batch = batch.to(next(self.student.parameters()).device)
-        states: Sequence[Tensor]
         if not ask and distillation and distillation.layer == 0:
-            states = (embedded_tokens(adapter, batch),)
+            embedded = embedded_tokens(adapter, batch)
+            states = {0: embedded, -1: embedded}
         else:
-            states = hidden_states(adapter, batch)
+            states = hidden_states(adapter, batch, [distillation.layer] if distillation else ())
         if probe:
             return self._predicted_maps(states, batch)
         terms = {"sft": self._sft(states[-1], batch, of_step) if ask else self._nothing()}
@@ -159,7 +169,7 @@ class Arm(nn.Module):
         """Zero that depends on every weight: processes wait for all gradients."""
         return sum((w.sum() for w in self.student.parameters()), torch.zeros(())) * 0.0
 
-    def _predicted_maps(self, states: Sequence[Tensor], batch: PackedBatch) -> dict[str, Tensor]:
+    def _predicted_maps(self, states: States, batch: PackedBatch) -> dict[str, Tensor]:
         distillation = self._distillation[0]
         assert distillation is not None, "only an arm that distils predicts maps"
         every = torch.arange(len(batch.clip_ids), device=states[-1].device)
@@ -171,7 +181,7 @@ class Arm(nn.Module):
             "rays": maps.rays_bthw6,
         }
 
-    def _clip_tokens(self, states: Sequence[Tensor], batch: PackedBatch, rows: Tensor) -> Tensor:
+    def _clip_tokens(self, states: States, batch: PackedBatch, rows: Tensor) -> Tensor:
         """Visual tokens of the clips of some rows, `[rows, slots, rows, columns, C]`.
 
         Stills are left out: the expert's labels do not cover the picture with the drawn marks.

@@ -77,4 +77,5 @@ def _settings(params: StudentParams) -> PromptSettings:
         answers=params.answers,
         content_scale=params.region_content_scale,
         place_scale=params.region_place_scale,
+        time=params.time,
     )

@@ -110,6 +110,7 @@ def set_up_distillation(
             params.modalities,
             latents=params.latents,
             layer=_layer(base, params),
+            losses=params.losses,
         ),
         weights=TermWeights(params.preset, AutoBalance.of(params)),
         phases=_phases(settings, distilled_steps),
@@ -165,6 +166,8 @@ def _decoder(base: Student, expert: LatentTeacher, settings: _Settings) -> Perce
         latent_grid=(tubelets, rows, columns),
         latent_width=latent_width,
         hidden_width=settings.distillation.hidden_width,
+        init=settings.distillation.decoder_init,
+        rearrange=settings.distillation.rearrange,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for("perception decoder", settings.training.seed))

@@ -6,6 +6,7 @@ import logging
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 from transformers import PrinterCallback, TrainingArguments
@@ -17,6 +18,7 @@ from p4d.students.training import checkpoints
 from p4d.students.training.arm import Arm
 from p4d.students.training.checkpoints import Checkpoints
 from p4d.students.training.live import Clock
+from p4d.students.training.master_adamw import MasterAdamW
 from p4d.students.training.run import TrainingResult, TrainingRun
 from p4d.students.training.trainer import ArmTrainer, ClipPartsSeparately, ReportSteps, RunState
 
@@ -39,7 +41,7 @@ def train_arm(arm: Arm, run: TrainingRun) -> TrainingResult:
     state = RunState(run.weights)
     with ExitStack() as stack:
         scratch = work or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        stack.enter_context(deterministic(params.threads, params.seed))
+        stack.enter_context(deterministic(params.threads, params.seed, device=params.device))
         arguments = _arguments(params, scratch, saves=work is not None)
         arm.place(params.device)
         if params.gradient_checkpointing:
@@ -60,7 +62,8 @@ def train_arm(arm: Arm, run: TrainingRun) -> TrainingResult:
             run=run,
             state=state,
             store=store,
-            callbacks=[ClipPartsSeparately(params.max_gradient_norm), report],
+            callbacks=[_clipping(params), report],
+            **_optimizer(params),
         )
         report.trainer = trainer
         trainer.remove_callback(PrinterCallback)
@@ -76,6 +79,19 @@ def train_arm(arm: Arm, run: TrainingRun) -> TrainingResult:
         raise TrainingError(f"weights are not finite after step {params.steps}: {broken[:3]}")
     assert trainer.times is not None
     return state.result(trainer.times)
+
+
+def _clipping(params: TrainingParams) -> ClipPartsSeparately:
+    together = params.gradient_norms == "together"
+    return ClipPartsSeparately(params.max_gradient_norm, together=together)
+
+
+def _optimizer(params: TrainingParams) -> dict[str, Any]:
+    """The optimizer, if it is not that of `TrainingArguments`."""
+    if params.weights == "float32":
+        return {}
+    settings = {"lr": params.learning_rate, "betas": params.adam_betas}
+    return {"optimizer_cls_and_kwargs": (MasterAdamW, settings)}
 
 
 def _arguments(params: TrainingParams, scratch: Path, *, saves: bool) -> TrainingArguments:

@@ -15,6 +15,8 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import torch
+
 from p4d.artifacts import write_arrays, write_bytes, write_json
 from p4d.config import TrainingParams
 from p4d.errors import ContractError
@@ -25,7 +27,10 @@ from p4d.students.data.packer import Packer
 from p4d.students.data.questions import Question, load_questions
 from p4d.students.data.samples import RowOrder, TrainingSamples
 from p4d.students.distillation.probes import PROBES_FILE
+from p4d.students.model.chat import REGION_MARKS
+from p4d.students.model.prompt_settings import PromptSettings
 from p4d.students.model.student import Student, load, save_student
+from p4d.students.model.tokenizer import token_id
 from p4d.students.training import checkpoints
 from p4d.students.training.arm import Arm
 from p4d.students.training.distillation_setup import DistillationSetup, set_up_distillation
@@ -51,8 +56,8 @@ def build_blind(inputs: StageInputs, out: Path) -> StageReport:
 
 def _build(inputs: StageInputs, out: Path, *, sees_video: bool, distils: bool) -> StageReport:
     params: TrainingParams = inputs.params("training")
-    base = load(inputs.folder("base_student"))
-    counts = prepare(base.adapter, params)
+    base = load(inputs.folder("base_student"), dtype=getattr(torch, params.weights))
+    counts = prepare(base.adapter, params, _region_tokens(base))
     questions = load_questions(inputs.folder("release"), "train")
     if not questions:
         raise ContractError("the release has no questions in its train split")
@@ -102,6 +107,13 @@ def _build(inputs: StageInputs, out: Path, *, sees_video: bool, distils: bool) -
         rows={"ok": len(questions)},
         metrics={"steps": params.steps, **{f"last_{name}": v for name, v in last.items()}},
     )
+
+
+def _region_tokens(base: Student) -> list[int]:
+    """The tokens that name regions, for a student that reads regions as tokens."""
+    if PromptSettings.of(base.adapter.model).regions != "tokens":
+        return []
+    return [token_id(base.tokenizer, mark) for mark in REGION_MARKS]
 
 
 def _card(

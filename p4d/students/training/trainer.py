@@ -39,9 +39,12 @@ class ClipPartsSeparately(TrainerCallback):
     comes from the distillation terms still counts towards its norm.
     """
 
-    def __init__(self, max_norm: float) -> None:
-        """`max_norm`: bound of each norm (`training.max_gradient_norm`)."""
-        self._max_norm = max_norm
+    def __init__(self, max_norm: float, *, together: bool = False) -> None:
+        """`max_norm`: bound of each norm (`training.max_gradient_norm`).
+
+        `together`: of the norm of both parts as one, as in the paper's code.
+        """
+        self._max_norm, self._together = max_norm, together
 
     def on_pre_optimizer_step(
         self,
@@ -52,7 +55,8 @@ class ClipPartsSeparately(TrainerCallback):
     ) -> None:
         """Clip in place between the backward pass and the optimizer step."""
         del args, state, control
-        for part in rest["model"].children():
+        parts = [rest["model"]] if self._together else rest["model"].children()
+        for part in parts:
             nn.utils.clip_grad_norm_(part.parameters(), self._max_norm)
 
 

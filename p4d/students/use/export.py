@@ -57,6 +57,7 @@ def export_student(student: Path, destination: Path, clips: ClipsParams) -> Path
             "pictures": asdict(pictures),
             "frames": clips.frames,
             "grid_hz": clips.grid_hz,
+            "span": clips.span,
             "size_px": clips.size_px,
             "sees_video": bool(read_json(student / "card.json")["sees_video"]),
         },

@@ -5,6 +5,7 @@ Frames are sampled as the pipeline samples clips: on the time grid, squashed to 
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,11 @@ class SampledClip:
     times_s: np.ndarray
     span_s: float | None = None
 
+    def squashed(self, size_px: int) -> SampledClip:
+        """With frames averaged to squares."""
+        frames = np.stack([area_mean(frame, size_px, size_px) for frame in self.frames_thw3])
+        return dataclasses.replace(self, frames_thw3=frames)
+
     def visual(self, masks_khw: np.ndarray) -> Visual:
         """Frames, times and first-frame masks, with the marked picture before the clip.
 
@@ -64,6 +70,9 @@ def sample_clip(video: Path, clips: ClipsParams, start_s: float) -> SampledClip:
     Raises:
         DecodeError: the video is unreadable, or it ends before `start_s`.
     """
+    if clips.span == "video":
+        whole = FrameSampling(rule="spread", frames=clips.frames)
+        return sample_as_published(video, whole, start_s).squashed(clips.size_px)
     timeline = read_timeline(video)
     pts_ns = timeline.pts_ns
     start_ns = int(pts_ns[0]) + round(start_s * 1e9)

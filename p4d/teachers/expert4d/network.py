@@ -33,8 +33,9 @@ from p4d.ids import sha256_file
 from p4d.teachers.expert4d import local_flow
 from p4d.teachers.protocol import DenseMaps
 
-CELL_PX = 4
-"""Side of a cell of the stem: two convolutions of stride 2."""
+CELL_PX, SMALL_CELL_PX = 4, 2
+"""Side of a cell of the stem: two convolutions of stride 2, or one where patches are no multiple of
+4, such as the 14 px of the paper's teacher."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +64,7 @@ class ExpertConfig:
         whole = (
             self.size_px % self.patch_px == 0
             and self.size_px % local_flow.MULTIPLE_PX == 0
-            and self.patch_px % CELL_PX == 0
+            and self.patch_px % SMALL_CELL_PX == 0
             and self.frames % self.tubelet == 0
             and self.frames >= 2
             and self.map_px % tokens == 0
@@ -72,9 +73,14 @@ class ExpertConfig:
             raise ConfigError(
                 f"expert: size_px {self.size_px} must be a multiple of patch_px {self.patch_px} "
                 f"and of {local_flow.MULTIPLE_PX}, "
-                f"patch_px of {CELL_PX}, frames {self.frames} of tubelet {self.tubelet}, "
+                f"patch_px of {SMALL_CELL_PX}, frames {self.frames} of tubelet {self.tubelet}, "
                 f"map_px {self.map_px} of size_px / patch_px = {tokens}"
             )
+
+    @property
+    def cell_px(self) -> int:
+        """Side of the cells that the stem merges to a patch."""
+        return SMALL_CELL_PX if self.patch_px % CELL_PX else CELL_PX
 
     @property
     def tokens_hw(self) -> int:
@@ -90,7 +96,7 @@ class ExpertConfig:
     def from_params(cls, clips: ClipsParams, expert: ExpertParams) -> ExpertConfig:
         """Sizes from `params.yaml`."""
         return cls(
-            size_px=clips.size_px,
+            size_px=expert.size_px or clips.size_px,
             frames=clips.frames,
             width=expert.width,
             blocks=expert.blocks,
@@ -146,11 +152,12 @@ class Stem(nn.Module):
         self.appearance = nn.Sequential(
             nn.Conv2d(3, channels // 2, 3, stride=2, padding=1),
             nn.GELU(),
-            nn.Conv2d(channels // 2, channels, 3, stride=2, padding=1),
+            nn.Conv2d(channels // 2, channels, 3, stride=config.cell_px // 2, padding=1),
         )
-        self.movement = nn.Conv2d(local_flow.CHANNELS, channels, 2, stride=2)
-        per_frame = 2 * channels + 4 * local_flow.CHANNELS
-        cells = config.patch_px // CELL_PX
+        self.halves = config.cell_px // 2  # flow has half the size of the pictures
+        self.movement = nn.Conv2d(local_flow.CHANNELS, channels, self.halves, stride=self.halves)
+        per_frame = 2 * channels + self.halves**2 * local_flow.CHANNELS
+        cells = config.patch_px // config.cell_px
         self.merge = nn.Conv2d(config.tubelet * per_frame, config.width, cells, stride=cells)
         for layer in (self.appearance[0], self.appearance[2], self.movement, self.merge):
             _start(layer)
@@ -163,7 +170,7 @@ class Stem(nn.Module):
         seen = functional.gelu(self.appearance(image.flatten(0, 1)))
         moved = functional.gelu(self.movement(flow))
         # The displacements are also passed on as they are: the flow head changes them little.
-        carried = torch.cat([seen, moved, functional.pixel_unshuffle(flow, 2)], 1)
+        carried = torch.cat([seen, moved, functional.pixel_unshuffle(flow, self.halves)], 1)
         tubelets = frames // self.tubelet
         grid = carried.unflatten(0, (batch * tubelets, self.tubelet)).flatten(1, 2)
         return self.merge(grid).permute(0, 2, 3, 1).unflatten(0, (batch, tubelets))

@@ -15,6 +15,7 @@ from p4d.geometry.map_grid import lands_inside, map_intrinsics
 from p4d.teachers.expert4d.camera_fit import fit_cameras
 from p4d.teachers.expert4d.network import load
 from p4d.teachers.protocol import ClipInput, LabelArrays
+from p4d.video.appearance import area_mean
 
 
 class ExpertTeacher:
@@ -36,7 +37,7 @@ class ExpertTeacher:
         self.map_px = self._expert.config.map_px
 
     def label(self, clips: Sequence[ClipInput]) -> list[LabelArrays]:
-        """Label all clips in one forward pass, in float32.
+        """Label all clips in one forward pass, in float32; frames are averaged to its own size.
 
         Raises:
             LabelError: clips differ in shape, or do not have the size the network was built for.
@@ -44,7 +45,8 @@ class ExpertTeacher:
         shapes = {clip.rgb_thw3.shape for clip in clips}
         if len(shapes) > 1:
             raise LabelError(f"clips of one batch differ in shape: {sorted(shapes)}")
-        frames = torch.from_numpy(np.stack([clip.rgb_thw3 for clip in clips]))
+        size_px = self._expert.config.size_px
+        frames = torch.from_numpy(np.stack([_resized(clip.rgb_thw3, size_px) for clip in clips]))
         with torch.no_grad():
             latents, maps = self._expert(frames)
         depth = torch.exp(maps.log_depth_bthw).numpy()
@@ -78,3 +80,10 @@ class ExpertTeacher:
             rays_thw6=rays,
             latents=latents,
         )
+
+
+def _resized(rgb_thw3: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
+    """Square frames at the expert's size; larger ones are made from smaller by repetition only."""
+    if rgb_thw3.shape[1] == size_px:
+        return rgb_thw3
+    return np.stack([area_mean(frame, size_px, size_px) for frame in rgb_thw3])

@@ -127,7 +127,7 @@ def plan_worlds(clips: ClipsParams, expert: ExpertParams) -> list[WorldTask]:
                 frames=clips.frames + clips.frames // 2,
                 starts=clips.frames // 2 + 1,
                 duration_s=2 * clips.frames * step_ns * 1e-9,
-                size_px=clips.size_px,
+                size_px=expert.size_px or clips.size_px,
                 map_px=expert.map_px,
             )
             tasks.append(task)

@@ -129,7 +129,7 @@ def run_stage(
         given = stage_inputs(workspace, run, previous_version(workspace, run), progress)
     started = _now()
     with staging(project) as folder, work_dir(run) as work:
-        view = _open_pinned(run, folder / "pinned")
+        view = open_pinned(run, folder / "pinned")
         given = replace(given, work=work, folders={**given.folders, **view.folders})
         with run_info.Cost() as cost:
             report = _compute(run.key, function, given, folder / "new")
@@ -203,7 +203,7 @@ def _made_already(workspace: Workspace, run: StageRun) -> Materialization | None
     )
 
 
-def _open_pinned(run: StageRun, home: Path) -> PinnedView:
+def open_pinned(run: StageRun, home: Path) -> PinnedView:
     """The pinned versions of a run, opened under the lock: no other run replaces one meanwhile."""
     with locked(run.project), Workspace(run.project) as workspace:
         return PinnedView(workspace, run.inputs.pinned, home)

@@ -9,6 +9,7 @@ from p4d.students.data.questions import load_questions
 from p4d.students.data.samples import LabelReader, RowOrder, Sample, TrainingSamples
 from p4d.students.model.batch import IGNORED
 from p4d.students.model.chat import VIDEO
+from p4d.students.model.student import hidden_states
 from tests.students import tiny
 
 
@@ -141,3 +142,29 @@ def test_generation_answers_what_the_packed_question_scores_highest(student, que
     prompts = packer_of(student).prompts([sample(clips, [q]) for q in questions[:2]])
     texts = student.generate(prompts, max_new_tokens=1)
     assert texts == student.tokenizer.batch_decode(expected[:, None], skip_special_tokens=True)
+
+
+@torch.no_grad()
+def test_one_layers_states_are_those_that_transformers_returns_among_all(student, questions, clips):
+    adapter = student.adapter
+    batch = packer_of(student).pack([sample(clips, questions[:1])])
+    kept = hidden_states(adapter, batch, [0, 1, 2, -1])
+    everything = []
+    model = adapter.model.model
+    forward = model.forward
+
+    def recorded(*given, **named):
+        out = forward(*given, **named, output_hidden_states=True)
+        everything.extend(out.hidden_states)
+        return out
+
+    model.forward = recorded
+    hidden_states(adapter, batch)
+    model.forward = forward
+    assert len(everything) == 3
+    assert torch.equal(kept[0], everything[0])
+    assert torch.equal(kept[2], everything[2])
+    assert torch.equal(kept[-1], everything[2])
+    if adapter.model.config.model_type != "qwen3_vl":  # whose early features are added behind it
+        assert torch.equal(kept[1], everything[1])
+    assert set(kept) == {0, 1, 2, -1}

@@ -42,12 +42,12 @@ def hidden_of(adapter, frames, times_s, tail=(5, 6, 7)):
     """Last hidden states of one plain causal row: pictures, then some text."""
     ids = torch.tensor([[4, *adapter.visual_ids(times_s), *tail]])
     length = ids.shape[1]
-    return adapter.states(
+    return adapter.last_state(
         input_ids=ids,
         position_ids=torch.arange(length)[None],
         attention_mask=torch.ones(length, length, dtype=torch.bool).tril()[None, None],
         **adapter.encode(frames, torch.tensor([times_s])),
-    )[-1]
+    )
 
 
 def test_frames_divide_into_stills_and_videos_by_their_times():

@@ -106,7 +106,7 @@ def test_a_step_that_asks_nothing_perceives_the_same_and_runs_no_language_model(
     packer = Packer(student.tokenizer, student.adapter)
     batch = packer.pack([samples(project, tiny.SquareLabels())[i] for i in range(2)])
     entering = embedded_tokens(student.adapter, batch)
-    assert torch.equal(entering, hidden_states(student.adapter, batch)[0])
+    assert torch.equal(entering, hidden_states(student.adapter, batch, [0])[0])
     asked, unasked = arm(batch), arm(batch, ask=False)
     assert unasked["sft"] == 0 and asked["sft"] > 0
     for name in ("latent", *ALL):

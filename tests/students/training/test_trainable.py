@@ -7,6 +7,7 @@ from p4d.artifacts import read_json
 from p4d.config import replace_params
 from p4d.errors import ConfigError
 from p4d.students import load
+from p4d.students.model.new_rows import rows_of
 from p4d.students.model.student import save_student
 from p4d.students.training.arm import Arm
 from p4d.students.training.stages import build_sft
@@ -31,12 +32,12 @@ def hidden(adapter):
     ids = torch.cat([IDS, torch.tensor([adapter.visual_ids([0.0, 0.5])]), IDS], dim=1)
     length = ids.shape[1]
     frames = torch.arange(2 * 32 * 32 * 3).view(1, 2, 32, 32, 3).remainder(251).to(torch.uint8)
-    return adapter.states(
+    return adapter.last_state(
         input_ids=ids,
         position_ids=torch.arange(length)[None],
         attention_mask=torch.ones(length, length, dtype=torch.bool).tril()[None, None],
         **adapter.encode(frames, torch.tensor([[0.0, 0.5]])),
-    )[-1]
+    )
 
 
 def trained(adapter, steps=2):
@@ -157,3 +158,35 @@ def test_every_family_names_the_layers_that_are_sharded_one_by_one(adapter):
     seeing = getattr(config.vision_config, "num_hidden_layers", None) or config.vision_config.depth
     assert sum("language_model" in n for n in names) == config.text_config.num_hidden_layers
     assert sum("vis" in n for n in names) >= seeing  # SigLIP also names its pooling head
+
+
+def test_lora_trains_the_rows_of_new_tokens_and_no_other_row(student_folder):
+    """The additions reach the tied head, too, once they are merged."""
+    adapter = load(student_folder).adapter
+    table, new = adapter.model.get_input_embeddings(), [7, 9]
+    before = table.weight.detach().clone()
+    prepare(adapter, params(trainable="lora"), new)
+    ids = torch.tensor([[4, 7, 9, 5]])
+    plain = torch.nn.functional.embedding(ids, before)
+    assert torch.equal(table(ids), plain)
+    rows = dict(adapter.model.named_parameters())
+    (name,) = [name for name in rows if name.endswith("new_rows.added")]
+    assert not rows[name.replace("new_rows.added", "weight")].requires_grad
+    (rows_of(table, torch.tensor([9])).sum() + table(ids).sum()).backward()
+    assert torch.equal(rows[name].grad[:, 0], torch.tensor([1.0, 2.0]))
+    with torch.no_grad():
+        rows[name] += 0.5
+    model = merged(adapter.model)
+    expected = before.clone()
+    expected[new] += 0.5
+    assert torch.equal(model.get_input_embeddings().weight, expected)
+    assert torch.equal(model.lm_head.weight, expected)
+    assert not any("new_rows" in name for name in model.state_dict())
+
+
+def test_the_release_trains_the_language_model_alone(adapter):
+    prepare(adapter, params(trainable="language_model"))
+    trained = {name for name, weight in adapter.model.named_parameters() if weight.requires_grad}
+    assert trained
+    assert not trained & parts(adapter, [adapter.encoder(), *adapter.projector()])
+    assert any("language_model" in name for name in trained)

@@ -127,8 +127,10 @@ def initial_model(
         return build(params, clips, tokenizer)
 
 
-def load_model(folder: Path) -> PreTrainedModel:
-    """Load a transformers checkpoint of a known family, in float32.
+def load_model(folder: Path, *, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
+    """Load a transformers checkpoint of a known family, with weights of `dtype`.
+
+    transformers builds the network on the meta device and reads each weight once, into place.
 
     Raises:
         ContractError: the family is unknown, or the folder is damaged or asks for more than its
@@ -136,5 +138,5 @@ def load_model(folder: Path) -> PreTrainedModel:
     """
     checked = ModelFolder.checked(folder)
     kind = family_named(checked.config().model_type).model
-    model: PreTrainedModel = checked.network(kind, exact=True, dtype=torch.float32)
+    model: PreTrainedModel = checked.network(kind, exact=True, dtype=dtype)
     return model

@@ -143,17 +143,15 @@ class LlavaOnevisionAdapter:
                 features[at] = change(medium.row, features[at])
         output.pooler_output = torch.cat(features)[None]
 
-    def states(self, **inputs: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
+    def last_state(self, **inputs: Any) -> Tensor:  # noqa: ANN401
         """Run the network without its language head."""
-        states: tuple[Tensor, ...] = self.model.model(
-            **inputs, use_cache=False, output_hidden_states=True
-        ).hidden_states
-        return states
+        last: Tensor = self.model.model(**inputs, use_cache=False).last_hidden_state
+        return last
 
-    def first_block(self) -> nn.Module:
-        """The first block of the language model."""
-        block: nn.Module = self.model.model.language_model.layers[0]
-        return block
+    def blocks(self) -> nn.ModuleList:
+        """The blocks of the language model."""
+        blocks: nn.ModuleList = self.model.model.language_model.layers
+        return blocks
 
     def generate(self, **inputs: Any) -> Tensor:  # noqa: ANN401
         """Generate with `transformers`."""

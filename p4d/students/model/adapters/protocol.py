@@ -97,7 +97,7 @@ class StudentAdapter(Protocol):
             spans_s: `[B]` seconds that the frames of a row were sampled from; None: unknown.
 
         Returns:
-            Keyword arguments for `states` and `generate`.
+            Keyword arguments for `last_state` and `generate`.
         """
         ...
 
@@ -110,18 +110,16 @@ class StudentAdapter(Protocol):
         """
         ...
 
-    def states(self, **inputs: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
-        """Hidden states `[B, N, D]`: the embedded tokens, then the output of each block.
+    def blocks(self) -> nn.ModuleList:
+        """The blocks of the language model, in order."""
+        ...
 
-        The last state is after the final norm.
+    def last_state(self, **inputs: Any) -> Tensor:  # noqa: ANN401
+        """The last hidden state `[B, N, D]`, after the final norm.
 
         Takes `input_ids` and `position_ids` `[B, N]`, a boolean `attention_mask` `[B, 1, N, N]`
         (query, key), and the result of `encode`.
         """
-        ...
-
-    def first_block(self) -> nn.Module:
-        """The language model's first block; its first input is `states(...)[0]`."""
         ...
 
     def generate(self, **inputs: Any) -> Tensor:  # noqa: ANN401

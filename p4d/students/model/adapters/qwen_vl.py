@@ -223,7 +223,7 @@ class QwenVLAdapter:
         for kind, output in outputs.items():
             output.pooler_output = tuple(features[kind])
 
-    def states(self, **inputs: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
+    def last_state(self, **inputs: Any) -> Tensor:  # noqa: ANN401
         """Run the network without its language head, with three-dimensional positions."""
         positions = self.positions(
             inputs["input_ids"],
@@ -233,15 +233,14 @@ class QwenVLAdapter:
             inputs.get("image_grid_thw"),
             inputs.get("video_grid_thw"),
         )
-        states: tuple[Tensor, ...] = self.model.model(
+        last: Tensor = self.model.model(
             input_ids=inputs["input_ids"],
             attention_mask=inputs["attention_mask"],
             position_ids=positions,
             mm_encoder_outputs=inputs.get("mm_encoder_outputs"),
             use_cache=False,
-            output_hidden_states=True,
-        ).hidden_states
-        return states
+        ).last_hidden_state
+        return last
 
     def positions(
         self,
@@ -303,10 +302,10 @@ class QwenVLAdapter:
         interval = slot_s[number.clamp(min=0)] * self._slots_per_s
         return torch.where(input_ids == self._video, (slot * interval).long(), slot)
 
-    def first_block(self) -> nn.Module:
-        """The first block of the language model."""
-        block: nn.Module = self.model.model.language_model.layers[0]
-        return block
+    def blocks(self) -> nn.ModuleList:
+        """The blocks of the language model."""
+        blocks: nn.ModuleList = self.model.model.language_model.layers
+        return blocks
 
     def generate(self, **inputs: Any) -> Tensor:  # noqa: ANN401
         """Generate with `transformers`, which derives positions from the types of tokens."""
