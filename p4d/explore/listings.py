@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import polars as pl
 
+from p4d.audit.champion import champion_text
+from p4d.errors import P4DError
 from p4d.explore import filters
 from p4d.explore.catalogue import MEASURES, Catalogue
 from p4d.explore.clip_view import card
 from p4d.explore.filters import Choice, Page, Query
 from p4d.explore.question_rows import LEFT_OUT, RELEASED
+from p4d.explore.tables import Stamp
+from p4d.foreign_text import one_line
 from p4d.project import Project
+from p4d.versioning.ledger.ledger import LEDGER_PATH
 
 Values = dict[str, Any]
 
@@ -29,8 +34,25 @@ def overview(project: Project, catalogue: Catalogue) -> Values:
         "shards": _shards(catalogue),
         "totals": _totals(catalogue),
         "arms": _arms(catalogue),
+        "decision": _decision(project),
         "root": project.root,
     }
+
+
+def _decision(project: Project) -> str:
+    """Which student is champion, and the last decision, in words."""
+    files = (project.data / "champion" / "champions.jsonl", project.root / LEDGER_PATH)
+    return _decision_at(project, *(Stamp.of(path) for path in files))
+
+
+@functools.lru_cache(maxsize=1)
+def _decision_at(project: Project, decisions: Stamp | None, ledger: Stamp | None) -> str:
+    """As `_decision`; asked again only when one of the two files changes."""
+    del decisions, ledger
+    try:
+        return champion_text(project)
+    except (P4DError, OSError) as error:
+        return f"The decisions cannot be read: {one_line(error)}"
 
 
 def videos(catalogue: Catalogue, query: Query) -> Values:
@@ -93,7 +115,7 @@ def _list(
         "controls": controls,
         "more": more,
         "query": query,
-        "link": partial(filters.link, path, query),
+        "link": functools.partial(filters.link, path, query),
         "is_set": [control for control in known if control.value],
     }
 
