@@ -15,8 +15,8 @@ import polars as pl
 
 from benchmarks.distillation.plan import CLIPS, RELEASES
 from p4d.artifacts import Arrays, read_table, write_arrays, write_bytes, write_table
+from p4d.students.data.fact_text import FactTexts, with_facts
 from p4d.students.data.questions import Question
-from p4d.studies.fact_text import FactTexts, with_facts
 
 
 def make_variants(work: Path, shards: Sequence[str]) -> None:

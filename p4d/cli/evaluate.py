@@ -10,6 +10,7 @@ import click
 
 from p4d.cli.echo import echo
 from p4d.cli.renamed import RenamedOptions
+from p4d.config.evaluation import DTYPES
 from p4d.project import Project
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -20,17 +21,27 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
     "--benchmark",
     "name",
     required=True,
-    help="r4d-bench, sti-bench, vlm4d, vsti-bench, r4d-world, or a folder.",
+    help="r4d-bench, sti-bench, vlm4d, vsti-bench, vsi-bench, dsr-bench, dyn-bench, r4d-world, or "
+    "a folder.",
 )
 @click.option("--model", type=_FOLDER, required=True, help="A student or a transformers folder.")
 @click.option("--out", type=_FOLDER, help="Default: reports/evaluation/BENCHMARK/MODEL.")
 @click.option("--batch", type=click.IntRange(min=1), default=8, show_default=True)
 @click.option("--limit", type=click.IntRange(min=1), help="Ask only this many items, drawn by id.")
-@click.option("--frames", type=click.IntRange(min=1), help="Default: as trained, else 16.")
+@click.option("--frames", type=click.IntRange(min=1), help="Default: as trained, else published.")
 @click.option("--size-px", type=click.IntRange(16, 2048), help="Default: the model's own.")
-@click.option("--prompt", type=click.Choice(["student", "benchmark"]), help="Default: as trained.")
+@click.option(
+    "--prompt",
+    type=click.Choice(["student", "benchmark"]),
+    help="Default: as trained, else published.",
+)
+@click.option("--max-new-tokens", type=click.IntRange(min=1), help="Longest generated reply.")
+@click.option(
+    "--as-published", is_flag=True, help="Prompt, frames and length of the benchmark's own script."
+)
 @click.option("--text-only", is_flag=True, help="Generate text; do not score options.")
-@click.option("--device", default="cpu", show_default=True)
+@click.option("--device", help="auto, cpu, cuda or cuda:N. Default: evaluation.device.")
+@click.option("--dtype", type=click.Choice(DTYPES), help="Default: evaluation.dtype.")
 def evaluate(name: str, model: Path, out: Path | None, text_only: bool, **chosen: Any) -> None:  # noqa: ANN401
     """Ask a model the questions of a benchmark. A stopped run continues with the same command."""
     from p4d.evaluation.benchmarks.registry import open_benchmark
@@ -41,6 +52,8 @@ def evaluate(name: str, model: Path, out: Path | None, text_only: bool, **chosen
     project = Project.find_or_here()
     benchmark = open_benchmark(name, project)
     folder = out or project.root / "reports" / "evaluation" / benchmark.name / model.name
+    for key in ("device", "dtype"):
+        chosen[key] = chosen[key] or getattr(project.params.evaluation, key)
     settings = EvaluateSettings(**chosen, likelihood=not text_only)
     with bar(benchmark.name, unit="question") as progress:
         found = run(benchmark, model, folder, project.params, settings, progress)

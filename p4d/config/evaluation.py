@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from p4d.categories import CATEGORIES
 from p4d.config.section import check, check_at_least_1
+
+DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +20,10 @@ class EvaluationParams:
         confidence: of every interval, for example 0.95.
         batch: clips per batch.
         generated_questions: questions per arm that are also answered in generated text.
+        max_new_tokens: the longest generated answer.
+        device: `auto` (the first GPU if there is one, else the CPU), `cpu`, `cuda` or `cuda:N`.
+        dtype: of the weights: `auto` (bfloat16 for models of a billion weights or more on a GPU,
+            else float32), `float32`, `bfloat16` or `float16`.
         threads: CPU threads.
     """
 
@@ -24,13 +31,19 @@ class EvaluationParams:
     confidence: float
     batch: int
     generated_questions: int
+    max_new_tokens: int
+    device: str
+    dtype: str
     threads: int
 
     def __post_init__(self) -> None:
         check(self.bootstrap_samples >= 100, self, "bootstrap_samples must be at least 100")
         check(0.5 < self.confidence < 1, self, "confidence must be in (0.5, 1)")
         check(self.generated_questions >= 0, self, "generated_questions must not be negative")
-        check_at_least_1(self, "batch", "threads")
+        check_at_least_1(self, "batch", "threads", "max_new_tokens")
+        check(self.dtype in DTYPES, self, f"dtype must be one of {', '.join(DTYPES)}")
+        known = re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device)
+        check(known is not None, self, "device must be auto, cpu, cuda or cuda:N")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,13 +15,16 @@ from p4d.config import Params
 from p4d.determinism import deterministic
 from p4d.errors import ConfigError, ContractError
 from p4d.evaluation.answering.ask import AskSettings, ask
+from p4d.evaluation.answering.placement import place
 from p4d.evaluation.answering.replies import Journal
 from p4d.evaluation.answering.visuals import ClipVisuals, VideoVisuals, VisualSource, view_id
 from p4d.evaluation.benchmarks.item import Benchmark, BenchmarkItem
 from p4d.evaluation.page import render_page
+from p4d.evaluation.reproduction import reproduction_card
 from p4d.evaluation.scoring.benchmark_metrics import benchmark_metrics, scores_by_method
 from p4d.evaluation.scoring.chance import chance_report
 from p4d.evaluation.scoring.predictions import FILE, SCORING_METHODS, predictions
+from p4d.evaluation.scoring.published import as_published, published_figures
 from p4d.evaluation.scoring.statistics import Bootstrap, by_category_csv
 from p4d.ids import content_id, seed_for
 from p4d.students.data.clip_reader import ClipReader
@@ -31,13 +34,16 @@ from p4d.students.model.pretrained import open_student
 from p4d.students.model.student import Student, read_card
 
 JOURNAL = "replies.jsonl"
-PUBLISHED_FRAMES, PUBLISHED_PX = 16, 384
-"""Defaults for a plain checkpoint: 16 frames as the 4D-RGPT release, and LLaVA-OneVision's size."""
+PUBLISHED_PX = 384
+"""Side of frames for a checkpoint whose config names none: LLaVA-OneVision's."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateSettings:
-    """Settings of an evaluation; None takes what the model was trained with.
+    """Settings of an evaluation.
+
+    None takes what a student of this project was trained with; for another checkpoint it takes
+    what the benchmark's own evaluation does.
 
     Attributes:
         batch: clips per batch.
@@ -46,7 +52,12 @@ class EvaluateSettings:
         size_px: side of the frames before the model's own resizing.
         prompt: `student`: the layout students of this project are trained on; `benchmark`: the
             published one.
+        max_new_tokens: the longest reply.
+        as_published: prompt, frames and longest reply of the published evaluation, unless they are
+            given.
         likelihood: score options besides generating text.
+        device: `auto` (a GPU if there is one), `cpu`, `cuda`, ...
+        dtype: of the weights: `auto` (float32 on a CPU, bfloat16 on a GPU), or a type by name.
     """
 
     batch: int = 8
@@ -54,8 +65,11 @@ class EvaluateSettings:
     frames: int | None = None
     size_px: int | None = None
     prompt: Literal["student", "benchmark"] | None = None
+    max_new_tokens: int | None = None
+    as_published: bool = False
     likelihood: bool = True
     device: str = "cpu"
+    dtype: str = "auto"
     threads: int = 2
 
 
@@ -105,19 +119,26 @@ def evaluate(
             f"{benchmark.folder} has no item that can be asked: {'; '.join(reasons[:3]) or 'empty'}"
         )
     student = open_model(model)
-    student.adapter.model.to(settings.device)  # type: ignore[arg-type]
-    frames, size_px, prompt = _as_trained(student, model, params, settings)
+    placement = place(student, settings.device, settings.dtype)
+    asked = _how_asked(benchmark, student, model, params, settings)
     views = {item.item_id: view_id(item) for item in items}
-    questions = [question_of(benchmark, item, views[item.item_id], prompt) for item in items]
-    visuals = visuals_of(benchmark, items, frames, size_px)
-    asking = AskSettings(frames=frames, batch=settings.batch, likelihood=settings.likelihood)
+    questions = [question_of(benchmark, item, views[item.item_id], asked.prompt) for item in items]
+    visuals = visuals_of(benchmark, items, asked.frames, asked.size_px)
+    asking = AskSettings(
+        frames=asked.frames,
+        batch=settings.batch,
+        answer_tokens=asked.max_new_tokens,
+        likelihood=settings.likelihood,
+    )
+    checkpoint = _model_id(model)
     run = {
         "benchmark": benchmark.name,
         "items": _items_id(benchmark, items),
-        "model": _model_id(model),
-        "prompt": prompt,
-        "size_px": size_px,
+        "model": checkpoint,
+        "prompt": asked.prompt,
+        "size_px": asked.size_px,
         "threads": settings.threads,
+        **({} if placement.dtype == "float32" else {"dtype": placement.dtype}),
         **dataclasses.asdict(asking),
     }
     journal = Journal(out / JOURNAL, run)
@@ -125,22 +146,32 @@ def evaluate(
         replies = ask(student, questions, visuals, asking, journal=journal, progress=progress)
     table = predictions(benchmark, items, replies, views)
     by_id = {question.qa_id: question for question in questions}
-    metrics = _write_results(
-        out,
-        table,
-        Bootstrap(params.evaluation.bootstrap_samples, params.evaluation.confidence),
-        {"benchmark": benchmark.name, "run": run, "model": model.name},
-    )
+    about = {
+        "run": run,
+        "model": model.name,
+        "published": as_published(
+            benchmark, published_figures(benchmark, items, table), dataclasses.asdict(asked)
+        ),
+        "reproduction": reproduction_card(
+            placement, asking, questions, checkpoint=checkpoint, threads=settings.threads
+        ),
+    }
+    bootstrap = Bootstrap(params.evaluation.bootstrap_samples, params.evaluation.confidence)
+    metrics = _write_results(out, benchmark, table, bootstrap, about)
     page = render_page(metrics, table, lambda qa_id: visuals.of(by_id[qa_id]))
     write_bytes(out / "index.html", page.encode())
     return metrics
 
 
 def _write_results(
-    out: Path, table: pl.DataFrame, bootstrap: Bootstrap, about: Mapping[str, Any]
+    out: Path,
+    benchmark: Benchmark,
+    table: pl.DataFrame,
+    bootstrap: Bootstrap,
+    about: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Write predictions, metrics and the table by category; return the metrics."""
-    metrics = {**benchmark_metrics(about["benchmark"], table, bootstrap), **about}
+    metrics = {**benchmark_metrics(benchmark, table, bootstrap), **about}
     if table.filter((pl.col("outcome") == "ok") & pl.col("family").is_not_null()).height:
         metrics["against_chance"] = chance_report(table, bootstrap.confidence)
     write_table(out / FILE, table, sort_by=["qa_id"])
@@ -167,21 +198,41 @@ def limited(items: Sequence[BenchmarkItem], limit: int | None) -> list[Benchmark
     return sorted(drawn, key=lambda item: item.item_id)
 
 
-def _as_trained(
-    student: Student, model: Path, params: Params, settings: EvaluateSettings
-) -> tuple[int, int, Literal["student", "benchmark"]]:
-    """Resolve frames, size and prompt from the settings, else the model, else the parameters."""
-    card_file = model / "card.json"
-    ours = card_file.is_file()
+@dataclass(frozen=True, kw_only=True)
+class _HowAsked:
+    """Resolved settings of what a model is shown and how long it may answer."""
+
+    frames: int
+    size_px: int
+    prompt: Literal["student", "benchmark"]
+    max_new_tokens: int
+
+
+def _how_asked(
+    benchmark: Benchmark,
+    student: Student,
+    model: Path,
+    params: Params,
+    settings: EvaluateSettings,
+) -> _HowAsked:
+    """Resolve what is not given: as trained for our students, else as published."""
+    ours = (model / "card.json").is_file()
     card = read_card(model) if ours else {}
-    frames = settings.frames or card.get("frames") or (params.clips.frames if ours else None)
+    published = settings.as_published or not ours
     vision = getattr(student.adapter.model.config, "vision_config", None)
     side = card.get("size_px") or getattr(vision, "image_size", None)
     size_px = settings.size_px or side or (params.clips.size_px if ours else PUBLISHED_PX)
-    prompt = settings.prompt or ("student" if ours else "benchmark")
     if not isinstance(size_px, int) or not 16 <= size_px <= 2048:
         raise ConfigError(f"frames of {size_px} px: pass --size-px between 16 and 2048")
-    return int(frames or PUBLISHED_FRAMES), size_px, prompt
+    rules = benchmark.rules
+    trained = card.get("frames") or params.clips.frames
+    return _HowAsked(
+        frames=settings.frames or int(rules.frames if published else trained),
+        size_px=size_px,
+        prompt=settings.prompt or ("benchmark" if published else "student"),
+        max_new_tokens=settings.max_new_tokens
+        or (rules.max_new_tokens if published else params.evaluation.max_new_tokens),
+    )
 
 
 def question_of(benchmark: Benchmark, item: BenchmarkItem, view: str, prompt: str) -> Question:
@@ -225,6 +276,8 @@ def _items_id(benchmark: Benchmark, items: Sequence[BenchmarkItem]) -> str:
         for name in ("video", "marks"):
             path = found[name]
             found[name] = path.relative_to(benchmark.folder.resolve()).as_posix() if path else None
+        if found["subset"] is None:  # as older journals name their items
+            del found["subset"]
         return [found[name] for name in sorted(found)]
 
     return content_id("items", [fields(item) for item in items])
@@ -247,6 +300,13 @@ def summary_lines(metrics: Mapping[str, Any]) -> list[str]:
         lines.append(f"  {name:<29}{i['n']:>6}  {i['value']:.3f} [{i['low']:.3f}, {i['high']:.3f}]")
     if metrics["chance"] is not None:
         lines.append(f"  chance{'':<31}{metrics['chance']:.3f}")
+    published = metrics["published"]
+    if published["figures"]:
+        differs = ", ".join(published["differs"])
+        lines.append(
+            f"by the benchmark's own rule: {published['figures']['overall']:.3f} "
+            f"({'with other ' + differs if differs else 'as published'})"
+        )
     if metrics["generated"]:
         lines.append(f"texts without an answer: {metrics['unparsed']} of {metrics['generated']}")
     return lines

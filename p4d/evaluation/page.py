@@ -54,6 +54,8 @@ def render_page(
         primary=SCORING_METHODS[primary],
         cards=_cards(found),
         scores=_scores(found),
+        published=_published(found),
+        card=_card_rows(found["reproduction"]),
         chart=_chart(found),
         confusions=list(_confusions(rows)),
         errors=list(_errors(rows, visual_of)),
@@ -107,6 +109,44 @@ def _scores(found: Mapping[str, Any]) -> View:
         if method in by_method
     ]
     return {"heads": shown, "rows": rows}
+
+
+def _published(found: Mapping[str, Any]) -> View:
+    """The score by the benchmark's own rule beside ours, and the settings behind both."""
+    published, primary = found["published"], found["primary_metric"]
+    run = found["run"]
+    used = {
+        "prompt": run["prompt"],
+        "frames": run["frames"],
+        "max_new_tokens": run["answer_tokens"],
+    }
+    names = {"prompt": "prompt", "frames": "frames", "max_new_tokens": "longest reply, tokens"}
+    headlines = found["headline"]
+    return {
+        **{key: published[key] for key in ("script", "figures", "remarks", "differs")},
+        "mean_over": headlines["mean_over"],
+        "ours": [
+            (SCORING_METHODS[method], headlines[method], method == primary)
+            for method in SCORING_METHODS
+            if method in headlines and method != "published_rule"
+        ],
+        "settings": [
+            {
+                "name": names[key],
+                "used": used[key],
+                "published": value,
+                "differs": key in published["differs"],
+            }
+            for key, value in published["settings"].items()
+        ],
+    }
+
+
+def _card_rows(card: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The reproduction card, a row per entry."""
+    versions = ", ".join(f"{name} {version}" for name, version in card["versions"].items())
+    rest = {key.replace("_", " "): value for key, value in card.items() if key != "versions"}
+    return [("versions", versions), *((name, str(value)) for name, value in rest.items())]
 
 
 def _chart(found: Mapping[str, Any]) -> View | None:

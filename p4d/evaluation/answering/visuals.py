@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from PIL import Image
 
 from p4d.errors import DecodeError
 from p4d.evaluation.benchmarks.item import BenchmarkItem, Sampling
@@ -19,6 +20,7 @@ from p4d.video.decoding.decode import decode, read_timeline
 from p4d.video.still import read_still
 
 MAX_VIDEO_S = 7200.0
+PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg"}
 _CACHED_CLIPS = 8  # questions about one clip follow each other, so a few clips are enough
 
 
@@ -125,7 +127,7 @@ def sampled_frames(
     of this pipeline do. Short spans repeat frames.
 
     Args:
-        video: the file.
+        video: the file, or a folder of pictures in the order of their names, one per second.
         frames: number of frames to sample.
         size_px: side of the squares the frames are averaged to; None: their own size.
         start_ns: start of the span, counted from the first frame; None: the first frame.
@@ -139,6 +141,8 @@ def sampled_frames(
     Raises:
         DecodeError: the video is damaged, or no frame is in the span.
     """
+    if video.is_dir():
+        return _sampled_pictures(video, frames, size_px)
     try:
         timeline = read_timeline(video, FileBudget(max_duration_s=MAX_VIDEO_S))
     except DecodeError as error:
@@ -169,3 +173,20 @@ def sampled_frames(
     if size_px is None:  # one video for the checkpoint, even where frames repeat
         times_s = times_s + np.arange(len(times_s)) * 1e-7
     return np.stack([sampled[index] for index in chosen.tolist()]), times_s, (end - start) / 1e9
+
+
+def _sampled_pictures(
+    folder: Path, frames: int, size_px: int | None
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Sample pictures of a folder at equal steps, first and last included."""
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
+    if not paths:
+        raise DecodeError(f"{folder.name}: the folder holds no frames")
+    height, width = size_px or 0, size_px or 0
+    if size_px is None:
+        with Image.open(paths[0]) as first:
+            width, height = first.size
+    chosen = np.linspace(0, len(paths) - 1, frames).astype(np.int64)
+    shown = {index: read_still(paths[index], height, width) for index in set(chosen.tolist())}
+    pictures = np.stack([shown[index] for index in chosen.tolist()])
+    return pictures, chosen.astype(float), float(len(paths))

@@ -16,8 +16,10 @@ from p4d.config import EvaluationParams
 from p4d.determinism import deterministic
 from p4d.errors import ContractError
 from p4d.evaluation.answering.ask import AskSettings, ask
+from p4d.evaluation.answering.placement import place
 from p4d.evaluation.answering.visuals import ClipVisuals
 from p4d.evaluation.reading.choices import read_choice
+from p4d.evaluation.reproduction import reproduction_card
 from p4d.evaluation.scoring.statistics import (
     Bootstrap,
     Interval,
@@ -39,7 +41,8 @@ COMPARED = (("p4d", "sft"), ("p4d", "blind"), ("sft", "blind"))
 def build_evaluation(inputs: StageInputs, out: Path) -> StageReport:
     """Score options, generate and parse text, and compare the arms.
 
-    Writes `predictions.parquet`, `metrics.json`, `by_category.csv` and `comparisons.json`.
+    Writes `predictions.parquet`, `metrics.json`, `by_category.csv`, `comparisons.json` and
+    `reproduction.json`.
 
     Raises:
         ContractError: the release has no test questions.
@@ -52,11 +55,20 @@ def build_evaluation(inputs: StageInputs, out: Path) -> StageReport:
         raise ContractError("the release has no questions in its test split")
     clips = ClipReader(inputs.shard_folders("clips"), inputs.shard_folders("regions"))
     groups = dict(read_table(release / "clips.parquet").select("clip_id", "group").iter_rows())
-    tables = []
+    tables, cards = [], {}
+    asking = asking_of(params, frames)
     for number, (arm, stage) in enumerate(ARMS.items(), start=1):
         student = load(inputs.folder(stage))
+        placement = place(student, params.device, params.dtype)
         with deterministic(params.threads, seed=0):
-            tables.append(answer(student, questions, clips, frames, params, groups, arm=arm))
+            tables.append(answer(student, questions, clips, asking, params, groups, arm=arm))
+        cards[arm] = reproduction_card(
+            placement,
+            asking,
+            questions,
+            checkpoint=inputs.versions.get(stage, ""),
+            threads=params.threads,
+        )
         inputs.progress(number, len(ARMS), f"{arm} answered {len(questions)} questions")
     predictions = pl.concat(tables)
     write_table(out / "predictions.parquet", predictions, sort_by=["arm", "qa_id"])
@@ -78,6 +90,7 @@ def build_evaluation(inputs: StageInputs, out: Path) -> StageReport:
         "gain": {name: found["Average"].as_dict() for name, found in gains.items()},
     }
     write_json(out / "metrics.json", metrics)
+    write_json(out / "reproduction.json", cards)
     write_bytes(out / "by_category.csv", by_category_csv(accuracy, "arm"))
     write_json(
         out / "comparisons.json",
@@ -93,11 +106,16 @@ def build_evaluation(inputs: StageInputs, out: Path) -> StageReport:
     )
 
 
+def asking_of(params: EvaluationParams, frames: int) -> AskSettings:
+    """Return how the arms are asked."""
+    return AskSettings(frames=frames, batch=params.batch, answer_tokens=params.max_new_tokens)
+
+
 def answer(
     student: Student,
     questions: Sequence[Question],
     clips: ClipReader,
-    frames: int,
+    asking: AskSettings,
     params: EvaluationParams,
     groups: Mapping[str, str],
     *,
@@ -108,9 +126,8 @@ def answer(
     Raises:
         ContractError: a question cannot be asked, which a release excludes.
     """
-    settings = AskSettings(frames=frames, batch=params.batch)
     chosen = _generated(questions, params.generated_questions)
-    replies = ask(student, questions, ClipVisuals(clips), settings, generated=chosen)
+    replies = ask(student, questions, ClipVisuals(clips), asking, generated=chosen)
     rows = []
     for question in questions:
         reply = replies[question.qa_id]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from p4d.errors import ContractError
 from p4d.evaluation.benchmarks.item import ItemError, Record
 from p4d.students.model.chat import LETTERS
 
+_LETTERED = re.compile(r"^\(?([A-E])[.):]\s+")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 MAX_FILE_BYTES = 1 << 30
 MAX_ROWS = 1_000_000
@@ -62,6 +63,48 @@ def records_of(path: Path) -> list[Any]:
     if not isinstance(found, list):
         raise ContractError(f"{path}: expected a list of records, got {type(found).__name__}")
     return found
+
+
+def files_with(folder: Path, names: Collection[str]) -> list[Path]:
+    """Return the files of a folder and its `data/` whose records have all the named fields.
+
+    If some of them are named after the test split, only those.
+    """
+    found = []
+    for pattern in ("*.parquet", "data/*.parquet", "*.jsonl", "*.json"):
+        for path in sorted(folder.glob(pattern)):
+            try:
+                records = records_of(path)
+            except ContractError:
+                continue
+            if records and isinstance(records[0], dict) and set(names) <= set(records[0]):
+                found.append(path)
+    return [path for path in found if path.name.startswith("test")] or found
+
+
+def distinct_records(files: Sequence[Path], identify: Callable[[Record], str]) -> list[Any]:
+    """Return the records of all files.
+
+    Raises:
+        ContractError: two files hold the same id, for example one benchmark in two formats.
+    """
+    records: list[Any] = []
+    holder: dict[str, Path] = {}
+    for path in files:
+        here = records_of(path)
+        ids = set()
+        for record in here:
+            try:
+                ids.add(identify(record) if isinstance(record, dict) else "")
+            except ItemError:
+                continue  # read_items rejects it with the reason
+        for item_id in sorted(ids - {""}):
+            if holder.setdefault(item_id, path) != path:
+                raise ContractError(
+                    f"{path} and {holder[item_id]} both hold id {item_id}; keep one of the files"
+                )
+        records += here
+    return records
 
 
 def _check_unpacked(path: Path) -> None:
@@ -225,6 +268,29 @@ def media(folder: Path, *candidates: str) -> Path:
             continue
     named = " or ".join(_shown(candidate) for candidate in candidates)
     raise ItemError(f"missing file; put it at {named} under {folder}")
+
+
+def media_folder(folder: Path, *candidates: str) -> Path:
+    """Return the first of the relative paths that is a folder inside `folder`.
+
+    Raises:
+        ItemError: no candidate is a folder.
+    """
+    root = folder.resolve()
+    for candidate in candidates:
+        try:
+            path = (root / candidate).resolve()
+            if path.is_relative_to(root) and path != root and path.is_dir():
+                return path
+        except (OSError, ValueError, RuntimeError):
+            continue
+    named = " or ".join(_shown(candidate) for candidate in candidates)
+    raise ItemError(f"missing folder of frames; put it at {named} under {folder}")
+
+
+def without_letter(option: str) -> str:
+    """Return an option without its leading letter, such as `A. `."""
+    return _LETTERED.sub("", option)
 
 
 def _shown(name: str) -> str:

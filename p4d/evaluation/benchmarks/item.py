@@ -6,7 +6,7 @@ used becomes a `RejectedItem` with the reason and never stops the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -32,12 +32,13 @@ class BenchmarkItem:
         dynamic: whether it needs more than one frame; None if the benchmark does not say.
         kind: `mcq` has options and `answer_index`, `numeric` has `answer_value`.
         question: text without options and instructions; regions are `<obj_k>`.
-        video: the video file.
+        video: the video file, or a folder of its frames.
         group: source video; questions about one source are not independent.
         start_ns: start of the visible span, counted from the first frame; None: the first frame.
         end_ns: end of the visible span; None: the end of the video.
         marks: picture of the first frame with marked regions.
         family: kind of question within the category, if known.
+        subset: part of the benchmark that is reported on its own, if it has parts.
         clip: shard and clip id, if the benchmark carries its clips in this pipeline's layout.
     """
 
@@ -55,6 +56,7 @@ class BenchmarkItem:
     end_ns: int | None = None
     marks: Path | None = None
     family: str | None = None
+    subset: str | None = None
     clip: tuple[str, str] | None = None
 
 
@@ -68,17 +70,36 @@ class RejectedItem:
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedRules:
-    """How the benchmark's own evaluation asks and reads answers.
+    """How the benchmark's own evaluation asks, reads and scores.
 
     Attributes:
+        script: whose rules these are, for people.
         prompt: the prompt of an item.
-        letter_of: the parser of a letter, given a text and the number of options.
-        unparsed: how a text without a letter counts.
+        frames: how many frames a model is shown.
+        max_new_tokens: the longest reply.
+        score: the score of a reply to an item, in [0, 1].
+        overall: the figures that the script reports, from items with their scores; `overall` is the
+            headline.
+        of_types: the headline from the means of the categories; None if it is the mean over items.
+        remarks: what of the published evaluation is not reproduced.
     """
 
+    script: str
     prompt: Callable[[BenchmarkItem], str]
-    letter_of: Callable[[str, int], int | None]
-    unparsed: Literal["wrong", "random"]
+    frames: int
+    max_new_tokens: int
+    score: Callable[[BenchmarkItem, str], float]
+    overall: Callable[[Sequence[ScoredItem]], dict[str, float]]
+    of_types: Callable[[Mapping[str, Any]], Any] | None = None
+    remarks: str = ""
+
+
+@dataclass(frozen=True)
+class ScoredItem:
+    """An item that was answered, and the score of its reply."""
+
+    item: BenchmarkItem
+    score: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +107,7 @@ class Benchmark:
     """A benchmark read from a folder.
 
     Attributes:
-        name: r4d-bench | sti-bench | vlm4d | vsti-bench | r4d-world.
+        name: one of `registry.READERS`.
         rules: of the published evaluation.
         sampling: `ends`: frames at equal steps from the first to the last; `grid`: each at the
             start of one of T equal parts.

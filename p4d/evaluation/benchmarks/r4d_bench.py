@@ -12,6 +12,8 @@ R4D-World, the benchmark of this repository, has this layout and three more fiel
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from p4d.categories import CATEGORIES, STATIC
@@ -22,12 +24,24 @@ from p4d.evaluation.benchmarks.item import (
     ItemError,
     PublishedRules,
     Record,
+    ScoredItem,
     read_items,
 )
-from p4d.evaluation.benchmarks.published_rules import first_letter, lettered
+from p4d.evaluation.benchmarks.published_rules import (
+    by_category,
+    drawn_option,
+    lettered,
+    mean,
+)
+from p4d.students.model.chat import LETTERS
 
 FILE = "test.json"
 STAGES = "stages"
+_ANSWER_PHRASE = re.compile(
+    r"^(?:(?:the|my)\s+)?(?:(?:best|correct|right|final)\s+)?(?:answer|option|choice)"
+    r"(?:\s+is)?\s*[:=]?\s*",
+    re.IGNORECASE,
+)
 
 
 def found_in(folder: Path) -> bool:
@@ -79,7 +93,7 @@ def read(folder: Path) -> Benchmark:
         folder=folder,
         items=items,
         rejected=rejected,
-        rules=PublishedRules(prompt=prompt, letter_of=first_letter, unparsed="random"),
+        rules=RULES,
         sampling="grid" if ours else "ends",
         stages=folder / STAGES if (folder / STAGES).is_dir() else None,
     )
@@ -115,3 +129,39 @@ def prompt(item: BenchmarkItem) -> str:
             "Answer with the letter of the right option only.",
         ]
     )
+
+
+def first_letter(text: str, options: int) -> int | None:
+    """After a phrase like "the answer is", take the first "(X)", else the first X."""
+    answer = _ANSWER_PHRASE.sub("", text.strip())
+    letters = LETTERS[:options]
+    found = re.search(rf"\(([{letters}])\)", answer) or re.search(rf"\b([{letters}])\b", answer)
+    return LETTERS.index(found.group(1)) if found else None
+
+
+def score(item: BenchmarkItem, text: str) -> float:
+    """Return 1 if the first letter is correct, else 0; without a letter, one is drawn."""
+    index = first_letter(text, len(item.options))
+    return float((drawn_option(item) if index is None else index) == item.answer_index)
+
+
+def overall(rows: Sequence[ScoredItem]) -> dict[str, float]:
+    """Return the mean over items, over static and dynamic ones, and over each category."""
+    found = {"overall": mean([row.score for row in rows])}
+    for name, dynamic in (("static", False), ("dynamic", True)):
+        scores = [row.score for row in rows if row.item.dynamic is dynamic]
+        if scores:
+            found[name] = mean(scores)
+    return found | by_category(rows)
+
+
+RULES = PublishedRules(
+    script="R4D-Bench, the task of the 4D-RGPT release (June 2026)",
+    prompt=prompt,
+    frames=16,
+    max_new_tokens=24,
+    score=score,
+    overall=overall,
+    remarks="written from a description of the script; its token budget and its sentence about "
+    "marks are not published",
+)

@@ -8,13 +8,23 @@ from pathlib import Path
 from typing import Protocol
 
 from p4d.errors import ConfigError
-from p4d.evaluation.benchmarks import r4d_bench, sti_bench, vlm4d, vsti_bench
-from p4d.evaluation.benchmarks.item import Benchmark
+from p4d.evaluation.benchmarks import (
+    dsr_bench,
+    dyn_bench,
+    r4d_bench,
+    sti_bench,
+    vlm4d,
+    vsi_bench,
+    vsti_bench,
+)
+from p4d.evaluation.benchmarks.item import Benchmark, PublishedRules
 from p4d.project import Project
 
 
 class BenchmarkReader(Protocol):
     """What a reader's module provides."""
+
+    RULES: PublishedRules
 
     def found_in(self, folder: Path) -> bool:
         """Return whether the folder holds the benchmark."""
@@ -30,6 +40,9 @@ READERS: Mapping[str, BenchmarkReader] = {
     "sti-bench": sti_bench,
     "vlm4d": vlm4d,
     "vsti-bench": vsti_bench,
+    "vsi-bench": vsi_bench,
+    "dsr-bench": dsr_bench,
+    "dyn-bench": dyn_bench,
     "r4d-world": r4d_bench,  # this repository's benchmark has the same layout
 }
 VARIABLE = "P4D_BENCHMARKS"

@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +25,10 @@ from p4d.evaluation.benchmarks.item import (
     ItemError,
     PublishedRules,
     Record,
+    ScoredItem,
     read_items,
 )
-from p4d.evaluation.benchmarks.published_rules import last_or_named_letter, lettered
+from p4d.evaluation.benchmarks.published_rules import lettered, mean, mean_of_items, right_letter
 from p4d.foreign_json import parse_foreign_json
 
 JSON_FILE = "qa_processed.json"
@@ -40,6 +43,14 @@ TASKS = (
     "Pose Estimation",
 )
 _COLUMNS = {"Video", "Task", "Question", "Candidates", "Answer"}
+_NAMED_LETTERS = (
+    r"\(([A-E])\)",
+    r"Ans\s*=\s*['\"]?([A-E])",
+    r"Answer\s*[:=]\s*([A-E])",
+    r"Option\s+([A-E])",
+    r"\b([A-E])\s*(?:is|was)\s*correct",
+    r"\b([A-E])[.)]\s*$",
+)
 
 
 def found_in(folder: Path) -> bool:
@@ -92,11 +103,24 @@ def read(folder: Path) -> Benchmark:
             group=name,
             start_ns=start_ns,
             end_ns=end_ns,
+            subset=_scene(record, name),
         )
 
     items, rejected = read_items(records, identify, item)
-    rules = PublishedRules(prompt=prompt, letter_of=last_or_named_letter, unparsed="wrong")
-    return Benchmark(name="sti-bench", folder=folder, items=items, rejected=rejected, rules=rules)
+    return Benchmark(name="sti-bench", folder=folder, items=items, rejected=rejected, rules=RULES)
+
+
+def _scene(record: Record, video: str) -> str:
+    """Return the scene, by the name of the video if the record does not name it."""
+    named = record.get("Scene") or record.get("scene")
+    if named:
+        return fields.text(named)
+    stem = video.split(".")[0]
+    if "camera" in video:
+        return "outdoor"
+    if video.startswith("scene"):
+        return "indoor"
+    return "desktop" if stem.isdigit() and len(stem) == 6 else "unknown"
 
 
 def _known(task: str) -> str:
@@ -128,7 +152,7 @@ def prompt(item: BenchmarkItem) -> str:
     """Return the prompt of the benchmark's own script: span, question, lettered options."""
     span = ""
     if item.start_ns is not None and item.end_ns is not None:
-        span = f"From {item.start_ns / 1e9:g} s to {item.end_ns / 1e9:g} s. "
+        span = f"From {item.start_ns / 1e9} s to {item.end_ns / 1e9} s. "
     return "\n".join(
         [
             span + item.question,
@@ -136,3 +160,38 @@ def prompt(item: BenchmarkItem) -> str:
             "Please output only the option letter!",
         ]
     )
+
+
+def score(item: BenchmarkItem, text: str) -> float:
+    """Return 1 if the reply is read as the correct letter, else 0.
+
+    Six patterns that name a letter are tried in turn, in any case, anywhere in the text; without
+    one, the last character of the reply counts, in capitals only.
+    """
+    for pattern in _NAMED_LETTERS:
+        found = re.search(pattern, text, re.IGNORECASE | re.MULTILINE)
+        if found:
+            return float(found.group(1).upper() == right_letter(item))
+    return float(text.strip()[-1:] == right_letter(item))
+
+
+def overall(rows: Sequence[ScoredItem]) -> dict[str, float]:
+    """Return the mean over items, over the items of each task, and of each scene."""
+    scenes: dict[str, list[float]] = {}
+    for row in rows:
+        scenes.setdefault(row.item.subset or "unknown", []).append(row.score)
+    return {
+        **mean_of_items(rows),
+        **{f"scene {name}": mean(scenes[name]) for name in sorted(scenes)},
+    }
+
+
+RULES = PublishedRules(
+    script="STI-Bench, opensource_test.py",
+    prompt=prompt,
+    frames=30,
+    max_new_tokens=512,
+    score=score,
+    overall=overall,
+    remarks="frames are sampled at equal steps, not at the rate that yields at most 30 of them",
+)

@@ -1,21 +1,35 @@
 """VSTI-Bench (VLM-3R): camera and object questions about indoor scans, some numeric.
 
-One Parquet, JSON lines or JSON file, recognised by its fields: records with `id`, `dataset`,
+Parquet, JSON lines or JSON files, recognised by their fields: records with `id`, `dataset`,
 `scene_name`, `question_type`, `question`, `options` (texts that start with their letter, or null),
-`ground_truth` (the text or number), `mc_answer` (the letter, for choices) and `video_path`.
-Numeric types are scored by mean relative accuracy.
+`ground_truth` (the text or number), `mc_answer` (the letter, for choices) and `video_path`. All
+files of the folder are read; if some are named after the test split, only those.
+
+The published score is the mean over the types that occur, choices by accuracy and numbers by mean
+relative accuracy.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 
 from p4d.errors import ContractError
 from p4d.evaluation.benchmarks import fields
-from p4d.evaluation.benchmarks.item import Benchmark, BenchmarkItem, ItemError, Record, read_items
-from p4d.evaluation.benchmarks.published_rules import LMMS_EVAL
+from p4d.evaluation.benchmarks.item import (
+    Benchmark,
+    BenchmarkItem,
+    ItemError,
+    PublishedRules,
+    Record,
+    read_items,
+)
+from p4d.evaluation.benchmarks.published_rules import (
+    first_word_score,
+    frames_prompt,
+    mean_of_types,
+    types_overall,
+)
 
 NUMERIC_TYPES = ("camera_obj_abs_dist", "camera_displacement")
 CHOICE_TYPES = (
@@ -32,35 +46,25 @@ _STATIC_TYPES = ("obj_obj_relative_pos_lr", "obj_obj_relative_pos_nf", "obj_obj_
 SUBTASKS = ("camera_obj_rel_dist", "obj_obj_relative_pos")
 """Prefixes of types whose variants are averaged before the mean over types."""
 
-_LETTERED = re.compile(r"^\(?([A-E])[.):]\s+")
-
 
 def found_in(folder: Path) -> bool:
     """Return whether the folder holds this benchmark."""
-    return _path(folder) is not None
+    return bool(_files(folder))
 
 
-def _path(folder: Path) -> Path | None:
-    patterns = ("*.parquet", "data/*.parquet", "*.jsonl", "*.json")
-    for path in [found for pattern in patterns for found in sorted(folder.glob(pattern))]:
-        try:
-            records = fields.records_of(path)
-        except ContractError:
-            continue
-        first = records[0] if records else None
-        if isinstance(first, dict) and {"question_type", "video_path"} <= set(first):
-            return path
-    return None
+def _files(folder: Path) -> list[Path]:
+    return fields.files_with(folder, {"question_type", "video_path"})
 
 
 def read(folder: Path) -> Benchmark:
     """Read the questions and find the videos.
 
     Raises:
-        ContractError: no file in the folder has the benchmark's fields.
+        ContractError: no file in the folder has the benchmark's fields, or two files hold the
+            same id.
     """
-    path = _path(folder)
-    if path is None:
+    files = _files(folder)
+    if not files:
         raise ContractError(
             f"{folder} holds no VSTI-Bench: expected a parquet or JSON file with question_type and "
             "video_path"
@@ -89,14 +93,24 @@ def read(folder: Path) -> Benchmark:
         if kind not in CHOICE_TYPES:
             raise ItemError(f"question_type {kind!r} is none of {[*CHOICE_TYPES, *NUMERIC_TYPES]}")
         options = fields.options(fields.first(record, "options"))
-        bare = tuple(_LETTERED.sub("", option) for option in options)
+        bare = tuple(fields.without_letter(option) for option in options)
         answer = record.get("mc_answer")
         if answer is None:
-            answer = _LETTERED.sub("", fields.text(fields.first(record, "ground_truth")))
+            answer = fields.without_letter(fields.text(fields.first(record, "ground_truth")))
         index = fields.answer_index(bare, answer)
         return replace(base, kind="mcq", options=bare, answer_index=index)
 
-    items, rejected = read_items(fields.records_of(path), identify, item)
-    return Benchmark(
-        name="vsti-bench", folder=folder, items=items, rejected=rejected, rules=LMMS_EVAL
-    )
+    records = fields.distinct_records(files, identify)
+    items, rejected = read_items(records, identify, item)
+    return Benchmark(name="vsti-bench", folder=folder, items=items, rejected=rejected, rules=RULES)
+
+
+RULES = PublishedRules(
+    script="VSTI-Bench, lmms_eval/tasks/vstibench of VLM-3R",
+    prompt=frames_prompt,
+    frames=32,
+    max_new_tokens=16,
+    score=first_word_score,
+    overall=types_overall,
+    of_types=mean_of_types,
+)

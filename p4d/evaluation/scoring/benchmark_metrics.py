@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from p4d.evaluation.benchmarks.item import Benchmark
 from p4d.evaluation.benchmarks.vsti_bench import SUBTASKS
 from p4d.evaluation.scoring.predictions import SCORING_METHODS, primary_metric, scored_by
+from p4d.evaluation.scoring.published import headline
 from p4d.evaluation.scoring.statistics import AVERAGE, Bootstrap, Interval, accuracy_by_slice
 
 COLUMNS: Mapping[str, str] = {
@@ -47,13 +49,15 @@ def twelve_columns(scores: Mapping[str, Interval]) -> dict[str, float | None]:
     }
 
 
-def benchmark_metrics(name: str, table: pl.DataFrame, bootstrap: Bootstrap) -> dict[str, Any]:
+def benchmark_metrics(
+    benchmark: Benchmark, table: pl.DataFrame, bootstrap: Bootstrap
+) -> dict[str, Any]:
     """Return the content of `metrics.json`.
 
     Failed and rejected items are counted and left out of every mean.
 
     Args:
-        name: of the benchmark.
+        benchmark: decides how the headline weighs items and types.
         table: as `predictions` returns it.
         bootstrap: settings of the intervals.
     """
@@ -64,7 +68,7 @@ def benchmark_metrics(name: str, table: pl.DataFrame, bootstrap: Bootstrap) -> d
     scores = scores_by_method(table, bootstrap)
     primary = primary_metric(table)
     result: dict[str, Any] = {
-        "benchmark": name,
+        "benchmark": benchmark.name,
         "items": len(table),
         "outcomes": dict(sorted(table.group_by("outcome").len().iter_rows())),
         "groups": ok["group"].n_unique(),
@@ -84,11 +88,19 @@ def benchmark_metrics(name: str, table: pl.DataFrame, bootstrap: Bootstrap) -> d
     if len(numeric):
         result["mean_relative_accuracy"] = round(float(numeric["text_wrong"].mean()), 6)  # type: ignore[arg-type]
         result["unparsed_numbers"] = numeric["parsed_value"].null_count()
-    if name == "vsti-bench":
+    if benchmark.name == "vsti-bench":
         result["over_types"] = {m: over_types(ok, m) for m in scores if m != "likelihood"}
+    headlines = {
+        method: headline(benchmark.rules, scored_by(table, method), bootstrap).as_dict()
+        for method in scores
+    }
+    result["headline"] = {
+        "mean_over": "items" if benchmark.rules.of_types is None else "types",
+        **headlines,
+    }
     if primary in scores:
-        headline = scores[primary][AVERAGE]
-        result |= {"accuracy": headline.value, "low": headline.low, "high": headline.high}
+        result["accuracy"] = headlines[primary]["value"]
+        result |= {key: headlines[primary][key] for key in ("low", "high")}
     return result
 
 

@@ -13,9 +13,9 @@ from p4d.artifacts import read_table
 from p4d.errors import ContractError
 from p4d.evaluation.answering.replies import Reply
 from p4d.evaluation.benchmarks.item import Benchmark, BenchmarkItem, RejectedItem
+from p4d.evaluation.benchmarks.published_rules import drawn_option
 from p4d.evaluation.reading.choices import read_choice
-from p4d.evaluation.reading.numbers import read_number
-from p4d.ids import seed_for
+from p4d.evaluation.reading.numbers import read_number, unit_asked
 
 FILE = "predictions.parquet"
 
@@ -137,40 +137,35 @@ def _row(benchmark: Benchmark, item: BenchmarkItem, reply: Reply, view: str) -> 
     if reply.failure:
         return row
     if item.kind == "numeric":
-        return row | _numeric(item, reply.text or "")
+        return row | _numeric(benchmark, item, reply.text or "")
     return row | _choice(benchmark, item, reply)
 
 
-def _numeric(item: BenchmarkItem, text: str) -> dict[str, Any]:
-    parsed, truth = read_number(text), item.answer_value or 0.0
+def _numeric(benchmark: Benchmark, item: BenchmarkItem, text: str) -> dict[str, Any]:
+    parsed, truth = read_number(text, unit_asked(item.question)), item.answer_value or 0.0
     score = 0.0 if parsed is None else round(mean_relative_accuracy(parsed, truth), 6)
-    first = read_number(text.split()[0].rstrip(".")) if text.split() else None
-    published = 0.0 if first is None else round(mean_relative_accuracy(first, truth), 6)
     return {
         "parsed_value": parsed,
         "text_wrong": score,
         "text_random": score,  # a number cannot be drawn from a list
         "text_excluded": None if parsed is None else score,
-        "published_rule": published,
+        "published_rule": round(benchmark.rules.score(item, text), 6),
     }
 
 
 def _choice(benchmark: Benchmark, item: BenchmarkItem, reply: Reply) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    right, count = item.answer_index, len(item.options)
+    right = item.answer_index
     if reply.likeliest is not None:
         found["likelihood"] = float(reply.likeliest == right)
     if reply.text is None:
         return found
-    guess = int(np.random.default_rng(seed_for("unparsed", item.item_id)).integers(count))
+    guess = drawn_option(item)
     parsed = read_choice(reply.text, item.options)
-    published = benchmark.rules.letter_of(reply.text, count)
-    if published is None and benchmark.rules.unparsed == "random":
-        published = guess
     return found | {
         "parsed_index": parsed,
         "text_wrong": float(parsed == right),
         "text_random": float((guess if parsed is None else parsed) == right),
         "text_excluded": None if parsed is None else float(parsed == right),
-        "published_rule": float(published == right),
+        "published_rule": benchmark.rules.score(item, reply.text),
     }

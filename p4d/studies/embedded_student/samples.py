@@ -8,11 +8,11 @@ import numpy as np
 
 from p4d.ids import seed_for
 from p4d.students.data.clip_reader import Visual
+from p4d.students.data.fact_text import with_facts
 from p4d.students.data.questions import Question
 from p4d.students.data.samples import Sample
 from p4d.studies.embedded_student.recipe import Recipe
 from p4d.studies.embedded_student.worlds import RecipeClip
-from p4d.studies.fact_text import with_facts
 from p4d.studies.stills import marked_object, still_questions
 
 

@@ -12,10 +12,10 @@ import numpy as np
 from p4d.artifacts import Arrays, read_table
 from p4d.config import Params, replace_params
 from p4d.standalone import run_stages
+from p4d.students.data.fact_text import FactTexts, shard_questions
 from p4d.students.data.questions import Question
 from p4d.students.embedded import CORE_FAMILIES
 from p4d.studies.embedded_student.recipe import Recipe
-from p4d.studies.fact_text import FactTexts, shard_questions
 from p4d.teachers.expert4d import embedded as expert
 from p4d.worlds.clip_shards import write_clip_shard
 

@@ -220,3 +220,85 @@ def vsti_bench(folder: Path) -> Path:
     pl.DataFrame([base | row for row in rows]).write_parquet(folder / "test.parquet")
     video(folder / "scannet" / "s.mp4")
     return folder
+
+
+def vsi_bench(folder: Path, *, pruned_ids: bool = True) -> Path:
+    """A number, a choice with letters before its options, and a record without a video."""
+    base = {"dataset": "scannet", "scene_name": "scene0001_00"}
+    rows = [
+        {
+            "id": 0,
+            "question_type": "object_counting",
+            "question": "How many chairs are in this room?",
+            "ground_truth": "4",
+            "options": None,
+        },
+        {
+            "id": 1,
+            "question_type": "object_rel_direction_easy",
+            "question": "Is the table to the left or the right of the chair?",
+            "ground_truth": "B",
+            "options": ["A. left", "B. right"],
+        },
+        {
+            "id": 2,
+            "question_type": "room_size_estimation",
+            "question": "What is the size of this room (in square meters)?",
+            "ground_truth": "20.5",
+            "options": None,
+            "scene_name": "scene0404_00",
+        },
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = "".join(json.dumps(base | row) + "\n" for row in rows)
+    (folder / "test.jsonl").write_text(lines)
+    if pruned_ids:
+        (folder / "pruned_ids.txt").write_text("1\n")
+        # Published beside the full file; its rows are in that, too.
+        pl.DataFrame([base | rows[0]]).write_parquet(folder / "test_debiased.parquet")
+    video(folder / "scannet" / "scene0001_00.mp4")
+    return folder
+
+
+def dsr_bench(folder: Path) -> Path:
+    rows = [
+        {
+            "videoID": "koala_1",
+            "question": "How does the distance between the dog and the cat change?",
+            "options": ["A. it grows", "B. it shrinks", "C. it stays", "D. it grows, then shrinks"],
+            "answer": "D",
+        },
+        {
+            "videoID": "gone",
+            "question": "Which way does the dog look?",
+            "options": ["A. left", "B. right", "C. up", "D. down"],
+            "answer": "A",
+        },
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    pl.DataFrame(rows).write_parquet(folder / "benchmark.parquet")
+    video(folder / "videos" / "koala_1.mp4")
+    return folder
+
+
+def dyn_bench(folder: Path) -> Path:
+    """One item with a video, one with a folder of frames, one of an unknown category."""
+    base = {
+        "question": "What does the car do?",
+        "options": ["A. stops", "B. turns", "C. reverses", "D. speeds up"],
+        "answer": "B",
+        "category": "Inter-Object",
+        "scene_name": "scene_1",
+    }
+    rows = [
+        {**base, "id": "a", "video": "videos/car.mp4"},
+        {**base, "id": "b", "category": "Camera-Object", "frames": "frames/scene_2", "answer": "A"},
+        {**base, "id": "c", "category": "Weather", "video": "videos/car.mp4"},
+    ]
+    write_json(folder / "qa.json", rows)
+    video(folder / "videos" / "car.mp4")
+    for number in range(5):
+        path = folder / "frames" / "scene_2" / f"frame_{number:04d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((48, 64, 3), 50 * number, np.uint8)).save(path)
+    return folder

@@ -8,7 +8,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from p4d.errors import ConfigError, ContractError
-from p4d.evaluation.benchmarks import fields, r4d_bench, sti_bench, vlm4d, vsti_bench
+from p4d.evaluation.answering.visuals import sampled_frames
+from p4d.evaluation.benchmarks import (
+    dsr_bench,
+    dyn_bench,
+    fields,
+    r4d_bench,
+    sti_bench,
+    vlm4d,
+    vsi_bench,
+    vsti_bench,
+)
 from p4d.evaluation.benchmarks.registry import VARIABLE, open_benchmark
 from p4d.project import Project
 from tests.evaluation.benchmarks import files
@@ -163,12 +173,84 @@ def test_a_missing_benchmark_is_an_error_with_the_remedy(tmp_path):
 def test_prompts_hold_question_options_and_request(tmp_path):
     found = sti_bench.read(files.sti_bench(tmp_path / "sti"))
     assert found.rules.prompt(found.items[0]).startswith(
-        "From 0 s to 1 s. How fast is it?\n(A) 3.74"
+        "From 0.0 s to 1.0 s. How fast is it?\n(A) 3.74"
     )
     assert not found.rules.prompt(found.items[1]).startswith("From")
     vsti = vsti_bench.read(files.vsti_bench(tmp_path / "vsti"))
     assert "Options" not in vsti.rules.prompt(vsti.items[0])
     assert "B. Right" in vsti.rules.prompt(vsti.items[1])
+
+
+def test_all_files_of_a_folder_are_read(tmp_path):
+    folder = files.vsti_bench(tmp_path)
+    table = pl.read_parquet(folder / "test.parquet")
+    (folder / "test.parquet").unlink()
+    for number in range(len(table)):
+        table[number : number + 1].write_parquet(folder / f"test-{number}-of-4.parquet")
+    found = vsti_bench.read(folder)
+    assert {item.item_id for item in found.items} == {"0", "1", "2"}
+    assert [bad.item_id for bad in found.rejected] == ["3"]
+    # Other splits beside the test split are left out.
+    table.with_columns(pl.col("id") + 100).write_parquet(folder / "train-0-of-1.parquet")
+    assert {item.item_id for item in vsti_bench.read(folder).items} == {"0", "1", "2"}
+
+
+def test_one_benchmark_in_two_formats_is_refused(tmp_path):
+    folder = files.vsti_bench(tmp_path)
+    records = pl.read_parquet(folder / "test.parquet").to_dicts()
+    files.write_json(folder / "test.json", records)
+    with pytest.raises(ContractError, match=r"both hold id 0; keep one"):
+        vsti_bench.read(folder)
+
+
+def test_vlm4d_knows_the_parts_of_its_table(tmp_path):
+    items = by_id(vlm4d.read(files.vlm4d(tmp_path)))
+    assert items["real/validation_1"].subset == "real exocentric"
+    assert vlm4d.subset_of("real", "real/validation_923", "left") == "real egocentric"
+    assert vlm4d.subset_of("synthetic", "synthetic/1", "No") == "synthetic false positive"
+    assert vlm4d.subset_of("synthetic", "synthetic/1", "no car") == "synthetic false positive"
+    assert vlm4d.subset_of("synthetic", "synthetic/1", "not moving") == "synthetic directional"
+
+
+def test_vsi_bench_knows_its_debiased_part(tmp_path):
+    found = vsi_bench.read(files.vsi_bench(tmp_path / "a"))
+    items = by_id(found)
+    assert {name: item.subset for name, item in items.items()} == {"0": "debiased", "1": "pruned"}
+    assert items["0"].answer_value == 4
+    assert items["1"].options == ("left", "right")
+    assert items["1"].answer_index == 1
+    assert found.rules.prompt(items["1"]).splitlines()[2:5] == ["Options:", "A. left", "B. right"]
+    assert "missing file" in found.rejected[0].reason
+    plain = vsi_bench.read(files.vsi_bench(tmp_path / "b", pruned_ids=False))
+    assert {item.subset for item in plain.items} == {None}
+
+
+def test_vsi_and_vsti_bench_are_told_apart(tmp_path):
+    assert vsi_bench.found_in(files.vsi_bench(tmp_path / "vsi"))
+    assert not vsti_bench.found_in(tmp_path / "vsi")
+    assert not vsi_bench.found_in(files.vsti_bench(tmp_path / "vsti"))
+
+
+def test_dsr_bench_numbers_its_records(tmp_path):
+    found = dsr_bench.read(files.dsr_bench(tmp_path))
+    (item,) = found.items
+    assert (item.item_id, item.answer_index) == ("0", 3)
+    assert item.options[3] == "it grows, then shrinks"
+    assert found.rules.prompt(item).endswith("D. it grows, then shrinks\nAnswer: ")
+    assert "gone" in found.rejected[0].reason
+
+
+def test_dyn_bench_shows_videos_and_folders_of_frames(tmp_path):
+    found = dyn_bench.read(files.dyn_bench(tmp_path))
+    items = by_id(found)
+    assert set(items) == {"a", "b"}
+    assert "Weather" in found.rejected[0].reason
+    clip, times_s, span_s = sampled_frames(
+        items["b"].video, 3, 16, start_ns=None, end_ns=None, sampling="ends"
+    )
+    assert clip[:, 0, 0, 0].tolist() == [0, 100, 200]
+    assert times_s.tolist() == [0, 2, 4]
+    assert span_s == 5
 
 
 HOSTILE = [

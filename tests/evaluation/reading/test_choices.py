@@ -1,17 +1,10 @@
 from collections import Counter
-from pathlib import Path
 
 import pytest
-import yaml
 
+from benchmarks.scores.forms import NOTHING, REPLY_OPTIONS, cases, replies
 from p4d.evaluation.reading.choices import read_choice
-from tests.evaluation.reading.forms import NOTHING, cases
 
-REPLIES = yaml.safe_load((Path(__file__).parent / "replies.yaml").read_text(encoding="utf-8"))
-OPTIONS = {
-    "directions": ("left", "right", "not moving", "towards the camera"),
-    "counts": ("0", "1", "2", "3"),
-}
 METRES = ("1.5 m", "0.5 m", "15 m", "5 m")
 
 
@@ -24,12 +17,9 @@ def test_every_form_with_every_option_is_read_and_none_is_misread():
     assert any(case.form == NOTHING for case in written)
 
 
-@pytest.mark.parametrize(
-    ("options", "text", "index"),
-    [(name, text, index) for name, rows in REPLIES.items() for text, index in rows],
-)
-def test_a_reply_is_read_as_a_person_reads_it(options, text, index):
-    assert read_choice(text, OPTIONS[options]) == index
+@pytest.mark.parametrize("case", list(replies()), ids=lambda case: case.text[:40])
+def test_a_reply_is_read_as_a_person_reads_it(case):
+    assert read_choice(case.text, case.options) == case.index
 
 
 @pytest.mark.parametrize(
@@ -81,7 +71,7 @@ def test_equal_options_are_not_told_apart_by_their_text():
 
 
 def test_a_letter_and_the_text_of_another_option_contradict():
-    assert read_choice("A. right", OPTIONS["directions"]) is None
+    assert read_choice("A. right", REPLY_OPTIONS["directions"]) is None
 
 
 def test_a_question_without_options_states_none():

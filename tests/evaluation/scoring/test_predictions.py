@@ -45,7 +45,7 @@ def test_the_twelve_columns_and_the_scoring_methods(tmp_path):
     assert list(columns) == list(COLUMNS) and len(columns) == 12
     assert (columns["Avg"], columns["Dyn"], columns["Sta"], columns["SA"]) == (0, 0, None, 0)
     assert found["text_wrong"]["Dynamic"].n == 2  # orientation is dynamic, too
-    assert benchmark_metrics(benchmark.name, table, BOOTSTRAP)["unparsed"] == 1
+    assert benchmark_metrics(benchmark, table, BOOTSTRAP)["unparsed"] == 1
 
 
 def test_vsti_types_weigh_equally_and_variants_share_a_subtask(tmp_path):
@@ -62,6 +62,10 @@ def test_vsti_types_weigh_equally_and_variants_share_a_subtask(tmp_path):
     assert distance["published_rule"] == 0.0  # its first word is no number
     ok = table.filter(pl.col("outcome") == "ok")
     assert over_types(ok, "text_wrong")["mean_of_types"] == pytest.approx((0.9 + 1 + 0) / 3)
-    found = benchmark_metrics(benchmark.name, table, BOOTSTRAP)
+    found = benchmark_metrics(benchmark, table, BOOTSTRAP)
     assert found["mean_relative_accuracy"] == pytest.approx(0.9)
     assert found["primary_metric"] == "text_wrong"
+    assert found["headline"]["mean_over"] == "types"
+    assert found["accuracy"] == found["headline"]["text_wrong"]["value"]
+    assert found["accuracy"] == pytest.approx((0.9 + 1 + 0) / 3, abs=1e-6)
+    assert found["low"] <= found["accuracy"] <= found["high"]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from p4d.questions.facts.table import Fact
-from p4d.studies.fact_text import POSITION, fact_text, with_facts
+from p4d.students.data.fact_text import POSITION, fact_text, with_facts
 from p4d.studies.stills import MarkedObject, still_questions
 from tests.students.model.test_prompt_settings import ASKED
 

@@ -1,14 +1,15 @@
-"""Writes the forms of `choice_forms.yaml` for every option of several sets of options."""
+"""Texts with the answer that a person reads in them: forms times options, replies, and numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-FORMS = Path(__file__).parent / "choice_forms.yaml"
+HERE = Path(__file__).parent
 NOTHING = "states nothing"
 
 OPTION_SETS: Mapping[str, tuple[str, ...]] = {
@@ -42,11 +43,33 @@ class Case:
     index: int | None
 
 
+REPLY_OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "directions": ("left", "right", "not moving", "towards the camera"),
+    "counts": ("0", "1", "2", "3"),
+}
+
+
 def cases() -> Iterator[Case]:
     """Every form with every option of every set."""
-    for form, templates in yaml.safe_load(FORMS.read_text(encoding="utf-8")).items():
+    for form, templates in _yaml("choice_forms.yaml").items():
         for template in templates:
             yield from _written(form, template)
+
+
+def replies() -> Iterator[Case]:
+    """Whole replies, written one by one."""
+    for name, rows in _yaml("replies.yaml").items():
+        for text, index in rows:
+            yield Case("whole replies", text, REPLY_OPTIONS[name], index)
+
+
+def numbers() -> list[tuple[str, float | None]]:
+    """Replies to numeric questions, with the number that each states, or None."""
+    return [(text, value) for text, value in _yaml("numbers.yaml")]
+
+
+def _yaml(name: str) -> Any:
+    return yaml.safe_load((HERE / name).read_text(encoding="utf-8"))
 
 
 def _written(form: str, template: str) -> Iterator[Case]:
