@@ -33,9 +33,9 @@ def commands_outside() -> dict[str, object]:
         empty.mkdir()
         for command in ("p4d --version", "p4d --help", "p4d world a.mp4 --seed 1"):
             tries.command(command, empty)
-        _write_benchmark(empty / "vlm4d", empty / "a.mp4")
+        _write_benchmark(empty / "questions", empty / "a.mp4")
         model = tries.installed.packages / "p4d" / "students" / "embedded"
-        tries.command(f"p4d evaluate --benchmark vlm4d --model {model} --out scores", empty)
+        tries.command(f"p4d evaluate --benchmark questions --model {model} --out scores", empty)
         tries.command("p4d init corpus", empty)
         for command in ("p4d world inbox/a.mp4 --seed 1", "p4d land"):
             tries.command(command, root)
