@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dagster as dg
 
-from dagster_project.inbox_asset import report_landed
 from p4d.project import Project
 
 SHARDS = dg.DynamicPartitionsDefinition(name="shards")
@@ -21,7 +20,6 @@ def sync_shards(instance: dg.DagsterInstance, project: Project) -> list[str]:
         instance.add_dynamic_partitions("shards", added[start : start + _CHUNK])
     for gone in sorted(present - set(wanted)):
         instance.delete_dynamic_partition("shards", gone)
-    report_landed(instance, project, wanted, is_news=bool(added))
     return added
 
 
