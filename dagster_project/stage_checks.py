@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from dagster_project.failures import ArtifactFailure, as_failure
 from dagster_project.resources import StageRunner
-from dagster_project.shards.failures import ArtifactFailure, as_failure
 from p4d.errors import P4DError
 from p4d.pipeline import STAGES, Stage
 from p4d.quality.gates import GATES
