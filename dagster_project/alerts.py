@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from dagster_project.failures import failures_of
 from dagster_project.partitions import partitions_of
+from dagster_project.shards.failures import failures_of
 from p4d.pipeline import stage_named
 from p4d.project import Project
 from p4d.quality.gates import blocking_gates

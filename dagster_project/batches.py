@@ -16,11 +16,11 @@ import dagster as dg
 from dagster_project.build import build_defs
 from dagster_project.dagster_internals import run_here
 from dagster_project.dead_runs import PROCESS_TAG, end_dead_runs, process_identity
-from dagster_project.failures import failures_of
 from dagster_project.home import definitions_module
+from dagster_project.partitions import sync_shards
 from dagster_project.resources import StageRunner
-from dagster_project.shard_list import sync_shards
 from dagster_project.shards.definition import SHARD_OP
+from dagster_project.shards.failures import failures_of
 from dagster_project.slots import wait_for_slots
 from p4d.project import Project
 from p4d.versioning.state.plan import Batch

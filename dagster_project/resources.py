@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from dagster_project.dead_runs import PROCESS_TAG, process_identity
-from dagster_project.failures import ArtifactFailure, check_failure
 from dagster_project.metadata import check_metadata, version_metadata
 from p4d.errors import P4DError
 from p4d.foreign_text import one_line
 from p4d.progress import Pace
 from p4d.project import Project
+from p4d.quality.results import CheckResult
 from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.run.check_published import check_published
 from p4d.versioning.run.run_stage import Materialization, run_stage
@@ -105,7 +105,7 @@ class StageRunner(dg.ConfigurableResource):
         key: ArtifactKey,
         run_id: str,
         only: Sequence[str],
-        failures: list[ArtifactFailure],
+        failed: Callable[[CheckResult], None],
     ) -> Iterator[dg.AssetCheckResult]:
         """Run checks of a stage on its published version; the ledger records them first.
 
@@ -113,12 +113,12 @@ class StageRunner(dg.ConfigurableResource):
             key: whose version.
             run_id: of the run.
             only: names of the checks.
-            failures: gets the blocking ones that failed.
+            failed: takes each blocking one that failed.
         """
         version, results = check_published(self.project, key, run_id=run_id, only=only)
         for result in results:
             if result.blocking and not result.passed:
-                failures.append(check_failure(key, result))
+                failed(result)
             yield dg.AssetCheckResult(
                 asset_key=key.stage,
                 check_name=result.name,

@@ -19,9 +19,9 @@ from dagster_project.dead_runs import end_dead_runs
 from dagster_project.jobs import label_backfill, retrain, retraining
 from dagster_project.new_shards import NewShards
 from dagster_project.outdated import ADVICE, outdated, report_outdated
+from dagster_project.partitions import sync_shards
 from dagster_project.reconcile import report_changes, report_unreported
 from dagster_project.resources import Inbox, StageRunner
-from dagster_project.shard_list import sync_shards
 from p4d.errors import HistoryError
 from p4d.project import Project
 from p4d.quality.drift import measure_drift

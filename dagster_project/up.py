@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection
 from dagster_project.batches import StepFailure, materialize
 from dagster_project.dead_runs import end_dead_runs
 from dagster_project.home import open_instance
+from dagster_project.partitions import sync_shards
 from dagster_project.reconcile import report_unreported
 from dagster_project.resources import StageRunner
-from dagster_project.shard_list import sync_shards
 from p4d.errors import HistoryError, P4DError
 from p4d.project import Project
 from p4d.versioning.ledger.anchor import anchor

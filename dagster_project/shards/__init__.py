@@ -6,5 +6,5 @@ fails, or that a blocking check stops, stops only its own later stages. The othe
 reported, and the run ends failed with the names of the shards. To run again costs what is missing.
 
 `stage.py` declares the asset of a per-shard stage, `definition.py` joins them, `runs.py` runs the
-shards. Read `runs.py` first.
+shards. `failures.py` passes the failed artifacts on. Read `runs.py` first.
 """

@@ -15,10 +15,10 @@ from dagster_project.dagster_internals import (
     recorded_outputs,
     version_tags,
 )
-from dagster_project.failures import ArtifactFailure, as_failure, check_failure
 from dagster_project.metadata import check_metadata, version_metadata
 from dagster_project.reconcile import FAILURE, KIND, input_versions
 from dagster_project.resources import SEVERITY, StageConfig, StageRunner
+from dagster_project.shards.failures import ArtifactFailure, as_failure, check_failure
 from dagster_project.shards.stage import ShardRun, ShardStage
 from p4d.errors import HistoryError, P4DError
 from p4d.quality.gates import GATES

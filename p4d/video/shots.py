@@ -61,9 +61,14 @@ class ShotRecorder:
         """Record the next frame."""
         self._cells.append(frame.grey_cells())
 
+    @property
+    def grey_thw(self) -> np.ndarray:
+        """The small grey pictures so far, u8 [T, 18, 32]."""
+        return np.stack(self._cells)
+
     def shots(self) -> list[Shot]:
         """All shots, in order."""
-        return find_shots(np.stack(self._cells), self._params)
+        return find_shots(self.grey_thw, self._params)
 
 
 def find_shots(grey_thw: np.ndarray, params: ShotsParams) -> list[Shot]:

@@ -5,7 +5,7 @@ import pytest
 
 from dagster_project.jobs import label_backfill
 from dagster_project.new_shards import ATTEMPTS, NewShards
-from dagster_project.shard_list import sync_shards
+from dagster_project.partitions import sync_shards
 from p4d.versioning.state.blocked import render
 from tests.durability.conftest import made_toy, toy  # noqa: F401 - fixtures
 

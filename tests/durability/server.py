@@ -156,7 +156,7 @@ def stale_by_dagster(project):
     """Instances that Dagster's own staleness resolver does not call fresh."""
     from dagster_project.dagster_internals import Staleness
     from dagster_project.definitions import defs
-    from dagster_project.shard_list import sync_shards
+    from dagster_project.partitions import sync_shards
     from p4d.pipeline import STAGES
     from p4d.versioning.files.artifact_key import ArtifactKey
 

@@ -140,7 +140,7 @@ def _pictures(opened: OpenedVideo) -> Iterator[tuple[av.VideoFrame, int | None]]
     stream, container = opened.stream, opened.container
     has_times = container.format.name != "avi"
     packets, times = 0, _AviTimes()
-    for packet in container.demux(stream):
+    for packet in _packets(opened):
         is_data = packet.dts is not None or packet.pts is not None
         if packet.is_corrupt:
             raise DecodeError(f"packet {packets} is marked as corrupt")
@@ -158,6 +158,25 @@ def _pictures(opened: OpenedVideo) -> Iterator[tuple[av.VideoFrame, int | None]]
     expected = stream.frames - max(1, stream.frames // 20)
     if packets < expected and not container.format.name.startswith(_COUNT_ALL_FRAMES):
         raise DecodeError(f"the file ends after {packets} of {stream.frames} frames")
+
+
+def _packets(opened: OpenedVideo) -> Iterator[av.Packet]:
+    """The packets of the video, and an empty one behind them that flushes the decoder."""
+    packets = opened.container.demux(opened.stream)
+    is_flushed = False
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            return
+        except IndexError as error:
+            # A stream that appears inside the file: PyAV has no object for it and ends the list of
+            # packets here, behind those of the streams that it knows.
+            if is_flushed:
+                return
+            raise DecodeError("a stream begins inside the file, unknown to its start") from error
+        is_flushed = packet.dts is None and packet.size == 0
+        yield packet
 
 
 class _AviTimes:
