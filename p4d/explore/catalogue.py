@@ -64,6 +64,7 @@ class Catalogue:
         clips: one row per clip; see `_clips`.
         questions: one row per question that is current or released; see `question_rows`.
         refusals: refused candidates by shard, category, family and reason.
+        refusal_files: the readable tables of refused candidates, one row per clip and reason.
         verdicts: the decision on every reviewed question.
         release_id: of the published release, or None.
         arms: students that answered, in the order of their names.
@@ -76,6 +77,7 @@ class Catalogue:
     clips: pl.DataFrame
     questions: pl.DataFrame
     refusals: pl.DataFrame
+    refusal_files: tuple[Path, ...]
     verdicts: Mapping[str, Resolved]
     release_id: str | None
     arms: tuple[str, ...]
@@ -144,6 +146,12 @@ class CatalogueReader:
             return reduce(empty).with_columns(shard=pl.lit("")) if reduce else empty
         return pl.concat(found)
 
+    def _readable(self, stage: str, name: str) -> tuple[Path, ...]:
+        """The files of a table that has been read, without those that are damaged."""
+        damaged = {self.project.root / each.path for each in self._tables.unreadable()}
+        paths = self._paths(stage, name).values()
+        return tuple(path for path in paths if path.is_file() and path not in damaged)
+
     def _released(self) -> pl.DataFrame:
         path = self.project.data / "release" / "questions.parquet"
         return self._tables.read(path, tables.RELEASED_QUESTIONS)
@@ -169,6 +177,7 @@ class CatalogueReader:
             clips=clips,
             questions=questions,
             refusals=self._table("questions", "refusals.parquet"),
+            refusal_files=self._readable("questions", "refusals.parquet"),
             verdicts=verdicts,
             release_id=release_id,
             arms=tuple(sorted(predictions["arm"].unique().to_list())),

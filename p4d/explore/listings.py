@@ -67,7 +67,10 @@ def clips(catalogue: Catalogue, query: Query) -> Values:
     own = filters.clip_choices(catalogue, query)
     of_questions = filters.question_choices(catalogue, query)
     found = _list("/clips", query, page, own, of_questions)
-    return {**found, "measures": MEASURES, "measure": query.get("measure", "")}
+    beside = ("video_id", "refused_family", "refused_reason")  # set by links alone
+    hidden = {name: query[name] for name in beside if query.get(name)}
+    measure = query.get("measure", "")
+    return {**found, "measures": MEASURES, "measure": measure, "hidden": hidden}
 
 
 def questions(catalogue: Catalogue, query: Query) -> Values:
@@ -88,7 +91,9 @@ def refused(catalogue: Catalogue, query: Query) -> Values:
     rows = filters.matching_refusals(catalogue, query)
     page = filters.page_of(rows, query, ROWS)
     found = _list("/refused", query, page, filters.refusal_choices(catalogue, query))
-    return {**found, "candidates": int(rows["count"].sum())}
+    shard = {"shard": query["shard"]} if query.get("shard") else {}
+    to_clips = functools.partial(filters.link, "/clips", shard)
+    return {**found, "candidates": int(rows["count"].sum()), "clips_link": to_clips}
 
 
 def neighbours(catalogue: Catalogue, row: Mapping[str, Any]) -> tuple[str | None, str | None]:
@@ -133,7 +138,7 @@ def _totals(catalogue: Catalogue) -> list[tuple[int, str, str]]:
         (len(released), "questions released", "/questions?standing=released"),
         (len(waiting), "not in the release", "/questions?standing=not+in+the+release"),
         (int(catalogue.refusals["count"].sum()), "candidates refused", "/refused"),
-        (reviewed, "questions reviewed", "/questions"),
+        (reviewed, "questions reviewed", "/questions?verdict=any"),
     ]
 
 

@@ -185,17 +185,15 @@ def test_the_clip_plays_by_keyboard_within_its_own_span(browser, served):
     browser.press("ArrowLeft", "ArrowLeft")
     assert browser.run("document.querySelector('.frame').textContent") == "8"
     browser.press(" ", "Space")
-    browser.run("window.seen = []")
     browser.run(
-        """new Promise((done) => { const begin = performance.now(); const look = () => {
+        """(() => { window.seen = []; const look = () => {
         const frame = Number(document.querySelector('.player').dataset.frame);
-        const time = document.querySelector('video').currentTime;
-        window.seen.push([frame, time]);
-        (performance.now() - begin > 3500) ? done() : requestAnimationFrame(look) }; look() })"""
+        window.seen.push([frame, document.querySelector('video').currentTime]);
+        requestAnimationFrame(look) }; look() })()"""
     )
+    # It repeats, so a slow machine sees every frame sooner or later.
+    browser.until("new Set(window.seen.map(([frame]) => frame)).size === 8")
     browser.press(" ", "Space")
-    frames = {frame for frame, _ in browser.run("window.seen")}
-    assert frames >= {1, 2, 3, 4}
     times = [time for _, time in browser.run("window.seen")]
     assert min(times) >= 1.9
     assert max(times) < 4.2

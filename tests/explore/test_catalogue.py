@@ -94,6 +94,7 @@ def test_a_filter_finds_what_a_plain_reading_of_the_tables_finds(made, catalogue
         ({"category": category, "split": "train"},
          lambda row: row["category"] == category and split[row["clip_id"]] == "train"),
         ({"verdict": "none"}, lambda row: True),
+        ({"verdict": "any"}, lambda row: False),
         ({"verdict": "drop"}, lambda row: False),
         ({"family": "no such family"}, lambda row: False),
     ]  # fmt: skip
@@ -104,6 +105,25 @@ def test_a_filter_finds_what_a_plain_reading_of_the_tables_finds(made, catalogue
             clips = {row["clip_id"] for row in questions if row["qa_id"] in wanted}
             assert ids(filters.matching_clips(catalogue, query), "clip_id") == clips
     assert len(expected(cases[2][1])) == 8  # of 16 test questions, sft answers every second one
+
+
+def test_refused_candidates_lead_to_their_clips(made, catalogue):
+    refused = made.table("questions", "refusals.parquet")
+    row = refused.row(0, named=True)
+    of_family = refused.filter(family=row["family"])
+    for query, expected in (
+        ({"refused_family": row["family"]}, of_family),
+        ({"refused_reason": row["reason"]}, refused.filter(reason=row["reason"])),
+        ({"refused_family": row["family"], "refused_reason": row["reason"]},
+         of_family.filter(reason=row["reason"])),
+        ({"refused_family": "no such family"}, refused.clear()),
+    ):  # fmt: skip
+        found = filters.matching_clips(catalogue, query)
+        assert ids(found, "clip_id") == ids(expected, "clip_id")
+    listed = filters.matching_refusals(catalogue, {"family": row["family"]})
+    assert listed["count"].sum() == of_family["count"].sum()
+    (line,) = listed.filter(reason=row["reason"], category=row["category"]).to_dicts()
+    assert line["clips"] == of_family.filter(reason=row["reason"])["clip_id"].n_unique()
 
 
 def test_clips_are_sorted_by_the_worst_label_first(made, catalogue):
