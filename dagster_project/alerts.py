@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from dagster_project.dagster_internals import partitions_of
+from dagster_project.partitions import partitions_of
 from dagster_project.shards.failures import failures_of
 from p4d.pipeline import stage_named
 from p4d.project import Project

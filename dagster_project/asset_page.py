@@ -13,8 +13,10 @@ from typing import Any
 
 import dagster as dg
 
+from p4d.explore.links import page_of_artifact
 from p4d.pipeline import Stage
 from p4d.sql_files import SqlFile, sql_files
+from p4d.versioning.files.artifact_key import ArtifactKey
 
 _MAIN_VIEW: Mapping[str, str] = {
     "videos": "stg_videos",
@@ -164,7 +166,7 @@ def definition_metadata(stage: Stage, root: Path) -> dict[str, Any]:
         stage: of the asset.
         root: of the project; the code reference opens an editor at the file.
     """
-    metadata: dict[str, Any] = {}
+    metadata: dict[str, Any] = {"explorer": explorer_link(ArtifactKey(stage.name))}
     main = main_table(stage)
     if main is not None:
         metadata["dagster/column_schema"] = _schema(main)
@@ -182,6 +184,11 @@ def definition_metadata(stage: Stage, root: Path) -> dict[str, Any]:
     metadata["path"] = dg.MetadataValue.path(str(home))
     metadata["dagster/uri"] = home.as_uri()
     return metadata
+
+
+def explorer_link(key: ArtifactKey) -> dg.MarkdownMetadataValue:
+    """A link to the rows of an artifact in the explorer, and the command that it needs."""
+    return dg.MetadataValue.md(f"[open]({page_of_artifact(key)}) while `p4d explore` runs")
 
 
 def _schema(view: SqlFile) -> dg.TableSchema:

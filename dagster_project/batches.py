@@ -14,7 +14,9 @@ from dataclasses import dataclass
 import dagster as dg
 
 from dagster_project.build import build_defs
+from dagster_project.dagster_internals import run_here
 from dagster_project.dead_runs import PROCESS_TAG, end_dead_runs, process_identity
+from dagster_project.home import definitions_module
 from dagster_project.partitions import sync_shards
 from dagster_project.resources import StageRunner
 from dagster_project.shards.definition import SHARD_OP
@@ -55,6 +57,7 @@ def materialize(
     """
     runner = stage_runner or StageRunner(root=str(project.root), progress_to_terminal=True)
     job = build_defs(project, stage_runner=runner).resolve_implicit_global_asset_job_def()
+    module = definitions_module(project)
     sync_shards(instance, project)
     for run_id in end_dead_runs(instance):
         _print(f"      run {run_id[:8]} was killed; its slots are free again")
@@ -64,7 +67,7 @@ def materialize(
         wait_for_slots(instance, batch.stages, _print)
         _print(f"[{done:>3}/{total}] {title}: {', '.join(batch.stages)}")
         started = time.monotonic()
-        failed = list(_run(job, batch, instance, force=force))
+        failed = list(_run(job, batch, instance, module=module, force=force))
         failures += failed
         done += len(batch.stages)
         outcome = "; ".join(f"{f.step} FAILED" for f in failed) or "ok"
@@ -73,20 +76,30 @@ def materialize(
 
 
 def _run(
-    job: dg.JobDefinition, batch: Batch, instance: dg.DagsterInstance, *, force: bool
+    job: dg.JobDefinition,
+    batch: Batch,
+    instance: dg.DagsterInstance,
+    *,
+    module: str,
+    force: bool,
 ) -> Iterator[StepFailure]:
     ops = [SHARD_OP] if batch.shard else batch.stages
-    result = job.execute_in_process(
-        instance=instance,
-        partition_key=batch.shard,
-        asset_selection=[dg.AssetKey(name) for name in batch.stages],
+    result = run_here(
+        job,
+        instance,
+        module=module,
+        assets=batch.stages,
         run_config={
             "loggers": _QUIET,
             "ops": {name: {"config": {"force": force}} for name in ops},
         },
-        raise_on_error=False,
-        # From the first event on, so that a run that dies before its first step is found as well.
-        tags={"p4d/driver": "true", PROCESS_TAG: process_identity()},
+        tags={
+            **({"dagster/partition": batch.shard} if batch.shard else {}),
+            # A person started it, and starts it again.
+            "dagster/max_retries": "0",
+            # From the first event on, so that a run that dies before its first step is found too.
+            PROCESS_TAG: process_identity(),
+        },
     )
     for event in result.all_events:
         if event.is_step_failure:

@@ -14,7 +14,9 @@ import dagster as dg
 
 from dagster_project.dagster_internals import free_pool_slots
 
-PROCESS_TAG = "p4d/process"
+PROCESS_TAG = ".dagster/p4d_process"
+"""On every started run; the prefix hides it in the lists of the UI."""
+OLD_PROCESS_TAG = "p4d/process"  # of runs that an earlier version started
 
 
 def process_identity(pid: int | None = None) -> str:
@@ -31,7 +33,7 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     """Report started runs as failed if their process no longer exists; returns their ids."""
     dead = []
     for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
-        identity = run.tags.get(PROCESS_TAG)
+        identity = run.tags.get(PROCESS_TAG) or run.tags.get(OLD_PROCESS_TAG)
         if identity and process_identity(int(identity.split()[0])) != identity:
             instance.report_run_failed(run, "its process no longer exists")
             free_pool_slots(instance, run.run_id)

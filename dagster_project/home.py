@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from pathlib import Path
 
 import dagster as dg
 
 from dagster_project.dagster_internals import initialize_pools
 from dagster_project.slots import LABELLING, TRAINING
+from p4d.distribution import tool_setting
 from p4d.errors import ConfigError
 from p4d.project import Project
 
@@ -55,14 +55,7 @@ def definitions_module(project: Project) -> str:
     Raises:
         ConfigError: pyproject.toml is no TOML.
     """
-    try:
-        text = (project.root / "pyproject.toml").read_text(encoding="utf-8")
-        stated = tomllib.loads(text)
-    except FileNotFoundError:
-        return DEFINITIONS
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"pyproject.toml is not valid TOML: {error}") from error
-    return str(stated.get("tool", {}).get("dagster", {}).get("module_name", DEFINITIONS))
+    return tool_setting(project.root, "dagster", "module_name") or DEFINITIONS
 
 
 def foreign_home(project: Project) -> str | None:

@@ -6,7 +6,7 @@ closed, so a file that comes later changes nothing for the shards that exist.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import dagster as dg
 
@@ -16,6 +16,7 @@ from p4d.pipeline import Stage, stage_named
 from p4d.project import Project
 
 INBOX = "inbox"
+_LATEST = "latest shard"
 
 _TEXT = """\
 The folder in which videos arrive, in any container and codec that FFmpeg reads, each with a truth
@@ -37,19 +38,12 @@ def source_versions(stage_name: str) -> Mapping[str, str]:
     return dict.fromkeys(sources(stage_named(stage_name)), SOURCE_VERSION)
 
 
-def report_landed(
-    instance: dg.DagsterInstance, project: Project, shards: Sequence[str], *, is_news: bool
-) -> None:
-    """Report on the page of the inbox what landed, if that is news or was never reported.
-
-    Args:
-        instance: where.
-        project: whose inbox.
-        shards: the closed shards, in landing order.
-        is_news: some of them are new.
-    """
-    key = dg.AssetKey(INBOX)
-    if not shards or not (is_news or instance.get_latest_materialization_event(key) is None):
+def report_landed(instance: dg.DagsterInstance, project: Project) -> None:
+    """Report on the page of the inbox what landed last, if that was not reported yet."""
+    key, shards = dg.AssetKey(INBOX), project.shards()
+    last = instance.get_latest_materialization_event(key)
+    reported = last.asset_materialization.metadata if last and last.asset_materialization else {}
+    if not shards or reported.get(_LATEST) == dg.MetadataValue.text(shards[-1]):
         return
     instance.report_runless_asset_event(
         dg.AssetMaterialization(
@@ -57,7 +51,7 @@ def report_landed(
             description=f"Landed up to shard {shards[-1]}.",
             metadata={
                 "shards": len(shards),
-                "latest shard": shards[-1],
+                _LATEST: shards[-1],
                 "its files": dg.MetadataValue.asset(dg.AssetKey("videos")),
                 "path": dg.MetadataValue.path(str(project.inbox)),
             },

@@ -1,9 +1,11 @@
-"""Named jobs for the routine tasks: label a shard, train the expert, retrain, audit."""
+"""Named jobs for the routine tasks: label a shard, train the expert, retrain, audit, clean up."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 
+from dagster_project.history import KEEP_DAYS, prune
 from dagster_project.resources import StageRunner
 from p4d import audit
 from p4d.foreign_text import fenced
@@ -74,6 +76,37 @@ def audit_job() -> None:
     verify_everything()
 
 
+class PruneConfig(dg.Config):
+    """Run config of `prune_history`.
+
+    Attributes:
+        keep_days: age from which runs are removed.
+    """
+
+    keep_days: int = KEEP_DAYS
+
+
+@dg.op(description="Removes old runs and reports, except those that made what is current.")
+def prune_runs(context: dg.OpExecutionContext, config: PruneConfig) -> None:
+    """Run `dagster_project.history.prune` as a step."""
+    before = datetime.now(UTC) - timedelta(days=config.keep_days)
+    done = prune(context.instance, before)
+    context.log.info(
+        f"removed {done.runs} runs and {done.reports} reports before {before:%Y-%m-%d}; kept "
+        f"{done.kept} older runs, which made current versions"
+    )
+
+
+@dg.job(
+    name="prune_history",
+    description="Removes runs from Dagster's history that are older than 90 days (keep_days), "
+    "except those that made what is current. The ledger keeps every version.",
+)
+def prune_job() -> None:
+    """Remove old history."""
+    prune_runs()
+
+
 JOBS: list[Any] = [
     full_pipeline,
     label_backfill,
@@ -81,4 +114,5 @@ JOBS: list[Any] = [
     build_release,
     retrain,
     audit_job,
+    prune_job,
 ]

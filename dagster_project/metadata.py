@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from dagster_project.asset_page import file_of, main_table
+from dagster_project.asset_page import explorer_link, file_of, main_table
 from p4d.foreign_text import one_line
 from p4d.pipeline import stage_named
 from p4d.project import Project
@@ -32,6 +32,7 @@ def version_metadata(project: Project, made: Materialization) -> dict[str, Any]:
         per_shard = made.key.shard is not None
         metadata["dagster/partition_row_count" if per_shard else "dagster/row_count"] = rows
     metadata |= {
+        "explorer": explorer_link(made.key),
         "skipped": made.skipped,
         "path": dg.MetadataValue.path(str(made.path)),
         "dagster/uri": made.path.as_uri(),

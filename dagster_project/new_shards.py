@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass, field
 
 import dagster as dg
 
-from dagster_project.dagster_internals import partitions_of
 from dagster_project.jobs import NOT_FINISHED
+from dagster_project.partitions import partitions_of
 from dagster_project.shards.definition import SHARDS_PER_RUN
 from p4d.project import Project
 from p4d.versioning.files.artifact_key import ArtifactKey

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dagster as dg
 
-from dagster_project.inbox_asset import report_landed
 from p4d.project import Project
 
 SHARDS = dg.DynamicPartitionsDefinition(name="shards")
@@ -21,5 +20,19 @@ def sync_shards(instance: dg.DagsterInstance, project: Project) -> list[str]:
         instance.add_dynamic_partitions("shards", added[start : start + _CHUNK])
     for gone in sorted(present - set(wanted)):
         instance.delete_dynamic_partition("shards", gone)
-    report_landed(instance, project, wanted, is_news=bool(added))
     return added
+
+
+def partitions_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[str]:
+    """The shards of a run, of one partition or of a range; empty if it has none.
+
+    The keys of a range are those between its ends, in the order in which they were added.
+    """
+    if shard := run.tags.get("dagster/partition"):
+        return [shard]
+    ends = [run.tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end")]
+    known = list(instance.get_dynamic_partitions("shards"))
+    if not all(end in known for end in ends):
+        return []
+    first, last = (known.index(end) for end in ends if end)
+    return known[first : last + 1]

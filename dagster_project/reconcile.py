@@ -30,7 +30,7 @@ from dagster_project.dagster_internals import (
     read_inputs,
     version_tags,
 )
-from dagster_project.inbox_asset import source_versions, sources
+from dagster_project.inbox_asset import report_landed, source_versions, sources
 from dagster_project.metadata import version_metadata
 from p4d.pipeline import Stage
 from p4d.project import Project
@@ -90,6 +90,7 @@ def report_unreported(
         leave_out: artifacts that a run is about to report.
         limit: report this many at most; inputs come before what reads them.
     """
+    report_landed(instance, project)
     found = [
         each
         for each in unreported(instance, project)

@@ -16,10 +16,11 @@ import dagster as dg
 
 from dagster_project.dead_runs import PROCESS_TAG, process_identity
 from dagster_project.metadata import check_metadata, version_metadata
-from dagster_project.shards.failures import ArtifactFailure, check_failure
 from p4d.errors import P4DError
 from p4d.foreign_text import one_line
+from p4d.progress import Pace
 from p4d.project import Project
+from p4d.quality.results import CheckResult
 from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.run.check_published import check_published
 from p4d.versioning.run.run_stage import Materialization, run_stage
@@ -104,7 +105,7 @@ class StageRunner(dg.ConfigurableResource):
         key: ArtifactKey,
         run_id: str,
         only: Sequence[str],
-        failures: list[ArtifactFailure],
+        failed: Callable[[CheckResult], None],
     ) -> Iterator[dg.AssetCheckResult]:
         """Run checks of a stage on its published version; the ledger records them first.
 
@@ -112,12 +113,12 @@ class StageRunner(dg.ConfigurableResource):
             key: whose version.
             run_id: of the run.
             only: names of the checks.
-            failures: gets the blocking ones that failed.
+            failed: takes each blocking one that failed.
         """
         version, results = check_published(self.project, key, run_id=run_id, only=only)
         for result in results:
             if result.blocking and not result.passed:
-                failures.append(check_failure(key, result))
+                failed(result)
             yield dg.AssetCheckResult(
                 asset_key=key.stage,
                 check_name=result.name,
@@ -130,13 +131,17 @@ class StageRunner(dg.ConfigurableResource):
     def _progress(
         self, context: dg.AssetExecutionContext, key: ArtifactKey
     ) -> Callable[[int, int, str], None]:
-        last = [time.monotonic()]
+        pace, last = Pace(), time.monotonic()
 
         def report(done: int, total: int, note: str) -> None:
-            if time.monotonic() - last[0] < _PROGRESS_S and done < total:
+            nonlocal last
+            now = time.monotonic()
+            left = pace.left(done, total, now)
+            if now - last < _PROGRESS_S and done < total:
                 return
-            last[0] = time.monotonic()
-            line = f"{key}: {done} of {total} {one_line(note)}".rstrip()
+            last = now
+            text = f"{key}: {done} of {total} {one_line(note)}".rstrip()
+            line = f"{text}; {left}" if left else text
             context.log.info(line)
             if self.progress_to_terminal:
                 sys.stderr.write(f"      {line}\n")

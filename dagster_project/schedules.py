@@ -1,10 +1,10 @@
-"""Schedules: retraining once a week and an audit every night."""
+"""Schedules: retraining once a week, an audit and a clean-up every night."""
 
 from __future__ import annotations
 
 import dagster as dg
 
-from dagster_project.jobs import audit_job, retrain, retraining
+from dagster_project.jobs import audit_job, prune_job, retrain, retraining
 
 
 @dg.schedule(
@@ -27,4 +27,12 @@ audit_nightly = dg.ScheduleDefinition(
     description="Verifies all artifacts against the ledger every night at 02:30.",
 )
 
-SCHEDULES = [retrain_weekly, audit_nightly]
+prune_nightly = dg.ScheduleDefinition(
+    name="prune_nightly",
+    job=prune_job,
+    cron_schedule="30 4 * * *",
+    description="Removes runs that are older than 90 days from Dagster's history, at 04:30.",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+
+SCHEDULES = [retrain_weekly, audit_nightly, prune_nightly]

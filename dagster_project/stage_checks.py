@@ -8,10 +8,11 @@ from collections.abc import Iterator
 import dagster as dg
 
 from dagster_project.resources import StageRunner
-from dagster_project.shards.failures import ArtifactFailure, as_failure
+from dagster_project.shards.failures import as_failure, check_failure
 from p4d.errors import P4DError
 from p4d.pipeline import STAGES, Stage
 from p4d.quality.gates import GATES
+from p4d.quality.results import CheckResult
 from p4d.versioning.files.artifact_key import ArtifactKey
 
 
@@ -37,11 +38,12 @@ def stage_checks(stage: Stage) -> dg.AssetChecksDefinition:
     ) -> Iterator[dg.AssetCheckResult]:
         key = ArtifactKey(stage.name)
         only = [check.name for check in context.selected_asset_check_keys]
-        failures: list[ArtifactFailure] = []
+        failed: list[CheckResult] = []
         try:
-            yield from stage_runner.check(key, context.run.run_id, only, failures)
+            yield from stage_runner.check(key, context.run.run_id, only, failed.append)
         except P4DError as error:
             raise dg.Failure(description=str(error), allow_retries=False) from error
+        failures = [check_failure(key, result) for result in failed]
         for failure in failures:
             context.log.error(failure.text)
         if failures:  # Dagster would fail the step with the names of the checks alone

@@ -29,7 +29,7 @@ _KEPT = PACKAGE / "repository"
 """The files of the repository's top level, in a wheel; absent from a checkout."""
 CODE_LINKS = ("p4d", "sql")
 """What a project without code of its own links to, by its name at the top level."""
-_MARKER = "pyproject.toml"
+_SETTINGS = "pyproject.toml"
 
 
 def repository_file(path: str) -> Path:
@@ -96,19 +96,31 @@ def _hex(value: str) -> str:
     return base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)).hex()
 
 
+def tool_setting(root: Path, tool: str, name: str) -> str | None:
+    """A text of the table `[tool.TOOL]` in the pyproject.toml of a project; None if it has none.
+
+    Raises:
+        ConfigError: pyproject.toml is no TOML.
+    """
+    path = root / _SETTINGS
+    try:
+        found: object = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    for key in ("tool", tool, name):
+        found = found.get(key) if isinstance(found, dict) else None
+    return found if isinstance(found, str) else None
+
+
 def uses_installed_code(root: Path) -> bool:
     """Whether a project's pyproject.toml says that its code is the installed package.
 
     Raises:
         ConfigError: pyproject.toml is no TOML.
     """
-    try:
-        stated = tomllib.loads((root / _MARKER).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return False
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{root / _MARKER} is not valid TOML: {error}") from error
-    return bool(stated.get("tool", {}).get("p4d", {}).get("code") == "installed")
+    return tool_setting(root, "p4d", "code") == "installed"
 
 
 def link_code(root: Path) -> None:
@@ -123,7 +135,7 @@ def link_code(root: Path) -> None:
             continue
         if link.exists() and not link.is_symlink():
             raise ConfigError(
-                f"{link} is no link, but {_MARKER} says that the code is the installed package; "
+                f"{link} is no link, but {_SETTINGS} says that the code is the installed package; "
                 f"move it away, or remove `code` from [tool.p4d]"
             )
         try:

@@ -17,12 +17,12 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, MutableMapping
-from typing import TypeAlias
-
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from typing import TYPE_CHECKING, TypeAlias
 
 from p4d.errors import PortError
+
+if TYPE_CHECKING:  # a link to a page needs no server
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 HOST = "127.0.0.1"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -40,6 +40,8 @@ class LoopbackGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer 403 (to a WebSocket before its handshake)."""
+        from starlette.responses import PlainTextResponse
+
         reason = self._refusal(scope) if scope["type"] in ("http", "websocket") else None
         if reason is None:
             await self._app(scope, receive, send)

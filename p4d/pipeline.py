@@ -195,7 +195,8 @@ def _loss_curve(title: str, *terms: str) -> DvcPlot:
         y=("total", *terms),
         title=title,
         x_label="training step",
-        y_label="loss",
+        y_label="loss (logarithmic)",
+        template="losses",
     )
 
 
@@ -337,7 +338,7 @@ STAGES: tuple[Stage, ...] = (
                 file="by_category.csv",
                 x="accuracy",
                 y=("category",),
-                title="Accuracy by category and arm, 95 % intervals; grey: chance",
+                title="Accuracy by category and arm, 95 % intervals; red: chance",
                 x_label="accuracy",
                 y_label="category",
                 template="accuracy",

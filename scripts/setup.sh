@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# usage: setup.sh PYTHON FOLDER run|dev
+# usage: setup.sh PYTHON FOLDER run|dev [WHAT PIP INSTALLS AS P4D; default: this checkout, editable]
 # Makes the virtual environment FOLDER from the locks of requirements/. `run` is what every stage, labels and
 # evaluations need; `dev` adds tests, types and style. It can be run again; on failure it prints the way out.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python="${1:-python3}" venv="${2:-.venv}" level="${3:-dev}"
+own=("${@:4}")
+[ ${#own[@]} -gt 0 ] || own=(--editable .)
 
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 say() { printf 'setup: %s\n' "$*"; }
@@ -94,7 +96,7 @@ say "installing the packages for '$level' (a few minutes the first time)"
 # shellcheck disable=SC2046
 locked --only-binary :all: --no-binary jsonpath-rw --no-build-isolation $(printf -- '-r %s ' "${files[@]}") ||
   fail "pip could not install the locked packages; see the message above"
-pip install --quiet --no-deps --no-build-isolation --editable . || fail "pip could not install p4d itself"
+pip install --quiet --no-deps --no-build-isolation "${own[@]}" || fail "pip could not install p4d itself"
 pip check >/dev/null || fail "the locks do not fit together: $(pip check 2>&1 | head -3)"
 
 # What this environment was made from. Each ledger line names it by SHA-256.

@@ -165,7 +165,7 @@ def _shard_errors(
     for clip in rows.sort("clip_id").to_dicts():
         clip_id = clip["clip_id"]
         marked, masks_kthw = region_ids.get(clip_id, ()), masks[f"{clip_id}.masks_kthw"]
-        scene = scenes.scene(clip, marked, masks_kthw)
+        scene = scenes.scene(clip, marked, masks_kthw, on_grid=True)
         true = {_key(fact): fact for fact in scene_facts(scene, facts)}
         yield from _compare(SEEN, clip_id, scene_facts(_seen(scene), facts), true)
         try:

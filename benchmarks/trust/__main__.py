@@ -1,4 +1,4 @@
-"""`python -m benchmarks.trust [attacks|memory|lock|pythons ...]`; by default the first three."""
+"""`python -m benchmarks.trust [attacks|memory|lock|wheel|init|pythons ...]`; by default three."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks.machine import CHECKOUT, RESULTS, describe, merge_results
 from benchmarks.trust.findings import FINDINGS
 from benchmarks.trust.memory import peak_of_a_gigabyte
+from benchmarks.trust.outside import commands_outside, project_to_a_decision
 from benchmarks.trust.suite import TestOutcome, run
 from scripts import lock
 
@@ -89,7 +90,7 @@ def write(figures: Mapping[str, object]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.trust", description=__doc__)
-    known = ("attacks", "memory", "lock", "pythons")
+    known = ("attacks", "memory", "lock", "wheel", "init", "pythons")
     parser.add_argument("what", nargs="*", help=f"{', '.join(known)}, then arguments of pytest")
     parser.add_argument("--python", action="append", type=Path, default=[], metavar="INTERPRETER",
                         help="with pythons: of an environment that `make setup` made")  # fmt: skip
@@ -101,7 +102,10 @@ def main() -> None:
         return
     if rest or set(what) - set(known):
         parser.error(f"unknown: {' '.join(rest or what)}")
-    commands = {"attacks": attacks, "memory": peak_of_a_gigabyte, "lock": locks}
+    commands = {
+        "attacks": attacks, "memory": peak_of_a_gigabyte, "lock": locks,
+        "wheel": commands_outside, "init": project_to_a_decision,
+    }  # fmt: skip
     for name in what:
         figures = commands[name]()
         machines = dict(merged().get("machine", {}))

@@ -8,7 +8,7 @@ import sys
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 _OURS = ("P4D_", "DAGSTER_", "DVC_", "PYTHON", "GIT_")
 """Variables that point at this checkout or its instance; whoever installs a wheel has none."""
@@ -47,12 +47,10 @@ class Installed:
         Raises:
             RuntimeError: it ended with another status; holds what it printed.
         """
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(_OURS)}
-        path = os.pathsep.join([str(self.folder / "bin"), kept["PATH"]])
         done = subprocess.run(
             command,
             cwd=cwd,
-            env={**kept, "PATH": path},
+            env=self._variables(),
             capture_output=True,
             text=True,
             encoding="utf-8",
@@ -63,6 +61,22 @@ class Installed:
                 f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}{done.stderr}"
             )
         return done
+
+    def start(self, *command: str, cwd: Path, output: IO[str]) -> subprocess.Popen[str]:
+        """Start a command of this environment as the head of a process group of its own."""
+        return subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=self._variables(),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def _variables(self) -> dict[str, str]:
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(_OURS)}
+        return {**kept, "PATH": os.pathsep.join([str(self.folder / "bin"), kept["PATH"]])}
 
 
 def build(source: Path, out: Path, kind: Literal["wheel", "sdist"] = "wheel") -> Path:

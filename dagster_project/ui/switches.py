@@ -17,7 +17,7 @@ class Switch:
 
     Attributes:
         starts: what it starts by itself.
-        at_start: it is on from the start, as it computes nothing.
+        at_start: it is on from the start, as it computes no artifact.
         recommended: it belongs to the recommended set.
     """
 
@@ -37,6 +37,11 @@ SWITCHES: Mapping[str, Switch] = {
     "automation": Switch(starts="per-shard stages whose code or inputs changed", recommended=True),
     "retrain_weekly": Switch(starts="retrain, Mondays at 03:00", recommended=True),
     "audit_nightly": Switch(starts="audit, every night at 02:30", recommended=True),
+    "prune_nightly": Switch(
+        starts="prune_history, every night at 04:30; removes runs older than 90 days",
+        at_start=True,
+        recommended=True,
+    ),
     "drift_sensor": Switch(starts="retrain, when new clips differ from the released ones"),
 }
 

@@ -135,16 +135,19 @@ def verify(resume: bool, remote: str | None, rehash: bool, head: str | None) -> 
 
 @audit.command()
 @click.option("--remote", metavar="NAME", help="Default: DVC's default remote, if there is one.")
-def repair(remote: str | None) -> None:
+@click.option(
+    "--recompute", is_flag=True, help="Make current versions again whose objects nobody has."
+)
+def repair(remote: str | None, recompute: bool) -> None:
     """Restore missing and altered cache objects from the working files and a remote.
 
-    Exits with 1 if an object is left that neither has.
+    Exits with 1 if an object is left that nobody has.
     """
     from p4d.audit.proof.repair import repair as repair_cache
     from p4d.progress import bar
 
     with bar("repair", unit="object") as progress:
-        done = repair_cache(Project.find(), remote, progress=progress)
+        done = repair_cache(Project.find(), remote, recompute=recompute, progress=progress)
     click.echo(done.render_text())
     if not done.ok:
         sys.exit(1)

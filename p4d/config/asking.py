@@ -49,12 +49,24 @@ class RegionsParams:
 
 @dataclass(frozen=True, kw_only=True)
 class FactsParams:
-    """From when on a movement counts."""
+    """From when on a movement counts, and which times texts name.
+
+    `instants`: `grid` names the instants of the time grid, which all clips share whatever their
+    frame rate; `frames` names the times of the sampled frames, as version 0.1 did.
+    `least_instant_gap_s`: instants that are offered as options lie at least this far apart.
+    `seen_at_both_ends`: nothing is said of an interval at whose begin or end a region is out of
+    the picture; without it only facts of instants are held to that.
+    """
 
     moving_threshold_m: float
     turning_threshold_rad: float
+    instants: str
+    least_instant_gap_s: float
+    seen_at_both_ends: bool
 
     def __post_init__(self) -> None:
+        check(self.instants in ("grid", "frames"), self, "instants must be grid or frames")
+        check(self.least_instant_gap_s >= 0, self, "least_instant_gap_s must not be negative")
         check(self.moving_threshold_m > 0, self, "moving_threshold_m must be positive")
         check(self.turning_threshold_rad > 0, self, "turning_threshold_rad must be positive")
 
@@ -79,11 +91,17 @@ class QuestionsParams:
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseParams:
-    """Splits by source video and near-duplicate group."""
+    """Splits by source video and near-duplicate group.
+
+    `duplicate_hamming_bits`: clips whose hashes of the mean picture differ in at most so many of 64
+    bits are near. `copy_bits`: so are clips, one perhaps mirrored, whose frame hashes differ in at
+    most so many bits on average, over at least half a clip at any shift in time.
+    """
 
     test_fraction: float
     val_fraction: float
     duplicate_hamming_bits: int
+    copy_bits: float
 
     def __post_init__(self) -> None:
         check(
@@ -93,3 +111,4 @@ class ReleaseParams:
         )
         check(self.test_fraction + self.val_fraction < 0.9, self, "splits must leave a train part")
         check(0 <= self.duplicate_hamming_bits <= 64, self, "duplicate_hamming_bits: [0, 64]")
+        check(0 <= self.copy_bits <= 64, self, "copy_bits must be in [0, 64]")

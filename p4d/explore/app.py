@@ -7,7 +7,6 @@ and stands behind `p4d/loopback.py`. Read `catalogue.py` and `clip_view.py` for 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from p4d.explore.clip_view import ClipReader
 from p4d.explore.fact_charts import GEOMETRY
 from p4d.explore.lineage import lineage_of
 from p4d.explore.reviewing import MOST_BYTES, store_verdict
+from p4d.foreign_json import parse_foreign_json
 from p4d.foreign_text import one_line
 from p4d.loopback import LoopbackGuard
 from p4d.pages.render import render
@@ -120,11 +120,12 @@ class Explorer:
         """Everything about a clip."""
         catalogue = self.reader.catalogue()
         verdicts, notice = self._verdicts()
+        limit_sigma, other = self._limit_sigma()
         view = self.clips.view(catalogue, request.path_params["clip_id"], verdicts)
         neighbours = listings.neighbours(catalogue, view.row)
         return self._page(
-            "clip", request, view=view, reviewer=self.reviewer, notice=notice,
-            limit_sigma=self.project.params.questions.margin_sigma, neighbours=neighbours,
+            "clip", request, view=view, reviewer=self.reviewer, warnings=[notice, other],
+            limit_sigma=limit_sigma, neighbours=neighbours,
             geometry=GEOMETRY,
         )  # fmt: skip
 
@@ -150,10 +151,19 @@ class Explorer:
     def lineage(self, request: Request) -> Response:
         """What an id derives from, and what was made from it."""
         identifier = request.query_params.get("id", "").strip()
+        if "part" in request.query_params:  # the page of a clip shows it in place
+            return self._lineage_part(request, identifier)
         found = lineage_of(self.project, identifier) if identifier else None
-        part = "part" in request.query_params  # the page of a clip shows it in place
-        name = "lineage_part" if part and found else "lineage"
-        return self._page(name, request, found=found, identifier=identifier)
+        return self._page("lineage", request, found=found, identifier=identifier)
+
+    def _lineage_part(self, request: Request, identifier: str) -> Response:
+        """A section of a page: what is recorded, or why nothing is."""
+        found, reason = None, ""
+        try:
+            found = lineage_of(self.project, identifier)
+        except MissingError as error:
+            reason = str(error)
+        return self._page("lineage_part", request, found=found, reason=reason)
 
     async def verdict(self, request: Request) -> Response:
         """Write a verdict; answers JSON."""
@@ -165,10 +175,7 @@ class Explorer:
             if len(body) > MOST_BYTES:
                 return JSONResponse({"error": "the request is too long"}, 413)
         try:
-            given = json.loads(body)
-        except (ValueError, RecursionError):
-            return JSONResponse({"error": "the request is no JSON"}, 400)
-        try:
+            given = parse_foreign_json(body, "the request")
             stored = await run_in_threadpool(self._store, given)
         except P4DError as error:
             return JSONResponse({"error": one_line(error)}, 400)
@@ -260,6 +267,13 @@ class Explorer:
             found.setdefault(verdict.qa_id, []).append(verdict)
         return found, ""
 
+    def _limit_sigma(self) -> tuple[float | None, str]:
+        """The least margin of a question, and why it is not known."""
+        try:
+            return self.project.params.questions.margin_sigma, ""
+        except (P4DError, OSError) as error:
+            return None, f"params.yaml cannot be read: {one_line(error)}"
+
     def _page(self, name: str, request: Request, **values: object) -> Response:
         text = render(
             f"explore/templates/{name}.html.j2",
@@ -309,7 +323,8 @@ def _answering(handler: Handler) -> Handler:
         try:
             return handler(request)
         except MissingError as error:
-            return _message(404, "Not here", str(error))
+            ids = (request.path_params.get(f"{name}_id", "") for name in ("clip", "qa", "video"))
+            return _message(404, "Not here", str(error), next(filter(None, ids), ""))
         except QueryError as error:
             return _message(400, "This query cannot be read", str(error))
         except P4DError as error:
@@ -318,8 +333,16 @@ def _answering(handler: Handler) -> Handler:
     return answer
 
 
-def _message(status: int, title: str, text: str) -> Response:
-    page = render("explore/templates/message.html.j2", path="", title=title, text=text, project="")
+def _message(status: int, title: str, text: str, identifier: str = "") -> Response:
+    """An error as a page; with an id, it links to what is recorded of it."""
+    page = render(
+        "explore/templates/message.html.j2",
+        path="",
+        title=title,
+        text=text,
+        identifier=identifier,
+        project="",
+    )
     return HTMLResponse(page, status)
 
 

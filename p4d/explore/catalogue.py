@@ -24,6 +24,7 @@ from p4d.explore.tables import Stamp, Tables, Unreadable
 from p4d.foreign_text import one_line
 from p4d.project import Project
 from p4d.review.verdicts import Resolved, read_verdicts, resolve
+from p4d.versioning.state.blocked import read_blocked
 
 MEASURES: Mapping[str, str] = {
     "coverage": "share of valid pixels",
@@ -63,11 +64,12 @@ class Catalogue:
         clips: one row per clip; see `_clips`.
         questions: one row per question that is current or released; see `question_rows`.
         refusals: refused candidates by shard, category, family and reason.
+        refusal_files: the readable tables of refused candidates, one row per clip and reason.
         verdicts: the decision on every reviewed question.
         release_id: of the published release, or None.
         arms: students that answered, in the order of their names.
         unreadable: files that are left out.
-        blocked: checks that failed, by shard.
+        blocked: failed blocking checks, by shard.
     """
 
     shards: tuple[str, ...]
@@ -75,6 +77,7 @@ class Catalogue:
     clips: pl.DataFrame
     questions: pl.DataFrame
     refusals: pl.DataFrame
+    refusal_files: tuple[Path, ...]
     verdicts: Mapping[str, Resolved]
     release_id: str | None
     arms: tuple[str, ...]
@@ -143,6 +146,12 @@ class CatalogueReader:
             return reduce(empty).with_columns(shard=pl.lit("")) if reduce else empty
         return pl.concat(found)
 
+    def _readable(self, stage: str, name: str) -> tuple[Path, ...]:
+        """The files of a table that has been read, without those that are damaged."""
+        damaged = {self.project.root / each.path for each in self._tables.unreadable()}
+        paths = self._paths(stage, name).values()
+        return tuple(path for path in paths if path.is_file() and path not in damaged)
+
     def _released(self) -> pl.DataFrame:
         path = self.project.data / "release" / "questions.parquet"
         return self._tables.read(path, tables.RELEASED_QUESTIONS)
@@ -159,7 +168,7 @@ class CatalogueReader:
         questions = question_rows(
             self._table("questions", "questions.parquet"), released, predictions, verdicts
         )
-        release_id, excluded = self._release(notes)
+        release_id = self._release_id(notes)
         videos = self._videos(notes)
         clips = self._clips(videos, questions)
         return Catalogue(
@@ -168,25 +177,35 @@ class CatalogueReader:
             clips=clips,
             questions=questions,
             refusals=self._table("questions", "refusals.parquet"),
+            refusal_files=self._readable("questions", "refusals.parquet"),
             verdicts=verdicts,
             release_id=release_id,
             arms=tuple(sorted(predictions["arm"].unique().to_list())),
             unreadable=(*self._tables.unreadable(), *notes),
-            blocked=excluded,
+            blocked=self._blocked(notes),
         )
 
-    def _release(self, notes: list[Unreadable]) -> tuple[str | None, Mapping[str, str]]:
-        """Id of the release, and the shards that it leaves out with the reason."""
+    def _release_id(self, notes: list[Unreadable]) -> str | None:
         path = self.project.data / "release" / "manifest.json"
         if not path.is_file():
-            return None, {}
+            return None
         try:
-            manifest = json.loads(path.read_text(encoding="utf-8"))
-            excluded = {str(k): str(v) for k, v in manifest.get("excluded", {}).items()}
-            return str(manifest["release_id"]), excluded
-        except (ValueError, KeyError, AttributeError, OSError) as error:
+            return str(json.loads(path.read_text(encoding="utf-8"))["release_id"])
+        except (ValueError, KeyError, TypeError, OSError) as error:
             notes.append(Unreadable(path="data/release/manifest.json", reason=one_line(error)))
-            return None, {}
+            return None
+
+    def _blocked(self, notes: list[Unreadable]) -> Mapping[str, str]:
+        """Failed blocking checks by shard, in words."""
+        try:
+            blocked = read_blocked(self.project)
+        except (P4DError, OSError) as error:
+            notes.append(Unreadable(path="shards/blocked.yaml", reason=one_line(error)))
+            return {}
+        return {
+            shard: "; ".join(f"{stage}: {', '.join(checks)}" for stage, checks in stages.items())
+            for shard, stages in blocked.items()
+        }
 
     def _videos(self, notes: list[Unreadable]) -> pl.DataFrame:
         """Landed files; `taken_down` is the reason where a manifest states a takedown."""

@@ -6,7 +6,7 @@ A part that is missing or damaged becomes a notice and an empty part; the rest o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import polars as pl
 
 from p4d.artifacts import scan_table
 from p4d.errors import ContractError, MissingError
-from p4d.explore.catalogue import Catalogue
+from p4d.explore.catalogue import MEASURES, Catalogue
 from p4d.explore.fact_charts import Chart, charts
 from p4d.explore.media import MapScale, Media
 from p4d.foreign_text import one_line
@@ -48,6 +48,7 @@ class QuestionCard:
         options: letter and text of each option.
         answers: of the students that were asked.
         facts: that the answer derives from.
+        span_s: the time that these facts are about, within the clip; None without facts.
         basis: what they were measured from.
         verdicts: of all reviewers, oldest first.
     """
@@ -57,17 +58,25 @@ class QuestionCard:
     options: Sequence[tuple[str, str]]
     answers: Sequence[Answer]
     facts: Sequence[FactText] = ()
+    span_s: tuple[float, float] | None = None
     basis: str = ""
     verdicts: Sequence[Verdict] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class TeacherMaps:
-    """The labels of one teacher; `scale` is None if they cannot be shown, for `reason`."""
+    """The labels of one teacher.
+
+    Attributes:
+        teacher: its name.
+        scale: what the colours mean; None if the maps cannot be shown, for `reason`.
+        quality: name and value of each measure of quality that is known.
+    """
 
     teacher: str
     scale: MapScale | None
     reason: str = ""
+    quality: Sequence[tuple[str, float]] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,10 +165,7 @@ class ClipReader:
         """
         row = catalogue.clip(clip_id)
         if row is None:
-            raise MissingError(
-                f"{clip_id} is no clip of what is published now; a superseded or removed one "
-                "is found under Lineage, by its id"
-            )
+            raise MissingError(f"{clip_id} is no clip of what is published now")
         notices: list[str] = []
         video = catalogue.video(row["video_id"])
         has_source = self._has_source(video, row["shard"], notices)
@@ -187,9 +193,12 @@ class ClipReader:
             has_source=has_source and shown,
             sample_s=[(pts - row["start_ns"]) / 1e9 for pts in row["frame_pts_ns"] or ()],
             frames=self._frames(row, notices) if shown else 0,
-            teachers=list(self._teachers(row)) if shown else [],
+            teachers=self._teachers(row, notices) if shown else [],
             regions=regions,
-            cards=[card(q, catalogue.arms, texts, verdicts) for q in questions.to_dicts()],
+            cards=[
+                replace(card(q, catalogue.arms, texts, verdicts), span_s=_span_s(q, facts))
+                for q in questions.to_dicts()
+            ],
             refusals=self._rows(
                 "questions", row["shard"], "refusals.parquet", clip_id, notices,
                 ("category", "family", "reason", "count"),
@@ -243,9 +252,9 @@ class ClipReader:
             return 0
         return len(row["frame_pts_ns"] or ())
 
-    def _teachers(self, row: Mapping[str, Any]) -> list[TeacherMaps]:
+    def _teachers(self, row: Mapping[str, Any], notices: list[str]) -> list[TeacherMaps]:
         found = []
-        notices: list[str] = []
+        quality = self._quality(row, notices)
         columns = ("teacher", "scale_kind", "outcome", "reason")
         rows = self._rows("labels", row["shard"], "index.parquet", row["clip_id"], notices, columns)
         for label in sorted(rows, key=lambda label: label["teacher"]):
@@ -261,7 +270,25 @@ class ClipReader:
             except MissingError as error:
                 found.append(TeacherMaps(teacher=name, scale=None, reason=str(error)))
             else:
-                found.append(TeacherMaps(teacher=name, scale=scale))
+                known = quality.get(name, ())
+                found.append(TeacherMaps(teacher=name, scale=scale, quality=known))
+        return found
+
+    def _quality(
+        self, row: Mapping[str, Any], notices: list[str]
+    ) -> dict[str, list[tuple[str, float]]]:
+        """The measures of each teacher: errors where there is truth, consistency everywhere."""
+        columns = ("teacher", "modality", *MEASURES)
+        rows = self._rows(
+            "labels", row["shard"], "label_stats.parquet", row["clip_id"], notices, columns
+        )
+        found: dict[str, list[tuple[str, float]]] = {}
+        for stats in sorted(rows, key=lambda each: (each["teacher"], each["modality"])):
+            found.setdefault(stats["teacher"], []).extend(
+                (text, stats[name])
+                for name, text in MEASURES.items()
+                if name != "coverage" and stats[name] is not None
+            )
         return found
 
     def _facts(self, shard: str, clip_id: str, notices: list[str]) -> list[Fact]:
@@ -289,3 +316,11 @@ class ClipReader:
             reason = one_line((str(error).splitlines() or [type(error).__name__])[0])
             notices.append(f"data/{stage}/{shard}/{name} is unreadable: {reason}")
             return []
+
+
+def _span_s(question: Mapping[str, Any], facts: Sequence[Fact]) -> tuple[float, float] | None:
+    """From the first to the last instant of the facts of a question."""
+    own = [fact for fact in facts if fact.fact_id in question["fact_ids"]]
+    if not own:
+        return None
+    return min(f.start_ns for f in own) / 1e9, max(f.end_ns for f in own) / 1e9

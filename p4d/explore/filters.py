@@ -14,12 +14,14 @@ from urllib.parse import urlencode
 
 import polars as pl
 
+from p4d.artifacts import scan_table
 from p4d.categories import CATEGORIES
 from p4d.errors import QueryError
 from p4d.explore.catalogue import MEASURES, Catalogue
 from p4d.explore.question_rows import STANDINGS
+from p4d.review.verdicts import DECISIONS
 
-UNREVIEWED = "none"
+UNREVIEWED, REVIEWED = "none", "any"
 RIGHT, WRONG = "right", "wrong"
 
 Query = Mapping[str, str]
@@ -95,7 +97,8 @@ def page_of(rows: pl.DataFrame, query: Query, size: int) -> Page:
 def question_choices(catalogue: Catalogue, query: Query) -> list[Choice]:
     """The controls over questions."""
     questions = catalogue.questions
-    reviewed = [(UNREVIEWED, "not reviewed"), *((d, d) for d in ("accept", "fix", "drop"))]
+    decisions = ((name, name) for name in DECISIONS)
+    reviewed = [(UNREVIEWED, "not reviewed"), (REVIEWED, "reviewed"), *decisions]
     choices = [
         _choice("category", query, ((name, name) for name in CATEGORIES)),
         _choice("family", query, _values(questions, "family")),
@@ -132,7 +135,8 @@ def _question_rules(catalogue: Catalogue, query: Query) -> list[pl.Expr]:
     ]
     if verdict := query.get("verdict"):
         column = pl.col("verdict")
-        rules.append(column.is_null() if verdict == UNREVIEWED else column == verdict)
+        known = {UNREVIEWED: column.is_null(), REVIEWED: column.is_not_null()}
+        rules.append(known.get(verdict, column == verdict))
     for arm in catalogue.arms:
         if result := query.get(f"arm_{arm}"):
             if result not in (RIGHT, WRONG):
@@ -178,6 +182,8 @@ def matching_clips(catalogue: Catalogue, query: Query) -> pl.DataFrame:
         rules.append(pl.col(measure).is_not_null())
         rules += [pl.col(measure) >= least for least in _number(query, "least")]
         rules += [pl.col(measure) <= most for most in _number(query, "most")]
+    if refused := _refused_clips(catalogue, query):
+        rules.append(pl.col("clip_id").is_in(refused[0]))
     of_questions = _question_rules(catalogue, {k: v for k, v in query.items() if k != "split"})
     if of_questions:
         found = catalogue.questions.filter(of_questions)["clip_id"].unique()
@@ -187,6 +193,20 @@ def matching_clips(catalogue: Catalogue, query: Query) -> pl.DataFrame:
         worst_is_low = measure in ("coverage", "motion_iou")
         clips = clips.sort(measure, "landed", descending=[not worst_is_low, False])
     return clips
+
+
+def _refused_clips(catalogue: Catalogue, query: Query) -> list[pl.Series]:
+    """The clips with a refused candidate of a family or for a reason, if one is asked for."""
+    asked = {
+        column: query[name]
+        for name, column in (("refused_family", "family"), ("refused_reason", "reason"))
+        if query.get(name)
+    }
+    if not asked or not catalogue.refusal_files:
+        return [pl.Series("clip_id", [], pl.String).implode()] if asked else []
+    rules = [pl.col(column) == value for column, value in asked.items()]
+    found = scan_table(*catalogue.refusal_files).filter(rules).select("clip_id").collect()
+    return [found["clip_id"].unique().implode()]
 
 
 def _number(query: Query, name: str) -> list[float]:

@@ -13,7 +13,7 @@ from p4d.audit.lookup.resolve import Entity, Resolver
 from p4d.audit.lookup.tree import Node
 from p4d.audit.lookup.why import explain
 from p4d.audit.page.lineage_svg import lineage_svg
-from p4d.errors import LedgerError, MissingError
+from p4d.errors import ContractError, LedgerError, MissingError
 from p4d.project import Project
 
 _MODELS = ("student_sft", "student_p4d", "student_blind", "evaluation", "champion", "expert")
@@ -66,7 +66,7 @@ def lineage_of(project: Project, identifier: str) -> Lineage:
             ]
             below = [recorded_entry(lookup, version) for version in down]
             above = [recorded_entry(lookup, version) for version in up]
-    except LedgerError as error:
+    except (LedgerError, ContractError) as error:
         raise MissingError(str(error)) from error
     shown = [*below[:-1], *(entry for entry in above if entry.current), below[-1]]
     picture = lineage_svg(_once(shown), [stage.name for stage in project.stages])

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import polars as pl
 
+from p4d.audit.champion import champion_text
+from p4d.errors import P4DError
 from p4d.explore import filters
 from p4d.explore.catalogue import MEASURES, Catalogue
 from p4d.explore.clip_view import card
 from p4d.explore.filters import Choice, Page, Query
 from p4d.explore.question_rows import LEFT_OUT, RELEASED
+from p4d.explore.tables import Stamp
+from p4d.foreign_text import one_line
 from p4d.project import Project
+from p4d.versioning.ledger.ledger import LEDGER_PATH
 
 Values = dict[str, Any]
 
@@ -29,8 +34,25 @@ def overview(project: Project, catalogue: Catalogue) -> Values:
         "shards": _shards(catalogue),
         "totals": _totals(catalogue),
         "arms": _arms(catalogue),
+        "decision": _decision(project),
         "root": project.root,
     }
+
+
+def _decision(project: Project) -> str:
+    """Which student is champion, and the last decision, in words."""
+    files = (project.data / "champion" / "champions.jsonl", project.root / LEDGER_PATH)
+    return _decision_at(project, *(Stamp.of(path) for path in files))
+
+
+@functools.lru_cache(maxsize=1)
+def _decision_at(project: Project, decisions: Stamp | None, ledger: Stamp | None) -> str:
+    """As `_decision`; asked again only when one of the two files changes."""
+    del decisions, ledger
+    try:
+        return champion_text(project)
+    except (P4DError, OSError) as error:
+        return f"The decisions cannot be read: {one_line(error)}"
 
 
 def videos(catalogue: Catalogue, query: Query) -> Values:
@@ -45,7 +67,10 @@ def clips(catalogue: Catalogue, query: Query) -> Values:
     own = filters.clip_choices(catalogue, query)
     of_questions = filters.question_choices(catalogue, query)
     found = _list("/clips", query, page, own, of_questions)
-    return {**found, "measures": MEASURES, "measure": query.get("measure", "")}
+    beside = ("video_id", "refused_family", "refused_reason")  # set by links alone
+    hidden = {name: query[name] for name in beside if query.get(name)}
+    measure = query.get("measure", "")
+    return {**found, "measures": MEASURES, "measure": measure, "hidden": hidden}
 
 
 def questions(catalogue: Catalogue, query: Query) -> Values:
@@ -66,7 +91,9 @@ def refused(catalogue: Catalogue, query: Query) -> Values:
     rows = filters.matching_refusals(catalogue, query)
     page = filters.page_of(rows, query, ROWS)
     found = _list("/refused", query, page, filters.refusal_choices(catalogue, query))
-    return {**found, "candidates": int(rows["count"].sum())}
+    shard = {"shard": query["shard"]} if query.get("shard") else {}
+    to_clips = functools.partial(filters.link, "/clips", shard)
+    return {**found, "candidates": int(rows["count"].sum()), "clips_link": to_clips}
 
 
 def neighbours(catalogue: Catalogue, row: Mapping[str, Any]) -> tuple[str | None, str | None]:
@@ -93,7 +120,7 @@ def _list(
         "controls": controls,
         "more": more,
         "query": query,
-        "link": partial(filters.link, path, query),
+        "link": functools.partial(filters.link, path, query),
         "is_set": [control for control in known if control.value],
     }
 
@@ -111,7 +138,7 @@ def _totals(catalogue: Catalogue) -> list[tuple[int, str, str]]:
         (len(released), "questions released", "/questions?standing=released"),
         (len(waiting), "not in the release", "/questions?standing=not+in+the+release"),
         (int(catalogue.refusals["count"].sum()), "candidates refused", "/refused"),
-        (reviewed, "questions reviewed", "/questions"),
+        (reviewed, "questions reviewed", "/questions?verdict=any"),
     ]
 
 

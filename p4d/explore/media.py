@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -25,6 +25,9 @@ from p4d.errors import DecodeError, LabelError, MissingError
 from p4d.explore.tables import Stamp
 from p4d.foreign_text import one_line
 from p4d.project import Project
+
+if TYPE_CHECKING:
+    from p4d.teachers.labelling.store import LabelStore
 
 MODALITIES = ("depth", "flow", "motion")
 
@@ -182,9 +185,7 @@ class Media:
         return np.stack(drawn)
 
     def _maps(self, shard: str, clip_id: str, teacher: str) -> dict[str, np.ndarray]:
-        from p4d.teachers.labelling.store import LabelStore
-
-        store = LabelStore(self._data / "labels" / shard)
+        store = _store(_stamp(self._data / "labels" / shard / "labels.safetensors"))
         names = (*_NAMES.values(), "valid_thw", "flow_valid_thw")
         found = {
             name: store.get(clip_id, teacher, name)
@@ -251,6 +252,17 @@ def _stamp(path: Path) -> Stamp:
     return stamp
 
 
+@functools.lru_cache(maxsize=4)
+def _store(stamp: Stamp) -> LabelStore:
+    """The labels of a shard; its header lists every payload and takes long to read.
+
+    Payloads are mapped into memory and only read, so several requests may share it.
+    """
+    from p4d.teachers.labelling.store import LabelStore
+
+    return LabelStore(stamp.path.parent)
+
+
 def _depth_range(maps: dict[str, np.ndarray]) -> tuple[float, float]:
     """The 2nd and the 98th percentile of the valid depths of a clip."""
     if "depth_thw" not in maps:
@@ -294,7 +306,7 @@ def _jpeg(rgb_hw3: np.ndarray) -> bytes:
 
 def _decoded(video: Path, frame_index: int) -> Any:  # noqa: ANN401 - an array of this shape
     """One frame of a video, u8 [H, W, 3]; all frames before it are decoded too."""
-    from p4d.video.decode import decode  # loads FFmpeg
+    from p4d.video.decoding.decode import decode  # loads FFmpeg
 
     for frame in decode(video):
         if frame.index == frame_index:

@@ -8,11 +8,9 @@ import uvicorn
 
 from p4d.errors import ContractError
 from p4d.explore.app import Explorer
+from p4d.explore.links import PORT
 from p4d.loopback import HOST, check_port
 from p4d.project import Project
-
-PORT = 3001
-"""Beside the Dagster UI, which has 3000."""
 
 
 def serve(

@@ -123,9 +123,80 @@ def counts_match(stage: str, folders: Folders) -> Found:
     return dict(actual), pl.DataFrame(wrong, schema=schema)
 
 
+LEAST_COVERAGE = 0.8
+"""Share of the pixels with known depth. Simulated worlds have 0.96 to 1; inverse poses gave 0.63 to
+0.95, OpenGL's axes 0.39 to 0.94 (benchmarks/reality/conventions.py)."""
+LEAST_GAIN, LEAST_GAIN_SIGMA = 0.02, 3.0
+"""By how much another reading must predict the pictures better, as a share of the stated error and
+in standard errors over pairs of frames, to be taken for the right one."""
+NOTHING_CHANGES_LEVELS = 0.05
+ALL_VIDEOS = "all videos together"
+
+
+def truth_flow_covers_the_picture(stage: str, folders: Folders) -> Found:
+    """Find videos whose truth predicts the place of too few pixels in the frame before."""
+    table = _truth_fits(folders, stage).filter(reading="stated")
+    by_video = table.group_by("video_id").agg(pl.col("coverage").mean()).sort("video_id")
+    least = by_video["coverage"].min() if len(by_video) else 1.0
+    metrics: dict[str, float | int | str] = {
+        "videos": len(by_video),
+        "least_coverage": round(float(least), 4),  # type: ignore[arg-type]
+    }
+    return metrics, by_video.filter(~(pl.col("coverage") >= LEAST_COVERAGE))
+
+
+def truth_explains_the_pictures(stage: str, folders: Folders) -> Found:
+    """Find videos, or shards, whose pictures another reading of their truth predicts better."""
+    table = _truth_fits(folders, stage)
+    groups = [
+        (str(video_id), part)
+        for (video_id,), part in table.group_by("video_id", maintain_order=True)
+    ]
+    if len(groups) > 1:
+        groups.append((ALL_VIDEOS, table))
+    rows: list[dict[str, object]] = []
+    for name, part in groups:
+        best = max(_gains(part), key=lambda row: float(row["gain"]), default=None)
+        if best:
+            rows.append({"video_id": name, **best})
+    schema = {"video_id": pl.String, "reading": pl.String, "gain": pl.Float64, "sigma": pl.Float64}
+    return {"videos": table["video_id"].n_unique()}, pl.DataFrame(rows, schema=schema)
+
+
+def _gains(part: pl.DataFrame) -> list[dict[str, float | str]]:
+    """The readings that predict better than the stated one, with gain and certainty."""
+    errors = {
+        str(reading): np.concatenate([np.array(each) for each in rows["error_levels"].to_list()])
+        for (reading,), rows in part.sort("clip_id").group_by("reading", maintain_order=True)
+    }
+    stated = errors.pop("stated")
+    found: list[dict[str, float | str]] = []
+    for reading, other in sorted(errors.items()):
+        better = stated - other
+        gain = float(better.mean()) / max(float(stated.mean()), NOTHING_CHANGES_LEVELS)
+        spread = float(better.std(ddof=1)) / len(better) ** 0.5 if len(better) > 1 else np.inf
+        sigma = float(better.mean()) / max(spread, 1e-9)
+        if gain > LEAST_GAIN and sigma > LEAST_GAIN_SIGMA:
+            found.append({"reading": reading, "gain": round(gain, 4), "sigma": round(sigma, 1)})
+    return found
+
+
+def _truth_fits(folders: Folders, stage: str) -> pl.DataFrame:
+    """The fits of a shard; none in a version that was made before they existed."""
+    path = _single(folders, stage) / "truth_fit.parquet"
+    if not path.is_file():
+        schema = {"clip_id": pl.String, "video_id": pl.String, "reading": pl.String}
+        return pl.DataFrame(
+            schema={**schema, "coverage": pl.Float64, "error_levels": pl.List(pl.Float64)}
+        )
+    return read_table(path).sort("video_id", "clip_id")
+
+
 CODE_GATES: Mapping[str, Callable[[str, Folders], Found]] = {
     "answers_follow_from_facts": answers_follow_from_facts,
     "loss_fell": loss_fell,
+    "truth_explains_the_pictures": truth_explains_the_pictures,
+    "truth_flow_covers_the_picture": truth_flow_covers_the_picture,
     "counts_match": counts_match,
     "weights_are_finite": weights_are_finite,
 }

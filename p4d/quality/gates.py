@@ -115,6 +115,10 @@ _SQL_GATES: Mapping[str, Mapping[str, Severity]] = {
 _STUDENTS = ("student_sft", "student_p4d", "student_blind")
 
 _CODE_GATES: Mapping[str, Mapping[str, Severity]] = {
+    "clips": {
+        "truth_flow_covers_the_picture": "critical",
+        "truth_explains_the_pictures": "critical",
+    },
     "expert": {"weights_are_finite": "critical", "loss_fell": "warning"},
     "questions": {"answers_follow_from_facts": "critical"},
     "release": {"counts_match": "critical"},
@@ -169,6 +173,10 @@ def _gates_of(stage: str) -> tuple[Gate, ...]:
 
 _CODE_DESCRIPTIONS: Mapping[str, str] = {
     "answers_follow_from_facts": "Each answer is what its facts give when it is derived again.",
+    "truth_explains_the_pictures": "No other reading of the truth of a video predicts its pictures "
+    "better: depth along the ray, inverse poses, other axes or unit, late maps, no motion.",
+    "truth_flow_covers_the_picture": "The flow that follows from depth and cameras of a video "
+    "lands on the same surface for most pixels.",
     "loss_fell": "The mean loss of the last fifth of the steps is below that of the first fifth.",
     "counts_match": "The manifest counts what the tables hold.",
     "weights_are_finite": "No weight is NaN or infinite.",

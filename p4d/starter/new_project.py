@@ -34,6 +34,9 @@ _OF_THE_REPOSITORY = (
     ".dvc/config",
     ".dvc/.gitignore",
     ".dvc/plots/accuracy.json",
+    ".dvc/plots/losses.json",
+    ".dvc/plots/page.html",
+    ".dvc/plots/LICENSES.txt",
     "reviews/README.md",
 )
 """Files of a project that are those of the repository of p4d."""

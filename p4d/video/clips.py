@@ -18,6 +18,7 @@ from p4d.pipeline import StageInputs, StageReport
 from p4d.video.appearance import (
     contrast_levels,
     difference_hash,
+    frame_hashes,
     grey_levels,
     motion_energy_levels,
 )
@@ -58,6 +59,25 @@ OBJECT_SCHEMA: dict[str, pl.DataType] = {
 }
 
 
+FIT_SCHEMA: dict[str, pl.DataType] = {
+    "clip_id": pl.String(),
+    "video_id": pl.String(),
+    "reading": pl.String(),
+    "coverage": pl.Float64(),
+    "error_levels": pl.List(pl.Float64()),
+}
+"""One row per reading of the truth (p4d/worlds/fit.py) of some clips of each video with truth."""
+
+FITTED_CLIPS = 16
+"""Clips of a shard to whose pictures the truth is fitted, at least one and at most four a video."""
+
+HASH_SCHEMA: dict[str, pl.DataType] = {
+    "clip_id": pl.String(),
+    "frame_hash": pl.List(pl.String()),
+    "mirrored_hash": pl.List(pl.String()),
+}
+"""Hashes of the frames of a usable clip, and of the same frames mirrored, for finding copies."""
+
 SIZES = ("size_x_m", "size_y_m", "size_z_m")
 
 
@@ -69,6 +89,7 @@ class _ClipJob:
     sidecar: Path | None
     plans: tuple[ClipPlan, ...]
     params: ClipsParams
+    fitted: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,13 +98,16 @@ class _ClipRows:
     objects: tuple[dict[str, Any], ...] = ()
     frames: tuple[tuple[str, np.ndarray], ...] = ()
     truth: tuple[tuple[str, np.ndarray], ...] = ()
+    fits: tuple[dict[str, Any], ...] = ()
+    hashes: tuple[dict[str, Any], ...] = ()
 
 
 def build_clips(inputs: StageInputs, out: Path) -> StageReport:
     """Cut the accepted videos of one shard into clips.
 
     Writes `clips.parquet`, `frames.safetensors` ("{clip_id}.rgb_thw3", u8 [T,S,S,3]),
-    `truth.safetensors` and `objects.parquet` (clips with exact truth). Only clips with outcome ok
+    `truth.safetensors`, `objects.parquet` and `truth_fit.parquet` (clips with exact truth: what
+    the gates compare with the pictures) and `frame_hashes.parquet`. Only clips with outcome ok
     have arrays; a shard of rejected videos alone gives empty files of the same schema.
 
     Raises:
@@ -99,6 +123,7 @@ def build_clips(inputs: StageInputs, out: Path) -> StageReport:
     times = read_table(folder / "frames.parquet").sort("video_id", "frame_index")
     pts_ns = {key: part["pts_ns"].to_numpy() for (key,), part in times.group_by("video_id")}
     shots = _shots(read_table(folder / "shots.parquet"))
+    with_truth = max(1, int(videos.filter(outcome="ok")["has_truth"].sum()))
     jobs = [
         _ClipJob(
             video_id=row["video_id"],
@@ -111,6 +136,7 @@ def build_clips(inputs: StageInputs, out: Path) -> StageReport:
                 )
             ),
             params=params,
+            fitted=min(4, max(1, FITTED_CLIPS // with_truth)),
         )
         for row in videos.filter(outcome="ok").iter_rows(named=True)
     ]
@@ -166,7 +192,27 @@ def _cut_video(job: _ClipJob) -> _ClipRows:
     pictures = _sampled_frames(job)
     truth = _read_truth(job)
     cuts = [_cut_clip(job, plan, pictures, truth) for plan in job.plans]
-    return _joined(cuts)
+    if truth is None:
+        return _joined(cuts)
+    return _joined([*cuts, _ClipRows(fits=tuple(_fit_rows(job, cuts, truth)))])
+
+
+def _fit_rows(job: _ClipJob, cuts: Sequence[_ClipRows], truth: WorldTruth) -> Iterator[dict]:
+    """Rows of truth_fit.parquet for some usable clips, spread over the video."""
+    from p4d.worlds.fit import fits
+
+    usable = [cut for cut in cuts if cut.truth]
+    count = min(job.fitted, len(usable))
+    for cut in (usable[k * len(usable) // count] for k in range(count)):
+        (row,), (_, rgb_thw3) = cut.rows, cut.frames[0]
+        for fit in fits(truth, row["frame_index"], rgb_thw3):
+            yield {
+                "clip_id": row["clip_id"],
+                "video_id": job.video_id,
+                "reading": fit.reading,
+                "coverage": round(fit.coverage, 6),
+                "error_levels": [round(float(each), 4) for each in fit.error_levels],
+            }
 
 
 def _sampled_frames(job: _ClipJob) -> dict[int, np.ndarray]:
@@ -212,15 +258,22 @@ def _cut_clip(
         return _ClipRows(rows=(row | _outcome("filtered", "blank: black or of one colour"),))
     if row["motion_energy"] < params.min_motion_levels:
         return _ClipRows(rows=(row | _outcome("filtered", "static: nothing changes"),))
+    hashes = {
+        "clip_id": clip_id,
+        "frame_hash": frame_hashes(grey_thw),
+        "mirrored_hash": frame_hashes(grey_thw[:, :, ::-1]),
+    }
+    frames = ((f"{clip_id}.rgb_thw3", rgb_thw3),)
     if truth is None:
-        return _ClipRows(rows=(row,), frames=((f"{clip_id}.rgb_thw3", rgb_thw3),))
+        return _ClipRows(rows=(row,), frames=frames, hashes=(hashes,))
     try:
         exact = truth.resample(plan.frame_index, params.size_px)
     except TruthError as error:
         return _ClipRows(rows=(row | _outcome("failed", str(error)),))
     return _ClipRows(
         rows=(row,),
-        frames=((f"{clip_id}.rgb_thw3", rgb_thw3),),
+        frames=frames,
+        hashes=(hashes,),
         truth=tuple((f"{clip_id}.{name}", array) for name, array in exact.arrays().items()),
         objects=tuple(_object_rows(clip_id, exact)),
     )
@@ -238,6 +291,8 @@ def _joined(cuts: Sequence[_ClipRows]) -> _ClipRows:
         objects=tuple(row for cut in cuts for row in cut.objects),
         frames=tuple(item for cut in cuts for item in cut.frames),
         truth=tuple(item for cut in cuts for item in cut.truth),
+        fits=tuple(row for cut in cuts for row in cut.fits),
+        hashes=tuple(row for cut in cuts for row in cut.hashes),
     )
 
 
@@ -247,6 +302,16 @@ def _write(out: Path, cuts: Sequence[_ClipRows]) -> StageReport:
     objects = pl.DataFrame(everything.objects, schema=OBJECT_SCHEMA)
     write_table(out / "clips.parquet", clips, sort_by=["clip_id"])
     write_table(out / "objects.parquet", objects, sort_by=["clip_id", "instance"])
+    write_table(
+        out / "truth_fit.parquet",
+        pl.DataFrame(everything.fits, schema=FIT_SCHEMA),
+        sort_by=["clip_id", "reading"],
+    )
+    write_table(
+        out / "frame_hashes.parquet",
+        pl.DataFrame(everything.hashes, schema=HASH_SCHEMA),
+        sort_by=["clip_id"],
+    )
     write_arrays(out / "frames.safetensors", dict(everything.frames))
     write_arrays(out / "truth.safetensors", dict(everything.truth))
     ok = clips.filter(outcome="ok")

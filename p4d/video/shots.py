@@ -61,9 +61,14 @@ class ShotRecorder:
         """Record the next frame."""
         self._cells.append(frame.grey_cells())
 
+    @property
+    def grey_thw(self) -> np.ndarray:
+        """The small grey pictures so far, u8 [T, 18, 32]."""
+        return np.stack(self._cells)
+
     def shots(self) -> list[Shot]:
         """All shots, in order."""
-        return find_shots(np.stack(self._cells), self._params)
+        return find_shots(self.grey_thw, self._params)
 
 
 def find_shots(grey_thw: np.ndarray, params: ShotsParams) -> list[Shot]:
@@ -117,7 +122,8 @@ def _cuts(grey_thw: np.ndarray, params: ShotsParams) -> Iterator[int]:
                 change[t + 1 : t + 1 + params.cut_window],
             ]
         )
-        if len(around) and change[t] < params.cut_ratio * np.percentile(around, _AROUND):
+        usual = np.sort(around)[len(around) * _AROUND // 100] if len(around) else 0.0
+        if change[t] < params.cut_ratio * usual:
             continue
         # A flash: the picture behind one bright frame is the one before it.
         before, behind = t + 1 < len(change), t >= 2

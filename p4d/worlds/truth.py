@@ -131,23 +131,9 @@ class WorldTruth:
             raise TruthError(f"frames {indices} are not all in a video of {len(self.pts_ns)}")
         if any(b <= a for a, b in itertools.pairwise(indices)):
             raise TruthError(f"frames of a clip must increase, got {indices}")
-        rows = _nearest_centres(self.height_px, size_px)
-        columns = _nearest_centres(self.width_px, size_px)
-        K_t33 = scale_intrinsics(
-            self.K_t33[indices], size_px / self.width_px, size_px / self.height_px
-        )
         poses, objects = self.world_T_cam_t44[indices], self.world_T_obj_kt44[:, indices]
-        views = []
-        for t, index in enumerate(indices):
-            z_m, instance = self.frames[index]
-            views.append(
-                View(
-                    z_depth_m_hw=z_m[rows][:, columns],
-                    instance_hw=instance[rows][:, columns],
-                    K=K_t33[t],
-                    world_T_cam=poses[t],
-                )
-            )
+        views = self.views(indices, size_px)
+        K_t33 = np.stack([view.K for view in views]).astype(np.float64)
         flow, flow_valid, moving = flow_and_motion(views, objects, self.objects)
         z_depth_m = np.stack([view.z_depth_m_hw for view in views])
         return ClipTruth(
@@ -162,6 +148,27 @@ class WorldTruth:
             world_T_obj_kt44=objects.astype(np.float64),
             objects=self.objects,
         )
+
+    def views(self, frame_indices: Sequence[int], size_px: int) -> list[View]:
+        """Depth, instances and cameras of frames, squashed to `size_px`; see `resample`."""
+        indices = list(frame_indices)
+        rows = _nearest_centres(self.height_px, size_px)
+        columns = _nearest_centres(self.width_px, size_px)
+        K_t33 = scale_intrinsics(
+            self.K_t33[indices], size_px / self.width_px, size_px / self.height_px
+        )
+        views = []
+        for t, index in enumerate(indices):
+            z_m, instance = self.frames[index]
+            views.append(
+                View(
+                    z_depth_m_hw=z_m[rows][:, columns],
+                    instance_hw=instance[rows][:, columns],
+                    K=K_t33[t],
+                    world_T_cam=self.world_T_cam_t44[index],
+                )
+            )
+        return views
 
 
 def flow_and_motion(

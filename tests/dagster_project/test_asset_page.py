@@ -39,6 +39,22 @@ def test_an_asset_names_its_owner_its_kinds_and_its_code(name):
     assert lines[int(line) - 1].startswith(f"def {function}(")
 
 
+@pytest.mark.parametrize(
+    ("key", "address"),
+    [
+        ("questions@0001-aaaaaaaa", "/questions?shard=0001-aaaaaaaa"),
+        ("labels@0001-aaaaaaaa", "/clips?measure=depth_absrel&shard=0001-aaaaaaaa"),
+        ("student_p4d", "/questions?arm_p4d=wrong"),
+        ("champion", "/lineage?id=champion"),
+    ],
+)
+def test_a_version_links_to_its_rows_in_the_explorer(tmp_path, key, address):
+    shown = version_metadata(Project(tmp_path), made_of(tmp_path, key))
+    link = f"[open](http://127.0.0.1:3001{address}) while `p4d explore` runs"
+    assert shown["explorer"] == dg.MetadataValue.md(link)
+    assert "`p4d explore`" in SPECS[key.split("@")[0]].metadata["explorer"].md_str
+
+
 def test_groups_sort_in_the_order_of_the_flow_and_edges_never_point_back():
     order = {name: SPECS[name].group_name for name in SPECS}
     assert sorted(set(order.values())) == ["1_videos", "2_labels", "3_questions", "4_models"]

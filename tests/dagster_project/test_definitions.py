@@ -16,7 +16,15 @@ from p4d.versioning.dvc.pipeline_file import render
 
 ROOT = Project.find().root
 GRAPH = defs.resolve_asset_graph()
-JOBS = ("full_pipeline", "label_backfill", "train_expert", "build_release", "retrain", "audit")
+JOBS = (
+    "full_pipeline",
+    "label_backfill",
+    "train_expert",
+    "build_release",
+    "retrain",
+    "audit",
+    "prune_history",
+)
 
 
 def test_every_stage_is_an_asset_with_its_inputs_and_partitions():
@@ -59,7 +67,11 @@ def test_the_named_jobs_exist(name):
 
 
 def test_schedules_and_sensors_are_there():
-    assert {schedule.name for schedule in defs.schedules} == {"retrain_weekly", "audit_nightly"}
+    assert {schedule.name for schedule in defs.schedules} == {
+        "retrain_weekly",
+        "audit_nightly",
+        "prune_nightly",
+    }
     assert {sensor.name for sensor in defs.sensors} == {
         "landing_sensor",
         "reconcile_sensor",

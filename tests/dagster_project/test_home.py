@@ -1,6 +1,6 @@
 import pytest
 
-from dagster_project.home import foreign_home, prepare_home
+from dagster_project.home import definitions_module, foreign_home, prepare_home
 from p4d.errors import ConfigError
 from p4d.project import Project
 
@@ -31,3 +31,12 @@ def test_another_instance_is_named_with_the_way_out(tmp_path, monkeypatch):
     monkeypatch.delenv("DAGSTER_HOME")
     assert "DAGSTER_HOME is not set" in foreign_home(project)
     assert f"export DAGSTER_HOME={tmp_path}/.dagster" in foreign_home(project)
+
+
+def test_a_project_names_the_module_that_dagster_loads(tmp_path):
+    project, settings = Project(tmp_path), tmp_path / "pyproject.toml"
+    assert definitions_module(project) == "dagster_project.definitions"
+    settings.write_text('[tool.dagster]\nmodule_name = "mine.definitions"\n')
+    assert definitions_module(project) == "mine.definitions"
+    settings.write_text("[tool.dagster]\nmodule_name = 3\n")
+    assert definitions_module(project) == "dagster_project.definitions"

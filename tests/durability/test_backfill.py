@@ -154,3 +154,18 @@ def test_checks_run_alone_and_on_a_range(toy, ui):
         assert {each.partition for each in found} == set(SHARDS)
         assert all(each.passed for each in found)
         assert [len(latest(instance, "labels", shard)) for shard in SHARDS] == before
+
+
+def test_runs_of_the_terminal_are_on_the_first_page(toy, ui):
+    """Overview > Timeline leaves out runs without a code location, and unites the others by job."""
+    data = ui.ask(
+        "{ runsOrError { ... on Runs { results { pipelineName tags { key } "
+        "repositoryOrigin { repositoryName repositoryLocationName } } } } }"
+    )["runsOrError"]["results"]
+    assert len(data) == 4  # of `make up` for the expert, two backfills, and the checks
+    for run in data:
+        origin = run["repositoryOrigin"]
+        assert origin["repositoryLocationName"] == "dagster_project.definitions"
+        assert origin["repositoryName"] == "__repository__"
+        shown = {tag["key"] for tag in run["tags"] if not tag["key"].startswith(".dagster/")}
+        assert all(key.startswith("dagster/") for key in shown), shown

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-PATIENCE_S = 120
+PATIENCE_S = 300
 
 
 class Ui:
@@ -29,7 +29,11 @@ class Ui:
                 # As for a background command of a script.
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
             )  # fmt: skip
-        until(lambda: self.answers() or self.process.poll() is not None)
+        try:
+            until(lambda: self.answers() or self.process.poll() is not None)
+        except AssertionError:
+            self.stop()
+            raise
         assert self.process.poll() is None, log.read_text()
 
     def answers(self):

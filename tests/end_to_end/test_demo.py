@@ -114,6 +114,35 @@ def test_why_leads_from_a_question_to_its_source_video(demo_checkout):
     assert row["qa_id"] in unknown.stderr
 
 
+def test_the_explorer_shows_answers_and_the_lineage_up_to_the_models(demo_checkout):
+    import polars as pl
+    from starlette.testclient import TestClient
+
+    from p4d.explore.app import Explorer
+    from p4d.project import Project
+
+    app = Explorer(Project(demo_checkout.root)).app()
+    client = TestClient(app, base_url="http://127.0.0.1:3001")
+    data = demo_checkout.root / "data"
+    predictions = pl.read_parquet(data / "evaluation" / "predictions.parquet")
+    for arm in ("blind", "p4d", "sft"):
+        for result, right in (("right", True), ("wrong", False)):
+            page = client.get("/questions", params={f"arm_{arm}": result}).text
+            count = len(predictions.filter(arm=arm, correct=right))
+            assert (f"of {count} questions" in page) if count else ("Nothing passes" in page)
+    row = predictions.row(0, named=True)
+    assert client.get(f"/questions/{row['qa_id']}").status_code == 200
+    hashes = dvc_hashes(demo_checkout)
+    page = client.get("/lineage", params={"id": row["clip_id"], "part": 1}).text
+    for model in ("student_p4d", "student_sft", "evaluation", "champion"):
+        assert f"md5:{hashes[model]}" in page  # what was made from the clip
+    page = client.get("/lineage", params={"id": row["qa_id"]}).text
+    shard = next(s for s in Project(demo_checkout.root).shards() if f"clips@{s}" in page)
+    for stage in ("facts", "regions", "clips", "videos"):
+        assert f"md5:{hashes[f'{stage}@{shard}']}" in page  # what the question was made from
+    assert "sha256: " in page
+
+
 def test_a_flipped_byte_is_found(own_checkout):
     assert own_checkout.run("p4d", "audit", "verify").returncode == 0
     victim = next((own_checkout.root / "data" / "labels").rglob("labels.safetensors"))

@@ -14,7 +14,13 @@ from p4d.questions.facts.scene.geometry import Scene
 from p4d.questions.facts.table import SCHEMA as FACTS_SCHEMA
 from p4d.questions.facts.table import Fact, Source
 
-FACTS = FactsParams(moving_threshold_m=0.05, turning_threshold_rad=0.2)
+FACTS = FactsParams(
+    moving_threshold_m=0.05,
+    turning_threshold_rad=0.2,
+    instants="grid",
+    least_instant_gap_s=0.2,
+    seen_at_both_ends=True,
+)
 FRAMES = 8
 NAMES = ("red", "green", "blue", "yellow", "pink")
 UP = np.array([0.0, 0.0, 1.0])
@@ -70,6 +76,7 @@ def scene(things, *, clip="clip_a", sizes_m=None, scale_kind="metric"):
     return Scene(
         source=Source(clip_id=clip, scale_kind=scale_kind, teacher="exact", teacher_digest="truth"),
         time_ns=np.arange(FRAMES, dtype=np.int64) * 250_000_000,
+        named_ns=np.arange(FRAMES, dtype=np.int64) * 250_000_000,
         world_T_cam_t44=np.repeat(camera[None], FRAMES, axis=0),
         K_33=np.array([[66.0, 0, 32.0], [0, 66.0, 32.0], [0, 0, 1.0]]),
         region_ids=tuple(content_id("reg", clip, k) for k in range(len(things))),

@@ -14,7 +14,9 @@ from p4d.review.verdicts import Verdict, add_verdicts
 from p4d.splits import split_for
 from tests.questions.scenes import compose_clips, random_clips
 
-RELEASE = ReleaseParams(test_fraction=0.25, val_fraction=0.1, duplicate_hamming_bits=3)
+RELEASE = ReleaseParams(
+    test_fraction=0.25, val_fraction=0.1, duplicate_hamming_bits=3, copy_bits=13.0
+)
 QUESTIONS = QuestionsParams(margin_sigma=3.0, options=4, max_per_clip=9, families=())
 
 
@@ -183,7 +185,9 @@ def test_a_repeated_question_is_kept_once(corpus, tmp_path):
 
 
 def test_an_empty_test_split_is_refused_with_a_way_out(corpus, tmp_path):
-    tiny = ReleaseParams(test_fraction=1e-9, val_fraction=0.0, duplicate_hamming_bits=3)
+    tiny = ReleaseParams(
+        test_fraction=1e-9, val_fraction=0.0, duplicate_hamming_bits=3, copy_bits=13.0
+    )
     with pytest.raises(ContractError, match=r"test is empty.*land more videos, or change"):
         _release(corpus, tmp_path / "release", params=tiny)
 

@@ -1,30 +1,37 @@
 """`p4d audit repair`: restores cache objects that are missing or have the wrong content.
 
-An object comes from the working files, if they still have its content, or from a remote. Each copy
-is hashed before it is stored, so a bad remote repairs nothing and harms nothing. Working files stay
-as they are: `dvc checkout -f` restores those.
+An object comes from the working files, if they still have its content, or from a remote, or, if
+asked for, from making a current version again. Each copy is hashed before it is stored, so a bad
+remote repairs nothing and harms nothing. Working files stay as they are: `dvc checkout -f` restores
+those.
 """
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from p4d.audit.takedown import purged_objects
-from p4d.errors import PublishError
+from p4d.errors import P4DError, PublishError
 from p4d.progress import Progress
 from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.dvc.config import default_remote
+from p4d.versioning.dvc.pipeline_file import out_path
 from p4d.versioning.files.hashes import tree_of
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.ledger.problem import Fault, Problem
+from p4d.versioning.run.remake import remake
+from p4d.versioning.run.staging import staging
+from p4d.versioning.state.check_records import Gates
+from p4d.versioning.state.workspace import Workspace
 from p4d.versioning.storage.push import open_remote
 
 
@@ -63,6 +70,8 @@ def repair(
     project: Project,
     remote: str | None = None,
     *,
+    recompute: bool = False,
+    gates: Gates | None = None,
     progress: Progress = lambda done, total, note: None,
 ) -> RepairReport:
     """Hash every cache object of every recorded version, and restore those that are not intact.
@@ -73,13 +82,74 @@ def repair(
     Args:
         project: where.
         remote: name in DVC's configuration; default: DVC's default remote, or none.
+        recompute: make current versions again, upstream first, whose objects nobody has.
+        gates: see `run_stage`.
         progress: called `(objects hashed, objects in all, what)`.
 
     Raises:
         PublishError: the remote is needed and cannot be used.
     """
     with ExitStack() as stack:
-        return _Repair(project, remote, progress, stack).run()
+        report = _Repair(project, remote, progress, stack).run()
+        if report.ok or not recompute:
+            return report
+        made, failed = _recompute(project, gates)
+        after = _Repair(project, remote, progress, stack).run()
+        problems = (*after.problems, *(failed if after.problems else ()))
+        return replace(after, repaired={**report.repaired, **made}, problems=problems)
+
+
+def _recompute(project: Project, gates: Gates | None) -> tuple[dict[str, str], list[Problem]]:
+    """Make the current versions again that have a damaged object, and store what is as recorded.
+
+    A version whose working files are gone is also put back in place: the next one may read it.
+    Returns the restored objects, as in `RepairReport`, and what could not be made.
+    """
+    restored: dict[str, str] = {}
+    failed: list[Problem] = []
+    with Workspace(project) as workspace:
+        recorded = [(key, workspace.recorded_md5(key)) for key in workspace.all_keys()]
+    for key, md5 in recorded:  # upstream first
+        if md5 is None or not _is_damaged(project.root, md5):
+            continue
+        out = out_path(key)
+        try:
+            with Workspace(project) as workspace, staging(project) as folder:
+                remake(workspace, key, folder, gates)
+                names = _store_made(project.root, md5, folder / "new", out)
+            if not _is_damaged(project.root, md5) and not (project.root / out).exists():
+                dvc_store.checkout(project.root, md5, project.root / out)
+        except P4DError as error:
+            failed.append(Problem("missing", out, f"cannot be made again: {error}"))
+            continue
+        restored.update(dict.fromkeys(names, "making it again"))
+        if _is_damaged(project.root, md5):
+            detail = "made again, it has other bytes; `p4d audit replay` prints how"
+            failed.append(Problem("missing", out, detail))
+    return restored, failed
+
+
+def _is_damaged(root: Path, md5: str) -> bool:
+    if not dvc_store.is_intact(root, md5):
+        return True
+    return any(not dvc_store.is_intact(root, oid) for _, oid in dvc_store.objects_of(root, md5))
+
+
+def _store_made(root: Path, md5: str, made: Path, out: str) -> list[str]:
+    """Store each damaged object of version `md5` that is among the files that were made."""
+    tree, stored = tree_of(made), []
+    if tree.digest.md5 == md5 and not dvc_store.is_intact(root, md5):
+        dvc_store.store_object(root, md5, lambda: io.BytesIO(tree.payload), out)
+        stored.append(out)
+    if not dvc_store.is_intact(root, md5):
+        return stored  # its list of files is unknown, and not the one that was made
+    wanted = {oid for _, oid in dvc_store.objects_of(root, md5)}
+    for name, digest in tree.files.items():
+        if digest.md5 in wanted and not dvc_store.is_intact(root, digest.md5):
+            opened = functools.partial((made / name).open, "rb")
+            dvc_store.store_object(root, digest.md5, opened, name)
+            stored.append(f"{out}/{name}")
+    return stored
 
 
 class _Repair:
@@ -124,7 +194,7 @@ class _Repair:
                 kind: Fault = "altered" if self._path(oid).exists() else "missing"
                 detail = (
                     f"cache object of {', '.join(paths[:3])}: neither the working files nor a "
-                    "remote has it; if the version is current, `p4d stage --force` makes it again"
+                    "remote has it; of a current version, `--recompute` makes it again"
                 )
                 self._problems.append(Problem(kind, self._shown(oid), detail))
 

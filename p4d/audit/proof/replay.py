@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from p4d.audit.proof.content_diff import differences
-from p4d.errors import LedgerError, PublishError
+from p4d.errors import PublishError
 from p4d.project import Project
-from p4d.versioning.dvc import cache as dvc_store
-from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
+from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.files.hashes import tree_of
-from p4d.versioning.ledger.ledger import Ledger
-from p4d.versioning.run.import_guard import load
-from p4d.versioning.run.stage_run import prepare, stage_inputs
+from p4d.versioning.run.remake import remake
 from p4d.versioning.run.staging import staging
 from p4d.versioning.state.check_records import Gates
 from p4d.versioning.state.workspace import Workspace
@@ -75,17 +71,7 @@ def replay(
         now = workspace.status(key)
         if now.state != "fresh" or now.md5 is None:
             raise PublishError(f"{key} is not what it was made of: {now.summary}")
-        record = Ledger(project).index().record(ArtifactVersion(key, now.md5))
-        if record is None:
-            raise LedgerError(f"version {now.md5} of {key} is not in the ledger")
-        run = prepare(workspace, key, gates)
-        if dict(run.inputs.excluded) != dict(record["excluded"]):
-            raise PublishError(f"{key} left out {record['excluded']}, today {run.inputs.excluded}")
-        previous: Path | None = None
-        if record["previous"] and run.stage.previous != "unread":
-            previous = folder / "previous"
-            dvc_store.checkout(project.root, record["previous"], previous)
-        load(workspace, run.stage)(stage_inputs(workspace, run, previous), folder / "new")
+        run = remake(workspace, key, folder, gates)
         made, old = tree_of(folder / "new"), workspace.tree(run.out)
         names = sorted({*made.files, *old.files})
         differing = tuple(n for n in names if made.files.get(n) != old.files.get(n))

@@ -17,10 +17,10 @@ function Player(section) {
   const strips = [...section.querySelectorAll("canvas[data-strip]")].map((canvas) =>
     new Strip(canvas, samples.length, () => show(clock)));
   let video = find("video");
-  let clock = 0, playing = false, last = 0;
+  let clock = 0, playing = false, last = 0, end = null;
 
   this.begin = () => {
-    button.onclick = () => (playing ? pause() : play());
+    button.onclick = () => (playing ? pause() : play(null));
     find(".back").onclick = () => step(-1);
     find(".on").onclick = () => step(1);
     find(".speed").onchange = () => { if (video) video.playbackRate = speed(); };
@@ -31,6 +31,8 @@ function Player(section) {
     for (const tick of section.querySelectorAll(".ticks button"))
       tick.onclick = () => { pause(); seek(Math.max(0, Number(tick.dataset.time))); };
     document.addEventListener("keydown", onKey);
+    for (const span of document.querySelectorAll("button.span"))
+      span.onclick = () => showSpan(Number(span.dataset.from), Number(span.dataset.to));
     for (const strip of strips) strip.load();
     if (video) {
       video.addEventListener("error", replaceVideo);
@@ -83,8 +85,17 @@ function Player(section) {
     seek(Math.max(0, samples[(wanted + samples.length) % samples.length]));
   }
 
-  async function play() {
+  // The time that a question is about: an instant is shown, a span is played once.
+  function showSpan(from, to) {
+    pause();
+    section.scrollIntoView({ block: "center" });
+    seek(from);
+    if (to > from) play(to);
+  }
+
+  async function play(until = null) {
     playing = true;
+    end = until;
     button.textContent = "Pause";
     last = performance.now();
     if (video) {
@@ -112,6 +123,11 @@ function Player(section) {
       clock = (clock + (now - last) / 1000 * speed()) % length;
     }
     last = now;
+    if (end !== null && clock >= end) {
+      pause();
+      seek(end);
+      return;
+    }
     show(Math.max(0, clock));
     requestAnimationFrame(onFrame);
   }
@@ -188,6 +204,8 @@ function Strip(canvas, count, onLoad) {
         0, 0, canvas.width, canvas.height);
     }
     if (pointer) tell();
+    else if (canvas.dataset.modality === "flow")
+      output.textContent = frame ? "" : "no frame before the first";
   };
 
   // The value below the pointer, with its unit.

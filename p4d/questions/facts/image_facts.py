@@ -18,7 +18,7 @@ import polars as pl
 from p4d.artifacts import read_table
 from p4d.config import FactsParams
 from p4d.errors import LabelError
-from p4d.questions.facts.intervals import instants, spans
+from p4d.questions.facts.intervals import grid_times_ns, in_view, instants, spans
 from p4d.questions.facts.mark_facts import count_moving, marked_count
 from p4d.questions.facts.picture_facts import picture_direction, picture_facts
 from p4d.questions.facts.scene.margins import HEADING_SIGMA_RAD, MIN_MOVEMENT_PX
@@ -79,11 +79,7 @@ class ImageReader:
             teacher=TEACHER,
             teacher_digest=row["teacher_digest"][0],
         )
-        # Evenly spaced times instead of exact time stamps: nothing here is divided by time, and
-        # clips of any frame rate then share intervals, so they can exchange options.
-        frames = len(clip["frame_pts_ns"])
-        length_ns = int(clip["end_ns"]) - int(clip["start_ns"])
-        time_ns = np.arange(frames, dtype=np.int64) * length_ns // frames
+        time_ns = grid_times_ns(clip)  # nothing here is divided by time
         maps = ImageMaps(
             masks_kthw=masks_kthw,
             flow_px_thw2=self._store.get(clip_id, TEACHER, "flow").astype(np.float32),
@@ -150,6 +146,7 @@ def image_facts(
     """
     yield marked_count(source, region_ids, int(time_ns[0]))
     size_px_2 = np.full(2, maps.masks_kthw.shape[-1])
+    visible_kt = np.asarray(maps.masks_kthw.any(axis=(2, 3)))
     for frame in instants(len(time_ns)):
         at = int(time_ns[frame]), int(time_ns[frame])
         centres_px = _centres(maps.masks_kthw[:, frame])
@@ -158,7 +155,8 @@ def image_facts(
         span_ns = (int(time_ns[begin]), int(time_ns[end]))
         moving = []
         for k, region_id in enumerate(region_ids):
-            facts = list(_region_facts(source, region_id, k, maps, (begin, end), span_ns))
+            measured = _region_facts(source, region_id, k, maps, (begin, end), span_ns)
+            facts = list(in_view(measured, (begin, end), region_ids, visible_kt))
             moving += [fact for fact in facts if fact.kind == "moving"]
             yield from facts
         if len(moving) == len(region_ids):

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import resource
-import time
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from p4d.distribution import PACKAGE, package_state, uses_installed_code
@@ -57,57 +53,3 @@ def weight_hashes(folder: Path) -> Mapping[str, str]:
     """SHA-256 of every file of network weights below `folder`, by relative path."""
     files = {f for pattern in WEIGHT_FILES for f in folder.rglob(pattern)}
     return {f.relative_to(folder).as_posix(): sha256_file(f) for f in sorted(files)}
-
-
-class Cost:
-    """Measures a block: wall and CPU seconds (with finished children), and peak memory.
-
-    `max_rss_bytes` is the peak of this process during the block if the system reports it, else of
-    its whole life. `step_rss_bytes` is by how much it exceeds what was resident at the beginning:
-    libraries and data of earlier steps are no cost of this one.
-    """
-
-    def __init__(self) -> None:
-        """Nothing is measured before the block begins."""
-        self.values: dict[str, float | int] = {}
-
-    def __enter__(self) -> Cost:
-        """Begin."""
-        with contextlib.suppress(OSError):
-            Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
-        self._resident = _status_bytes("VmRSS") or 0
-        self._wall, self._cpu = time.perf_counter(), _cpu_s()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End; `values` is filled."""
-        self.values = {
-            "wall_s": round(time.perf_counter() - self._wall, 3),
-            "cpu_s": round(_cpu_s() - self._cpu, 3),
-            "max_rss_bytes": (peak := _peak_bytes()),
-            "step_rss_bytes": max(0, peak - self._resident),
-        }
-
-
-def _cpu_s() -> float:
-    usages = [resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
-
-
-def _peak_bytes() -> int:
-    peak = _status_bytes("VmHWM")
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 if peak is None else peak
-
-
-def _status_bytes(name: str) -> int | None:
-    """An amount of memory of this process; None if the system does not report it (not Linux)."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
-            if line.startswith(f"{name}:"):
-                return int(line.split()[1]) * 1024
-    return None

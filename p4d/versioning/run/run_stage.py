@@ -26,6 +26,7 @@ from p4d.versioning.ledger.continuity import require_marked
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.ledger.record import plain
 from p4d.versioning.run import run_info
+from p4d.versioning.run.cost import Cost
 from p4d.versioning.run.import_guard import load
 from p4d.versioning.run.lock_recorder import LockRecorder, lock_recorder
 from p4d.versioning.run.pinned_view import PinnedView
@@ -129,9 +130,9 @@ def run_stage(
         given = stage_inputs(workspace, run, previous_version(workspace, run), progress)
     started = _now()
     with staging(project) as folder, work_dir(run) as work:
-        view = _open_pinned(run, folder / "pinned")
+        view = open_pinned(run, folder / "pinned")
         given = replace(given, work=work, folders={**given.folders, **view.folders})
-        with run_info.Cost() as cost:
+        with Cost() as cost:
             report = _compute(run.key, function, given, folder / "new")
         view.refuse_edits()
         check_staged(folder / "new")
@@ -203,7 +204,7 @@ def _made_already(workspace: Workspace, run: StageRun) -> Materialization | None
     )
 
 
-def _open_pinned(run: StageRun, home: Path) -> PinnedView:
+def open_pinned(run: StageRun, home: Path) -> PinnedView:
     """The pinned versions of a run, opened under the lock: no other run replaces one meanwhile."""
     with locked(run.project), Workspace(run.project) as workspace:
         return PinnedView(workspace, run.inputs.pinned, home)
@@ -233,7 +234,7 @@ def _record(
     run: StageRun,
     new: Path,
     report: StageReport,
-    cost: run_info.Cost,
+    cost: Cost,
     *,
     run_id: str,
     started: str,

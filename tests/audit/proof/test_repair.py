@@ -97,3 +97,33 @@ def test_what_nobody_has_is_named_and_an_unknown_remote_is_an_error(fake):
         repair(fake.project, "nowhere")
     shutil.rmtree(fake.root / ".dvc" / "cache")
     assert len(repair(fake.project).repaired) == 2  # the current version, from its working files
+
+
+@pytest.mark.attack("M7")
+def test_what_nobody_has_is_made_again(fake):
+    """The working files and the cache are lost, of a stage and of one that reads it."""
+    made = fake.make_all()
+    for key in (TAKE, f"label@{SHARDS[0]}", "teach", "choose"):
+        for oid in objects(fake, made[key].md5).values():
+            object_path(fake.root, oid).unlink(missing_ok=True)
+        shutil.rmtree(fake.out(key))
+    assert not repair(fake.project).ok
+    dvc_before = (fake.root / "dvc.lock").read_bytes()
+    report = repair(fake.project, recompute=True)
+    assert report.problems == (), report.render_text()
+    assert set(report.repaired.values()) == {"making it again"}
+    assert "data/teach" in report.repaired
+    assert (fake.root / "dvc.lock").read_bytes() == dvc_before
+    fake.dvc("checkout", "-f")
+    assert verify(fake.project).ok
+
+
+def test_what_comes_out_otherwise_or_has_lost_its_inputs_is_named(fake):
+    made = fake.make_all()
+    (oid,) = {o for n, o in objects(fake, made["teach"].md5).items() if n == "weights.safetensors"}
+    object_path(fake.root, oid).unlink()
+    shutil.rmtree(fake.out("teach"))
+    fake.edit("params.yaml", "seed: 17", "seed: 18")
+    report = repair(fake.project, recompute=True)
+    assert not report.ok
+    assert any("other code or parameters" in problem.detail for problem in report.problems)

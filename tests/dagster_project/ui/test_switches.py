@@ -16,12 +16,12 @@ def states(lines):
     return {line.split()[0]: line.split()[1] for line in lines}
 
 
-def test_every_sensor_and_schedule_is_listed_and_reports_are_on_from_the_start():
+def test_every_sensor_and_schedule_is_listed_and_reports_and_clean_up_are_on_from_the_start():
     found = {each.name: each for each in (*defs.sensors, *defs.schedules)}
     assert set(found) == set(SWITCHES)
     on = {name for name, each in found.items() if each.default_status.value == "RUNNING"}
     assert on == {name for name, each in SWITCHES.items() if each.at_start}
-    assert on == {"reconcile_sensor", "attention_sensor"}
+    assert on == {"reconcile_sensor", "attention_sensor", "prune_nightly"}
     assert on <= set(recommended())
 
 
@@ -41,10 +41,11 @@ def test_the_recommended_set_is_switched_on_at_once_and_one_off_again(tmp_path):
     assert {name for name, state in at_start.items() if state == "on"} == {
         "reconcile_sensor",
         "attention_sensor",
+        "prune_nightly",
     }
     switched = switch(project, on=recommended())
     assert {name for name, state in states(switched).items() if state == "on"} == set(recommended())
-    assert sum("(switched now)" in line for line in switched) == len(recommended()) - 2
+    assert sum("(switched now)" in line for line in switched) == len(recommended()) - 3
     after = states(switch(project, off=["automation", "retrain_weekly", "reconcile_sensor"]))
     assert after["automation"] == after["retrain_weekly"] == after["reconcile_sensor"] == "off"
     assert after["landing_sensor"] == "on"

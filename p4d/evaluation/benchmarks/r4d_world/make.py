@@ -76,6 +76,11 @@ SECTIONS: Mapping[str, Mapping[str, Any]] = {
         "max_first_age_s": 0.5,
     },
     "regions": {"max_regions": 4, "min_area_px": 40, "min_visible_frames": 6},
+    "facts": {
+        "instants": "frames",
+        "least_instant_gap_s": 0.0,
+        "seen_at_both_ends": False,
+    },
     "questions": {"margin_sigma": 3.0, "max_per_clip": 18},
     # One split: nothing here is for training, and exchange groups may span all worlds.
     "release": {"test_fraction": 1e-9, "val_fraction": 0.0},

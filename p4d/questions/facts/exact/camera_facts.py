@@ -36,13 +36,14 @@ def _camera_motion(scene: Scene, begin: int, end: int, params: FactsParams) -> I
     moved_m_3 = path_m_t3[-1] - path_m_t3[0]
     extent_m = float(np.linalg.norm(path_m_t3 - path_m_t3[0], axis=1).max())
     path_m = float(np.linalg.norm(np.diff(path_m_t3, axis=0), axis=1).sum())
-    sigma_m = 2 * POSITION_SIGMA_M
+    naming_m = scene.camera_naming_m(begin) + scene.camera_naming_m(end)
+    sigma_m = 2 * POSITION_SIGMA_M + naming_m
     if scene.metric:
         yield quantity(
             scene.source, "camera_displacement", float(np.linalg.norm(moved_m_3)), sigma_m,
             unit="m", frame="world", method="camera centre", span_ns=span_ns,
         )  # fmt: skip
-        seconds = (span_ns[1] - span_ns[0]) * 1e-9
+        seconds = scene.seconds(begin, end)
         yield quantity(
             scene.source, "camera_speed", path_m / seconds, sigma_m / seconds, unit="m/s",
             frame="world", method="path of the camera over time", span_ns=span_ns,

@@ -11,6 +11,7 @@ from itertools import combinations, permutations
 
 import numpy as np
 
+from p4d.config import FactsParams
 from p4d.questions.facts.exact.comparison_facts import (
     MARKS_TO_CHOOSE_FROM,
     extreme_fact,
@@ -62,7 +63,7 @@ def _view(scene: Scene, frame: int) -> _View:
         scene=scene,
         frame=frame,
         camera_m=camera_m,
-        sigma_m={k: scene.position_sigma_m(scene.centre_m_kt3[k, frame], frame) for k in seen},
+        sigma_m={k: scene.position_sigma_m(k, frame) for k in seen},
         range_m={k: float(np.linalg.norm(camera_m[k])) for k in seen},
         bearing_rad={k: float(np.arctan2(camera_m[k][0], camera_m[k][2])) for k in seen},
     )
@@ -175,19 +176,21 @@ def _who_is_there(view: _View) -> Iterator[Fact]:
         )  # fmt: skip
 
 
-def when_facts(scene: Scene, frames: Sequence[int]) -> Iterator[Fact]:
+def when_facts(scene: Scene, frames: Sequence[int], params: FactsParams) -> Iterator[Fact]:
     """Yield at which of the instants an object is where it is then, in the camera of that instant.
 
-    An object that is not visible at all instants is left out.
+    An object that is not visible at all instants is left out. The instants are the options, so all
+    of them must lie apart as far as an eye can tell.
     """
-    words = tuple(f"at {seconds(int(scene.time_ns[frame]))} sec" for frame in frames)
-    if len(set(words)) < len(words):
+    words = tuple(f"at {seconds(int(scene.named_ns[frame]))} sec" for frame in frames)
+    gaps_s = np.diff([int(scene.named_ns[frame]) for frame in frames]) * 1e-9
+    if len(set(words)) < len(words) or (gaps_s < params.least_instant_gap_s).any():
         return
     for k, region_id in enumerate(scene.region_ids):
         if not all(scene.visible_kt[k, frame] for frame in frames):
             continue
         places = [scene.where(k, frame) for frame in frames]
-        sigmas = [scene.position_sigma_m(scene.centre_m_kt3[k, f], f) for f in frames]
+        sigmas = [scene.position_sigma_m(k, f) for f in frames]
         for i, frame in enumerate(frames):
             gaps = [
                 float(np.linalg.norm(places[i] - places[j])) / float(np.hypot(sigmas[i], sigmas[j]))

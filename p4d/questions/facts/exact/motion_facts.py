@@ -57,7 +57,8 @@ def motion_facts(scene: Scene, trajectory: Trajectory, params: FactsParams) -> I
     )  # fmt: skip
     yield from _picture_direction(scene, trajectory)
     yield quantity(
-        scene.source, "turn_vertical", turn.vertical_rad, TURN_SIGMA_RAD, unit="rad",
+        scene.source, "turn_vertical", turn.vertical_rad,
+        TURN_SIGMA_RAD + scene.turn_naming_rad(abs(turn.vertical_rad), begin, end), unit="rad",
         frame="world", method="positive is counter-clockwise seen from above", region_ids=region,
         span_ns=span_ns,
     )  # fmt: skip

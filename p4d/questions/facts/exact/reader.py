@@ -13,6 +13,7 @@ from p4d.artifacts import Arrays, read_table
 from p4d.config import FactsParams
 from p4d.ids import seed_for
 from p4d.questions.facts.exact.scene_facts import scene_facts
+from p4d.questions.facts.intervals import grid_times_ns
 from p4d.questions.facts.scene.geometry import Scene
 from p4d.questions.facts.table import Fact, Source
 
@@ -40,15 +41,22 @@ class SceneReader:
         params: FactsParams,
     ) -> list[Fact]:
         """Measure all facts of one clip with truth."""
-        return list(scene_facts(self.scene(clip, region_ids, masks_kthw), params))
+        scene = self.scene(clip, region_ids, masks_kthw, on_grid=params.instants == "grid")
+        return list(scene_facts(scene, params))
 
     def scene(
-        self, clip: Mapping[str, Any], region_ids: Sequence[str], masks_kthw: np.ndarray
+        self,
+        clip: Mapping[str, Any],
+        region_ids: Sequence[str],
+        masks_kthw: np.ndarray,
+        *,
+        on_grid: bool,
     ) -> Scene:
         """Return the exact geometry of one clip; a KeyError names what its truth lacks."""
         clip_id = clip["clip_id"]
         objects = [self._objects[(clip_id, int(self._instance[r]))] for r in region_ids]
         poses_kt44 = self._truth[f"{clip_id}.world_T_obj_kt44"]
+        time_ns = np.asarray(clip["frame_pts_ns"], dtype=np.int64) - int(clip["start_ns"])
         return Scene(
             source=Source(
                 clip_id=clip_id,
@@ -56,7 +64,8 @@ class SceneReader:
                 teacher="exact",
                 teacher_digest=self._digest,
             ),
-            time_ns=np.asarray(clip["frame_pts_ns"], dtype=np.int64) - int(clip["start_ns"]),
+            time_ns=time_ns,
+            named_ns=grid_times_ns(clip) if on_grid else time_ns,
             world_T_cam_t44=self._truth[f"{clip_id}.world_T_cam_t44"],
             K_33=self._truth[f"{clip_id}.K_t33"][0],
             region_ids=tuple(region_ids),

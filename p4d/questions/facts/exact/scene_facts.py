@@ -15,7 +15,7 @@ from p4d.questions.facts.exact.pair_facts import pair_facts
 from p4d.questions.facts.exact.speed_facts import speed_facts
 from p4d.questions.facts.exact.trajectory_facts import trajectory_facts
 from p4d.questions.facts.exact.turning_facts import turning_facts
-from p4d.questions.facts.intervals import instants, spans
+from p4d.questions.facts.intervals import in_view, instants, spans
 from p4d.questions.facts.mark_facts import count_moving, marked_count
 from p4d.questions.facts.scene.geometry import Scene
 from p4d.questions.facts.scene.trajectory import trajectory_of
@@ -25,14 +25,17 @@ from p4d.questions.facts.table import Fact
 def scene_facts(scene: Scene, params: FactsParams) -> Iterator[Fact]:
     """Measure everything of one scene. Lengths are measured only if the scale is metric."""
     frames = len(scene.time_ns)
-    yield marked_count(scene.source, scene.region_ids, int(scene.time_ns[0]))
+    yield marked_count(scene.source, scene.region_ids, int(scene.named_ns[0]))
     yield from identity_facts(scene)
     for frame in instants(frames):
         yield from instant_facts(scene, frame)
     if scene.metric:
-        yield from when_facts(scene, instants(frames))
+        yield from when_facts(scene, instants(frames), params)
     for begin, end in spans(frames):
-        yield from _interval_facts(scene, begin, end, params)
+        measured = _interval_facts(scene, begin, end, params)
+        if params.seen_at_both_ends:
+            measured = in_view(measured, (begin, end), scene.region_ids, scene.visible_kt)
+        yield from measured
 
 
 def _interval_facts(scene: Scene, begin: int, end: int, params: FactsParams) -> Iterator[Fact]:

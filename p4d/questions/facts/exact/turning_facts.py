@@ -38,17 +38,19 @@ def turning_facts(scene: Scene, trajectory: Trajectory, params: FactsParams) -> 
     )  # fmt: skip
     if not known or (enough > 0 and not steady):
         return
+    naming_rad = scene.turn_naming_rad(turn.total_rad, begin, end)
     yield quantity(
-        scene.source, "turn_angle", turn.total_rad, turn.total_sigma_rad, unit="rad",
+        scene.source, "turn_angle", turn.total_rad, turn.total_sigma_rad + naming_rad, unit="rad",
         frame="world", method="sum of the angles between frames, about one axis",
         region_ids=region, span_ns=span_ns,
     )  # fmt: skip
     quarters, rest = divmod(turn.total_rad, np.pi / 2)
     to_border_rad = min(rest if quarters else np.inf, np.pi / 2 - rest)
     yield quantity(
-        scene.source, "quarter_turns", quarters, TURN_SIGMA_RAD / max(to_border_rad, 1e-6),
-        unit="count", frame="world", method="whole quarters of the turned angle",
-        region_ids=region, span_ns=span_ns,
+        scene.source, "quarter_turns", quarters,
+        (TURN_SIGMA_RAD + naming_rad) / max(to_border_rad, 1e-6), unit="count",
+        frame="world", method="whole quarters of the turned angle", region_ids=region,
+        span_ns=span_ns,
     )  # fmt: skip
 
 

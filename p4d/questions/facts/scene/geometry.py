@@ -23,6 +23,8 @@ class Scene:
     Attributes:
         source: teacher and clip of the facts.
         time_ns: [T], relative to the clip's start.
+        named_ns: [T], the times that texts name, for example those of the time grid. Frames are
+            shown at them, and were taken up to a frame interval before.
         world_T_cam_t44, K_33: camera poses and first intrinsics at the size of the masks.
         region_ids: objects in mark order.
         world_T_obj_kt44: their poses.
@@ -37,6 +39,7 @@ class Scene:
 
     source: Source
     time_ns: np.ndarray
+    named_ns: np.ndarray
     world_T_cam_t44: np.ndarray
     K_33: np.ndarray
     region_ids: tuple[str, ...]
@@ -57,10 +60,56 @@ class Scene:
         """Object centres in the world."""
         return self.world_T_obj_kt44[:, :, :3, 3]
 
-    def position_sigma_m(self, centre_m_3: np.ndarray, frame: int) -> float:
-        """Return the footprint of half a pixel at a point, as a frame shows it."""
-        range_m = float(np.linalg.norm(centre_m_3 - self.world_T_cam_t44[frame, :3, 3]))
-        return POSITION_SIGMA_M + HALF_PIXEL * range_m / float(self.K_33[0, 0])
+    def position_sigma_m(self, k: int, frame: int) -> float:
+        """Return the error of the place of an object in a frame.
+
+        It is the footprint of half a pixel at its distance, and how far it moves between the time
+        of the frame and the time that texts name.
+        """
+        range_m = float(
+            np.linalg.norm(self.centre_m_kt3[k, frame] - self.world_T_cam_t44[frame, :3, 3])
+        )
+        footprint_m = POSITION_SIGMA_M + HALF_PIXEL * range_m / float(self.K_33[0, 0])
+        return footprint_m + self.naming_m(k, frame)
+
+    def naming_m(self, k: int, frame: int) -> float:
+        """Return how far an object moves in the world, or relative to the camera, until its name.
+
+        Zero if the frame was taken at the time that texts name.
+        """
+        late_s = self.late_s(frame)
+        if not late_s:
+            return 0.0
+        seen_t3 = np.array([self.where(k, t) for t in self._around(frame)])
+        return late_s * max(
+            self._speed_m_s(self.centre_m_kt3[k, self._around(frame)], frame),
+            self._speed_m_s(seen_t3, frame),
+        )
+
+    def camera_naming_m(self, frame: int) -> float:
+        """Return how far the camera moves between the time of a frame and its name."""
+        places_t3 = self.world_T_cam_t44[self._around(frame), :3, 3]
+        return self.late_s(frame) * self._speed_m_s(places_t3, frame)
+
+    def turn_naming_rad(self, total_rad: float, begin: int, end: int) -> float:
+        """Return how far an even turn goes on between the times of two frames and their names."""
+        return total_rad * (self.late_s(begin) + self.late_s(end)) / self.seconds(begin, end)
+
+    def late_s(self, frame: int) -> float:
+        """Seconds from the time of a frame to the time that texts name."""
+        return abs(int(self.named_ns[frame]) - int(self.time_ns[frame])) * 1e-9
+
+    def seconds(self, begin: int, end: int) -> float:
+        """Seconds between the times of two frames."""
+        return (int(self.time_ns[end]) - int(self.time_ns[begin])) * 1e-9
+
+    def _around(self, frame: int) -> list[int]:
+        return list(range(max(0, frame - 1), min(len(self.time_ns), frame + 2)))
+
+    def _speed_m_s(self, places_t3: np.ndarray, frame: int) -> float:
+        """Return the largest speed of the steps around a frame."""
+        steps_m = np.linalg.norm(np.diff(places_t3, axis=0), axis=1)
+        return float((steps_m / (np.diff(self.time_ns[self._around(frame)]) * 1e-9)).max(initial=0))
 
     def level_axes(self) -> np.ndarray:
         """Return rows right, up, ahead in the world: the first camera without pitch and roll.
@@ -98,5 +147,5 @@ class Scene:
         return uv_px
 
     def span(self, begin: int, end: int) -> tuple[int, int]:
-        """Times of two frames."""
-        return int(self.time_ns[begin]), int(self.time_ns[end])
+        """Times of two frames, as texts name them."""
+        return int(self.named_ns[begin]), int(self.named_ns[end])

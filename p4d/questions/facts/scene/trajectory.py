@@ -112,9 +112,9 @@ def onsets_apart(one: Onset, other: Onset) -> float:
 def trajectory_of(scene: Scene, k: int, begin: int, end: int, params: FactsParams) -> Trajectory:
     """Cut the trajectory of one object out of a scene."""
     points_m_t3 = scene.centre_m_kt3[k, begin : end + 1]
-    sigma_m = scene.position_sigma_m(points_m_t3[0], begin)
+    sigma_m = scene.position_sigma_m(k, begin)
+    sigma_m += max(0.0, scene.naming_m(k, end) - scene.naming_m(k, begin))
     extent_m = float(np.linalg.norm(points_m_t3 - points_m_t3[0], axis=1).max())
-    start_ns, end_ns = scene.span(begin, end)
     return Trajectory(
         k=k,
         begin=begin,
@@ -126,5 +126,5 @@ def trajectory_of(scene: Scene, k: int, begin: int, end: int, params: FactsParam
             extent_m, params.moving_threshold_m, 2**0.5 * sigma_m, scene.rest_sigma_m
         ),
         path_m=float(np.linalg.norm(np.diff(points_m_t3, axis=0), axis=1).sum()),
-        seconds=(end_ns - start_ns) * 1e-9,
+        seconds=scene.seconds(begin, end),
     )

@@ -1,0 +1,21 @@
+"""How p4d fares with what its authors did not make: damaged files, cuts, copies, variable rates.
+
+Each module measures one subject and writes its keys of `benchmarks/results/reality.json` with the
+command that made them: `python -m benchmarks.reality.fuzz`, `.cuts`, `.copies`, `.variable_rate`,
+`.ingest`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from benchmarks.machine import CHECKOUT, RESULTS, describe, merge_results
+
+RESULT_FILE = RESULTS / "reality.json"
+
+
+def record(key: str, figures: Mapping[str, object], command: str) -> None:
+    """Write one subject's figures with their command and machine; other keys stay."""
+    stated = {**figures, "command": command, "machine": describe(CHECKOUT)}
+    merge_results(RESULT_FILE, {key: stated})
+    print(key, *(f"{name}: {value}" for name, value in figures.items()), sep="\n  ")
