@@ -122,7 +122,8 @@ def _cuts(grey_thw: np.ndarray, params: ShotsParams) -> Iterator[int]:
                 change[t + 1 : t + 1 + params.cut_window],
             ]
         )
-        if len(around) and change[t] < params.cut_ratio * np.percentile(around, _AROUND):
+        usual = np.sort(around)[len(around) * _AROUND // 100] if len(around) else 0.0
+        if change[t] < params.cut_ratio * usual:
             continue
         # A flash: the picture behind one bright frame is the one before it.
         before, behind = t + 1 < len(change), t >= 2
