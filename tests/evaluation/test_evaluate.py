@@ -13,6 +13,7 @@ from p4d.errors import ContractError
 from p4d.evaluation.answering.ask import AskSettings, ask
 from p4d.evaluation.answering.replies import Journal, Reply
 from p4d.evaluation.comparison import compare, render
+from p4d.evaluation.evaluate import EvaluateSettings
 from p4d.evaluation.scoring.statistics import Bootstrap
 from p4d.students.data.questions import Question
 from p4d.students.model.student import load
@@ -214,7 +215,7 @@ def test_a_published_checkpoint_is_scored_on_frames_of_their_own_size(done, tmp_
     """Marks are stills before the video; nothing is squashed or added."""
     _, _, bench, ours = done
     model = write_checkpoint(tmp_path / family, family)
-    found = asked.run(bench, model, tmp_path / "out")
+    found = asked.run(bench, model, tmp_path / "out", EvaluateSettings(batch=2, threads=1))
     assert found["outcomes"] == ours["outcomes"]
     assert found["run"]["size_px"] is None
     assert found["run"]["prompt"] == "benchmark"

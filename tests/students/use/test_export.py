@@ -88,7 +88,7 @@ def test_it_opens_in_ask_and_evaluate_and_answers_as_before(student, exported, p
 @torch.no_grad()
 @pytest.mark.skipif(
     not TORCHVISION,
-    reason="P4D_TORCHVISION names no folder; see tests/students/use/in_transformers.py",
+    reason="P4D_TORCHVISION names no folder: in_transformers.py",
 )
 def test_transformers_processor_and_pipeline_open_it(student, exported, tmp_path):
     """Equal prompts and, with `p4d_time.py`, equal logits; the encoding of times matters."""
