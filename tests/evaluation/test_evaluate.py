@@ -210,7 +210,6 @@ def test_metrics_on_disk_are_what_is_returned(done):
     assert read_json(root / "out" / "metrics.json") == json.loads(json.dumps(found))
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize("family", PUBLISHED)
 def test_a_published_checkpoint_is_scored_on_frames_of_their_own_size(done, tmp_path, family):
     """Marks are stills before the video; nothing is squashed or added."""
@@ -222,7 +221,8 @@ def test_a_published_checkpoint_is_scored_on_frames_of_their_own_size(done, tmp_
     assert found["run"]["prompt"] == "benchmark"
     rows = pl.read_parquet(tmp_path / "out" / "predictions.parquet")
     assert rows.filter(pl.col("outcome") == "ok")["likelihood"].null_count() == 0
-=======
+
+
 def test_both_scores_and_the_card_are_in_the_json_and_on_the_page(done):
     root, _, _, found = done
     page = (root / "out" / "index.html").read_text()
@@ -257,4 +257,3 @@ def test_a_model_in_bfloat16_answers_and_says_so(done, tmp_path):
     found = asked.run(bench, model, tmp_path / "out", settings)
     assert found["reproduction"]["dtype"] == found["run"]["dtype"] == "bfloat16"
     assert found["outcomes"]["ok"] == 2
->>>>>>> scoring
