@@ -39,7 +39,9 @@ def commands_outside() -> dict[str, object]:
         tries.command("p4d init corpus", empty)
         for command in ("p4d world inbox/a.mp4 --seed 1", "p4d land"):
             tries.command(command, root)
-        shard = yaml.safe_load((root / "shards/index.yaml").read_text())["shards"][0]
+        shard = yaml.safe_load((root / "shards/index.yaml").read_text(encoding="utf-8"))["shards"][
+            0
+        ]
         for command in (
             f"p4d stage videos --shard {shard}", f"p4d stage clips --shard {shard}",
             "p4d status", "p4d sql current_versions", "p4d sql rejects", "p4d summary",
