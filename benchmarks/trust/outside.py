@@ -90,7 +90,7 @@ def project_to_a_decision() -> dict[str, object]:
         wall_s = time.monotonic() - started
         verified = installed.run("p4d", "audit", "verify", cwd=root).stdout.strip()
         by_dvc = installed.run("python", "-m", "dvc", "status", cwd=root).stdout.strip()
-        decision = json.loads((root / _DECISIONS).read_text().splitlines()[-1])
+        decision = json.loads((root / _DECISIONS).read_text(encoding="utf-8").splitlines()[-1])
         return {
             "init": {
                 "demo": " ".join(demo),
