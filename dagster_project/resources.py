@@ -18,6 +18,7 @@ from dagster_project.dead_runs import PROCESS_TAG, process_identity
 from dagster_project.metadata import check_metadata, version_metadata
 from p4d.errors import P4DError
 from p4d.foreign_text import one_line
+from p4d.progress import Pace
 from p4d.project import Project
 from p4d.quality.results import CheckResult
 from p4d.versioning.files.artifact_key import ArtifactKey
@@ -130,13 +131,17 @@ class StageRunner(dg.ConfigurableResource):
     def _progress(
         self, context: dg.AssetExecutionContext, key: ArtifactKey
     ) -> Callable[[int, int, str], None]:
-        last = [time.monotonic()]
+        pace, last = Pace(), time.monotonic()
 
         def report(done: int, total: int, note: str) -> None:
-            if time.monotonic() - last[0] < _PROGRESS_S and done < total:
+            nonlocal last
+            now = time.monotonic()
+            left = pace.left(done, total, now)
+            if now - last < _PROGRESS_S and done < total:
                 return
-            last[0] = time.monotonic()
-            line = f"{key}: {done} of {total} {one_line(note)}".rstrip()
+            last = now
+            text = f"{key}: {done} of {total} {one_line(note)}".rstrip()
+            line = f"{text}; {left}" if left else text
             context.log.info(line)
             if self.progress_to_terminal:
                 sys.stderr.write(f"      {line}\n")

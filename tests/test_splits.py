@@ -3,7 +3,9 @@ import numpy as np
 from p4d.config import ReleaseParams
 from p4d.splits import split_for
 
-RELEASE = ReleaseParams(test_fraction=0.25, val_fraction=0.1, duplicate_hamming_bits=3)
+RELEASE = ReleaseParams(
+    test_fraction=0.25, val_fraction=0.1, duplicate_hamming_bits=3, copy_bits=13.0
+)
 
 
 def test_splits_have_about_the_sizes_asked_for():

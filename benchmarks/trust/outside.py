@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -33,9 +34,9 @@ def commands_outside() -> dict[str, object]:
         empty.mkdir()
         for command in ("p4d --version", "p4d --help", "p4d world a.mp4 --seed 1"):
             tries.command(command, empty)
-        _write_benchmark(empty / "vlm4d", empty / "a.mp4")
+        _write_benchmark(empty / "questions", empty / "a.mp4")
         model = tries.installed.packages / "p4d" / "students" / "embedded"
-        tries.command(f"p4d evaluate --benchmark vlm4d --model {model} --out scores", empty)
+        tries.command(f"p4d evaluate --benchmark questions --model {model} --out scores", empty)
         tries.command("p4d init corpus", empty)
         for command in ("p4d world inbox/a.mp4 --seed 1", "p4d land"):
             tries.command(command, root)
@@ -84,10 +85,10 @@ def project_to_a_decision() -> dict[str, object]:
         for section, values in TINY.items():
             params[section].update(values)
         (root / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
-        started = time.monotonic()
+        load, started, before_s = os.getloadavg()[0], time.monotonic(), _cpu_of_children_s()
         demo = ["python", "-m", "dagster_project", "demo", "--without-real-videos"]
         installed.run(*demo, cwd=root)
-        wall_s = time.monotonic() - started
+        wall_s, cpu_s = time.monotonic() - started, _cpu_of_children_s() - before_s
         verified = installed.run("p4d", "audit", "verify", cwd=root).stdout.strip()
         by_dvc = installed.run("python", "-m", "dvc", "status", cwd=root).stdout.strip()
         decision = json.loads((root / _DECISIONS).read_text(encoding="utf-8").splitlines()[-1])
@@ -95,6 +96,8 @@ def project_to_a_decision() -> dict[str, object]:
             "init": {
                 "demo": " ".join(demo),
                 "wall_s": round(wall_s, 1),
+                "cpu_s": round(cpu_s, 1),
+                "load_before": round(load, 1),
                 "p4d": installed.run("p4d", "--version", cwd=root).stdout.split()[-1],
                 "distributions_named": _distributions(root),
                 "versions": _versions(root),
@@ -206,6 +209,11 @@ def _distributions(root: Path) -> list[str]:
         (r["package"]["version"], r["package"]["distribution"]) for r in _materializations(root)
     }
     return [f"{version} {digest}" for version, digest in sorted(found)]
+
+
+def _cpu_of_children_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _versions(root: Path) -> int:

@@ -5,6 +5,6 @@ a shard stands alone: it has its own materializations, checks, failures and log 
 fails, or that a blocking check stops, stops only its own later stages. The others are published and
 reported, and the run ends failed with the names of the shards. To run again costs what is missing.
 
-`stage.py` declares the asset of a per-shard stage, `runs.py` runs the shards, `failures.py` passes
-the failed artifacts on. Read `runs.py` first.
+`stage.py` declares the asset of a per-shard stage, `definition.py` joins them, `runs.py` runs the
+shards. `failures.py` passes the failed artifacts on. Read `runs.py` first.
 """

@@ -91,11 +91,17 @@ class QuestionsParams:
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseParams:
-    """Splits by source video and near-duplicate group."""
+    """Splits by source video and near-duplicate group.
+
+    `duplicate_hamming_bits`: clips whose hashes of the mean picture differ in at most so many of 64
+    bits are near. `copy_bits`: so are clips, one perhaps mirrored, whose frame hashes differ in at
+    most so many bits on average, over at least half a clip at any shift in time.
+    """
 
     test_fraction: float
     val_fraction: float
     duplicate_hamming_bits: int
+    copy_bits: float
 
     def __post_init__(self) -> None:
         check(
@@ -105,3 +111,4 @@ class ReleaseParams:
         )
         check(self.test_fraction + self.val_fraction < 0.9, self, "splits must leave a train part")
         check(0 <= self.duplicate_hamming_bits <= 64, self, "duplicate_hamming_bits: [0, 64]")
+        check(0 <= self.copy_bits <= 64, self, "copy_bits must be in [0, 64]")

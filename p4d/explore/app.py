@@ -323,7 +323,8 @@ def _answering(handler: Handler) -> Handler:
         try:
             return handler(request)
         except MissingError as error:
-            return _message(404, "Not here", str(error))
+            ids = (request.path_params.get(f"{name}_id", "") for name in ("clip", "qa", "video"))
+            return _message(404, "Not here", str(error), next(filter(None, ids), ""))
         except QueryError as error:
             return _message(400, "This query cannot be read", str(error))
         except P4DError as error:
@@ -332,8 +333,16 @@ def _answering(handler: Handler) -> Handler:
     return answer
 
 
-def _message(status: int, title: str, text: str) -> Response:
-    page = render("explore/templates/message.html.j2", path="", title=title, text=text, project="")
+def _message(status: int, title: str, text: str, identifier: str = "") -> Response:
+    """An error as a page; with an id, it links to what is recorded of it."""
+    page = render(
+        "explore/templates/message.html.j2",
+        path="",
+        title=title,
+        text=text,
+        identifier=identifier,
+        project="",
+    )
     return HTMLResponse(page, status)
 
 

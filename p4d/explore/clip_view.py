@@ -165,10 +165,7 @@ class ClipReader:
         """
         row = catalogue.clip(clip_id)
         if row is None:
-            raise MissingError(
-                f"{clip_id} is no clip of what is published now; a superseded or removed one "
-                "is found under Lineage, by its id"
-            )
+            raise MissingError(f"{clip_id} is no clip of what is published now")
         notices: list[str] = []
         video = catalogue.video(row["video_id"])
         has_source = self._has_source(video, row["shard"], notices)

@@ -86,7 +86,10 @@ def _method(counts: Mapping[str, int], params: ReleaseParams) -> list[str]:
         "ranks and words are balanced.",
         "",
         "A split contains whole videos. Videos are in the same split if the perceptual hashes of "
-        f"their clips differ by at most {params.duplicate_hamming_bits} bits. "
+        f"their clips differ by at most {params.duplicate_hamming_bits} bits, or those of their "
+        f"frames by at most {params.copy_bits:g} bits on average over half a clip, at any shift, "
+        "mirrored too. So trimmed, letterboxed, slightly cropped and mirrored copies stay "
+        "together; copies at another speed, rotated, or cropped by far more are not found. "
         f"{counts['repeated_questions_left_out']} repeated questions were left out, and "
         f"{counts['incomplete_group_questions_left_out']} questions whose exchange group was "
         f"incomplete. {counts['videos_left_out']} videos were left out because they resemble "

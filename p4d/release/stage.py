@@ -9,7 +9,8 @@ break up are left out.
 
 Reviewers' verdicts (p4d/review/verdicts.py) are applied first: dropped questions are written to
 `rejected.parquet` with their reason, and fixed questions get an id of their own. An exchange group
-that loses a question this way is treated like any incomplete group.
+that loses a question this way is treated like any incomplete group. A corrected answer loses none:
+the question is released under the person's answer, beside its partners.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ def build_release(inputs: StageInputs, out: Path) -> StageReport:
     verdicts = read_verdicts(reviews) if reviews else []
     reviewed = apply_verdicts(composed, resolve(verdicts))
     review = review_report(verdicts, composed, reviewed.not_applicable)
-    selected = select_questions(reviewed.questions, clips.table)
+    answers = dict(composed.select("qa_id", "answer_text").iter_rows())
+    selected = select_questions(reviewed.questions, clips.table, answers)
     _require_splits(selected.table, params)
     manifest = manifest_of(inputs, shards, clips, selected, reviewed)
     measured = balance(selected.table)
@@ -87,14 +89,18 @@ def _read_clips(folders: Mapping[str, Path]) -> pl.DataFrame:
     tables = []
     for shard, folder in folders.items():
         table = read_table(folder / "clips.parquet").filter(pl.col("outcome") == "ok")
+        hashes = folder / "frame_hashes.parquet"
+        if hashes.is_file():  # not in a version that was made before copies were looked for
+            table = table.join(read_table(hashes), on="clip_id", how="left")
+        wanted = ("clip_id", "video_id", "phash", "frame_hash", "mirrored_hash")
         tables.append(
             table.sort("clip_id").select(
-                "clip_id", "video_id", pl.lit(shard).alias("shard"), "phash"
+                *(name for name in wanted if name in table.columns), shard=pl.lit(shard)
             )
         )
     if not tables:
         raise ContractError("no shard may enter the release: see the results of the gates")
-    return pl.concat(tables).unique("clip_id", keep="first", maintain_order=True)
+    return pl.concat(tables, how="diagonal").unique("clip_id", keep="first", maintain_order=True)
 
 
 def _read_questions(folders: Mapping[str, Path]) -> pl.DataFrame:

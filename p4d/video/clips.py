@@ -18,6 +18,7 @@ from p4d.pipeline import StageInputs, StageReport
 from p4d.video.appearance import (
     contrast_levels,
     difference_hash,
+    frame_hashes,
     grey_levels,
     motion_energy_levels,
 )
@@ -70,6 +71,13 @@ FIT_SCHEMA: dict[str, pl.DataType] = {
 FITTED_CLIPS = 16
 """Clips of a shard to whose pictures the truth is fitted, at least one and at most four a video."""
 
+HASH_SCHEMA: dict[str, pl.DataType] = {
+    "clip_id": pl.String(),
+    "frame_hash": pl.List(pl.String()),
+    "mirrored_hash": pl.List(pl.String()),
+}
+"""Hashes of the frames of a usable clip, and of the same frames mirrored, for finding copies."""
+
 SIZES = ("size_x_m", "size_y_m", "size_z_m")
 
 
@@ -91,6 +99,7 @@ class _ClipRows:
     frames: tuple[tuple[str, np.ndarray], ...] = ()
     truth: tuple[tuple[str, np.ndarray], ...] = ()
     fits: tuple[dict[str, Any], ...] = ()
+    hashes: tuple[dict[str, Any], ...] = ()
 
 
 def build_clips(inputs: StageInputs, out: Path) -> StageReport:
@@ -98,7 +107,7 @@ def build_clips(inputs: StageInputs, out: Path) -> StageReport:
 
     Writes `clips.parquet`, `frames.safetensors` ("{clip_id}.rgb_thw3", u8 [T,S,S,3]),
     `truth.safetensors`, `objects.parquet` and `truth_fit.parquet` (clips with exact truth: what
-    the gates compare with the pictures). Only clips with outcome ok
+    the gates compare with the pictures) and `frame_hashes.parquet`. Only clips with outcome ok
     have arrays; a shard of rejected videos alone gives empty files of the same schema.
 
     Raises:
@@ -249,15 +258,22 @@ def _cut_clip(
         return _ClipRows(rows=(row | _outcome("filtered", "blank: black or of one colour"),))
     if row["motion_energy"] < params.min_motion_levels:
         return _ClipRows(rows=(row | _outcome("filtered", "static: nothing changes"),))
+    hashes = {
+        "clip_id": clip_id,
+        "frame_hash": frame_hashes(grey_thw),
+        "mirrored_hash": frame_hashes(grey_thw[:, :, ::-1]),
+    }
+    frames = ((f"{clip_id}.rgb_thw3", rgb_thw3),)
     if truth is None:
-        return _ClipRows(rows=(row,), frames=((f"{clip_id}.rgb_thw3", rgb_thw3),))
+        return _ClipRows(rows=(row,), frames=frames, hashes=(hashes,))
     try:
         exact = truth.resample(plan.frame_index, params.size_px)
     except TruthError as error:
         return _ClipRows(rows=(row | _outcome("failed", str(error)),))
     return _ClipRows(
         rows=(row,),
-        frames=((f"{clip_id}.rgb_thw3", rgb_thw3),),
+        frames=frames,
+        hashes=(hashes,),
         truth=tuple((f"{clip_id}.{name}", array) for name, array in exact.arrays().items()),
         objects=tuple(_object_rows(clip_id, exact)),
     )
@@ -276,6 +292,7 @@ def _joined(cuts: Sequence[_ClipRows]) -> _ClipRows:
         frames=tuple(item for cut in cuts for item in cut.frames),
         truth=tuple(item for cut in cuts for item in cut.truth),
         fits=tuple(row for cut in cuts for row in cut.fits),
+        hashes=tuple(row for cut in cuts for row in cut.hashes),
     )
 
 
@@ -289,6 +306,11 @@ def _write(out: Path, cuts: Sequence[_ClipRows]) -> StageReport:
         out / "truth_fit.parquet",
         pl.DataFrame(everything.fits, schema=FIT_SCHEMA),
         sort_by=["clip_id", "reading"],
+    )
+    write_table(
+        out / "frame_hashes.parquet",
+        pl.DataFrame(everything.hashes, schema=HASH_SCHEMA),
+        sort_by=["clip_id"],
     )
     write_arrays(out / "frames.safetensors", dict(everything.frames))
     write_arrays(out / "truth.safetensors", dict(everything.truth))

@@ -160,6 +160,11 @@ def test_a_version_names_the_distribution_that_made_it(made, wheel):
         in installed.run("p4d", "why", f"clips@{_shard(root)}", cwd=root).stdout
     )
     assert installed.run("p4d", "audit", "verify", cwd=root).stdout.startswith("OK")
+    installed.run("p4d", "audit", "bundle", f"clips@{_shard(root)}", "-o", "proof.zip", cwd=root)
+    shutil.unpack_archive(root / "proof.zip", root / "reports" / "proof")
+    proven = installed.run("python", "verify.py", cwd=root / "reports" / "proof").stdout
+    assert f"  2 of them made by p4d {__version__}, sha256:{digest}\n" in proven
+    assert proven.endswith("OK: the bundle proves itself\n")
     assert _stale(installed, root) == {}
     assert _stale_by_dvc(installed, root) == set()
 

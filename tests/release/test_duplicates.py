@@ -6,8 +6,11 @@ import pytest
 from p4d.config import ReleaseParams
 from p4d.release.duplicates import duplicate_groups
 from p4d.splits import split_for
+from p4d.video.appearance import area_mean, difference_hash, frame_hashes
 
-RELEASE = ReleaseParams(test_fraction=0.25, val_fraction=0.1, duplicate_hamming_bits=3)
+RELEASE = ReleaseParams(
+    test_fraction=0.25, val_fraction=0.1, duplicate_hamming_bits=3, copy_bits=13.0
+)
 
 
 def _bits(bits):
@@ -74,3 +77,57 @@ def test_every_later_video_leaves_earlier_ones_where_they_were():
         for other, split_other in kept:
             if split_one and split_other and (one ^ other).bit_count() <= 1:
                 assert split_one == split_other
+
+
+def _clip_of(grey_thw):
+    """A row of hashes as stage clips writes them."""
+    return {
+        "phash": difference_hash(grey_thw),
+        "frame_hash": frame_hashes(grey_thw),
+        "mirrored_hash": frame_hashes(grey_thw[:, :, ::-1]),
+    }
+
+
+def _film(seed, frames=16, side=64):
+    """A picture of blobs that drift: u8 [frames, side, side]."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (10, 14)).astype(np.uint8)
+    wide = area_mean(np.kron(coarse, np.ones((32, 32), np.uint8)), side, 2 * side)
+    return np.stack([wide[:, 2 * t : 2 * t + side] for t in range(frames)])
+
+
+def _letterboxed(film):
+    boxed = np.full_like(film, 16)
+    boxed[:, 8:56] = np.stack([area_mean(frame, 48, 64) for frame in film])
+    return boxed
+
+
+COPIES = {
+    "trimmed by three frames": lambda film: film[3:11],
+    "trimmed by half a clip": lambda film: film[4:12],
+    "letterboxed": lambda film: _letterboxed(film[:8]),
+    "cropped": lambda film: np.stack([area_mean(f[2:62, 2:62], 64, 64) for f in film[:8]]),
+    "mirrored": lambda film: film[:8, :, ::-1],
+    "mirrored and trimmed": lambda film: film[2:10, :, ::-1],
+    "brighter": lambda film: (film[:8] // 2 + 100).astype(np.uint8),
+}
+
+
+@pytest.mark.parametrize("kind", COPIES)
+def test_a_copy_is_in_the_group_of_its_original_and_a_stranger_is_not(kind):
+    films = {f"vid_{seed}": _film(seed)[:8] for seed in range(8)}
+    films |= {f"vid_copy_{seed}": COPIES[kind](_film(seed)) for seed in (1, 4)}
+    rows = [{"video_id": name, **_clip_of(film)} for name, film in films.items()]
+    groups, left_out = duplicate_groups(rows, RELEASE)
+    assert left_out == {}
+    assert {name: groups[name] for name in groups if "copy" in name} == {
+        "vid_copy_1": "vid_1",
+        "vid_copy_4": "vid_4",
+    }
+    assert len(set(groups.values())) == 8
+
+
+def test_clips_of_a_version_without_frame_hashes_are_compared_by_their_mean_picture():
+    rows = [{"video_id": f"vid_{i}", **_clip_of(_film(i)[:8])} for i in range(2)]
+    rows.append({"video_id": "vid_2", "phash": rows[0]["phash"], "frame_hash": None})
+    assert duplicate_groups(rows, RELEASE)[0]["vid_2"] == "vid_0"

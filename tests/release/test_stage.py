@@ -14,7 +14,9 @@ from p4d.review.verdicts import Verdict, add_verdicts
 from p4d.splits import split_for
 from tests.questions.scenes import compose_clips, random_clips
 
-RELEASE = ReleaseParams(test_fraction=0.25, val_fraction=0.1, duplicate_hamming_bits=3)
+RELEASE = ReleaseParams(
+    test_fraction=0.25, val_fraction=0.1, duplicate_hamming_bits=3, copy_bits=13.0
+)
 QUESTIONS = QuestionsParams(margin_sigma=3.0, options=4, max_per_clip=9, families=())
 
 
@@ -183,7 +185,9 @@ def test_a_repeated_question_is_kept_once(corpus, tmp_path):
 
 
 def test_an_empty_test_split_is_refused_with_a_way_out(corpus, tmp_path):
-    tiny = ReleaseParams(test_fraction=1e-9, val_fraction=0.0, duplicate_hamming_bits=3)
+    tiny = ReleaseParams(
+        test_fraction=1e-9, val_fraction=0.0, duplicate_hamming_bits=3, copy_bits=13.0
+    )
     with pytest.raises(ContractError, match=r"test is empty.*land more videos, or change"):
         _release(corpus, tmp_path / "release", params=tiny)
 
@@ -244,11 +248,23 @@ def test_a_corrected_answer_takes_the_place_of_the_composed_one(corpus, released
     _give_verdict(tmp_path / "reviews", row["qa_id"], "fix", answer=letter)
     _, after, _, manifest = _release(corpus, tmp_path / "release", reviews=tmp_path / "reviews")
     assert row["qa_id"] not in after["qa_id"]
-    for fixed in after.filter(pl.col("review") == "fix").iter_rows(named=True):
-        assert fixed["answer"] == letter
-        assert fixed["options"][fixed["answer_index"]] == fixed["answer_text"]
-    assert manifest["counts"]["incomplete_group_questions_left_out"] > 0
-    assert drop_incomplete_groups(after)[1] == 0
+    (fixed,) = after.filter(pl.col("review") == "fix").iter_rows(named=True)
+    assert (fixed["answer"], fixed["fixed_from"]) == (letter, row["qa_id"])
+    assert fixed["options"][fixed["answer_index"]] == fixed["answer_text"]
+    # Its partners stay: nothing else changes.
+    others = before.filter(pl.col("qa_id") != row["qa_id"])
+    assert after.filter(pl.col("qa_id") != fixed["qa_id"])["qa_id"].equals(others["qa_id"])
+    assert manifest["counts"]["incomplete_group_questions_left_out"] == 0
+
+
+def test_every_corrected_answer_is_released(corpus, released, tmp_path):
+    _, before, _, _ = released
+    for row in before.sort("qa_id").head(12).iter_rows(named=True):
+        letter = "ABCD"[(row["answer_index"] + 1) % 4]
+        _give_verdict(tmp_path / "reviews", row["qa_id"], "fix", answer=letter)
+    _, after, _, manifest = _release(corpus, tmp_path / "release", reviews=tmp_path / "reviews")
+    assert after.height == before.height
+    assert manifest["counts"]["fixed_questions"] == 12
 
 
 def test_verdicts_that_change_nothing_leave_the_questions_as_they_are(corpus, released, tmp_path):

@@ -129,6 +129,7 @@ class Verifier:
         self.head = head
         self.faults: list[str] = []
         self.facts: list[str] = []
+        self.packages: dict[str, int] = {}  # installed packages that made versions, and how many
         self.unproven: list[str] = []
         # By name: MD5 and SHA-256 of every file that was hashed.
         self.hashes: dict[str, tuple[str, str]] = {}
@@ -309,6 +310,7 @@ class Verifier:
         self.facts.append(
             f"{len(line_of)} versions, each recorded after everything it was made from"
         )
+        self.facts += [f"  {n} of them {made_by}" for made_by, n in sorted(self.packages.items())]
         self.facts.append(f"{present} of their {files} files are in the bundle and hashed")
 
     def check_inputs(self, version: Json, record: Json, line_of: dict[Made, int]) -> set[Made]:
@@ -362,14 +364,10 @@ class Verifier:
         """Note what the record itself says of the code that made a version."""
         git, package = record.get("git") or {}, record.get("package") or {}
         if isinstance(package, dict) and package.get("distribution"):
-            self.facts.append(
-                "  {} was made by p4d {}, {}{}".format(
-                    key,
-                    package.get("version"),
-                    package["distribution"],
-                    ", edited after it was installed" if package.get("edited") else "",
-                )
-            )
+            made_by = "made by p4d {}, {}".format(package.get("version"), package["distribution"])
+            if package.get("edited"):
+                made_by += ", edited after it was installed: " + str(package["edited"])
+            self.packages[made_by] = self.packages.get(made_by, 0) + 1
         elif git.get("commit") is None:
             self.facts.append(f"  {key} was made outside of git: its code is known by hash alone")
         elif git.get("dirty"):

@@ -60,6 +60,7 @@ class TimelineRecorder:
         self._budget = budget
         self._ticks: list[int] = []
         self._last: Frame | None = None
+        self._first_ns = 0
 
     def add(self, frame: Frame) -> None:
         """Record the next frame.
@@ -68,7 +69,9 @@ class TimelineRecorder:
             DecodeError: it is later than the budget allows.
         """
         self._ticks.append(frame.ticks)
-        self._budget.check_duration(float((frame.ticks - self._ticks[0]) * frame.time_base))
+        if self._last is None:
+            self._first_ns = frame.pts_ns
+        self._budget.check_duration((frame.pts_ns - self._first_ns) / 1e9)
         self._last = frame
 
     def timeline(self) -> Timeline:
@@ -128,9 +131,25 @@ def frames_of(opened: OpenedVideo, budget: FileBudget) -> Iterator[Frame]:
     """All frames of an open video; see `decode`."""
     reformatter = VideoReformatter()
     before = None
+    time_base = opened.stream.time_base
+    if time_base is None:
+        raise DecodeError("the video stream states no unit of time")
     for index, (picture, ticks) in enumerate(_pictures(opened)):
         budget.check_pictures(index + 1, picture.width, picture.height)
-        frame = _checked(index, picture, ticks, before, reformatter)
+        if ticks is None:
+            raise DecodeError(f"frame {index} has no presentation time")
+        if picture.is_corrupt:
+            raise DecodeError(f"the decoder marks frame {index} as corrupt")
+        frame = Frame(
+            index=index,
+            ticks=ticks,
+            duration_ticks=picture.duration or 0,
+            time_base=time_base,
+            orientation=Orientation.of(picture),
+            picture=picture,
+            reformatter=reformatter,
+        )
+        _check(frame, before)
         yield frame
         before = frame
 
@@ -208,30 +227,11 @@ class _AviTimes:
         return self._dts[self._shown] if self._shown <= newest else None
 
 
-def _checked(
-    index: int,
-    picture: av.VideoFrame,
-    ticks: int | None,
-    before: Frame | None,
-    reformatter: VideoReformatter,
-) -> Frame:
-    if ticks is None or picture.time_base is None:
-        raise DecodeError(f"frame {index} has no presentation time")
-    if picture.is_corrupt:
-        raise DecodeError(f"the decoder marks frame {index} as corrupt")
-    frame = Frame(
-        index=index,
-        ticks=ticks,
-        duration_ticks=picture.duration or 0,
-        time_base=picture.time_base,
-        orientation=Orientation.of(picture),
-        picture=picture,
-        reformatter=reformatter,
-    )
+def _check(frame: Frame, before: Frame | None) -> None:
+    index = frame.index
     if abs(frame.pts_ns) > MAX_TIME_NS:
         raise DecodeError(f"frame {index} is at {frame.pts_ns / 1e9:.3g} s, no time of a video")
     if before is not None and frame.ticks <= before.ticks:
         raise DecodeError(f"frame {index} is not later than the frame before it")
     if before is not None and frame.size_px != before.size_px:
         raise DecodeError(f"the frame size changes at frame {index}")
-    return frame

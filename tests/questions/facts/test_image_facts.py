@@ -108,7 +108,9 @@ def _real_clips(speed_px, sigma_px):
         labels = _labels(np.array(way) * speed_px, (0, 0), probability=0.75)
         facts = tuple(image_facts(source, TIMES_NS, [f"reg_{i}"], _maps(*labels, sigma_px)))
         clips.append(Clip(f"clip_{i}", "vid_r", False, (f"reg_{i}",), facts))
-    splits = ReleaseParams(test_fraction=0.25, val_fraction=0.1, duplicate_hamming_bits=3)
+    splits = ReleaseParams(
+        test_fraction=0.25, val_fraction=0.1, duplicate_hamming_bits=3, copy_bits=13.0
+    )
     return compose_clips(
         clips, QuestionsParams(margin_sigma=3.0, options=4, max_per_clip=18, families=()), splits
     )
