@@ -60,11 +60,11 @@ def export_student(student: Path, destination: Path, clips: ClipsParams) -> Path
     if settings.time == "tpe":
         shutil.copyfile(time_hook.__file__, destination / TIME_NAME)
     write_processor(destination, model, ModelFolder.checked(destination).tokenizer(), clips)
-    fixed = isinstance(pictures, PictureFormat)
+    stored = asdict(pictures) if isinstance(pictures, PictureFormat) else pictures.stored()
     write_json(
         destination / "p4d.json",
         {
-            "pictures": asdict(pictures) if fixed else pictures.stored(),
+            "pictures": stored,
             "time": settings.time,
             "frames": clips.frames,
             "grid_hz": clips.grid_hz,
