@@ -258,11 +258,8 @@ def _cut_clip(
         return _ClipRows(rows=(row | _outcome("filtered", "blank: black or of one colour"),))
     if row["motion_energy"] < params.min_motion_levels:
         return _ClipRows(rows=(row | _outcome("filtered", "static: nothing changes"),))
-    hashes = {
-        "clip_id": clip_id,
-        "frame_hash": frame_hashes(grey_thw),
-        "mirrored_hash": frame_hashes(grey_thw[:, :, ::-1]),
-    }
+    plain, mirrored = frame_hashes(grey_thw)
+    hashes = {"clip_id": clip_id, "frame_hash": plain, "mirrored_hash": mirrored}
     frames = ((f"{clip_id}.rgb_thw3", rgb_thw3),)
     if truth is None:
         return _ClipRows(rows=(row,), frames=frames, hashes=(hashes,))
