@@ -149,8 +149,10 @@ def build_clips(inputs: StageInputs, out: Path) -> StageReport:
 
 
 def _outcomes(jobs: Sequence[_ClipJob], budget: ProcessBudget) -> Iterator[_ClipRows | FileFault]:
-    """Cut all videos, in order: those whose sidecar is read, which anybody may have written, in
-    processes of their own; the others hold only pictures that ingest made.
+    """Cut all videos, in order.
+
+    A sidecar may be anybody's, so videos that have one are cut in processes of their own. The
+    others are pictures that ingest made.
     """
     foreign = per_video(_cut_video, [job for job in jobs if job.sidecar], budget)
     for job in jobs:
