@@ -141,11 +141,22 @@ def build_clips(inputs: StageInputs, out: Path) -> StageReport:
         for row in videos.filter(outcome="ok").iter_rows(named=True)
     ]
     cuts: list[_ClipRows] = []
-    outcomes = per_video(_cut_video, jobs, ProcessBudget.of(inputs.params("landing")))
+    outcomes = _outcomes(jobs, ProcessBudget.of(inputs.params("landing")))
     for done, (job, cut) in enumerate(zip(jobs, outcomes, strict=True), 1):
         cuts.append(_all_failed(job, cut.reason) if isinstance(cut, FileFault) else cut)
         inputs.progress(done, len(jobs), job.video_id)
     return _write(out, cuts)
+
+
+def _outcomes(jobs: Sequence[_ClipJob], budget: ProcessBudget) -> Iterator[_ClipRows | FileFault]:
+    """Cut all videos, in order.
+
+    A sidecar may be anybody's, so videos that have one are cut in processes of their own. The
+    others are pictures that ingest made.
+    """
+    foreign = per_video(_cut_video, [job for job in jobs if job.sidecar], budget)
+    for job in jobs:
+        yield next(foreign) if job.sidecar else _cut_video(job)
 
 
 def _check_reject_ratio(videos: pl.DataFrame, params: ClipsParams, shard: str) -> None:
