@@ -58,7 +58,8 @@ def instance_of(toy):
 def latest(instance, asset, shard):
     wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[shard])
     found = instance.fetch_materializations(wanted, limit=10).records
-    return [record.asset_materialization for record in found]
+    # Without the sensor's corrections of shards that the tests edit.
+    return [record.asset_materialization for record in found if record.run_id]
 
 
 def launch(ui, shards=SHARDS):
