@@ -45,7 +45,9 @@ def show(project: Project, *, wall_s: float, failed: bool) -> None:
             "Next:\n"
             "  make ui                        the graph, partitions, checks and previews\n"
             "  .venv/bin/p4d why evaluation   what stands behind the score\n"
-            "  .venv/bin/p4d audit verify     re-hash everything the ledger names"
+            "  .venv/bin/p4d audit verify     re-hash everything the ledger names\n"
+            "  git add dvc.lock shards && git commit -m 'first release'\n"
+            "                                 `dvc metrics diff` compares later runs with it"
         )
 
 

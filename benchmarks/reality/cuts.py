@@ -1,10 +1,11 @@
-"""Finds planted cuts, fades and dissolves between rendered worlds, and counts false ones.
+"""Finds planted cuts and fades between rendered worlds, and counts false ones.
 
     python -m benchmarks.reality.cuts [--pairs 40]
 
 Two worlds of p4d's own renderer are joined at a known frame and encoded; rates, sizes and
-compression vary. What must not be found: the worlds alone, with every frame doubled, with a bright
-frame in the middle (a flash), and a pan over a wide picture.
+compression vary. Dissolves are planted too, and are known not to be found. What must not be found:
+the worlds alone, with every frame doubled, with a bright frame in the middle (a flash), and a pan
+over a wide picture.
 """
 
 from __future__ import annotations

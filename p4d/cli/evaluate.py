@@ -81,6 +81,42 @@ def compare(first: Path, second: Path, scoring: str | None, as_json: bool) -> No
     echo(json.dumps(found, indent=2) if as_json else render(found))
 
 
+@click.command()
+@click.argument("row", type=click.Choice(["facts", "labels", "page"]))
+@click.option("--model", type=_FOLDER, help="Default for facts: data/base_student.")
+@click.option("--out", type=_FOLDER, help="Default: reports/controls/ROW.")
+def control(row: str, model: Path | None, out: Path | None) -> None:
+    """Make a row to compare with: `facts` as text without training, or `labels` as text.
+
+    `page` only writes reports/controls/index.html again, with the arms of the pipeline.
+    """
+    from p4d.errors import ConfigError
+    from p4d.evaluation.controls.text_rows import ROWS, make_row, write_page
+    from p4d.progress import bar
+
+    project = Project.find()
+    reports = project.root / "reports" / "controls"
+    if row == "page":
+        echo(f"page: {write_page(project.data, reports)}")
+        return
+    chosen = model or (project.data / "base_student" if row == "facts" else None)
+    if chosen is None:
+        raise ConfigError(f"name the student with --model; {' && '.join(ROWS[row].commands)}")
+    folder = out or reports / row
+    with bar(row, unit="question") as progress:
+        found = make_row(row, chosen, project.data, folder, project.params, progress)
+    average = found["accuracy"]["Average"]
+    echo(
+        f"{found['title']}: {average['value']:.3f} [{average['low']:.3f}, {average['high']:.3f}] "
+        f"on {found['questions']} questions"
+    )
+    for arm, gain in found["gain_of_arms"].items():
+        interval = f"{gain['value']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}]"
+        echo(f"  {arm} over it: {interval}")
+    page = f"; page: {write_page(project.data, reports)}" if out is None else ""
+    echo(f"written to {folder}{page}")
+
+
 @click.group()
 def benchmark() -> None:
     """Make the embedded benchmark R4D-World."""
@@ -113,4 +149,4 @@ def make(folder: Path, worlds: int | None, freeze: bool) -> None:
     echo(f"{sum(made.questions.values())} questions about {made.worlds} worlds; {made.comparison}")
 
 
-COMMANDS = (evaluate, compare, benchmark)
+COMMANDS = (evaluate, compare, control, benchmark)

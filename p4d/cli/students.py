@@ -11,7 +11,7 @@ from p4d.project import Project
 
 
 @click.command()
-@click.argument("arm", type=click.Choice(["sft", "p4d", "blind"]))
+@click.argument("arm", type=click.Choice(["sft", "p4d", "blind", "labels"]))
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True)
 @click.option(
     "--set", "settings", multiple=True, metavar="SECTION.KEY=VALUE", help="Overrides params.yaml."
@@ -75,6 +75,7 @@ def ask(
     if picture:
         asking.save_picture(picture, answer.picture_hw3)
         echo(f"regions are drawn in {picture}", err=True)
+    echo(f"{video}: {answer.seen()}", err=True)
     echo(f"answered by {folder}", err=True)
 
 

@@ -6,7 +6,7 @@ entry. Nothing here is an artifact, and no stage reads it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -63,11 +63,22 @@ def regions_sheet(folders: Folders, clips: int = 4) -> bytes:
     chosen = _spread(regions.select("clip_id").unique().sort("clip_id"), clips)
     if chosen.is_empty():
         return notice("no region in this shard")
+    return _regions_drawn(folders, chosen["clip_id"].to_list(), regions)
+
+
+def clip_regions(folders: Folders, clip_id: str) -> bytes:
+    """The marked first frame and the tracked masks of one clip, as PNG."""
+    regions = read_table(folders["regions"] / "regions.parquet").filter(pl.col("outcome") == "ok")
+    return _regions_drawn(folders, [clip_id], regions)
+
+
+def _regions_drawn(folders: Folders, clip_ids: Sequence[str], regions: pl.DataFrame) -> bytes:
     frames = Arrays(folders["clips"] / "frames.safetensors")
+    folder = folders["regions"]
     masks, marks = Arrays(folder / "masks.safetensors"), Arrays(folder / "marks.safetensors")
     rows, captions = [], []
     titles = ("first frame, marked", *(f"outlines, {share}" for share in _SHARES))
-    for clip_id in chosen["clip_id"]:
+    for clip_id in clip_ids:
         rgb_thw3, masks_kthw = frames[f"{clip_id}.rgb_thw3"], masks[f"{clip_id}.masks_kthw"]
         shown = np.linspace(0, len(rgb_thw3) - 1, 4).round().astype(int)
         outlined = [regions_rgb(rgb_thw3[t], masks_kthw[:, t]) for t in shown]

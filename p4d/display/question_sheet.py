@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,14 +53,20 @@ def question_sheet(folders: Mapping[str, Path], questions: int = 6) -> bytes:
     if asked.is_empty():
         return notice("no question in this shard")
     chosen = by_category(asked, questions)
-    items = items_of_shard(folder.parent.parent, folder.name, chosen)
+    return cards_picture(items_of_shard(folder.parent.parent, folder.name, chosen))
+
+
+def cards_picture(items: Iterable[Item]) -> bytes:
+    """Cards of questions, two in a row, as PNG."""
     cards = [question_card(item) for item in items]
     rows = [cards[start : start + _COLUMNS] for start in range(0, len(cards), _COLUMNS)]
-    return png(np.concatenate([_row(row) for row in rows]))
+    return png(np.concatenate([_row(row) for row in rows])) if rows else notice("no question")
 
 
 def by_category(asked: pl.DataFrame, count: int) -> pl.DataFrame:
     """Questions of as many categories as there are, sorted by category."""
+    if asked.is_empty():
+        return asked
     turn = pl.int_range(pl.len()).over("category")
     order = sample_questions(asked, None).with_columns(turn=turn).sort("turn", "category", "qa_id")
     return order.head(count).sort("category", "qa_id").drop("turn")
@@ -109,7 +115,7 @@ def _lines(item: Item, width_px: int) -> Sequence[_Line]:
             PALE,
         )
     if len(facts) > _FACTS:
-        lines += styled(f"and {len(facts) - _FACTS} more facts", small, PALE)
+        lines += styled(f"and {len(facts) - _FACTS} more", small, PALE)
     margin = (
         f"margin {row['margin_sigma']:.1f} sigma; clip of {item.length_s:.1f} s; {row['qa_id']}"
     )

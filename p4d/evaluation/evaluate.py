@@ -19,6 +19,7 @@ from p4d.evaluation.answering.placement import place
 from p4d.evaluation.answering.replies import Journal
 from p4d.evaluation.answering.visuals import ClipVisuals, VideoVisuals, VisualSource, view_id
 from p4d.evaluation.benchmarks.item import Benchmark, BenchmarkItem
+from p4d.evaluation.controls.text_rows import benchmark_rows
 from p4d.evaluation.page import render_page
 from p4d.evaluation.reproduction import reproduction_card
 from p4d.evaluation.scoring.benchmark_metrics import benchmark_metrics, scores_by_method
@@ -139,7 +140,7 @@ def evaluate(
         "size_px": asked.size_px,
         "threads": settings.threads,
         **({} if placement.dtype == "float32" else {"dtype": placement.dtype}),
-        **dataclasses.asdict(asking),
+        **{k: v for k, v in dataclasses.asdict(asking).items() if k != "questions_per_row"},
     }
     journal = Journal(out / JOURNAL, run)
     with deterministic(settings.threads, seed=0):
@@ -155,6 +156,7 @@ def evaluate(
         "reproduction": reproduction_card(
             placement, asking, questions, checkpoint=checkpoint, threads=settings.threads
         ),
+        "compared_with": benchmark_rows(benchmark.name, out.parent),
     }
     bootstrap = Bootstrap(params.evaluation.bootstrap_samples, params.evaluation.confidence)
     metrics = _write_results(out, benchmark, table, bootstrap, about)

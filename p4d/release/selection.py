@@ -65,16 +65,19 @@ def select_clips(clips: pl.DataFrame, params: ReleaseParams) -> ReleasedClips:
     return ReleasedClips(table, left_out)
 
 
-def select_questions(questions: pl.DataFrame, clips: pl.DataFrame) -> ReleasedQuestions:
+def select_questions(
+    questions: pl.DataFrame, clips: pl.DataFrame, composed: Mapping[str, str] | None = None
+) -> ReleasedQuestions:
     """Keep the first of repeated questions, those of released clips, and complete groups.
 
     Args:
         questions: after the verdicts of reviewers.
         clips: the table of `ReleasedClips`.
+        composed: the answer of each question as it was composed, by its id then.
     """
     unique = questions.unique(["clip_id", "question"], keep="first", maintain_order=True)
     placed = unique.join(clips.select("clip_id", "split"), on="clip_id", how="inner")
-    complete, of_incomplete_groups = drop_incomplete_groups(placed)
+    complete, of_incomplete_groups = drop_incomplete_groups(placed, composed)
     return ReleasedQuestions(
         table=complete,
         repeated=questions.height - unique.height,
@@ -83,11 +86,19 @@ def select_questions(questions: pl.DataFrame, clips: pl.DataFrame) -> ReleasedQu
     )
 
 
-def drop_incomplete_groups(questions: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+def drop_incomplete_groups(
+    questions: pl.DataFrame, composed: Mapping[str, str] | None = None
+) -> tuple[pl.DataFrame, int]:
     """Keep each option of a family right equally often, per shard, split and set of options.
 
     Complete exchange groups are not changed. From incomplete groups, as many questions are dropped,
-    by hash, as it takes to make the options of a set even again.
+    by hash, as it takes to make the options of a set even again. A question whose answer a reviewer
+    corrected counts with the answer that it was composed with: the correction takes the place of
+    the composed answer, and its partners stay. Its set is then uneven by that one answer.
+
+    Args:
+        questions: with split, shard, family, options and answer.
+        composed: the answer of each question as it was composed, by its id then.
 
     Returns:
         The remaining questions, and how many were dropped.
@@ -96,7 +107,10 @@ def drop_incomplete_groups(questions: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     for row in questions.sort("qa_id").iter_rows(named=True):
         key = (row["split"], row["shard"], row["family"], *sorted(row["options"]))
         by_answer = sets.setdefault(key, {option: [] for option in row["options"]})
-        by_answer[row["answer_text"]].append(row["qa_id"])
+        answer = row["answer_text"]
+        if composed and row.get("fixed_from") in composed:
+            answer = composed[row["fixed_from"]]
+        by_answer[answer].append(row["qa_id"])
     kept: list[str] = []
     for by_answer in sets.values():
         even = min(len(ids) for ids in by_answer.values())

@@ -9,7 +9,8 @@ break up are left out.
 
 Reviewers' verdicts (p4d/review/verdicts.py) are applied first: dropped questions are written to
 `rejected.parquet` with their reason, and fixed questions get an id of their own. An exchange group
-that loses a question this way is treated like any incomplete group.
+that loses a question this way is treated like any incomplete group. A corrected answer loses none:
+the question is released under the person's answer, beside its partners.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ def build_release(inputs: StageInputs, out: Path) -> StageReport:
     verdicts = read_verdicts(reviews) if reviews else []
     reviewed = apply_verdicts(composed, resolve(verdicts))
     review = review_report(verdicts, composed, reviewed.not_applicable)
-    selected = select_questions(reviewed.questions, clips.table)
+    answers = dict(composed.select("qa_id", "answer_text").iter_rows())
+    selected = select_questions(reviewed.questions, clips.table, answers)
     _require_splits(selected.table, params)
     manifest = manifest_of(inputs, shards, clips, selected, reviewed)
     measured = balance(selected.table)

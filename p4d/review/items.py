@@ -34,6 +34,7 @@ class Item:
         marks_hw3: marked first frame, enlarged for people.
         facts: the facts of the answer, in the order of `fact_ids`.
         marks: mark numbers by region id.
+        marks_shown: how many marks the clip shows, `<obj_1>` to `<obj_N>`.
         length_s: length of the clip.
     """
 
@@ -42,6 +43,7 @@ class Item:
     marks_hw3: np.ndarray
     facts: tuple[Fact, ...]
     marks: Mapping[str, int]
+    marks_shown: int
     length_s: float
 
 
@@ -125,6 +127,7 @@ def items_of_shard(data: Path, shard: str, rows: pl.DataFrame) -> Iterator[Item]
             marks_hw3=draw_marks(rgb_thw3[0], first_khw, scale=PEOPLE_SCALE),
             facts=tuple(facts[fact_id] for fact_id in row["fact_ids"]),
             marks=marks,
+            marks_shown=len(first_khw),
             length_s=(clip["end_ns"] - clip["start_ns"]) / 1e9,
         )
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from p4d.artifacts import read_table, write_bytes, write_json
 from p4d.drawing import png
@@ -25,8 +26,9 @@ from p4d.foreign_text import one_line
 from p4d.ids import content_id
 from p4d.paths import BATCH_ID, QUESTION_ID, checked_id
 from p4d.project import Project
+from p4d.questions.regions.marks import MAX_MARKS
 from p4d.review.items import Item, clip_mp4, fact_text, read_items, release_id, sample_questions
-from p4d.review.verdicts import LETTERS, Verdict, add_verdicts, latest, letter_index
+from p4d.review.verdicts import LETTERS, Verdict, add_verdicts, latest, letter_index, marks_named
 
 EXPORT_BYTES = 512 << 20
 """Largest export that is read: a task takes about 4 kB."""
@@ -160,7 +162,9 @@ def export_tasks(
     release_name = release_id(release)
     questions = sample_questions(read_table(release / "questions.parquet"), sample)
     batch = content_id("review", release_name, questions["qa_id"].sort().to_list())
-    url = media_url or f"/data/local-files/?d={folder.resolve().name}/media/"
+    # The name stands in a query: "#", "&" and "+" would end or change it.
+    name = quote(folder.resolve().name, safe="")
+    url = media_url or f"/data/local-files/?d={name}/media/"
     tasks, drawn = [], set[str]()
     for item in read_items(release, questions):
         clip_id = item.row["clip_id"]
@@ -196,6 +200,7 @@ def _task(item: Item, batch: str, release: str, url: str) -> dict[str, Any]:
         "category": row["category"],
         "family": row["family"],
         "facts": "\n".join(str(fact_text(fact, item.marks)) for fact in item.facts),
+        "marks_shown": item.marks_shown,
         "marks": f"{url}{row['clip_id']}.png",
         "clip": f"{url}{row['clip_id']}.mp4",
     }
@@ -327,6 +332,8 @@ def _verdict(data: Mapping[str, Any], annotation: Mapping[str, Any], options: in
     fixes = decision == "fix"
     if fixes and other_answer is not None:
         letter_index(data["qa_id"], other_answer, options)
+    if fixes and other_text is not None:
+        _check_marks(data, other_text)
     return Verdict(
         batch=data["batch"],
         qa_id=data["qa_id"],
@@ -337,6 +344,19 @@ def _verdict(data: Mapping[str, Any], annotation: Mapping[str, Any], options: in
         question=other_text if fixes else None,
         answer=other_answer if fixes else None,
     )
+
+
+def _check_marks(data: Mapping[str, Any], text: str) -> None:
+    """Raise for a text that names a mark that the clip does not show.
+
+    Tasks of earlier versions do not say how many it shows; then at most `MAX_MARKS` can be.
+    """
+    shown = data.get("marks_shown")
+    most = shown if isinstance(shown, int) else MAX_MARKS
+    absent = {mark for mark in marks_named(text) if not 1 <= mark <= most}
+    if absent:
+        names = ", ".join(f"<obj_{mark}>" for mark in sorted(absent))
+        raise ContractError(f"the new text names {names}, which the clip does not show")
 
 
 def _said(annotation: Mapping[str, Any]) -> Callable[[str, str], str | None]:

@@ -11,6 +11,7 @@ saw counts: drop wins over fix, and fix over accept. If fixes differ, the questi
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
@@ -124,6 +125,11 @@ class Resolved:
     question: str | None
     answer: str | None
     conflict: bool
+
+
+def marks_named(text: str) -> frozenset[int]:
+    """The numbers of the marks that a text names: `<obj_2>` gives 2."""
+    return frozenset(int(number) for number in re.findall(r"<obj_(\d+)>", text))
 
 
 def letter_index(qa_id: str, answer: str, options: int) -> int:

@@ -3,8 +3,8 @@
 A clip that runs across a cut shows two scenes, and what is measured across it is about nothing. The
 rule for cuts compares each change with the changes around it, because fast motion changes a picture
 as much as a cut does, and does so in every frame. It is measured on planted cuts and fades by
-`benchmarks/reality` (key `cuts`). Dissolves between two scenes are found where their middle is a
-blend of both ends.
+`benchmarks/reality` (key `cuts`). Dissolves from one scene to another are not looked for: on small
+pictures a slow pan is a blend as well.
 
 Source: the adaptive rule of PySceneDetect's AdaptiveDetector, with a percentile in place of the
 mean, so that doubled frames do not lower the threshold.
@@ -23,10 +23,10 @@ from p4d.video.decoding.picture import Frame
 
 @dataclass(frozen=True)
 class Transition:
-    """A cut, or a fade or dissolve with its duration, by frame numbers.
+    """A cut, or a fade with its duration, by frame numbers.
 
     Attributes:
-        kind: `cut`, `fade` or `dissolve`.
+        kind: `cut` or `fade`.
         first: first frame that no longer belongs to the shot before.
         end: first frame of the shot behind; equal to `first` for a cut.
     """
@@ -89,14 +89,13 @@ def find_shots(grey_thw: np.ndarray, params: ShotsParams) -> list[Shot]:
 
 
 def find_transitions(grey_thw: np.ndarray, params: ShotsParams) -> list[Transition]:
-    """Cuts, fades and dissolves, in order and without overlap."""
+    """Cuts and fades, in order and without overlap."""
     fades = list(_fades(grey_thw, params))
-    soft = fades + list(_dissolves(grey_thw, params, fades))
     inside = np.zeros(len(grey_thw) + 1, bool)
-    for transition in soft:
-        inside[transition.first : transition.end + 1] = True
+    for fade in fades:
+        inside[fade.first : fade.end + 1] = True
     cuts = [Transition("cut", t, t) for t in _cuts(grey_thw, params) if not inside[t]]
-    return sorted(soft + cuts, key=lambda transition: transition.first)
+    return sorted(fades + cuts, key=lambda transition: transition.first)
 
 
 def _change(grey_thw: np.ndarray, step: int = 1) -> np.ndarray:
@@ -167,11 +166,3 @@ def _faded(grey_thw: np.ndarray, spread: np.ndarray, params: ShotsParams) -> int
 
 _ALIKE = 0.7
 """Correlation of successive frames of a fade."""
-
-
-def _dissolves(
-    grey_thw: np.ndarray, params: ShotsParams, fades: list[Transition]
-) -> Iterator[Transition]:
-    """Spans in which every frame is a blend of the two ends, which differ like two scenes."""
-    del grey_thw, params, fades
-    yield from ()

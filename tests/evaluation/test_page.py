@@ -21,6 +21,10 @@ FOUND = {
         "settings": {"prompt": PLANTED, "frames": 16, "max_new_tokens": 24},
     },
     "reproduction": {"versions": {"torch": PLANTED}, "device_name": PLANTED, "frames": 4},
+    "compared_with": [
+        {"title": PLANTED, "what": PLANTED, "commands": (PLANTED,), "accuracy": None},
+        {"title": PLANTED, "what": PLANTED, "commands": (), "accuracy": INTERVAL},
+    ],
     "accuracy": 0.5, "low": 0.25, "high": 0.75, "chance": 0.25,
     "items": 2, "groups": 1, "generated": 2, "unparsed_share": 0.5,
     "outcomes": {"ok": 1, "rejected": 1},

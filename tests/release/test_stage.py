@@ -248,11 +248,23 @@ def test_a_corrected_answer_takes_the_place_of_the_composed_one(corpus, released
     _give_verdict(tmp_path / "reviews", row["qa_id"], "fix", answer=letter)
     _, after, _, manifest = _release(corpus, tmp_path / "release", reviews=tmp_path / "reviews")
     assert row["qa_id"] not in after["qa_id"]
-    for fixed in after.filter(pl.col("review") == "fix").iter_rows(named=True):
-        assert fixed["answer"] == letter
-        assert fixed["options"][fixed["answer_index"]] == fixed["answer_text"]
-    assert manifest["counts"]["incomplete_group_questions_left_out"] > 0
-    assert drop_incomplete_groups(after)[1] == 0
+    (fixed,) = after.filter(pl.col("review") == "fix").iter_rows(named=True)
+    assert (fixed["answer"], fixed["fixed_from"]) == (letter, row["qa_id"])
+    assert fixed["options"][fixed["answer_index"]] == fixed["answer_text"]
+    # Its partners stay: nothing else changes.
+    others = before.filter(pl.col("qa_id") != row["qa_id"])
+    assert after.filter(pl.col("qa_id") != fixed["qa_id"])["qa_id"].equals(others["qa_id"])
+    assert manifest["counts"]["incomplete_group_questions_left_out"] == 0
+
+
+def test_every_corrected_answer_is_released(corpus, released, tmp_path):
+    _, before, _, _ = released
+    for row in before.sort("qa_id").head(12).iter_rows(named=True):
+        letter = "ABCD"[(row["answer_index"] + 1) % 4]
+        _give_verdict(tmp_path / "reviews", row["qa_id"], "fix", answer=letter)
+    _, after, _, manifest = _release(corpus, tmp_path / "release", reviews=tmp_path / "reviews")
+    assert after.height == before.height
+    assert manifest["counts"]["fixed_questions"] == 12
 
 
 def test_verdicts_that_change_nothing_leave_the_questions_as_they_are(corpus, released, tmp_path):

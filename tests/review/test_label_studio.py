@@ -7,9 +7,11 @@ the browser), with one skipped annotation and one that contradicts itself.
 import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from p4d.artifacts import read_json, write_json
 from p4d.errors import ContractError
 from p4d.project import Project
 from p4d.review.label_studio import (
@@ -251,7 +253,7 @@ def test_export_writes_tasks_media_and_steps(demo_release, tmp_path):
     assert len(tasks) == done.questions == 6
     for task in tasks:
         data, (prediction,) = task["data"], task["predictions"]
-        assert set(data) == set(TASKS[0]["data"])
+        assert set(data) == set(TASKS[0]["data"]) | {"marks_shown"}
         options = [option["value"] for option in data["options"]]
         (chosen,) = prediction["result"][0]["value"]["choices"]
         assert chosen in options
@@ -287,3 +289,33 @@ def test_an_exported_batch_comes_back_into_a_project(demo_release, tmp_path):
 def test_a_folder_without_a_release_says_so(tmp_path):
     with pytest.raises(ContractError, match="holds no release"):
         export_tasks(tmp_path, tmp_path / "batch")
+
+
+def test_a_folder_of_any_name_is_linked(demo_release, tmp_path):
+    folder = tmp_path / "batch #1 & more+"
+    export_tasks(demo_release, folder, sample=2)
+    for task in read_json(folder / "tasks.json"):
+        query = urlsplit(task["data"]["marks"]).query
+        (place,) = parse_qs(query)["d"]
+        assert (tmp_path / place).is_file()
+
+
+def test_a_fix_that_names_an_absent_mark_is_refused_by_itself(demo_release, tmp_path):
+    export_tasks(demo_release, tmp_path / "batch", sample=2)
+    tasks = read_json(tmp_path / "batch" / "tasks.json")
+    shown = tasks[0]["data"]["marks_shown"]
+    for task, mark in zip(tasks, (shown + 1, 1), strict=True):
+        results = [
+            {"from_name": "verdict", "value": {"choices": ["fix"]}},
+            {"from_name": "reason", "value": {"text": ["unclear"]}},
+            {"from_name": "new_question", "value": {"text": [f"Where is <obj_{mark}> now?"]}},
+        ]
+        task["annotations"] = [
+            {"result": results, "completed_by": 1, "updated_at": "2026-01-01T00:00:00Z"}
+        ]
+    write_json(tmp_path / "export.json", tasks)
+    known = {task["data"]["qa_id"]: 4 for task in tasks}
+    found = import_verdicts(tmp_path / "export.json", tmp_path / "reviews", known)
+    assert [verdict.qa_id for verdict in found.new] == [tasks[1]["data"]["qa_id"]]
+    (refused,) = found.invalid
+    assert f"<obj_{shown + 1}>, which the clip does not show" in refused.reason

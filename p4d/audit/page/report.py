@@ -8,6 +8,7 @@ hash. `report.html.j2` holds its HTML and texts; this module computes what they 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -168,9 +169,23 @@ def _folded(gaps: Sequence[str]) -> list[str]:
 # --- sections ---------------------------------------------------------------------------------
 
 
+_NUMBER = re.compile(r"\d+")
+
+
 def _licences(sources: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, int]]:
+    """Licence, source and number of videos; sources that differ in numbers alone count as one."""
+    origins: dict[tuple[str, str], set[str]] = {}
+    used: Counter[tuple[str, str]] = Counter()
+    for row in sources:
+        if row["outcome"] == "ok":
+            key = (str(row["licence"]), _NUMBER.sub("N", str(row["source"])))
+            origins.setdefault(key, set()).add(str(row["source"]))
+            used[key] += 1
     used = Counter(
-        (str(row["licence"]), str(row["source"])) for row in sources if row["outcome"] == "ok"
+        {
+            (licence, origins[licence, kind].pop() if len(origins[licence, kind]) == 1 else kind): n
+            for (licence, kind), n in used.items()
+        }
     )
     return [(licence, source, number) for (licence, source), number in sorted(used.items())]
 

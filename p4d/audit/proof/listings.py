@@ -92,6 +92,11 @@ def blocked_problems(project: Project) -> Iterator[Problem]:
         yield Problem("altered", dvc_yaml.BLOCKED_LIST, detail)
 
 
+OLDER_THAN_LATEST = (
+    "older than the latest in the ledger; this is so after a `git checkout` of an earlier commit"
+)
+
+
 def lock_file_problems(
     project: Project, records: Sequence[Record], keys: Iterable[ArtifactKey]
 ) -> Iterator[Problem]:
@@ -101,6 +106,10 @@ def lock_file_problems(
         yield Problem("altered", LOCK_FILE, damage)
     known = set(map(str, keys))
     latest = {str(ArtifactKey.of_record(record)): record for record in records}
+    earlier = {
+        (str(ArtifactKey.of_record(record)), record.get("lock_entry")): record["at"]
+        for record in records
+    }
     rest = lock.text
     for name in lock.names():
         block = lock.block(name) or ""
@@ -110,6 +119,10 @@ def lock_file_problems(
                 detail = f"entry {name} is no artifact and not in the ledger"
                 yield Problem("unrecorded", LOCK_FILE, detail)
         elif _sha256(block) != latest[name].get("lock_entry", _sha256(block)):
+            if at := earlier.get((name, _sha256(block))):
+                detail = f"entry {name} is that of {at[:19]}, {OLDER_THAN_LATEST}"
+                yield Problem("older", LOCK_FILE, detail)
+                continue
             detail = f"entry {name} is not the one published"
             yield Problem("altered", LOCK_FILE, detail)
     if lock.names() and rest != "schema: '2.0'\nstages:\n":

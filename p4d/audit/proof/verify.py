@@ -265,8 +265,7 @@ class _Verifier:
         if latest is None:
             found.append(Problem("unrecorded", out, f"version {md5} is not in the ledger"))
         elif latest["md5"] != md5:
-            detail = f"dvc.lock names {md5}, the ledger's latest is {latest['md5']}"
-            found.append(Problem("unrecorded", out, detail))
+            found.append(self._not_the_latest(current, md5, latest["md5"]))
         if files is None:
             detail = f"`dvc checkout {current.key}` restores it"
             return [*found, Problem("missing", out, detail)]
@@ -278,6 +277,13 @@ class _Verifier:
             if latest and latest["md5"] == md5 and file.is_file() and sha256_file(file) != sha256:
                 found.append(Problem("altered", f"{out}/{name}", f"SHA-256 is not {sha256}"))
         return found
+
+    def _not_the_latest(self, current: _Current, md5: str, latest: str) -> Problem:
+        if record := self._ledger.index().record(ArtifactVersion(current.key, md5)):
+            detail = f"version {md5} of {record['at'][:19]} is {listings.OLDER_THAN_LATEST}"
+            return Problem("older", current.out, detail)
+        detail = f"dvc.lock names {md5}, the ledger's latest is {latest}"
+        return Problem("unrecorded", current.out, detail)
 
     def _compared(self, out: str, md5: str, present: Mapping[str, str | None]) -> list[Problem]:
         tree = Tree.of({name: Digest(known or "") for name, known in present.items()})

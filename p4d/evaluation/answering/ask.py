@@ -35,12 +35,15 @@ class AskSettings:
         batch: clips per batch.
         answer_tokens: maximum length of a generated text.
         likelihood: whether options are scored.
+        questions_per_row: questions of a clip that share a row when options are scored; None: all.
+            Long texts need rows of their own: attention grows with the square of a row.
     """
 
     frames: int
     batch: int
     answer_tokens: int = ANSWER_TOKENS
     likelihood: bool = True
+    questions_per_row: int | None = None
 
 
 def ask(
@@ -72,7 +75,11 @@ def ask(
     by_clip: dict[str, list[Question]] = {}
     for question in sorted(questions, key=lambda q: q.qa_id):
         by_clip.setdefault(question.clip_id, []).append(question)
-    clips = [by_clip[clip_id] for clip_id in sorted(by_clip)]
+    clips = [
+        part
+        for clip_id in sorted(by_clip)
+        for part in _parts(by_clip[clip_id], settings.questions_per_row)
+    ]
     replies: dict[str, Reply] = dict(journal.replies) if journal else {}
     done = 0
     for start in range(0, len(clips), settings.batch):
@@ -86,6 +93,11 @@ def ask(
                 journal.add(new)
         progress(done, len(questions), f"{done} of {len(questions)} questions")
     return {question.qa_id: replies[question.qa_id] for question in questions}
+
+
+def _parts(questions: list[Question], size: int | None) -> list[list[Question]]:
+    step = size or len(questions)
+    return [questions[start : start + step] for start in range(0, len(questions), step)]
 
 
 def _ask_batch(

@@ -44,6 +44,11 @@ def fact_text(facts: Sequence[Fact], marks: Mapping[str, int], decimals: int | N
     )
 
 
+def fact_value(fact: Fact) -> str:
+    """Return the value of a fact in words, such as `0.41 m/s` or `left`."""
+    return _value([fact], None)
+
+
 def _sentences(
     facts: Sequence[Fact], marks: Mapping[str, int], decimals: int | None
 ) -> Iterator[str]:
@@ -98,8 +103,8 @@ def with_facts(question: Question, text: str) -> Question:
 class FactTexts:
     """The facts behind the questions of one shard, as text."""
 
-    def __init__(self, regions: Path, facts: Path, questions: Path) -> None:
-        """Folders of one shard."""
+    def __init__(self, regions: Path, facts: Path, questions: Path | None = None) -> None:
+        """Folders of one shard; `questions` for the facts behind each (`of` and `short`)."""
         marked = marked_regions(read_table(regions / "regions.parquet"))
         self._marks = {
             clip_id: {region: mark for mark, region in enumerate(regions_, start=1)}
@@ -108,10 +113,43 @@ class FactTexts:
         self._facts: dict[str, list[Fact]] = defaultdict(list)
         for clip_id, found in read_facts(facts / "facts.parquet").items():
             self._facts[clip_id] = list(found)
-        rows = read_table(questions / "questions.parquet").select("qa_id", "clip_id", "fact_ids")
-        self._evidence: dict[str, tuple[str, ...]] = {
-            row["qa_id"]: tuple(row["fact_ids"]) for row in rows.iter_rows(named=True)
-        }
+        self._ids = {fact.fact_id for found in self._facts.values() for fact in found}
+        self._evidence: dict[str, tuple[str, ...]] = {}
+        if questions is not None:
+            rows = read_table(questions / "questions.parquet").select("qa_id", "fact_ids")
+            self._evidence = {qa_id: tuple(ids) for qa_id, ids in rows.iter_rows()}
+
+    def has(self, fact_id: str) -> bool:
+        """Return whether a fact of the shard has this id."""
+        return fact_id in self._ids
+
+    def marks(self, clip_id: str) -> Mapping[str, int]:
+        """Return the marks of a clip's regions by region id."""
+        return self._marks.get(clip_id, {})
+
+    def named(self, clip_id: str) -> list[Fact]:
+        """Return a clip's facts about marked regions, or about no region (the camera)."""
+        marks = self.marks(clip_id)
+        return [fact for fact in self._facts[clip_id] if set(fact.region_ids) <= set(marks)]
+
+    def of_times(self, question: Question, times: tuple[str, ...] | None) -> str:
+        """Return the clip's facts at the instant or interval that a question names.
+
+        Args:
+            question: of the shard.
+            times: one instant or two, in seconds, as `questions.wording` writes them; None: the
+                facts of all times about the regions that the question names.
+        """
+        marks = self.marks(question.clip_id)
+        facts = self.named(question.clip_id)
+        if times is not None:
+            wanted = times[0], times[-1]
+            facts = [f for f in facts if (seconds(f.start_ns), seconds(f.end_ns)) == wanted]
+        else:
+            shown = {region for region, mark in marks.items() if f"<obj_{mark}>" in question.turn()}
+            facts = [fact for fact in facts if set(fact.region_ids) <= shown]
+        facts.sort(key=lambda f: ([marks[r] for r in f.region_ids], f.kind))
+        return fact_text(facts, marks)
 
     def of(self, question: Question, *, as_asked: bool = False) -> str:
         """Return the facts of the question's kinds and interval, about all regions.

@@ -181,7 +181,7 @@ class Packer:
 
     def _answers(self, question: Question) -> list[list[int]]:
         """Tokens of each option, as the student answers."""
-        if self._settings.answers == "letter":
+        if self._settings.answers == "letter" and not question.answers_in_text:
             return [[letter] for letter in self._letters[: len(question.options)]]
         return [self._encoded(option) for option in question.options]
 

@@ -27,6 +27,11 @@ class Question:
     answer_index: int
     dynamic: bool
 
+    @property
+    def answers_in_text(self) -> bool:
+        """Whether the answer is a text even for a student that answers in letters."""
+        return False
+
     def turn(self) -> str:
         """The text of the user's turn, up to the start of the assistant's."""
         return question_turn(self.question, self.options)

@@ -28,7 +28,17 @@ from p4d.config import Params
 from p4d.errors import ConfigError, ContractError
 from p4d.pipeline import Stage, StageInputs, StageReport, stage_named
 
-ARMS = ("sft", "p4d", "blind")
+ARMS = ("sft", "p4d", "blind", "labels")
+LABELS_ARM = Stage(
+    name="student_labels",
+    group="students",
+    entry="p4d.students.training.stages:build_labels",
+    description="Fine-tuned on questions and on the labels as text, with the budget of SFT.",
+    inputs=("release", "base_student"),
+    pinned=("clips", "regions", "facts"),
+    params=stage_named("student_sft").params,
+)
+"""An arm that no pipeline trains: it is compared with, and made by `p4d train labels`."""
 
 
 def train(
@@ -39,7 +49,7 @@ def train(
     params: Params,
     progress: Callable[[int, int, str], None] = lambda done, total, note: None,
 ) -> StageReport:
-    """Train `arm` (sft, p4d or blind) on the folders of `data` into `out`.
+    """Train `arm` (sft, p4d, blind or labels) on the folders of `data` into `out`.
 
     Args:
         arm: name of the arm.
@@ -55,7 +65,7 @@ def train(
         raise ContractError(f"no arm called {arm!r}; arms: {', '.join(ARMS)}")
     if (out / "card.json").exists():
         raise ContractError(f"{out} holds a finished student; name another folder")
-    stage = stage_named(f"student_{arm}")
+    stage = LABELS_ARM if arm == "labels" else stage_named(f"student_{arm}")
     first = os.environ.get("RANK", "0") == "0"
     inputs = StageInputs(
         stage=stage,

@@ -23,6 +23,8 @@ from p4d.errors import ContractError
 from p4d.ids import sha256_file
 from p4d.pipeline import StageInputs, StageReport
 from p4d.students.data.clip_reader import ClipReader
+from p4d.students.data.fact_text import FactTexts
+from p4d.students.data.label_questions import with_label_questions
 from p4d.students.data.packer import Packer
 from p4d.students.data.questions import Question, load_questions
 from p4d.students.data.samples import RowOrder, TrainingSamples
@@ -49,18 +51,35 @@ def build_p4d(inputs: StageInputs, out: Path) -> StageReport:
     return _build(inputs, out, sees_video=True, distils=True)
 
 
+def build_labels(inputs: StageInputs, out: Path) -> StageReport:
+    """The arm that is fine-tuned on questions and on the labels as text, with SFT's budget.
+
+    No stage of the pipeline: `p4d train labels` makes it (p4d/students/data/label_questions.py).
+    """
+    return _build(inputs, out, sees_video=True, distils=False, labels_as_text=True)
+
+
 def build_blind(inputs: StageInputs, out: Path) -> StageReport:
     """The control without video: what it answers correctly, the text alone reveals."""
     return _build(inputs, out, sees_video=False, distils=False)
 
 
-def _build(inputs: StageInputs, out: Path, *, sees_video: bool, distils: bool) -> StageReport:
+def _build(
+    inputs: StageInputs,
+    out: Path,
+    *,
+    sees_video: bool,
+    distils: bool,
+    labels_as_text: bool = False,
+) -> StageReport:
     params: TrainingParams = inputs.params("training")
     base = load(inputs.folder("base_student"), dtype=getattr(torch, params.weights))
     counts = prepare(base.adapter, params, _region_tokens(base))
     questions = load_questions(inputs.folder("release"), "train")
     if not questions:
         raise ContractError("the release has no questions in its train split")
+    if labels_as_text:
+        questions = with_label_questions(questions, _fact_texts(inputs))
     clips = None
     if sees_video:
         clips = ClipReader(inputs.shard_folders("clips"), inputs.shard_folders("regions"))
@@ -114,6 +133,11 @@ def _region_tokens(base: Student) -> list[int]:
     if PromptSettings.of(base.adapter.model).regions != "tokens":
         return []
     return [token_id(base.tokenizer, mark) for mark in REGION_MARKS]
+
+
+def _fact_texts(inputs: StageInputs) -> dict[str, FactTexts]:
+    regions, facts = inputs.shard_folders("regions"), inputs.shard_folders("facts")
+    return {shard: FactTexts(regions[shard], facts[shard]) for shard in regions if shard in facts}
 
 
 def _card(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from PIL import Image
 from p4d.artifacts import read_json
 from p4d.audit.lookup.restore import restore
 from p4d.config import ClipsParams
-from p4d.errors import ConfigError, ContractError
+from p4d.errors import ConfigError, ContractError, DecodeError
 from p4d.foreign_json import read_foreign_json
 from p4d.project import Project
 from p4d.questions.regions.marks import MAX_MARKS, draw_marks
@@ -25,7 +26,7 @@ from p4d.students.model.chat import LETTERS
 from p4d.students.model.pretrained import open_student, own_sampling
 from p4d.students.model.published.frame_sampling import FrameSampling
 from p4d.students.model.student import MAX_CARD_BYTES, Student
-from p4d.students.use.video_clip import region_mask, sample_as_published, sample_clip
+from p4d.students.use.video_clip import SampledClip, region_mask, sample_as_published, sample_clip
 from p4d.versioning.files.artifact_key import bare_md5
 
 PICTURE_PX = 512
@@ -60,6 +61,13 @@ class VideoQuestion:
         missing = f"<obj_{len(self.regions) + 1}>"
         if missing in self.text:
             raise ContractError(f"the question names {missing}; give its region with --region")
+        if not (math.isfinite(self.start_s) and self.start_s >= 0):
+            raise ContractError(f"a clip cannot start at {self.start_s:g} s; give 0 or more")
+
+    def named_times_s(self) -> list[float]:
+        """The times that the text names, such as `0.5 sec` or `2 seconds`."""
+        pattern = r"(\d+(?:\.\d+)?)\s*(?:s|sec|secs|second|seconds)\b"
+        return [float(time) for time in re.findall(pattern, self.text)]
 
 
 @dataclass(frozen=True)
@@ -70,11 +78,21 @@ class Answer:
         text: the likeliest option, or generated text if there were no options.
         ranked: options with their probabilities among the options, likeliest first.
         picture_hw3: u8, the first frame with the regions drawn and numbered, for people.
+        seen_s: seconds of the video of every frame that the student saw; a video that ends within
+            the clip repeats its last one.
     """
 
     text: str
     ranked: tuple[tuple[str, float], ...]
     picture_hw3: np.ndarray
+    seen_s: tuple[float, ...]
+
+    def seen(self) -> str:
+        """Which seconds the student saw, for people."""
+        times = sorted(set(self.seen_s))
+        text = f"saw {len(times)} frames from {times[0]:.2f} s to {times[-1]:.2f} s"
+        repeated = len(self.seen_s) - len(times)
+        return f"{text}; the video ends there" if repeated else text
 
 
 def ask_video(
@@ -96,20 +114,41 @@ def ask_video(
         max_new_tokens: of free text.
 
     Raises:
-        ContractError: a region cannot be used.
+        ContractError: a region cannot be used, the student sees no video, or the question names a
+            time that no frame shows.
         DecodeError: the video cannot be read.
     """
-    if isinstance(clips, FrameSampling):
-        clip = sample_as_published(video, clips, question.start_s)
-    else:
-        clip = sample_clip(video, clips, question.start_s)
+    if not student.sees_video:
+        raise ContractError("this student reads text only and sees no video; name another student")
+    try:
+        if isinstance(clips, FrameSampling):
+            clip = sample_as_published(video, clips, question.start_s)
+        else:
+            clip = sample_clip(video, clips, question.start_s)
+    except DecodeError as error:
+        raise DecodeError(f"{video}: {error}") from error
+    _check_times(video, question, clip)
     height_px, width_px = clip.first_hw3.shape[:2]
     masks = np.zeros((len(question.regions), height_px, width_px), np.uint8)
     for mask, region in zip(masks, question.regions, strict=True):
         mask[:] = region_mask(region, height_px, width_px)
     text, ranked = _answer(student, video, question, clip.visual(masks), max_new_tokens)
     scale = max(1, math.ceil(PICTURE_PX / min(height_px, width_px)))
-    return Answer(text, ranked, draw_marks(clip.first_hw3, masks, scale))
+    seen_s = tuple(round(question.start_s + time, 4) for time in clip.times_s.tolist())
+    return Answer(text, ranked, draw_marks(clip.first_hw3, masks, scale), seen_s)
+
+
+def _check_times(video: Path, question: VideoQuestion, clip: SampledClip) -> None:
+    """Raise for a time that lies behind what the student sees, or its question would be a guess."""
+    times = clip.times_s
+    step = float(times[-1]) / max(len(times) - 1, 1)
+    last = clip.span_s if clip.span_s is not None else float(times[-1]) + step
+    behind = [time for time in question.named_times_s() if time > last + 0.05]
+    if behind:
+        raise ContractError(
+            f"{video}: the question names {behind[0]:g} s, but the student sees {last:.2f} s from "
+            f"{question.start_s:g} s on; move the clip with --start (times count from there)"
+        )
 
 
 def _answer(

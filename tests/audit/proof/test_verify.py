@@ -58,6 +58,22 @@ def test_missing_orphaned_and_unrecorded_things_are_named(fake):
     assert "problems" in verify(fake.project).render_text()
 
 
+def test_an_earlier_commit_is_called_older_and_nothing_is_called_altered(fake):
+    fake.make_all()
+    lock = (fake.root / "dvc.lock").read_text()
+    fake.edit("params.yaml", "seed: 17", "seed: 18")
+    fake.make_all()
+    fake.edit("params.yaml", "seed: 18", "seed: 17")
+    (fake.root / "dvc.lock").write_text(lock)
+    fake.dvc("checkout", "-q", "--force")
+    problems = verify(fake.project).problems
+    assert problems
+    assert {problem.kind for problem in problems} == {"older"}
+    details = [each.detail for each in problems if each.path == "data/teach"]
+    assert details
+    assert "older than the latest in the ledger" in details[0]
+
+
 def test_a_published_head_is_found_and_a_missing_anchor_is_a_notice(fake):
     fake.make("teach")
     ledger = Ledger(fake.project)

@@ -109,6 +109,42 @@ def test_without_options_the_answer_is_text(family_student, video, clips):
     assert answer.ranked == ()
 
 
+def test_the_answer_says_which_seconds_were_seen(family_student, video, clips):
+    question = VideoQuestion(text="What moves?", options=("a", "b"), start_s=0.5)
+    answer = ask_video(family_student, video, question, clips)
+    assert answer.seen_s == (0.5, 0.75, 1.0, 1.25)
+    assert answer.seen() == "saw 4 frames from 0.50 s to 1.25 s"
+    late = dataclasses.replace(question, start_s=1.75)
+    assert ask_video(family_student, video, late, clips).seen() == (
+        "saw 2 frames from 1.75 s to 1.88 s; the video ends there"
+    )
+
+
+def test_a_time_that_no_frame_shows_is_refused_with_the_file(family_student, video, clips):
+    def ask_about(text):
+        question = VideoQuestion(text=text, options=("left", "right"))
+        return ask_video(family_student, video, question, clips)
+
+    assert ask_about("From 0 sec to 0.75 sec, which way does it move?").ranked
+    with pytest.raises(ContractError, match=r"ramp\.mp4: the question names 5 s, .* --start"):
+        ask_about("At 5 sec, where is it?")
+
+
+def test_a_student_without_video_and_a_file_without_pictures_are_refused(
+    family_student, video, clips, tmp_path
+):
+    question = VideoQuestion(text="What moves?", options=("a", "b"))
+    blind = dataclasses.replace(family_student, sees_video=False)
+    with pytest.raises(ContractError, match="sees no video"):
+        ask_video(blind, video, question, clips)
+    (tmp_path / "words.mp4").write_text("no video")
+    with pytest.raises(DecodeError, match=r"words\.mp4"):
+        ask_video(family_student, tmp_path / "words.mp4", question, clips)
+    for start_s in (-1.0, float("nan")):
+        with pytest.raises(ContractError, match="cannot start"):
+            VideoQuestion(text="What moves?", start_s=start_s)
+
+
 def test_what_cannot_be_asked_is_refused():
     for extra, why in [
         ({"options": ("one",)}, "1 options"),

@@ -67,6 +67,14 @@ SHARES: Mapping[str, int] = {
 SECTIONS: Mapping[str, Mapping[str, Any]] = {
     "worlds": {"size_px": 192, "duration_s": 2.0, "fps": 12.0},
     "landing": {"max_clips_per_shard": 256, "max_file_bytes": 10**9, "max_duration_s": 60.0},
+    "shots": {
+        "cut_levels": 10.0,
+        "cut_ratio": 3.0,
+        "cut_window": 6,
+        "blank_levels": 4.0,
+        "fade_step_levels": 0.15,
+        "fade_frames": 4,
+    },
     "clips": {
         "size_px": 64,
         "frames": 8,

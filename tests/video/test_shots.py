@@ -1,0 +1,73 @@
+"""Shots: cuts and fades are found where they are, and motion is none of them."""
+
+import numpy as np
+import pytest
+
+from p4d.video.shots import Shot, Transition, find_shots, find_transitions
+from tests.video.media import params
+
+SHOTS = params().shots
+
+
+def scene(seed, frames=30, speed=0.3):
+    """Small grey pictures of a texture that drifts to the left: u8 [frames, 18, 32]."""
+    rng = np.random.default_rng(seed)
+    texture = np.kron(rng.integers(20, 236, (6, 40)), np.ones((3, 3)))
+    film = []
+    for t in range(frames):
+        whole, part = divmod(speed * t, 1)
+        one, other = (np.roll(texture, -int(whole) - step, axis=1) for step in (0, 1))
+        film.append(((1 - part) * one + part * other)[:, :32])
+    return np.stack(film).round().astype(np.uint8)
+
+
+def blend(one, other, count):
+    """`count` frames that lead from a frame to another."""
+    share = np.linspace(0, 1, count + 2)[1:-1, None, None]
+    return ((1 - share) * one + share * other).round().astype(np.uint8)
+
+
+BLACK = np.zeros((1, 18, 32), np.uint8)
+
+
+def test_a_cut_is_found_at_its_frame():
+    film = np.concatenate([scene(1)[:13], scene(2)])
+    assert find_transitions(film, SHOTS) == [Transition("cut", 13, 13)]
+    assert find_shots(film, SHOTS) == [
+        Shot(0, 13, Transition("cut", 13, 13)),
+        Shot(13, 43, None),
+    ]
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_a_fade_is_found_with_its_extent(level):
+    one, other = scene(1), scene(2)
+    plain = np.full((3, 18, 32), level, np.uint8)
+    parts = [one, blend(one[-1], plain[0], 8), plain, blend(plain[0], other[0], 8), other]
+    (fade,) = find_transitions(np.concatenate(parts), SHOTS)
+    assert fade.kind == "fade"
+    assert abs(fade.first - 30) <= 2
+    assert abs(fade.end - 49) <= 2
+
+
+def flashed(film):
+    film = film.copy()
+    film[15] = 255
+    return film
+
+
+@pytest.mark.parametrize(
+    "film",
+    [
+        scene(1),
+        scene(1, speed=3.0),
+        scene(1, speed=0.02),
+        np.repeat(scene(1, speed=2.0), 2, axis=0),
+        flashed(scene(1)),
+        np.repeat(BLACK, 20, axis=0),
+        scene(1)[:1],
+    ],
+    ids=["slow", "fast", "very slow", "doubled", "flash", "black", "one frame"],
+)
+def test_motion_flashes_and_plain_pictures_are_no_cuts(film):
+    assert find_shots(film, SHOTS) == [Shot(0, len(film), None)]
