@@ -41,7 +41,7 @@ lock: .venv-tools/.ready  ## Write requirements/*.txt after a change in pyprojec
 
 audit-packages: .venv-tools/.ready  ## Compare the locks with published advisories
 	@for name in build run dev torch-cuda; do \
-	  .venv-tools/bin/pip-audit --disable-pip --require-hashes -r requirements/$$name.txt || exit 1; done
+	  .venv-tools/bin/pip-audit --strict --disable-pip --require-hashes -r requirements/$$name.txt || exit 1; done
 
 demo: setup-run  ## From an empty checkout to a promoted student
 	@python -m dagster_project demo

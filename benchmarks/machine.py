@@ -38,8 +38,8 @@ def describe(root: Path, python: Path | None = None) -> dict[str, object]:
         encoding="utf-8",
     )
     asked = [str(python or sys.executable), "-c", _VERSIONS]
-    answer = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
-    version, *packages = answer.split()
+    answer = subprocess.run(asked, capture_output=True, check=True).stdout
+    version, *packages = answer.decode().split()
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),

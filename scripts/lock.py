@@ -91,9 +91,9 @@ def _uv(source: Sequence[str | Path], known: str, *options: str) -> str:
         out = Path(folder) / "lock.txt"
         out.write_text(known, encoding="utf-8")
         command += ["--output-file", str(out), *options, *map(str, source)]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
         if done.returncode:
-            sys.exit(f"lock: {done.stderr.strip()}")
+            sys.exit(f"lock: {done.stderr.decode().strip()}")
         return out.read_text(encoding="utf-8").replace(f"{_EVERYWHERE} \\\n", " \\\n")
 
 

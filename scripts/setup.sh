@@ -76,9 +76,10 @@ install_torch() {
     auto)
       if nvidia-smi -L 2>/dev/null | grep -q '^GPU'; then torch_cuda; return; fi
       say "installing torch for CPUs (190 MB to load)"
-      # Only a missing wheel leads to the other build: a wrong hash or a broken connection ends here.
+      # Only a missing wheel leads to the other build; a wrong hash ends here. Under a constraint of the
+      # user, pip calls a missing wheel a conflict.
       errors=$(torch_cpu 2>&1) && return
-      grep -q 'No matching distribution found' <<<"$errors" || fail "$errors"
+      grep -Eq 'No matching distribution found|ResolutionImpossible' <<<"$errors" || fail "$errors"
       say "$no_cpu_wheel"
       torch_cuda
       ;;

@@ -14,6 +14,12 @@ from p4d.evaluation.benchmarks.item import BenchmarkItem, PublishedRules, Scored
 from p4d.evaluation.benchmarks.registry import READERS
 
 FILE = Path(__file__).parent / "published_golden.json"
+REMARKS: Mapping[str, str] = {
+    "vlm4d": "figures for given verdicts; the judge of the replies was not run",
+    "r4d-bench": "replies of one letter; the script's parser of longer ones is not public",
+    "dsr-bench": "replies with a capital A to D; the second attempt by option text was not run",
+    "sti-bench": "replies that are not empty; the script stops at an empty one",
+}
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,7 @@ class Comparison:
         equal_figures: how many of them are equal to 1e-9.
         scored_here: whether single replies are scored; otherwise only the figures are compared,
             from scores that are given.
+        remark: what the comparison leaves out.
     """
 
     items: int
@@ -34,6 +41,7 @@ class Comparison:
     figures: int
     equal_figures: int
     scored_here: bool
+    remark: str
 
     @property
     def all_equal(self) -> bool:
@@ -59,7 +67,14 @@ def _compare(name: str, rules: PublishedRules, golden: Mapping[str, Any]) -> Com
     close = sum(
         abs(figures.get(key, -1.0) - value) < 2e-9 for key, value in golden["figures"].items()
     )
-    return Comparison(len(rows), equal, len(golden["figures"]), close, scored_here)
+    return Comparison(
+        items=len(rows),
+        equal=equal,
+        figures=len(golden["figures"]),
+        equal_figures=close,
+        scored_here=scored_here,
+        remark=REMARKS.get(name, ""),
+    )
 
 
 def _item(name: str, row: Mapping[str, Any]) -> BenchmarkItem:

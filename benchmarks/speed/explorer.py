@@ -76,7 +76,7 @@ def measure(made: QuestionsProject) -> dict:
             by_page[name] = [_get(port, address(rng)) for _ in range(REPEATS)]
         rss_kb = next(
             int(line.split()[1])
-            for line in Path(f"/proc/{server.pid}/status").read_text().splitlines()
+            for line in Path(f"/proc/{server.pid}/status").read_text(encoding="utf-8").splitlines()
             if line.startswith("VmRSS")
         )
     finally:

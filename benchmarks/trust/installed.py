@@ -71,6 +71,7 @@ class Installed:
             stdout=output,
             stderr=subprocess.STDOUT,
             text=True,
+            encoding="utf-8",
             start_new_session=True,
         )
 
@@ -96,7 +97,9 @@ def install(wheel: Path, folder: Path) -> Installed:
     made = Installed(folder)
     if not folder.exists():
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
-        (made.packages / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
+        (made.packages / "others.pth").write_text(
+            sysconfig.get_path("purelib") + "\n", encoding="utf-8"
+        )
     command = [sys.executable, "-m", "pip", "--python", str(made.python), "install", "--quiet"]
     options = ["--no-deps", "--no-index", "--disable-pip-version-check", "--force-reinstall"]
     subprocess.run([*command, *options, str(wheel)], check=True, capture_output=True)

@@ -25,6 +25,7 @@ def verifier_memory(program: Path, bundle: Path) -> tuple[int, float]:
         [sys.executable, "-I", "-S", "-c", _MEASURED, str(program), str(bundle)],
         capture_output=True,
         text=True,
+        encoding="utf-8",
         env={},
         check=True,
     )

@@ -40,7 +40,9 @@ def commands_outside() -> dict[str, object]:
         tries.command("p4d init corpus", empty)
         for command in ("p4d world inbox/a.mp4 --seed 1", "p4d land"):
             tries.command(command, root)
-        shard = yaml.safe_load((root / "shards/index.yaml").read_text())["shards"][0]
+        shard = yaml.safe_load((root / "shards/index.yaml").read_text(encoding="utf-8"))["shards"][
+            0
+        ]
         for command in (
             f"p4d stage videos --shard {shard}", f"p4d stage clips --shard {shard}",
             "p4d status", "p4d sql current_versions", "p4d sql rejects", "p4d summary",
@@ -89,7 +91,7 @@ def project_to_a_decision() -> dict[str, object]:
         wall_s, cpu_s = time.monotonic() - started, _cpu_of_children_s() - before_s
         verified = installed.run("p4d", "audit", "verify", cwd=root).stdout.strip()
         by_dvc = installed.run("python", "-m", "dvc", "status", cwd=root).stdout.strip()
-        decision = json.loads((root / _DECISIONS).read_text().splitlines()[-1])
+        decision = json.loads((root / _DECISIONS).read_text(encoding="utf-8").splitlines()[-1])
         return {
             "init": {
                 "demo": " ".join(demo),

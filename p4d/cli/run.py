@@ -37,16 +37,18 @@ def status(every: bool) -> None:
     from p4d.versioning.ledger.continuity import broken_continuity
     from p4d.versioning.state.held_back import held_back
     from p4d.versioning.state.package_notices import package_notices
-    from p4d.versioning.state.workspace import status as statuses
+    from p4d.versioning.state.workspace import Workspace
 
     project = Project.find()
     _ = project.params  # with parameters that no stage accepts, nothing else matters
     broken = "; ".join(broken_continuity(project))
     if broken:
         echo(f"ledger: rewritten: {broken}")
-    not_fresh = [item for item in statuses(project) if item.state != "fresh"]
-    for notice in package_notices(project, not_fresh):
-        echo(one_line(notice))
+    with Workspace(project) as workspace:
+        every_status = map(workspace.status, workspace.all_keys())
+        not_fresh = [item for item in every_status if item.state != "fresh"]
+        for notice in package_notices(workspace, not_fresh):
+            echo(one_line(notice))
     for item in not_fresh:
         reasons = "; ".join(item.reasons) if every else item.summary
         echo(f"{item.key}: {item.state}: {one_line(reasons)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from p4d.distribution import link_code, repository_file
@@ -37,9 +37,10 @@ _OF_THE_REPOSITORY = (
     ".dvc/plots/losses.json",
     ".dvc/plots/page.html",
     ".dvc/plots/LICENSES.txt",
+    "configs",
     "reviews/README.md",
 )
-"""Files of a project that are those of the repository of p4d."""
+"""Files and folders of a project that are those of the repository of p4d."""
 _SHOWN = 5
 
 
@@ -58,7 +59,7 @@ def make_project(folder: Path) -> list[str]:
     folder = folder.absolute()
     _check_usable(folder)
     texts = {path: _text(_FILES / source) for path, source in _TEMPLATES.items()}
-    texts |= {path: repository_file(path).read_bytes() for path in _OF_THE_REPOSITORY}
+    texts |= dict(_of_the_repository())
     texts |= {"code_location/__init__.py": b"", SHARD_LIST: b"shards: []\n"}
     for path, content in texts.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -71,6 +72,14 @@ def make_project(folder: Path) -> list[str]:
         start_history(folder, "Project as p4d init makes it")
     ensure_initialised(folder)
     return sorted([*texts, PIPELINE_FILE])
+
+
+def _of_the_repository() -> Iterator[tuple[str, bytes]]:
+    for path in _OF_THE_REPOSITORY:
+        source = repository_file(path)
+        for file in sorted(source.rglob("*")) if source.is_dir() else [source]:
+            if file.is_file():
+                yield (Path(path) / file.relative_to(source)).as_posix(), file.read_bytes()
 
 
 def _check_usable(folder: Path) -> None:

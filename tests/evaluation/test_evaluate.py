@@ -205,3 +205,39 @@ def test_the_likeliest_letter_is_never_one_that_is_not_offered(done):
 def test_metrics_on_disk_are_what_is_returned(done):
     root, _, _, found = done
     assert read_json(root / "out" / "metrics.json") == json.loads(json.dumps(found))
+
+
+def test_both_scores_and_the_card_are_in_the_json_and_on_the_page(done):
+    root, _, _, found = done
+    page = (root / "out" / "index.html").read_text()
+    published = found["published"]
+    ok = pl.read_parquet(root / "out" / "predictions.parquet").filter(pl.col("outcome") == "ok")
+    assert published["figures"]["overall"] == pytest.approx(ok["published_rule"].mean(), abs=1e-6)
+    assert published["differs"] == ["prompt", "frames"]  # asked as trained: 4 frames
+    card = found["reproduction"]
+    assert card["checkpoint"] == found["run"]["model"]
+    assert (card["device"], card["dtype"], card["frames"]) == ("cpu", "float32", 4)
+    for text in (card["prompt_sha256"], card["versions"]["transformers"], published["script"]):
+        assert text in page
+    assert "What others would do" in page
+    assert "p4d train labels" in page
+
+
+def test_as_published_takes_the_benchmarks_own_settings(done, tmp_path):
+    _, model, bench, found = done
+    settings = replace(asked.SETTINGS, as_published=True, limit=1, likelihood=False)
+    again = asked.run(bench, model, tmp_path / "out", settings)
+    assert again["published"]["differs"] == []
+    assert (again["run"]["prompt"], again["run"]["frames"]) == ("benchmark", 16)
+    assert again["reproduction"]["prompt_sha256"] != found["reproduction"]["prompt_sha256"]
+    shorter = replace(settings, max_new_tokens=3)
+    named = asked.run(bench, model, tmp_path / "shorter", shorter)
+    assert named["published"]["differs"] == ["max_new_tokens"]
+
+
+def test_a_model_in_bfloat16_answers_and_says_so(done, tmp_path):
+    _, model, bench, _ = done
+    settings = replace(asked.SETTINGS, dtype="bfloat16", limit=2)
+    found = asked.run(bench, model, tmp_path / "out", settings)
+    assert found["reproduction"]["dtype"] == found["run"]["dtype"] == "bfloat16"
+    assert found["outcomes"]["ok"] == 2

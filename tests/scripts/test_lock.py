@@ -1,5 +1,7 @@
 """The locks of `requirements/` are complete and hold what pyproject.toml asks for."""
 
+import ast
+import importlib.metadata
 import re
 import subprocess
 import sys
@@ -86,3 +88,24 @@ def test_pip_accepts_the_locks_as_hashed_requirements():
         command += ["-r", str(lock.FOLDER / f"{name}.txt")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr  # all installed in these versions: nothing to load
+
+
+def test_all_that_the_library_imports_is_in_the_running_environment():
+    """Also imports inside functions: who runs, labels or evaluates has no tools of developers."""
+    imported: dict[str, str] = {}
+    for folder in ("p4d", "assets", "dagster_project"):
+        for path in (lock.ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+                if isinstance(node, ast.ImportFrom) and not node.level:
+                    names.append(node.module or "")
+                imported.update((name.partition(".")[0], path.name) for name in names)
+    own = {"p4d", "assets", "dagster_project", *sys.stdlib_module_names}
+    owners = importlib.metadata.packages_distributions()
+    running = _versions("build", "run", "torch-cpu").keys()
+    assert {"polars", "torch", "dagster"} <= imported.keys()
+    assert {
+        name: path
+        for name, path in imported.items()
+        if name not in own and not {lock.normalized(x) for x in owners.get(name, ())} & running
+    } == {}

@@ -8,6 +8,8 @@ from p4d import distribution
 from p4d.errors import ConfigError
 from p4d.project import Project
 from p4d.starter.new_project import make_project
+from p4d.versioning.state.package_notices import package_notices
+from p4d.versioning.state.workspace import Workspace
 
 
 @pytest.mark.parametrize(
@@ -50,6 +52,17 @@ def test_links_lead_to_the_package_and_are_made_again(tmp_path):
     assert Project.find(root).root == root
     assert (root / "p4d").resolve() == distribution.PACKAGE
     assert sorted(path.name for path in root.glob(".*.link")) == []
+
+
+def test_a_pipeline_file_of_other_code_is_noticed_until_it_is_written(tmp_path):
+    make_project(tmp_path)
+    written = (tmp_path / "dvc.yaml").read_text()
+    for text, notices in ((written, 0), (written.replace("p4d/video/clips.py", "p4d/a.py"), 1)):
+        (tmp_path / "dvc.yaml").write_text(text)
+        with Workspace(Project.find(tmp_path)) as workspace:
+            found = list(package_notices(workspace, []))
+        assert len(found) == notices
+        assert all(each.startswith("dvc.yaml was written for other code") for each in found)
 
 
 def test_a_folder_of_the_name_of_a_link_is_never_replaced(tmp_path):

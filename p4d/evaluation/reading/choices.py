@@ -87,7 +87,7 @@ class _Reader:
         """Return the index of the last stated option, `AMBIGUOUS`, or None."""
         if not shown:
             return None
-        whole = self._alone(shown.replace(BOX_START, "").replace(BOX_END, ""))
+        whole = None if BOX_START in shown else self._alone(shown)
         if whole is not None and (whole != AMBIGUOUS or "\n" not in shown):
             return whole
         stated = sorted(self._explicit(shown), key=lambda one: (one.at, one.end))

@@ -76,7 +76,8 @@ DENIED_BEFORE = re.compile(r"(?:\b(?:not|never|cannot)|n't)\s*$", re.IGNORECASE)
 DENIAL = re.compile(
     r"\b(?:not|never|neither|nor|no|cannot|without|instead of|rather than|unlike|except|wrong"
     r"|incorrect|false|unlikely|opposite|whether|if|would|could|might|may|either|or|unless|some"
-    r"|eliminate[sd]?|ruled? out|unclear|unable|can't determine|versus|vs)\b|n't\b|\?",
+    r"|eliminate[sd]?|ruled? out|unclear|unable|can't determine|versus|vs"
+    r"|contradicts?|disagree[sd]?|reject(?:s|ed)?|dismiss(?:es|ed)?|excludes?d?|against)\b|n't\b|\?",
     re.IGNORECASE,
 )
 """Words with which the mention of an option's text states nothing."""

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from p4d.distribution import distribution
-from p4d.project import Project
 from p4d.version import __version__
 from p4d.versioning.dvc import pipeline_file
 from p4d.versioning.files.artifact_key import ArtifactVersion
@@ -18,13 +17,14 @@ _BEFORE = "0.1"
 _SHOWN = 3
 
 
-def package_notices(project: Project, statuses: Iterable[ArtifactStatus]) -> Iterator[str]:
+def package_notices(workspace: Workspace, statuses: Iterable[ArtifactStatus]) -> Iterator[str]:
     """One line per notice; none if the package is the one that made everything.
 
     Args:
-        project: where.
+        workspace: of the project, the one that the statuses are from: it knows the code already.
         statuses: of the artifacts that are not fresh.
     """
+    project = workspace.project
     index, made_by = Ledger(project).index(), Counter[str]()
     for status in statuses:
         record = index.record(ArtifactVersion(status.key, status.md5)) if status.md5 else None
@@ -34,14 +34,13 @@ def package_notices(project: Project, statuses: Iterable[ArtifactStatus]) -> Ite
     if made_by:
         counts = ", ".join(f"{made_by[version]} by {version}" for version in sorted(made_by))
         yield f"this is p4d {__version__}; of the artifacts below, other versions made: {counts}"
-    with Workspace(project) as workspace:
-        code = {stage.name: workspace.code(stage) for stage in workspace.stages}
-        path = project.root / pipeline_file.PIPELINE_FILE
-        if path.read_text(encoding="utf-8") != pipeline_file.compose(workspace.stages, code):
-            yield (
-                "dvc.yaml was written for other code, so `dvc status` does not know all of it; "
-                "the next run writes it, or: p4d dvc-yaml"
-            )
+    code = {stage.name: workspace.code(stage) for stage in workspace.stages}
+    path = project.root / pipeline_file.PIPELINE_FILE
+    if path.read_text(encoding="utf-8") != pipeline_file.compose(workspace.stages, code):
+        yield (
+            "dvc.yaml was written for other code, so `dvc status` does not know all of it; "
+            "the next run writes it, or: p4d dvc-yaml"
+        )
     installed = distribution()
     if installed is not None:
         edited = installed.edited(sorted({file for files in code.values() for file in files}))
