@@ -115,17 +115,21 @@ def _views(stage_name: str, folders: Mapping[str, Path]) -> Iterator[tuple[str, 
         yield "not shown", f"{type(error).__name__}: {error}"
 
 
-_TABLE_ROWS = 60
-"""Rows that the page of a version shows; files and SQL have the others."""
+_ROWS_IN_PLACE, _COLUMNS_IN_PLACE, _ROWS = 16, 8, 60
+"""Rows and columns that a page shows well in place; rows of a longer or wider table."""
 
 
-def _table(frame: pl.DataFrame) -> dg.TableMetadataValue:
-    """A table that the page shows in place; a Markdown one of some length is behind a click."""
-    rows = frame.head(_TABLE_ROWS).to_dicts()
-    if len(frame) > len(rows):
-        rows.append({frame.columns[0]: f"and {len(frame) - len(rows)} more rows"})
+def _table(frame: pl.DataFrame) -> dg.TableMetadataValue | dg.MarkdownMetadataValue:
+    """A table in place if it is small; else as Markdown, which the page shows behind a click."""
+    if len(frame) > _ROWS_IN_PLACE or len(frame.columns) > _COLUMNS_IN_PLACE:
+        from p4d.display.markdown import markdown_table
+
+        return dg.MetadataValue.md(markdown_table(frame, rows=_ROWS))
     return dg.MetadataValue.table(
-        [dg.TableRecord({name: _cell(row.get(name)) for name in frame.columns}) for row in rows],
+        [
+            dg.TableRecord({name: _cell(value) for name, value in row.items()})
+            for row in frame.to_dicts()
+        ],
         schema=dg.TableSchema([dg.TableColumn(name) for name in frame.columns]),
     )
 

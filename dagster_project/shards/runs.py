@@ -49,7 +49,7 @@ def run_shards(
     """
     runner.mark_process(context)
     steps = _ShardSteps(context, config, runner, stages)
-    shards = list(context.partition_keys)
+    shards = _shards_of(context)
     for number, shard in enumerate(shards, start=1):
         if len(shards) > 1:
             context.log.info(f"shard {number} of {len(shards)}: {shard}")
@@ -57,6 +57,13 @@ def run_shards(
     if steps.failures:
         raise as_failure(steps.failures, len(shards))
     yield from recorded_outputs(context, [each.stage.name for each in stages])
+
+
+def _shards_of(context: dg.AssetExecutionContext) -> list[str]:
+    """The partitions of the run; all of them if it has none, as "Execute all" under Checks has."""
+    if context.has_partition_key or context.has_partition_key_range:
+        return list(context.partition_keys)
+    return list(context.instance.get_dynamic_partitions("shards"))
 
 
 @dataclass

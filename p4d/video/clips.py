@@ -141,11 +141,22 @@ def build_clips(inputs: StageInputs, out: Path) -> StageReport:
         for row in videos.filter(outcome="ok").iter_rows(named=True)
     ]
     cuts: list[_ClipRows] = []
-    outcomes = per_video(_cut_video, jobs, ProcessBudget.of(inputs.params("landing")))
+    outcomes = _outcomes(jobs, ProcessBudget.of(inputs.params("landing")))
     for done, (job, cut) in enumerate(zip(jobs, outcomes, strict=True), 1):
         cuts.append(_all_failed(job, cut.reason) if isinstance(cut, FileFault) else cut)
         inputs.progress(done, len(jobs), job.video_id)
     return _write(out, cuts)
+
+
+def _outcomes(jobs: Sequence[_ClipJob], budget: ProcessBudget) -> Iterator[_ClipRows | FileFault]:
+    """Cut all videos, in order.
+
+    A sidecar may be anybody's, so videos that have one are cut in processes of their own. The
+    others are pictures that ingest made.
+    """
+    foreign = per_video(_cut_video, [job for job in jobs if job.sidecar], budget)
+    for job in jobs:
+        yield next(foreign) if job.sidecar else _cut_video(job)
 
 
 def _check_reject_ratio(videos: pl.DataFrame, params: ClipsParams, shard: str) -> None:
@@ -258,11 +269,8 @@ def _cut_clip(
         return _ClipRows(rows=(row | _outcome("filtered", "blank: black or of one colour"),))
     if row["motion_energy"] < params.min_motion_levels:
         return _ClipRows(rows=(row | _outcome("filtered", "static: nothing changes"),))
-    hashes = {
-        "clip_id": clip_id,
-        "frame_hash": frame_hashes(grey_thw),
-        "mirrored_hash": frame_hashes(grey_thw[:, :, ::-1]),
-    }
+    plain, mirrored = frame_hashes(grey_thw)
+    hashes = {"clip_id": clip_id, "frame_hash": plain, "mirrored_hash": mirrored}
     frames = ((f"{clip_id}.rgb_thw3", rgb_thw3),)
     if truth is None:
         return _ClipRows(rows=(row,), frames=frames, hashes=(hashes,))

@@ -13,6 +13,7 @@ from p4d.pipeline import BY_NAME, STAGES
 from p4d.project import Project
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.run.run_stage import Materialization
+from tests.sql import example_project
 
 PROJECT = Project.find()
 GRAPH = build_defs(PROJECT).resolve_asset_graph()
@@ -121,6 +122,29 @@ def test_a_version_has_its_rows_its_place_and_costs_with_units(tmp_path, key, co
     assert next(iter(shown)) == "questions"
     assert list(shown)[-1] == "dvc/deps"
     dg.AssetMaterialization(asset_key=name, metadata=shown)  # Dagster takes all of it
+
+
+def test_a_small_table_is_shown_in_place_and_a_wide_one_behind_a_click(tmp_path):
+    folder = tmp_path / "data" / "evaluation"
+    folder.mkdir(parents=True)
+    (folder / "by_category.csv").write_text(
+        "arm,category,n,accuracy,low,high\np4d,Average,9,0.5,0.4,0.6\nsft,Average,9,0.3,0.2,0.4\n"
+    )
+    shown = version_metadata(Project(tmp_path), made_of(folder, "evaluation"))
+    assert shown["table"].records[0].data == {
+        "category": "Average",
+        "questions": 9,
+        "p4d": "0.5 [0.4, 0.6]",
+        "sft": "0.3 [0.2, 0.4]",
+    }
+    assert list(shown).index("preview") < list(shown).index("table")
+    folder = tmp_path / "data" / "videos" / "0001-aaaaaaaa"
+    folder.mkdir(parents=True)
+    videos = example_project.tables()["videos/0001-aaaaaaaa/videos.parquet"]
+    videos.write_parquet(folder / "videos.parquet")
+    shown = version_metadata(Project(tmp_path), made_of(folder, "videos@0001-aaaaaaaa"))
+    assert shown["table"].value.startswith("| name | outcome | reason |")
+    assert "| rejected |" in shown["table"].value.splitlines()[2]
 
 
 def test_rows_of_a_log_are_its_lines(tmp_path):

@@ -58,7 +58,8 @@ def instance_of(toy):
 def latest(instance, asset, shard):
     wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[shard])
     found = instance.fetch_materializations(wanted, limit=10).records
-    return [record.asset_materialization for record in found]
+    # Without the sensor's corrections of shards that the tests edit.
+    return [record.asset_materialization for record in found if record.run_id]
 
 
 def launch(ui, shards=SHARDS):
@@ -106,7 +107,8 @@ def test_one_run_makes_all_shards_and_a_failed_one_stops_itself_alone(toy, ui):
         lines = [entry.user_message for entry in instance.all_logs(run["runId"])]
         assert f"words@{BAD} waits for labels" in lines
         assert f"labels@{CRASH} waits for videos" in lines
-        (told,) = instance.fetch_observations(dg.AssetKey("videos"), limit=5).records
+        observed = instance.fetch_observations(dg.AssetKey("videos"), limit=5).records
+        (told,) = [record for record in observed if record.run_id == run["runId"]]
         assert told.partition_key == CRASH
         assert "cannot decode CRASH" in told.asset_observation.description
 
