@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from safetensors import SafetensorError, safe_open
@@ -259,6 +260,36 @@ class ModelFolder:
             raise ContractError(
                 f"{self.path} cannot be loaded ({type(error).__name__}: {reason})"
             ) from error
+
+
+def config_from_settings(settings: Mapping[str, Any], kind: Any) -> Any:  # noqa: ANN401
+    """The config of a network of transformers from plain settings, held to the rules of folders.
+
+    Args:
+        settings: the content of a `config.json`.
+        kind: the class of the network.
+
+    Raises:
+        ContractError: a setting names code or kernels, or the class cannot use them.
+    """
+    for key, value in _entries(dict(settings)):
+        if value and key in _REFUSED_KEYS:
+            raise ContractError(f"config: {key} {_REFUSED_KEYS[key]}")
+    try:
+        return kind.config_class(**settings)
+    except Exception as error:  # any kind, as for folders
+        raise ContractError(f"config: {type(error).__name__}: {ascii(error)[:300]}") from error
+
+
+def skeleton(settings: Mapping[str, Any], kind: Any) -> Any:  # noqa: ANN401
+    """A network without numbers, on the meta device, from the content of a `config.json`.
+
+    Raises:
+        ContractError: see `config_from_settings`.
+    """
+    config = config_from_settings(settings, kind)
+    with torch.device("meta"):
+        return kind._from_config(config, attn_implementation="sdpa")
 
 
 def located(name: str, key: str) -> Path:

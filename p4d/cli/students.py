@@ -12,7 +12,7 @@ from p4d.project import Project
 
 @click.command()
 @click.argument("arm", type=click.Choice(["sft", "p4d", "blind", "labels"]))
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True)
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False))
 @click.option(
     "--set", "settings", multiple=True, metavar="SECTION.KEY=VALUE", help="Overrides params.yaml."
 )
@@ -22,18 +22,43 @@ from p4d.project import Project
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Such as configs/paper.yaml; --set comes after it.",
 )
+@click.option("--dry-run", is_flag=True, help="Count memory and run steps of a cut; no data.")
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path, exists=True),
+    help="With --dry-run: a config.json or its folder; default: student.checkpoint.",
+)
 def train(
-    arm: str, out: Path, settings: tuple[str, ...], data: Path | None, preset: Path | None
+    arm: str,
+    out: Path | None,
+    settings: tuple[str, ...],
+    data: Path | None,
+    preset: Path | None,
+    dry_run: bool,
+    model: Path | None,
 ) -> None:
-    """Train ARM on the pipeline's folders without publishing it; torchrun can start this, too."""
+    """Train ARM on the pipeline's folders without publishing it; torchrun can start this, too.
+
+    With --dry-run nothing is trained or written: the memory of the real network is counted, and
+    three steps of a cut of it are run.
+    """
     from p4d.config.presets import read_preset, with_preset
     from p4d.progress import bar
     from p4d.students.training.launch import train as train_student
     from p4d.students.training.launch import with_settings
 
-    project = Project.find()
+    project = Project.find_or_here() if dry_run else Project.find()
     raw = with_preset(project.raw_params, read_preset(preset)) if preset else project.raw_params
     params = with_settings(raw, settings)
+    if dry_run:
+        from p4d.students.training.dry_run import dry_run as run_dry
+        from p4d.students.training.dry_run_report import lines
+
+        for line in lines(run_dry(model or Path(params.student.checkpoint), params)):
+            echo(line)
+        return
+    if out is None:
+        raise click.UsageError("--out DIR is needed to train")
     with bar(arm) as progress:
         train_student(arm, out, data=data or project.data, params=params, progress=progress)
 

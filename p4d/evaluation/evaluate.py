@@ -205,7 +205,7 @@ class _HowAsked:
     """Resolved settings of what a model is shown and how long it may answer."""
 
     frames: int
-    size_px: int
+    size_px: int | None
     prompt: Literal["student", "benchmark"]
     max_new_tokens: int
 
@@ -224,7 +224,9 @@ def _how_asked(
     vision = getattr(student.adapter.model.config, "vision_config", None)
     side = card.get("size_px") or getattr(vision, "image_size", None)
     size_px = settings.size_px or side or (params.clips.size_px if ours else PUBLISHED_PX)
-    if not isinstance(size_px, int) or not 16 <= size_px <= 2048:
+    if student.as_published and settings.size_px is None:
+        size_px = None  # its processor resizes the frames itself
+    elif not isinstance(size_px, int) or not 16 <= size_px <= 2048:
         raise ConfigError(f"frames of {size_px} px: pass --size-px between 16 and 2048")
     rules = benchmark.rules
     trained = card.get("frames") or params.clips.frames
@@ -256,7 +258,7 @@ def question_of(benchmark: Benchmark, item: BenchmarkItem, view: str, prompt: st
 
 
 def visuals_of(
-    benchmark: Benchmark, items: Sequence[BenchmarkItem], frames: int, size_px: int
+    benchmark: Benchmark, items: Sequence[BenchmarkItem], frames: int, size_px: int | None
 ) -> VisualSource:
     """Return the benchmark's own clips with masks if they fit the model, else its video files."""
     if benchmark.stages is not None and all(item.clip for item in items):

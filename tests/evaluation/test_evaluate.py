@@ -13,11 +13,14 @@ from p4d.errors import ContractError
 from p4d.evaluation.answering.ask import AskSettings, ask
 from p4d.evaluation.answering.replies import Journal, Reply
 from p4d.evaluation.comparison import compare, render
+from p4d.evaluation.evaluate import EvaluateSettings
 from p4d.evaluation.scoring.statistics import Bootstrap
 from p4d.students.data.questions import Question
 from p4d.students.model.student import load
 from tests.evaluation import asked
 from tests.evaluation.benchmarks import files
+from tests.students.model.published.checkpoints import FAMILIES as PUBLISHED
+from tests.students.model.published.checkpoints import write_checkpoint
 from tests.video.media import ROOT
 
 RESULTS = ("predictions.parquet", "metrics.json", "by_category.csv", "index.html")
@@ -205,6 +208,19 @@ def test_the_likeliest_letter_is_never_one_that_is_not_offered(done):
 def test_metrics_on_disk_are_what_is_returned(done):
     root, _, _, found = done
     assert read_json(root / "out" / "metrics.json") == json.loads(json.dumps(found))
+
+
+@pytest.mark.parametrize("family", PUBLISHED)
+def test_a_published_checkpoint_is_scored_on_frames_of_their_own_size(done, tmp_path, family):
+    """Marks are stills before the video; nothing is squashed or added."""
+    _, _, bench, ours = done
+    model = write_checkpoint(tmp_path / family, family)
+    found = asked.run(bench, model, tmp_path / "out", EvaluateSettings(batch=2, threads=1))
+    assert found["outcomes"] == ours["outcomes"]
+    assert found["run"]["size_px"] is None
+    assert found["run"]["prompt"] == "benchmark"
+    rows = pl.read_parquet(tmp_path / "out" / "predictions.parquet")
+    assert rows.filter(pl.col("outcome") == "ok")["likelihood"].null_count() == 0
 
 
 def test_both_scores_and_the_card_are_in_the_json_and_on_the_page(done):

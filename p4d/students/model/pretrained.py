@@ -39,10 +39,11 @@ def open_student(folder: Path) -> Student:
             f"{folder} holds no model: expected card.json of a student or config.json of a "
             "transformers checkpoint"
         )
-    student = open_checkpoint(folder)
-    if (folder / "card.json").is_file():
-        student = replace(student, sees_video=bool(read_card(folder)["sees_video"]))
-    return student
+    if not (folder / "card.json").is_file():
+        return open_checkpoint(folder)
+    model, tokenizer = load_checkpoint(folder, folder)  # exported: its config has all settings
+    sees_video = bool(read_card(folder)["sees_video"])
+    return Student(adapter_for(model), tokenizer, sees_video=sees_video)
 
 
 def own_sampling(folder: Path) -> FrameSampling | None:
