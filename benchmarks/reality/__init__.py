@@ -16,6 +16,13 @@ RESULT_FILE = RESULTS / "reality.json"
 
 def record(key: str, figures: Mapping[str, object], command: str) -> None:
     """Write one subject's figures with their command and machine; other keys stay."""
-    stated = {**figures, "command": command, "machine": describe(CHECKOUT)}
-    merge_results(RESULT_FILE, {key: stated})
-    print(key, *(f"{name}: {value}" for name, value in figures.items()), sep="\n  ")
+    record_all({key: figures}, command)
+
+
+def record_all(subjects: Mapping[str, Mapping[str, object]], command: str) -> None:
+    """Write the figures of several subjects that one command measured; other keys stay."""
+    machine = describe(CHECKOUT)
+    made_by = {"command": command, "machine": machine}
+    merge_results(RESULT_FILE, {key: {**found, **made_by} for key, found in subjects.items()})
+    for key, found in subjects.items():
+        print(key, *(f"{name}: {value}" for name, value in found.items()), sep="\n  ")
