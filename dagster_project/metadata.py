@@ -17,7 +17,7 @@ from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.run.run_stage import Materialization
 
 if TYPE_CHECKING:
-    import polars as pl
+    from p4d.display.stage_views import Table
 
 
 def version_metadata(project: Project, made: Materialization) -> dict[str, Any]:
@@ -119,7 +119,7 @@ _ROWS_IN_PLACE, _COLUMNS_IN_PLACE, _ROWS = 16, 8, 60
 """Rows and columns that a page shows well in place; rows of a longer or wider table."""
 
 
-def _table(frame: pl.DataFrame) -> dg.TableMetadataValue | dg.MarkdownMetadataValue:
+def _table(frame: Table) -> dg.TableMetadataValue | dg.MarkdownMetadataValue:
     """A table in place if it is small; else as Markdown, which the page shows behind a click."""
     if len(frame) > _ROWS_IN_PLACE or len(frame.columns) > _COLUMNS_IN_PLACE:
         from p4d.display.markdown import markdown_table

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TypeAlias
+
+import polars as pl
 
 from p4d.display import charts, label_maps, previews, question_sheet, tables
 
-if TYPE_CHECKING:
-    import polars as pl
-
 Folders = Mapping[str, Path]
+Table: TypeAlias = pl.DataFrame
 
 PICTURES: Mapping[str, Callable[[Folders], bytes]] = {
     "clips": previews.clips_sheet,
@@ -31,7 +31,7 @@ PICTURES: Mapping[str, Callable[[Folders], bytes]] = {
 }
 """Draws a PNG from `{stage name: folder}` of a stage and its inputs, the stage itself last."""
 
-TABLES: Mapping[str, Callable[[Folders], pl.DataFrame]] = {
+TABLES: Mapping[str, Callable[[Folders], Table]] = {
     "videos": tables.landed_files,
     "expert": tables.expert_card,
     "labels": tables.label_quality,

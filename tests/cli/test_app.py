@@ -11,9 +11,9 @@ from p4d.cli import cli, main
 from p4d.errors import LedgerError
 
 NAMES = {
-    "ask", "audit", "benchmark", "champion", "compare", "dvc-yaml", "evaluate", "explore",
-    "export", "gc", "init", "land", "preset", "push", "restore", "review", "sql", "stage",
-    "status", "summary", "takedown", "train", "why", "world",
+    "ask", "audit", "benchmark", "champion", "compare", "control", "dvc-yaml", "evaluate",
+    "explore", "export", "gc", "init", "land", "preset", "push", "restore", "review", "sql",
+    "stage", "status", "summary", "takedown", "train", "why", "world",
 }  # fmt: skip
 GROUPS = {
     "audit": {"verify", "repair", "head", "report", "environment", "bundle", "replay"},
