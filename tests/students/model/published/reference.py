@@ -91,4 +91,4 @@ def make() -> dict:
 
 
 if __name__ == "__main__":
-    FILE.write_text(json.dumps(make(), indent=1, sort_keys=True) + "\n")
+    FILE.write_text(json.dumps(make(), sort_keys=True) + "\n")
