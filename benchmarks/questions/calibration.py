@@ -218,7 +218,7 @@ def _seen(scene: Scene) -> Scene:
     poses = scene.world_T_obj_kt44.copy()
     time_s, seen_sigma_m = scene.time_ns * 1e-9, []
     for k in range(poses.shape[0]):
-        sigma_m = [scene.position_sigma_m(pose[:3, 3], t) for t, pose in enumerate(poses[k])]
+        sigma_m = [scene.position_sigma_m(k, t) for t in range(poses.shape[1])]
         for frame in range(poses.shape[1]):
             poses[k, frame, :3, 3] += rng.normal(0, sigma_m[frame], 3)
             axis = rng.normal(size=3)

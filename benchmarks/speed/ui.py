@@ -66,7 +66,7 @@ def cpu_s(processes: Sequence[int]) -> float:
     total = 0
     for process in processes:
         try:
-            text = Path(f"/proc/{process}/stat").read_text()
+            text = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
         except OSError:
             continue
         total += sum(map(int, text.rpartition(")")[2].split()[11:13]))
@@ -78,7 +78,7 @@ def descendants(process: int) -> list[int]:
     found = [process]
     for each in found:
         for path in Path(f"/proc/{each}/task").glob("*/children"):
-            found += map(int, path.read_text().split())
+            found += map(int, path.read_text(encoding="utf-8").split())
     return found
 
 

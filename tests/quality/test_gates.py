@@ -18,7 +18,9 @@ from p4d.config import Params
 from p4d.errors import ContractError
 from p4d.pipeline import BY_NAME
 from p4d.project import Project
+from p4d.quality.code_gates import PROBES
 from p4d.quality.gates import GATES, blocking_gates, check_artifact, check_folders, needed_upstreams
+from p4d.students.distillation.probes import FORMER_PROBES_FILE, PROBES_FILE
 from tests.quality.checks import blocks
 from tests.sql import example_project as example
 
@@ -149,6 +151,14 @@ def test_weights_that_are_not_finite_stop_a_student(tables, tmp_path):
     (result,) = (r for r in run(root, "student_sft") if blocks(r))
     assert result.name == "weights_are_finite"
     assert result.sample[0]["not_finite"] == 2
+
+
+def test_unknown_pixels_of_a_probe_stop_no_student(tables, tmp_path):
+    root = example.write(tmp_path, tables)
+    path = root / "data/student_p4d" / PROBES_FILE
+    save_file({"clip.teacher.flow": np.full((2, 2, 2), np.nan, np.float16)}, path)
+    assert not any(blocks(r) for r in run(root, "student_p4d"))
+    assert {PROBES_FILE, FORMER_PROBES_FILE} == set(PROBES)
 
 
 def test_bfloat16_weights_are_read(tables, tmp_path):

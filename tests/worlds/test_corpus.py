@@ -66,7 +66,8 @@ def test_encoding_keeps_pictures_close_and_bytes_equal(tmp_path):
     assert one.read_bytes() == two.read_bytes()
     assert sidecar.path_for(one).read_bytes() == sidecar.path_for(two).read_bytes()
     stated = [read_json(path.with_name(f"{path.stem}.source.json")) for path in (one, two)]
-    assert stated == [{"licence": "Apache-2.0", "source": "simulated by p4d, world 11"}] * 2
+    written = {"licence": "Apache-2.0", "schema": 1, "source": "simulated by p4d, world 11"}
+    assert stated == [written] * 2
     frames, _, _ = decoded(one)
     drawn = render(spec_for(11, 1.0), [pts_ns for pts_ns, _ in frames], 96).rgb_thw3
     difference = np.abs(np.stack([p for _, p in frames]).astype(int) - drawn)

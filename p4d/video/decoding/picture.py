@@ -181,6 +181,8 @@ class Frame:
             return self.reformatter.reformat(
                 self.picture, width_px, height_px, format=name, interpolation=how, threads=1
             )
+        except MemoryError:  # also one of FFmpeg's errors: the budget of the process names it
+            raise
         except (av.FFmpegError, OSError, ValueError) as error:
             source = self.picture.format.name
             raise DecodeError(f"frame {self.index} cannot be converted from {source}") from error
