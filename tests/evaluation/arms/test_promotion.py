@@ -130,10 +130,10 @@ def test_after_a_refused_first_challenger_the_next_one_is_still_the_first(projec
 
 def test_too_few_groups_of_videos_replace_no_champion(project):
     project.decide("md5:a", 30)
-    decision = project.decide("md5:b", QUESTIONS, groups=4)
+    decision = project.decide("md5:b", QUESTIONS, groups=19)
     assert decision["decision"] == "refused"
-    assert any("4 groups of videos" in reason for reason in decision["reasons"])
-    assert project.decide("md5:b", QUESTIONS, groups=5)["decision"] == "promoted"
+    assert any("19 groups of videos" in reason for reason in decision["reasons"])
+    assert project.decide("md5:b", QUESTIONS, groups=20)["decision"] == "promoted"
 
 
 def test_a_protected_category_that_is_not_asked_about_is_a_reason_to_refuse(project):
