@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import CHECKOUT, RESULTS, describe, merge_results
-from tests.durability.life import SECONDS_OF_LIFE, TICK_S, Life
+from tests.durability.life import SECONDS_OF_LIFE, Life, open_life
 from tests.durability.toy import Toy, build
 from tests.durability.ui import Ui, until
 
@@ -163,18 +163,6 @@ def measure_location() -> float:
         )  # fmt: skip
         walls.append(time.monotonic() - started)
     return round(statistics.median(walls), 2)
-
-
-def open_life(toy: Toy, home: Path) -> Life:
-    """The UI with the recommended sensors, while a training computes."""
-    home.mkdir()
-    toy.edit("p4d/toy/release.py", "VERSION = 1", "VERSION = 2")
-    toy.run("python", "-m", "dagster_project", "sensors", "--recommended")
-    ui = Ui(toy, home / "log.txt", TOY_PAUSE=f"champion:{home}", P4D_TICK_S=str(TICK_S))
-    life = Life(toy, ui, home)
-    life.train()
-    until(life.training_began)
-    return life
 
 
 def live(life: Life, minutes: float) -> dict[str, Any]:

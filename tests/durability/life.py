@@ -148,3 +148,15 @@ def processes_of(run: str) -> list[str]:
         if run in text:
             found.append(text)
     return found
+
+
+def open_life(toy: Toy, home: Path) -> Life:
+    """The UI with the recommended sensors, while a training computes."""
+    home.mkdir(exist_ok=True)
+    toy.edit("p4d/toy/release.py", "VERSION = 1", "VERSION = 2")
+    toy.run("python", "-m", "dagster_project", "sensors", "--recommended")
+    ui = Ui(toy, home / "log.txt", TOY_PAUSE=f"champion:{home}", P4D_TICK_S=str(TICK_S))
+    life = Life(toy, ui, home)
+    life.train()
+    until(life.training_began)
+    return life

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.durability.life import TICK_S, Life
+from tests.durability.life import open_life
 from tests.durability.toy import SHARDS
-from tests.durability.ui import Ui, until
+from tests.durability.ui import until
 
 LANDED = 2
 """Videos, each a shard of its own."""
@@ -14,17 +14,11 @@ LANDED = 2
 def life(made_toy, tmp_path_factory):
     """Everything is made, the recommended sensors are on, and a training computes."""
     home = tmp_path_factory.mktemp("life")
-    toy = made_toy.copy_to(home / "toy")
-    toy.edit("p4d/toy/release.py", "VERSION = 1", "VERSION = 2")
-    toy.run("python", "-m", "dagster_project", "sensors", "--recommended")
-    ui = Ui(toy, home / "log.txt", TOY_PAUSE=f"champion:{home}", P4D_TICK_S=str(TICK_S))
-    life = Life(toy, ui, home)
-    life.train()
-    until(life.training_began)
+    life = open_life(made_toy.copy_to(home / "toy"), home)
     yield life
     (home / "go").touch()
-    if ui.process.poll() is None:
-        ui.stop()
+    if life.ui.process.poll() is None:
+        life.ui.stop()
 
 
 def test_videos_that_land_while_a_student_trains_are_labelled_and_cost_it_nothing(life):

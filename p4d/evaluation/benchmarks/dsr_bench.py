@@ -69,8 +69,7 @@ def read(folder: Path) -> Benchmark:
 
     def item(item_id: str, record: Record) -> BenchmarkItem:
         name = fields.text(fields.first(record, "videoID"))
-        given = fields.options(fields.first(record, "options"))
-        options = tuple(map(fields.without_letter, given))
+        options = fields.lettered_options(fields.first(record, "options"))
         return BenchmarkItem(
             item_id=item_id,
             category=fields.text(record.get("type") or record.get("question_type") or "DSR-Bench"),

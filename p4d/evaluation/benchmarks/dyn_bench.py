@@ -63,8 +63,7 @@ def read(folder: Path) -> Benchmark:
         category = fields.text(fields.first(record, "category"))
         if category not in CATEGORIES:
             raise ItemError(f"category {category!r} is none of {list(CATEGORIES)}")
-        given = fields.options(fields.first(record, "options"))
-        options = tuple(map(fields.without_letter, given))
+        options = fields.lettered_options(fields.first(record, "options"))
         return BenchmarkItem(
             item_id=item_id,
             category=category,

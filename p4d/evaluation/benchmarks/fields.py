@@ -180,6 +180,15 @@ def options(values: object) -> tuple[str, ...]:
     return tuple(text(value) for value in values)
 
 
+def lettered_options(values: object) -> tuple[str, ...]:
+    """Return a list of options as texts without their leading letters.
+
+    Raises:
+        ItemError: as `options`.
+    """
+    return tuple(map(without_letter, options(values)))
+
+
 def by_letter(values: object) -> object:
     """Return the values of a mapping from the letters A, B, ... as a list; others unchanged.
 
@@ -225,6 +234,18 @@ def number(value: object) -> float:
         raise ItemError(f"expected a number, got {value!r}") from error
     if not math.isfinite(found):
         raise ItemError(f"expected a finite number, got {value!r}")
+    return found
+
+
+def positive(value: object) -> float:
+    """Return a positive number, of which a relative accuracy can be computed.
+
+    Raises:
+        ItemError: as `number`, or the number is not positive.
+    """
+    found = number(value)
+    if found <= 0:
+        raise ItemError(f"relative accuracy needs a positive answer, got {found:g}")
     return found
 
 

@@ -90,13 +90,11 @@ def read(folder: Path) -> Benchmark:
             subset=_subset(record, item_id, pruned),
         )
         if kind in NUMERIC_TYPES:
-            value = fields.number(fields.first(record, "ground_truth"))
-            if value <= 0:
-                raise ItemError(f"relative accuracy needs a positive answer, got {value:g}")
-            return replace(base, answer_value=value)
+            answer_value = fields.positive(fields.first(record, "ground_truth"))
+            return replace(base, answer_value=answer_value)
         if kind not in CHOICE_TYPES:
             raise ItemError(f"question_type {kind!r} is none of {[*CHOICE_TYPES, *NUMERIC_TYPES]}")
-        options = tuple(map(fields.without_letter, fields.options(fields.first(record, "options"))))
+        options = fields.lettered_options(fields.first(record, "options"))
         index = fields.answer_index(options, fields.first(record, "ground_truth"))
         return replace(base, kind="mcq", options=options, answer_index=index)
 

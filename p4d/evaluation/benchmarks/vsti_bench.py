@@ -86,19 +86,16 @@ def read(folder: Path) -> Benchmark:
             group=fields.text(record.get("scene_name") or name),
         )
         if kind in NUMERIC_TYPES:
-            value = fields.number(fields.first(record, "ground_truth"))
-            if value <= 0:
-                raise ItemError(f"relative accuracy needs a positive answer, got {value:g}")
-            return replace(base, answer_value=value)
+            answer_value = fields.positive(fields.first(record, "ground_truth"))
+            return replace(base, answer_value=answer_value)
         if kind not in CHOICE_TYPES:
             raise ItemError(f"question_type {kind!r} is none of {[*CHOICE_TYPES, *NUMERIC_TYPES]}")
-        options = fields.options(fields.first(record, "options"))
-        bare = tuple(fields.without_letter(option) for option in options)
+        options = fields.lettered_options(fields.first(record, "options"))
         answer = record.get("mc_answer")
         if answer is None:
             answer = fields.without_letter(fields.text(fields.first(record, "ground_truth")))
-        index = fields.answer_index(bare, answer)
-        return replace(base, kind="mcq", options=bare, answer_index=index)
+        index = fields.answer_index(options, answer)
+        return replace(base, kind="mcq", options=options, answer_index=index)
 
     records = fields.distinct_records(files, identify)
     items, rejected = read_items(records, identify, item)
