@@ -118,7 +118,7 @@ def _unfinished(project: Project) -> list[str]:
 
 
 def _in_runs(instance: dg.DagsterInstance) -> set[str]:
-    """Shards of runs that are queued or run, whoever asked for them."""
+    """Shards of runs that are queued or running, whatever requested them."""
     runs = instance.get_runs(dg.RunsFilter(statuses=NOT_FINISHED))
     return {shard for run in runs for shard in partitions_of(instance, run)}
 

@@ -3,8 +3,8 @@
 DVC's own page loads Vega from the network. This one holds it: Vega, Vega-Lite and Vega-Embed as one
 script, bundled by the package vl-convert-python (BSD-3-Clause, like the three). To make it again:
 
-    pip install --target /tmp/vl vl-convert-python==1.9.0.post1
-    PYTHONPATH=/tmp/vl python scripts/plots_page.py
+    pip install --target .venv-plots vl-convert-python==1.9.0.post1
+    PYTHONPATH=.venv-plots python scripts/plots_page.py
 """
 
 from pathlib import Path

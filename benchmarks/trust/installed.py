@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Literal
 
 _OURS = ("P4D_", "DAGSTER_", "DVC_", "PYTHON", "GIT_")
-"""Variables that point at this checkout or its instance; whoever installs a wheel has none."""
+"""Variables that point at this checkout or its instance; an environment with the wheel has none."""
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ class FactsParams:
     `instants`: `grid` names the instants of the time grid, which all clips share whatever their
     frame rate; `frames` names the times of the sampled frames, as version 0.1 did.
     `least_instant_gap_s`: instants that are offered as options lie at least this far apart.
-    `seen_at_both_ends`: nothing is said of an interval at whose begin or end a region is out of
+    `seen_at_both_ends`: no fact covers an interval at whose begin or end a region is out of
     the picture; without it only facts of instants are held to that.
     """
 

@@ -149,8 +149,8 @@ def questions_with_facts(
 ) -> list[Question]:
     """Return the questions with the facts of the interval that each names before it.
 
-    All kinds of facts about all marked regions are given: which one answers is not told. A question
-    that names no time gets the facts of all times about the regions that it names.
+    All kinds of facts about all marked regions are given: the one that answers is not marked. A
+    question that names no time gets the facts of all times about the regions that it names.
     """
     return [
         with_facts(question, texts[question.shard].of_times(question, _times(question)))

@@ -42,7 +42,7 @@ def times_told(model: Any, times_s: Sequence[float]) -> Iterator[None]:  # noqa:
         frames = model.config.vision_config.temporal_patch_size
         missing = -len(times) % frames
         times = torch.cat([times, times[-1:].expand(missing)]).view(-1, frames).mean(dim=1)
-    of_video = [not qwen]  # Qwen's mergers see stills, too: only `get_video_features` is told
+    of_video = [not qwen]  # Qwen's mergers see stills, too: only `get_video_features` sets this
 
     def add(_: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         if not of_video[-1]:

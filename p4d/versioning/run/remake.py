@@ -22,7 +22,7 @@ def remake(
     """Make the version of an artifact that dvc.lock names again, in `folder/new`.
 
     An append-only stage continues from the version that it continued from then. Training begins
-    anew, without a checkpoint. The published files are not read, so they may be missing.
+    again, without a checkpoint. The published files are not read, so they may be missing.
 
     Raises:
         PublishError: code, parameters or inputs are not those that it was made of, or an input is
