@@ -1,4 +1,4 @@
-"""Groups of videos with near-duplicate clips."""
+"""Groups of videos with near-duplicate clips, or that are stated to show one recording."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ def duplicate_groups(
 
     Args:
         clips: rows with video_id, phash (16 hex digits) and, if they have any, frame_hash and
-            mirrored_hash (lists of them), in landing order.
+            mirrored_hash (lists of them), in landing order; and exchange_group, of a dataset that
+            has one recording in several videos: they are near to each other, whatever they look
+            like.
         params: clips whose hashes differ in at most `duplicate_hamming_bits` are near, and copies
             by their frames (`FrameHashes`). Null hashes match nothing.
 
@@ -33,7 +35,10 @@ def duplicate_groups(
     """
     clips_of: dict[str, list[int]] = {}
     frames_of: dict[str, list[tuple[NDArray[np.uint64], NDArray[np.uint64]]]] = {}
+    stated: dict[str, str] = {}
     for clip in clips:
+        if clip.get("exchange_group"):
+            stated[clip["video_id"]] = clip["exchange_group"]
         hashes = clips_of.setdefault(clip["video_id"], [])
         if clip["phash"] is not None:
             hashes.append(int(clip["phash"], 16))
@@ -44,6 +49,7 @@ def duplicate_groups(
     groups: dict[str, str] = {}
     left_out: dict[str, str] = {}
     founders: list[str] = []
+    group_stated: dict[str, int] = {}
     # One row per hash of a grouped video: its bits, and the position of its group in `founders`.
     bits = np.empty(sum(map(len, clips_of.values())), dtype=np.uint64)
     group_of = np.empty(len(bits), dtype=np.int64)
@@ -55,6 +61,8 @@ def duplicate_groups(
             near.update(group_of[:filled][differing <= params.duplicate_hamming_bits].tolist())
         for pair in frames_of.get(video, ()):
             near |= known.copies(pair, params.copy_bits)
+        if (name := stated.get(video)) in group_stated:
+            near.add(group_stated[name])
         splits = {split_for(founders[k], params) for k in near}
         if len(splits) > 1:
             names = ", ".join(founders[k] for k in sorted(near))
@@ -64,6 +72,8 @@ def duplicate_groups(
             founders.append(video)
         joined = min(near, default=len(founders) - 1)
         groups[video] = founders[joined]
+        if name is not None:
+            group_stated.setdefault(name, joined)
         bits[filled : filled + len(hashes)] = hashes
         group_of[filled : filled + len(hashes)] = joined
         filled += len(hashes)
