@@ -118,7 +118,10 @@ def write_origins(folder: Path, origins: Mapping[str, Origin]) -> None:
 def read_origins(folder: Path) -> dict[str, Origin]:
     """The origins by video of a stage's folder; empty if none is stated."""
     path = folder / TABLE
-    if not path.is_file():
-        return {}
+    return read_origin_table(path) if path.is_file() else {}
+
+
+def read_origin_table(path: Path) -> dict[str, Origin]:
+    """The origins by video of one table."""
     rows = {row.pop("video_id"): row for row in read_table(path).iter_rows(named=True)}
     return {video_id: Origin.of(row) for video_id, row in rows.items()}

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from p4d.config import ReleaseParams
+from p4d.foreign_text import one_line
 from p4d.origins import Origin, withheld
 from p4d.splits import SPLITS
 
@@ -114,11 +115,11 @@ def _datasets(origins: Mapping[str, Origin]) -> list[str]:
         by_terms.setdefault(key, []).append(each)
     rows = [
         [
-            each[0] or "-",
+            _cell(each[0]),
             str(len(videos)),
-            " ".join(part for part in (each[1], each[3]) if part) or "-",
+            _cell(" ".join(part for part in (each[1], each[3]) if part)),
             "yes" if each[4] else "**no**",
-            each[2] or "-",
+            _cell(each[2]),
         ]
         for each, videos in sorted(by_terms.items())
     ]
@@ -133,7 +134,7 @@ def _datasets(origins: Mapping[str, Origin]) -> list[str]:
     declared = sum(each.times == "declared" for each in origins.values())
     if declared:
         lines += ["", f"The frame rate of {declared} videos is declared, not measured."]
-    notes = Counter(note for each in origins.values() for note in each.notes)
+    notes = Counter(_cell(note) for each in origins.values() for note in each.notes)
     shown = [f"- {note} ({count})" for note, count in notes.most_common(_MOST_NOTES)]
     more = len(notes) - len(shown)
     return [
@@ -142,6 +143,11 @@ def _datasets(origins: Mapping[str, Origin]) -> list[str]:
         *shown,
         *([f"- and {more} more, in `origins.parquet`"] if more > 0 else []),
     ]
+
+
+def _cell(text: str) -> str:
+    """Text from outside in one cell of a table."""
+    return one_line(text).replace("|", "\\|") or "-"
 
 
 def _limits(counts: Mapping[str, int]) -> list[str]:

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from p4d.config import ReleaseParams
 from p4d.splits import split_for
 
+_Pair = tuple[NDArray[np.uint64], NDArray[np.uint64]]
+"""Hashes of the frames of a clip, and of the same frames mirrored."""
+
 
 def duplicate_groups(
     clips: Sequence[Mapping[str, Any]], params: ReleaseParams
@@ -33,18 +36,8 @@ def duplicate_groups(
         The group of each video; and for each video that is near to groups of different splits, and
         so has no group, the reason.
     """
-    clips_of: dict[str, list[int]] = {}
-    frames_of: dict[str, list[tuple[NDArray[np.uint64], NDArray[np.uint64]]]] = {}
-    stated: dict[str, str] = {}
-    for clip in clips:
-        if clip.get("exchange_group"):
-            stated[clip["video_id"]] = clip["exchange_group"]
-        hashes = clips_of.setdefault(clip["video_id"], [])
-        if clip["phash"] is not None:
-            hashes.append(int(clip["phash"], 16))
-        if clip.get("frame_hash"):
-            pair = _numbers(clip["frame_hash"]), _numbers(clip["mirrored_hash"])
-            frames_of.setdefault(clip["video_id"], []).append(pair)
+    clips_of, frames_of = _by_video(clips)
+    stated = {c["video_id"]: c["exchange_group"] for c in clips if c.get("exchange_group")}
     known = FrameHashes(sum(map(len, frames_of.values())))
     groups: dict[str, str] = {}
     left_out: dict[str, str] = {}
@@ -82,6 +75,22 @@ def duplicate_groups(
     return groups, left_out
 
 
+def _by_video(
+    clips: Sequence[Mapping[str, Any]],
+) -> tuple[dict[str, list[int]], dict[str, list[_Pair]]]:
+    """Hashes of the clips of each video, and of their frames."""
+    clips_of: dict[str, list[int]] = {}
+    frames_of: dict[str, list[_Pair]] = {}
+    for clip in clips:
+        hashes = clips_of.setdefault(clip["video_id"], [])
+        if clip["phash"] is not None:
+            hashes.append(int(clip["phash"], 16))
+        if clip.get("frame_hash"):
+            pair = _numbers(clip["frame_hash"]), _numbers(clip["mirrored_hash"])
+            frames_of.setdefault(clip["video_id"], []).append(pair)
+    return clips_of, frames_of
+
+
 class FrameHashes:
     """The frame hashes of all clips so far, and the groups of their videos."""
 
@@ -100,9 +109,7 @@ class FrameHashes:
             self._hash[self._filled], self._group[self._filled] = frames, group
             self._filled += 1
 
-    def copies(
-        self, pair: tuple[NDArray[np.uint64], NDArray[np.uint64]], most_bits: float
-    ) -> set[int]:
+    def copies(self, pair: _Pair, most_bits: float) -> set[int]:
         """Groups with a clip that the given one copies.
 
         Two clips are compared at every shift that leaves half of them over, as they are and with
