@@ -7,6 +7,7 @@ import torch
 from p4d.errors import ContractError
 from p4d.external.conversation import ForeignTurn
 from p4d.external.rows import ExternalConversation
+from p4d.students import embedded, load
 from p4d.students.data.clip_reader import ClipReader, Visual
 from p4d.students.data.conversations import DecodedConversation, decoded, unseen
 from p4d.students.data.joined import MixedPacker
