@@ -107,7 +107,7 @@ def general_summary(scores: pl.DataFrame, statistics: Bootstrap) -> dict[str, An
         summary[arm] = {
             **_mean(of, "score", statistics, OF_ACCURACY).as_dict(),
             "exact": round(of["exact"].sum() / len(of), 6),
-            "loss": round(float(of["loss"].mean() or 0.0), 4),
+            "loss": round(of["loss"].sum() / len(of), 4),
         }
     return summary
 
