@@ -13,10 +13,6 @@ class DecodeError(P4DError):
     """A media file cannot be read; the message gives the decoder's reason."""
 
 
-class DatasetError(P4DError):
-    """A dataset's file cannot be read; the message names file, line or key, and the way out."""
-
-
 class TruthError(P4DError):
     """A truth sidecar is unreadable or disagrees with its video."""
 

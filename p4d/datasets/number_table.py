@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from p4d.datasets.shown import shown
 from p4d.errors import DatasetError
 
 MAX_TEXT_BYTES = 64 << 20
@@ -24,13 +25,13 @@ def read_lines(path: Path, *, max_bytes: int = MAX_TEXT_BYTES) -> list[str]:
         with path.open("rb") as stream:
             payload = stream.read(max_bytes + 1)
     except OSError as error:
-        raise DatasetError(f"{path}: cannot be read: {error.strerror}") from error
+        raise DatasetError(f"{shown(path)}: cannot be read: {error.strerror}") from error
     if len(payload) > max_bytes:
-        raise DatasetError(f"{path}: is larger than {max_bytes} bytes")
+        raise DatasetError(f"{shown(path)}: is larger than {max_bytes} bytes")
     try:
         lines = payload.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise DatasetError(f"{path}: is no text in UTF-8: {error.reason}") from error
+        raise DatasetError(f"{shown(path)}: is no text in UTF-8: {error.reason}") from error
     while lines and not lines[-1].strip():
         lines.pop()
     return lines
@@ -54,14 +55,14 @@ def numbers(path: Path, at: int, line: str, columns: int) -> list[float]:
     """
     words = line.split()
     if len(words) != columns:
-        raise DatasetError(f"{path}:{at}: holds {len(words)} values, expected {columns}")
+        raise DatasetError(f"{shown(path)}:{at}: holds {len(words)} values, expected {columns}")
     found = []
     for word in words:
         try:
             value = float(word)
         except ValueError as error:
-            raise DatasetError(f"{path}:{at}: {word[:40]!a} is no number") from error
+            raise DatasetError(f"{shown(path)}:{at}: {word[:40]!a} is no number") from error
         if not math.isfinite(value):
-            raise DatasetError(f"{path}:{at}: {word[:40]!a} is not finite")
+            raise DatasetError(f"{shown(path)}:{at}: {word[:40]!a} is not finite")
         found.append(value)
     return found

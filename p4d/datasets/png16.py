@@ -13,6 +13,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from p4d.datasets.shown import shown
 from p4d.errors import DatasetError
 
 MAX_PIXELS = 1 << 26
@@ -40,31 +41,32 @@ def read_png16(path: Path, *, channels: int) -> NDArray[np.uint16]:
     try:
         payload = path.read_bytes()
     except OSError as error:
-        raise DatasetError(f"{path}: cannot be read: {error.strerror}") from error
+        raise DatasetError(f"{shown(path)}: cannot be read: {error.strerror}") from error
     _check_header(path, payload, channels)
     decoder = av.CodecContext.create("png", "r")
     decoder.options = {"err_detect": "crccheck+explode"}
     try:
         frames = decoder.decode(av.Packet(payload))
     except av.FFmpegError as error:
-        raise DatasetError(f"{path}: is damaged ({error}); copy it again") from error
+        raise DatasetError(f"{shown(path)}: is damaged ({error}); copy it again") from error
     if len(frames) != 1 or frames[0].format.name != _FORMATS[channels]:
-        raise DatasetError(f"{path}: is damaged: it holds no picture; copy it again")
+        raise DatasetError(f"{shown(path)}: is damaged: it holds no picture; copy it again")
     return np.ascontiguousarray(frames[0].to_ndarray(), np.uint16)
 
 
 def _check_header(path: Path, payload: bytes, channels: int) -> None:
     if payload[:8] != _SIGNATURE or len(payload) < 26:
-        raise DatasetError(f"{path}: is no PNG file")
+        raise DatasetError(f"{shown(path)}: is no PNG file")
     width_px, height_px, bits, colour_type = struct.unpack(">IIBB", payload[16:26])
     if not 0 < width_px * height_px <= MAX_PIXELS:
         raise DatasetError(
-            f"{path}: states {width_px}x{height_px} px, at most {MAX_PIXELS} are read"
+            f"{shown(path)}: states {width_px}x{height_px} px, at most {MAX_PIXELS} are read"
         )
     found = _CHANNELS.get(colour_type)
     if bits != 16 or found != channels:
         what = f"{found} channel(s)" if found else f"colour type {colour_type}"
         raise DatasetError(
-            f"{path}: has {bits} bits and {what}, expected 16 bits and {channels} channel(s); "
+            f"{shown(path)}: has {bits} bits and {what}, expected 16 bits and {channels} "
+            "channel(s); "
             "a program that saves 8 bits destroyed it: take the file as the dataset ships it"
         )

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from p4d.datasets.number_table import read_lines
+from p4d.datasets.shown import shown
 from p4d.errors import DatasetError
 
 MAX_CALIBRATION_BYTES = 1 << 20
@@ -64,12 +65,14 @@ def entry(
     key = next((key for key in keys if key in found), None)
     if key is None:
         raise DatasetError(
-            f"{path}: has no {' or '.join(keys)}; take the file of the same drive as KITTI ships it"
+            f"{shown(path)}: has no {' or '.join(keys)}; take the file of the same drive as KITTI "
+            "ships it"
         )
     values = found[key]
     if values.size != np.prod(shape) or not np.isfinite(values).all():
         raise DatasetError(
-            f"{path}: {key} holds {values.size} values, expected {int(np.prod(shape))} finite ones"
+            f"{shown(path)}: {key} holds {values.size} values, expected {int(np.prod(shape))} "
+            "finite ones"
         )
     return values.reshape(shape)
 

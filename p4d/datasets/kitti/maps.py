@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from p4d.datasets.png16 import read_png16
+from p4d.datasets.shown import shown
 from p4d.errors import DatasetError
 
 MAX_SCAN_BYTES = 64 << 20
@@ -93,10 +94,10 @@ def read_scan(path: Path) -> NDArray[np.float32]:
         size = path.stat().st_size
         payload = path.read_bytes() if size <= MAX_SCAN_BYTES else b""
     except OSError as error:
-        raise DatasetError(f"{path}: cannot be read: {error.strerror}") from error
+        raise DatasetError(f"{shown(path)}: cannot be read: {error.strerror}") from error
     if not payload or size % 16:
         raise DatasetError(
-            f"{path}: has {size} bytes, no whole number of points of 16 bytes; copy it again"
+            f"{shown(path)}: has {size} bytes, no whole number of points of 16 bytes; copy it again"
         )
     return np.frombuffer(payload, "<f4").reshape(-1, 4)[:, :3].astype(np.float32)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from p4d.datasets.masks.rle import decode
 from p4d.datasets.number_table import read_lines
 from p4d.datasets.png16 import read_png16
+from p4d.datasets.shown import shown
 from p4d.errors import DatasetError
 
 CLASSES = {1: "car", 2: "pedestrian"}
@@ -60,12 +61,13 @@ def read_mots_lines(path: Path) -> tuple[list[MotsLine], list[str]]:
             (counts,) = words[5:]
         except ValueError:
             problems.append(
-                f"{path}:{at}: is no line `time_frame id class_id height width rle`; left out"
+                f"{shown(path)}:{at}: is no line `time_frame id class_id height width rle`; left "
+                "out"
             )
             continue
         if track_id // PER_CLASS != class_id or frame < 0:
             problems.append(
-                f"{path}:{at}: id {track_id} of class {class_id} in frame {frame}; an id is "
+                f"{shown(path)}:{at}: id {track_id} of class {class_id} in frame {frame}; an id is "
                 f"class * {PER_CLASS} + instance; left out"
             )
             continue
@@ -83,11 +85,11 @@ def draw_mots(
         try:
             mask = decode({"size": list(line.size_hw), "counts": line.counts}, size_hw=size_hw)
         except DatasetError as error:
-            problems.append(f"{path}:{line.number}: {error}; left out")
+            problems.append(f"{shown(path)}:{line.number}: {error}; left out")
             continue
         if (ids[mask] != 0).any():
             problems.append(
-                f"{path}:{line.number}: overlaps another object of frame {line.frame}, "
+                f"{shown(path)}:{line.number}: overlaps another object of frame {line.frame}, "
                 "which keeps its pixels"
             )
             mask &= ids == 0

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from p4d.datasets.shown import shown
 from p4d.errors import DatasetError
 
 VOID = 255
@@ -26,11 +27,12 @@ def read_indexed(path: Path) -> tuple[NDArray[np.int32], bool]:
     try:
         with Image.open(path) as picture:
             if picture.width * picture.height > MAX_PIXELS:
-                raise DatasetError(f"{path}: has more than {MAX_PIXELS} pixels")
+                raise DatasetError(f"{shown(path)}: has more than {MAX_PIXELS} pixels")
             mode = picture.mode
             if mode not in ("P", "L", "1", "I;16", "I"):
                 raise DatasetError(
-                    f"{path}: is saved as {mode}: its values are colours and no ids; save the "
+                    f"{shown(path)}: is saved as {mode}: its values are colours and no ids; save "
+                    "the "
                     "palette file itself (Pillow: without convert(), OpenCV cannot)"
                 )
             values = np.asarray(picture)
@@ -38,9 +40,9 @@ def read_indexed(path: Path) -> tuple[NDArray[np.int32], bool]:
         raise
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise DatasetError(f"{path}: cannot be read as a mask: {reason}") from error
+        raise DatasetError(f"{shown(path)}: cannot be read as a mask: {reason}") from error
     except Image.DecompressionBombError as error:
-        raise DatasetError(f"{path}: {error}") from error
+        raise DatasetError(f"{shown(path)}: {error}") from error
     if mode == "1":
         values = values.astype(np.int32) * VOID
     return values.astype(np.int32), mode == "P"

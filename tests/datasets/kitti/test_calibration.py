@@ -12,7 +12,7 @@ from p4d.datasets.kitti.calibration import (
     rigid,
 )
 from p4d.errors import DatasetError
-from tests.datasets.kitti.drive_files import P_RECT_02, numbers, write_calibration
+from tests.datasets.layouts.kitti_files import P_RECT_02, numbers, write_calibration
 
 # What pykitti 0.3.1 gives for this calibration.
 CAM0_T_VELO_PYKITTI = [

@@ -5,7 +5,7 @@ import pytest
 
 from p4d.datasets.kitti.oxts import COLUMNS, world_T_imu
 from p4d.datasets.number_table import numbers
-from tests.datasets.kitti.drive_files import packet
+from tests.datasets.layouts.kitti_files import packet
 
 PACKETS = [
     (49.015003823272, 8.4342971002335, 116.43032836914, 0.035752, 0.00903, -2.6087069803847),
