@@ -44,6 +44,7 @@ class CapturedObject:
         world_T_obj_t44: its pose per frame, in the units of the depth; None if unknown. The origin
             is the centre of its box.
         pose_valid_t: where the pose is known; None: everywhere.
+        static: the dataset states that it never moves; then it needs no poses.
     """
 
     id: int
@@ -52,6 +53,7 @@ class CapturedObject:
     size_m: tuple[float, float, float] | None = None
     world_T_obj_t44: NDArray[np.float64] | None = None
     pose_valid_t: NDArray[np.bool_] | None = None
+    static: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +96,9 @@ class Capture:
         objects: of the instance maps; empty if there are none.
         scale: of depth and poses.
         up_known: whether the world's z axis points up.
+        background: `still` if all outside of the objects stands still in the world.
+        depth_sigma_ratio: relative error of a depth, one sigma; 0 for rendered depth.
+        pose_sigma_m: error of a camera position, one sigma.
         exchange_group: sequences that show the same recording (Sintel's two passes) share one; it
             never crosses a split.
         notes: what the reader did that a user of the data should know, for the card.
@@ -114,6 +119,9 @@ class Capture:
     objects: tuple[CapturedObject, ...] = ()
     scale: Literal["metric", "relative"] = "metric"
     up_known: bool = False
+    background: Literal["still", "unknown"] = "unknown"
+    depth_sigma_ratio: float = 0.0
+    pose_sigma_m: float = 0.0
     exchange_group: str | None = None
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()

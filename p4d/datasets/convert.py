@@ -21,7 +21,8 @@ from p4d.datasets.survey import encode_and_survey
 from p4d.datasets.truth import truth_of
 from p4d.origins import Origin
 from p4d.sidecars import SOURCE_SUFFIX, TRUTH_SUFFIX, sidecar_path, write_source
-from p4d.worlds import sidecar
+from p4d.truth import path_for
+from p4d.truth import write as write_truth
 
 MAX_NOTES = 100
 """Problems that a source file lists; of the others it states the number."""
@@ -35,14 +36,14 @@ class Converted:
         sequence: its name.
         video: the file that was written.
         frames: of the video.
-        has_truth: whether a truth sidecar lies beside it.
+        gives: the parts of its truth sidecar; empty if there is none.
         problems: what was left out of it, one line each.
     """
 
     sequence: str
     video: Path
     frames: int
-    has_truth: bool
+    gives: tuple[str, ...]
     problems: tuple[str, ...] = ()
 
 
@@ -71,7 +72,7 @@ def write_capture(capture: Capture, target: Path) -> Converted:
         survey = encode_and_survey(capture, made)
         truth = truth_of(capture, survey)
         if truth is not None:
-            sidecar.write(sidecar.path_for(made), truth)
+            write_truth(path_for(made), truth)
         problems = (*capture.problems, *survey.problems)
         first_ns = int(capture.times_ns[survey.frames[0]])
         write_source(
@@ -90,7 +91,7 @@ def write_capture(capture: Capture, target: Path) -> Converted:
         sequence=capture.sequence,
         video=target / name,
         frames=len(survey.frames),
-        has_truth=truth is not None,
+        gives=truth.gives if truth is not None else (),
         problems=problems,
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
@@ -41,10 +41,6 @@ class Survey:
     present: dict[str, set[int]] = field(default_factory=lambda: {name: set() for name in MAPS})
     pixels: Counter[int] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
-
-    def in_every_frame(self, name: str) -> bool:
-        """Whether each frame has a map."""
-        return len(self.present[name]) == len(self.frames)
 
 
 def encode_and_survey(capture: Capture, video: Path) -> Survey:
@@ -107,16 +103,23 @@ def read_checked(capture: Capture, index: int) -> CapturedFrame:
     if (width, height) != capture.size_px:
         expected = "x".join(map(str, capture.size_px))
         raise DatasetError(f"its picture has {width}x{height} px, the sequence {expected}")
-    wrong = {
-        name: getattr(frame, name).shape[:2]
+    wrong = [
+        name
         for name in MAPS
-        if getattr(frame, name) is not None and getattr(frame, name).shape[:2] != (height, width)
-    }
-    if not wrong:
-        return frame
-    problems = tuple(
-        f"frame {index}: {name} has {shape[1]}x{shape[0]} px, the picture {width}x{height}; "
-        "it is left out"
-        for name, shape in wrong.items()
+        if (values := getattr(frame, name)) is not None and values.shape[:2] != (height, width)
+    ]
+    problems = list(frame.problems)
+    for name in wrong:
+        at = getattr(frame, name).shape
+        problems.append(
+            f"frame {index}: {name} has {at[1]}x{at[0]} px, the picture {width}x{height}; it is "
+            "left out"
+        )
+    return CapturedFrame(
+        rgb_hw3=frame.rgb_hw3,
+        z_depth_hw=None if "z_depth_hw" in wrong else frame.z_depth_hw,
+        instance_hw=None if "instance_hw" in wrong else frame.instance_hw,
+        flow_px_hw2=None if "flow_px_hw2" in wrong else frame.flow_px_hw2,
+        flow_valid_hw=None if "flow_px_hw2" in wrong else frame.flow_valid_hw,
+        problems=tuple(problems),
     )
-    return replace(frame, **dict.fromkeys(wrong), problems=(*frame.problems, *problems))

@@ -88,6 +88,7 @@ class MoviReader:
             objects=objects,
             scale="metric",
             up_known=True,
+            background="still",
             notes=(note, "depth: distance from the camera's centre, made planar"),
             problems=tuple(problems),
         )
