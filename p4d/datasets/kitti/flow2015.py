@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from p4d.datasets.capture import Capture, CapturedFrame, CapturedObject
 from p4d.datasets.kitti.calibration import entry, read_calibration, rectified_camera
 from p4d.datasets.kitti.maps import depth_of_disparity, read_disparity, read_flow, turned_round
+from p4d.datasets.kitti.sparse import DEPTH_SIGMA_RATIO
 from p4d.datasets.kitti.terms import KITTI
 from p4d.datasets.kitti.times import RATE_HZ, declared_times
 from p4d.datasets.masks.indexed import read_indexed
@@ -92,6 +93,7 @@ class KittiFlowReader:
             K_t33=None if camera is None else np.repeat(camera.K[None], len(order), axis=0),
             objects=scene.objects(problems),
             scale="metric",
+            depth_sigma_ratio=DEPTH_SIGMA_RATIO,
             notes=(
                 "flow of frame 11: KITTI's forward flow of frame 10, turned round where points "
                 "arrive",

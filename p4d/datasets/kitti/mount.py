@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from p4d.datasets.kitti.oxts import world_T_imu
 from p4d.datasets.rotations import nearest_rotation
 
+POSE_SIGMA_M = 0.05
+"""Error of a position, one sigma: the owners state less than 10 cm with RTK corrections."""
+
 
 @dataclass(frozen=True)
 class CameraMount:

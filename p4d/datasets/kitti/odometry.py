@@ -21,8 +21,8 @@ from p4d.datasets.kitti.calibration import (
     read_calibration,
     rectified_camera,
 )
-from p4d.datasets.kitti.mount import CameraPoses, camera_poses
-from p4d.datasets.kitti.sparse import SparseDepth
+from p4d.datasets.kitti.mount import POSE_SIGMA_M, CameraPoses, camera_poses
+from p4d.datasets.kitti.sparse import DEPTH_SIGMA_RATIO, SparseDepth
 from p4d.datasets.kitti.terms import KITTI
 from p4d.datasets.kitti.times import read_seconds, times_of_frames
 from p4d.datasets.number_table import read_numbers
@@ -104,6 +104,8 @@ class KittiOdometryReader:
             world_T_cam_t44=None if poses is None else poses.world_T_cam_t44,
             pose_valid_t=None if poses is None else poses.valid_t,
             scale="metric",
+            depth_sigma_ratio=DEPTH_SIGMA_RATIO,
+            pose_sigma_m=POSE_SIGMA_M,
             up_known=False,
             notes=(depth.source, "world: the first left camera, whose y axis points down"),
             problems=tuple(problems),

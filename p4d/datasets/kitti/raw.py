@@ -23,9 +23,9 @@ from p4d.datasets.kitti.calibration import (
     rectified_camera,
     rigid,
 )
-from p4d.datasets.kitti.mount import CameraMount, CameraPoses, poses_of_packets
+from p4d.datasets.kitti.mount import POSE_SIGMA_M, CameraMount, CameraPoses, poses_of_packets
 from p4d.datasets.kitti.oxts import COLUMNS
-from p4d.datasets.kitti.sparse import SparseDepth
+from p4d.datasets.kitti.sparse import DEPTH_SIGMA_RATIO, SparseDepth
 from p4d.datasets.kitti.terms import KITTI
 from p4d.datasets.kitti.times import read_stamps, times_of_frames
 from p4d.datasets.number_table import numbers, read_lines
@@ -95,6 +95,8 @@ class KittiRawReader:
             world_T_cam_t44=None if poses is None else poses.world_T_cam_t44,
             pose_valid_t=None if poses is None else poses.valid_t,
             scale="metric",
+            depth_sigma_ratio=DEPTH_SIGMA_RATIO,
+            pose_sigma_m=POSE_SIGMA_M,
             up_known=poses is not None,
             notes=(depth.source, "world: east, north, up, from the first inertial pose"),
             problems=tuple(problems),

@@ -35,9 +35,9 @@ from p4d.datasets.kitti.mots import (
     read_mots_lines,
     read_mots_png,
 )
-from p4d.datasets.kitti.mount import CameraMount, CameraPoses, poses_of_packets
+from p4d.datasets.kitti.mount import POSE_SIGMA_M, CameraMount, CameraPoses, poses_of_packets
 from p4d.datasets.kitti.oxts import COLUMNS
-from p4d.datasets.kitti.sparse import SparseDepth
+from p4d.datasets.kitti.sparse import DEPTH_SIGMA_RATIO, SparseDepth
 from p4d.datasets.kitti.terms import KITTI
 from p4d.datasets.kitti.times import RATE_HZ, declared_times
 from p4d.datasets.masks.naming import unique_names
@@ -111,6 +111,8 @@ class KittiMotsReader:
                 for each in ids
             ),
             scale="metric",
+            depth_sigma_ratio=DEPTH_SIGMA_RATIO,
+            pose_sigma_m=POSE_SIGMA_M,
             up_known=poses is not None,
             notes=(depth.source, "regions that MOTS ignores (id 10000) are background"),
             problems=tuple(problems),

@@ -128,7 +128,8 @@ def _tracks(
         for each in stated.get("categories") or []
         if isinstance(each, dict)
     }
-    tracks, problems = [], []
+    tracks: list[MaskTrack] = []
+    problems: list[str] = []
     for place, each in enumerate(annotations):
         if not isinstance(each, dict) or each.get("video_id") != video.get("id"):
             continue
