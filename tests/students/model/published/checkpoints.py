@@ -78,7 +78,8 @@ _TOKENS = {
     "qwen2_5_vl": _QWEN_TOKENS,
     "llava_onevision": ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<image>", "<video>"),
     "internvl": (
-        "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<img>", "</img>", "<IMG_CONTEXT>", "<video>",
+        "<|endoftext|>", "<|im_start|>", "<|im_end|>",
+        "<img>", "</img>", "<IMG_CONTEXT>", "<video>",
     ),
 }  # fmt: skip
 _NAMED = {
