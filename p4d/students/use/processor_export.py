@@ -63,7 +63,7 @@ def write_processor(
             **_settings(model, pictures.video, clips, clips.frames),
         },
     )
-    own = {"processor_class": processor}
+    own: dict[str, Any] = {"processor_class": processor}
     if family == "llava_onevision":
         vision: Any = model.config.vision_config
         own |= {

@@ -97,8 +97,8 @@ class LlavaOnevisionAdapter:
 
     def placeholders(self, tokenizer: PreTrainedTokenizerBase) -> tuple[str, str]:
         """The tokens of images and of videos."""
-        image, video = tokenizer.convert_ids_to_tokens([self._image, self._video])
-        return str(image), str(video)
+        named = tokenizer.convert_ids_to_tokens
+        return str(named(self._image)), str(named(self._video))
 
     def media_ids(self, times_s: Sequence[float], size_hw: Size, spell: Spell) -> list[list[int]]:
         """The placeholder of videos, once per token; a still is a video of one frame."""

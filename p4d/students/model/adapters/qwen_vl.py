@@ -110,8 +110,8 @@ class QwenVLAdapter:
 
     def placeholders(self, tokenizer: PreTrainedTokenizerBase) -> tuple[str, str]:
         """The padding tokens of images and of videos."""
-        image, video = tokenizer.convert_ids_to_tokens([self._image, self._video])
-        return str(image), str(video)
+        named = tokenizer.convert_ids_to_tokens
+        return str(named(self._image)), str(named(self._video))
 
     def media_ids(self, times_s: Sequence[float], size_hw: Size, spell: Spell) -> list[list[int]]:
         """As the processors write them; the template itself encloses each picture.
