@@ -38,10 +38,10 @@ def withheld_shards(project: Project) -> dict[str, str]:
             for why in withheld(stated).values():
                 reasons[shard] = why
     for record in Ledger(project).records("materialization"):
-        shard = record.get("shard")
-        if record["stage"] == "videos" and shard and shard not in reasons:
+        of = record.get("shard")
+        if record["stage"] == "videos" and of and of not in reasons:
             for why in withheld(_recorded_origins(project, record["md5"])).values():
-                reasons[shard] = why
+                reasons[of] = why
     return reasons
 
 
