@@ -59,13 +59,13 @@ _OPTIONS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
 class TumReader:
     """Reads one sequence: the folder with `rgb.txt`."""
 
-    format: str = "tum"
-    title: str = "TUM RGB-D, and captures in its layout"
+    format = "tum"
+    title = "TUM RGB-D, and captures in its layout"
     options: Sequence[Option] = _OPTIONS
+    pose_notes: tuple[str, ...] = ("poses: interpolated over at most 0.1 s of the trajectory",)
 
     def recognise(self, folder: Path) -> bool:
         """A folder with the list of colour pictures."""
@@ -115,8 +115,6 @@ class TumReader:
             notes=(*notes, *self.pose_notes),
             problems=tuple(problems),
         )
-
-    pose_notes = ("poses: interpolated over at most 0.1 s of the trajectory",)
 
     def up_known(self, sequence: str) -> bool:
         """The motion-capture frame of TUM has z up; that of others is not known."""
@@ -190,13 +188,11 @@ class TumReader:
         return camera, Undistortion.of(camera.K, camera.distortion, size_px[1], size_px[0])
 
 
-@dataclass(frozen=True)
 class BonnReader(TumReader):
     """The Bonn dynamic dataset: its list of poses is that of a body, and its terms are its own."""
 
-    format: str = "bonn"
-    title: str = "Bonn RGB-D dynamic dataset"
-
+    format = "bonn"
+    title = "Bonn RGB-D dynamic dataset"
     pose_notes = (
         *TumReader.pose_notes,
         "poses: of the colour camera, from those of the body (PRBonn/refusion, issue 14)",
@@ -242,10 +238,12 @@ class _Frames:
         straight = self.lens is not None and self.lens.uv_hw2.shape[:2] == rgb.shape[:2]
         if self.lens is not None and straight:
             rgb = self.lens.colour(rgb)
-        z_m, problems = None, []
+        z_m: NDArray[np.float32] | None = None
+        problems: list[str] = []
         if index in self.depth:
             try:
-                z_m = read_depth_u16(self.depth[index]) / np.float32(self.depth_per_m)
+                values = read_depth_u16(self.depth[index]).astype(np.float32)
+                z_m = values / np.float32(self.depth_per_m)
             except DatasetError as error:
                 problems.append(str(error))
         if z_m is not None and self.lens is not None and z_m.shape == self.lens.uv_hw2.shape[:2]:
