@@ -20,6 +20,9 @@ class ExactTeacher:
     depth_kind = "z"
     scale_kind = "metric"
     needs_truth = True
+    reads = None
+    uses = ()
+    batch = 0
 
     def __init__(self, map_px: int) -> None:
         """`map_px`: side of the maps."""

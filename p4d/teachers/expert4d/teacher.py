@@ -29,6 +29,9 @@ class ExpertTeacher:
     depth_kind = "z"
     scale_kind = "relative"
     needs_truth = False
+    reads = None
+    uses = ()
+    batch = 0
 
     def __init__(self, folder: Path) -> None:
         """Load the expert from `folder`, the output of stage `expert`."""
