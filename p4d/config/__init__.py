@@ -8,7 +8,13 @@ Settings that change no result do not belong here, nor do paths: those are in `p
 """
 
 from p4d.config.asking import FactsParams, QuestionsParams, RegionsParams, ReleaseParams
-from p4d.config.corpus import ClipsParams, LandingParams, ShotsParams, WorldsParams
+from p4d.config.corpus import (
+    ClipsParams,
+    ExternalParams,
+    LandingParams,
+    ShotsParams,
+    WorldsParams,
+)
 from p4d.config.evaluation import EvaluationParams, PromotionParams
 from p4d.config.labelling import LabelsParams, TeacherParams
 from p4d.config.params import Params, replace_params
@@ -20,6 +26,7 @@ __all__ = [
     "DistillationParams",
     "EvaluationParams",
     "ExpertParams",
+    "ExternalParams",
     "FactsParams",
     "LabelsParams",
     "LandingParams",
