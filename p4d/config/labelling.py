@@ -165,9 +165,9 @@ class LabelsParams:
                 gives = modality in self.gives(name)
                 check(gives, self, f"sources.{modality}: {name} gives no {modality}")
                 known = modality in CALIBRATED.get(self.kind(name), frozenset())
-                one = self.settings.get(name)
+                stated = name in self.settings and self.settings[name].sigma(modality) > 0
                 check(
-                    known or modality not in FACTS_NEED or (one and one.sigma(modality)) > 0,
+                    known or modality not in FACTS_NEED or stated,
                     self,
                     f"sources.{modality}: no sigma of {name} is known; measure it "
                     f"(docs/teachers.md) and state it in settings.{name}",

@@ -102,7 +102,8 @@ class DepthNetworkTeacher:
     """
 
     needs_truth = False
-    uses = ()
+    uses: tuple[str, ...] = ()
+    reads: SourceSize | None
     batch = 1  # clips; frames go through the network by `batch` of the settings
 
     def __init__(self, name: str, settings: TeacherParams, map_px: int) -> None:

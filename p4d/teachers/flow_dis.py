@@ -39,7 +39,8 @@ class DisFlowTeacher:
     depth_kind = "z"  # of no depth
     scale_kind = "relative"
     needs_truth = False
-    uses = ()
+    uses: tuple[str, ...] = ()
+    reads: SourceSize | None
 
     def __init__(self, name: str, settings: TeacherParams, map_px: int) -> None:
         """Choose sizes.
@@ -52,10 +53,11 @@ class DisFlowTeacher:
         self._cv = opencv(name)
         self.name, self.map_px = name, settings.map_px or map_px
         self.batch = settings.batch
-        self.reads = SourceSize(settings.input_px or INPUT_PX)
+        size = SourceSize(settings.input_px or INPUT_PX)
+        self.reads = size
         self.file_digests: dict[str, str] = {}
         self.sigma = {"flow": settings.flow_sigma_px or FLOW_SIGMA_SHARE * self.map_px}
-        identity = ["flow_dis-1", self._cv.__version__, self.map_px, self.reads.longest_px]
+        identity = ["flow_dis-1", self._cv.__version__, self.map_px, size.longest_px]
         self.digest = hashlib.sha256(canonical_json(identity).encode()).hexdigest()
 
     def label(self, clips: Sequence[ClipInput]) -> list[LabelArrays]:

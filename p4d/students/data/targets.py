@@ -113,9 +113,8 @@ class StoredLabelReader(LabelReader):
 
     def _by(self, sources: LabelSources, clip_id: str, modality: str) -> str | None:
         """The teacher whose modality is read."""
-        names = (self._teacher,)
-        if self._teacher == SOURCES:
-            names = sources.order(SOURCE_OF[modality])
+        several = self._teacher == SOURCES
+        names = sources.order(SOURCE_OF[modality]) if several else (self._teacher,)
         return next((one for one in names if self._can(sources, clip_id, one, modality)), None)
 
     def _arrays(
