@@ -8,10 +8,18 @@ from pathlib import Path
 
 from p4d.datasets.formats.movi import MoviReader
 from p4d.datasets.reader import DatasetReader
+from p4d.datasets.scannet.reader import ScanNetReader
+from p4d.datasets.sintel.reader import SintelReader
 from p4d.datasets.tum.reader import BonnReader, TumReader
 from p4d.errors import DatasetError
 
-READERS: tuple[DatasetReader, ...] = (MoviReader(), BonnReader(), TumReader())
+READERS: tuple[DatasetReader, ...] = (
+    MoviReader(),
+    BonnReader(),
+    TumReader(),
+    ScanNetReader(),
+    SintelReader(),
+)
 """In the order in which a folder is tried: the more specific layout first."""
 
 BY_FORMAT: Mapping[str, DatasetReader] = {reader.format: reader for reader in READERS}

@@ -1,0 +1,1 @@
+"""MPI Sintel: rendered film with exact forward flow, depth and cameras, of non-rigid scenes."""
