@@ -71,6 +71,8 @@ def _processes(
 ) -> Iterator[Mapping[str, subprocess.Popen[bytes]]]:
     """Python modules that run, each in a session of its own, so that Ctrl-C reaches us alone."""
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    # Landing converts the datasets in the inbox within a tick of its sensor; the default is 60 s.
+    environment.setdefault("DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS", str(LANDING_TIMEOUT_S))
     started = {
         name: subprocess.Popen(
             [sys.executable, "-m", *module], env=environment, start_new_session=True
