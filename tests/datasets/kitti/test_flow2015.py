@@ -52,7 +52,7 @@ def test_cars_are_labelled_in_frame_10_alone(drive):
     found = read(drive)
     assert [t for t in range(21) if found.frame(t).instance_hw is not None] == [10]
     assert ((found.frame(10).instance_hw == 1) == (drive.views[10].ids_hw == 1005)).all()
-    assert [(each.id, each.name) for each in found.objects] == [(1, "car 1")]
+    assert [(each.id, each.name) for each in found.objects] == [(1, "car")]
 
 
 def test_a_pair_without_the_frames_around_it_is_a_sequence_of_two(tmp_path):

@@ -26,7 +26,7 @@ def test_both_forms_give_the_same_masks(drive):
     table = [(each.id, each.name, each.category) for each in found.objects]
     assert table == [
         (1001, "car", "car"),
-        (1005, "car 2", "car"),
+        (1005, "car", "car"),
         (2003, "pedestrian", "pedestrian"),
     ]
 

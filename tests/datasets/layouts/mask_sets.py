@@ -1,6 +1,6 @@
 """Datasets of masks alone, each in its published form: three discs that cross a textured wall.
 
-Disc 1 is there from the start, disc 2 appears in frame 6, disc 3 leaves after frame 15. Pictures
+Disc 1 is there from the start, disc 2 appears in frame 6, disc 3 leaves after frame 40. Pictures
 are 96 x 64, never square, so that an exchange of rows and columns shows.
 """
 
@@ -20,7 +20,7 @@ from tests.datasets.png_files import DAVIS_PALETTE, write_png
 
 WIDTH, HEIGHT, FRAMES = 96, 64, 48
 COLOURS = {1: (220, 40, 40), 2: (40, 190, 80), 3: (50, 80, 230)}
-APPEARS, LEAVES = 6, 15
+APPEARS, LEAVES = 6, 40
 VOID = (slice(0, 4), slice(90, 96))
 
 

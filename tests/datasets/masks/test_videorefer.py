@@ -29,7 +29,7 @@ def test_regions_belong_to_frames_by_number(made):
 
 
 def test_a_region_that_several_rows_ask_about_is_one_object(made):
-    assert [each.name for each in read(made).objects] == ["object 1", "object 2", "object 3"]
+    assert [each.id for each in read(made).objects] == [1, 2, 3]
 
 
 def test_counts_that_are_null_are_named_and_cost_their_frame(made):

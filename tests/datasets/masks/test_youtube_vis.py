@@ -36,7 +36,7 @@ def test_every_spelling_of_a_mask_gives_the_object(made):
         assert (frame.instance_hw == made.ids_thw[t]).all(), t
     assert [(each.id, each.name) for each in found.objects] == [
         (1, "ball"),
-        (2, "ball 2"),
+        (2, "ball"),
         (3, "person"),
     ]
 
