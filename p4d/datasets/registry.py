@@ -16,10 +16,13 @@ from p4d.datasets.masks.sav import SavReader
 from p4d.datasets.masks.videorefer import VideoReferReader
 from p4d.datasets.masks.youtube_vis import YoutubeVisReader
 from p4d.datasets.reader import DatasetReader
+from p4d.datasets.tum.reader import BonnReader, TumReader
 from p4d.errors import DatasetError
 
 READERS: tuple[DatasetReader, ...] = (
     MoviReader(),
+    BonnReader(),
+    TumReader(),
     KittiRawReader(),
     KittiOdometryReader(),
     KittiMotsReader(),
