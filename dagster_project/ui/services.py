@@ -25,6 +25,8 @@ from p4d.project import Project
 
 # A run in progress is a process of its own, so ending these three loses nothing.
 _PATIENCE_S = 15.0
+LANDING_TIMEOUT_S = 3600
+"""Of a tick of a sensor."""
 
 
 def serve(project: Project, port: int, note: Callable[[str], None]) -> None:
