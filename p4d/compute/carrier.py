@@ -48,10 +48,10 @@ class Carrier(ABC):
 
 
 class ProcessCarrier(Carrier):
-    """A fresh process for each task, which knows nothing of the project: another root, its own
-    scratch folder, the object store.
+    """A fresh process for each task, which knows nothing of the project.
 
-    The smallest engine that shares nothing; the tests kill its processes at every write.
+    It has another root, its own scratch folder and the object store: the smallest engine that
+    shares nothing. The tests kill its processes at every write.
     """
 
     def __init__(

@@ -17,9 +17,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from p4d.compute.settings import ComputeSettings
-
 from p4d.compute.carrier import SCRATCH, WORKER_MODULE, Carrier
+from p4d.compute.settings import ComputeSettings
 from p4d.errors import ComputeError, ConfigError
 from p4d.pipeline import Stage
 from p4d.progress import Progress
@@ -39,10 +38,10 @@ class RaySettings:
     """The section `ray` of compute.yaml.
 
     Attributes:
-        address: `HOST:PORT` of the cluster's head (GCS), or `ray://HOST:PORT` for a client server.
+        address: `HOST:PORT` of the cluster's head, or `ray://HOST:PORT` of its client server.
         remote: DVC's name of the object store; default: DVC's default remote.
-        scratch: folder of each node for inputs and results; default: the node's `$P4D_WORKER_SCRATCH`,
-            else a folder below its temporary one.
+        scratch: folder of each node for inputs and results; default: `$P4D_WORKER_SCRATCH` of the
+            node, else a folder below its temporary one.
         device: kind of device for stages that use one: `cpu`, `cuda`, or the name of one model, as
             torch reports it. Results of another kind are other results.
         accelerator: Ray's name of that model (`ray.util.accelerators`), so that it finds the node.

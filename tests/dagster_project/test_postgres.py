@@ -53,7 +53,7 @@ def server(tmp_path_factory):
 
 @needs_server
 def test_one_setting_moves_the_instance_and_back(project, server, monkeypatch):
-    running, url = server
+    _running, url = server
     monkeypatch.setenv(POSTGRES, url)
     # Several people at once: processes of their own on one instance.
     people = [
@@ -136,7 +136,7 @@ def test_two_storages_are_refused(project, monkeypatch):
 
 def test_runs_of_another_machine_are_left_to_its_own_daemon():
     here = process_identity()
-    pid, start, host = here.split()
+    pid, _start, host = here.split()
     with dg.DagsterInstance.ephemeral() as instance:
         started = {
             identity: instance.create_run_for_job(

@@ -79,9 +79,8 @@ class RemoteCompute:
             StoreError: the object store does not answer, refuses or returned other bytes.
             ComputeError: the stage failed on the worker, or the worker was lost.
         """
-        task, sources = describe(
-            call, self._store.address, self._carrier.device_of(call.given.stage)
-        )
+        device = self._carrier.device_of(call.given.stage)
+        task, sources = describe(call, self._store.address, device)
         sent = 0
         for attempt in range(1, ATTEMPTS + 1):
             found = self._result(task)

@@ -1,4 +1,4 @@
-"""A worker that shares nothing with the project but the object store: root, code, scratch folder."""
+"""A worker that shares nothing with the project but the object store: its own code and scratch folder."""
 
 from __future__ import annotations
 
