@@ -55,7 +55,12 @@ class ProcessCarrier(Carrier):
     """
 
     def __init__(
-        self, scratch: Path, environment: Mapping[str, str] | None = None, timeout_s: float = 86400
+        self,
+        scratch: Path,
+        environment: Mapping[str, str] | None = None,
+        *,
+        module: str = WORKER_MODULE,
+        timeout_s: float = 86400,
     ) -> None:
         """Start nothing yet.
 
@@ -63,9 +68,10 @@ class ProcessCarrier(Carrier):
             scratch: folder of the workers; also their working folder.
             environment: of the workers; default: that of this process. It must let them import the
                 package and find their credentials.
+            module: what they run, with the scratch folder as its argument.
             timeout_s: after which a worker is ended.
         """
-        self._scratch, self._timeout_s = scratch, timeout_s
+        self._scratch, self._module, self._timeout_s = scratch, module, timeout_s
         self._environment = dict(os.environ if environment is None else environment)
         self._environment.pop("P4D_ROOT", None)
 
@@ -73,7 +79,7 @@ class ProcessCarrier(Carrier):
         """Run a task in a fresh process."""
         del stage, progress
         self._scratch.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", WORKER_MODULE, str(self._scratch)]
+        command = [sys.executable, "-m", self._module, str(self._scratch)]
         try:
             done = subprocess.run(
                 command, input=task, cwd=self._scratch, env=self._environment,

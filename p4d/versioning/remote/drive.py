@@ -30,6 +30,8 @@ from p4d.versioning.remote.task import Failure, RemoteResult, RemoteTask, read_a
 
 logger = logging.getLogger(__name__)
 
+DRIVER_POINTS = ("inputs_sent", "answered", "result_fetched")
+"""Points of `crash_points.reached` here, in order; publishing has its own."""
 ATTEMPTS = 3
 """How often a task is sent when its result is lost or damaged between the worker and here."""
 

@@ -41,6 +41,10 @@ from p4d.versioning.remote.same_code import refuse_other_code, refuse_other_envi
 from p4d.versioning.remote.task import Failure, RemoteResult, RemoteTask, result_name
 from p4d.versioning.run.staging import check_staged
 
+WORKER_POINTS = (
+    "task_read", "inputs_fetched", "computed_there", "objects_sent", "result_written",
+)  # fmt: skip
+"""Points of `crash_points.reached` here, in order: a test lets the worker die at each."""
 Progress = Callable[[int, int, str], None]
 
 

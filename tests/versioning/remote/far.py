@@ -1,4 +1,4 @@
-"""A worker that shares nothing with the project but the object store: its own code and scratch folder."""
+"""Workers that share nothing with a project but the object store: own code, own scratch folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from p4d.compute.carrier import ProcessCarrier
+from p4d.compute.carrier import WORKER_MODULE, ProcessCarrier
 from p4d.versioning.remote.drive import RemoteCompute
 from p4d.versioning.remote.object_store import ObjectStore, StoreAddress
 from tests.versioning.fake import REPOSITORY, Fake
@@ -41,9 +41,17 @@ class Far:
         path = os.pathsep.join([str(self.root / "code"), str(REPOSITORY), *_packages()])
         return {**kept, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", **more}
 
-    def compute(self, **environment: str) -> RemoteCompute:
-        carrier = ProcessCarrier(self.scratch, self.environment(**environment), timeout_s=120)
-        return RemoteCompute(self.address, carrier)
+    def compute(self, module: str = WORKER_MODULE, **environment: str) -> RemoteCompute:
+        return RemoteCompute(self.address, self.carrier(module, **environment))
+
+    def carrier(self, module: str = WORKER_MODULE, **environment: str) -> ProcessCarrier:
+        return ProcessCarrier(
+            self.scratch, self.environment(**environment), module=module, timeout_s=300
+        )
+
+    def killed_at(self, point: str) -> RemoteCompute:
+        """A worker that dies by SIGKILL at a point."""
+        return self.compute("tests.versioning.remote.dying_worker", DIE_AT=point)
 
     def results(self) -> list[str]:
         files, root = self.store._opened
