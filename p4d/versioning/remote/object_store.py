@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from p4d.atomic import out_of_space, replacing
-from p4d.errors import ConfigError, StoreError
+from p4d.errors import ConfigError, ContractError, StoreError
 from p4d.ids import canonical_json
 from p4d.paths import OBJECT_ID
 from p4d.versioning.dvc.config import default_remote, read_config
@@ -37,7 +37,7 @@ SENDABLE = frozenset({
 a worker has credentials of its own."""
 
 _TIMEOUTS = {"connect_timeout": 5, "read_timeout": 60}
-CLOCK = "RequestTimeTooSkewed"
+CLOCK = ("RequestTimeTooSkewed", "difference between the request time and")
 """How S3 refuses a request whose time is more than 15 minutes off."""
 
 
@@ -169,7 +169,8 @@ class ObjectStore:
         """The record of that name, or None if there is none.
 
         Raises:
-            StoreError: the store does not answer or refuses, or the record is no JSON.
+            StoreError: the store does not answer or refuses.
+            ContractError: the record is no JSON.
         """
         files, root = self._opened
         with self._errors(f"record {name}"):
@@ -181,7 +182,9 @@ class ObjectStore:
         try:
             return json.loads(payload)
         except ValueError as error:
-            raise StoreError(f"record {name} at {self.address.url} is no JSON: {error}") from error
+            raise ContractError(
+                f"record {name} at {self.address.url} is no JSON: {error}"
+            ) from error
 
     def write_record(self, name: str, value: object, scratch: Path) -> None:
         """Write a record, whole or not at all, by way of a file in `scratch`."""
@@ -232,13 +235,24 @@ class ObjectStore:
         except StoreError:
             raise
         except Exception as error:
-            raise StoreError(self._said(what, error)) from error
+            raise StoreError(self._said(what, self._reason(error))) from error
+
+    def _reason(self, error: Exception) -> Exception:
+        """The error, or a better one: S3's refusal of a HEAD has no body, so no reason."""
+        files, root = self._opened
+        if not isinstance(error, PermissionError) or files.protocol != "s3":
+            return error
+        try:
+            files.fs.call_s3("list_objects_v2", Bucket=root.partition("/")[0], MaxKeys=1)
+        except Exception as reason:  # noqa: BLE001 - whatever the store says of it
+            return reason
+        return error
 
     def _said(self, what: str, error: Exception) -> str:
         where = f"the object store {self.address.url}"
         if isinstance(error, OSError) and out_of_space(error):
             return f"no room left here for {what} of {where} ({error}); free space and run again"
-        if CLOCK in str(error):
+        if any(text in f"{error} {error.__cause__}" for text in CLOCK):
             return (
                 f"{where} refuses {what}, as the clock of this machine is off by more than 15 "
                 f"minutes ({error}); set it (NTP), then run again"
