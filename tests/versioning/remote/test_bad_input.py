@@ -1,14 +1,17 @@
 """What goes wrong between machines: each is an error that names the thing, and costs nothing."""
 
 import errno
+import inspect
 import os
 import shutil
 import subprocess
+import sys
 
 import pytest
 
 from benchmarks.servers import free_port
-from p4d.compute.ray import RaySettings, connect
+from p4d.compute.carrier import WORKER_MODULE
+from p4d.compute.ray import RaySettings, carry_out, connect
 from p4d.compute.settings import ComputeSettings
 from p4d.errors import ComputeError, ConfigError, RefusedError, StoreError
 from p4d.versioning.files.hashes import file_md5
@@ -167,6 +170,19 @@ def test_a_task_that_is_none_is_an_answer(tmp_path):
     for payload in (b"", b"[]", b'{"schema": 1}', b'{"schema": 2}'):
         failure = messages.read_answer(answer(payload, tmp_path))
         assert failure.kind == "stage" and failure.error == "ContractError"
+
+
+def test_a_node_without_the_package_says_so(tmp_path):
+    """What Ray brings to a node, by value, in an interpreter that finds no package at all."""
+    call = f"carry_out(b'', {str(tmp_path)!r}, {WORKER_MODULE!r}, 'P4D_WORKER_SCRATCH')"
+    script = f"{inspect.getsource(carry_out)}\nprint({call}.decode())"
+    said = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", script], capture_output=True, text=True, check=True
+    )
+    failure = messages.read_answer(said.stdout.encode())
+    assert (
+        failure.kind == "refused" and f"this node cannot import {WORKER_MODULE}" in failure.message
+    )
 
 
 def test_an_address_where_no_cluster_answers(fake, tmp_path):
