@@ -7,17 +7,16 @@ the content, so a file that exists is complete and current and is not rendered a
 from __future__ import annotations
 
 import dataclasses
-import platform
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
 from p4d.atomic import replacing
 from p4d.config import WorldsParams
+from p4d.encoding import write_mp4
 from p4d.ids import content_id, seed_for
 from p4d.sidecars import write_source
 from p4d.workers import spawn_pool
@@ -29,10 +28,6 @@ VARIABLE_RATE_SHARE = 1 / 3
 LICENCE = "Apache-2.0"
 """Licence of the rendered videos: that of this code."""
 _JITTER = 0.3  # largest shift of a frame, as a share of the mean interval
-
-# With AVX-512, x264's output depends on what its buffers held before: equal frames gave up to 8
-# different files in 8 tries. SSE2 is exact and part of every x86-64; elsewhere plain C.
-_STABLE_X264 = "asm=sse2" if platform.machine() in ("x86_64", "AMD64") else "asm=0"
 
 
 def write_corpus(
@@ -102,7 +97,8 @@ def write_world(
     sidecar.write(sidecar.path_for(path), truth)
     write_source(path, licence=LICENCE, source=f"simulated by p4d, world {seed}")
     with replacing(path) as temporary:
-        _encode(temporary, video.rgb_thw3, pts, time_base, params.fps)
+        shown = zip(pts, video.rgb_thw3, strict=True)
+        write_mp4(temporary, shown, time_base, _rate(params.fps))
     return path
 
 
@@ -113,7 +109,7 @@ def frame_times(seed: int, duration_s: float, fps: float) -> tuple[NDArray[np.in
     """
     rng = np.random.default_rng(seed_for(seed, "frame times"))
     count = max(2, int(np.floor(duration_s * fps)))
-    rate = Fraction(fps).limit_denominator(1001)
+    rate = _rate(fps)
     if rng.random() >= VARIABLE_RATE_SHARE:
         return np.arange(count, dtype=np.int64) * rate.denominator, Fraction(1, rate.numerator)
     interval_ms = 1000.0 / fps
@@ -127,19 +123,5 @@ def _complete(path: Path) -> bool:
     return path.is_file() and sidecar.path_for(path).is_file()
 
 
-def _encode(
-    path: Path, rgb_thw3: NDArray[np.uint8], pts: NDArray[np.int64], tick: Fraction, fps: float
-) -> None:
-    with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
-        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
-        stream.height, stream.width = rgb_thw3.shape[1:3]
-        stream.pix_fmt = "yuv420p"
-        stream.options = {"crf": "10", "preset": "veryfast", "x264-params": _STABLE_X264}
-        stream.codec_context.thread_count = 1  # x264's output depends on its number of threads
-        stream.codec_context.time_base = tick
-        stream.time_base = tick
-        for picture, when in zip(rgb_thw3, pts, strict=True):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame.pts, frame.time_base = int(when), tick
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
+def _rate(fps: float) -> Fraction:
+    return Fraction(fps).limit_denominator(1001)
