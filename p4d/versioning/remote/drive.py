@@ -83,29 +83,30 @@ class RemoteCompute:
         """
         device = self._carrier.device_of(call.given.stage)
         task, sources = describe(call, self._store.address, device)
-        sent = 0
+        sent, looked_up = 0, True
         for attempt in range(1, ATTEMPTS + 1):
             found = self._result(task)
-            looked_up = found is not None and attempt == 1
             if found is None:
+                looked_up = False
                 sent += self._send_inputs(task, sources, again=attempt > 1)
                 reached("inputs_sent")
                 found = self._computed(task, call, progress)
             try:
                 fetched = fetch_result(self._store, found, call.new)
-                break
             except (StoreError, ContractError) as error:
                 # The record names what the store does not have as it says: it is worth nothing.
                 if attempt == ATTEMPTS:
                     raise
                 logger.warning("%s is computed again: %s", call.name, error)
                 self._store.delete_record(result_name(task.fingerprint))
-        reached("result_fetched")
-        moved = Moved(call.name, looked_up, sent, fetched, found.moved)
-        with self._lock:
-            self.moved.append(moved)
-        report = StageReport(rows=found.rows, metrics=found.metrics)
-        return Computed(report=report, cost=found.cost, where=found.computed_on)
+                continue
+            reached("result_fetched")
+            moved = Moved(call.name, looked_up, sent, fetched, found.moved)
+            with self._lock:
+                self.moved.append(moved)
+            report = StageReport(rows=found.rows, metrics=found.metrics)
+            return Computed(report=report, cost=found.cost, where=found.computed_on)
+        raise AssertionError("the last attempt returns or raises")
 
     def _result(self, task: RemoteTask) -> RemoteResult | None:
         """The result in the store, or None; one that cannot be read counts as none."""
@@ -160,8 +161,9 @@ def describe(
     lists = call.new.parent / "lists"
     for name, found in given.folders.items():
         if isinstance(found, Path):
-            key = f"{name}@{given.shard}" if f"{name}@{given.shard}" in given.versions else name
-            inputs[name] = _version(root, found, given.versions[key], lists, sources)
+            own = f"{name}@{given.shard}"
+            version = given.versions[own if own in given.versions else name]
+            inputs[name] = _version(root, found, version, lists, sources)
         else:
             inputs[name] = {
                 shard: _version(root, folder, given.versions[f"{name}@{shard}"], lists, sources)

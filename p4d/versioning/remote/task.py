@@ -111,7 +111,10 @@ class RemoteTask:
             plain = json.loads(payload)
             if plain.pop("schema") != SCHEMA:
                 raise ContractError("the task has another form; driver and worker need one version")
-            stage = {k: tuple(v) if isinstance(v, list) else v for k, v in plain["stage"].items()}
+            stage: dict[str, Any] = {
+                name: tuple(value) if isinstance(value, list) else value
+                for name, value in plain["stage"].items()
+            }
             return cls(**{**plain, "stage": Stage(**stage)})
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ContractError(f"it is no task ({error!r})") from error
