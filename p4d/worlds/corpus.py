@@ -7,7 +7,6 @@ the content, so a file that exists is complete and current and is not rendered a
 from __future__ import annotations
 
 import dataclasses
-import platform
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from p4d.atomic import replacing
 from p4d.config import WorldsParams
+from p4d.encoding import STABLE_X264
 from p4d.ids import content_id, seed_for
 from p4d.sidecars import write_source
 from p4d.workers import spawn_pool
@@ -29,10 +29,6 @@ VARIABLE_RATE_SHARE = 1 / 3
 LICENCE = "Apache-2.0"
 """Licence of the rendered videos: that of this code."""
 _JITTER = 0.3  # largest shift of a frame, as a share of the mean interval
-
-# With AVX-512, x264's output depends on what its buffers held before: equal frames gave up to 8
-# different files in 8 tries. SSE2 is exact and part of every x86-64; elsewhere plain C.
-_STABLE_X264 = "asm=sse2" if platform.machine() in ("x86_64", "AMD64") else "asm=0"
 
 
 def write_corpus(
@@ -134,7 +130,7 @@ def _encode(
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
         stream.height, stream.width = rgb_thw3.shape[1:3]
         stream.pix_fmt = "yuv420p"
-        stream.options = {"crf": "10", "preset": "veryfast", "x264-params": _STABLE_X264}
+        stream.options = {"crf": "10", "preset": "veryfast", "x264-params": STABLE_X264}
         stream.codec_context.thread_count = 1  # x264's output depends on its number of threads
         stream.codec_context.time_base = tick
         stream.time_base = tick
