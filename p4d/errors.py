@@ -17,6 +17,10 @@ class TruthError(P4DError):
     """A truth sidecar is unreadable or disagrees with its video."""
 
 
+class DatasetError(P4DError):
+    """A dataset's folder is not of its layout, or a file in it cannot be used."""
+
+
 class LabelError(P4DError):
     """A teacher's output breaks the label contract (shape, finiteness, range)."""
 

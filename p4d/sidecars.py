@@ -1,10 +1,10 @@
 """The files that may stand beside a video, by name, and the one that states its licence.
 
 `a.mp4` has its exact truth in `a.truth.safetensors` (format: p4d/worlds/sidecar.py) and its licence
-and origin in `a.source.json`: an object with the optional texts `licence` and `source`, and the
-optional number `schema` of its form. What
-`sha256sum a.mp4` or `md5sum a.mp4` writes stands in `a.mp4.sha256`, `a.mp4.md5`, `a.sha256` or
-`a.md5`: a video of another content is rejected.
+and source in `a.source.json`: an object with the optional texts `licence` and `source`, the
+optional object `origin` (p4d/origins.py: dataset, terms) and the optional number `schema` of its
+form. What `sha256sum a.mp4` or `md5sum a.mp4` writes stands in `a.mp4.sha256`, `a.mp4.md5`,
+`a.sha256` or `a.md5`: a video of another content is rejected.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from p4d.artifacts import write_json
 from p4d.errors import ContractError
 from p4d.foreign_json import read_foreign_json
+from p4d.origins import Origin
 
 TRUTH_SUFFIX = ".truth.safetensors"
 SOURCE_SUFFIX = ".source.json"
@@ -26,8 +27,8 @@ SIDECAR_SUFFIXES = (TRUTH_SUFFIX, SOURCE_SUFFIX, *CHECKSUM_SUFFIXES)
 UNSTATED = "unstated"
 """Licence and source of a video without a readable source file."""
 
-SOURCE_SCHEMA = 1
-"""The form of a source file. One without a number has this form."""
+SOURCE_SCHEMAS = (1, 2)
+"""Forms of a source file. One without a number has the first; the second adds `origin`."""
 MAX_SOURCE_BYTES = 64 * 1024
 MAX_CHECKSUM_BYTES = 1024 * 1024
 
@@ -38,11 +39,13 @@ class StatedSource:
 
     Attributes:
         licence, source: `UNSTATED` if the file does not state it.
+        origin: the dataset and its terms; None if the file states none.
         problem: why the file, or a part of it, is not used; None if all of it is.
     """
 
     licence: str = UNSTATED
     source: str = UNSTATED
+    origin: Origin | None = None
     problem: str | None = None
 
 
@@ -51,9 +54,11 @@ def sidecar_path(video: Path, suffix: str) -> Path:
     return video.with_name(video.stem + suffix)
 
 
-def write_source(video: Path, *, licence: str, source: str) -> None:
+def write_source(video: Path, *, licence: str, source: str, origin: Origin | None = None) -> None:
     """Write the source file of a video."""
-    stated = {"schema": SOURCE_SCHEMA, "licence": licence, "source": source}
+    stated: dict[str, object] = {"schema": 1, "licence": licence, "source": source}
+    if origin is not None:
+        stated |= {"schema": 2, "origin": origin.stated()}
     write_json(sidecar_path(video, SOURCE_SUFFIX), stated)
 
 
@@ -70,15 +75,32 @@ def read_source(path: Path | None) -> StatedSource:
         return StatedSource(problem=str(error))
     if not isinstance(stated, dict):
         return StatedSource(problem=f"{path.name} holds no object")
-    if (schema := stated.get("schema", SOURCE_SCHEMA)) != SOURCE_SCHEMA:
+    if (schema := stated.get("schema", 1)) not in SOURCE_SCHEMAS:
         shown = f"{path.name} has schema {ascii(schema)[:80]}"
-        return StatedSource(problem=f"{shown}, and this version reads {SOURCE_SCHEMA}")
+        return StatedSource(problem=f"{shown}, and this version reads {SOURCE_SCHEMAS[-1]}")
     texts = {name: stated.get(name, UNSTATED) for name in ("licence", "source")}
     problems = [name for name, text in texts.items() if not isinstance(text, str)]
+    problem = f"{' and '.join(problems)} of {path.name} must be text" if problems else None
+    origin = None
+    try:
+        origin = _read_origin(stated.get("origin"))
+    except ContractError as error:
+        # Terms that cannot be read are no permission.
+        origin = Origin(terms="unreadable terms", redistributable=False)
+        problem = f"{path.name}: {error}; its pictures will not leave this project"
     return StatedSource(
         **{name: text for name, text in texts.items() if name not in problems},
-        problem=f"{' and '.join(problems)} of {path.name} must be text" if problems else None,
+        origin=origin,
+        problem=problem,
     )
+
+
+def _read_origin(stated: object) -> Origin | None:
+    if stated is None:
+        return None
+    if not isinstance(stated, dict):
+        raise ContractError("origin is no object")
+    return Origin.of(stated)
 
 
 def sidecar_beside(video: Path, suffix: str) -> Path | None:

@@ -57,7 +57,7 @@ def test_what_a_source_file_does_not_state_is_unstated(tmp_path, content, expect
         (b'{"licence": ' + b"[" * 65 + b"]" * 65 + b"}", "deeper than 64"),
         (b'{"licence": "' + b"x" * MAX_SOURCE_BYTES + b'"}', "larger than 65536 bytes"),
         (b'{"licence": "\\ud800"}', "no Unicode text"),
-        (b'{"schema": 2, "licence": "CC0-1.0"}', "has schema 2, and this version reads 1"),
+        (b'{"schema": 3, "licence": "CC0-1.0"}', "has schema 3, and this version reads 2"),
         (b'{"schema": "new", "licence": "CC0-1.0"}', "has schema 'new'"),
         (b'{"licence": 12, "source": "a camera"}', "licence of a.source.json must be text"),
         (b"[]", "no object"),

@@ -9,6 +9,7 @@ import click
 
 from p4d.cli.echo import echo
 from p4d.cli.renamed import RenamedOptions
+from p4d.cli.settings import settings_of
 from p4d.project import Project
 
 
@@ -35,9 +36,7 @@ def sql(name: str, settings: tuple[str, ...]) -> None:
 
     from p4d.warehouse import Warehouse
 
-    if wrong := [setting for setting in settings if "=" not in setting]:
-        raise click.BadParameter(f"{wrong[0]!r} is not KEY=VALUE", param_hint="--set")
-    parameters = dict(setting.split("=", 1) for setting in settings)
+    parameters = settings_of(settings)
     with pl.Config(tbl_rows=200, tbl_cols=30, fmt_str_lengths=60):
         echo(Warehouse(Project.find()).query(name, **parameters))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from p4d.cli.echo import echo
+from p4d.cli.settings import settings_of
 from p4d.foreign_text import one_line
 from p4d.project import Project
 
@@ -90,14 +91,51 @@ def stage(name: str, shard: str | None, force: bool) -> None:
 
 
 @click.command()
-def land() -> None:
-    """Close a shard over the new files of the inbox."""
+@click.option("--dataset", "format_name", metavar="FORMAT", help="FOLDER is of this layout.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="What the folder does not state."
+)
+@click.option("--formats", is_flag=True, help="List the layouts and what may be set.")
+@click.argument("folder", required=False, type=click.Path(path_type=Path, exists=True))
+def land(
+    format_name: str | None, settings: tuple[str, ...], formats: bool, folder: Path | None
+) -> None:
+    """Close a shard over the new files of the inbox.
+
+    With --dataset, the sequences of FOLDER become videos of the inbox first, with their truth and
+    terms. A dataset's folder in the inbox is recognised by itself.
+    """
     from p4d.progress import bar
+    from p4d.video.dataset_folders import convert_named
     from p4d.video.landing import land as land_inbox
 
+    if formats:
+        echo(_formats())
+        return
+    if (format_name is None) != (folder is None):
+        raise click.UsageError("--dataset FORMAT and FOLDER go together; --formats lists them")
+    options = settings_of(settings)
+    if options and format_name is None:
+        raise click.UsageError("--set needs --dataset")
+    project = Project.find()
+    if format_name is not None and folder is not None:
+        with bar("convert", unit="sequence") as progress:
+            notices = convert_named(project, format_name, folder, options, progress)
+        for notice in notices:
+            echo(f"  {one_line(notice)}")
     with bar("land", unit="file") as progress:
-        report = land_inbox(Project.find(), progress=progress)
+        report = land_inbox(project, progress=progress)
     echo(report.summary())
+
+
+def _formats() -> str:
+    from p4d.datasets.registry import READERS
+
+    lines = []
+    for reader in READERS:
+        lines.append(f"{reader.format}: {reader.title}")
+        lines += [f"  --set {each.name}: {each.meaning}" for each in reader.options]
+    return "\n".join(lines)
 
 
 @click.command(name="dvc-yaml")

@@ -56,7 +56,10 @@ def world_motion_m(view: View, moves: Mapping[int, Floats]) -> NDArray[np.float6
 
 
 def flow_between(
-    view: View, other: View, moves: Mapping[int, Floats]
+    view: View,
+    other: View,
+    moves: Mapping[int, Floats],
+    depth_tolerance: float = DEPTH_TOLERANCE,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Flow from `view` to `other` (pixels, [height, width, 2]) and where it is valid.
 
@@ -67,6 +70,8 @@ def flow_between(
         other: the frame they move to; of the same size.
         moves: world motion of each instance from the time of `view` to that of `other`, 4x4:
             `world_T_obj_other @ inverse(world_T_obj_view)`.
+        depth_tolerance: largest relative difference between the depth that is found and the
+            expected one; measured depth needs more than rendered depth.
 
     Flow is valid if the depth is known and the point lands inside `other`, on the same instance, at
     the expected depth (so it is not hidden there). Invalid flow is zero.
@@ -82,16 +87,16 @@ def flow_between(
     column = np.clip(u.astype(np.int64), 0, width - 1)
     row = np.clip(v.astype(np.int64), 0, height - 1)
     same = other.instance_hw[row, column] == view.instance_hw
-    near = _agrees(other.z_depth_m_hw[row, column], landed_z_m) | _agrees(
-        _between_pixels(other.z_depth_m_hw, u, v), landed_z_m
+    near = _agrees(other.z_depth_m_hw[row, column], landed_z_m, depth_tolerance) | _agrees(
+        _between_pixels(other.z_depth_m_hw, u, v), landed_z_m, depth_tolerance
     )
     valid = inside & same & near
     flow = np.where(valid[..., None], landed_uv - pixel_centres(height, width), 0.0)
     return flow.astype(np.float32), valid
 
 
-def _agrees(found_z_m: Floats, expected_z_m: Floats) -> NDArray[np.bool_]:
-    return np.asarray(np.abs(found_z_m - expected_z_m) <= DEPTH_TOLERANCE * expected_z_m)
+def _agrees(found_z_m: Floats, expected_z_m: Floats, tolerance: float) -> NDArray[np.bool_]:
+    return np.asarray(np.abs(found_z_m - expected_z_m) <= tolerance * expected_z_m)
 
 
 def _between_pixels(z_depth_m_hw: Floats, u: Floats, v: Floats) -> NDArray[np.float64]:

@@ -28,6 +28,8 @@ from p4d.video.decoding.per_video import FileFault, per_video
 from p4d.video.shots import Shot, Transition
 
 if TYPE_CHECKING:
+    from p4d.truth import PartialTruth
+    from p4d.truth.clip_truth import PartialClipTruth
     from p4d.worlds.sidecar import ClipTruth, WorldTruth
 
 CLIP_SCHEMA: dict[str, pl.DataType] = {
@@ -100,6 +102,7 @@ class _ClipRows:
     truth: tuple[tuple[str, np.ndarray], ...] = ()
     fits: tuple[dict[str, Any], ...] = ()
     hashes: tuple[dict[str, Any], ...] = ()
+    parts: tuple[dict[str, Any], ...] = ()
 
 
 def build_clips(inputs: StageInputs, out: Path) -> StageReport:
@@ -107,8 +110,9 @@ def build_clips(inputs: StageInputs, out: Path) -> StageReport:
 
     Writes `clips.parquet`, `frames.safetensors` ("{clip_id}.rgb_thw3", u8 [T,S,S,3]),
     `truth.safetensors`, `objects.parquet` and `truth_fit.parquet` (clips with exact truth: what
-    the gates compare with the pictures) and `frame_hashes.parquet`. Only clips with outcome ok
-    have arrays; a shard of rejected videos alone gives empty files of the same schema.
+    the gates compare with the pictures), `truth_parts.parquet` (only if a truth came in parts: what
+    that of each clip gives, p4d/truth/clip_parts.py) and `frame_hashes.parquet`. Only clips with
+    outcome ok have arrays; a shard of rejected videos alone gives empty files of the same schema.
 
     Raises:
         ContractError: ingest rejected more than `clips.max_reject_ratio` of the landed videos.
@@ -208,15 +212,17 @@ def _cut_video(job: _ClipJob) -> _ClipRows:
     return _joined([*cuts, _ClipRows(fits=tuple(_fit_rows(job, cuts, truth)))])
 
 
-def _fit_rows(job: _ClipJob, cuts: Sequence[_ClipRows], truth: WorldTruth) -> Iterator[dict]:
+def _fit_rows(
+    job: _ClipJob, cuts: Sequence[_ClipRows], truth: WorldTruth | PartialTruth
+) -> Iterator[dict]:
     """Rows of truth_fit.parquet for some usable clips, spread over the video."""
-    from p4d.worlds.fit import fits
+    from p4d.truth.fit import fits_of
 
     usable = [cut for cut in cuts if cut.truth]
     count = min(job.fitted, len(usable))
     for cut in (usable[k * len(usable) // count] for k in range(count)):
         (row,), (_, rgb_thw3) = cut.rows, cut.frames[0]
-        for fit in fits(truth, row["frame_index"], rgb_thw3):
+        for fit in fits_of(truth, row["frame_index"], rgb_thw3):
             yield {
                 "clip_id": row["clip_id"],
                 "video_id": job.video_id,
@@ -246,16 +252,19 @@ def _shots(table: pl.DataFrame) -> dict[str, list[Shot]]:
     return shots
 
 
-def _read_truth(job: _ClipJob) -> WorldTruth | None:
+def _read_truth(job: _ClipJob) -> WorldTruth | PartialTruth | None:
     if job.sidecar is None:
         return None
-    from p4d.worlds import sidecar  # only videos with truth need it
+    from p4d import truth  # only videos with truth need it
 
-    return sidecar.read(job.sidecar)
+    return truth.read(job.sidecar)
 
 
 def _cut_clip(
-    job: _ClipJob, plan: ClipPlan, pictures: dict[int, np.ndarray], truth: WorldTruth | None
+    job: _ClipJob,
+    plan: ClipPlan,
+    pictures: dict[int, np.ndarray],
+    truth: WorldTruth | PartialTruth | None,
 ) -> _ClipRows:
     row = _clip_row(job, plan)
     clip_id, params = row["clip_id"], job.params
@@ -274,23 +283,28 @@ def _cut_clip(
     frames = ((f"{clip_id}.rgb_thw3", rgb_thw3),)
     if truth is None:
         return _ClipRows(rows=(row,), frames=frames, hashes=(hashes,))
+    from p4d.truth.reading import WHOLE, clip_truth
+
     try:
-        exact = truth.resample(plan.frame_index, params.size_px)
+        exact, parts = clip_truth(truth, plan.frame_index, params.size_px)
     except TruthError as error:
         return _ClipRows(rows=(row | _outcome("failed", str(error)),))
+    row |= {"has_truth": bool(parts.gives), "scale_kind": parts.scale_kind}
     return _ClipRows(
         rows=(row,),
         frames=frames,
         hashes=(hashes,),
         truth=tuple((f"{clip_id}.{name}", array) for name, array in exact.arrays().items()),
         objects=tuple(_object_rows(clip_id, exact)),
+        parts=() if parts is WHOLE else (parts.row(clip_id),),
     )
 
 
-def _object_rows(clip_id: str, exact: ClipTruth) -> Iterator[dict[str, Any]]:
+def _object_rows(clip_id: str, exact: ClipTruth | PartialClipTruth) -> Iterator[dict[str, Any]]:
     """Rows of objects.parquet, with sizes in whole micrometres: a sidecar may hold any float."""
     for row in exact.object_rows(clip_id):
-        yield row | {name: round(float(row[name]), 6) for name in SIZES}
+        sizes = {name: row[name] for name in SIZES if row[name] is not None}
+        yield row | {name: round(float(size), 6) for name, size in sizes.items()}
 
 
 def _joined(cuts: Sequence[_ClipRows]) -> _ClipRows:
@@ -301,6 +315,7 @@ def _joined(cuts: Sequence[_ClipRows]) -> _ClipRows:
         truth=tuple(item for cut in cuts for item in cut.truth),
         fits=tuple(row for cut in cuts for row in cut.fits),
         hashes=tuple(row for cut in cuts for row in cut.hashes),
+        parts=tuple(row for cut in cuts for row in cut.parts),
     )
 
 
@@ -320,6 +335,11 @@ def _write(out: Path, cuts: Sequence[_ClipRows]) -> StageReport:
         pl.DataFrame(everything.hashes, schema=HASH_SCHEMA),
         sort_by=["clip_id"],
     )
+    if everything.parts:
+        from p4d.truth.clip_parts import PARTS_FILE, PARTS_SCHEMA
+
+        parts = pl.DataFrame(everything.parts, schema=PARTS_SCHEMA)
+        write_table(out / PARTS_FILE, parts, sort_by=["clip_id"])
     write_arrays(out / "frames.safetensors", dict(everything.frames))
     write_arrays(out / "truth.safetensors", dict(everything.truth))
     ok = clips.filter(outcome="ok")

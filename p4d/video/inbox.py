@@ -6,7 +6,7 @@ import json
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,7 +64,12 @@ class InboxFile:
 
 
 def scan(
-    inbox: Path, *, settle_s: float, max_file_bytes: int, cache: Path
+    inbox: Path,
+    *,
+    settle_s: float,
+    max_file_bytes: int,
+    cache: Path,
+    without: Sequence[Path] = (),
 ) -> Iterator[InboxFile | SkippedFile | WaitingFile]:
     """All files of the inbox except sidecars, sorted by relative path.
 
@@ -73,11 +78,13 @@ def scan(
         settle_s: a file that changed less than this ago, or whose sidecar did, waits.
         max_file_bytes: larger files are skipped.
         cache: file that keeps hashes between scans, by size, time and inode.
+        without: folders of the inbox that are not searched.
 
     """
     remembered = _load(cache)
     current: dict[str, list[object]] = {}
-    for relpath in sorted(_walk(inbox)):
+    skipped = {folder.relative_to(inbox).as_posix() for folder in without}
+    for relpath in sorted(_walk(inbox, skipped)):
         entry = _classify(inbox, relpath, settle_s=settle_s, max_file_bytes=max_file_bytes)
         if isinstance(entry, os.stat_result):
             yield _hashed(inbox, relpath, entry, remembered, current)
@@ -87,14 +94,14 @@ def scan(
         write_bytes(cache, json.dumps(current, sort_keys=True).encode())
 
 
-def _walk(inbox: Path) -> Iterator[str]:
+def _walk(inbox: Path, without: Set[str]) -> Iterator[str]:
     waiting = [""]
     while waiting:  # no recursion, which a deep tree of folders would exhaust
         folder = waiting.pop()
         for entry in _entries(inbox / folder):
             relpath = f"{folder}/{entry.name}" if folder else entry.name
             if entry.is_dir(follow_symlinks=False):
-                if entry.name.startswith("."):
+                if entry.name.startswith(".") or relpath in without:
                     continue
                 if relpath.count("/") < MAX_DEPTH:
                     waiting.append(relpath)

@@ -255,13 +255,13 @@ def _copy(source: Path, target: Path) -> str:
 
 
 def _check_truth(path: Path, timeline: Timeline) -> None:
-    from p4d.worlds import sidecar  # only videos with truth need it
+    from p4d import truth  # only videos with truth need it
+    from p4d.worlds.truth import check_against
 
     width_px, height_px = timeline.size_px
-    found = sidecar.read(path)
-    sidecar.check_against(found, timeline.pts_ns, width_px, height_px)
-    for index in range(len(found.frames)):
-        found.frames[index]
+    found = truth.read(path)
+    check_against(found, timeline.pts_ns, width_px, height_px)
+    truth.check_maps(found)
 
 
 def _extension(name: str) -> str:

@@ -23,6 +23,7 @@ from p4d.foreign_text import one_line
 from p4d.ids import content_id
 from p4d.project import Project
 from p4d.sidecars import TRUTH_SUFFIX
+from p4d.video.dataset_folders import convert_dropped
 from p4d.video.inbox import InboxFile, SkippedFile, WaitingFile, scan
 from p4d.video.landed_rows import Progress, beside, examine
 
@@ -62,7 +63,7 @@ class LandingReport:
 def land(
     project: Project, *, settle_s: float = 0.0, progress: Progress | None = None
 ) -> LandingReport:
-    """Close shards over all new files of `project.inbox`.
+    """Close shards over all new files of `project.inbox`, and all sequences of datasets in it.
 
     Files are packed in the order of their paths into shards of at most
     `landing.max_clips_per_shard` expected clips. Rejected files are recorded with their reason, so
@@ -158,12 +159,14 @@ def _land(project: Project, settle_s: float, progress: Progress) -> LandingRepor
     _sweep(project, shards)
     landed = _landed(project, shards)
     copies: dict[str, list[InboxFile | SkippedFile]] = {}
-    notices, known, waiting = [], 0, 0
+    dropped = convert_dropped(project, settle_s=settle_s, progress=progress)
+    notices, known, waiting = list(dropped.notices), 0, dropped.waiting
     entries = scan(
         project.inbox,
         settle_s=settle_s,
         max_file_bytes=params.landing.max_file_bytes,
         cache=project.state / "inbox_hashes.json",
+        without=dropped.folders,
     )
     for entry in entries:
         if isinstance(entry, WaitingFile):

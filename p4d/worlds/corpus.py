@@ -11,13 +11,12 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
 from p4d.atomic import replacing
 from p4d.config import WorldsParams
-from p4d.encoding import STABLE_X264
+from p4d.encoding import write_mp4
 from p4d.ids import content_id, seed_for
 from p4d.sidecars import write_source
 from p4d.workers import spawn_pool
@@ -98,7 +97,8 @@ def write_world(
     sidecar.write(sidecar.path_for(path), truth)
     write_source(path, licence=LICENCE, source=f"simulated by p4d, world {seed}")
     with replacing(path) as temporary:
-        _encode(temporary, video.rgb_thw3, pts, time_base, params.fps)
+        shown = zip(pts, video.rgb_thw3, strict=True)
+        write_mp4(temporary, shown, time_base, _rate(params.fps))
     return path
 
 
@@ -109,7 +109,7 @@ def frame_times(seed: int, duration_s: float, fps: float) -> tuple[NDArray[np.in
     """
     rng = np.random.default_rng(seed_for(seed, "frame times"))
     count = max(2, int(np.floor(duration_s * fps)))
-    rate = Fraction(fps).limit_denominator(1001)
+    rate = _rate(fps)
     if rng.random() >= VARIABLE_RATE_SHARE:
         return np.arange(count, dtype=np.int64) * rate.denominator, Fraction(1, rate.numerator)
     interval_ms = 1000.0 / fps
@@ -123,19 +123,5 @@ def _complete(path: Path) -> bool:
     return path.is_file() and sidecar.path_for(path).is_file()
 
 
-def _encode(
-    path: Path, rgb_thw3: NDArray[np.uint8], pts: NDArray[np.int64], tick: Fraction, fps: float
-) -> None:
-    with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
-        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
-        stream.height, stream.width = rgb_thw3.shape[1:3]
-        stream.pix_fmt = "yuv420p"
-        stream.options = {"crf": "10", "preset": "veryfast", "x264-params": STABLE_X264}
-        stream.codec_context.thread_count = 1  # x264's output depends on its number of threads
-        stream.codec_context.time_base = tick
-        stream.time_base = tick
-        for picture, when in zip(rgb_thw3, pts, strict=True):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame.pts, frame.time_base = int(when), tick
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
+def _rate(fps: float) -> Fraction:
+    return Fraction(fps).limit_denominator(1001)

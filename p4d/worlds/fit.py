@@ -14,17 +14,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from p4d.geometry.cameras import Floats, inverse
-from p4d.geometry.flow import View
-from p4d.worlds.truth import WorldTruth, flow_and_motion
+from p4d.geometry.flow import DEPTH_TOLERANCE, View
+from p4d.worlds.truth import TruthObject, flow_and_motion
 
 STATED = "stated"
 IDENTITY = "identity"
 SHUFFLED = "shuffled"
+
+
+class Geometry(Protocol):
+    """Depth, cameras and rigid objects of a video, as `WorldTruth` has them."""
+
+    @property
+    def pts_ns(self) -> NDArray[np.int64]:
+        """[T]."""
+
+    @property
+    def objects(self) -> tuple[TruthObject, ...]:
+        """Those that move rigidly."""
+
+    @property
+    def world_T_obj_kt44(self) -> NDArray[np.float64]:
+        """Their poses."""
+
+    def views(self, frame_indices: Sequence[int], size_px: int, /) -> list[View]:
+        """Depth, instances and cameras of frames, squashed to a square."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +67,7 @@ class Fit:
 class _Clip:
     """The numbers of a clip, read in some way."""
 
-    truth: WorldTruth
+    truth: Geometry
     indices: tuple[int, ...]
     size_px: int
     views: tuple[View, ...]
@@ -117,13 +137,27 @@ READINGS: Mapping[str, Reading] = {
 }
 
 
-def fits(truth: WorldTruth, frame_indices: Sequence[int], rgb_thw3: NDArray[np.uint8]) -> list[Fit]:
+def known_depth(views: Sequence[View]) -> float:
+    """Share of the pixels after the first frame that have a depth."""
+    return float(np.mean([view.z_depth_m_hw > 0 for view in views[1:]]))
+
+
+def fits(
+    truth: Geometry,
+    frame_indices: Sequence[int],
+    rgb_thw3: NDArray[np.uint8],
+    *,
+    depth_tolerance: float = DEPTH_TOLERANCE,
+    coverable: Callable[[Sequence[View]], float] = known_depth,
+) -> list[Fit]:
     """Fit all readings of a truth to the pictures of a clip.
 
     Args:
         truth: of the video.
         frame_indices: source frames of the clip, increasing.
         rgb_thw3: their pictures, square.
+        depth_tolerance: see `p4d.geometry.flow.flow_between`.
+        coverable: share of the pixels after the first frame that could have valid flow.
     """
     size_px = rgb_thw3.shape[1]
     indices = tuple(int(index) for index in frame_indices)
@@ -134,26 +168,27 @@ def fits(truth: WorldTruth, frame_indices: Sequence[int], rgb_thw3: NDArray[np.u
     poses = truth.world_T_obj_kt44[:, list(indices)]
     for name, read in READINGS.items():
         views = read(clip).views
-        flow, valid, _ = flow_and_motion(views, poses, truth.objects)
-        known = float(np.mean([view.z_depth_m_hw > 0 for view in views[1:]]))
-        found.append(_fit(name, flow, valid, grey_thw, known))
+        flow, valid, _ = flow_and_motion(views, poses, truth.objects, depth_tolerance)
+        known = coverable(views)
+        found.append(fit_of(name, flow, valid, grey_thw, known))
         if name == STATED:
             order = [0, *np.roll(np.arange(1, len(flow)), 1)]
-            found.append(_fit(SHUFFLED, flow[order], valid[order], grey_thw, known))
+            found.append(fit_of(SHUFFLED, flow[order], valid[order], grey_thw, known))
     return found
 
 
-def _views(truth: WorldTruth, indices: Sequence[int], size_px: int) -> tuple[View, ...]:
+def _views(truth: Geometry, indices: Sequence[int], size_px: int) -> tuple[View, ...]:
     return tuple(truth.views(indices, size_px))
 
 
-def _fit(
+def fit_of(
     name: str,
     flow_px_thw2: NDArray[np.float32],
     valid_thw: NDArray[np.uint8],
     grey_thw: NDArray[np.float64],
     known: float,
 ) -> Fit:
+    """How well backward flow predicts grey pictures; `known`: share that could have valid flow."""
     errors = []
     for t in range(1, len(grey_thw)):
         predicted = _sampled(grey_thw[t - 1], flow_px_thw2[t])

@@ -6,7 +6,8 @@ clip decodes only its own frames. The metadata entry `meta` carries the format v
 the objects table. Flow and motion are not stored, because they follow from the rest (truth.py).
 Depth is float32 with the last 7 mantissa bits cleared: a relative error below 8e-6 halves the file.
 
-Any other dataset can provide truth in the same way: fill a `WorldTruth` and `write` it.
+This format needs everything, as simulated worlds have it. Datasets write the second one, in which
+every part is optional (p4d/truth).
 """
 
 from __future__ import annotations
@@ -60,8 +61,8 @@ def write(path: Path, truth: WorldTruth) -> None:
     depth, instance = [], []
     for index in range(len(truth.pts_ns)):
         z_m, ids = truth.frames[index]
-        depth.append(_compress(_rounded(z_m)))
-        instance.append(_compress(np.ascontiguousarray(ids, np.uint8)))
+        depth.append(compressed_map(rounded_map(z_m)))
+        instance.append(compressed_map(np.ascontiguousarray(ids, np.uint8)))
     arrays: dict[str, np.ndarray] = {
         "pts_ns": truth.pts_ns.astype(np.int64),
         "K_t33": truth.K_t33.astype(np.float64),
@@ -195,13 +196,15 @@ class _CompressedFrames(Sequence[FrameMaps]):
         return values.reshape(self._shape)
 
 
-def _rounded(z_m: NDArray[np.floating]) -> NDArray[np.float32]:
-    bits = np.ascontiguousarray(z_m, np.float32).view(np.uint32)
+def rounded_map(values: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Values with the last 7 mantissa bits cleared: a relative error below 8e-6."""
+    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
     # Half of the last kept bit is added first: the error is then centred.
     return ((bits + np.uint32(0x40)) & _KEPT_MANTISSA_MASK).view(np.float32)
 
 
-def _compress(values: np.ndarray) -> bytes:
+def compressed_map(values: np.ndarray) -> bytes:
+    """One map as one chunk; equal values give equal bytes."""
     payload = blosc2.compress2(
         values,
         codec=blosc2.Codec.ZSTD,

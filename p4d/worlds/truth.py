@@ -17,7 +17,13 @@ from numpy.typing import NDArray
 
 from p4d.errors import TruthError
 from p4d.geometry.cameras import Floats, inverse, scale_intrinsics
-from p4d.geometry.flow import MOVING_THRESHOLD_M, View, flow_between, world_motion_m
+from p4d.geometry.flow import (
+    DEPTH_TOLERANCE,
+    MOVING_THRESHOLD_M,
+    View,
+    flow_between,
+    world_motion_m,
+)
 
 PTS_TOLERANCE_NS = 1_000
 """Largest difference of a frame's time from the sidecar: containers round times to ticks."""
@@ -152,8 +158,8 @@ class WorldTruth:
     def views(self, frame_indices: Sequence[int], size_px: int) -> list[View]:
         """Depth, instances and cameras of frames, squashed to `size_px`; see `resample`."""
         indices = list(frame_indices)
-        rows = _nearest_centres(self.height_px, size_px)
-        columns = _nearest_centres(self.width_px, size_px)
+        rows = nearest_centres(self.height_px, size_px)
+        columns = nearest_centres(self.width_px, size_px)
         K_t33 = scale_intrinsics(
             self.K_t33[indices], size_px / self.width_px, size_px / self.height_px
         )
@@ -172,7 +178,10 @@ class WorldTruth:
 
 
 def flow_and_motion(
-    views: Sequence[View], world_T_obj_kt44: Floats, objects: Sequence[TruthObject]
+    views: Sequence[View],
+    world_T_obj_kt44: Floats,
+    objects: Sequence[TruthObject],
+    depth_tolerance: float = DEPTH_TOLERANCE,
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.uint8]]:
     """Backward flow [T, H, W, 2], its validity and the moving mask [T, H, W] of a sequence."""
     inverses = inverse(world_T_obj_kt44) if len(objects) else world_T_obj_kt44
@@ -188,7 +197,7 @@ def flow_and_motion(
     movings = []
     for t, view in enumerate(views):
         if t > 0:
-            flow, valid = flow_between(view, views[t - 1], moves(t, t - 1))
+            flow, valid = flow_between(view, views[t - 1], moves(t, t - 1), depth_tolerance)
             flows.append(flow)
             valids.append(valid)
         neighbour = t - 1 if t > 0 else min(1, len(views) - 1)
@@ -200,8 +209,24 @@ def flow_and_motion(
     )
 
 
+class Timed(Protocol):
+    """What every truth has: times and size of its video."""
+
+    @property
+    def pts_ns(self) -> NDArray[np.int64]:
+        """[T]."""
+
+    @property
+    def width_px(self) -> int:
+        """Of the video."""
+
+    @property
+    def height_px(self) -> int:
+        """Of the video."""
+
+
 def check_against(
-    truth: WorldTruth, pts_ns: Sequence[int] | NDArray[np.int64], width_px: int, height_px: int
+    truth: Timed, pts_ns: Sequence[int] | NDArray[np.int64], width_px: int, height_px: int
 ) -> None:
     """Check that a truth belongs to a video.
 
@@ -223,5 +248,6 @@ def check_against(
         )
 
 
-def _nearest_centres(native: int, size: int) -> NDArray[np.int64]:
+def nearest_centres(native: int, size: int) -> NDArray[np.int64]:
+    """For each of `size` new pixels the native one whose centre is nearest to its centre."""
     return np.floor((np.arange(size) + 0.5) * native / size).astype(np.int64)

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from p4d import truth
 from p4d.artifacts import Arrays, write_arrays
 from p4d.errors import TruthError
 from p4d.worlds import sidecar
+from p4d.worlds.truth import WorldTruth
 
 
 @pytest.fixture(scope="module")
@@ -179,3 +181,14 @@ def test_an_impossible_depth_fails_its_frame(busy_video, tmp_path, depth_m):
     assert read.resample([0, 1], 64).valid_thw.all()
     with pytest.raises(TruthError, match=r"frame 2 is not from 0 to 1e\+06 m"):
         read.resample([1, 2], 64)
+
+
+def test_a_sidecar_of_the_first_format_reads_as_it_did(busy_video, tmp_path):
+    path = tmp_path / "one.truth.safetensors"
+    sidecar.write(path, busy_video.truth)
+    both = [reader(path) for reader in (truth.read, sidecar.read)]
+    assert all(isinstance(each, WorldTruth) for each in both)
+    one, other = [each.resample([0, 3], 64).arrays() for each in both]
+    assert list(one) == list(other)
+    for name, array in one.items():
+        np.testing.assert_array_equal(array, other[name])

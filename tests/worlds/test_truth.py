@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from p4d.errors import TruthError
+from p4d.truth import PartialTruth, Poses, SeenObject, clip_truth
 from p4d.worlds import sidecar
 
 
@@ -77,3 +78,31 @@ def test_a_video_without_objects_has_truth_too(busy_video, tmp_path):
     clip = sidecar.read(path).resample(range(8), 64)
     assert clip.world_T_obj_kt44.shape == (0, 8, 4, 4)
     assert not clip.moving_thw.any()
+
+
+def test_a_world_in_parts_gives_what_the_same_world_gives_whole(busy_video):
+    whole = busy_video.truth
+    pictures = [whole.frames[t] for t in range(len(whole.pts_ns))]
+    parts = PartialTruth(
+        pts_ns=whole.pts_ns,
+        width_px=whole.width_px,
+        height_px=whole.height_px,
+        up="z",
+        background="still",
+        K_t33=whole.K_t33,
+        camera=Poses(matrix=whole.world_T_cam_t44, valid=np.ones(len(pictures), bool)),
+        depth=[z_m for z_m, _ in pictures],
+        instances=[ids for _, ids in pictures],
+        objects=tuple(
+            SeenObject(instance=o.instance, name=o.name, size_m=o.size_m, motion="unknown")
+            for o in sorted(whole.objects, key=lambda o: o.k)
+        ),
+        object_poses=Poses(
+            matrix=whole.world_T_obj_kt44,
+            valid=np.ones(whole.world_T_obj_kt44.shape[:2], bool),
+        ),
+    )
+    exact, found = whole.resample([0, 2, 5], 64), clip_truth(parts, [0, 2, 5], 64)[0]
+    assert exact.moving_thw.any()
+    for name, array in exact.arrays().items():
+        np.testing.assert_array_equal(found.arrays()[name], array, err_msg=name)

@@ -13,7 +13,7 @@ from PIL import Image
 from p4d.artifacts import write_bytes
 from p4d.atomic import replacing
 from p4d.drawing import png
-from p4d.encoding import write_constant_rate
+from p4d.encoding import write_mp4
 from p4d.errors import DecodeError
 from p4d.exports.source import ReleasedClip
 from p4d.questions.regions.marks import draw_marks_at
@@ -128,4 +128,4 @@ def _write_clip(folder: Path, job: ClipMediaJob, frames: list[np.ndarray]) -> No
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
-            write_constant_rate(temporary, pictures, job.rate_hz)
+            write_mp4(temporary, enumerate(pictures), 1 / job.rate_hz, job.rate_hz)

@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import TypeVar
 
-from p4d.errors import DecodeError, P4DError, TruthError
+from p4d.errors import DatasetError, DecodeError, P4DError, TruthError
 from p4d.foreign_text import one_line
 from p4d.video.decoding.budget import ProcessBudget
 from p4d.workers import end_with_parent
@@ -23,7 +23,7 @@ MAX_WORKERS = 2
 
 # The server imports these once; every later worker is a fork of it and starts at once. A list that
 # is given when the server runs already has no effect, so all callers give the same one.
-_PRELOADED = ["p4d.video.landing", "p4d.video.ingest", "p4d.video.clips", "p4d.worlds.sidecar"]
+_PRELOADED = ["p4d.video.landing", "p4d.video.ingest", "p4d.video.clips", "p4d.truth"]
 
 _MACHINE_ERRORS = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EIO}
@@ -97,7 +97,7 @@ def _guarded(
     try:
         with budget.enforced():
             return function(job)
-    except (DecodeError, TruthError) as error:
+    except (DatasetError, DecodeError, TruthError) as error:
         return FileFault(one_line(error))
     except P4DError:
         raise
