@@ -8,7 +8,13 @@ change no result do not belong here, nor do paths: those are in `p4d/project.py`
 """
 
 from p4d.config.asking import FactsParams, QuestionsParams, RegionsParams, ReleaseParams
-from p4d.config.corpus import ClipsParams, LandingParams, ShotsParams, WorldsParams
+from p4d.config.corpus import (
+    ClipsParams,
+    ExternalParams,
+    LandingParams,
+    ShotsParams,
+    WorldsParams,
+)
 from p4d.config.evaluation import EvaluationParams, PromotionParams
 from p4d.config.params import Params, replace_params
 from p4d.config.teaching import ExpertParams, LabelsParams
@@ -19,6 +25,7 @@ __all__ = [
     "DistillationParams",
     "EvaluationParams",
     "ExpertParams",
+    "ExternalParams",
     "FactsParams",
     "LabelsParams",
     "LandingParams",

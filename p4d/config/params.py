@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from p4d.config.asking import FactsParams, QuestionsParams, RegionsParams, ReleaseParams
-from p4d.config.corpus import ClipsParams, LandingParams, ShotsParams, WorldsParams
+from p4d.config.corpus import (
+    ClipsParams,
+    ExternalParams,
+    LandingParams,
+    ShotsParams,
+    WorldsParams,
+)
 from p4d.config.evaluation import EvaluationParams, PromotionParams
 from p4d.config.section import build_section, check_names
 from p4d.config.teaching import ExpertParams, LabelsParams
@@ -31,6 +37,7 @@ class Params:
     facts: FactsParams
     questions: QuestionsParams
     release: ReleaseParams
+    external: ExternalParams
     student: StudentParams
     training: TrainingParams
     distillation: DistillationParams

@@ -79,6 +79,11 @@ def _convert(where: str, hint: Any, value: object) -> object:  # noqa: ANN401
             raise ConfigError(f"params.yaml, {where}: expected a list, got {value!r}")
         inner = typing.get_args(hint)[0]
         return tuple(_convert(where, inner, item) for item in value)
+    if typing.get_origin(hint) is Mapping:
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            raise ConfigError(f"params.yaml, {where}: expected names and values, got {value!r}")
+        inner = typing.get_args(hint)[1]
+        return {key: _convert(f"{where}.{key}", inner, item) for key, item in value.items()}
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(value, float) and not math.isfinite(value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from p4d.config.section import check, check_at_least_1, check_seed
@@ -86,6 +87,8 @@ class TrainingParams:
     Attributes:
         batch: clips of one optimizer step, however it is divided: gradient accumulation and
             processes change where and when they are computed, not what is learned.
+        mix: share of the rows of a run that are conversations of an external set, by its name
+            (docs/external_questions.md); the others are clips with their questions.
         warmup_fraction: share of the steps in which the learning rate rises linearly to
             `learning_rate`.
         weight_decay: of AdamW; biases and norms have none.
@@ -109,6 +112,7 @@ class TrainingParams:
     steps: int
     batch: int
     questions_per_clip: int
+    mix: Mapping[str, float]
     learning_rate: float
     warmup_fraction: float
     weight_decay: float
@@ -132,6 +136,9 @@ class TrainingParams:
         check_seed(self, self.seed)
         check_at_least_1(self, "steps", "batch", "questions_per_clip", "threads")
         check_at_least_1(self, "gradient_accumulation")
+        shares = self.mix.values()
+        check(all(0 < share < 1 for share in shares), self, "each share of mix must be in (0, 1)")
+        check(sum(shares) < 1, self, "the shares of mix must leave room for clips: sum below 1")
         check(self.device in ("cpu", "cuda"), self, "device must be cpu or cuda")
         known = ("float32", "bfloat16")
         check(self.precision in known, self, f"precision must be among {list(known)}")

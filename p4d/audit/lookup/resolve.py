@@ -1,11 +1,11 @@
 """Resolves an id to a row, a number or a decision, and to the exact version that holds it.
 
-An id is that of a row (`qa_ fact_ reg_ clip_ vid_`), of a label (`label:CLIP/TEACHER`), of a number
-(`evaluation:p4d/Counting`, `expert:depth/absrel`: any number in a JSON file of a stage), of a
-release (`rel_`), of a decision (`decision_`) or of an export (`export_ID`, and `export_ID/qa_ID`
-for one of its rows); or it is a stage, `stage@shard`, a hash, or a path below data/. It resolves to
-the current version if that holds the id, else to the last one that did; a row of an export to the
-version that the export read.
+An id is that of a row (`qa_ fact_ reg_ clip_ vid_`; external rows and media: `ext_ med_`), of a
+label (`label:CLIP/TEACHER`), of a number (`evaluation:p4d/Counting`, `expert:depth/absrel`: any
+number in a JSON file of a stage), of a release (`rel_`), of a decision (`decision_`) or of an
+export (`export_ID`, and `export_ID/qa_ID` for one of its rows); or it is a stage, `stage@shard`, a
+hash, or a path below data/. It resolves to the current version if that holds the id, else to the
+last one that did; a row of an export to the version that the export read.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from p4d.errors import LedgerError
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion, bare_md5
 
 FORMS = (
-    "qa_, fact_, reg_, clip_, vid_, rel_ or decision_ ids, label:CLIP/TEACHER, "
+    "qa_, fact_, reg_, clip_, vid_, ext_, med_, rel_ or decision_ ids, label:CLIP/TEACHER, "
     "evaluation:ARM/CATEGORY, export_ID or export_ID/qa_ID, a stage, stage@shard, an md5, "
     "a path below data/"
 )
@@ -37,8 +37,8 @@ class Entity:
 
     Attributes:
         id: as given, completed.
-        kind: stage, artifact, question, fact, region, clip, video, label, number, release,
-            decision or export.
+        kind: stage, artifact, question, fact, region, clip, video, external row, external medium,
+            label, number, release, decision or export.
         version: the version that is or holds it; its md5 is "" if it was never made.
         row: the row, number or decision itself.
         file: the file of the version that holds it; None if it is the whole version.

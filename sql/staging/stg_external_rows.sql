@@ -1,0 +1,19 @@
+-- Conversations of external sets that are in order.
+--
+-- grain: one row per conversation
+-- key: row_id
+-- source: external/rows.parquet
+-- columns:
+--   row_id varchar: the row, by content
+--   set varchar: folder below external/
+--   file varchar: file of the set that holds it
+--   number bigint: row of that file, from 1; the line in JSON lines
+--   form varchar: llava, messages, sat
+--   source_id varchar: id in the file; empty without one
+--   question_type varchar: the set's own word; empty without one
+--   scene varchar: the set's own word; empty without one
+--   turns struct(asked varchar, answer varchar)[]: questions, with markers for media, and answers
+--   media struct(marker varchar, media_id varchar)[]: for each marker in order, the medium
+--   licence varchar: as the set states it
+--   source varchar: as the set states it
+select * from raw.external_rows
