@@ -41,6 +41,21 @@ class DvcPlot:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Needs:
+    """What a stage takes of a machine while it runs; changes no result.
+
+    Attributes:
+        cores: processors that it keeps busy.
+        memory_mib: memory at its peak, libraries included.
+        gpu: whether it uses a GPU where the machine has one to give.
+    """
+
+    cores: int = 1
+    memory_mib: int = 1024
+    gpu: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stage:
     """One step of the pipeline.
 
@@ -62,6 +77,7 @@ class Stage:
             nothing for this stage until the pinning input is made again.
         previous: whether the function may read the stage's own last version; if it is required (an
             append-only ledger), the stage does not start over when that version is lost.
+        needs: what it takes of a machine, so that as many run side by side as fit.
     """
 
     name: str
@@ -79,6 +95,7 @@ class Stage:
     pins: str = ""
     pinned: tuple[str, ...] = ()
     previous: Literal["unread", "optional", "required"] = "unread"
+    needs: Needs = Needs()
 
     @property
     def reads(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
-from p4d.versioning.run.cost import Cost
+from p4d.compute.cost import Cost
 
 BUSY_S, HELD_BYTES = 0.6, 200 * 2**20
 

@@ -10,33 +10,37 @@ import functools
 import os
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 
 from p4d.errors import PublishError
 from p4d.pipeline import Stage, StageInputs, StageReport
-from p4d.versioning.state.workspace import Workspace
 
 _loaded_as: weakref.WeakKeyDictionary[ModuleType, str] = weakref.WeakKeyDictionary()
 """Hash of the source of each module of a stage's code, as this process loaded it."""
 
 
-def load(workspace: Workspace, stage: Stage) -> Callable[[StageInputs, Path], StageReport]:
+def load(
+    root: Path, stage: Stage, code: Mapping[str, str]
+) -> Callable[[StageInputs, Path], StageReport]:
     """Import the stage's function, once it is sure that its code in memory is the code on disk.
+
+    Args:
+        root: of the project.
+        stage: what is about to run.
+        code: MD5 of every file of its code as it is on disk, by path below `root`.
 
     Raises:
         PublishError: a source file changed after this process had imported it.
     """
-    for path, module in _loaded_modules(workspace, stage):
-        touched_ns = (workspace.project.root / path).stat().st_mtime_ns
+    for path, module in _loaded_modules(root, code):
+        touched_ns = (root / path).stat().st_mtime_ns
         if module not in _loaded_as and touched_ns > _process_start_ns():
             raise PublishError(_RESTART.format(path))
     function = stage.load()
-    for path, module in _loaded_modules(workspace, stage):
-        digest = workspace.code(stage)[path]
-        md5 = digest.md5 if digest else ""
-        if _loaded_as.setdefault(module, md5) != md5:
+    for path, module in _loaded_modules(root, code):
+        if _loaded_as.setdefault(module, code[path]) != code[path]:
             raise PublishError(_RESTART.format(path))
     return function
 
@@ -62,14 +66,14 @@ def _process_start_ns() -> int:
     return round((boot_s + ticks / os.sysconf("SC_CLK_TCK") + 1) * 1e9)
 
 
-def _loaded_modules(workspace: Workspace, stage: Stage) -> list[tuple[str, ModuleType]]:
+def _loaded_modules(root: Path, code: Iterable[str]) -> list[tuple[str, ModuleType]]:
     """The stage's modules that are in memory, with their paths in the project.
 
     Raises:
         PublishError: one was loaded from elsewhere, so what runs is not what would be recorded.
     """
     found = []
-    for path in workspace.code(stage):
+    for path in code:
         if not path.endswith(".py"):
             continue
         name = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
@@ -77,11 +81,11 @@ def _loaded_modules(workspace: Workspace, stage: Stage) -> list[tuple[str, Modul
         file = getattr(module, "__file__", None)
         if module is None or file is None:
             continue
-        expected = workspace.project.root / path
+        expected = root / path
         if file != str(expected) and not (Path(file).exists() and expected.samefile(file)):
             raise PublishError(
                 f"{name} is loaded from {file}, not from this project; run with the project's own "
-                f"code: PYTHONPATH={workspace.project.root}"
+                f"code: PYTHONPATH={root}"
             )
         found.append((path, module))
     return found
