@@ -70,9 +70,10 @@ def _problems_of(folder: Path, record: Record) -> Iterator[Problem]:
         detail = f"is not the list of {record['export_id']}; export again to an empty folder"
         yield Problem("altered", f"{shown}/{SUMS}", detail)
         return
-    said = dict(
-        reversed(line.split("  ", 1)) for line in sums.read_text(encoding="utf-8").splitlines()
-    )
+    said: dict[str, str] = {}
+    for line in sums.read_text(encoding="utf-8").splitlines():
+        digest, _, name = line.partition("  ")
+        said[name] = digest
     present = set(_files(folder))
     for name, digest in said.items():
         if name not in present:

@@ -276,7 +276,7 @@ class _TrainingFolder:
 
     def _groups(self) -> dict[str, str]:
         """The exchange group of each question that is in a complete one."""
-        named = {}
+        named: dict[str, str] = {}
         for split in SPLITS:
             table = self._opened.questions.filter(split=split).with_columns(marks_shown=0)
             for group in exchange_groups(table):
