@@ -54,7 +54,7 @@ class StudentParams:
     tokenizer_min_frequency: int
 
     def __post_init__(self) -> None:
-        known = {"llava_onevision", "qwen2_5_vl", "qwen3_vl"}
+        known = {"internvl", "llava_onevision", "qwen2_5_vl", "qwen3_vl"}
         check(self.architecture in known, self, f"architecture must be among {sorted(known)}")
         check(self.region_prompt in ("marks", "tokens"), self, "region_prompt: marks or tokens")
         times = ("tpe", "text", "burned_in", "none")

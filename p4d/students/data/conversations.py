@@ -143,7 +143,7 @@ class ConversationPacker:
             for part in MARKER.split(turn.asked):
                 if MARKER.fullmatch(part):
                     shown = next(visuals).times_s.tolist()
-                    put(self._adapter.visual_ids(shown), learned=False)
+                    put(self._adapter.visual_ids(shown, self._ids), learned=False)
                 else:
                     put(self._ids(part), learned=False)
             put(self._ids(f"{TURN_END}\n{TURN_START}assistant\n"), learned=False)

@@ -108,8 +108,8 @@ def test_media_stand_where_their_markers_were(family_student, packer, shown):
     assert times[2] == []
     ids = packer.pack(shown[:1]).input_ids[0].tolist()
     text = family_student.tokenizer.decode
-    first = family_student.adapter.visual_ids(times[0][0])
-    second = family_student.adapter.visual_ids(times[0][1])
+    first = family_student.adapter.visual_ids(times[0][0], packer._ids)
+    second = family_student.adapter.visual_ids(times[0][1], packer._ids)
     start = len(packer._ids("<|im_start|>user\n"))
     assert ids[start : start + len(first)] == first
     assert text(ids[start + len(first) :]).startswith("\nWhat moves?<|im_end|>")
