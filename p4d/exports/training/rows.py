@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from p4d.categories import STATIC
+from p4d.datasets.masks.rle import encode as encode_mask
 from p4d.exports.source import ReleasedClip
 from p4d.exports.training.media import marks_name, rate_of, video_name
-from p4d.geometry.coco_masks import encode_mask
 from p4d.questions.facts.table import Fact
 from p4d.students.model.chat import IMAGE, LETTERS, VIDEO
 

@@ -10,10 +10,10 @@ import polars as pl
 import pytest
 from PIL import Image
 
+from p4d.datasets.masks.rle import decode as decode_mask
 from p4d.errors import ConfigError, ContractError, LedgerError, PublishError
 from p4d.exports import destination
 from p4d.exports.training.export import TrainingOptions, export_training
-from p4d.geometry.coco_masks import decode_mask
 from p4d.questions.regions.marks import COLOURS_RGB
 from p4d.versioning.ledger.ledger import Ledger
 from tests.exports.small_project import OPTIONS, SmallProject, picture
