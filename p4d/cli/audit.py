@@ -117,6 +117,7 @@ def audit() -> None:
 def verify(resume: bool, remote: str | None, rehash: bool, head: str | None) -> None:
     """Re-hash everything that the ledger names; exit 1 if anything is missing or altered."""
     from p4d.audit.proof.verify import verify as verify_local
+    from p4d.audit.withheld import withheld_objects
     from p4d.progress import bar
     from p4d.versioning.storage.push import verify_remote
 
@@ -127,7 +128,13 @@ def verify(resume: bool, remote: str | None, rehash: bool, head: str | None) -> 
         text, ok = local.render_text(), local.ok
     else:
         with bar("verify", unit="object") as progress:
-            there = verify_remote(project, remote or None, rehash=rehash, progress=progress)
+            there = verify_remote(
+                project,
+                remote or None,
+                rehash=rehash,
+                withheld=withheld_objects(project),
+                progress=progress,
+            )
         text, ok = there.render_text(), there.ok
     echo(text)
     if not ok:
