@@ -28,7 +28,8 @@ def why(identifier: str, at: str | None, as_json: bool) -> None:
 
     IDENTIFIER is a question (qa_), fact, region, clip or video, label:CLIP/TEACHER,
     evaluation:ARM/CATEGORY or another number of a stage's JSON files, a release (rel_), a decision,
-    a stage, stage@shard, an md5, or a path below data/.
+    an export or one of its rows (export_ID/qa_ID), a stage, stage@shard, an md5, or a path below
+    data/.
     """
     from p4d.audit.lookup.why import why as explain
 

@@ -97,10 +97,15 @@ def test_kittis_metric_depth_and_poses_reach_the_clips(project, form):
         depth = part("z_depth_m_thw")[place]
         known = part("valid_thw")[place] == 1
         assert (known == (depth > 0)).all() and known.any() == (t not in kitti.WITHOUT_SCAN)
-        exact = sampled(drive.views[t].z_m_hw)
-        if known.any():
-            error = np.abs(depth - exact)[known] / depth[known]
-            assert np.quantile(error, 0.97) < 1e-3
+        if not known.any():
+            continue
+        assert known.mean() > 0.5, "gathered: the scan has every third pixel, without the sky"
+        # A depth is off by at most half a pixel of the clip: two pixels of the street.
+        exact = drive.views[t].z_m_hw
+        near = np.stack([sampled(np.roll(exact, by, axis=1)) for by in (-2, -1, 0, 1, 2)])
+        low, high = near.min(0) * 0.98, near.max(0) * 1.02
+        inside = (depth >= low) & (depth <= high)
+        assert inside[known].mean() > 0.97
     if form == "mots":
         for place, t in enumerate(frames):
             table = np.zeros(3000, int)
@@ -166,6 +171,10 @@ def test_all_formats_are_told_apart(project):
     assert report.accepted == len(writers), report.summary()
     for name in writers:
         assert len(list((project.inbox / "datasets" / name).glob("*.mp4"))) == 1, name
-    shard = read_json(project.shards_dir / f"{report.shards[0]}.json")
-    licences = pl.DataFrame(shard["files"])["licence"].unique().sort().to_list()
+    files = [
+        row
+        for shard in report.shards
+        for row in read_json(project.shards_dir / f"{shard}.json")["files"]
+    ]
+    licences = pl.DataFrame(files)["licence"].unique().sort().to_list()
     assert licences == ["CC-BY-4.0", "CC-BY-NC-SA-3.0", "DAVIS", "VideoRefer", "YouTube-VOS"]
