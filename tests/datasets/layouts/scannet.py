@@ -44,7 +44,9 @@ class ScanNetScene:
     instance_hw: np.ndarray
 
 
-def write_scannet(folder: Path, *, apart: bool = False, frames: int = FRAMES) -> ScanNetScene:
+def write_scannet(
+    folder: Path, *, apart: bool = False, frames: int = FRAMES, step: int = STEP
+) -> ScanNetScene:
     """Write an exported scene; if `apart`, the cameras are at two places, as SCENE.txt states."""
     for part in ("color", "depth", "pose", "intrinsic", "instance-filt"):
         (folder / part).mkdir(parents=True)
