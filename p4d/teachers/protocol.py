@@ -30,12 +30,17 @@ class ClipInput:
     Attributes:
         clip_id: id of the clip.
         rgb_thw3: frames, u8 [T, S, S, 3].
-        truth: exact truth with the array names of clips/truth.safetensors; None if there is none.
+        truth: exact truth with the array names of clips/truth.safetensors, of whole modalities
+            (p4d/teachers/labelling/clip_truth.py); None if there is none.
+        truth_px: side of the square that truth was resampled to.
+        truth_scale: `metric` or `relative`.
     """
 
     clip_id: str
     rgb_thw3: NDArray[np.uint8]
     truth: Mapping[str, NDArray] | None
+    truth_px: int = 0
+    truth_scale: str = "metric"
 
 
 @dataclass(frozen=True, kw_only=True)
