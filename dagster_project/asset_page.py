@@ -26,6 +26,8 @@ _MAIN_VIEW: Mapping[str, str] = {
     "facts": "stg_facts",
     "questions": "stg_questions",
     "release": "stg_release_questions",
+    "external": "stg_external_rows",
+    "mixture": "stg_mixture_rows",
     "evaluation": "stg_predictions",
     "champion": "stg_decisions",
 }
@@ -42,6 +44,8 @@ _KINDS: Mapping[str, tuple[str, str]] = {
     "facts": ("numpy", "parquet"),
     "questions": ("polars", "parquet"),
     "release": ("polars", "parquet"),
+    "external": ("ffmpeg", "parquet"),
+    "mixture": ("polars", "parquet"),
     "base_student": ("huggingface", "safetensors"),
     "student_sft": ("huggingface", "pytorch"),
     "student_p4d": ("huggingface", "pytorch"),
@@ -86,6 +90,8 @@ _LOOK: Mapping[str, str] = {
     "facts": "`p4d explore` draws the facts of each clip over time",
     "questions": "`p4d explore` has all of them, with the refused ones; "
     "`p4d review gallery questions.html` writes 60 of a release into one page",
+    "external": "`p4d why external`; `p4d sql external_sets`; `sets.json` in its folder",
+    "mixture": "`p4d why mixture`; `mixture.json` in its folder",
     "release": "`p4d why release`; `p4d review gallery questions.html`; card.md in its folder",
     "student_sft": "`p4d why student_sft`; `dvc plots show`",
     "student_p4d": "`p4d why student_p4d`; `dvc plots show`",

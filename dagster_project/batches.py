@@ -1,7 +1,8 @@
 """Runs batches of stages as Dagster runs, in this process, with progress on standard error.
 
-A shard that fails a blocking check stops only its own descendants; the rest is run, and the
-failures are returned.
+Neighbouring shards that need the same stages are one run of many partitions, which makes as many
+side by side as `compute.yaml` allows. A shard that fails a blocking check stops only its own
+descendants; the rest is run, and the failures are returned.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import dagster as dg
 
@@ -19,7 +20,7 @@ from dagster_project.dead_runs import PROCESS_TAG, end_dead_runs, process_identi
 from dagster_project.home import definitions_module
 from dagster_project.partitions import sync_shards
 from dagster_project.resources import StageRunner
-from dagster_project.shards.definition import SHARD_OP
+from dagster_project.shards.definition import SHARD_OP, SHARDS_PER_RUN
 from dagster_project.shards.failures import failures_of
 from dagster_project.slots import wait_for_slots
 from p4d.project import Project
@@ -62,28 +63,86 @@ def materialize(
     for run_id in end_dead_runs(instance):
         _print(f"      run {run_id[:8]} was killed; its slots are free again")
     total, done, failures = sum(len(b.stages) for b in batches), 0, []
-    for batch in batches:
-        title = f"shard {batch.shard}" if batch.shard else "all shards"
-        wait_for_slots(instance, batch.stages, _print)
-        _print(f"[{done:>3}/{total}] {title}: {', '.join(batch.stages)}")
+    for each in _runs_of(batches, list(instance.get_dynamic_partitions("shards"))):
+        title = each.title
+        wait_for_slots(instance, each.stages, _print)
+        _print(f"[{done:>3}/{total}] {title}: {', '.join(each.stages)}")
         started = time.monotonic()
-        failed = list(_run(job, batch, instance, module=module, force=force))
+        failed = list(_run(job, each, instance, module=module, force=force))
         failures += failed
-        done += len(batch.stages)
-        outcome = "; ".join(f"{f.step} FAILED" for f in failed) or "ok"
+        done += len(each.stages) * max(1, len(each.shards))
+        outcome = "; ".join(each.failure(f) for f in failed) or "ok"
         _print(f"[{done:>3}/{total}] {title}: {outcome} in {time.monotonic() - started:.1f} s")
     return failures
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """Stages of one run: of neighbouring shards, or of none."""
+
+    shards: tuple[str, ...]
+    stages: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        if not self.shards:
+            return "all shards"
+        if len(self.shards) == 1:
+            return f"shard {self.shards[0]}"
+        return f"{len(self.shards)} shards, {self.shards[0]} to {self.shards[-1]}"
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The partitions, as a backfill of the UI names them."""
+        if not self.shards:
+            return {}
+        if len(self.shards) == 1:
+            return {"dagster/partition": self.shards[0]}
+        return {
+            "dagster/asset_partition_range_start": self.shards[0],
+            "dagster/asset_partition_range_end": self.shards[-1],
+        }
+
+    def failure(self, failed: StepFailure) -> str:
+        """One failed step, in the line that ends the run."""
+        where = f" ({failed.shard})" if failed.shard and len(self.shards) > 1 else ""
+        return f"{failed.step}{where} FAILED"
+
+
+def _runs_of(batches: Sequence[Batch], partitions: Sequence[str]) -> list[_Run]:
+    """Join batches of neighbouring partitions with the same stages, in order.
+
+    Args:
+        batches: in the order in which they can run.
+        partitions: all of the instance, in its order: a run names a range of them by its ends.
+    """
+    place = {shard: number for number, shard in enumerate(partitions)}
+    runs: list[_Run] = []
+    for batch in batches:
+        last = runs[-1] if runs else None
+        if batch.shard is None:
+            runs.append(_Run(shards=(), stages=batch.stages))
+        elif (
+            last is not None
+            and 0 < len(last.shards) < SHARDS_PER_RUN
+            and last.stages == batch.stages
+            and place[last.shards[-1]] + 1 == place[batch.shard]
+        ):
+            runs[-1] = replace(last, shards=(*last.shards, batch.shard))
+        else:
+            runs.append(_Run(shards=(batch.shard,), stages=batch.stages))
+    return runs
+
+
 def _run(
     job: dg.JobDefinition,
-    batch: Batch,
+    batch: _Run,
     instance: dg.DagsterInstance,
     *,
     module: str,
     force: bool,
 ) -> Iterator[StepFailure]:
-    ops = [SHARD_OP] if batch.shard else batch.stages
+    ops = [SHARD_OP] if batch.shards else batch.stages
     result = run_here(
         job,
         instance,
@@ -94,7 +153,7 @@ def _run(
             "ops": {name: {"config": {"force": force}} for name in ops},
         },
         tags={
-            **({"dagster/partition": batch.shard} if batch.shard else {}),
+            **batch.tags,
             # A person started it, and starts it again.
             "dagster/max_retries": "0",
             # From the first event on, so that a run that dies before its first step is found too.
@@ -103,7 +162,9 @@ def _run(
     )
     for event in result.all_events:
         if event.is_step_failure:
-            yield from _step_failures(event, batch.shard)
+            # A step that recorded no artifact stopped for all of its shards.
+            shard = batch.shards[0] if len(batch.shards) == 1 else None
+            yield from _step_failures(event, shard)
 
 
 def _step_failures(event: dg.DagsterEvent, shard: str | None) -> Iterator[StepFailure]:

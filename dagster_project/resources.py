@@ -16,6 +16,8 @@ import dagster as dg
 
 from dagster_project.dead_runs import PROCESS_TAG, process_identity
 from dagster_project.metadata import check_metadata, version_metadata
+from p4d.compute.engine import Engine, ThisProcess
+from p4d.compute.side_by_side import Later
 from p4d.errors import P4DError
 from p4d.foreign_text import one_line
 from p4d.progress import Pace
@@ -23,7 +25,8 @@ from p4d.project import Project
 from p4d.quality.results import CheckResult
 from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.run.check_published import check_published
-from p4d.versioning.run.run_stage import Materialization, run_stage
+from p4d.versioning.run.jobs import make_job
+from p4d.versioning.run.run_stage import Materialization
 
 if TYPE_CHECKING:
     from p4d.video.landing import LandingReport
@@ -32,6 +35,10 @@ SEVERITY = {"critical": dg.AssetCheckSeverity.ERROR, "warning": dg.AssetCheckSev
 
 # Seconds between two lines of progress.
 _PROGRESS_S = 5.0
+
+
+def _at_once(call: Callable[[], None]) -> None:
+    call()
 
 
 class StageConfig(dg.Config):
@@ -65,19 +72,30 @@ class StageRunner(dg.ConfigurableResource):
         context.instance.add_run_tags(context.run_id, {PROCESS_TAG: process_identity()})
 
     def make(
-        self, context: dg.AssetExecutionContext, key: ArtifactKey, *, force: bool
+        self,
+        context: dg.AssetExecutionContext,
+        key: ArtifactKey,
+        *,
+        force: bool,
+        engine: Engine | None = None,
+        later: Later = _at_once,
     ) -> Materialization:
         """Run the stage of an artifact, with progress in the log of the run.
+
+        Args:
+            context: of the step.
+            key: which artifact.
+            force: compute although nothing changed.
+            engine: runs it; default: this process.
+            later: runs a function in the thread of the step.
 
         Raises:
             P4DError: of the library.
         """
-        return run_stage(
-            self.project,
-            key,
-            run_id=context.run_id,
-            progress=self._progress(context, key),
-            force=force,
+        report = self._progress(context, key)
+        job = make_job(self.project, key, run_id=context.run_id, force=force)
+        return (engine or ThisProcess()).run(
+            job, lambda done, total, note: later(lambda: report(done, total, note))
         )
 
     def materialize(
@@ -128,6 +146,12 @@ class StageRunner(dg.ConfigurableResource):
                 metadata=check_metadata(version, result.details),
             )
 
+    def tell(self, context: dg.AssetExecutionContext, line: str) -> None:
+        """Write a line of progress to the log of the run, and to the terminal."""
+        context.log.info(line)
+        if self.progress_to_terminal:
+            sys.stderr.write(f"      {line}\n")
+
     def _progress(
         self, context: dg.AssetExecutionContext, key: ArtifactKey
     ) -> Callable[[int, int, str], None]:
@@ -141,10 +165,7 @@ class StageRunner(dg.ConfigurableResource):
                 return
             last = now
             text = f"{key}: {done} of {total} {one_line(note)}".rstrip()
-            line = f"{text}; {left}" if left else text
-            context.log.info(line)
-            if self.progress_to_terminal:
-                sys.stderr.write(f"      {line}\n")
+            self.tell(context, f"{text}; {left}" if left else text)
 
         return report
 

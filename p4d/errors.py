@@ -49,6 +49,10 @@ class TrainingError(P4DError):
     """Training stopped; the message names the step and the ids of its batch."""
 
 
+class ComputeError(P4DError):
+    """A process or machine that computes died, cannot be reached, or is not fit for the work."""
+
+
 class OrchestrationError(P4DError):
     """A process, sensor or schedule around the stages does not exist or ended by itself."""
 

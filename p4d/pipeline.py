@@ -41,6 +41,21 @@ class DvcPlot:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Needs:
+    """What a stage takes of a machine while it runs; changes no result.
+
+    Attributes:
+        cores: processors that it keeps busy.
+        memory_mib: memory at its peak, libraries included.
+        gpu: whether it uses a GPU where the machine has one to give.
+    """
+
+    cores: int = 1
+    memory_mib: int = 1024
+    gpu: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stage:
     """One step of the pipeline.
 
@@ -62,6 +77,7 @@ class Stage:
             nothing for this stage until the pinning input is made again.
         previous: whether the function may read the stage's own last version; if it is required (an
             append-only ledger), the stage does not start over when that version is lost.
+        needs: what it takes of a machine, so that as many run side by side as fit.
     """
 
     name: str
@@ -79,6 +95,7 @@ class Stage:
     pins: str = ""
     pinned: tuple[str, ...] = ()
     previous: Literal["unread", "optional", "required"] = "unread"
+    needs: Needs = Needs()
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -240,7 +257,7 @@ STAGES: tuple[Stage, ...] = (
         group="labels",
         entry="p4d.teachers.labelling.label:build_labels",
         description="Depth, flow, motion, camera, latents per clip, with validity and statistics.",
-        inputs=("clips", "expert"),
+        inputs=("videos", "clips", "expert"),
         params=("clips", "labels"),
         per_shard=True,
     ),
@@ -283,6 +300,23 @@ STAGES: tuple[Stage, ...] = (
         tracked=("reviews",),
     ),
     Stage(
+        name="external",
+        group="release",
+        entry="p4d.external.stage:build_external",
+        description="Other people's conversations from external/, with their media, checked.",
+        params=("landing", "clips", "external"),
+        tracked=("external",),
+    ),
+    Stage(
+        name="mixture",
+        group="release",
+        entry="p4d.external.mixture:build_mixture",
+        description="The external rows to train on and to hold out; none shows a held-out clip.",
+        inputs=("release", "external"),
+        pinned=("clips",),
+        params=("release", "external"),
+    ),
+    Stage(
         name="base_student",
         group="students",
         entry="p4d.students.training.base_student:build_base_student",
@@ -295,7 +329,7 @@ STAGES: tuple[Stage, ...] = (
         group="students",
         entry="p4d.students.training.stages:build_sft",
         description="Student trained on the questions alone.",
-        inputs=("release", "base_student"),
+        inputs=("release", "external", "mixture", "base_student"),
         pinned=("clips", "regions"),
         params=("clips", "training"),
         plots=(_loss_curve("SFT student: loss"),),
@@ -305,7 +339,7 @@ STAGES: tuple[Stage, ...] = (
         group="students",
         entry="p4d.students.training.stages:build_p4d",
         description="Student trained on the same questions, with latent and explicit distillation.",
-        inputs=("release", "base_student"),
+        inputs=("release", "external", "mixture", "base_student"),
         pinned=("clips", "regions", "labels", "expert"),
         params=("clips", "training", "distillation"),
         plots=(
@@ -320,7 +354,7 @@ STAGES: tuple[Stage, ...] = (
         group="students",
         entry="p4d.students.training.stages:build_blind",
         description="The control that reads the questions and sees no video.",
-        inputs=("release", "base_student"),
+        inputs=("release", "external", "mixture", "base_student"),
         params=("clips", "training"),
         plots=(_loss_curve("Blind student: loss"),),
     ),
@@ -329,7 +363,15 @@ STAGES: tuple[Stage, ...] = (
         group="evaluation",
         entry="p4d.evaluation.arms.compare_arms:build_evaluation",
         description="Answers of every arm to held-out questions, with intervals and comparisons.",
-        inputs=("release", "student_sft", "student_p4d", "student_blind"),
+        inputs=(
+            "release",
+            "external",
+            "mixture",
+            "base_student",
+            "student_sft",
+            "student_p4d",
+            "student_blind",
+        ),
         pinned=("clips", "regions"),
         params=("clips", "evaluation"),
         metrics=("metrics.json",),

@@ -28,10 +28,10 @@ from av.container import InputContainer, OutputContainer
 
 from benchmarks.machine import CHECKOUT
 from benchmarks.reality import record_all
+from p4d.compute.cost import Cost
 from p4d.ids import seed_for
 from p4d.project import Project
 from p4d.standalone import run_stages
-from p4d.versioning.run.cost import Cost
 from p4d.video.landing import land
 from p4d.workers import spawn_pool
 

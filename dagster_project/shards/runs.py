@@ -1,9 +1,14 @@
-"""Runs the per-shard stages for the shards of a run, shard after shard, each on its own."""
+"""Runs the per-shard stages for the shards of a run, side by side, each on its own.
+
+As many shards are made at once as `compute.yaml` allows. Each has a thread, which gives artifacts
+and checks to the engine, one after another. What Dagster records of them, and every line of the
+log, is written in the thread of the step.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -20,11 +25,15 @@ from dagster_project.reconcile import FAILURE, KIND, input_versions
 from dagster_project.resources import SEVERITY, StageConfig, StageRunner
 from dagster_project.shards.failures import ArtifactFailure, as_failure, check_failure
 from dagster_project.shards.stage import ShardRun, ShardStage
+from p4d.compute.choose import open_engine
+from p4d.compute.engine import Engine
+from p4d.compute.side_by_side import Later, side_by_side
 from p4d.errors import HistoryError, P4DError
+from p4d.progress import Pace
 from p4d.quality.gates import GATES
 from p4d.quality.results import CheckResult
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
-from p4d.versioning.run.check_published import check_published
+from p4d.versioning.run.jobs import check_job
 from p4d.versioning.run.run_stage import Materialization
 
 Event: TypeAlias = dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckEvaluation
@@ -48,14 +57,24 @@ def run_shards(
         dagster.Failure: some shards failed; it names each with its reason.
     """
     runner.mark_process(context)
-    steps = _ShardSteps(context, config, runner, stages)
     shards = _shards_of(context)
-    for number, shard in enumerate(shards, start=1):
-        if len(shards) > 1:
-            context.log.info(f"shard {number} of {len(shards)}: {shard}")
-        yield from steps.run(shard)
-    if steps.failures:
-        raise as_failure(steps.failures, len(shards))
+    recorder = _Recorder(context, runner, len(shards))
+    with open_engine(runner.project.root) as engine:
+        work = _ShardWork(
+            context=context,
+            config=config,
+            runner=runner,
+            stages=stages,
+            engine=engine,
+            assets={key.to_user_string() for key in context.selected_asset_keys},
+            checks=_selected_checks(context),
+        )
+        width = max(1, min(engine.width, len(shards)))
+        outcomes = side_by_side(shards, work.run, width=width, stop=engine.close)
+        for outcome in outcomes:
+            yield from recorder.events(outcome)
+    if recorder.failures:
+        raise as_failure(recorder.failures, len(shards))
     yield from recorded_outputs(context, [each.stage.name for each in stages])
 
 
@@ -66,56 +85,174 @@ def _shards_of(context: dg.AssetExecutionContext) -> list[str]:
     return list(context.instance.get_dynamic_partitions("shards"))
 
 
-@dataclass
-class _ShardSteps:
-    """The selected stages and checks of a run.
+def _selected_checks(context: dg.AssetExecutionContext) -> dict[str, list[str]]:
+    """Names of the selected checks, by asset."""
+    found: dict[str, list[str]] = {}
+    for check in context.selected_asset_check_keys:
+        found.setdefault(check.asset_key.to_user_string(), []).append(check.name)
+    return found
+
+
+@dataclass(frozen=True)
+class _Began:
+    shard: str
+
+
+@dataclass(frozen=True)
+class _Ended:
+    shard: str
+
+
+@dataclass(frozen=True)
+class _Waits:
+    key: ArtifactKey
+    for_stages: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Made:
+    made: Materialization
+    wall_s: float
+
+    @property
+    def version(self) -> ArtifactVersion:
+        return self.made.version
+
+
+@dataclass(frozen=True)
+class _Checked:
+    version: ArtifactVersion
+    results: Sequence[CheckResult]
+
+
+@dataclass(frozen=True)
+class _Failed:
+    key: ArtifactKey
+    error: Exception
+
+
+Outcome: TypeAlias = _Began | _Ended | _Waits | _Made | _Checked | _Failed
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ShardWork:
+    """The selected stages and checks of a run; `run` does them for one shard, in any thread.
 
     Attributes:
-        failures: of all shards so far.
+        assets: names of the selected assets.
+        checks: names of the selected checks, by asset.
     """
 
     context: dg.AssetExecutionContext
     config: StageConfig
     runner: StageRunner
     stages: Sequence[ShardStage]
-    failures: list[ArtifactFailure] = field(default_factory=list)
+    engine: Engine
+    assets: Collection[str]
+    checks: dict[str, list[str]]
 
-    def run(self, shard: str) -> Iterator[Event]:
+    def run(self, shard: str, later: Later) -> Iterator[Outcome]:
         """The selected stages and checks of one shard, in order."""
-        assets = {key.to_user_string() for key in self.context.selected_asset_keys}
-        checked = {key.asset_key.to_user_string() for key in self.context.selected_asset_check_keys}
+        yield _Began(shard)
         stopped: set[str] = set()
         for each in self.stages:
             name = each.stage.name
-            if not {name} & (assets | checked):
+            if name not in self.assets and name not in self.checks:
                 continue
             key = ArtifactKey(name, shard)
             if waits_for := sorted(stopped.intersection(each.stage.inputs)):
                 stopped.add(name)
-                self.context.log.warning(f"{key} waits for {', '.join(waits_for)}")
+                yield _Waits(key, tuple(waits_for))
                 continue
-            before = len(self.failures)
             try:
-                if name in assets:
-                    yield self._make(each, key)
-                if name in checked:
-                    yield from self._check(key)
+                if name in self.assets:
+                    yield self._make(each, key, later)
+                if name in self.checks:
+                    checked = self._check(key)
+                    if any(result.blocking and not result.passed for result in checked.results):
+                        stopped.add(name)
+                    yield checked
             except HistoryError as error:  # of the project: no other shard could go on
                 raise dg.Failure(description=_text(error), allow_retries=False) from error
-            except P4DError as error:
-                yield self._failed(key, _text(error))
-            except Exception as error:
-                self.context.log.error(f"{key}: {_text(error)}", exc_info=error)
-                yield self._failed(key, _text(error))
-            if len(self.failures) > before:
+            except Exception as error:  # noqa: BLE001 - recorded; a shard stops itself alone
                 stopped.add(name)
+                yield _Failed(key, error)
+        yield _Ended(shard)
 
-    def _make(self, each: ShardStage, key: ArtifactKey) -> dg.AssetMaterialization:
+    def _make(self, each: ShardStage, key: ArtifactKey, later: Later) -> _Made:
         started = time.monotonic()
-        made = each.make(ShardRun(self.context, self.runner, key, force=self.config.force))
-        outcome = "unchanged" if made.skipped else "published"
-        self.context.log.info(f"{key}: {outcome} {made.md5} in {time.monotonic() - started:.1f} s")
-        return self._materialization(made)
+        made = each.make(
+            ShardRun(
+                self.context, self.runner, key, self.config.force, engine=self.engine, later=later
+            )
+        )
+        return _Made(made, time.monotonic() - started)
+
+    def _check(self, key: ArtifactKey) -> _Checked:
+        """Run the selected checks of a published version; the ledger records them first."""
+        job = check_job(
+            self.runner.project, key, run_id=self.context.run_id, only=self.checks[key.stage]
+        )
+        return _Checked(*self.engine.run(job, lambda done, total, note: None))
+
+
+@dataclass
+class _Recorder:
+    """Turns outcomes into events of Dagster, in the thread of the step.
+
+    Attributes:
+        failures: of all shards so far.
+    """
+
+    context: dg.AssetExecutionContext
+    runner: StageRunner
+    shards: int
+    failures: list[ArtifactFailure] = field(default_factory=list)
+    _begun: int = 0
+    _ended: int = 0
+    _pace: Pace = field(default_factory=Pace)
+
+    def events(self, outcome: Outcome) -> Iterator[Event]:
+        """What Dagster records of an outcome; what cannot be shown is a failure of its shard."""
+        try:
+            yield from self._events(outcome)
+        except Exception as error:
+            if not isinstance(outcome, _Made | _Checked):
+                raise
+            yield self._failed(outcome.version.key, error)
+
+    def _events(self, outcome: Outcome) -> Iterator[Event]:
+        match outcome:
+            case _Began(shard):
+                self._begin(shard)
+            case _Ended(shard):
+                self._end(shard)
+            case _Waits(key, for_stages):
+                self.context.log.warning(f"{key} waits for {', '.join(for_stages)}")
+            case _Made(made, wall_s):
+                how = "unchanged" if made.skipped else "published"
+                self.context.log.info(f"{made.key}: {how} {made.md5} in {wall_s:.1f} s")
+                yield self._materialization(made)
+            case _Checked(version, results):
+                yield from self._evaluations(version, results)
+            case _Failed(key, error):
+                yield self._failed(key, error)
+
+    def _begin(self, shard: str) -> None:
+        if self._begun == 0:
+            self._pace.left(0, self.shards, time.monotonic())
+        self._begun += 1
+        if self.shards > 1:
+            self.context.log.info(f"shard {self._begun} of {self.shards}: {shard}")
+
+    def _end(self, shard: str) -> None:
+        self._ended += 1
+        if self.shards > 1:
+            left = self._pace.left(self._ended, self.shards, time.monotonic())
+            self.runner.tell(
+                self.context,
+                f"{self._ended} of {self.shards} shards done: {shard}" + (f"; {left}" * bool(left)),
+            )
 
     def _materialization(self, made: Materialization) -> dg.AssetMaterialization:
         return dg.AssetMaterialization(
@@ -130,28 +267,22 @@ class _ShardSteps:
             ),
         )
 
-    def _check(self, key: ArtifactKey) -> Iterator[dg.AssetCheckEvaluation]:
-        """Run the selected checks of a published version; the ledger records them first."""
-        asset = dg.AssetKey(key.stage)
-        only = [c.name for c in self.context.selected_asset_check_keys if c.asset_key == asset]
-        version, results = check_published(
-            self.runner.project, key, run_id=self.context.run.run_id, only=only
-        )
+    def _evaluations(
+        self, version: ArtifactVersion, results: Sequence[CheckResult]
+    ) -> Iterator[dg.AssetCheckEvaluation]:
+        key = version.key
         target = check_target(self.context.instance, key.stage, key.shard)
         for result in results:
             if not result.passed and result.blocking:
                 failure = check_failure(key, result)
                 self.failures.append(failure)
                 self.context.log.error(failure.text)
-            yield self._evaluation(key, version, result, target)
+            yield self._evaluation(version, result, target)
 
     def _evaluation(
-        self,
-        key: ArtifactKey,
-        version: ArtifactVersion,
-        result: CheckResult,
-        target: CheckTarget | None,
+        self, version: ArtifactVersion, result: CheckResult, target: CheckTarget | None
     ) -> dg.AssetCheckEvaluation:
+        key = version.key
         gate = next(gate for gate in GATES[key.stage] if gate.name == result.name)
         return dg.AssetCheckEvaluation(
             asset_key=dg.AssetKey(key.stage),
@@ -165,8 +296,11 @@ class _ShardSteps:
             blocking=gate.blocking,
         )
 
-    def _failed(self, key: ArtifactKey, reason: str) -> dg.AssetObservation:
+    def _failed(self, key: ArtifactKey, error: Exception) -> dg.AssetObservation:
         """Record a failure, and report it on the page of the partition."""
+        reason = _text(error)
+        if not isinstance(error, P4DError):
+            self.context.log.error(f"{key}: {reason}", exc_info=error)
         failure = ArtifactFailure(artifact=str(key), reason=reason)
         self.failures.append(failure)
         self.context.log.error(failure.text)

@@ -11,6 +11,8 @@ import dagster as dg
 
 from dagster_project.resources import StageRunner
 from dagster_project.stage_attributes import attributes
+from p4d.compute.engine import Engine
+from p4d.compute.side_by_side import Later
 from p4d.pipeline import Stage, stage_named
 from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.run.run_stage import Materialization
@@ -23,16 +25,23 @@ class ShardRun:
     Attributes:
         key: which one.
         force: compute although nothing changed.
+        engine: runs it.
+        later: runs a function in the thread of the step; several artifacts are made side by side,
+            each in a thread of its own, and Dagster is used in that of the step.
     """
 
     context: dg.AssetExecutionContext
     runner: StageRunner
     key: ArtifactKey
-    force: bool = False
+    force: bool
+    engine: Engine
+    later: Later
 
     def make(self) -> Materialization:
         """Run its stage."""
-        return self.runner.make(self.context, self.key, force=self.force)
+        return self.runner.make(
+            self.context, self.key, force=self.force, engine=self.engine, later=self.later
+        )
 
 
 Make: TypeAlias = Callable[[ShardRun], Materialization]

@@ -144,7 +144,7 @@ def dvc_yaml(check: bool) -> None:
     """Write dvc.yaml from the stage table, after a stage or an import changed."""
     from p4d.pipeline import STAGES
     from p4d.versioning.dvc.pipeline_file import render as render_dvc_yaml
-    from p4d.versioning.state.blocked import ensure_file
+    from p4d.versioning.state.blocked import ensure_file, ensure_tracked
 
     root = Project.find().root
     path, text = root / "dvc.yaml", render_dvc_yaml(STAGES, root)
@@ -155,6 +155,7 @@ def dvc_yaml(check: bool) -> None:
         return
     path.write_text(text, encoding="utf-8")
     ensure_file(root)
+    ensure_tracked(root, STAGES)
     echo(f"wrote {path.name}")
 
 

@@ -54,6 +54,24 @@ class LandingParams:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExternalParams:
+    """Other people's questions, from the folder `external/` (docs/external_questions.md).
+
+    Attributes:
+        heldout_fraction: share of the groups of rows with common media that no student trains on:
+            the general set, on which a promotion can be held (`promotion.max_general_drop`).
+        max_text_chars: characters of all turns of a row together; longer rows are rejected.
+    """
+
+    heldout_fraction: float
+    max_text_chars: int
+
+    def __post_init__(self) -> None:
+        check(0 <= self.heldout_fraction < 1, self, "heldout_fraction must be in [0, 1)")
+        check_at_least_1(self, "max_text_chars")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ShotsParams:
     """What counts as a cut or a fade; clips do not cross them. Levels are grey levels, 0 to 255.
 

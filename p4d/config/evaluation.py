@@ -59,6 +59,9 @@ class PromotionParams:
         protected_categories: categories that must not fall further.
         min_shared_questions: share of today's questions that the champion must have answered to be
             compared on them; with fewer, they no longer represent the test split.
+        max_general_drop: largest fall allowed on the held-out external rows (share of the tokens of
+            an answer that are predicted), against the champion, or against the base student; 1
+            asks for nothing.
         min_groups: least number of groups of videos; a percentile bootstrap of fewer clusters is
             too narrow to decide on.
     """
@@ -68,6 +71,7 @@ class PromotionParams:
     max_category_drop: float
     protected_categories: tuple[str, ...]
     min_shared_questions: float
+    max_general_drop: float
     min_groups: int
 
     def __post_init__(self) -> None:
@@ -78,6 +82,7 @@ class PromotionParams:
             "first_min_gain_over_blind must be in [-1, 1]",
         )
         check(0 <= self.max_category_drop <= 1, self, "max_category_drop must be in [0, 1]")
+        check(0 <= self.max_general_drop <= 1, self, "max_general_drop must be in [0, 1]")
         check(0 < self.min_shared_questions <= 1, self, "min_shared_questions must be in (0, 1]")
         check(self.min_groups >= 2, self, "min_groups must be at least 2")
         unknown = sorted(set(self.protected_categories) - set(CATEGORIES))

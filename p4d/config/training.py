@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from p4d.config.section import check, check_at_least_1, check_seed
-from p4d.config.teaching import LATENT_TEACHERS, TEACHERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class StudentParams:
     tokenizer_min_frequency: int
 
     def __post_init__(self) -> None:
-        known = {"llava_onevision", "qwen2_5_vl", "qwen3_vl"}
+        known = {"internvl", "llava_onevision", "qwen2_5_vl", "qwen3_vl"}
         check(self.architecture in known, self, f"architecture must be among {sorted(known)}")
         check(self.region_prompt in ("marks", "tokens"), self, "region_prompt: marks or tokens")
         times = ("tpe", "text", "burned_in", "none")
@@ -86,6 +86,8 @@ class TrainingParams:
     Attributes:
         batch: clips of one optimizer step, however it is divided: gradient accumulation and
             processes change where and when they are computed, not what is learned.
+        mix: share of the rows of a run that are conversations of an external set, by its name
+            (docs/external_questions.md); the others are clips with their questions.
         warmup_fraction: share of the steps in which the learning rate rises linearly to
             `learning_rate`.
         weight_decay: of AdamW; biases and norms have none.
@@ -109,6 +111,7 @@ class TrainingParams:
     steps: int
     batch: int
     questions_per_clip: int
+    mix: Mapping[str, float]
     learning_rate: float
     warmup_fraction: float
     weight_decay: float
@@ -132,6 +135,9 @@ class TrainingParams:
         check_seed(self, self.seed)
         check_at_least_1(self, "steps", "batch", "questions_per_clip", "threads")
         check_at_least_1(self, "gradient_accumulation")
+        shares = self.mix.values()
+        check(all(0 < share < 1 for share in shares), self, "each share of mix must be in (0, 1)")
+        check(sum(shares) < 1, self, "the shares of mix must leave room for clips: sum below 1")
         check(self.device in ("cpu", "cuda"), self, "device must be cpu or cuda")
         known = ("float32", "bfloat16")
         check(self.precision in known, self, f"precision must be among {list(known)}")
@@ -167,12 +173,17 @@ class TrainingParams:
         check(0 <= self.warmup_fraction < 1, self, "warmup_fraction must be in [0, 1)")
 
 
+SOURCES = "sources"
+"""As `distillation.teacher`: each modality by the first teacher of `labels.sources` that has it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DistillationParams:
     """The P4D terms (paper section 3.3; weights of presets: p4d/students/distillation/losses.py).
 
     Attributes:
-        teacher: `expert4d`, or `exact`: truth where clips have it, which has no latents.
+        teacher: one of `labels.teachers`, or `sources`: for each modality of a clip the first of
+            `labels.sources` that has it. `exact` and `sources` have no latents.
         latents: whether the latent term is computed.
         modalities: explicit terms, among depth, flow, motion and rays.
         maps_every: one of so many clips has its explicit maps compared; all have their latents
@@ -235,12 +246,6 @@ class DistillationParams:
         check(self.student_layer >= -1, self, "student_layer must be -1 or more")
         known = {"depth", "flow", "motion", "rays"}
         check(set(self.modalities) <= known, self, f"modalities must be among {sorted(known)}")
-        check(self.teacher in TEACHERS, self, f"teacher must be among {list(TEACHERS)}")
-        check(
-            not self.latents or self.teacher in LATENT_TEACHERS,
-            self,
-            f"teacher {self.teacher} has no latents; set latents: false",
-        )
         check(self.latents or bool(self.modalities), self, "without latents name some modalities")
         check_at_least_1(self, "maps_every")
         check(0 <= self.warmup_fraction <= 1, self, "warmup_fraction must be in [0, 1]")

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from p4d.datasets.formats.movi import MoviReader
 from p4d.datasets.reader import DatasetReader
+from p4d.datasets.tum.reader import BonnReader, TumReader
 from p4d.errors import DatasetError
 
-READERS: tuple[DatasetReader, ...] = (MoviReader(),)
+READERS: tuple[DatasetReader, ...] = (MoviReader(), BonnReader(), TumReader())
 """In the order in which a folder is tried: the more specific layout first."""
 
 BY_FORMAT: Mapping[str, DatasetReader] = {reader.format: reader for reader in READERS}

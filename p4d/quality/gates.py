@@ -107,6 +107,16 @@ _SQL_GATES: Mapping[str, Mapping[str, Severity]] = {
         "questions_are_unchanged": "critical",
         "splits_are_filled": "critical",
     },
+    "external": {
+        "media_are_held": "critical",
+        "reasons_are_given": "critical",
+        "rows_are_usable": "warning",
+    },
+    "mixture": {
+        "every_row_is_placed": "critical",
+        "no_row_shows_a_held_out_clip": "critical",
+        "media_stay_in_one_split": "critical",
+    },
     "evaluation": {
         "every_question_is_answered": "critical",
         "scores_follow_from_answers": "critical",

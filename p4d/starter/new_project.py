@@ -39,6 +39,7 @@ _OF_THE_REPOSITORY = (
     ".dvc/plots/LICENSES.txt",
     "configs",
     "reviews/README.md",
+    "external/README.md",
 )
 """Files and folders of a project that are those of the repository of p4d."""
 _SHOWN = 5

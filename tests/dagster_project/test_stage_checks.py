@@ -6,7 +6,6 @@ import pytest
 from dagster_project import resources
 from dagster_project.build import build_defs
 from dagster_project.resources import StageRunner
-from dagster_project.shards import runs
 from dagster_project.shards.definition import SHARD_OP
 from dagster_project.stage_checks import stage_checks
 from p4d.pipeline import BY_NAME
@@ -14,6 +13,7 @@ from p4d.project import Project
 from p4d.quality.gates import GATES
 from p4d.quality.results import CheckResult
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
+from p4d.versioning.run import jobs
 
 STAGE = "evaluation"
 NAMES = [gate.name for gate in GATES[STAGE]]
@@ -87,7 +87,7 @@ def test_checks_of_a_per_shard_stage_run_alone_for_every_shard(monkeypatch, tmp_
         )
         return ArtifactVersion(key, "ab"), [result]
 
-    monkeypatch.setattr(runs, "check_published", check_published)
+    monkeypatch.setattr(jobs, "check_published", check_published)
     defs = build_defs(Project.find())
     (shards_op,) = (
         each

@@ -225,6 +225,30 @@ def test_stored_flow_becomes_the_label(made):
         assert 0.6 < valid[1:].mean() < 1
 
 
+def test_stored_flow_is_what_facts_of_the_picture_are_measured_with(made):
+    instance = dict(
+        read_table(made.folders["regions"] / "regions.parquet")
+        .filter(outcome="ok")
+        .select("region_id", "instance")
+        .iter_rows()
+    )
+    facts = made.of("flow", made.facts.filter(kind="screen_direction"))
+    assert set(facts["teacher"]) == {"exact+expert4d"}
+    assert set(made.of("masks", made.facts.filter(kind="screen_direction"))["teacher"]) == {
+        "expert4d"
+    }
+    certain = facts.filter(pl.col("sigma") < 1 / 3)
+    assert len(certain) > VIDEOS
+    for row in certain.iter_rows(named=True):
+        shown = room(row["number"])
+        (plate,) = [p for p in shown.plates if p.instance == instance[row["region_ids"][0]]]
+        moved_px = shown.focal * (plate.step - shown.step_m) / plate.z
+        moved_px *= 64 / shown.width * 8 * (row["end_ns"] - row["start_ns"]) / 1e9
+        assert row["value_text"] == (
+            "stays in place" if abs(moved_px) < 2 else "right" if moved_px > 0 else "left"
+        )
+
+
 def test_a_clip_of_masks_gets_regions_and_facts_in_the_picture_alone(made):
     regions = read_table(made.folders["regions"] / "regions.parquet")
     kept = made.of("masks", regions.filter(outcome="ok"))

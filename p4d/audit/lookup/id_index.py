@@ -48,6 +48,8 @@ KINDS: Mapping[str, Kind] = {
     "reg": Kind("region", "regions", "regions.parquet", "region_id"),
     "clip": Kind("clip", "clips", "clips.parquet", "clip_id"),
     "vid": Kind("video", "videos", "videos.parquet", "video_id"),
+    "ext": Kind("external row", "external", "rows.parquet", "row_id"),
+    "med": Kind("external medium", "external", "media.parquet", "media_id"),
 }
 """By the prefix of the id."""
 

@@ -8,6 +8,7 @@ published now. `tree.py` prints it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from p4d.audit.lookup.lookup import Lookup
@@ -26,6 +27,10 @@ _DETAILS: Mapping[str, tuple[str, ...]] = {
     "clip": ("start_ns", "end_ns", "has_truth", "scale_kind", "outcome", "reason"),
     "video": ("name", "sha256", "licence", "source", "duration_ns", "has_truth", "outcome",
               "reason"),
+    "external row": ("set", "file", "number", "form", "question_type", "turns", "question",
+                     "answer", "licence", "source", "split", "split_reason"),
+    "external medium": ("kind", "sha256", "width_px", "height_px", "frames", "duration_s",
+                        "resembles", "resembles_split"),
     "decision": ("decision", "order", "reasons", "compared_with", "rule", "evidence"),
 }  # fmt: skip
 
@@ -69,6 +74,8 @@ class _Explainer:
             "clip": self._clip,
             "video": self._video,
             "label": self._label,
+            "external row": self._external_row,
+            "external medium": self._external_medium,
             "decision": self._decision,
         }
         return readers.get(entity.kind, self._part)(entity)
@@ -178,6 +185,46 @@ class _Explainer:
         clips = self._read(entity, "clips", "clip", [entity.row["clip_id"]])
         children = [self._clip(clip) for clip in clips]
         return self._node(entity, [*children, self._artifact(entity.version)])
+
+    def _external_row(self, entity: Entity) -> Node:
+        """An external row: its turns, its split, its media, and the set that holds it."""
+        placed = self._mixed(entity, "rows.parquet", "row_id")
+        row = {
+            **entity.row,
+            "turns": len(entity.row["questions"]),
+            "question": entity.row["questions"][0],
+            "answer": entity.row["answers"][0],
+            **({"split": placed["split"], "split_reason": placed["reason"]} if placed else {}),
+        }
+        ids = list(dict.fromkeys(entity.row["media_ids"]))
+        held = self._lookup.rows(entity.version, "media.parquet", "media_id", ids)
+        media = [
+            self._external_medium(
+                Entity(each["media_id"], "external medium", entity.version, each, "media.parquet")
+            )
+            for each in held
+        ]
+        return self._node(replace(entity, row=row), [*media, self._artifact(entity.version)])
+
+    def _external_medium(self, entity: Entity) -> Node:
+        near = self._mixed(entity, "media.parquet", "media_id") or {}
+        found = replace(entity, row={**entity.row, **near})
+        path = f"{dvc_yaml.out_path(entity.version.key)}/{entity.row['file']}"
+        here = self._lookup.file(entity.version, entity.row["file"]) is not None
+        file = Node(path, "file", {"sha256": entity.row["sha256"], "present": here})
+        return self._node(found, [file, self._artifact(entity.version)])
+
+    def _mixed(self, entity: Entity, table: str, column: str) -> dict[str, Any] | None:
+        """What the current mixture, if it was made from this version, holds of a row or medium."""
+        key = ArtifactKey("mixture")
+        md5 = self._lookup.current(key)
+        version = ArtifactVersion(key, md5) if md5 else None
+        record = self._index.record(version) if version else None
+        if record is None or entity.version not in ArtifactVersion.read_by(record):
+            return None
+        assert version is not None
+        rows = self._lookup.rows(version, table, column, [entity.id])
+        return rows[0] if rows else None
 
     def _decision(self, entity: Entity) -> Node:
         children = []

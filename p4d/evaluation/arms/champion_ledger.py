@@ -17,6 +17,7 @@ from p4d.artifacts import read_table, write_bytes, write_json, write_table
 from p4d.errors import ContractError
 
 LEDGER, ANSWERS, DECISION = "champions.jsonl", "champion_answers.parquet", "decision.json"
+GENERAL = "champion_general.parquet"
 
 
 def read_ledger(folder: Path) -> list[dict[str, Any]]:
@@ -46,15 +47,24 @@ def read_answers(folder: Path) -> pl.DataFrame | None:
     return read_table(path) if path.is_file() else None
 
 
+def read_general(folder: Path) -> pl.DataFrame | None:
+    """Return the champion's scores on the general set; None if it had none at its promotion."""
+    path = folder / GENERAL
+    return read_table(path) if path.is_file() else None
+
+
 def write_decision(
     out: Path,
     record: Mapping[str, Any],
     ledger: list[dict[str, Any]],
     answers: pl.DataFrame | None,
+    general: pl.DataFrame | None = None,
 ) -> None:
-    """Write the decision, the whole ledger and the champion's answers."""
+    """Write the decision, the whole ledger, the champion's answers and its general scores."""
     lines = "".join(json.dumps(entry, sort_keys=True) + "\n" for entry in ledger)
     write_bytes(out / LEDGER, lines.encode())
     write_json(out / DECISION, record)
     if answers is not None:
         write_table(out / ANSWERS, answers, sort_by=["qa_id"])
+    if general is not None:
+        write_table(out / GENERAL, general, sort_by=["row_id"])

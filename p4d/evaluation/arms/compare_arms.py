@@ -18,6 +18,7 @@ from p4d.errors import ContractError
 from p4d.evaluation.answering.ask import AskSettings, ask
 from p4d.evaluation.answering.placement import place
 from p4d.evaluation.answering.visuals import ClipVisuals
+from p4d.evaluation.arms.general import BASE, GENERAL_FILE, general_scores, general_summary
 from p4d.evaluation.reading.choices import read_choice
 from p4d.evaluation.reproduction import reproduction_card
 from p4d.evaluation.scoring.statistics import (
@@ -28,6 +29,8 @@ from p4d.evaluation.scoring.statistics import (
     paired_gain,
     prior_accuracies,
 )
+from p4d.external.mixture import HELD_OUT
+from p4d.external.rows import ExternalConversation, read_split
 from p4d.ids import seed_for
 from p4d.pipeline import StageInputs, StageReport
 from p4d.students.data.clip_reader import ClipReader
@@ -42,7 +45,7 @@ def build_evaluation(inputs: StageInputs, out: Path) -> StageReport:
     """Score options, generate and parse text, and compare the arms.
 
     Writes `predictions.parquet`, `metrics.json`, `by_category.csv`, `comparisons.json` and
-    `reproduction.json`.
+    `reproduction.json`, and `general.parquet` if external rows are held out.
 
     Raises:
         ContractError: the release has no test questions.
@@ -55,13 +58,16 @@ def build_evaluation(inputs: StageInputs, out: Path) -> StageReport:
         raise ContractError("the release has no questions in its test split")
     clips = ClipReader(inputs.shard_folders("clips"), inputs.shard_folders("regions"))
     groups = dict(read_table(release / "clips.parquet").select("clip_id", "group").iter_rows())
-    tables, cards = [], {}
+    general = read_split(inputs.folder("external"), inputs.folder("mixture"), HELD_OUT)
+    tables, cards, of_general = [], {}, []
     asking = asking_of(params, frames)
     for number, (arm, stage) in enumerate(ARMS.items(), start=1):
         student = load(inputs.folder(stage))
         placement = place(student, params.device, params.dtype)
         with deterministic(params.threads, seed=0):
             tables.append(answer(student, questions, clips, asking, params, groups, arm=arm))
+            if general and student.sees_video:
+                of_general.append(_general(student, general, inputs, arm))
         cards[arm] = reproduction_card(
             placement,
             asking,
@@ -89,6 +95,8 @@ def build_evaluation(inputs: StageInputs, out: Path) -> StageReport:
         **{arm: _summary(accuracy[arm], of_arm[arm]) for arm in ARMS},
         "gain": {name: found["Average"].as_dict() for name, found in gains.items()},
     }
+    if general:
+        metrics["general"] = _write_general(general, of_general, inputs, out)
     write_json(out / "metrics.json", metrics)
     write_json(out / "reproduction.json", cards)
     write_bytes(out / "by_category.csv", by_category_csv(accuracy, "arm"))
@@ -104,6 +112,29 @@ def build_evaluation(inputs: StageInputs, out: Path) -> StageReport:
             "majority_text": priors["majority_text"],
         },
     )
+
+
+def _general(
+    student: Student, rows: Sequence[ExternalConversation], inputs: StageInputs, arm: str
+) -> pl.DataFrame:
+    batch = inputs.params("evaluation").batch
+    return general_scores(student, rows, inputs.params("clips"), arm=arm, batch=batch)
+
+
+def _write_general(
+    rows: Sequence[ExternalConversation],
+    of_arms: Sequence[pl.DataFrame],
+    inputs: StageInputs,
+    out: Path,
+) -> dict[str, object]:
+    """Score the base student too, write all scores, and summarise them."""
+    params: EvaluationParams = inputs.params("evaluation")
+    base = load(inputs.folder("base_student"))
+    place(base, params.device, params.dtype)
+    with deterministic(params.threads, seed=0):
+        scores = pl.concat([_general(base, rows, inputs, BASE), *of_arms])
+    write_table(out / GENERAL_FILE, scores, sort_by=["arm", "row_id"])
+    return general_summary(scores, Bootstrap(params.bootstrap_samples, params.confidence))
 
 
 def asking_of(params: EvaluationParams, frames: int) -> AskSettings:

@@ -5,7 +5,10 @@ bound above `first_min_gain_over_blind`, and if it is non-inferior to plain fine
 bound of its gain over student_sft is at least `min_gain`). A later challenger is promoted if its
 paired gain over the incumbent has a lower bound above `min_gain`. Both need at least `min_groups`
 groups of videos, and both are rejected if a protected category falls by more than
-`max_category_drop` or has no questions. There may thus be no champion; a model at chance is none.
+`max_category_drop` or has no questions. With `max_general_drop` below 1 both are also rejected if
+the mean score on held-out external rows (`general.py`) falls by more than that: below the champion
+on the rows that both answered, or below the base student if the champion answered too few of them.
+There may thus be no champion; a model at chance is none.
 
 Every decision is one line of the append-only ledger in `champion_ledger.py`.
 """
@@ -22,7 +25,14 @@ import polars as pl
 from p4d.artifacts import read_table
 from p4d.config import EvaluationParams, PromotionParams
 from p4d.errors import ContractError
-from p4d.evaluation.arms.champion_ledger import ANSWERS, read_answers, read_ledger, write_decision
+from p4d.evaluation.arms.champion_ledger import (
+    ANSWERS,
+    read_answers,
+    read_general,
+    read_ledger,
+    write_decision,
+)
+from p4d.evaluation.arms.general import BASE, GENERAL_FILE, general_drop
 from p4d.evaluation.scoring.statistics import AVERAGE, Bootstrap, Interval, paired_gain
 from p4d.ids import content_id
 from p4d.pipeline import StageInputs, StageReport
@@ -36,7 +46,8 @@ def build_champion(inputs: StageInputs, out: Path) -> StageReport:
 
     Writes `decision.json`, `champions.jsonl` and `champion_answers.parquet` (the champion's answers
     to each question it was promoted on, for the next challenger). The last one is absent while
-    there is no champion. A repeated run on the same evaluation and rule writes the same files.
+    there is no champion. `champion_general.parquet` has its scores on held-out external rows, if
+    there were any. A repeated run on the same evaluation and rule writes the same files.
 
     Raises:
         ContractError: the versions of the inputs are unknown, or the previous ledger is damaged.
@@ -49,12 +60,14 @@ def build_champion(inputs: StageInputs, out: Path) -> StageReport:
     key = content_id("decision", evaluation, challenger, _rule_as_dict(rule))
     # Only the last one: the champion may have changed since an older decision.
     if inputs.previous and history and history[-1]["key"] == key:
-        write_decision(out, history[-1], history, read_answers(inputs.previous))
+        kept = read_answers(inputs.previous), read_general(inputs.previous)
+        write_decision(out, history[-1], history, *kept)
         return _report(history[-1])
 
     predictions = read_table(inputs.folder("evaluation") / "predictions.parquet")
     incumbent = Incumbent.after(history, inputs.previous)
-    decision = decide(predictions, challenger, incumbent, rule, statistics)
+    general = GeneralScores.read(inputs.folder("evaluation"), inputs.previous)
+    decision = decide(predictions, challenger, incumbent, rule, statistics, general)
     promoted = decision["decision"] == "promoted"
     record = {
         **decision,
@@ -65,7 +78,8 @@ def build_champion(inputs: StageInputs, out: Path) -> StageReport:
     }
     own = predictions.filter(pl.col("arm") == CHALLENGER)
     answers = _kept_answers(own) if promoted else (incumbent.answers if incumbent else None)
-    write_decision(out, record, [*history, record], answers)
+    scores = general.own if promoted else (general.incumbent if incumbent else None)
+    write_decision(out, record, [*history, record], answers, scores)
     return _report(record)
 
 
@@ -96,6 +110,34 @@ class Incumbent:
         if answers is None:
             raise ContractError(f"{folder / ANSWERS} is missing, but {version} is champion")
         return cls(version, answers)
+
+
+@dataclass(frozen=True)
+class GeneralScores:
+    """Scores on the held-out external rows: `row_id`, `group`, `score`; None: there are none.
+
+    Attributes:
+        own: of the challenger.
+        base: of the student before training.
+        incumbent: of the champion at its promotion.
+    """
+
+    own: pl.DataFrame | None = None
+    base: pl.DataFrame | None = None
+    incumbent: pl.DataFrame | None = None
+
+    @classmethod
+    def read(cls, evaluation: Path, previous: Path | None) -> GeneralScores:
+        """The scores of an evaluation, and those of the previous champion."""
+        incumbent = read_general(previous) if previous else None
+        if not (evaluation / GENERAL_FILE).is_file():
+            return cls(incumbent=incumbent)
+        table = read_table(evaluation / GENERAL_FILE)
+
+        def of(arm: str) -> pl.DataFrame:
+            return table.filter(pl.col("arm") == arm).drop("arm").sort("row_id")
+
+        return cls(own=of(CHALLENGER), base=of(BASE), incumbent=incumbent)
 
 
 @dataclass(frozen=True)
@@ -157,6 +199,7 @@ def decide(
     incumbent: Incumbent | None,
     rule: PromotionParams,
     statistics: EvaluationParams,
+    general: GeneralScores | None = None,
 ) -> dict[str, Any]:
     """Apply the rule.
 
@@ -166,6 +209,7 @@ def decide(
         incumbent: the current champion, or None.
         rule: thresholds.
         statistics: settings of the bootstrap.
+        general: scores on held-out external rows, for a rule with `max_general_drop`.
 
     Returns:
         `decision` (promoted or refused), `reasons`, `challenger`, `incumbent`, `compared_with`,
@@ -184,6 +228,10 @@ def decide(
             f"{rule.min_groups}"
         )
     reasons.against += categories(found.over_decisive, set(own["category"]), rule)
+    forgotten = None
+    if rule.max_general_drop < 1:
+        forgotten, finding = forgetting(general or GeneralScores(), rule, statistics)
+        reasons.against += [finding] if finding else []
     return {
         "decision": "refused" if reasons.against else "promoted",
         "reasons": [*reasons.supporting, *reasons.against, *_notes(found, incumbent)],
@@ -199,6 +247,7 @@ def decide(
             "over_compared": {name: gain.as_dict() for name, gain in found.over_decisive.items()},
             "over_student_sft": found.over_baseline[AVERAGE].as_dict(),
             "over_student_blind": found.over_control[AVERAGE].as_dict(),
+            **({"general_drop": forgotten} if forgotten else {}),
         },
     }
 
@@ -256,6 +305,32 @@ def categories(
     return against
 
 
+def forgetting(
+    general: GeneralScores, rule: PromotionParams, statistics: EvaluationParams
+) -> tuple[dict[str, Any] | None, str]:
+    """The fall on held-out external rows as evidence, and the reason against a promotion if any."""
+    if general.own is None or general.base is None:
+        return None, (
+            "no external row is held out (external.heldout_fraction), so nothing shows what the "
+            "challenger forgot"
+        )
+    bootstrap = Bootstrap(statistics.bootstrap_samples, statistics.confidence)
+    reference, compared_with = general.base, "base_student"
+    if general.incumbent is not None:
+        shared = len(general.own.join(general.incumbent, on="row_id", how="semi"))
+        if shared >= rule.min_shared_questions * len(general.own):
+            reference, compared_with = general.incumbent, "incumbent"
+    fall = general_drop(general.own, reference, bootstrap)
+    assert fall is not None, "the base student answers every row, and the champion enough of them"
+    evidence = {"compared_with": compared_with, **fall.as_dict()}
+    if fall.value <= rule.max_general_drop:
+        return evidence, ""
+    return evidence, (
+        f"on {fall.n} held-out external rows the score fell by {fall.value:.3f} against "
+        f"{compared_with}, more than {rule.max_general_drop:g}"
+    )
+
+
 def _notes(found: Comparison, incumbent: Incumbent | None) -> list[str]:
     notes = []
     if found.changed:
@@ -279,6 +354,8 @@ def _rule_as_dict(rule: PromotionParams) -> dict[str, Any]:
         "first_min_gain_over_blind": rule.first_min_gain_over_blind,
         "max_category_drop": rule.max_category_drop,
         "protected_categories": list(rule.protected_categories),
+        # Only if it is asked for: the key of a decision stays that of an earlier version.
+        **({"max_general_drop": rule.max_general_drop} if rule.max_general_drop < 1 else {}),
     }
 
 

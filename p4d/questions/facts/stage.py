@@ -43,6 +43,7 @@ def build_facts(inputs: StageInputs, out: Path) -> StageReport:
         scenes=SceneReader(clips_folder, labels_folder, regions),
         parts=PartsReader(clips_folder, labels_folder, regions),
         images=ImageReader(labels_folder),
+        rest=ImageReader(labels_folder, first=("exact",)),
     )
     facts: list[Fact] = []
     outcomes: list[ClipOutcome] = []
@@ -74,10 +75,18 @@ def build_facts(inputs: StageInputs, out: Path) -> StageReport:
 
 @dataclass(frozen=True, kw_only=True)
 class ClipReaders:
-    """Measures a clip with what is known of it."""
+    """Measures a clip with what is known of it.
+
+    Attributes:
+        scenes: of clips with whole truth.
+        parts: of clips whose truth came in parts.
+        rest: what their truth does not give, from labels; what it gives counts first.
+        images: of clips without truth.
+    """
 
     scenes: SceneReader
     parts: PartsReader
+    rest: ImageReader
     images: ImageReader
 
     def in_parts(self, clip_id: str) -> bool:
@@ -105,7 +114,7 @@ class ClipReaders:
         exact = self.parts.facts(*given)
         known = {_subject(fact) for fact in exact}
         try:
-            seen = self.images.facts(*given)
+            seen = self.rest.facts(*given)
         except LabelError:
             if not any(fact.region_ids or _of_camera(fact) for fact in exact):
                 raise

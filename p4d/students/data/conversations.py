@@ -1,15 +1,13 @@
-"""Conversations in the format of published training sets: several turns, videos and pictures.
+"""External conversations as rows of a batch: several turns, videos and pictures, free answers.
 
-The format of LLaVA: a JSON list of `{"id", "video" and/or "image", "conversations": [{"from":
-"human" | "gpt", "value"}]}`, where `<video>` and `<image>` in a text stand for the next of them.
-Every answer is a target. There are no labels to distil, so such rows have the SFT loss only.
+`<video>` and `<image>` in a question stand for the next medium of the row. Every answer is a
+target. There are no labels to distil, so such rows have the SFT loss only.
 """
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+import dataclasses
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,96 +18,40 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from p4d.config import ClipsParams
-from p4d.errors import ContractError
+from p4d.external.conversation import VIDEO, ForeignTurn
+from p4d.external.forms import MARKER
+from p4d.external.rows import ExternalConversation
 from p4d.students.data.clip_reader import Visual
 from p4d.students.model.adapters.protocol import ABSENT, StudentAdapter
 from p4d.students.model.batch import IGNORED, PADDING, PackedBatch
-from p4d.students.model.chat import IMAGE, TURN_END, TURN_START, VIDEO
+from p4d.students.model.chat import TURN_END, TURN_START
 from p4d.students.model.tokenizer import encode, token_id
 from p4d.video.decoding.budget import FileBudget
 from p4d.video.decoding.decode import decode, read_timeline
 from p4d.video.still import read_still
 
-MARKER = re.compile(f"({re.escape(VIDEO)}|{re.escape(IMAGE)})")
 MAX_VIDEO_S = 7200.0
-
-
-@dataclass(frozen=True)
-class ConversationTurn:
-    """A message of the user, with markers for media, and the answer to learn."""
-
-    asked: str
-    answer: str
-
-
-@dataclass(frozen=True)
-class Conversation:
-    """One sample.
-
-    Attributes:
-        conversation_id: identifies it in errors.
-        turns: in order.
-        media: for each marker in order, the kind (`<video>` or `<image>`) and the file.
-    """
-
-    conversation_id: str
-    turns: tuple[ConversationTurn, ...]
-    media: tuple[tuple[str, Path], ...]
-
-
-def read_conversations(path: Path, media_folder: Path) -> list[Conversation]:
-    """Read a JSON list, or JSON lines; media are relative to `media_folder`.
-
-    Raises:
-        ContractError: the turns of a sample do not alternate, or it has not one file per marker;
-            names the sample.
-    """
-    text = path.read_text(encoding="utf-8")
-    rows = json.loads(text) if text.lstrip().startswith("[") else map(json.loads, text.splitlines())
-    return [_conversation(row, number, media_folder) for number, row in enumerate(rows)]
-
-
-def _conversation(row: Mapping[str, Any], number: int, folder: Path) -> Conversation:
-    name = str(row.get("id", number))
-    messages = row.get("conversations") or []
-    speakers = [part.get("from") for part in messages]
-    if not messages or speakers != ["human", "gpt"] * (len(messages) // 2):
-        raise ContractError(f"conversation {name}: human and gpt do not alternate: {speakers}")
-    texts = [str(part["value"]) for part in messages]
-    files = {VIDEO: _listed(row.get("video")), IMAGE: _listed(row.get("image"))}
-    # Media without a marker of their own come first, as in LLaVA's own data.
-    shown = [marker for text in texts[::2] for marker in MARKER.findall(text)]
-    unmarked = [m for m in (IMAGE, VIDEO) for _ in files[m][shown.count(m) :]]
-    texts[0] = "".join(f"{marker}\n" for marker in unmarked) + texts[0]
-    order = unmarked + shown
-    for marker, found in files.items():
-        if order.count(marker) != len(found):
-            raise ContractError(
-                f"conversation {name}: {order.count(marker)} times {marker} for {len(found)} files"
-            )
-    left = {marker: iter(found) for marker, found in files.items()}
-    return Conversation(
-        name,
-        tuple(ConversationTurn(a, b) for a, b in zip(texts[::2], texts[1::2], strict=True)),
-        tuple((marker, folder / next(left[marker])) for marker in order),
-    )
-
-
-def _listed(value: object) -> list[str]:
-    if value is None:
-        return []
-    return [str(item) for item in value] if isinstance(value, list) else [str(value)]
 
 
 @dataclass(frozen=True)
 class DecodedConversation:
     """A conversation with its media as a student reads them, one `Visual` per marker."""
 
-    conversation: Conversation
+    conversation: ExternalConversation
     visuals: tuple[Visual, ...]
 
 
-def decoded(conversation: Conversation, clips: ClipsParams) -> DecodedConversation:
+def unseen(conversation: ExternalConversation) -> DecodedConversation:
+    """The texts alone, for an arm that sees no video: markers go with their media."""
+    turns = [
+        ForeignTurn(MARKER.sub("", turn.asked).strip(), turn.answer) for turn in conversation.turns
+    ]
+    return DecodedConversation(
+        dataclasses.replace(conversation, turns=tuple(turns), media=()), visuals=()
+    )
+
+
+def decoded(conversation: ExternalConversation, clips: ClipsParams) -> DecodedConversation:
     """Decode the media; of a video `clips.frames` frames, spread evenly over it.
 
     Raises:
@@ -181,7 +123,7 @@ class ConversationPacker:
             frames=frames,
             times_s=times_s,
             clip_ids=tuple(
-                "+".join(samples[i].conversation.conversation_id for i in group) for group in groups
+                "+".join(samples[i].conversation.row_id for i in group) for group in groups
             ),
             **_no_questions(shape),
         )
@@ -201,7 +143,7 @@ class ConversationPacker:
             for part in MARKER.split(turn.asked):
                 if MARKER.fullmatch(part):
                     shown = next(visuals).times_s.tolist()
-                    put(self._adapter.visual_ids(shown), learned=False)
+                    put(self._adapter.visual_ids(shown, self._ids), learned=False)
                 else:
                     put(self._ids(part), learned=False)
             put(self._ids(f"{TURN_END}\n{TURN_START}assistant\n"), learned=False)

@@ -49,7 +49,10 @@ class P4DLayout:
             return self._blind
         before, after = self._around
         times = encode(self._tokenizer, time_sentence(visual)) if self._tells_in_text else []
-        return [*before, *self._adapter.visual_ids(visual.times_s.tolist()), *after, *times]
+        shown = self._adapter.visual_ids(
+            visual.times_s.tolist(), lambda text: encode(self._tokenizer, text)
+        )
+        return [*before, *shown, *after, *times]
 
     def turn(self, question: Question, visual: Visual | None) -> str:
         """The question, its options, and the start of the assistant's turn."""
@@ -64,8 +67,7 @@ class OwnLayout:
         """`tokenizer` has the template."""
         self._tokenizer, self._adapter = tokenizer, adapter
         self._tells_in_text = PromptSettings.of(adapter.model).time == "text"
-        names = tokenizer.convert_ids_to_tokens(list(adapter.placeholders()))
-        self._placeholders = tuple(str(name) for name in names)
+        self._placeholders = adapter.placeholders(tokenizer)
         self.end = token_id(tokenizer, str(tokenizer.eos_token))
         self._turn = lru_cache(maxsize=32)(self._rendered)
 

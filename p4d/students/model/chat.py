@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from p4d.external.conversation import IMAGE, VIDEO
+
 LETTERS = "ABCDE"
 PAD = "<|pad|>"
 TURN_START = "<|im_start|>"
 TURN_END = "<|im_end|>"
-VIDEO = "<video>"
-IMAGE = "<image>"
 REGION_MARKS = tuple(f"<obj_{k}>" for k in range(1, 10))
 SPECIAL_TOKENS = (PAD, TURN_START, TURN_END, VIDEO, IMAGE, *REGION_MARKS)
 

@@ -34,7 +34,7 @@ LABELS_ARM = Stage(
     group="students",
     entry="p4d.students.training.stages:build_labels",
     description="Fine-tuned on questions and on the labels as text, with the budget of SFT.",
-    inputs=("release", "base_student"),
+    inputs=("release", "external", "mixture", "base_student"),
     pinned=("clips", "regions", "facts"),
     params=stage_named("student_sft").params,
 )
@@ -70,7 +70,7 @@ def train(
     inputs = StageInputs(
         stage=stage,
         all_params=params,
-        folders=_folders(data, stage),
+        folders=_folders(data, stage, mixes=bool(params.training.mix)),
         work=out / "work",
         progress=progress if first else lambda done, total, note: None,
     )
@@ -101,7 +101,7 @@ def with_settings(raw: Mapping[str, Any], settings: Sequence[str]) -> Params:
     return Params.from_mapping(changed)
 
 
-def _folders(data: Path, stage: Stage) -> dict[str, Path | dict[str, Path]]:
+def _folders(data: Path, stage: Stage, *, mixes: bool) -> dict[str, Path | dict[str, Path]]:
     table = data / "release" / "clips.parquet"
     if not table.is_file():
         raise ContractError(f"{table} is missing; make the stages up to base_student first")
@@ -111,6 +111,8 @@ def _folders(data: Path, stage: Stage) -> dict[str, Path | dict[str, Path]]:
         per_shard = stage_named(name).per_shard
         each = {shard: data / name / shard for shard in shards} if per_shard else {}
         missing = [str(f) for f in each.values() or [data / name] if not f.is_dir()]
+        if name in ("external", "mixture") and not mixes:
+            missing = []  # a project of an older version has none
         if missing:
             raise ContractError(f"missing: {', '.join(missing[:3])}; make or restore it first")
         folders[name] = each if per_shard else data / name

@@ -7,15 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from p4d.config import TrainingParams
-from p4d.students.data.packer import Packer
-from p4d.students.data.samples import Sample
 from p4d.students.data.unlabelled import UnlabelledClips
 from p4d.students.distillation.losses import TermWeights
 from p4d.students.model.batch import PackedBatch
 from p4d.students.training.live import Times
+from p4d.students.training.steps import BatchPacker, Rows
 
 Progress = Callable[[int, int, str], None]
 
@@ -80,8 +78,8 @@ class TrainingRun:
             another identity.
     """
 
-    samples: Dataset[Sample]
-    packer: Packer
+    samples: Rows
+    packer: BatchPacker
     params: TrainingParams
     weights: TermWeights = field(default_factory=lambda: TermWeights("paper"))
     phases: Phases = field(default_factory=Phases)

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
+from torch.utils.data import Dataset
 
 from p4d.artifacts import write_arrays, write_bytes, write_json
 from p4d.config import TrainingParams
@@ -24,10 +25,11 @@ from p4d.ids import sha256_file
 from p4d.pipeline import StageInputs, StageReport
 from p4d.students.data.clip_reader import ClipReader
 from p4d.students.data.fact_text import FactTexts
+from p4d.students.data.joined import MixedPacker
 from p4d.students.data.label_questions import with_label_questions
-from p4d.students.data.packer import Packer
+from p4d.students.data.mixed import CLIPS, MixedSamples, MixPlan, sets_of_mix
 from p4d.students.data.questions import Question, load_questions
-from p4d.students.data.samples import RowOrder, TrainingSamples
+from p4d.students.data.samples import RowOrder, Sample, TrainingSamples
 from p4d.students.distillation.probes import PROBES_FILE
 from p4d.students.model.chat import REGION_MARKS
 from p4d.students.model.prompt_settings import PromptSettings
@@ -83,19 +85,21 @@ def _build(
     clips = None
     if sees_video:
         clips = ClipReader(inputs.shard_folders("clips"), inputs.shard_folders("regions"))
-    packer = Packer(base.tokenizer, base.adapter)
+    packer = MixedPacker(base.tokenizer, base.adapter)
     setup = DistillationSetup()
     if distils:
         assert clips is not None
         setup = set_up_distillation(inputs, base, questions, clips, packer)
-    samples = TrainingSamples(
+    plan = MixPlan(length=params.steps * params.batch, mix=params.mix)
+    own = TrainingSamples(
         questions,
-        RowOrder(length=params.steps * params.batch, seed=params.seed, maps_every=setup.maps_every),
+        RowOrder(length=plan.count(CLIPS), seed=params.seed, maps_every=setup.maps_every),
         questions_per_clip=params.questions_per_clip,
         clips=clips,
         labels=setup.labels,
-        labelled=setup.distilled_steps * params.batch,
+        labelled=plan.count(CLIPS, setup.distilled_steps * params.batch),
     )
+    samples, external_card = _mixed(inputs, plan, own, sees_video=sees_video)
     run = TrainingRun(
         samples=samples,
         packer=packer,
@@ -114,7 +118,7 @@ def _build(
         save_student(out, merged(base.adapter.model), base.tokenizer)
         _write_curves(out, result, setup)
         frames = inputs.params("clips").frames if sees_video else 0
-        card = _card(base, questions, params, counts, frames)
+        card = _card(base, questions, params, counts, frames) | external_card
         card |= {
             "sees_video": sees_video,
             "distils": distils,
@@ -126,6 +130,21 @@ def _build(
         rows={"ok": len(questions)},
         metrics={"steps": params.steps, **{f"last_{name}": v for name, v in last.items()}},
     )
+
+
+def _mixed(
+    inputs: StageInputs, plan: MixPlan, own: TrainingSamples, *, sees_video: bool
+) -> tuple[Dataset[Sample] | MixedSamples, dict[str, object]]:
+    """The rows of a run with those of external sets, and what the card says of these."""
+    if not plan.mix:
+        return own, {}
+    sets = sets_of_mix(inputs.folder("external"), inputs.folder("mixture"), plan.mix)
+    clips = inputs.params("clips") if sees_video else None
+    samples = MixedSamples(plan, own, sets, seed=inputs.params("training").seed, clips=clips)
+    rows = {
+        name: {"rows": len(held), "shown": plan.count(name)} for name, held in sorted(sets.items())
+    }
+    return samples, {"external_sets": rows}
 
 
 def _region_tokens(base: Student) -> list[int]:

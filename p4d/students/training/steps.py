@@ -12,18 +12,30 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from torch.utils.data import Dataset
 
 from p4d.errors import ContractError
-from p4d.students.data.packer import Packer
+from p4d.students.data.conversations import DecodedConversation
 from p4d.students.data.samples import Sample
 from p4d.students.data.unlabelled import UnlabelledClips
 from p4d.students.model.batch import PackedBatch
 
 AHEAD = 4
 """Batches that are kept ready. One hides reading; more hide the pauses of a slow disk."""
+
+
+Rows = Dataset[Sample] | Dataset[Sample | DecodedConversation]
+"""Rows of a run by number: clips, or clips and external conversations."""
+
+
+class BatchPacker(Protocol):
+    """Makes a batch of rows."""
+
+    def pack(self, samples: Sequence[Any], *, scored: bool) -> PackedBatch:
+        """One batch of all rows."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +60,8 @@ class StepBatches:
 
     def __init__(
         self,
-        samples: Dataset[Sample],
-        packer: Packer,
+        samples: Rows,
+        packer: BatchPacker,
         *,
         steps: int,
         batch: int,
@@ -75,7 +87,7 @@ class StepBatches:
 
     def read(self, step: int, part: int) -> PackedBatch:
         """One part of a step, of this process; steps count from 0."""
-        rows: list[tuple[Dataset[Sample], int]]
+        rows: list[tuple[Rows, int]]
         rows = [(self._samples, step * self._batch + i) for i in range(self._batch)]
         extra = self._unlabelled
         if extra is not None and step * extra.per_step < len(extra):

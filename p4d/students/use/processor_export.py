@@ -14,12 +14,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from p4d.artifacts import write_json
 from p4d.config import ClipsParams
-from p4d.students.model.adapters import family_named
+from p4d.students.model.adapters import adapter_for, family_named
 from p4d.students.model.adapters.picture_format import PictureFormat, pictures_of
 from p4d.students.model.published.picture_rule import PictureRule, PublishedPictures
 
 _BICUBIC = 3
 _CLASSES = {
+    "internvl": ("InternVLProcessor", "GotOcr2ImageProcessor", "InternVLVideoProcessor"),
     "qwen2_5_vl": ("Qwen2_5_VLProcessor", "Qwen2VLImageProcessor", "Qwen2VLVideoProcessor"),
     "qwen3_vl": ("Qwen3VLProcessor", "Qwen2VLImageProcessor", "Qwen3VLVideoProcessor"),
     "llava_onevision": (
@@ -30,7 +31,11 @@ _MEDIA = {
     "image": "<|vision_start|><|image_pad|><|vision_end|>",
     "video": "<|vision_start|><|video_pad|><|vision_end|>",
 }
-_TOKENS = {"qwen2_5_vl": _MEDIA, "qwen3_vl": _MEDIA}
+_TOKENS = {
+    "qwen2_5_vl": _MEDIA,
+    "qwen3_vl": _MEDIA,
+    "internvl": {"image": "<IMG_CONTEXT>", "video": "<video>"},
+}
 _PLAIN = {"image": "<image>", "video": "<video>"}
 
 
@@ -58,7 +63,7 @@ def write_processor(
             **_settings(model, pictures.video, clips, clips.frames),
         },
     )
-    own = {"processor_class": processor}
+    own: dict[str, Any] = {"processor_class": processor}
     if family == "llava_onevision":
         vision: Any = model.config.vision_config
         own |= {
@@ -68,6 +73,8 @@ def write_processor(
             "image_token": "<image>",
             "video_token": "<video>",
         }
+    if family == "internvl":
+        own["image_seq_length"] = adapter_for(model).visual_tokens(1)
     write_json(folder / "processor_config.json", own)
     if tokenizer.chat_template is None:
         template = chat_template(_TOKENS.get(family, _PLAIN))
@@ -120,7 +127,7 @@ def _settings(
     height, width = rule.fixed_hw
     vision: Any = model.config.vision_config
     if not hasattr(vision, "spatial_merge_size"):
-        if frames == 1:
+        if frames == 1 and model.config.model_type == "llava_onevision":
             found["image_grid_pinpoints"] = [[height, width]]
         return {**found, "size": {"height": height, "width": width}}
     whole = model.config.model_type == "qwen3_vl" and frames > 1

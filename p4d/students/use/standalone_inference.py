@@ -85,6 +85,7 @@ class ExportedStudent:
         ).eval()
         self.config: Any = self.model.config
         self.is_qwen = "qwen" in self.config.model_type
+        self.is_internvl = self.config.model_type == "internvl"
         settings = {"regions": "marks", "answers": "letter", **getattr(self.config, "reading", {})}
         self.reads_tokens = settings["regions"] == "tokens"
         self.answers_letters = settings["answers"] == "letter"
@@ -104,7 +105,8 @@ class ExportedStudent:
         lines = [f"{letter}. {text}\n" for letter, text in zip("ABCDE", options, strict=False)]
         turn = f"\n{question}\n{''.join(lines)}<|im_end|>\n<|im_start|>assistant\n"
         marked = [] if regions is None or self.reads_tokens else [regions[None]]
-        see = self._see_qwen if self.is_qwen else self._see_onevision
+        see = self._see_internvl if self.is_internvl else self._see_onevision
+        see = self._see_qwen if self.is_qwen else see
         seen, shown = see(frames_thw3, times_s, marked)
         prompt = [*self._ids("<|im_start|>user\n"), *shown, *self._ids(turn)]
         tied = None if regions is None or not self.reads_tokens else self._tied(seen, regions)
@@ -139,14 +141,15 @@ class ExportedStudent:
     @contextmanager
     def _tied(self, seen: dict[str, Any], masks_khw: np.ndarray) -> Iterator[None]:
         """Tie the tokens <obj_k> to the features of the first slot in mask k."""
-        output = seen["mm_encoder_outputs"]["video"]
+        output = seen["mm_encoder_outputs"]["image" if self.is_internvl else "video"]
         features = output.pooler_output[0]
         v = self.config.vision_config
-        side = (
-            self.pictures["size_px"] // (v.patch_size * v.spatial_merge_size)
-            if self.is_qwen
-            else math.ceil(v.image_size // v.patch_size / 2)
-        )
+        if self.is_internvl:
+            side = math.isqrt(len(features))
+        elif self.is_qwen:
+            side = self.pictures["size_px"] // (v.patch_size * v.spatial_merge_size)
+        else:
+            side = math.ceil(v.image_size // v.patch_size / 2)
         masks = torch.as_tensor(masks_khw).float()[None]
         cover = nn.functional.adaptive_avg_pool2d(masks, (side, side))[0].flatten(1)
         names = torch.tensor([self._ids(f"<obj_{k + 1}>")[0] for k in range(len(cover))])
@@ -154,7 +157,10 @@ class ExportedStudent:
         first, named = features[: side * side], table.weight[names]
         shown = named.norm(dim=-1, keepdim=True) * described(first, cover, side, self.scales)
         tagged = torch.cat([first + cover.T @ named, features[side * side :]])
-        output.pooler_output = [tagged] if self.is_qwen else tagged[None]
+        if self.is_internvl:  # one entry per picture; the first frame's tokens are tied
+            output.pooler_output = torch.cat([tagged[None], output.pooler_output[1:]])
+        else:
+            output.pooler_output = [tagged] if self.is_qwen else tagged[None]
 
         def add(_: nn.Module, given: tuple[Tensor, ...], embedded: Tensor) -> Tensor:
             return embedded + (given[0][..., None] == names).to(embedded) @ shown
@@ -189,6 +195,20 @@ class ExportedStudent:
         output = BaseModelOutputWithPooling(pooler_output=ended)
         ids = [self.config.video_token_index] * ended.shape[1]
         return {"mm_encoder_outputs": {"video": output}}, ids
+
+    def _see_internvl(
+        self, frames: np.ndarray, times_s: Sequence[float], stills: list[np.ndarray]
+    ) -> tuple[dict[str, Any], list[int]]:
+        model, times = self.model.model, [NO_TIME] * len(stills) + list(times_s)
+        pixels = self._pixels(np.concatenate([*stills, frames]))
+        seen = timed(model.multi_modal_projector, times, lambda: model.get_image_features(pixels))
+        cells = [self.config.image_token_id] * seen.pooler_output.shape[1]
+        picture = [*self._ids("<img>"), *cells, *self._ids("</img>")]
+        ids = picture * len(stills)
+        for number in range(1, len(frames) + 1):
+            line = f"Frame{number}: " if number == 1 else f"\nFrame{number}: "
+            ids += [*self._ids(line), *picture]
+        return {"mm_encoder_outputs": {"image": seen}}, ids
 
     def _see_qwen(
         self, frames: np.ndarray, times_s: Sequence[float], stills: list[np.ndarray]

@@ -36,6 +36,7 @@ def times_told(model: Any, times_s: Sequence[float]) -> Iterator[None]:  # noqa:
         times_s: seconds of the frames, in order. A slot of several frames has their mean.
     """
     qwen = hasattr(model.model, "visual")
+    internvl = not hasattr(model.model, "get_video_features")
     projector = model.model.visual.merger if qwen else model.model.multi_modal_projector
     times = torch.as_tensor(list(times_s), dtype=torch.float64)
     if qwen:
@@ -48,12 +49,15 @@ def times_told(model: Any, times_s: Sequence[float]) -> Iterator[None]:  # noqa:
         if not of_video[-1]:
             return given
         features, *rest = given
-        encoding = time_encoding(times.tolist(), features.shape[-1]).to(features)
-        grouped = features.reshape(len(times), -1, features.shape[-1]) + encoding[:, None]
+        stills = len(features) - len(times) if internvl else 0  # they precede the video there
+        shown = [float("nan")] * stills + times.tolist()
+        encoding = time_encoding(shown, features.shape[-1]).to(features)
+        grouped = features.reshape(len(shown), -1, features.shape[-1]) + encoding[:, None]
         return (grouped.view(features.shape), *rest)
 
     handle = projector.register_forward_pre_hook(add)
-    encode_video = model.model.get_video_features
+    encoder = "get_image_features" if internvl else "get_video_features"
+    encode_video = getattr(model.model, encoder)
 
     def seen(*given: Any, **named: Any) -> Any:  # noqa: ANN401
         of_video.append(True)
@@ -62,9 +66,9 @@ def times_told(model: Any, times_s: Sequence[float]) -> Iterator[None]:  # noqa:
         finally:
             of_video.pop()
 
-    model.model.get_video_features = seen
+    setattr(model.model, encoder, seen)
     try:
         yield
     finally:
         handle.remove()
-        del model.model.get_video_features
+        delattr(model.model, encoder)

@@ -55,7 +55,10 @@ def anchor(project: Project, message: str) -> str | None:
             # A copy of the real index: its stat cache saves git from reading every file again.
             index.write_bytes(real.read_bytes())
         _git(root, "add", "--update", "--", ".", index=index)
-        names = ("dvc.lock", "dvc.yaml", "params.yaml", "shards", "reviews", LEDGER_PATH, LISTS)
+        names = (
+            "dvc.lock", "dvc.yaml", "params.yaml", "shards", "reviews", "external/takedowns.yaml",
+            LEDGER_PATH, LISTS,
+        )  # fmt: skip
         forced = [name for name in names if (root / name).exists()]
         _git(root, "add", "--force", "--", *forced, index=index)
         tree = _git(root, "write-tree", index=index)

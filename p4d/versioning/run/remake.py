@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from p4d.compute.stage_call import compute_here
 from p4d.errors import LedgerError, PublishError
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.ledger.ledger import Ledger
-from p4d.versioning.run.import_guard import load
-from p4d.versioning.run.run_stage import open_pinned
+from p4d.versioning.run.run_stage import open_pinned, stage_call
 from p4d.versioning.run.stage_run import StageRun, prepare, stage_inputs
 from p4d.versioning.state.check_records import Gates
 from p4d.versioning.state.workspace import Workspace
@@ -53,6 +53,6 @@ def remake(
     work = folder / "work"
     work.mkdir()
     given = replace(given, work=work, folders={**given.folders, **view.folders})
-    load(workspace, run.stage)(given, folder / "new")
+    compute_here(stage_call(run, given, folder / "new"), given.progress)
     view.refuse_edits()
     return run

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from p4d.atomic import out_of_space
-from p4d.errors import ContractError, PublishError
-from p4d.pipeline import StageInputs, StageReport
+from p4d.compute.stage_call import Compute, Computed, StageCall, compute_here
+from p4d.pipeline import StageInputs
+from p4d.progress import Progress
 from p4d.project import Project
 from p4d.quality.gates import blocking_gates
 from p4d.versioning.dvc import pipeline_file
@@ -26,14 +26,11 @@ from p4d.versioning.ledger.continuity import require_marked
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.ledger.record import plain
 from p4d.versioning.run import run_info
-from p4d.versioning.run.cost import Cost
-from p4d.versioning.run.import_guard import load
 from p4d.versioning.run.lock_recorder import LockRecorder, lock_recorder
 from p4d.versioning.run.pinned_view import PinnedView
 from p4d.versioning.run.publish import publish
 from p4d.versioning.run.recovery import locked
 from p4d.versioning.run.stage_run import (
-    Progress,
     StageRun,
     prepare,
     previous_version,
@@ -97,6 +94,7 @@ def run_stage(
     progress: Progress | None = None,
     force: bool = False,
     gates: Gates | None = None,
+    compute: Compute = compute_here,
 ) -> Materialization:
     """Make one artifact, or find that it is made already.
 
@@ -108,6 +106,7 @@ def run_stage(
         force: compute although nothing changed.
         gates: blocking checks of each stage, which an input's version must have passed; default:
             all of `p4d.quality.gates`.
+        compute: runs the stage's function; by default in this process.
 
     Raises:
         PublishError: an input is not as recorded, or something changed while the stage ran.
@@ -126,17 +125,15 @@ def run_stage(
         made = None if force else _made_already(workspace, run)
         if made is not None:
             return made
-        function = load(workspace, run.stage)
-        given = stage_inputs(workspace, run, previous_version(workspace, run), progress)
+        given = stage_inputs(workspace, run, previous_version(workspace, run))
     started = _now()
     with staging(project) as folder, work_dir(run) as work:
         view = open_pinned(run, folder / "pinned")
         given = replace(given, work=work, folders={**given.folders, **view.folders})
-        with Cost() as cost:
-            report = _compute(run.key, function, given, folder / "new")
+        done = compute(stage_call(run, given, folder / "new"), progress or given.progress)
         view.refuse_edits()
         check_staged(folder / "new")
-        record = _record(run, folder / "new", report, cost, run_id=run_id, started=started)
+        record = _record(run, folder / "new", done, run_id=run_id, started=started)
         environment.keep_list(project)
         version = publish(run, folder, record)
     return Materialization(
@@ -144,9 +141,9 @@ def run_stage(
         code_version=run.code_version,
         upstream=run.inputs.versions,
         excluded=run.inputs.excluded,
-        rows=report.rows,
-        metrics=report.metrics,
-        cost=cost.values,
+        rows=done.report.rows,
+        metrics=done.report.metrics,
+        cost=done.cost,
         skipped=False,
         path=project.root / run.out,
     )
@@ -210,31 +207,24 @@ def open_pinned(run: StageRun, home: Path) -> PinnedView:
         return PinnedView(workspace, run.inputs.pinned, home)
 
 
-def _compute(
-    key: ArtifactKey,
-    function: Callable[[StageInputs, Path], StageReport],
-    given: StageInputs,
-    new: Path,
-) -> StageReport:
-    try:
-        report = function(given, new)
-    except OSError as error:
-        if out_of_space(error):
-            raise PublishError(
-                f"{key}: no room left while computing ({error}); the old version is in place, "
-                "free space and run again"
-            ) from error
-        raise
-    if not isinstance(report, StageReport):
-        raise ContractError(f"{key}: the stage returned {type(report).__name__}, no StageReport")
-    return report
+def stage_call(run: StageRun, given: StageInputs, new: Path) -> StageCall:
+    """The call of a stage's function, for whoever computes it."""
+    expected = run.expected
+    return StageCall(
+        name=str(run.key),
+        root=run.project.root,
+        given=given,
+        new=new,
+        code={path: digest.md5 for path, digest in expected.code.items() if digest},
+        inputs={path: digest.md5 for path, digest in expected.deps.items() if digest},
+        fingerprint=run.fingerprint,
+    )
 
 
 def _record(
     run: StageRun,
     new: Path,
-    report: StageReport,
-    cost: Cost,
+    done: Computed,
     *,
     run_id: str,
     started: str,
@@ -260,9 +250,10 @@ def _record(
             **run_info.code_origin(run.project.root, expected.code),
             "env": environment.environment_digest(),
             "env_lock": environment.lock_digest(),
-            "rows": dict(report.rows),
-            "metrics": dict(report.metrics),
-            "cost": cost.values,
+            "rows": dict(done.report.rows),
+            "metrics": dict(done.report.metrics),
+            "cost": dict(done.cost),
+            **({"computed_on": dict(done.where)} if done.where else {}),
             "run_id": run_id,
             "started": started,
             "ended": _now(),

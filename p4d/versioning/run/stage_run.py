@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,6 @@ from p4d.versioning.state.check_records import Gates
 from p4d.versioning.state.fingerprint import Fingerprint
 from p4d.versioning.state.inputs import ResolvedInputs, resolve_inputs
 from p4d.versioning.state.workspace import Workspace
-
-Progress = Callable[[int, int, str], None]
-"""Called as `(done, total, note)`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +52,18 @@ class StageRun:
     previous: str | None
     inputs: ResolvedInputs
     recorder: LockRecorder
+
+    @property
+    def fingerprint(self) -> str:
+        """64 hex digits over everything that the artifact is made of."""
+        expected = self.expected
+        content = {
+            "cmd": expected.cmd,
+            "params": expected.params_digest,
+            "deps": {path: digest.md5 for path, digest in expected.deps.items() if digest},
+            "code": self.code_version,
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def lock_entry(self, digest: Digest) -> LockEntry:
         """The entry of dvc.lock for a version with this hash."""
@@ -95,16 +105,13 @@ def prepare(workspace: Workspace, key: ArtifactKey, gates: Gates | None = None) 
     )
 
 
-def stage_inputs(
-    workspace: Workspace, run: StageRun, previous: Path | None, progress: Progress | None = None
-) -> StageInputs:
+def stage_inputs(workspace: Workspace, run: StageRun, previous: Path | None) -> StageInputs:
     """What the stage's function is called with; it has no work directory yet.
 
     Args:
         workspace: the snapshot that `run` was prepared in.
         run: what runs.
         previous: folder of the version that the stage continues, or None.
-        progress: see `StageInputs.progress`.
     """
     root, stage = run.project.root, run.stage
     return StageInputs(
@@ -118,7 +125,6 @@ def stage_inputs(
         versions=run.inputs.versions,
         excluded=run.inputs.excluded,
         previous=previous,
-        **({"progress": progress} if progress else {}),  # type: ignore[arg-type]
     )
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,14 +22,7 @@ def work_dir(run: StageRun) -> Iterator[Path | None]:
 
     Stays as it is if the body raises; removed when the body ends.
     """
-    expected = run.expected
-    content = {
-        "cmd": expected.cmd,
-        "params": expected.params_digest,
-        "deps": {path: digest.md5 for path, digest in expected.deps.items() if digest},
-        "code": run.code_version,
-    }
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    digest = run.fingerprint[:16]
     home = run.project.state / "work" / str(run.key)
     home.mkdir(parents=True, exist_ok=True)
     with _exclusive(home / digest) as ours:

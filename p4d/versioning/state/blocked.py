@@ -18,6 +18,7 @@ from pathlib import Path
 import yaml
 
 from p4d.errors import ConfigError
+from p4d.pipeline import Stage
 from p4d.project import Project
 from p4d.versioning.dvc.pipeline_file import BLOCKED_LIST, SHARD_LIST
 from p4d.versioning.files.hashes import Digest
@@ -64,6 +65,16 @@ def ensure_file(root: Path) -> None:
     path = root / BLOCKED_LIST
     if (root / SHARD_LIST).is_file() and not path.exists():
         path.write_bytes(_EMPTY)
+
+
+def ensure_tracked(root: Path, stages: Sequence[Stage]) -> None:
+    """Make the folders that people fill and a stage reads; an older project lacks some.
+
+    DVC cannot run a stage of which an input is missing.
+    """
+    for stage in stages:
+        for name in stage.tracked:
+            (root / name).mkdir(exist_ok=True)
 
 
 def reason(stages: Mapping[str, Sequence[str]]) -> str:

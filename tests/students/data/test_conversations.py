@@ -6,9 +6,10 @@ import pytest
 import torch
 from PIL import Image
 
-from p4d.config import replace_params
-from p4d.errors import ContractError
-from p4d.students.data.conversations import ConversationPacker, decoded, read_conversations
+from p4d.external.conversation import ForeignTurn
+from p4d.external.forms import read_record
+from p4d.external.rows import ExternalConversation
+from p4d.students.data.conversations import ConversationPacker, decoded, unseen
 from p4d.students.model.batch import IGNORED, PADDING
 from p4d.students.model.student import hidden_states
 from p4d.students.training.arm import Arm
@@ -57,10 +58,26 @@ def folder(tmp_path_factory):
     return folder
 
 
+def conversations(folder):
+    """The samples, read from their published form."""
+    found = []
+    for record in json.loads((folder / "data.json").read_text()):
+        row = read_record(record)
+        found.append(
+            ExternalConversation(
+                row_id=row.source_id,
+                set_name="samples",
+                group=row.source_id,
+                turns=row.turns,
+                media=tuple((medium.marker, folder / medium.name) for medium in row.media),
+            )
+        )
+    return found
+
+
 @pytest.fixture
 def shown(folder, project):
-    read = read_conversations(folder / "data.json", folder)
-    return [decoded(conversation, project.params.clips) for conversation in read]
+    return [decoded(each, project.params.clips) for each in conversations(folder)]
 
 
 @pytest.fixture
@@ -91,8 +108,8 @@ def test_media_stand_where_their_markers_were(family_student, packer, shown):
     assert times[2] == []
     ids = packer.pack(shown[:1]).input_ids[0].tolist()
     text = family_student.tokenizer.decode
-    first = family_student.adapter.visual_ids(times[0][0])
-    second = family_student.adapter.visual_ids(times[0][1])
+    first = family_student.adapter.visual_ids(times[0][0], packer._ids)
+    second = family_student.adapter.visual_ids(times[0][1], packer._ids)
     start = len(packer._ids("<|im_start|>user\n"))
     assert ids[start : start + len(first)] == first
     assert text(ids[start + len(first) :]).startswith("\nWhat moves?<|im_end|>")
@@ -134,26 +151,13 @@ def test_an_image_only_batch_has_an_sft_loss_and_its_gradient(family_student, pa
     arm.zero_grad()
 
 
-def test_what_cannot_be_a_conversation_is_named(folder, tmp_path):
-    def refused(why, **changes):
-        (tmp_path / "bad.json").write_text(json.dumps([{**SAMPLES[0], **changes}]))
-        with pytest.raises(ContractError, match=why):
-            read_conversations(tmp_path / "bad.json", folder)
-
-    refused("two_videos: human and gpt", conversations=SAMPLES[0]["conversations"][:1])
-    refused("2 times <video> for 1 files", video="a.mp4")
-    refused("1 times <image> for 0 files", conversations=[
-        {"from": "human", "value": "<image>"}, {"from": "gpt", "value": "x"},
-    ])  # fmt: skip
-    lines = "\n".join(json.dumps(sample) for sample in SAMPLES)
-    (tmp_path / "good.jsonl").write_text(lines)
-    assert len(read_conversations(tmp_path / "good.jsonl", folder)) == 3
-
-
-def test_an_unreadable_picture_is_named(folder, tmp_path, project):
-    (tmp_path / "still.png").write_bytes(b"no picture")
-    (tmp_path / "data.json").write_text(json.dumps(SAMPLES[1:2]))
-    (conversation,) = read_conversations(tmp_path / "data.json", tmp_path)
-    clips = replace_params(project.params, clips={"frames": 2}).clips
-    with pytest.raises(ContractError, match=r"still\.png: not a readable picture"):
-        decoded(conversation, clips)
+def test_an_arm_without_video_reads_the_texts_alone(family_student, packer, folder):
+    read = [unseen(each) for each in conversations(folder)]
+    assert read[0].conversation.turns == (
+        ForeignTurn("What moves?", "a red box"),
+        ForeignTurn("And here?", "a ball"),
+    )
+    batch = packer.pack(read)
+    assert batch.frames is None
+    learned = [family_student.tokenizer.decode(row[row != IGNORED]) for row in batch.targets]
+    assert learned == ["a red box<|im_end|>a ball<|im_end|>", "red<|im_end|>", "2<|im_end|>"]

@@ -83,7 +83,7 @@ def test_a_blind_arm_has_no_visual_tokens(student, questions):
 
 def test_visual_tokens_are_found_by_mask_wherever_they_stand(student):
     adapter = student.adapter
-    shown = torch.tensor(adapter.visual_ids([float("nan"), 0.0, 0.5, 1.0, 1.5]))
+    shown = torch.tensor(adapter.visual_ids([float("nan"), 0.0, 0.5, 1.0, 1.5], lambda text: [9]))
     length, width = len(shown) + 6, adapter.hidden_width
     hidden = torch.arange(2 * length * width, dtype=torch.float32).view(2, length, width)
     ids = torch.full((2, length), 9)

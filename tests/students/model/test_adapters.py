@@ -26,6 +26,11 @@ def adapter(family_student):
     return family_student.adapter
 
 
+def spelt(text):
+    """Any text around pictures, as one token."""
+    return [8]
+
+
 def pictures(*shape, seed=0):
     values = np.random.default_rng(seed).integers(0, 256, (*shape, SIZE, SIZE, 3), dtype=np.uint8)
     return torch.from_numpy(values)
@@ -40,7 +45,7 @@ def features(adapter, frames, times_s):
 
 def hidden_of(adapter, frames, times_s, tail=(5, 6, 7)):
     """Last hidden states of one plain causal row: pictures, then some text."""
-    ids = torch.tensor([[4, *adapter.visual_ids(times_s), *tail]])
+    ids = torch.tensor([[4, *adapter.visual_ids(times_s, spelt), *tail]])
     length = ids.shape[1]
     return adapter.last_state(
         input_ids=ids,
@@ -69,7 +74,8 @@ def test_time_changes_the_features_of_timed_frames_only(adapter):
     later = features(adapter, frames, [[NAN, 0.0, 0.5, 1.0, 2.5]])
     changed = (plain != later).any(dim=1).nonzero().flatten().tolist()
     per_slot = adapter.frame_grid()[0] ** 2
-    last = len(plain) - per_slot - (adapter.frames_per_slot == 1)  # a newline ends the video there
+    ends = adapter.visual_tokens(adapter.frames_per_slot) - per_slot  # of LLaVA: a newline
+    last = len(plain) - per_slot - ends
     assert changed == list(range(last, last + per_slot))
 
 
@@ -122,14 +128,14 @@ def test_several_videos_and_stills_are_encoded_as_each_is_alone(adapter):
     frames = pictures(1, 8)
     times_s = [0.0, 0.5, NAN, 0.0, 0.25, 0.5, 0.75, ABSENT]
     together = hidden_of(adapter, frames, times_s)
-    ids = adapter.visual_ids(times_s)
+    ids = adapter.visual_ids(times_s, spelt)
     assert ids == [
         token
         for part in ([0.0, 0.5], [NAN], [0.0, 0.25, 0.5, 0.75])
-        for token in adapter.visual_ids(part)
+        for token in adapter.visual_ids(part, spelt)
     ]
     alone = hidden_of(adapter, frames[:, :2], times_s[:2])
-    first = 1 + len(adapter.visual_ids(times_s[:2]))
+    first = 1 + len(adapter.visual_ids(times_s[:2], spelt))
     torch.testing.assert_close(together[:, :first], alone[:, :first], atol=1e-5, rtol=1e-5)
     rest = adapter.frame_tokens(
         together, torch.tensor([[4, *ids, 5, 6, 7]]), torch.tensor([times_s])
@@ -168,7 +174,16 @@ def test_positions_are_those_of_transformers(adapter):
         pytest.skip("plain positions are tested above")
     times_s = [NAN, 0.0, 0.5, 1.0, 1.5, 0.0, 0.5]
     ids = torch.tensor(
-        [[4, 5, *adapter.visual_ids(times_s[:5]), 6, *adapter.visual_ids(times_s[5:]), 7]]
+        [
+            [
+                4,
+                5,
+                *adapter.visual_ids(times_s[:5], spelt),
+                6,
+                *adapter.visual_ids(times_s[5:], spelt),
+                7,
+            ]
+        ]
     )
     seen = adapter.encode(pictures(1, 7), torch.tensor([times_s]))
     kinds = (ids == adapter.model.config.image_token_id).int()
@@ -202,7 +217,7 @@ def test_a_saved_student_answers_as_before(family_student, tmp_path, project):
 
 def test_gradients_reach_the_encoder_through_the_visual_tokens(adapter):
     frames, times_s = pictures(1, 4), [0.0, 0.5, 1.0, 1.5]
-    ids = torch.tensor([[4, *adapter.visual_ids(times_s), 5, 6, 7]])
+    ids = torch.tensor([[4, *adapter.visual_ids(times_s, spelt), 5, 6, 7]])
     hidden = hidden_of(adapter, frames, times_s)
     tokens = adapter.frame_tokens(hidden, ids, torch.tensor([times_s]))
     adapter.model.zero_grad()

@@ -29,7 +29,9 @@ def adapter(student_folder):
 
 def hidden(adapter):
     """Last hidden states of plain text and of what two frames become."""
-    ids = torch.cat([IDS, torch.tensor([adapter.visual_ids([0.0, 0.5])]), IDS], dim=1)
+    ids = torch.cat(
+        [IDS, torch.tensor([adapter.visual_ids([0.0, 0.5], lambda text: [8])]), IDS], dim=1
+    )
     length = ids.shape[1]
     frames = torch.arange(2 * 32 * 32 * 3).view(1, 2, 32, 32, 3).remainder(251).to(torch.uint8)
     return adapter.last_state(

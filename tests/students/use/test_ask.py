@@ -222,7 +222,12 @@ def answers_without_p4d(folders, given, tmp_path):
 def test_exported_students_answer_as_before_without_p4d(project, video, clips, tmp_path):
     folders = []
     marks, tokens = ("marks", "letter"), ("tokens", "option")
-    settings = {"llava_onevision": [marks, tokens], "qwen2_5_vl": [marks], "qwen3_vl": [tokens]}
+    settings = {
+        "internvl": [marks, tokens],
+        "llava_onevision": [marks, tokens],
+        "qwen2_5_vl": [marks],
+        "qwen3_vl": [tokens],
+    }
     assert settings.keys() == FAMILIES.keys()
     for family, regions, answers in [(f, *setting) for f in settings for setting in settings[f]]:
         inputs = project.inputs("base_student")

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from transformers import (
+    InternVLForConditionalGeneration,
     LlavaOnevisionForConditionalGeneration,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -25,7 +26,8 @@ from transformers import (
 from p4d.config import ClipsParams, StudentParams
 from p4d.errors import ContractError
 from p4d.model_folder import ModelFolder
-from p4d.students.model.adapters import llava_onevision, qwen_vl_network
+from p4d.students.model.adapters import internvl, llava_onevision, qwen_vl_network
+from p4d.students.model.adapters.internvl import InternVLAdapter
 from p4d.students.model.adapters.llava_onevision import LlavaOnevisionAdapter
 from p4d.students.model.adapters.picture_format import PictureFormat
 from p4d.students.model.adapters.protocol import StudentAdapter
@@ -72,6 +74,14 @@ FAMILIES: dict[str, StudentFamily] = {
         llava_onevision.initial_model,
         llava_onevision.SPECIAL_TOKENS,
         llava_onevision.PROCESSOR,
+    ),
+    "internvl": StudentFamily(
+        InternVLForConditionalGeneration,
+        InternVLAdapter,
+        internvl.picture_format,
+        internvl.initial_model,
+        internvl.SPECIAL_TOKENS,
+        internvl.PROCESSOR,
     ),
     "qwen2_5_vl": StudentFamily(
         Qwen2_5_VLForConditionalGeneration,

@@ -89,14 +89,16 @@ class LlavaOnevisionAdapter:
         """Pooled tokens of all frames, and a newline per video and still."""
         return (frames + stills) * self._side**2 + (frames > 0) + stills
 
-    def visual_ids(self, times_s: Sequence[float]) -> list[int]:
+    def visual_ids(self, times_s: Sequence[float], spell: Spell) -> list[int]:
         """The placeholder of videos, once per token."""
+        del spell
         frames = [medium.stop - medium.start for medium in media_of(times_s)]
         return [self._video] * sum(self.visual_tokens(count) for count in frames)
 
-    def placeholders(self) -> tuple[int, int]:
+    def placeholders(self, tokenizer: PreTrainedTokenizerBase) -> tuple[str, str]:
         """The tokens of images and of videos."""
-        return self._image, self._video
+        named = tokenizer.convert_ids_to_tokens
+        return str(named(self._image)), str(named(self._video))
 
     def media_ids(self, times_s: Sequence[float], size_hw: Size, spell: Spell) -> list[list[int]]:
         """The placeholder of videos, once per token; a still is a video of one frame."""

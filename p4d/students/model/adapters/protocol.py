@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from p4d.errors import ContractError
 
@@ -64,11 +64,16 @@ class StudentAdapter(Protocol):
         """Placeholders of a video of `frames` frames and of `stills` pictures in the text."""
         ...
 
-    def visual_ids(self, times_s: Sequence[float]) -> list[int]:
-        """Token ids of pictures in the text: placeholders and the tokens around them."""
+    def visual_ids(self, times_s: Sequence[float], spell: Spell) -> list[int]:
+        """Token ids of pictures in the text: placeholders and the tokens around them.
+
+        Args:
+            times_s: see the text of this module.
+            spell: encodes text.
+        """
         ...
 
-    def placeholders(self) -> tuple[int, int]:
+    def placeholders(self, tokenizer: PreTrainedTokenizerBase) -> tuple[str, str]:
         """The tokens that stand for one still and for one video in a chat template."""
         ...
 

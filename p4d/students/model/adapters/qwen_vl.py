@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import Qwen3VLForConditionalGeneration
+from transformers import PreTrainedTokenizerBase, Qwen3VLForConditionalGeneration
 
 from p4d.errors import ContractError
 from p4d.students.model.adapters.picture_format import (
@@ -96,8 +96,9 @@ class QwenVLAdapter:
         slots = math.ceil(frames / self.frames_per_slot)
         return slots * self._cells((height, width)) + stills * still
 
-    def visual_ids(self, times_s: Sequence[float]) -> list[int]:
+    def visual_ids(self, times_s: Sequence[float], spell: Spell) -> list[int]:
         """Placeholders between vision start and end: per still, per video, or per slot."""
+        del spell
         cells, ids = self._cells(self._pictures.fixed_hw()), []
         for medium in media_of(times_s):
             pad = self._image if medium.is_still else self._video
@@ -107,9 +108,10 @@ class QwenVLAdapter:
                 ids += [self._start, *[pad] * run, self._end]
         return ids
 
-    def placeholders(self) -> tuple[int, int]:
+    def placeholders(self, tokenizer: PreTrainedTokenizerBase) -> tuple[str, str]:
         """The padding tokens of images and of videos."""
-        return self._image, self._video
+        named = tokenizer.convert_ids_to_tokens
+        return str(named(self._image)), str(named(self._video))
 
     def media_ids(self, times_s: Sequence[float], size_hw: Size, spell: Spell) -> list[list[int]]:
         """As the processors write them; the template itself encloses each picture.

@@ -1,7 +1,8 @@
 """Which frames of a video the processor of a checkpoint takes, as frame numbers.
 
 `spread` takes both ends (Qwen3-VL), `steps` the start of equal parts and an even number of them
-(Qwen2.5-VL). Both follow the `sample_frames` of transformers' processors.
+(Qwen2.5-VL), `middles` the middle of equal parts (InternVL). All follow the `sample_frames` of
+transformers' processors.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ class FrameSampling:
     """How frames are picked.
 
     Attributes:
-        rule: `spread` or `steps`.
+        rule: `spread`, `steps` or `middles`.
         fps: frames per second that are wanted; None: `frames`.
         frames: number of frames that are wanted; None: `fps`, and without it all frames.
         least: fewest frames; a shorter video gives all of its own.
@@ -28,7 +29,7 @@ class FrameSampling:
         multiple: `steps`: the number of frames is a multiple of this.
     """
 
-    rule: Literal["spread", "steps"]
+    rule: Literal["spread", "steps", "middles"]
     fps: float | None = 2.0
     frames: int | None = None
     least: int = 4
@@ -55,6 +56,12 @@ class FrameSampling:
             if self.frames is None and self.fps is not None:
                 wanted = min(max(int(total / video_fps * self.fps), self.least), self.most, total)
             return np.linspace(0, total - 1, wanted).round().astype(np.int64)
+        if self.rule == "middles":
+            wanted = self.frames or (int(total / video_fps * self.fps) if self.fps else total)
+            count = max(1, min(wanted, total))
+            step = total / count
+            middles = step / 2 + step * np.arange(count)
+            return middles.astype(np.float32).astype(np.int64)  # rounded as the processor rounds
         if self.frames is not None:
             count = round(self.frames / self.multiple) * self.multiple
         elif self.fps is not None:

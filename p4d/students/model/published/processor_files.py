@@ -17,6 +17,8 @@ from p4d.students.model.published.frame_sampling import FrameSampling
 from p4d.students.model.published.picture_rule import Colour, PictureRule, PublishedPictures
 
 HALF: Colour = (0.5, 0.5, 0.5)
+IMAGENET_MEAN: Colour = (0.485, 0.456, 0.406)
+IMAGENET_STD: Colour = (0.229, 0.224, 0.225)
 CLIP_MEAN: Colour = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD: Colour = (0.26862954, 0.26130258, 0.27577711)
 

@@ -62,8 +62,8 @@ CASES = (
 
 
 def with_stills(family: str) -> bool:
-    """LLaVA-OneVision tiles stills, which p4d reads as one-frame videos."""
-    return family != "llava_onevision"
+    """LLaVA-OneVision and InternVL tile stills, which p4d reads as one picture each."""
+    return family not in ("llava_onevision", "internvl")
 
 
 def cases_of(family: str) -> list[Case]:

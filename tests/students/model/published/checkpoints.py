@@ -2,7 +2,7 @@
 
 The networks are saved by transformers' own classes. Chat templates and processor settings are those
 of the published checkpoints (Qwen/Qwen3-VL-2B-Instruct, Qwen/Qwen2.5-VL-7B-Instruct,
-llava-hf/llava-onevision-qwen2-7b-ov-hf, HuggingFaceTB/SmolVLM2-2.2B-Instruct).
+llava-hf/llava-onevision-qwen2-7b-ov-hf, OpenGVLab/InternVL3-1B-hf).
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from pathlib import Path
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
+    InternVLConfig,
+    InternVLForConditionalGeneration,
     LlavaOnevisionConfig,
     LlavaOnevisionForConditionalGeneration,
     PreTrainedTokenizerFast,
@@ -22,7 +24,7 @@ from transformers import (
     Qwen3VLForConditionalGeneration,
 )
 
-FAMILIES = ("qwen3_vl", "qwen2_5_vl", "llava_onevision")
+FAMILIES = ("qwen3_vl", "qwen2_5_vl", "llava_onevision", "internvl")
 
 TEXTS = (
     "Which way does <obj_1> move, seen from <obj_2>?",
@@ -31,6 +33,7 @@ TEXTS = (
     "system user assistant You are a helpful assistant.",
 )
 HALF = [0.5, 0.5, 0.5]
+IMAGENET_MEAN, IMAGENET_STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 CLIP_MEAN, CLIP_STD = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]
 
 _QWEN_MEDIA = (
@@ -48,6 +51,14 @@ TEMPLATES = {
     "qwen3_vl": "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
     "{% for content in message['content'] %}" + _QWEN_MEDIA + "{% endfor %}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}",
+    "internvl": "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n'}}"
+    "{% if message['content'] is string %}{{ message['content'] }}{% else %}"
+    "{% for content in message['content'] %}"
+    "{% if content['type'] == 'image' %}{{ '<IMG_CONTEXT>\n' }}"
+    "{% elif content['type'] == 'video' %}{{ '<video>\n' }}"
+    "{% elif content['type'] == 'text' %}{{ content['text'] }}{% endif %}{% endfor %}"
+    "{% endif %}{{'<|im_end|>\n'}}{% endfor %}"
+    "{% if add_generation_prompt %}{{'<|im_start|>assistant\n' }}{% endif %}",
     "llava_onevision": "{% for message in messages %}{{'<|im_start|>' + message['role'] + ' '}}"
     "{% for content in message['content'] | selectattr('type', 'equalto', 'image') %}"
     "{{ '<image>\n' }}{% endfor %}"
@@ -66,7 +77,18 @@ _TOKENS = {
     "qwen3_vl": _QWEN_TOKENS,
     "qwen2_5_vl": _QWEN_TOKENS,
     "llava_onevision": ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<image>", "<video>"),
-}
+    "internvl": (
+        "<|endoftext|>", "<|im_start|>", "<|im_end|>",
+        "<img>", "</img>", "<IMG_CONTEXT>", "<video>",
+    ),
+}  # fmt: skip
+_NAMED = {
+    "internvl": {
+        "start_image_token": "<img>", "end_image_token": "</img>",
+        "context_image_token": "<IMG_CONTEXT>", "video_token": "<video>",
+    },
+}  # fmt: skip
+"""Tokens that the tokenizer of a family offers as attributes to its processor."""
 
 _QWEN_SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
@@ -99,6 +121,7 @@ def tokenizer_of(family: str) -> PreTrainedTokenizerFast:
         pad_token="<|endoftext|>",
         eos_token="<|im_end|>",
         clean_up_tokenization_spaces=False,
+        extra_special_tokens=_NAMED.get(family, {}),
     )
     wrapped.chat_template = TEMPLATES[family]
     return wrapped
@@ -167,6 +190,21 @@ def network_of(
                     **_qwen_ids(tokenizer),
                 )
             ).eval()
+        if family == "internvl":
+            tower = {
+                "model_type": "internvl_vision", "hidden_size": 32, "intermediate_size": 64,
+                "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": [56, 56],
+                "patch_size": [14, 14], "attention_bias": True, "initializer_range": 0.3,
+            }  # fmt: skip
+            return InternVLForConditionalGeneration(
+                InternVLConfig(
+                    vision_config=tower,
+                    text_config={"model_type": "qwen2", **text},
+                    image_token_id=tokenizer.convert_tokens_to_ids("<IMG_CONTEXT>"),
+                    image_seq_length=4,
+                    tie_word_embeddings=tied,
+                )
+            ).eval()
         tower = {
             "model_type": "siglip_vision_model", "hidden_size": 32, "intermediate_size": 64,
             "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 70, "patch_size": 14,
@@ -213,6 +251,25 @@ def settings_of(family: str) -> dict[str, dict]:
                 "image_std": CLIP_STD, "image_processor_type": "Qwen2VLImageProcessor",
                 "processor_class": "Qwen2_5_VLProcessor",
             }
+        }  # fmt: skip
+    if family == "internvl":
+        common = {
+            "do_convert_rgb": True, "do_normalize": True, "do_rescale": True, "do_resize": True,
+            "image_mean": IMAGENET_MEAN, "image_std": IMAGENET_STD, "resample": 3,
+            "rescale_factor": 1 / 255, "size": {"height": 56, "width": 56},
+            "processor_class": "InternVLProcessor",
+        }  # fmt: skip
+        return {
+            "preprocessor_config.json": {
+                **common, "crop_to_patches": False, "max_patches": 12, "min_patches": 1,
+                "image_processor_type": "GotOcr2ImageProcessorFast",
+            },
+            "video_preprocessor_config.json": {
+                **common, "video_processor_type": "InternVLVideoProcessor",
+            },
+            "processor_config.json": {
+                "image_seq_length": 4, "processor_class": "InternVLProcessor",
+            },
         }  # fmt: skip
     common = {
         "do_convert_rgb": True, "do_normalize": True, "do_rescale": True, "do_resize": True,

@@ -97,7 +97,9 @@ def compare(student: Student, family: str, case: Case) -> Comparison:
     )
     given = _as_transformers_gives(expected, dict(zip(names, entered, strict=True)))
     if family.startswith("qwen"):
-        ids, (image, video) = given["input_ids"], student.adapter.placeholders()
+        ids = given["input_ids"]
+        names = student.adapter.placeholders(student.tokenizer)
+        image, video = student.tokenizer.convert_tokens_to_ids(list(names))
         given["mm_token_type_ids"] = (ids == image).int() + 2 * (ids == video).int()
     theirs = model.generate(**given, max_new_tokens=NEW_TOKENS, do_sample=False, pad_token_id=0)
     ours = student.adapter.generate(

@@ -47,7 +47,8 @@ def _as_transformers(processor: object, case: Case) -> dict:
         videos=[frames],
         video_metadata=[metadata],
         do_sample_frames=False,
-        return_tensors="np",
+        # InternVL's processor joins tensors of torch only.
+        return_tensors="pt" if type(processor).__name__ == "InternVLProcessor" else "np",
         **stills,
     )
     found = {"ids": runs(np.asarray(out["input_ids"][0]).tolist())}
@@ -61,13 +62,14 @@ def _as_transformers(processor: object, case: Case) -> dict:
     return found
 
 
-def _sampled(processor: object) -> list[dict]:
+def _sampled(processor: object, wanted: dict) -> list[dict]:
     found = []
     for total, fps in ((7, 30.0), (30, 29.97), (48, 12.0), (250, 25.0), (3000, 30.0)):
         video = processor.video_processor
         metadata = VideoMetadata(total_num_frames=total, fps=fps)
-        indices = video.sample_frames(metadata=metadata, fps=2.0)
-        found.append({"total": total, "fps": fps, "indices": np.asarray(indices).tolist()})
+        indices = video.sample_frames(metadata=metadata, **wanted)
+        case = {"total": total, "fps": fps, "indices": np.asarray(indices).tolist()}
+        found.append(case | {k: v for k, v in wanted.items() if k == "num_frames"})
     return found
 
 
@@ -85,8 +87,9 @@ def make() -> dict:
         made["cases"][family] = {
             case.name: _as_transformers(processor, case) for case in cases_of(family)
         }
+        wanted = {"internvl": {"num_frames": 5}}.get(family, {"fps": 2.0})
         if family != "llava_onevision":
-            made["sampling"][family] = _sampled(processor)
+            made["sampling"][family] = _sampled(processor, wanted)
     return made
 
 

@@ -53,6 +53,7 @@ def test_frames_are_picked_as_the_processors_pick_them(folders):
         folder = ModelFolder.checked(folders[family])
         sampling = read_processor(folder, family_named(family).processor, "template").sampling
         for case in expected:
+            sampling = sampling.changed_by({k: case[k] for k in ("num_frames",) if k in case})
             assert sampling.indices(case["total"], case["fps"]).tolist() == case["indices"]
 
 

@@ -1,0 +1,165 @@
+"""Worker processes of this machine, each of which makes one artifact at a time.
+
+A worker is a fresh process with one device. It takes jobs over a pipe and answers with progress,
+and then with the result or the error. If it dies, its job alone fails: publishing leaves the old
+version or a journal that the next process carries out. The next job of its seat gets a new process.
+A worker ends when the process that started it ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+import traceback
+from multiprocessing.connection import Connection
+from typing import Any
+
+from p4d.compute.engine import Engine, Job, Result
+from p4d.compute.settings import ComputeSettings
+from p4d.compute.share import Seat, Shares
+from p4d.compute.stage_call import compute_here
+from p4d.errors import ComputeError
+from p4d.progress import Progress
+from p4d.workers import end_with_parent
+
+_END_S = 5.0
+"""How long a worker may take to end before it is killed."""
+
+
+class LocalWorkers(Engine):
+    """Processes of this machine."""
+
+    def __init__(self, settings: ComputeSettings) -> None:
+        """Start nothing yet: each process begins with its first job.
+
+        With devices there is a worker for each device at least.
+        """
+        self.width = max(settings.workers, len(settings.devices))
+        devices = [*settings.devices, *[""] * (self.width - len(settings.devices))]
+        self._shares = Shares(cores=settings.cores, memory_mib=settings.memory_mib, devices=devices)
+        self._workers: dict[int, _Worker] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def run(self, job: Job[Result], progress: Progress) -> Result:
+        """Run a job in a worker, once cores, memory and a device are free for it."""
+        with self._shares.seat(job.needs) as seat:
+            worker = None if seat is None else self._worker(seat)
+            if seat is None or worker is None:
+                raise ComputeError(f"{job.name} was not started: the run was stopped")
+            result: Result = worker.run(job, progress)
+            return result
+
+    def close(self) -> None:
+        """End the workers; one that is at work is terminated, which tears no version."""
+        with self._lock:
+            self._closed = True
+            workers = list(self._workers.values())
+        self._shares.close()
+        for worker in workers:
+            worker.stop()
+        for worker in workers:
+            worker.join()
+
+    def _worker(self, seat: Seat) -> _Worker | None:
+        """The living process of a seat; None once the engine is closed."""
+        with self._lock:
+            if self._closed:
+                return None
+            worker = self._workers.get(seat.number)
+            if worker is None or not worker.is_alive():
+                worker = self._workers[seat.number] = _Worker(seat)
+            return worker
+
+
+class _Worker:
+    """The process of one seat, seen from the process that gives it jobs."""
+
+    def __init__(self, seat: Seat) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, far = context.Pipe()
+        # Not a daemon: those may have no children, and stages decode in processes of their own.
+        self._process = context.Process(
+            target=_serve, args=(far, seat.device), name=f"p4d worker {seat.number}", daemon=False
+        )
+        self._process.start()
+        far.close()  # else the end of the process would not end the pipe
+
+    def is_alive(self) -> bool:
+        return self._process.is_alive() and not self._pipe.closed
+
+    def run(self, job: Job[Any], progress: Progress) -> Any:  # noqa: ANN401 - whatever the job gives
+        try:
+            self._pipe.send((job.function, job.arguments))
+            while True:
+                match self._pipe.recv():
+                    case ("progress", done, total, note):
+                        progress(done, total, note)
+                    case ("result", result):
+                        return result
+                    case ("error", error):
+                        raise error
+        except (EOFError, BrokenPipeError, ConnectionResetError) as error:
+            self._process.join(_END_S)
+            raise ComputeError(
+                f"{job.name}: its worker process {_how_it_ended(self._process.exitcode)}; nothing "
+                "is torn, run it again"
+            ) from error
+
+    def stop(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._process.terminate()
+
+    def join(self) -> None:
+        self._process.join(_END_S)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self._pipe.close()
+
+
+def _how_it_ended(code: int | None) -> str:
+    if code is None:
+        return "answers no more"
+    if code < 0:
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
+        reason = " (is the memory enough? see compute.yaml)" if name == "SIGKILL" else ""
+        return f"was ended by {name}{reason}"
+    return f"ended with code {code}"
+
+
+def _serve(pipe: Connection, device: str) -> None:
+    """Run jobs until the pipe ends; the whole life of a worker."""
+    end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that gives the jobs decides
+    if device:
+        os.environ["CUDA_VISIBLE_DEVICES"] = device
+    while True:
+        try:
+            function, arguments = pipe.recv()
+        except (EOFError, OSError):
+            return
+
+        def progress(done: int, total: int, note: str) -> None:
+            pipe.send(("progress", done, total, note))
+
+        try:
+            pipe.send(("result", function(*arguments, progress=progress, compute=compute_here)))
+        except Exception as error:  # noqa: BLE001 - the process that gave the job raises it again
+            pipe.send(("error", _sendable(error)))
+
+
+def _sendable(error: Exception) -> Exception:
+    """The error, with its traceback as a note, or its text if it cannot be pickled."""
+    error.add_note("In a worker process:\n" + "".join(traceback.format_exception(error)))
+    error.__cause__ = error.__context__ = None
+    error = error.with_traceback(None)
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # noqa: BLE001 - any error of its own pickling
+        return ComputeError(f"{type(error).__name__}: {error}")
+    return error

@@ -1,0 +1,16 @@
+-- Videos and pictures of external conversations.
+--
+-- grain: one row per medium
+-- key: media_id
+-- source: external/media.parquet
+-- columns:
+--   media_id varchar: the medium, by content and kind
+--   sha256 varchar: of the file
+--   kind varchar: video or image
+--   file varchar: path in the artifact
+--   bytes bigint: size of the file
+--   width_px bigint: of upright pictures
+--   height_px bigint: of upright pictures
+--   frames bigint: 1 for a picture
+--   duration_s double: from the first frame to the last
+select * from raw.external_media

@@ -1,0 +1,12 @@
+-- External rows that were rejected, and files that could not be read.
+--
+-- grain: one row per rejected row or file
+-- key: set, file, number
+-- source: external/rejected.parquet
+-- columns:
+--   set varchar: folder below external/
+--   file varchar: file of the set; empty for the set as a whole
+--   number bigint: row of the file, from 1; 0 for the file as a whole
+--   source_id varchar: id in the file; empty without one
+--   reason varchar: why
+select * from raw.external_rejected

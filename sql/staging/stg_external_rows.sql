@@ -1,0 +1,21 @@
+-- Conversations of external sets that are in order.
+--
+-- grain: one row per conversation
+-- key: row_id
+-- source: external/rows.parquet
+-- columns:
+--   row_id varchar: the row, by content
+--   set varchar: folder below external/
+--   file varchar: file of the set that holds it
+--   number bigint: row of that file, from 1; the line in JSON lines
+--   form varchar: llava, messages, sat
+--   source_id varchar: id in the file; empty without one
+--   question_type varchar: the set's own word; empty without one
+--   scene varchar: the set's own word; empty without one
+--   questions varchar[]: of every turn, with a marker for each medium that it shows
+--   answers varchar[]: of every turn
+--   markers varchar[]: of all questions, in order
+--   media_ids varchar[]: the medium of each marker
+--   licence varchar: as the set states it
+--   source varchar: as the set states it
+select * from raw.external_rows

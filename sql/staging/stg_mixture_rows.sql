@@ -1,0 +1,12 @@
+-- Which external rows are trained on, held out, or left out.
+--
+-- grain: one row per external conversation
+-- key: row_id
+-- source: mixture/rows.parquet
+-- columns:
+--   row_id varchar: the row
+--   set varchar: folder below external/
+--   split varchar: train, held_out or left_out
+--   group varchar: rows that share media have the same group
+--   reason varchar: why it is left out
+select * from raw.mixture_rows

@@ -1,0 +1,148 @@
+"""Worker processes: results, progress, errors, deaths, and the end."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from p4d.compute.engine import Job
+from p4d.compute.local import LocalWorkers
+from p4d.compute.settings import ComputeSettings
+from p4d.errors import ComputeError, PublishError
+from p4d.pipeline import Needs
+from tests.compute import jobs
+
+
+def job(function, *arguments, **needs):
+    return Job(name="labels@a", needs=Needs(**needs), function=function, arguments=arguments)
+
+
+def ignore(done, total, note):
+    pass
+
+
+@pytest.fixture(scope="module")
+def two():
+    with LocalWorkers(ComputeSettings(workers=2, cores=2, memory_mib=4096)) as engine:
+        yield engine
+
+
+def test_a_job_gives_its_result_and_its_progress(two):
+    seen = []
+    result = two.run(job(jobs.answer, 7), lambda *given: seen.append(given))
+    assert result["value"] == 7
+    assert result["pid"] != os.getpid()
+    assert result["device"] is None
+    assert seen == [(1, 2, "half"), (2, 2, "whole")]
+
+
+def test_an_error_of_a_job_is_raised_here_with_where_it_happened(two):
+    with pytest.raises(PublishError, match="the store is damaged") as found:
+        two.run(job(jobs.fail, "ours"), ignore)
+    assert "in fail" in found.value.__notes__[0]
+    with pytest.raises(ValueError, match="no such thing"):
+        two.run(job(jobs.fail, "other"), ignore)
+    with pytest.raises(ComputeError, match="UnpicklableError: a and b"):
+        two.run(job(jobs.fail, "unpicklable"), ignore)
+    with pytest.raises((ComputeError, AttributeError), match="lambda"):
+        two.run(job(jobs.unsendable), ignore)
+
+
+def test_a_worker_that_dies_costs_its_job_alone(two):
+    with pytest.raises(ComputeError, match=r"labels@a: its worker process was ended by SIGKILL"):
+        two.run(job(jobs.die), ignore)
+    assert [two.run(job(jobs.answer, n), ignore)["value"] for n in range(3)] == [0, 1, 2]
+
+
+def test_two_jobs_run_at_the_same_time_in_two_processes(two, tmp_path):
+    names = ["a", "b"]
+    with ThreadPoolExecutor(2) as threads:
+        found = [
+            threads.submit(two.run, job(jobs.meet, str(tmp_path), name, names), ignore)
+            for name in names
+        ]
+        pids = {each.result() for each in found}
+    assert len(pids) == 2
+
+
+def test_closing_ends_a_worker_at_work_and_starts_no_job(tmp_path):
+    engine, mark = LocalWorkers(ComputeSettings(workers=2, cores=1, memory_mib=999)), tmp_path / "m"
+    raised = []
+
+    def run(function, *arguments):
+        try:
+            engine.run(job(function, *arguments), ignore)
+        except ComputeError as error:
+            raised.append(str(error))
+
+    first = threading.Thread(target=run, args=(jobs.sleep_for_ever, str(mark)))
+    first.start()
+    until(lambda: mark.exists() and mark.read_text())
+    second = threading.Thread(target=run, args=(jobs.answer, 1))  # one core: it waits
+    second.start()
+    engine.close()
+    first.join(30)
+    second.join(30)
+    assert sorted(raised) == [
+        "labels@a was not started: the run was stopped",
+        "labels@a: its worker process was ended by SIGTERM; nothing is torn, run it again",
+    ]
+    until(lambda: not Path(f"/proc/{mark.read_text()}").exists())
+
+
+def test_each_worker_has_one_device(tmp_path):
+    settings = ComputeSettings(workers=1, cores=4, memory_mib=9999, devices=("3", "5"))
+    with LocalWorkers(settings) as engine:
+        assert engine.width == 2
+        with ThreadPoolExecutor(2) as threads:
+            meet = [
+                threads.submit(engine.run, job(jobs.meet, str(tmp_path), n, ["a", "b"]), ignore)
+                for n in ("a", "b")
+            ]
+            assert len({each.result() for each in meet}) == 2
+        assert engine.run(job(jobs.answer, 1, gpu=True), ignore)["device"] in ("3", "5")
+
+
+HOLDER = """
+import sys
+from p4d.compute.engine import Job
+from p4d.compute.local import LocalWorkers
+from p4d.compute.settings import ComputeSettings
+from p4d.pipeline import Needs
+from tests.compute import jobs
+
+if __name__ == "__main__":
+    LocalWorkers(ComputeSettings(workers=2, cores=2, memory_mib=4096)).run(
+        Job(name="a", needs=Needs(), function=jobs.sleep_for_ever, arguments=(sys.argv[1],)),
+        lambda done, total, note: None,
+    )
+"""
+
+
+def test_a_worker_ends_with_the_process_that_started_it(tmp_path):
+    script, mark = tmp_path / "holder.py", tmp_path / "mark"
+    script.write_text(HOLDER)
+    path = str(Path(__file__).parents[2])
+    holder = subprocess.Popen(
+        [sys.executable, str(script), str(mark)],
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    until(lambda: mark.exists() and mark.read_text())
+    worker = int(mark.read_text())
+    assert Path(f"/proc/{worker}").exists()
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    until(lambda: not Path(f"/proc/{worker}").exists())
+
+
+def until(condition, wait_s=60.0):
+    deadline = time.monotonic() + wait_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
