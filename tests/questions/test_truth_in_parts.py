@@ -379,3 +379,30 @@ def test_the_gate_knows_the_kinds_that_need_up_or_times():
         for word in ("up", "times")
     }
     assert listed == {"up": set(limits.NEED_UP), "times": set(limits.NEED_TIMES)}
+
+
+IN_PICTURE = {
+    "quadrant", "relation_in_picture", "screen_direction", "picture_direction", "premise_moves_in_picture",
+}  # fmt: skip
+
+
+def test_what_is_asked_rests_on_what_there_is_and_is_true(made):
+    for case in ("masks", "flow"):
+        asked = made.of(case, made.questions)
+        assert asked.height > 0
+        assert set(asked["family"]) <= IN_PICTURE
+        assert not asked["has_truth"].any()
+    moves = pl.col("family").is_in(["camera_displacement", "camera_speed"])
+    checked = 0
+    for case in ("metric", "lost", "tilted"):
+        asked = made.of(case, made.questions)
+        assert asked.filter(moves)["has_truth"].all()
+        spans = {row["fact_id"]: row["end_ns"] - row["start_ns"] for row in made.facts.to_dicts()}
+        for row in asked.filter(moves).iter_rows(named=True):
+            answer, unit = row["answer_text"].split(" ")
+            speed_m_s = abs(_number(row).step_m) * 8
+            seconds = spans[row["fact_ids"][0]] / 1e9
+            true = speed_m_s if unit == "m/s" else speed_m_s * seconds
+            assert float(answer) == pytest.approx(true, abs=0.051)
+            checked += 1
+    assert checked > 10
