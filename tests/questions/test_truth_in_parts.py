@@ -382,8 +382,12 @@ def test_the_gate_knows_the_kinds_that_need_up_or_times():
 
 
 IN_PICTURE = {
-    "quadrant", "relation_in_picture", "screen_direction", "picture_direction", "premise_moves_in_picture",
-}  # fmt: skip
+    "quadrant",
+    "relation_in_picture",
+    "screen_direction",
+    "picture_direction",
+    "premise_moves_in_picture",
+}
 
 
 def test_what_is_asked_rests_on_what_there_is_and_is_true(made):
