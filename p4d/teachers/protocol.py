@@ -36,7 +36,9 @@ class ClipInput:
             (p4d/teachers/labelling/clip_truth.py); None if there is none.
         truth_px: side of the square that truth was resampled to.
         truth_scale: `metric` or `relative`.
-        labels: of the same clip by the teachers that `Teacher.uses` names, as stored.
+        labels: of the same clip by the teachers that `Teacher.uses` names, as stored; none of a
+            teacher that failed on it.
+        picture_px: width and height of the video; None if it is not known, as of rendered clips.
     """
 
     clip_id: str
@@ -45,6 +47,7 @@ class ClipInput:
     truth_px: int = 0
     truth_scale: str = "metric"
     labels: Mapping[str, Mapping[str, NDArray]] = field(default_factory=dict)
+    picture_px: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,6 +52,8 @@ def label_statistics(
         *_map_rows(label, truth, teacher, relative=relative),
         *_ray_rows(label, clip, teacher.map_px, tokens_hw),
     ]
+    if not rows:  # a teacher of latents alone
+        rows = [_row("latents", store.latents(clip.clip_id, teacher.name).astype(np.float32), None)]
     named = {"clip_id": clip.clip_id, "teacher": teacher.name}
     return [named | {key: _rounded(value) for key, value in row.items()} for row in rows]
 
