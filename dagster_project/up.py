@@ -14,6 +14,7 @@ from p4d.errors import HistoryError, P4DError
 from p4d.project import Project
 from p4d.versioning.ledger.anchor import anchor
 from p4d.versioning.ledger.continuity import is_anchored, require_continued
+from p4d.versioning.run.pipeline_files import refresh_pipeline_files
 from p4d.versioning.run.recovery import recover
 from p4d.versioning.state.check_records import refresh_blocked
 from p4d.versioning.state.plan import in_order, make_plan
@@ -47,6 +48,7 @@ def bring_up_to_date(
     """
     recover(project)  # also if nothing is to be made
     require_continued(project)
+    refresh_pipeline_files(project)
     refresh_blocked(project)
     plan = make_plan(project)
     blocked = [
