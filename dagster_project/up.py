@@ -12,6 +12,7 @@ from dagster_project.reconcile import report_unreported
 from dagster_project.resources import StageRunner
 from p4d.errors import HistoryError, P4DError
 from p4d.project import Project
+from p4d.versioning.ledger.adopt import left_behind
 from p4d.versioning.ledger.anchor import anchor
 from p4d.versioning.ledger.continuity import is_anchored, require_continued
 from p4d.versioning.run.pipeline_files import refresh_pipeline_files
@@ -41,13 +42,16 @@ def bring_up_to_date(
         stage_runner: runs the stages; see `dagster_project.batches.materialize`.
 
     Raises:
-        HistoryError: the ledger or its branch was rewritten; nothing is made.
+        HistoryError: the ledger or its branch was rewritten, or this is a clone without it; nothing
+            is made.
 
     Returns:
         Failed steps and checks, and artifacts that a check blocks.
     """
     recover(project)  # also if nothing is to be made
     require_continued(project)
+    if missing := left_behind(project):
+        raise HistoryError(missing)
     refresh_pipeline_files(project)
     refresh_blocked(project)
     plan = make_plan(project)

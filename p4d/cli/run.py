@@ -35,6 +35,7 @@ def status(every: bool) -> None:
     update or an edit of the package means for this project.
     """
     from p4d.quality.finding import HOW_TO_LIST
+    from p4d.versioning.ledger.adopt import left_behind
     from p4d.versioning.ledger.continuity import broken_continuity
     from p4d.versioning.state.held_back import held_back
     from p4d.versioning.state.package_notices import package_notices
@@ -45,6 +46,8 @@ def status(every: bool) -> None:
     broken = "; ".join(broken_continuity(project))
     if broken:
         echo(f"ledger: rewritten: {broken}")
+    if missing := left_behind(project):
+        echo(f"ledger: {missing}")
     with Workspace(project) as workspace:
         every_status = map(workspace.status, workspace.all_keys())
         not_fresh = [item for item in every_status if item.state != "fresh"]

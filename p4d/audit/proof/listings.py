@@ -17,6 +17,7 @@ from p4d.versioning.dvc import pipeline_file as dvc_yaml
 from p4d.versioning.dvc.lock_file import LOCK_FILE, LockFile
 from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.files.hashes import file_md5
+from p4d.versioning.ledger.adopt import left_behind
 from p4d.versioning.ledger.continuity import broken_continuity, has_branch
 from p4d.versioning.ledger.environment import LISTS
 from p4d.versioning.ledger.ledger import BRANCH, LEDGER_PATH
@@ -171,6 +172,8 @@ def anchor_problems(project: Project) -> Iterator[Problem]:
     A rewritten ledger has a valid chain of its own, so it is compared with what git keeps.
     """
     try:
+        if missing := left_behind(project):
+            yield Problem("missing", LEDGER_PATH, missing)
         for detail in broken_continuity(project, whole_history=True):
             yield Problem("altered", LEDGER_PATH, detail)
     except LedgerError as error:  # git is missing, or its store is damaged

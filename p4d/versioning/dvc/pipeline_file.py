@@ -99,8 +99,15 @@ def render(stages: Sequence[Stage], root: Path, shards: Sequence[str] = ()) -> d
         shards: the closed ones.
     """
     code = {stage.name: code_files(stage, root) for stage in stages}
+    return compose_all(stages, code, shards)
+
+
+def compose_all(
+    stages: Sequence[Stage], code: Mapping[str, Iterable[str]], shards: Sequence[str]
+) -> dict[str, str]:
+    """The text of every pipeline file, by its path; see `compose`."""
     return {
-        f"{folder}/{PIPELINE_FILE}" if folder else PIPELINE_FILE: compose(
+        f"{folder}/{PIPELINE_FILE}".lstrip("/"): compose(
             stages, code, folder, of_folder, len(of_folder) == len(shards)
         )
         for folder, of_folder in folders_of(shards).items()
