@@ -107,11 +107,14 @@ def _row(modality: str, values: NDArray, valid: NDArray[np.bool_] | None) -> dic
 def _depth_errors(
     label: Mapping[str, NDArray], truth: Mapping[str, NDArray] | None, teacher: Teacher
 ) -> dict[str, float | None]:
-    if truth is None or teacher.depth_kind != "z":
+    if truth is None:
         return {}
     both = label["valid_thw"] & truth["valid_thw"]
     depth = label["depth_thw"]
-    if teacher.scale_kind == "relative":
+    if teacher.depth_kind != "z":  # fitted to each picture alone, as such networks are measured
+        frames = zip(depth, truth["depth_thw"], both, strict=True)
+        depth = np.stack([measures.fitted_depth(*frame) for frame in frames])
+    elif teacher.scale_kind == "relative":
         depth = depth * measures.scale_to(depth, truth["depth_thw"], both)
     return {
         "depth_absrel": measures.depth_absrel(depth, truth["depth_thw"], both),
@@ -152,7 +155,7 @@ def _rays(
     """The rays that the teacher predicted, or else those of its camera on the same grid."""
     if "rays_thw6" in label:
         return label["rays_thw6"]
-    if "K_t33" not in label:
+    if "K_t33" not in label or "world_T_cam_t44" not in label:
         return None
     picture_K = picture_intrinsics(label["K_t33"], size_px, map_px)
     size, grid = (size_px, size_px), (tokens_hw, tokens_hw)

@@ -1,0 +1,1 @@
+"""The TUM RGB-D layout, which SLAM tools write, and the Bonn dataset in the same layout."""
