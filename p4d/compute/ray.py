@@ -29,7 +29,7 @@ CONNECT_S = 5.0
 """How long an address may take to accept a connection."""
 RESTARTS = 3
 """How often Ray starts a task again when its node or process dies."""
-_POLL_S = 0.5
+_REPORT_S = 10.0
 _RETRYABLE = "refused"
 
 
@@ -181,7 +181,7 @@ class RayCarrier(Carrier):
         remote = self._remote.options(**self._options(stage, name))
         pending = remote.remote(task, self._settings.scratch, WORKER_MODULE, SCRATCH)
         try:
-            while not ray.wait([pending], timeout=_POLL_S)[0]:
+            while not ray.wait([pending], timeout=_REPORT_S)[0]:
                 progress(0, 0, f"on the cluster for {time.monotonic() - begun:.0f} s")
             node, answered = ray.get(pending)
         except ray.exceptions.RayError as error:
