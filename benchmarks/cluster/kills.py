@@ -29,10 +29,10 @@ from tests.durability.toy import Toy, build
 
 SHARDS = tuple(f"{number:04d}-aaaaaaaa" for number in range(1, 7))
 KINDS = ("worker", "node", "driver", "store", "database")
-PAUSE_S = (0.5, 6.0)
+PAUSE_S = (0.3, 4.0)
 STAGE_S = "0.8"
 """How long each trivial stage sleeps, so that kills meet it."""
-UP_S = 600.0
+UP_S = 3600.0
 
 
 @dataclass
@@ -110,8 +110,10 @@ def _disturbed(around: Farm, toy: Toy, tally: Tally, chance: random.Random, kill
             tally.ups["failed, started again"] += disturbed
             driver, disturbed = _start(around, tally), False
             continue
-        if sum(tally.kills.values()) >= kills:
+        if (done := sum(tally.kills.values())) >= kills:
             continue
+        if done and done % 10 == 0:
+            print(f"{done} kills: {dict(tally.kills)}", flush=True)
         kind = chance.choice(KINDS)
         if kind == "driver":
             os.killpg(driver.pid, signal.SIGKILL)
