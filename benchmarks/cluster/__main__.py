@@ -1,4 +1,4 @@
-"""`python -m benchmarks.cluster demo|kills`."""
+"""`python -m benchmarks.cluster demo|kills|postgres`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SCALE = RESULTS / "scale.json"
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cluster", description=__doc__)
-    parser.add_argument("part", choices=("demo", "kills"))
+    parser.add_argument("part", choices=("demo", "kills", "postgres"))
     parser.add_argument("--folder", type=Path, help="default: a temporary one, which is removed")
     parser.add_argument("--videos", type=int, default=36, help="of the demo")
     parser.add_argument("--kills", type=int, default=100)
@@ -27,6 +27,10 @@ def main() -> None:
             from benchmarks.cluster.demo import cluster_demo
 
             figures = {"ray": cluster_demo(folder, videos=given.videos)}
+        elif given.part == "postgres":
+            from benchmarks.cluster.people import several_people
+
+            figures = {"postgres": several_people(folder)}
         else:
             from benchmarks.cluster.kills import kill_everything
 

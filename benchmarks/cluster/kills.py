@@ -52,7 +52,7 @@ class Tally:
 
 
 def kill_everything(folder: Path, *, kills: int, seed: int) -> dict[str, Any]:
-    """Run until so many kills are done; returns figures of `scale.json`: `kills`, `postgres`."""
+    """Run until so many kills are done; returns figures of `scale.json`: `kills`."""
     toy = build(folder / "toy", SHARDS)
     twin = toy.copy_to(folder / "twin")
     chance, tally = random.Random(seed), Tally()
@@ -66,7 +66,7 @@ def kill_everything(folder: Path, *, kills: int, seed: int) -> dict[str, Any]:
             _disturbed(around, toy, tally, chance, kills)
             _audit(toy, around, tally)
             print(f"episode {episode}: {dict(tally.kills)} {dict(tally.ups)}", flush=True)
-        postgres = _database_figures(around)
+        database = _database_figures(around)
         lost = _lost(toy)
     twin.up()
     different = differences(twin.root, toy.root)
@@ -80,10 +80,10 @@ def kill_everything(folder: Path, *, kills: int, seed: int) -> dict[str, Any]:
             "lost": len(lost),
             "byte_equal": not different,
             "files": len(artifacts(toy.root)),
+            "database": database,
             "seed": seed,
             "command": f"{Path(sys.executable).name} -m benchmarks.cluster kills",
-        },
-        "postgres": postgres,
+        }
     }
 
 
@@ -198,7 +198,7 @@ def _lost(toy: Toy) -> list[str]:
 
 
 def _database_figures(around: Farm) -> dict[str, Any]:
-    """What the database holds: runs, and how many at most were under way at once."""
+    """What the database holds: runs by their status."""
     import psycopg2
 
     with contextlib.closing(psycopg2.connect(around.database_url)) as connection:
