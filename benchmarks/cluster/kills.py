@@ -29,7 +29,7 @@ from tests.durability.toy import Toy, build
 
 SHARDS = tuple(f"{number:04d}-aaaaaaaa" for number in range(1, 7))
 KINDS = ("worker", "node", "driver", "store", "database")
-PAUSE_S = (0.3, 4.0)
+PAUSE_S = (0.2, 2.0)
 STAGE_S = "0.8"
 """How long each trivial stage sleeps, so that kills meet it."""
 UP_S = 3600.0
