@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -27,6 +28,8 @@ from p4d.students.distillation.probes import FRAME, MAPS, chosen, teacher_maps
 from p4d.students.model.student import Student
 from p4d.students.training.arm import Distillation
 from p4d.students.training.run import Phases, Probes
+from p4d.teachers.l4p import network as l4p
+from p4d.teachers.labelling.sources import LabelSources
 from p4d.teachers.labelling.store import LabelStore
 from p4d.teachers.latents_alone import LatentsAlone
 from p4d.teachers.protocol import LatentTeacher
@@ -141,13 +144,32 @@ def _latents(
         folder = inputs.folder("expert")
         return load_latent_teacher(folder), LatentStats.load(folder)
     folders = inputs.shard_folders("labels")
-    teacher = LatentsAlone(params.teacher, train_clips, folders)
+    teacher: LatentTeacher = LatentsAlone(params.teacher, train_clips, folders)
+    sources = LabelSources(min(folders.values()))
+    if sources.settings(params.teacher).get("kind") == "l4p":
+        teacher = _with_heads(sources, params.teacher, teacher)
     stores = {shard: LabelStore(folder) for shard, folder in folders.items()}
     return teacher, LatentStats.of(
         stores[shard].latents(clip_id, params.teacher)
         for clip_id, shard in sorted(train_clips.items())
         if stores[shard].has_latents(clip_id, params.teacher)
     )
+
+
+def _with_heads(sources: LabelSources, name: str, stored: LatentTeacher) -> LatentTeacher:
+    """The network whose heads decode the stored latents, if it is the one that made them.
+
+    Raises:
+        ContractError: its folder is gone, or holds other files than when it labelled.
+    """
+    where = sources.settings(name)["where"]
+    network = l4p.load(Path(where))
+    if network.file_digests != sources.files(name) or network.latent_shape != stored.latent_shape:
+        raise ContractError(
+            f"{where} no longer holds the weights of {name} that labelled; put them back, or label "
+            "again"
+        )
+    return network
 
 
 def _phases(settings: _Settings, distilled_steps: int) -> Phases:

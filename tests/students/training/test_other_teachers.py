@@ -7,16 +7,19 @@ import polars as pl
 import pytest
 import torch
 
-from p4d.artifacts import read_json, write_json, write_table
+from p4d.artifacts import Arrays, read_json, write_json, write_table
 from p4d.config import TeacherParams, replace_params
 from p4d.errors import ContractError
 from p4d.students.data.targets import RayGrid, StoredLabelReader
 from p4d.students.distillation.perception import LatentStats
 from p4d.students.training.base_student import build_base_student
 from p4d.students.training.stages import build_p4d
+from p4d.teachers.l4p.teacher import L4PTeacher
+from p4d.teachers.labelling.sources import write_record
 from p4d.teachers.labelling.store import LabelStore, LabelWriter
-from p4d.teachers.protocol import LabelArrays
+from p4d.teachers.protocol import ClipInput, LabelArrays
 from tests.students import tiny
+from tests.teachers.l4p import tiny_l4p
 
 CLIPS = 6
 
@@ -145,3 +148,37 @@ def test_statistics_of_latents_are_those_of_all_of_them():
     assert torch.allclose(stats.std_hd[0], torch.tensor(whole.std((0, 1, 2, 3))).float())
     with pytest.raises(ContractError, match="do not vary"):
         LatentStats.of([np.ones((1, 2, 3, 3, 2))])
+
+
+def test_the_heads_of_l4p_decode_what_a_student_predicts(tmp_path):
+    root = tmp_path / "project"
+    project = tiny.make(root, clips=CLIPS)
+    build_base_student(project.inputs("base_student"), root / "base_student")
+    sizes = dataclasses.replace(tiny_l4p.CONFIG, frames=tiny.FRAMES)
+    weights = tiny_l4p.save(tmp_path / "l4p", sizes)
+    settings = TeacherParams(kind="l4p", where=str(weights))
+    teacher = L4PTeacher("l4p", settings, tiny.FRAMES)
+    frames = Arrays(root / "clips" / tiny.SHARD / "frames.safetensors")
+    folder, writer, rows = root / "labels" / tiny.SHARD, LabelWriter(), []
+    for clip_id, _ in LabelStore(folder).labels():
+        rgb = frames[f"{clip_id}.rgb_thw3"]
+        (label,) = teacher.label([ClipInput(clip_id=clip_id, rgb_thw3=rgb, truth=None)])
+        writer.add(clip_id, "l4p", label)
+        rows.append(
+            {"clip_id": clip_id, "teacher": "l4p", "teacher_digest": teacher.digest,
+             "depth_kind": "z", "map_px": 32, "outcome": "ok"}
+        )  # fmt: skip
+    writer.write(folder)
+    write_table(folder / "index.parquet", pl.DataFrame(rows), sort_by=["clip_id"])
+    labels = {"teachers": ("expert4d", "l4p"), "settings": {"l4p": settings}}
+    params = replace_params(project.params, labels=labels, distillation={"teacher": "l4p"})
+    write_record(folder, params.labels, [teacher])
+    project = dataclasses.replace(project, params=params)
+    build_p4d(project.inputs("student_p4d"), tmp_path / "out")
+    curve = pl.read_csv(tmp_path / "out" / "curve.csv")
+    for term in ("latent", "depth", "flow", "motion", "rays"):
+        assert curve[term].is_finite().all()
+        assert curve[term].max() > 0, term
+    tiny_l4p.save(weights, dataclasses.replace(sizes, mlp_width=32))
+    with pytest.raises(ContractError, match="no longer holds the weights of l4p"):
+        build_p4d(project.inputs("student_p4d"), tmp_path / "again")
