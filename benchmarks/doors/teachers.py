@@ -47,7 +47,7 @@ MEASURES = (
     "depth_absrel", "depth_delta1", "flow_epe_px", "flow_zero_epe_px", "motion_iou",
     "ray_angle_rad",
 )  # fmt: skip
-CLIPS_OF_RANDOM = 4
+CLIPS_OF_RANDOM = 2
 
 MEASURED: Mapping[str, TeacherParams] = {
     "dis": TeacherParams(kind="flow_dis"),

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -92,7 +93,9 @@ class L4PConfig:
         names = cls.__dataclass_fields__
         if not isinstance(found, dict) or set(found) != set(names):
             raise ContractError(f"{path}: expected the keys {', '.join(names)}")
-        sizes = {key: tuple(v) if isinstance(v, list) else v for key, v in found.items()}
+        sizes: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in found.items()
+        }
         flat: list[object] = []
         for value in sizes.values():
             flat += value if isinstance(value, tuple) else [value]
