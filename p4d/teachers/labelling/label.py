@@ -7,6 +7,7 @@ continues. Statistics are computed from the store as written, so they also cover
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import islice
@@ -110,6 +111,13 @@ class ShardClips:
         self._truth = (
             Arrays(folder / "truth.safetensors") if any(self._has_truth.values()) else None
         )
+
+    def first(self, count: int) -> ShardClips:
+        """The same shard with its first clips alone, in the order of their ids."""
+        part = copy(self)
+        part._table = self._table.head(count)
+        part._has_truth = dict(part._table.select("clip_id", "has_truth").iter_rows())
+        return part
 
     @property
     def clip_ids(self) -> tuple[str, ...]:
