@@ -16,6 +16,8 @@ from p4d.datasets.masks.sav import SavReader
 from p4d.datasets.masks.videorefer import VideoReferReader
 from p4d.datasets.masks.youtube_vis import YoutubeVisReader
 from p4d.datasets.reader import DatasetReader
+from p4d.datasets.scannet.reader import ScanNetReader
+from p4d.datasets.sintel.reader import SintelReader
 from p4d.datasets.tum.reader import BonnReader, TumReader
 from p4d.errors import DatasetError
 
@@ -23,6 +25,8 @@ READERS: tuple[DatasetReader, ...] = (
     MoviReader(),
     BonnReader(),
     TumReader(),
+    ScanNetReader(),
+    SintelReader(),
     KittiRawReader(),
     KittiOdometryReader(),
     KittiMotsReader(),
