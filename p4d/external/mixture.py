@@ -44,13 +44,10 @@ def build_mixture(inputs: StageInputs, out: Path) -> StageReport:
     """
     params: ExternalParams = inputs.params("external")
     external = inputs.folder("external")
-    rows = read_table(external / "rows.parquet", ["row_id", "set", "media"])
+    rows = read_table(external / "rows.parquet", ["row_id", "set", "media_ids"])
     known = ClipHashes.read(inputs.folder("release"), inputs.shard_folders("clips"))
     found = _resembling(external, ClipSearch(known, inputs.params("release")))
-    media_of = {
-        row_id: [medium["media_id"] for medium in media]
-        for row_id, media in rows.select("row_id", "media").iter_rows()
-    }
+    media_of: dict[str, list[str]] = dict(rows.select("row_id", "media_ids").iter_rows())
     groups = _groups(media_of)
     made = [
         _row(row_id, name, groups[row_id], media_of[row_id], found, params)

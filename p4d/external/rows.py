@@ -12,6 +12,8 @@ from p4d.artifacts import read_table
 from p4d.errors import ContractError
 from p4d.external.conversation import ForeignTurn
 
+_LISTS = ("questions", "answers", "markers", "media_ids")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ExternalConversation:
@@ -41,7 +43,7 @@ def read_split(external: Path, mixture: Path, split: str) -> list[ExternalConver
     if not (mixture / "rows.parquet").is_file() or not (external / "rows.parquet").is_file():
         return []
     chosen = read_table(mixture / "rows.parquet").filter(pl.col("split") == split)
-    table = read_table(external / "rows.parquet", ["row_id", "set", "turns", "media"])
+    table = read_table(external / "rows.parquet", ["row_id", "set", *_LISTS])
     joined = chosen.select("row_id", "group").join(table, on="row_id").sort("row_id")
     media = read_table(external / "media.parquet", ["media_id", "file"])
     files: Mapping[str, str] = dict(media.iter_rows())
@@ -50,10 +52,10 @@ def read_split(external: Path, mixture: Path, split: str) -> list[ExternalConver
             row_id=row["row_id"],
             set_name=row["set"],
             group=row["group"],
-            turns=tuple(ForeignTurn(t["asked"], t["answer"]) for t in row["turns"]),
+            turns=tuple(map(ForeignTurn, row["questions"], row["answers"])),
             media=tuple(
-                (m["marker"], _file(external, files, m["media_id"], row["row_id"]))
-                for m in row["media"]
+                (marker, _file(external, files, media_id, row["row_id"]))
+                for marker, media_id in zip(row["markers"], row["media_ids"], strict=True)
             ),
         )
         for row in joined.iter_rows(named=True)

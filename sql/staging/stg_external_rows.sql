@@ -12,8 +12,10 @@
 --   source_id varchar: id in the file; empty without one
 --   question_type varchar: the set's own word; empty without one
 --   scene varchar: the set's own word; empty without one
---   turns struct(asked varchar, answer varchar)[]: questions, with markers for media, and answers
---   media struct(marker varchar, media_id varchar)[]: for each marker in order, the medium
+--   questions varchar[]: of every turn, with a marker for each medium that it shows
+--   answers varchar[]: of every turn
+--   markers varchar[]: of all questions, in order
+--   media_ids varchar[]: the medium of each marker
 --   licence varchar: as the set states it
 --   source varchar: as the set states it
 select * from raw.external_rows

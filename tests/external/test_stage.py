@@ -38,16 +38,20 @@ def test_llava_rows_are_read_with_their_media_in_the_order_of_the_markers(build,
     }
 
     def shown(name):
-        return [(m["marker"], built.media[m["media_id"]]["sha256"]) for m in rows[name]["media"]]
+        return [
+            (marker, built.media[media_id]["sha256"])
+            for marker, media_id in zip(rows[name]["markers"], rows[name]["media_ids"], strict=True)
+        ]
 
     assert shown("two_videos") == [(VIDEO, shas["clips/a.mp4"]), (VIDEO, shas["clips/b.mp4"])]
     assert shown("picture") == [(IMAGE, shas["still.png"])]
     assert shown("text") == []
     # LLaVA-Video writes <image> for a video.
     assert shown("image_is_video") == [(VIDEO, shas["clips/a.mp4"])]
-    assert rows["image_is_video"]["turns"][0]["asked"] == "<video>\nWhere is it?"
-    assert rows["picture"]["turns"][0]["asked"] == "<image>\nWhich colour?"
-    assert rows["two_videos"]["turns"][1] == {"asked": "And here? <video>", "answer": "a ball"}
+    assert rows["image_is_video"]["questions"][0] == "<video>\nWhere is it?"
+    assert rows["picture"]["questions"][0] == "<image>\nWhich colour?"
+    assert rows["two_videos"]["questions"] == ["<video>\nWhat moves?", "And here? <video>"]
+    assert rows["two_videos"]["answers"] == ["a red box", "a ball"]
     assert {row["licence"] for row in rows.values()} == {"CC-BY-4.0"}
     of_a = next(m for m in built.media.values() if m["sha256"] == shas["clips/a.mp4"])
     assert (of_a["width_px"], of_a["height_px"], of_a["frames"]) == (64, 48, 20)
@@ -116,11 +120,11 @@ def test_messages_sharegpt_and_renamed_columns_are_one_form(build, drop):
     (folder / "dataset_info.json").write_text(json.dumps(info))
     built = build()
     assert built.rejected == {}
-    turns = {name: row["turns"] for name, row in built.rows.items()}
-    assert turns["tags"] == [{"asked": "Answer briefly.\n<video>What?", "answer": "this"}]
-    assert turns["parts"] == [{"asked": "<image>Which?", "answer": "that"}]
-    assert turns["renamed"] == [{"asked": "<video>Q", "answer": "A"}]
-    assert [m["marker"] for m in built.rows["parts"]["media"]] == [IMAGE]
+    turns = {name: (*row["questions"], *row["answers"]) for name, row in built.rows.items()}
+    assert turns["tags"] == ("Answer briefly.\n<video>What?", "this")
+    assert turns["parts"] == ("<image>Which?", "that")
+    assert turns["renamed"] == ("<video>Q", "A")
+    assert built.rows["parts"]["markers"] == [IMAGE]
 
 
 BAD_ROWS = {
@@ -218,23 +222,23 @@ def test_sat_is_read_with_shuffled_options_and_its_pictures(build, drop):
     built = build()
     rows = sorted(read_table(built.folder / "rows.parquet").to_dicts(), key=lambda r: r["number"])
     assert [row["form"] for row in rows] == ["sat"] * 8
-    assert [len(row["media"]) for row in rows] == [1, 2] * 4
+    assert [len(row["media_ids"]) for row in rows] == [1, 2] * 4
     for row in rows:
-        (turn,) = row["turns"]
-        assert turn["answer"] == "left"
-        listed = turn["asked"].split("Choose between: ")[1].removesuffix(".")
+        (asked,) = row["questions"]
+        assert row["answers"] == ["left"]
+        listed = asked.split("Choose between: ")[1].removesuffix(".")
         assert sorted(listed.replace(" or ", ", ").split(", ")) == [
             "it did not move",
             "left",
             "right",
         ]
-    firsts = {row["turns"][0]["asked"].split("Choose between: ")[1].split(",")[0] for row in rows}
+    firsts = {row["questions"][0].split("Choose between: ")[1].split(",")[0] for row in rows}
     assert len(firsts) > 1, "the correct answer comes first in the file, and not here"
     assert built.rejected["sat", "wrong.parquet", 1] == "0 of 3 answers equal correct_answer"
     assert "not a readable picture" in built.rejected["sat", "zbroken.parquet", 1]
     held = {path.stem for path in (built.folder / "media").rglob("*.*")}
     assert held == {medium["sha256"] for medium in built.media.values()}
-    first = built.media[rows[0]["media"][0]["media_id"]]
+    first = built.media[rows[0]["media_ids"][0]]
     assert (built.folder / first["file"]).read_bytes() == sets.picture(10)
 
 
@@ -253,10 +257,10 @@ def test_equal_folders_give_equal_bytes_wherever_rows_stand(build, drop):
 def test_what_is_taken_down_is_out_for_good(build, drop):
     sets.llava(drop / "own")
     rows = build().rows
-    (medium,) = rows["picture"]["media"]
+    (medium,) = rows["picture"]["media_ids"]
     (drop / "takedowns.yaml").write_text(
         "takedowns:\n"
-        f"- {{id: {medium['media_id']}, reason: a person asked}}\n"
+        f"- {{id: {medium}, reason: a person asked}}\n"
         f"- {{id: {rows['text']['row_id']}, reason: wrong}}\n"
     )
     built = build()
@@ -265,7 +269,7 @@ def test_what_is_taken_down_is_out_for_good(build, drop):
         ("own", "train.json", 2): "taken down: a person asked",
         ("own", "train.json", 3): "taken down: wrong",
     }
-    assert medium["media_id"] not in built.media
+    assert medium not in built.media
     assert not any(path.suffix == ".png" for path in built.folder.rglob("*"))
     (drop / "takedowns.yaml").write_text("takedowns: [7]")
     with pytest.raises(ContractError, match="damaged"):

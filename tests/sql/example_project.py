@@ -293,7 +293,69 @@ def tables() -> Tables:
         {"arm": arm, "category": "Average", "n": 8, "accuracy": a, "low": a - 0.2, "high": a + 0.2}
         for arm, a in (("p4d", 0.8), ("sft", 0.5), ("blind", 0.25))
     )
+    made |= external_tables()
     return made
+
+
+def external_tables() -> Tables:
+    """Two rows of one external set that share no medium, one rejected, one like a train clip."""
+    rows = [("ext_a", "med_a", "<video>\nWhat?"), ("ext_b", "med_b", "Where <image>?")]
+    return {
+        "external/rows.parquet": table(
+            {
+                "row_id": row_id,
+                "set": "own",
+                "file": "train.json",
+                "number": number,
+                "form": "llava",
+                "source_id": row_id,
+                "question_type": "",
+                "scene": "",
+                "questions": [asked],
+                "answers": ["this"],
+                "markers": ["<video>" if "video" in asked else "<image>"],
+                "media_ids": [medium],
+                "licence": "CC-BY-4.0",
+                "source": "unstated",
+            }
+            for number, (row_id, medium, asked) in enumerate(rows, start=1)
+        ),
+        "external/media.parquet": table(
+            {
+                "media_id": medium,
+                "sha256": sha(medium),
+                "kind": "video" if medium == "med_a" else "image",
+                "file": f"media/{medium}",
+                "bytes": 10,
+                "width_px": 64,
+                "height_px": 48,
+                "frames": 8 if medium == "med_a" else 1,
+                "duration_s": 1.75 if medium == "med_a" else 0.0,
+            }
+            for _, medium, _ in rows
+        ),
+        "external/rejected.parquet": table(
+            [
+                {
+                    "set": "own",
+                    "file": "train.json",
+                    "number": 3,
+                    "source_id": "",
+                    "reason": "answer 1 is empty",
+                }
+            ]
+        ),
+        "mixture/rows.parquet": table(
+            {"row_id": row_id, "set": "own", "split": split, "group": row_id, "reason": None}
+            for (row_id, _, _), split in zip(rows, ("train", "held_out"), strict=True)
+        ).cast({"reason": pl.String}),
+        "mixture/media.parquet": table(
+            [
+                {"media_id": "med_a", "resembles": "clip_red0", "resembles_split": "train"},
+                {"media_id": "med_b", "resembles": None, "resembles_split": None},
+            ]
+        ),
+    }
 
 
 def table(rows) -> pl.DataFrame:

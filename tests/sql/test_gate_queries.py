@@ -274,6 +274,46 @@ BROKEN: dict[str, list[tuple[str, Breaking, dict]]] = {
             {"split": "test"},
         ),
     ],
+    "external/media_are_held": [
+        ("external/media.parquet", drop_first, {"row_id": "ext_a", "media": 1, "held": 0}),
+        (
+            "external/rows.parquet",
+            lambda frame: frame.with_columns(
+                questions=pl.Series([["<video> <video>"], ["Where?"]])
+            ),
+            {"row_id": "ext_a", "markers": 2, "media": 1, "rows": 2},
+        ),
+    ],
+    "external/reasons_are_given": [
+        ("external/rejected.parquet", put("reason", " "), {"number": 3}),
+    ],
+    "external/rows_are_usable": [
+        ("external/rows.parquet", pl.DataFrame.clear, {"set": "own", "kept": 0, "rejected": 1}),
+    ],
+    "mixture/every_row_is_placed": [
+        ("mixture/rows.parquet", drop_first, {"row_id": "ext_a", "split": None}),
+        ("mixture/rows.parquet", put("split", "test"), {"split": "test"}),
+        ("mixture/rows.parquet", put("split", "left_out"), {"split": "left_out"}),
+    ],
+    "mixture/no_row_shows_a_held_out_clip": [
+        (
+            "mixture/media.parquet",
+            put("resembles_split", "test"),
+            {"row_id": "ext_a", "resembles": "clip_red0"},
+        ),
+        (
+            "mixture/media.parquet",
+            put("resembles_split", "val", pl.col("media_id") == "med_b"),
+            {"row_id": "ext_b", "resembles_split": "val"},
+        ),
+    ],
+    "mixture/media_stay_in_one_split": [
+        (
+            "external/rows.parquet",
+            put("media_ids", ["med_b"]),
+            {"media_id": "med_b", "splits": ["held_out", "train"]},
+        ),
+    ],
     "evaluation/every_question_is_answered": [
         ("evaluation/predictions.parquet", drop_first, {"answers": 0, "arm": "p4d"}),
         ("evaluation/predictions.parquet", repeat_first, {"answers": 2, "arm": "p4d"}),

@@ -188,16 +188,15 @@ class _Explainer:
 
     def _external_row(self, entity: Entity) -> Node:
         """An external row: its turns, its split, its media, and the set that holds it."""
-        turns = entity.row["turns"]
         placed = self._mixed(entity, "rows.parquet", "row_id")
         row = {
             **entity.row,
-            "turns": len(turns),
-            "question": turns[0]["asked"],
-            "answer": turns[0]["answer"],
+            "turns": len(entity.row["questions"]),
+            "question": entity.row["questions"][0],
+            "answer": entity.row["answers"][0],
             **({"split": placed["split"], "split_reason": placed["reason"]} if placed else {}),
         }
-        ids = list(dict.fromkeys(medium["media_id"] for medium in entity.row["media"]))
+        ids = list(dict.fromkeys(entity.row["media_ids"]))
         held = self._lookup.rows(entity.version, "media.parquet", "media_id", ids)
         media = [
             self._external_medium(

@@ -6,7 +6,7 @@
 -- columns:
 --   media_id varchar: the medium
 --   splits varchar[]: splits of its rows
-with used as (select row_id, unnest(media).media_id as media_id from stg_external_rows)
+with used as (select row_id, unnest(media_ids) as media_id from stg_external_rows)
 select media_id, list_sort(list(distinct split)) as splits
 from used
 join stg_mixture_rows using (row_id)

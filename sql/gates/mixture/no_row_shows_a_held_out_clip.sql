@@ -9,7 +9,7 @@
 --   resembles varchar: the clip
 --   resembles_split varchar: its split
 with used as (
-    select row_id, unnest(media).media_id as media_id
+    select row_id, unnest(media_ids) as media_id
     from stg_external_rows
     where row_id in (select row_id from stg_mixture_rows where split <> 'left_out')
 )
