@@ -120,7 +120,7 @@ def _measured(
             "size_px": _size(teacher),
             "map_px": teacher.map_px,
             "clips": timer.clips[teacher.name],
-            "clips_per_s": round(timer.clips[teacher.name] / timer.seconds[teacher.name], 2),
+            "clips_per_s": float(f"{timer.clips[teacher.name] / timer.seconds[teacher.name]:.3g}"),
             "quality": {} if only else _quality(out, teacher.name),
         }
         gives = params.labels.gives(teacher.name)
