@@ -118,7 +118,7 @@ class ShardClips:
         """The same shard with its first clips alone, in the order of their ids."""
         part = copy(self)
         part._table = self._table.head(count)
-        part._has_truth = dict(part._table.select("clip_id", "has_truth").iter_rows())
+        part._clip_ids = self._clip_ids[:count]
         return part
 
     @property
