@@ -22,6 +22,7 @@ from p4d.audit.lookup.resolve import Resolver
 from p4d.audit.takedown import tombstones
 from p4d.errors import LedgerError
 from p4d.exports.terms import TermsOfExport, terms_of
+from p4d.origins import read_origins
 from p4d.project import Project
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion, bare_md5
 from p4d.versioning.files.project_lock import project_lock
@@ -100,10 +101,15 @@ class OpenRelease:
         return found
 
     @cached_property
+    def recorded_questions(self) -> pl.DataFrame:
+        """All questions of the release, sorted by id."""
+        return read_table(self.folder / "questions.parquet").sort("qa_id")
+
+    @cached_property
     def questions(self) -> pl.DataFrame:
         """Questions of videos that may leave in some form, sorted by id."""
-        table = read_table(self.folder / "questions.parquet").sort("qa_id")
-        return table.filter(~pl.col("video_id").is_in(list(self.terms.absent)))
+        absent = list(self.terms.absent)
+        return self.recorded_questions.filter(~pl.col("video_id").is_in(absent))
 
     @cached_property
     def videos(self) -> Mapping[str, Mapping[str, Any]]:
@@ -119,8 +125,13 @@ class OpenRelease:
     @cached_property
     def terms(self) -> TermsOfExport:
         """What may leave of each video."""
-        gone = [entry["video_id"] for entry in tombstones(self.project)]
-        return terms_of(self.videos.values(), gone)
+        gone = {entry["video_id"] for entry in tombstones(self.project)}
+        origins = {
+            video_id: origin
+            for shard in self.shards
+            for video_id, origin in read_origins(self.shard_folder("videos", shard)).items()
+        }
+        return terms_of(self.videos.keys(), origins, gone)
 
     @cached_property
     def clips(self) -> Mapping[str, ReleasedClip]:
@@ -154,6 +165,9 @@ class OpenRelease:
         table = read_table(self.shard_folder(stage, shard) / f"{stage}.parquet")
         return table.filter(pl.col("outcome") == "ok")
 
+
+HELD_OUT = "test"
+"""The split whose answers do not leave unless they are asked for."""
 
 TRAINING_STAGES = ("videos", "clips", "regions", "facts", "questions")
 """Stages, per shard, that an export of questions reads beside the release."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+
+from p4d.origins import Origin, withheld
 
 
 @dataclass(frozen=True)
@@ -21,18 +22,16 @@ class TermsOfExport:
     absent: Mapping[str, str]
 
 
-def terms_of(videos: Iterable[Mapping[str, Any]], taken_down: Iterable[str]) -> TermsOfExport:
+def terms_of(
+    videos: Collection[str], origins: Mapping[str, Origin], taken_down: Collection[str]
+) -> TermsOfExport:
     """Decide for each video.
 
     Args:
-        videos: rows of `videos.parquet`.
+        videos: ids of the released videos.
+        origins: what is stated of them (p4d/origins.py); nothing for most.
         taken_down: ids of videos that were taken down, of this project.
     """
-    gone = set(taken_down)
-    recipes, absent = {}, {}
-    for row in videos:
-        if row["video_id"] in gone:
-            absent[row["video_id"]] = "taken down"
-        elif row.get("redistributable") is False:
-            recipes[row["video_id"]] = f"terms forbid copies of the pictures: {row['licence']}"
-    return TermsOfExport(recipes, absent)
+    absent = {video: "taken down" for video in sorted(videos) if video in taken_down}
+    kept = withheld({v: origin for v, origin in origins.items() if v in videos and v not in absent})
+    return TermsOfExport(dict(sorted(kept.items())), absent)
