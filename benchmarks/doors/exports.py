@@ -25,7 +25,7 @@ from p4d.project import Project
 
 CONSUMERS = Path(__file__).with_name("consumers")
 ENVIRONMENTS: Mapping[str, tuple[str, ...]] = {
-    "light": ("datasets==5.2.0", "webdataset==1.0.2", "mlcroissant==1.1.1", "torchcodec==0.17.0"),
+    "light": ("datasets==5.2.0", "webdataset==1.0.2", "mlcroissant==1.1.1", "pillow", "av"),
     "lf": ("llamafactory==0.9.5",),
     "swift": ("ms-swift==4.6.0",),
     "lmms": ("lmms-eval==0.7.3",),
