@@ -1,6 +1,6 @@
 """Hugging Face datasets: the questions by the card, and the clips of a split as videos.
 
-The files are found and listed by `datasets`, and decoded by PyAV: torchcodec, which `datasets` uses,
+The files are found and listed by `datasets` and decoded by PyAV: torchcodec, which it uses itself,
 is built for CUDA alone where this was measured.
 """
 

@@ -49,7 +49,7 @@ def test_the_task_asks_as_the_benchmark_does_and_keeps_its_exchange_groups(world
 
 
 def test_a_folder_that_is_no_benchmark_or_not_whole_is_refused(world, tmp_path):
-    with pytest.raises(ContractError, match="holds no test.json"):
+    with pytest.raises(ContractError, match=r"holds no test\.json"):
         export_benchmark(tmp_path, tmp_path / "out")
     (world / "images" / "w.png").unlink()
     with pytest.raises(ContractError, match="cannot be shown by lmms-eval"):
