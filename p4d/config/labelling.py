@@ -19,13 +19,15 @@ GIVES: Mapping[str, frozenset[str]] = {
     "exact": frozenset({"depth", "flow", "motion", "camera"}),
     "depth": frozenset({"depth"}),
     "flow_dis": frozenset({"flow"}),
+    "camera_flow": frozenset({"camera", "motion"}),
+    "latents": frozenset({"latents"}),
 }
 """What each kind of teacher may give; p4d/teachers/registry.py makes one of each kind."""
 
-WITH_WEIGHTS = frozenset({"depth"})
+WITH_WEIGHTS = frozenset({"depth", "latents"})
 """Kinds that read a folder of weights."""
 
-NEEDS: Mapping[str, frozenset[str]] = {}
+NEEDS: Mapping[str, frozenset[str]] = {"camera_flow": frozenset({"flow", "depth"})}
 """What a kind needs of the teachers that `uses` names."""
 
 CALIBRATED: Mapping[str, frozenset[str]] = {

@@ -166,7 +166,7 @@ LABELS = Suite(
         _in_set(
             "modalities_are_known",
             "modality",
-            ("depth", "flow", "motion", "rays"),
+            ("depth", "flow", "motion", "rays", "latents"),
             "Every modality is known.",
         ),
         # NaN and infinity are counted at the source: engines disagree on whether NaN is a null.

@@ -74,13 +74,13 @@ def ray_angle_rad(rays: Floats, truth: Floats) -> float:
     return float(np.mean(2 * np.arcsin(np.clip(chord / 2, 0, 1))))
 
 
-def pose_errors(found_t44: Floats, truth_t44: Floats) -> tuple[float, float]:
+def pose_errors(found_t44: Floats, truth_t44: Floats) -> tuple[float, float | None]:
     """Errors of poses relative to the first, after the best scale of their translations.
 
     Returns:
         The largest angle between rotations in rad, and the root mean square of the distances
-        between camera centres over the length of the true path. That is the distance itself if the
-        true camera stays: then both should be zero, at any scale.
+        between camera centres over the length of the true path; None if the true camera stays,
+        because a path of any scale then fits.
     """
     found, truth = (inverse(poses[0]) @ poses for poses in (found_t44, truth_t44))
     turned = found[:, :3, :3].swapaxes(1, 2) @ truth[:, :3, :3]
@@ -88,10 +88,12 @@ def pose_errors(found_t44: Floats, truth_t44: Floats) -> tuple[float, float]:
     chord = np.linalg.norm(turned - np.eye(3), axis=(1, 2)) / np.sqrt(8)
     angle_rad = float(2 * np.arcsin(np.clip(chord, 0, 1)).max())
     moved, wanted = found[:, :3, 3], truth[:, :3, 3]
+    path = float(np.linalg.norm(np.diff(wanted, axis=0), axis=1).sum())
+    if path < 1e-6:
+        return angle_rad, None
     scale = float((moved * wanted).sum() / max((moved**2).sum(), 1e-12))
     apart = float(np.sqrt(((scale * moved - wanted) ** 2).sum(1).mean()))
-    path = float(np.linalg.norm(np.diff(wanted, axis=0), axis=1).sum())
-    return angle_rad, apart / path if path > 1e-6 else apart
+    return angle_rad, apart / path
 
 
 def reprojection(

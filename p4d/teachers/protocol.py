@@ -33,13 +33,16 @@ class ClipInput:
         rgb_thw3: frames, u8 [T, S, S, 3]; where a teacher asks for source frames (`Teacher.reads`),
             those, u8 [T, H, W, 3] in the proportions of the video.
         truth: exact truth with the array names of clips/truth.safetensors; None if there is none.
-        labels: of the same clip by the teachers that `Teacher.uses` names, as stored.
+        labels: of the same clip by the teachers that `Teacher.uses` names, as stored; none of a
+            teacher that failed on it.
+        picture_px: width and height of the video; None if it is not known, as of rendered clips.
     """
 
     clip_id: str
     rgb_thw3: NDArray[np.uint8]
     truth: Mapping[str, NDArray] | None
     labels: Mapping[str, Mapping[str, NDArray]] = field(default_factory=dict)
+    picture_px: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,16 +6,19 @@ checks params.yaml without importing torch; a test compares the two lists.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from p4d.config import LabelsParams, TeacherParams
 from p4d.errors import ConfigError
+from p4d.teachers.camera_from_flow import FlowCameraTeacher
 from p4d.teachers.depth_network import DepthNetworkTeacher
 from p4d.teachers.exact import ExactTeacher
 from p4d.teachers.expert4d import network as expert4d
 from p4d.teachers.expert4d.teacher import ExpertTeacher
 from p4d.teachers.flow_dis import DisFlowTeacher
+from p4d.teachers.latent_network import LatentNetworkTeacher
 from p4d.teachers.protocol import LatentTeacher, Teacher
 
 _BUILT_IN: Mapping[str, Callable[[Path], Teacher]] = {
@@ -24,11 +27,34 @@ _BUILT_IN: Mapping[str, Callable[[Path], Teacher]] = {
     "exact": lambda expert_folder: ExactTeacher(expert4d.read_config(expert_folder).map_px),
 }
 
-_MAKERS: Mapping[str, Callable[[str, TeacherParams, int], Teacher]] = {
-    "depth": DepthNetworkTeacher,
-    "flow_dis": DisFlowTeacher,
+
+@dataclass(frozen=True, kw_only=True)
+class Described:
+    """A teacher of the settings, as its maker sees it.
+
+    Attributes:
+        name: its name.
+        settings: its settings.
+        map_px: side of the expert's maps.
+        frames: of a clip.
+        used: the first teacher of `uses` that gives a modality, by modality.
+    """
+
+    name: str
+    settings: TeacherParams
+    map_px: int
+    frames: int
+    used: Mapping[str, Teacher]
+
+
+_MAKERS: Mapping[str, Callable[[Described], Teacher]] = {
+    "depth": lambda one: DepthNetworkTeacher(one.name, one.settings, one.map_px),
+    "flow_dis": lambda one: DisFlowTeacher(one.name, one.settings, one.map_px),
+    "camera_flow": lambda one: FlowCameraTeacher(
+        one.name, one.settings, flow_by=one.used["flow"], depth_by=one.used["depth"]
+    ),
+    "latents": lambda one: LatentNetworkTeacher(one.name, one.settings, one.map_px, one.frames),
 }
-"""Makers of `(name, settings, side of the expert's maps)`."""
 
 
 def known_kinds() -> tuple[str, ...]:
@@ -46,20 +72,31 @@ def make_teachers(params: LabelsParams, expert_folder: Path) -> list[Teacher]:
     Raises:
         ConfigError: settings or weights of a teacher cannot be used; the message names both.
     """
-    map_px = expert4d.read_config(expert_folder).map_px
-    made: list[Teacher] = []
+    sizes = expert4d.read_config(expert_folder)
+    made: dict[str, Teacher] = {}
     for name in params.teachers:
         if name in _BUILT_IN:
-            made.append(_BUILT_IN[name](expert_folder))
-        else:
-            made.append(_made(name, params.settings[name], map_px))
-    return made
+            made[name] = _BUILT_IN[name](expert_folder)
+            continue
+        settings = params.settings[name]
+        if settings.kind not in _MAKERS:
+            raise ConfigError(f"no kind of teacher is called {settings.kind!r}")
+        described = Described(
+            name=name, settings=settings, map_px=sizes.map_px, frames=sizes.frames,
+            used=_used(params, settings.uses, made),
+        )  # fmt: skip
+        made[name] = _MAKERS[settings.kind](described)
+    return list(made.values())
 
 
-def _made(name: str, settings: TeacherParams, map_px: int) -> Teacher:
-    if settings.kind not in _MAKERS:
-        raise ConfigError(f"no kind of teacher is called {settings.kind!r}")
-    return _MAKERS[settings.kind](name, settings, map_px)
+def _used(
+    params: LabelsParams, names: Sequence[str], made: Mapping[str, Teacher]
+) -> dict[str, Teacher]:
+    found: dict[str, Teacher] = {}
+    for name in names:
+        for modality in params.gives(name):
+            found.setdefault(modality, made[name])
+    return found
 
 
 def load_latent_teacher(expert_folder: Path) -> LatentTeacher:

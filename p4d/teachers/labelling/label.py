@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ def build_labels(inputs: StageInputs, out: Path) -> StageReport:
     expert_folder = inputs.folder("expert")
     teachers = make_teachers(params, expert_folder)
     tokens_hw = read_config(expert_folder).tokens_hw
-    source = any(teacher.reads is not None for teacher in teachers)
+    source = any(teacher.reads is not None or teacher.uses for teacher in teachers)
     clips = ShardClips(inputs.folder("clips"), inputs.folder("videos") if source else None)
     with deterministic(params.threads, seed_for("labels"), device=_device(params)):
         outcomes = label_clips(
@@ -131,7 +131,18 @@ class ShardClips:
             rgb = self._frames[f"{clip_id}.rgb_thw3"]
         except KeyError as error:
             raise LabelError(f"clip {clip_id}: array {error} is missing") from error
-        return ClipInput(clip_id=clip_id, rgb_thw3=rgb, truth=truth or None)
+        return ClipInput(
+            clip_id=clip_id, rgb_thw3=rgb, truth=truth or None, picture_px=self._sizes.get(clip_id)
+        )
+
+    @cached_property
+    def _sizes(self) -> dict[str, tuple[int, int]]:
+        """Width and height of the videos, by clip."""
+        if self._videos is None or not (self._videos / "videos.parquet").is_file():
+            return {}
+        videos = read_table(self._videos / "videos.parquet")
+        sized = self._table.join(videos, on="video_id").select("clip_id", "width_px", "height_px")
+        return {clip_id: (width, height) for clip_id, width, height in sized.iter_rows()}
 
     def source_frames(self, clip_ids: Sequence[str], size: SourceSize) -> SourceFrames:
         """The frames of some clips at the resolution of their videos.

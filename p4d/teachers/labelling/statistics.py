@@ -45,6 +45,8 @@ def label_statistics(
     label = store.get_all(clip.clip_id, teacher.name)
     truth = truth_labels(clip.truth, teacher.map_px).present() if clip.truth else None
     rows = [*_map_rows(label, truth, teacher), *_ray_rows(label, clip, teacher.map_px, tokens_hw)]
+    if not rows:  # a teacher of latents alone
+        rows = [_row("latents", store.latents(clip.clip_id, teacher.name).astype(np.float32), None)]
     named = {"clip_id": clip.clip_id, "teacher": teacher.name}
     return [named | {key: _rounded(value) for key, value in row.items()} for row in rows]
 

@@ -79,6 +79,29 @@ def write_tum(folder: Path) -> TumSequence:
     )
 
 
+def write_long_tum(folder: Path, *, frames: int = 70) -> None:
+    """Write a sequence of 30 pictures a second without traps: a wall at two metres that passes."""
+    for name in ("rgb", "depth"):
+        (folder / name).mkdir(parents=True)
+    rng = np.random.default_rng(9)
+    wall = Image.fromarray(rng.integers(20, 235, (8, 24, 3), np.uint8)).resize((260, 60), 2)
+    lists: dict[str, list[str]] = {"rgb": [], "depth": [], "groundtruth": []}
+    for k in range(frames):
+        stamp = STAMPS_NS[0] + k * 33_333_000
+        rgb, depth = f"rgb/{seconds(stamp)}.png", f"depth/{seconds(stamp + 2_000_000)}.png"
+        wall.crop((2 * k, 0, 2 * k + 80, 60)).resize((640, 480), 2).save(folder / rgb)
+        Image.fromarray(np.full((480, 640), 10_000, np.uint16)).save(folder / depth)
+        lists["rgb"].append(f"{seconds(stamp)} {rgb}")
+        lists["depth"].append(f"{seconds(stamp + 2_000_000)} {depth}")
+    for at in range(-1, frames * 4):
+        # 16 picture pixels of 640 in a step of a thirtieth of a second, at two metres.
+        stamp = STAMPS_NS[0] + at * 10_000_000
+        pose = f"{16 * 2 / 535.4 * at * 0.3:.6f} 0 1.5 0.707107 0 0 -0.707107"
+        lists["groundtruth"].append(f"{seconds(stamp)} {pose}")
+    for name, lines in lists.items():
+        (folder / f"{name}.txt").write_text("\n".join(lines) + "\n")
+
+
 def picture(k: int) -> np.ndarray:
     """The picture of a frame: one grey level, so that it can be told after encoding."""
     return np.full((HEIGHT, WIDTH, 3), 40 + 50 * k, np.uint8)
