@@ -1,4 +1,4 @@
-"""lmms-eval: its own loader and scorer, with models that are right, or prefer a letter.
+"""lmms-eval: its own loader and scorer, with models that are right, or prefer a letter or a word.
 
 Arguments: a folder with `lmms_eval`, the name of the task, the number of options of a question.
 """
@@ -33,8 +33,14 @@ class Replies(lmms):
             assert isinstance(picture, Image.Image) and Path(video).is_file()
             self.shown += 1
             self.prompts.add(text)
-            replies.append(self.letter or f"The answer is {answers[doc['id']]['answer']}.")
+            replies.append(self.reply(doc))
         return replies
+
+    def reply(self, doc):
+        """The right letter, always one letter, or that of the first word of the alphabet."""
+        if self.letter == "word":
+            return "ABCDE"[doc["options"].index(min(doc["options"]))]
+        return self.letter or f"The answer is {answers[doc['id']]['answer']}."
 
     def loglikelihood(self, requests):
         """Not asked for."""
@@ -58,17 +64,21 @@ def run(letter):
 
 
 model, right = run(None)
-biased = {letter: run(letter)[1] for letter in "ABCD"}
-groups = {row["exchange_group"] for row in answers.values()} - {None}
-in_group = [row["answer"] for row in answers.values()]
-share = {letter: in_group.count(letter) / len(in_group) for letter in "ABCD"}
+biased = {letter: run(letter)[1] for letter in ("A", "word")}
+groups = {}
+for row in answers.values():
+    groups.setdefault(row["exchange_group"], []).append(row["answer"])
+groups.pop(None, None)
+always_a = [row["answer"] == "A" for row in answers.values()]
+lucky = sum(set(letters) == {"A"} for letters in groups.values()) / len(groups)
 equal = (
     model.shown == len(answers)
     and right == {"p4d_accuracy": 1.0, "p4d_categories": 1.0, "p4d_exchange": 1.0}
-    and all(abs(biased[x]["p4d_accuracy"] - share[x]) < 1e-9 for x in "ABCD")
-    and all(biased[x]["p4d_exchange"] == 0.0 for x in "ABCD")
+    and abs(biased["A"]["p4d_accuracy"] - sum(always_a) / len(always_a)) < 1e-9
+    and biased["A"]["p4d_exchange"] == lucky
+    and biased["word"]["p4d_exchange"] == 0.0
 )
 print(json.dumps({
     "rows": model.shown, "equal": bool(equal), "exchange_groups": len(groups),
-    "always_A": biased["A"],
+    "always_A": biased["A"], "first_word": biased["word"],
 }))  # fmt: skip

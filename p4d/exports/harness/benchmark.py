@@ -16,8 +16,8 @@ from p4d.encoding import write_mp4
 from p4d.errors import ContractError
 from p4d.evaluation.benchmarks import r4d_bench
 from p4d.evaluation.benchmarks.item import Benchmark, BenchmarkItem
-from p4d.evaluation.benchmarks.r4d_world.choose import exchange_groups
 from p4d.exports.destination import Exported, Staging, describe, existing_export, staged
+from p4d.exports.harness.groups import exchange_group_ids
 from p4d.exports.harness.task import write_task
 from p4d.ids import content_id, sha256_file
 from p4d.students.model.chat import LETTERS
@@ -138,24 +138,16 @@ def _groups(benchmark: Path) -> dict[str, str]:
     if not all(record.get("shard") and record.get("family") for record in records):
         return {}
     shown = dict(_marks_shown(benchmark, {str(record["shard"]) for record in records}))
-    table = pl.DataFrame(
+    return exchange_group_ids(
         {
-            "qa_id": [str(record["id"]) for record in records],
-            "clip_id": [record["clip_id"] for record in records],
-            "question": [record["question"] for record in records],
-            "shard": [record["shard"] for record in records],
-            "family": [record["family"] for record in records],
-            "category": [record["task"] for record in records],
-            "options": [record["options"] for record in records],
-            "answer_text": [record["answer"] for record in records],
-            "marks_shown": [shown.get(record["clip_id"], 0) for record in records],
+            **record,
+            "qa_id": str(record["id"]),
+            "answer_text": record["answer"],
+            # The number of marks bounds a count, so groups of counts do not span it.
+            "within": shown.get(record["clip_id"], 0) if record["task"] == "Counting" else 0,
         }
+        for record in records
     )
-    named: dict[str, str] = {}
-    for group in exchange_groups(table):
-        ids = sorted(row["qa_id"] for row in group)
-        named |= dict.fromkeys(ids, content_id("group", ids))
-    return named
 
 
 def _marks_shown(benchmark: Path, shards: set[str]) -> Iterator[tuple[str, int]]:

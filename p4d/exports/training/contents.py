@@ -10,12 +10,11 @@ from typing import Any
 import polars as pl
 
 from p4d.artifacts import Arrays, read_table
-from p4d.evaluation.benchmarks.r4d_world.choose import exchange_groups
+from p4d.exports.harness.groups import exchange_group_ids
 from p4d.exports.source import HELD_OUT, OpenRelease, ReleasedClip
 from p4d.exports.training import rows
 from p4d.exports.training.media import exported_size_px
 from p4d.exports.training.rows import ClipFacts
-from p4d.ids import content_id
 from p4d.questions.facts.table import Fact
 from p4d.splits import SPLITS
 
@@ -141,13 +140,9 @@ class ExportContents:
 
 def groups_of(questions: pl.DataFrame) -> dict[str, str]:
     """The exchange group of each question of a release that is in a complete one, by id."""
-    named: dict[str, str] = {}
-    for split in SPLITS:
-        table = questions.filter(split=split).with_columns(marks_shown=0)
-        for group in exchange_groups(table):
-            ids = sorted(row["qa_id"] for row in group)
-            named |= dict.fromkeys(ids, content_id("group", ids))
-    return named
+    return exchange_group_ids(
+        {**row, "within": row["split"]} for row in questions.iter_rows(named=True)
+    )
 
 
 def media_clips(opened: OpenRelease) -> Mapping[str, list[ReleasedClip]]:
