@@ -176,6 +176,8 @@ class QuestionsProject:
         )
         files = {"questions.parquet": questions, "manifest.json": {"release_id": "rel_made_up"}}
         self.artifact("release", None, files, "qa_id", clips=clips)
+        for name in ("external", "mixture"):  # without rows of other people
+            self.artifact(name, None, {"card.json": {"rows": 0}})
         for name in ("base_student", "student_sft", "student_p4d", "student_blind"):
             self.artifact(name, None, {"card.json": {"name": name}})
         scores = [

@@ -125,13 +125,13 @@ class OpenRelease:
     @cached_property
     def terms(self) -> TermsOfExport:
         """What may leave of each video."""
-        gone = {entry["video_id"] for entry in tombstones(self.project)}
+        gone = [entry["video_id"] for entry in tombstones(self.project)]
         origins = {
-            video_id: origin
+            video: origin
             for shard in self.shards
-            for video_id, origin in read_origins(self.shard_folder("videos", shard)).items()
+            for video, origin in read_origins(self.shard_folder("videos", shard)).items()
         }
-        return terms_of(self.videos.keys(), origins, gone)
+        return terms_of(self.videos, origins, gone)
 
     @cached_property
     def clips(self) -> Mapping[str, ReleasedClip]:

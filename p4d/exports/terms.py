@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from p4d.origins import Origin, withheld
@@ -23,15 +23,17 @@ class TermsOfExport:
 
 
 def terms_of(
-    videos: Collection[str], origins: Mapping[str, Origin], taken_down: Collection[str]
+    videos: Iterable[str], origins: Mapping[str, Origin], taken_down: Iterable[str]
 ) -> TermsOfExport:
     """Decide for each video.
 
     Args:
-        videos: ids of the released videos.
-        origins: what is stated of them (p4d/origins.py); nothing for most.
+        videos: their ids.
+        origins: what is stated of them (p4d/origins.py), by id.
         taken_down: ids of videos that were taken down, of this project.
     """
-    absent = {video: "taken down" for video in sorted(videos) if video in taken_down}
-    kept = withheld({v: origin for v, origin in origins.items() if v in videos and v not in absent})
-    return TermsOfExport(dict(sorted(kept.items())), absent)
+    gone = set(taken_down)
+    wanted = set(videos)
+    absent = dict.fromkeys(sorted(wanted & gone), "taken down")
+    kept = {video: origin for video, origin in origins.items() if video in wanted - gone}
+    return TermsOfExport(withheld(kept), absent)

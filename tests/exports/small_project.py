@@ -121,15 +121,13 @@ class SmallProject(QuestionsProject):
                  "scale_kind": "metric", "outcome": "ok"}
             )  # fmt: skip
         write_json(self.project.shards_dir / f"{shard}.json", {"shard": shard, "files": files})
-        origins = {
-            self.video_of[name]: Origin(dataset="made up", redistributable=False)
-            for name in names
-            if not self.redistributable[name]
-        }
-        write_origins(self.project.data / "videos" / shard, origins)
-        self.artifact(
-            "videos", shard, {"videos.parquet": pl.DataFrame(videos, VIDEO_SCHEMA)}, "video_id"
+        table = pl.DataFrame(videos, VIDEO_SCHEMA)
+        bound = [name for name in names if not self.redistributable[name]]
+        origin = Origin(terms_id="no-copies", redistributable=False)
+        write_origins(
+            self.project.data / "videos" / shard, {self.video_of[name]: origin for name in bound}
         )
+        self.artifact("videos", shard, {"videos.parquet": table}, "video_id")
         self.artifact(
             "clips", shard, {"clips.parquet": pl.DataFrame(clips, CLIP_SCHEMA)}, "clip_id"
         )
