@@ -7,12 +7,12 @@ scale is metric.
 
 | entity | what |
 |---|---|
-| `TEACHER` | the axes of its world |
-| `TEACHER/camera` | `world_T_cam` of every frame |
-| `TEACHER/camera/picture`, `.../regions` | frames and masks of regions, behind a pinhole |
-| `TEACHER/camera/depth` | planar depth, behind the pinhole of the maps |
-| `TEACHER/points` | every valid pixel in the world, in its colour |
-| `TEACHER/path` | the centres of the camera |
+| `TEACHER/world` | its axes |
+| `TEACHER/world/camera` | `world_T_cam` of every frame |
+| `TEACHER/world/camera/picture`, `.../regions` | frames and masks of regions, behind a pinhole |
+| `TEACHER/world/camera/depth` | planar depth, behind the pinhole of the maps |
+| `TEACHER/world/points` | every valid pixel in the world, in its colour |
+| `TEACHER/world/path` | the centres of the camera |
 | `TEACHER/maps/picture`, `.../motion` | frames and probability of motion, on the grid of the maps |
 | `TEACHER/maps/flow` | backward flow, in px of that grid |
 | `clip/picture`, `clip/regions` | frames and masks without a camera |
@@ -134,9 +134,9 @@ class _Writer:
             poses = labels["world_T_cam_t44"]
             first = np.allclose(poses[0], np.eye(4), atol=1e-6)
             axes = rr.ViewCoordinates.RDF if first else rr.ViewCoordinates.RIGHT_HAND_Z_UP
-            self._stream.log(teacher, axes, static=True)
+            self._stream.log(f"{teacher}/world", axes, static=True)
             path = rr.LineStrips3D([poses[:, :3, 3]])
-            self._stream.log(f"{teacher}/path", path, static=True)
+            self._stream.log(f"{teacher}/world/path", path, static=True)
         for frame in range(len(self._clip.rgb_thw3)):
             self._at(frame)
             if has_camera:
@@ -144,7 +144,7 @@ class _Writer:
             self._maps(teacher, labels, frame)
 
     def _camera(self, teacher: str, labels: Mapping[str, np.ndarray], frame: int) -> None:
-        rr, clip, root = self._rr, self._clip, f"{teacher}/camera"
+        rr, clip, root = self._rr, self._clip, f"{teacher}/world/camera"
         pose, K = labels["world_T_cam_t44"][frame], labels["K_t33"][frame]
         size_px = clip.rgb_thw3.shape[1]
         maps = [labels[name] for name in ("depth_thw", "motion_thw") if name in labels]
@@ -164,7 +164,7 @@ class _Writer:
         self._stream.log(f"{root}/depth", rr.DepthImage(shown, meter=1.0))
         points, there = points_of(depth, valid, K, pose)
         colours = sample_map(clip.rgb_thw3[frame : frame + 1], map_px)[0][there]
-        self._stream.log(f"{teacher}/points", rr.Points3D(points, colors=colours))
+        self._stream.log(f"{teacher}/world/points", rr.Points3D(points, colors=colours))
 
     def _maps(self, teacher: str, labels: Mapping[str, np.ndarray], frame: int) -> None:
         rr = self._rr
@@ -236,7 +236,12 @@ def _blueprint(contents: ClipContents) -> Any:  # noqa: ANN401
     import rerun.blueprint as rrb
 
     teachers = list(contents.labels)
-    views = [rrb.Spatial3DView(origin=f"/{name}", name=f"{name}: world") for name in teachers]
+    # The points are in the colours of the frames; those of the depth map would cover them.
+    seen = ["+ $origin/**", "- $origin/camera/depth"]
+    views = [
+        rrb.Spatial3DView(origin=f"/{name}/world", name=f"{name}: world", contents=seen)
+        for name in teachers
+    ]
     flat = [
         rrb.Spatial2DView(origin="/clip", name="regions"),
         *(rrb.Spatial2DView(origin=f"/{name}/maps", name=f"{name}: flow, motion")

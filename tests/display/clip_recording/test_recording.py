@@ -145,17 +145,17 @@ def picture(recorded, entity, frame, kind, dtype, shape):
 
 def test_every_part_of_the_clip_is_an_entity(recorded):
     wanted = {
-        "/exact", "/exact/camera", "/exact/camera/picture", "/exact/camera/picture/regions",
-        "/exact/camera/depth", "/exact/points", "/exact/path", "/exact/maps/picture",
-        "/exact/maps/flow", "/exact/maps/motion", "/clip/picture", "/clip/regions", "/facts",
-        "/facts/distance/obj_1_obj_2", "/questions", "/",
+        "/", "/exact/world", "/exact/world/camera", "/exact/world/camera/picture",
+        "/exact/world/camera/picture/regions", "/exact/world/camera/depth", "/exact/world/points",
+        "/exact/world/path", "/exact/maps/picture", "/exact/maps/flow", "/exact/maps/motion",
+        "/clip/picture", "/clip/regions", "/facts", "/facts/distance/obj_1_obj_2", "/questions",
     }  # fmt: skip
     assert {name for name in recorded if not name.startswith("/__")} == wanted
 
 
 def test_frames_and_times_are_those_of_the_clip(project, recorded):
     contents = clip_contents(project, CLIP)
-    for entity in ("/clip/picture", "/exact/camera/picture"):
+    for entity in ("/clip/picture", "/exact/world/camera/picture"):
         for frame in range(FRAMES):
             shown = picture(recorded, entity, frame, "Image", np.uint8, (SIZE, SIZE, 3))
             assert np.array_equal(shown, contents.rgb_thw3[frame])
@@ -165,19 +165,19 @@ def test_frames_and_times_are_those_of_the_clip(project, recorded):
 
 
 def test_the_camera_stands_in_a_world_with_z_up_and_looks_along_its_own_z(project, recorded):
-    axes = values(recorded, "/exact", "ViewCoordinates:xyz")
+    axes = values(recorded, "/exact/world", "ViewCoordinates:xyz")
     assert axes == [[[3, 5, 1]]], "right, forward, up: x right, y away, z up"
-    moves = values(recorded, "/exact/camera", "Transform3D:translation")
-    turns = values(recorded, "/exact/camera", "Transform3D:mat3x3")
+    moves = values(recorded, "/exact/world/camera", "Transform3D:translation")
+    turns = values(recorded, "/exact/world/camera", "Transform3D:mat3x3")
     for frame, pose in enumerate(poses()):
         assert moves[frame] == [pose[:3, 3].tolist()]
         columns = np.array(turns[frame][0]).reshape(3, 3)  # column by column
         assert np.array_equal(columns.T, pose[:3, :3])
-    (strip,) = values(recorded, "/exact/path", "LineStrips3D:strips")
+    (strip,) = values(recorded, "/exact/world/path", "LineStrips3D:strips")
     assert strip[0] == poses()[:, :3, 3].tolist()
-    (K,) = values(recorded, "/exact/camera/depth", "Pinhole:image_from_camera")[0]
+    (K,) = values(recorded, "/exact/world/camera/depth", "Pinhole:image_from_camera")[0]
     assert np.array(K).reshape(3, 3).T.tolist() == [[20, 0, 7.5], [0, 24, 8.25], [0, 0, 1]]
-    assert values(recorded, "/exact/camera/depth", "Pinhole:camera_xyz")[0] == [[3, 2, 5]]
+    assert values(recorded, "/exact/world/camera/depth", "Pinhole:camera_xyz")[0] == [[3, 2, 5]]
 
 
 def test_depth_and_points_are_those_of_the_labels(project, recorded):
@@ -185,10 +185,10 @@ def test_depth_and_points_are_those_of_the_labels(project, recorded):
     for frame in range(FRAMES):
         valid, depth = found["valid_thw"][frame].astype(bool), found["depth_thw"][frame]
         shown = picture(
-            recorded, "/exact/camera/depth", frame, "DepthImage", np.float32, (MAP, MAP)
+            recorded, "/exact/world/camera/depth", frame, "DepthImage", np.float32, (MAP, MAP)
         )
         assert np.array_equal(shown, np.where(valid, depth, 0))
-        points = np.array(values(recorded, "/exact/points", "Points3D:positions")[frame])
+        points = np.array(values(recorded, "/exact/world/points", "Points3D:positions")[frame])
         assert len(points) == valid.sum()
         # One pixel by hand: row 5, column 11 or the first valid one after it.
         order = np.flatnonzero(valid.ravel())
@@ -199,7 +199,7 @@ def test_depth_and_points_are_those_of_the_labels(project, recorded):
         centre = poses()[frame, :3, 3]
         expected = centre + np.array([x, z, -y])
         assert np.allclose(points[number], expected, atol=1e-5)
-    assert values(recorded, "/exact/camera/depth", "DepthImage:meter")[0] == [1.0]
+    assert values(recorded, "/exact/world/camera/depth", "DepthImage:meter")[0] == [1.0]
 
 
 def test_flow_motion_and_regions_are_drawn_where_they_hold(project, recorded):
