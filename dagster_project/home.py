@@ -1,16 +1,24 @@
-"""The Dagster instance of a project: one for `make ui`, `make up` and `dvc repro`."""
+"""The Dagster instance of a project: one for `make ui`, `make up` and `dvc repro`.
+
+It lies in `.dagster/`, on SQLite, for one person. With `P4D_DAGSTER_POSTGRES_URL` it lies on
+PostgreSQL, for the daemon, the webservers and the terminals of several. Only events and switches
+are there: versions are those of dvc.lock and the ledger.
+"""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import dagster as dg
+import yaml
 
 from dagster_project.dagster_internals import initialize_pools
 from dagster_project.slots import LABELLING, TRAINING
+from p4d.atomic import write_durably
 from p4d.distribution import tool_setting
-from p4d.errors import ConfigError
+from p4d.errors import ConfigError, OrchestrationError
 from p4d.project import Project
 
 SETTINGS = "dagster.yaml"
@@ -18,11 +26,23 @@ DEFINITIONS = "dagster_project.definitions"
 """The code location of a project that names none."""
 
 
+POSTGRES = "P4D_DAGSTER_POSTGRES_URL"
+"""Environment variable with the address of the database:
+`postgresql+psycopg2://USER:PASSWORD@HOST/NAME`.
+
+The settings name the variable and never its value, so that no file holds a password. Without a
+password in it, libpq's own chain gives one (`PGPASSWORD`, `~/.pgpass`)."""
+CONNECT_S = 10
+
+
 def prepare_home(project: Project) -> Path:
-    """Make `.dagster/`, with a link to the settings at the root of the project; returns it.
+    """Make `.dagster/`, with the settings of the project; returns it.
+
+    They are a link to dagster.yaml at the root, or with PostgreSQL a copy with its storage.
 
     Raises:
-        ConfigError: the project has no settings.
+        ConfigError: the project has no settings, or PostgreSQL is asked for and its package is
+            missing or the settings name a storage of their own.
     """
     settings = project.root / SETTINGS
     if not settings.is_file():
@@ -30,6 +50,12 @@ def prepare_home(project: Project) -> Path:
     home = project.root / ".dagster"
     home.mkdir(exist_ok=True)
     link, target = home / SETTINGS, Path("..") / SETTINGS
+    if os.environ.get(POSTGRES):
+        text = _on_postgres(settings)
+        if link.is_symlink() or not link.is_file() or link.read_text(encoding="utf-8") != text:
+            link.unlink(missing_ok=True)
+            write_durably(link, text.encode())
+        return home
     if not link.is_symlink() or link.readlink() != target:
         link.unlink(missing_ok=True)  # earlier versions kept a copy
         link.symlink_to(target)
@@ -40,11 +66,59 @@ def open_instance(project: Project) -> dg.DagsterInstance:
     """The instance of the project, with its slots; use it as a context manager.
 
     Also sets `DAGSTER_HOME` for this process, as Dagster's steps look there for their logs.
+
+    Raises:
+        OrchestrationError: PostgreSQL is asked for and does not answer.
     """
     os.environ["DAGSTER_HOME"] = str(prepare_home(project))
+    if url := os.environ.get(POSTGRES):
+        os.environ[POSTGRES] = url = _with_driver(
+            url
+        )  # also for the processes that this one starts
+        _require_answer(url)
     instance = dg.DagsterInstance.get()
     initialize_pools(instance, (LABELLING, TRAINING))
     return instance
+
+
+def _on_postgres(settings: Path) -> str:
+    """The settings, with PostgreSQL as the storage of runs, events and schedules."""
+    text = settings.read_text(encoding="utf-8")
+    if "storage" in (yaml.safe_load(text) or {}):
+        raise ConfigError(f"{settings} names a storage and {POSTGRES} another; drop one of them")
+    try:
+        import dagster_postgres  # noqa: F401 - Dagster loads it by name, with a long trace if absent
+    except ImportError as error:
+        raise ConfigError(
+            f"{POSTGRES} is set and dagster-postgres is not installed; "
+            "`pip install 'p4d[postgres]'`, or unset it to use SQLite"
+        ) from error
+    return f"{text.rstrip()}\nstorage:\n  postgres:\n    postgres_url:\n      env: {POSTGRES}\n"
+
+
+def _with_driver(url: str) -> str:
+    """The address with the driver that dagster-postgres installs; SQLAlchemy 2.1 takes another."""
+    kind, separator, rest = url.partition("://")
+    return f"postgresql+psycopg2://{rest}" if separator and kind.startswith("postgres") else url
+
+
+def _require_answer(url: str) -> None:
+    """Make sure that the database answers: Dagster itself would try for a minute.
+
+    Raises:
+        OrchestrationError: it does not; the message has no password.
+    """
+    import psycopg2
+
+    at = urlsplit(url)
+    try:
+        psycopg2.connect(url.replace("+psycopg2", "", 1), connect_timeout=CONNECT_S).close()
+    except psycopg2.Error as error:
+        reason = str(error).strip().replace(at.password or "\0", "***")
+        raise OrchestrationError(
+            f"the database at {at.hostname}{f':{at.port}' if at.port else ''} of {POSTGRES} cannot "
+            f"be used ({reason}); start it, or unset {POSTGRES} to use SQLite"
+        ) from error
 
 
 def definitions_module(project: Project) -> str:

@@ -17,6 +17,7 @@ import dagster as dg
 from dagster_project.dead_runs import PROCESS_TAG, process_identity
 from dagster_project.metadata import check_metadata, version_metadata
 from p4d.compute.engine import Engine, ThisProcess
+from p4d.compute.settings import read_settings
 from p4d.compute.side_by_side import Later
 from p4d.errors import P4DError
 from p4d.foreign_text import one_line
@@ -24,6 +25,7 @@ from p4d.progress import Pace
 from p4d.project import Project
 from p4d.quality.results import CheckResult
 from p4d.versioning.files.artifact_key import ArtifactKey
+from p4d.versioning.remote.engine import open_engine
 from p4d.versioning.run.check_published import check_published
 from p4d.versioning.run.jobs import make_job
 from p4d.versioning.run.run_stage import Materialization
@@ -109,7 +111,8 @@ class StageRunner(dg.ConfigurableResource):
         self.mark_process(context)
         key = ArtifactKey(context.asset_key.to_user_string())
         try:
-            made = self.make(context, key, force=config.force)
+            with self._engine() as engine:
+                made = self.make(context, key, force=config.force, engine=engine)
         except P4DError as error:
             raise dg.Failure(
                 description=f"{type(error).__name__}: {error}", allow_retries=False
@@ -117,6 +120,12 @@ class StageRunner(dg.ConfigurableResource):
         # Metadata of the asset: that of the result is stored with the output once more.
         context.add_asset_metadata(version_metadata(self.project, made), asset_key=key.stage)
         return dg.MaterializeResult(data_version=dg.DataVersion(made.data_version))
+
+    def _engine(self) -> Engine:
+        """Of one stage: the cluster, if `compute.yaml` names one, else this process."""
+        settings = read_settings(self.project.root)
+        on_cluster = settings.engine == "ray"
+        return open_engine(self.project.root, settings) if on_cluster else ThisProcess()
 
     def check(
         self,

@@ -89,10 +89,10 @@ def motion_rgb(probability_hw: np.ndarray, rgb_hw3: np.ndarray | None = None) ->
     return np.rint(under * 0.4 * (1 - share) + np.array([255, 140, 0]) * share).astype(np.uint8)
 
 
-def png(rgb_hw3: np.ndarray) -> bytes:
-    """PNG bytes of a u8 [H, W, 3] picture."""
+def png(rgb_hw3: np.ndarray, *, optimize: bool = True) -> bytes:
+    """PNG bytes of a u8 [H, W, 3] picture; without `optimize` 5 % larger and 20 times as fast."""
     stream = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(rgb_hw3)).save(stream, "PNG", optimize=True)
+    Image.fromarray(np.ascontiguousarray(rgb_hw3)).save(stream, "PNG", optimize=optimize)
     return stream.getvalue()
 
 

@@ -67,3 +67,11 @@ class QueryError(P4DError, ValueError):
 
 class MissingError(P4DError):
     """A page of the explorer is about something that the artifacts do not hold."""
+
+
+class StoreError(P4DError):
+    """The object store cannot be used, lacks an object, or returned other bytes."""
+
+
+class RefusedError(P4DError):
+    """A worker refused a task: its code, its packages or its devices are others."""

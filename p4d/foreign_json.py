@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from p4d.errors import ContractError
 
 MAX_DEPTH = 64
 """Lists and objects within one another. The formats that are read here need at most ten."""
+_PIECE_BYTES = 1 << 20
 
 
 def read_foreign_json(path: Path, *, max_bytes: int, name: str | None = None) -> Any:  # noqa: ANN401 - as the file has it
@@ -26,12 +27,21 @@ def read_foreign_json(path: Path, *, max_bytes: int, name: str | None = None) ->
     name = name or path.name
     try:
         with path.open("rb") as stream:
-            payload = stream.read(max_bytes + 1)
+            payload = _read_at_most(stream, max_bytes + 1)
     except (OSError, ValueError) as error:
         raise ContractError(f"{name} cannot be read: {_reason(error)}") from error
     if len(payload) > max_bytes:
         raise ContractError(f"{name} is larger than {max_bytes} bytes")
     return parse_foreign_json(payload, name)
+
+
+def _read_at_most(stream: BinaryIO, limit: int) -> bytes:
+    """Up to `limit` bytes, in pieces: `read(limit)` would reserve the limit for a small file."""
+    pieces = []
+    while limit > 0 and (piece := stream.read(min(limit, _PIECE_BYTES))):
+        pieces.append(piece)
+        limit -= len(piece)
+    return b"".join(pieces)
 
 
 def parse_foreign_json(payload: bytes | str, name: str) -> Any:  # noqa: ANN401 - as the text has it

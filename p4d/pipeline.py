@@ -257,7 +257,7 @@ STAGES: tuple[Stage, ...] = (
         group="labels",
         entry="p4d.teachers.labelling.label:build_labels",
         description="Depth, flow, motion, camera, latents per clip, with validity and statistics.",
-        inputs=("clips", "expert"),
+        inputs=("videos", "clips", "expert"),
         params=("clips", "labels"),
         per_shard=True,
     ),

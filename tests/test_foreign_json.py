@@ -1,5 +1,8 @@
 """JSON of strangers is data of limited size and depth, or an error that names its file."""
 
+import resource
+from pathlib import Path
+
 import pytest
 
 from p4d.errors import ContractError
@@ -43,3 +46,16 @@ def test_a_folder_is_no_file(tmp_path):
 def test_the_deepest_value_that_is_allowed_is_read():
     assert parse_foreign_json("[" * MAX_DEPTH + "]" * MAX_DEPTH, "a")
     check_foreign({"a": ({"b": 1},)}, "a")
+
+
+def test_a_generous_limit_reserves_no_memory_for_a_small_file(tmp_path):
+    """Stages run with a limit on their memory."""
+    path = tmp_path / "a.json"
+    path.write_text('{"a": 1}')
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (now + (1 << 30), limits[1]))
+    try:
+        assert read_foreign_json(path, max_bytes=1 << 40) == {"a": 1}
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)

@@ -12,8 +12,8 @@ import pytest
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForDepthEstimation
 
-from p4d.config import replace_params
-from p4d.errors import ConfigError, ContractError, LabelError
+from p4d.config import TeacherParams, replace_params
+from p4d.errors import ConfigError, ContractError
 from p4d.evaluation.evaluate import _model_id, open_model
 from p4d.ids import sha256_file
 from p4d.model_folder import ModelFolder, located
@@ -22,7 +22,7 @@ from p4d.questions.regions.checkpoint import Detector, Segmenter
 from p4d.students.model.adapters import FAMILIES, initial_model
 from p4d.students.model.pretrained import from_checkpoint
 from p4d.students.model.tokenizer import train_tokenizer
-from p4d.teachers.depth_checkpoint import CheckpointDepthTeacher
+from p4d.teachers.depth_network import DepthNetworkTeacher
 from tests.questions.regions.checkpoints import save_grounding_dino, save_sam2_video
 
 ROOT = Path(__file__).parents[1]
@@ -310,8 +310,10 @@ def test_detectors_trackers_and_depth_are_held_to_the_same(tmp_path, attack):
         (save_sam2_video(tmp_path / "sam"), Segmenter, ConfigError),
         (
             save_sam2_video(tmp_path / "depth"),
-            lambda where: CheckpointDepthTeacher("d", Path(where), map_px=16, input_px=56),
-            (ContractError, LabelError),
+            lambda where: DepthNetworkTeacher(
+                "d", TeacherParams(kind="depth", where=str(where)), 16
+            ),
+            ConfigError,
         ),
     ]
     for where, load, kind in cases:

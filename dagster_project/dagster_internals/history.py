@@ -11,6 +11,7 @@ import dagster as dg
 import sqlalchemy
 from dagster._core.instance import RUNLESS_RUN_ID
 from dagster._core.storage.event_log.schema import AssetEventTagsTable, SqlEventLogStorageTable
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 
 
@@ -54,7 +55,7 @@ def delete_old_reports(
         keep: storage ids of events that stay.
     """
     storage = instance.event_log_storage
-    if not isinstance(storage, SqliteEventLogStorage):
+    if not isinstance(storage, SqlEventLogStorage):
         return 0
     events, tags = SqlEventLogStorageTable, AssetEventTagsTable
     old = sqlalchemy.and_(
@@ -68,6 +69,7 @@ def delete_old_reports(
             chunk = gone[start : start + 500]
             index.execute(tags.delete().where(tags.c.event_id.in_(chunk)))
             index.execute(events.delete().where(events.c.id.in_(chunk)))
-    with storage.run_connection(RUNLESS_RUN_ID) as copies:  # nothing reads these
-        copies.execute(events.delete().where(old))
+    if isinstance(storage, SqliteEventLogStorage):  # a second copy, which nothing reads
+        with storage.run_connection(RUNLESS_RUN_ID) as copies:
+            copies.execute(events.delete().where(old))
     return len(gone)

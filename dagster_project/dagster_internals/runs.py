@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import dagster as dg
+import sqlalchemy
 
 
 def free_pool_slots(instance: dg.DagsterInstance, run_id: str) -> None:
@@ -18,6 +19,14 @@ def initialize_pools(instance: dg.DagsterInstance, pools: Collection[str]) -> No
 
     The queue does so itself, but only after it has started the first runs without a limit.
     """
+    try:
+        _initialize_pools(instance, pools)
+    except sqlalchemy.exc.DBAPIError:
+        # Two processes at the same row: on PostgreSQL Dagster's insert then fails as a whole.
+        _initialize_pools(instance, pools)
+
+
+def _initialize_pools(instance: dg.DagsterInstance, pools: Collection[str]) -> None:
     storage = instance.event_log_storage
     default = instance.global_op_concurrency_default_limit
     limits = {limit.name: limit for limit in storage.get_pool_limits()}

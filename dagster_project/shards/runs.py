@@ -25,7 +25,6 @@ from dagster_project.reconcile import FAILURE, KIND, input_versions
 from dagster_project.resources import SEVERITY, StageConfig, StageRunner
 from dagster_project.shards.failures import ArtifactFailure, as_failure, check_failure
 from dagster_project.shards.stage import ShardRun, ShardStage
-from p4d.compute.choose import open_engine
 from p4d.compute.engine import Engine
 from p4d.compute.side_by_side import Later, side_by_side
 from p4d.errors import HistoryError, P4DError
@@ -33,6 +32,7 @@ from p4d.progress import Pace
 from p4d.quality.gates import GATES
 from p4d.quality.results import CheckResult
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
+from p4d.versioning.remote.engine import open_engine
 from p4d.versioning.run.jobs import check_job
 from p4d.versioning.run.run_stage import Materialization
 

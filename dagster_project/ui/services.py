@@ -25,6 +25,8 @@ from p4d.project import Project
 
 # A run in progress is a process of its own, so ending these three loses nothing.
 _PATIENCE_S = 15.0
+LANDING_TIMEOUT_S = 3600
+"""Of a tick of a sensor."""
 
 
 def serve(project: Project, port: int, note: Callable[[str], None]) -> None:
@@ -71,6 +73,8 @@ def _processes(
 ) -> Iterator[Mapping[str, subprocess.Popen[bytes]]]:
     """Python modules that run, each in a session of its own, so that Ctrl-C reaches us alone."""
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    # Landing converts the datasets in the inbox within a tick of its sensor; the default is 60 s.
+    environment.setdefault("DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS", str(LANDING_TIMEOUT_S))
     started = {
         name: subprocess.Popen(
             [sys.executable, "-m", *module], env=environment, start_new_session=True

@@ -21,6 +21,7 @@ from typing import Any
 import yaml
 
 from p4d.artifacts import read_json, write_bytes
+from p4d.audit.exported import exports_in_place
 from p4d.audit.lookup.lookup import Lookup
 from p4d.errors import LedgerError, PublishError
 from p4d.ids import sha256_file
@@ -47,7 +48,8 @@ class Affected:
         sha256: of its file.
         shard: the shard it landed in.
         taken_down: whether its manifest rejects it for a takedown.
-        ids: clips, questions and decisions, by kind; clips and questions are the video's own.
+        ids: clips, questions, decisions and exports, by kind; clips and questions are the video's
+            own, exports hold it or what was made from it, and whoever has a copy must be asked.
         versions: every recorded version that derives from it, oldest first.
         current: those of them that dvc.lock names now.
     """
@@ -95,6 +97,12 @@ def affected(project: Project, video_id: str) -> Affected:
         roots = {version for version in landed if _holds(lookup, version, row)}
         versions = lookup.index.downstream(roots)
         ids: dict[str, dict[str, None]] = {"clips": {}, "questions": {}, "decisions": {}}
+        held = {version.data_version for version in versions}
+        ids["exports"] = dict.fromkeys(
+            f"{record['export_id']} at {record['path']}"
+            for record in exports_in_place(project)
+            if held & set(record["upstream"].values())
+        )
         for version in versions:
             for stage, table, column in (
                 ("clips", "clips.parquet", "clip_id"),

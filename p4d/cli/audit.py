@@ -29,7 +29,8 @@ def why(identifier: str, at: str | None, as_json: bool) -> None:
     IDENTIFIER is a question (qa_), fact, region, clip or video, an external row (ext_) or medium
     (med_), label:CLIP/TEACHER,
     evaluation:ARM/CATEGORY or another number of a stage's JSON files, a release (rel_), a decision,
-    a stage, stage@shard, an md5, or a path below data/.
+    an export or one of its rows (export_ID/qa_ID), a stage, stage@shard, an md5, or a path below
+    data/.
     """
     from p4d.audit.lookup.why import why as explain
 
@@ -124,6 +125,7 @@ def audit() -> None:
 def verify(resume: bool, remote: str | None, rehash: bool, head: str | None) -> None:
     """Re-hash everything that the ledger names; exit 1 if anything is missing or altered."""
     from p4d.audit.proof.verify import verify as verify_local
+    from p4d.audit.withheld import withheld_objects
     from p4d.progress import bar
     from p4d.versioning.storage.push import verify_remote
 
@@ -134,7 +136,13 @@ def verify(resume: bool, remote: str | None, rehash: bool, head: str | None) -> 
         text, ok = local.render_text(), local.ok
     else:
         with bar("verify", unit="object") as progress:
-            there = verify_remote(project, remote or None, rehash=rehash, progress=progress)
+            there = verify_remote(
+                project,
+                remote or None,
+                rehash=rehash,
+                withheld=withheld_objects(project),
+                progress=progress,
+            )
         text, ok = there.render_text(), there.ok
     echo(text)
     if not ok:

@@ -52,13 +52,28 @@ def summary() -> None:
 @click.command()
 @click.option("--remote", metavar="NAME", help="A DVC remote; default: DVC's default remote.")
 @click.option("--rehash", is_flag=True, help="Read every object back and hash it.")
-def push(remote: str | None, rehash: bool) -> None:
-    """Upload all recorded versions to a remote without locking the project, then verify them."""
+@click.option(
+    "--private",
+    is_flag=True,
+    help="Mark the remote: only people read it who accepted the terms of all datasets.",
+)
+def push(remote: str | None, rehash: bool, private: bool) -> None:
+    """Upload all recorded versions to a remote without locking the project, then verify them.
+
+    A remote that is not marked as private gets no pictures of videos whose terms forbid
+    redistribution. The mark is kept in .dvc/private_remotes.yaml.
+    """
+    from p4d.audit.withheld import withheld_objects
     from p4d.progress import bar
+    from p4d.versioning.storage.private_remotes import mark_private
     from p4d.versioning.storage.push import push as push_versions
 
+    project = Project.find()
+    if private:
+        remote = mark_private(project.root, remote)
+    withheld = withheld_objects(project)
     with bar("push", unit="object") as progress:
-        report = push_versions(Project.find(), remote, rehash=rehash, progress=progress)
+        report = push_versions(project, remote, rehash=rehash, withheld=withheld, progress=progress)
     echo(report.render_text())
     if not report.ok:
         sys.exit(1)

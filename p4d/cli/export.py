@@ -20,7 +20,7 @@ def export() -> None:
 @click.option("--namespace", help="Of jobs and datasets; default: p4d://FOLDER.")
 def openlineage(output: Path, namespace: str | None) -> None:
     """Write all recorded runs as OpenLineage events, one JSON object per line."""
-    from p4d.audit.export.openlineage import export_openlineage
+    from p4d.exports.openlineage import export_openlineage
 
     echo(f"{output}: {export_openlineage(Project.find(), output, namespace)} events")
 
@@ -31,7 +31,7 @@ def openlineage(output: Path, namespace: str | None) -> None:
 @click.option("--base-url", help="Where the files are published; default: data/release.")
 def croissant(output: Path, release: str, base_url: str | None) -> None:
     """Describe a release in Croissant."""
-    from p4d.audit.export.croissant import export_croissant
+    from p4d.exports.croissant import export_croissant
 
     done = export_croissant(Project.find(), output, release, base_url=base_url)
     echo(f"{output}: {done}")
@@ -45,6 +45,39 @@ def student(student: Path, dest: Path) -> None:
     from p4d.students.use.export import export_student
 
     echo(export_student(student, dest, Project.find_or_here().params.clips))
+
+
+@export.command()
+@click.argument("dest", type=click.Path(path_type=Path))
+@click.option("--release", default="release", help="A rel_ id or md5; default: the current one.")
+@click.option(
+    "--size-px",
+    default=448,
+    show_default=True,
+    help="Longer side of clips and pictures; 0: that of the source.",
+)
+@click.option(
+    "--with-held-out-answers",
+    is_flag=True,
+    help="Also write answers, facts and tracks of the test split.",
+)
+@click.option("--webdataset", is_flag=True, help="Also write the clips as tar archives.")
+def training(
+    dest: Path, release: str, size_px: int, with_held_out_answers: bool, webdataset: bool
+) -> None:
+    """Write a release to DEST for any trainer: clips, marked pictures, questions, card.
+
+    DEST must not exist. The same command continues an export that was interrupted.
+    """
+    from p4d.exports.training.export import TrainingOptions, export_training
+    from p4d.progress import bar
+
+    options = TrainingOptions(
+        size_px=size_px, held_out_answers=with_held_out_answers, webdataset=webdataset
+    )
+    with bar("export", unit="video") as progress:
+        done = export_training(Project.find(), dest, options, release=release, progress=progress)
+    echo(done)
 
 
 COMMANDS = (export,)

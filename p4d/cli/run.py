@@ -76,12 +76,13 @@ def stage(name: str, shard: str | None, force: bool) -> None:
     import uuid
 
     from p4d.versioning.files.artifact_key import ArtifactKey
+    from p4d.versioning.remote.engine import compute_of
     from p4d.versioning.run.check_published import check_published
     from p4d.versioning.run.lock_recorder import lock_recorder
     from p4d.versioning.run.run_stage import run_stage
 
     project, run_id, key = Project.find(), f"cli-{uuid.uuid4()}", ArtifactKey(name, shard)
-    made = run_stage(project, key, run_id=run_id, force=force)
+    made = run_stage(project, key, run_id=run_id, force=force, compute=compute_of(project.root))
     _, results = check_published(project, key, run_id=run_id)
     echo(f"{made.data_version}{' (unchanged, skipped)' if made.skipped else ''}")
     for result in results:

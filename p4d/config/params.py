@@ -17,9 +17,10 @@ from p4d.config.corpus import (
     WorldsParams,
 )
 from p4d.config.evaluation import EvaluationParams, PromotionParams
+from p4d.config.labelling import LabelsParams
 from p4d.config.section import build_section, check_names
-from p4d.config.teaching import ExpertParams, LabelsParams
-from p4d.config.training import DistillationParams, StudentParams, TrainingParams
+from p4d.config.teaching import ExpertParams
+from p4d.config.training import SOURCES, DistillationParams, StudentParams, TrainingParams
 from p4d.errors import ConfigError
 
 
@@ -60,15 +61,36 @@ class Params:
         for name, value, of, part in divisible:
             if value % part:
                 raise ConfigError(f"params.yaml: {name} {value} must be a multiple of {of} {part}")
-        if self.distillation.teacher not in self.labels.teachers:
-            raise ConfigError(
-                f"params.yaml: distillation.teacher {self.distillation.teacher} is not among "
-                f"labels.teachers {list(self.labels.teachers)}"
-            )
+        self._check_distilled()
         if self.distillation.unlabelled_clips % self.training.gradient_accumulation:
             raise ConfigError(
                 "params.yaml: distillation.unlabelled_clips must be a multiple of "
                 "training.gradient_accumulation"
+            )
+
+    def _check_distilled(self) -> None:
+        """What is distilled must be given by a teacher that labels."""
+        labels, asked = self.labels, self.distillation
+        names = (*labels.teachers, SOURCES)
+        if asked.teacher not in names:
+            raise ConfigError(
+                f"params.yaml: distillation.teacher {asked.teacher} is not among labels.teachers "
+                f"{list(labels.teachers)}, nor {SOURCES}"
+            )
+        if asked.teacher == SOURCES:
+            given = frozenset(labels.sources)
+        else:
+            given = labels.gives(asked.teacher)
+        wanted = {"camera" if name == "rays" else name for name in asked.modalities}
+        if asked.latents and "latents" not in given:
+            raise ConfigError(
+                f"params.yaml: distillation.teacher {asked.teacher} has no latents; set "
+                "distillation.latents: false"
+            )
+        if wanted - given:
+            raise ConfigError(
+                f"params.yaml: distillation.teacher {asked.teacher} gives no "
+                f"{', '.join(sorted(wanted - given))}; remove it from distillation.modalities"
             )
 
     @classmethod

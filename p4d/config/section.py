@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import typing
 from collections.abc import Mapping
@@ -73,7 +74,26 @@ def build_section(name: str, kind: type[Section], raw: object) -> Section:
     return kind(**{key: _convert(f"{name}.{key}", hint, raw[key]) for key, hint in hints.items()})
 
 
+def _build_entry(where: str, kind: type[Section], raw: object) -> Section:
+    """Build one named entry of a section; keys that have a default may be left out."""
+    if not isinstance(raw, Mapping):
+        raise ConfigError(f"params.yaml, {where}: expected keys and values, got {raw!r}")
+    hints = typing.get_type_hints(kind)
+    fields = dataclasses.fields(kind)  # type: ignore[arg-type]
+    optional = {one.name for one in fields if one.default is not dataclasses.MISSING}
+    check_names(f"params.yaml, {where}", "key", {**dict.fromkeys(optional), **raw}, hints)
+    chosen = {name: hint for name, hint in hints.items() if name in raw}
+    return kind(**{key: _convert(f"{where}.{key}", hint, raw[key]) for key, hint in chosen.items()})
+
+
 def _convert(where: str, hint: Any, value: object) -> object:  # noqa: ANN401
+    if typing.get_origin(hint) is Mapping:
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            raise ConfigError(f"params.yaml, {where}: expected names and values, got {value!r}")
+        inner = typing.get_args(hint)[1]
+        return {name: _convert(f"{where}.{name}", inner, each) for name, each in value.items()}
+    if dataclasses.is_dataclass(hint):
+        return _build_entry(where, typing.cast(type, hint), value)
     if typing.get_origin(hint) is tuple:
         if not isinstance(value, list):
             raise ConfigError(f"params.yaml, {where}: expected a list, got {value!r}")

@@ -1,4 +1,4 @@
-"""Sections expert and labels: the teacher."""
+"""Section expert: the network of this project that labels clips."""
 
 from __future__ import annotations
 
@@ -87,25 +87,3 @@ class ExpertParams:
     @staticmethod
     def _weights() -> tuple[str, ...]:
         return ("depth_weight", "flow_weight", "motion_weight", "rays_weight", "moving_weight")
-
-
-TEACHERS = ("expert4d", "exact")
-"""The teachers that p4d/teachers/registry.py can make."""
-
-LATENT_TEACHERS = ("expert4d",)
-"""Those whose labels have latents."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LabelsParams:
-    """Which teachers label the clips, and how many clips go through a teacher at once."""
-
-    teachers: tuple[str, ...]
-    batch: int
-    threads: int
-
-    def __post_init__(self) -> None:
-        unknown = sorted(set(self.teachers) - set(TEACHERS))
-        check(not unknown, self, f"teachers must be among {list(TEACHERS)}, not {unknown}")
-        check("expert4d" in self.teachers, self, "teachers must contain expert4d")
-        check_at_least_1(self, "batch", "threads")

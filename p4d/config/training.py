@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from p4d.config.section import check, check_at_least_1, check_seed
-from p4d.config.teaching import LATENT_TEACHERS, TEACHERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,12 +173,17 @@ class TrainingParams:
         check(0 <= self.warmup_fraction < 1, self, "warmup_fraction must be in [0, 1)")
 
 
+SOURCES = "sources"
+"""As `distillation.teacher`: each modality by the first teacher of `labels.sources` that has it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DistillationParams:
     """The P4D terms (paper section 3.3; weights of presets: p4d/students/distillation/losses.py).
 
     Attributes:
-        teacher: `expert4d`, or `exact`: truth where clips have it, which has no latents.
+        teacher: one of `labels.teachers`, or `sources`: for each modality of a clip the first of
+            `labels.sources` that has it. `exact` and `sources` have no latents.
         latents: whether the latent term is computed.
         modalities: explicit terms, among depth, flow, motion and rays.
         maps_every: one of so many clips has its explicit maps compared; all have their latents
@@ -242,12 +246,6 @@ class DistillationParams:
         check(self.student_layer >= -1, self, "student_layer must be -1 or more")
         known = {"depth", "flow", "motion", "rays"}
         check(set(self.modalities) <= known, self, f"modalities must be among {sorted(known)}")
-        check(self.teacher in TEACHERS, self, f"teacher must be among {list(TEACHERS)}")
-        check(
-            not self.latents or self.teacher in LATENT_TEACHERS,
-            self,
-            f"teacher {self.teacher} has no latents; set latents: false",
-        )
         check(self.latents or bool(self.modalities), self, "without latents name some modalities")
         check_at_least_1(self, "maps_every")
         check(0 <= self.warmup_fraction <= 1, self, "warmup_fraction must be in [0, 1]")

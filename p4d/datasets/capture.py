@@ -38,7 +38,8 @@ class CapturedObject:
 
     Attributes:
         id: its value in the instance maps of the frames, positive; any size.
-        name: unique in the sequence.
+        name: what it is; several objects may share one, and unknown is empty. A name that repeats
+            names none of them.
         category: what the dataset calls its class; empty if it has none.
         size_m: full extents along its own x, y, z; None if unknown.
         world_T_obj_t44: its pose per frame, in the units of the depth; None if unknown. The origin

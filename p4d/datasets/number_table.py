@@ -22,11 +22,11 @@ def read_lines(path: Path, *, max_bytes: int = MAX_TEXT_BYTES) -> list[str]:
         DatasetError: the file is missing, too large, or no text.
     """
     try:
-        with path.open("rb") as stream:
-            payload = stream.read(max_bytes + 1)
+        size = path.stat().st_size
+        payload = path.read_bytes() if size <= max_bytes else b""
     except OSError as error:
         raise DatasetError(f"{shown(path)}: cannot be read: {error.strerror}") from error
-    if len(payload) > max_bytes:
+    if size > max_bytes:
         raise DatasetError(f"{shown(path)}: is larger than {max_bytes} bytes")
     try:
         lines = payload.decode("utf-8-sig").splitlines()

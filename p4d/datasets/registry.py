@@ -7,10 +7,35 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from p4d.datasets.formats.movi import MoviReader
+from p4d.datasets.kitti.flow2015 import KittiFlowReader
+from p4d.datasets.kitti.odometry import KittiOdometryReader
+from p4d.datasets.kitti.raw import KittiRawReader
+from p4d.datasets.kitti.tracking import KittiMotsReader
+from p4d.datasets.masks.davis import DavisReader
+from p4d.datasets.masks.sav import SavReader
+from p4d.datasets.masks.videorefer import VideoReferReader
+from p4d.datasets.masks.youtube_vis import YoutubeVisReader
 from p4d.datasets.reader import DatasetReader
+from p4d.datasets.scannet.reader import ScanNetReader
+from p4d.datasets.sintel.reader import SintelReader
+from p4d.datasets.tum.reader import BonnReader, TumReader
 from p4d.errors import DatasetError
 
-READERS: tuple[DatasetReader, ...] = (MoviReader(),)
+READERS: tuple[DatasetReader, ...] = (
+    MoviReader(),
+    BonnReader(),
+    TumReader(),
+    ScanNetReader(),
+    SintelReader(),
+    KittiRawReader(),
+    KittiOdometryReader(),
+    KittiMotsReader(),
+    KittiFlowReader(),
+    SavReader(),
+    VideoReferReader(),
+    YoutubeVisReader(),
+    DavisReader(),
+)
 """In the order in which a folder is tried: the more specific layout first."""
 
 BY_FORMAT: Mapping[str, DatasetReader] = {reader.format: reader for reader in READERS}

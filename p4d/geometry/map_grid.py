@@ -30,6 +30,19 @@ def sample_flow(flow_px_thw2: Floats, map_px: int) -> NDArray[np.float32]:
     return np.asarray(sample_map(flow_px_thw2, map_px) * scale, np.float32)
 
 
+def sample_picture_map(picture_thw: NDArray, map_px: int) -> NDArray:
+    """[T, H, W, ...] of pictures that need not be square to [T, M, M, ...], values unchanged."""
+    rows, columns = (sampled_pixels(side, map_px) for side in picture_thw.shape[1:3])
+    return picture_thw[:, rows][:, :, columns]
+
+
+def sample_picture_flow(flow_px_thw2: Floats, map_px: int) -> NDArray[np.float32]:
+    """Flow of pictures [T, H, W, 2] on the map grid, in px of that grid."""
+    height, width = flow_px_thw2.shape[1:3]
+    scale = np.array([map_px / width, map_px / height])
+    return np.asarray(sample_picture_map(flow_px_thw2, map_px) * scale, np.float32)
+
+
 def lands_inside(flow_px_thw2: Floats) -> NDArray[np.bool_]:
     """Where the flow of a pixel's centre ends inside the picture; a point beyond was never seen."""
     height, width = flow_px_thw2.shape[1:3]
@@ -45,6 +58,17 @@ def map_intrinsics(K_t33: Floats, size_px: int, map_px: int) -> NDArray[np.float
     """
     scaled = scale_intrinsics(K_t33, map_px / size_px, map_px / size_px)
     scaled[..., :2, 2] += _offset_px(size_px, map_px)
+    return scaled
+
+
+def picture_map_intrinsics(
+    K_t33: Floats, size_px: tuple[int, int], map_px: int
+) -> NDArray[np.float64]:
+    """As `map_intrinsics`, for pictures of (width, height) that need not be square."""
+    width, height = size_px
+    scaled = scale_intrinsics(K_t33, map_px / width, map_px / height)
+    scaled[..., 0, 2] += _offset_px(width, map_px)
+    scaled[..., 1, 2] += _offset_px(height, map_px)
     return scaled
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
 from p4d.config import ReleaseParams
+from p4d.foreign_text import one_line
+from p4d.origins import Origin, withheld
 from p4d.splits import SPLITS
+
+_MOST_NOTES = 20
 
 
 def card(
@@ -17,6 +22,7 @@ def card(
     questions: pl.DataFrame,
     params: ReleaseParams,
     review: Mapping[str, Any],
+    origins: Mapping[str, Origin],
 ) -> str:
     """Return the card of a release.
 
@@ -26,6 +32,7 @@ def card(
         questions: of the release.
         params: of the release.
         review: `review.json`.
+        origins: by video, of those that state their dataset or terms.
     """
     counts = manifest["counts"]
     sections = [
@@ -38,6 +45,7 @@ def card(
             "## Sources and licences",
             "",
             "Per video in `data/videos/<shard>/videos.parquet`, columns `source` and `licence`.",
+            *_datasets(origins),
         ],
         _limits(counts),
         _left_out("Shards left out", manifest["excluded"]),
@@ -95,6 +103,51 @@ def _method(counts: Mapping[str, int], params: ReleaseParams) -> list[str]:
         f"incomplete. {counts['videos_left_out']} videos were left out because they resemble "
         "videos of two splits.",
     ]
+
+
+def _datasets(origins: Mapping[str, Origin]) -> list[str]:
+    """What the card states of datasets: their terms, what may not leave, and what was done."""
+    if not origins:
+        return []
+    by_terms: dict[tuple[str, str, str, str, bool], list[Origin]] = {}
+    for _, each in sorted(origins.items()):
+        key = (each.dataset, each.terms_id, each.terms, each.terms_url, each.redistributable)
+        by_terms.setdefault(key, []).append(each)
+    rows = [
+        [
+            _cell(each[0]),
+            str(len(videos)),
+            _cell(" ".join(part for part in (each[1], each[3]) if part)),
+            "yes" if each[4] else "**no**",
+            _cell(each[2]),
+        ]
+        for each, videos in sorted(by_terms.items())
+    ]
+    lines = ["", *_table(["dataset", "videos", "terms", "pictures may leave", "text"], rows)]
+    if kept := withheld(origins):
+        lines += [
+            "",
+            f"The terms of {len(kept)} videos forbid redistribution. Exports, bundles and pushes "
+            "to a remote that is not private leave their pictures out; `origins.parquet` names "
+            "dataset and sequence, from which `p4d land --dataset` makes them again.",
+        ]
+    declared = sum(each.times == "declared" for each in origins.values())
+    if declared:
+        lines += ["", f"The frame rate of {declared} videos is declared, not measured."]
+    notes = Counter(_cell(note) for each in origins.values() for note in each.notes)
+    shown = [f"- {note} ({count})" for note, count in notes.most_common(_MOST_NOTES)]
+    more = len(notes) - len(shown)
+    return [
+        *lines,
+        *(["", "Notes of the readers, with the number of videos:", ""] if shown else []),
+        *shown,
+        *([f"- and {more} more, in `origins.parquet`"] if more > 0 else []),
+    ]
+
+
+def _cell(text: str) -> str:
+    """Text from outside in one cell of a table."""
+    return one_line(text).replace("|", "\\|") or "-"
 
 
 def _limits(counts: Mapping[str, int]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Groups of videos with near-duplicate clips."""
+"""Groups of videos with near-duplicate clips, or that are stated to show one recording."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from p4d.config import ReleaseParams
 from p4d.splits import split_for
+
+_Pair = tuple[NDArray[np.uint64], NDArray[np.uint64]]
+"""Hashes of the frames of a clip, and of the same frames mirrored."""
 
 
 def duplicate_groups(
@@ -23,7 +26,9 @@ def duplicate_groups(
 
     Args:
         clips: rows with video_id, phash (16 hex digits) and, if they have any, frame_hash and
-            mirrored_hash (lists of them), in landing order.
+            mirrored_hash (lists of them), in landing order; and exchange_group, of a dataset that
+            has one recording in several videos: they are near to each other, whatever they look
+            like.
         params: clips whose hashes differ in at most `duplicate_hamming_bits` are near, and copies
             by their frames (`FrameHashes`). Null hashes match nothing.
 
@@ -31,19 +36,13 @@ def duplicate_groups(
         The group of each video; and for each video that is near to groups of different splits, and
         so has no group, the reason.
     """
-    clips_of: dict[str, list[int]] = {}
-    frames_of: dict[str, list[tuple[NDArray[np.uint64], NDArray[np.uint64]]]] = {}
-    for clip in clips:
-        hashes = clips_of.setdefault(clip["video_id"], [])
-        if clip["phash"] is not None:
-            hashes.append(int(clip["phash"], 16))
-        if clip.get("frame_hash"):
-            pair = _numbers(clip["frame_hash"]), _numbers(clip["mirrored_hash"])
-            frames_of.setdefault(clip["video_id"], []).append(pair)
+    clips_of, frames_of = _by_video(clips)
+    stated = {c["video_id"]: c["exchange_group"] for c in clips if c.get("exchange_group")}
     known = FrameHashes(sum(map(len, frames_of.values())))
     groups: dict[str, str] = {}
     left_out: dict[str, str] = {}
     founders: list[str] = []
+    group_stated: dict[str, int] = {}
     # One row per hash of a grouped video: its bits, and the position of its group in `founders`.
     bits = np.empty(sum(map(len, clips_of.values())), dtype=np.uint64)
     group_of = np.empty(len(bits), dtype=np.int64)
@@ -55,6 +54,8 @@ def duplicate_groups(
             near.update(group_of[:filled][differing <= params.duplicate_hamming_bits].tolist())
         for pair in frames_of.get(video, ()):
             near |= known.copies(pair, params.copy_bits)
+        if (name := stated.get(video)) in group_stated:
+            near.add(group_stated[name])
         splits = {split_for(founders[k], params) for k in near}
         if len(splits) > 1:
             names = ", ".join(founders[k] for k in sorted(near))
@@ -64,12 +65,30 @@ def duplicate_groups(
             founders.append(video)
         joined = min(near, default=len(founders) - 1)
         groups[video] = founders[joined]
+        if name is not None:
+            group_stated.setdefault(name, joined)
         bits[filled : filled + len(hashes)] = hashes
         group_of[filled : filled + len(hashes)] = joined
         filled += len(hashes)
         for plain, _ in frames_of.get(video, ()):
             known.add(plain, joined)
     return groups, left_out
+
+
+def _by_video(
+    clips: Sequence[Mapping[str, Any]],
+) -> tuple[dict[str, list[int]], dict[str, list[_Pair]]]:
+    """Hashes of the clips of each video, and of their frames."""
+    clips_of: dict[str, list[int]] = {}
+    frames_of: dict[str, list[_Pair]] = {}
+    for clip in clips:
+        hashes = clips_of.setdefault(clip["video_id"], [])
+        if clip["phash"] is not None:
+            hashes.append(int(clip["phash"], 16))
+        if clip.get("frame_hash"):
+            pair = _numbers(clip["frame_hash"]), _numbers(clip["mirrored_hash"])
+            frames_of.setdefault(clip["video_id"], []).append(pair)
+    return clips_of, frames_of
 
 
 class FrameHashes:
@@ -90,9 +109,7 @@ class FrameHashes:
             self._hash[self._filled], self._group[self._filled] = frames, group
             self._filled += 1
 
-    def copies(
-        self, pair: tuple[NDArray[np.uint64], NDArray[np.uint64]], most_bits: float
-    ) -> set[int]:
+    def copies(self, pair: _Pair, most_bits: float) -> set[int]:
         """Groups with a clip that the given one copies.
 
         Two clips are compared at every shift that leaves half of them over, as they are and with

@@ -23,6 +23,7 @@ import polars as pl
 from p4d.artifacts import read_table, write_bytes, write_json, write_table
 from p4d.config import ReleaseParams
 from p4d.errors import ContractError
+from p4d.origins import read_origins, write_origins
 from p4d.pipeline import StageInputs, StageReport
 from p4d.release.balance import balance
 from p4d.release.card import card
@@ -37,7 +38,8 @@ def build_release(inputs: StageInputs, out: Path) -> StageReport:
     """Write the release.
 
     `questions.parquet`, `clips.parquet`, `rejected.parquet`, `manifest.json`, `balance.json`,
-    `review.json` and `card.md`.
+    `review.json`, `card.md` and, if any of its videos states its
+    dataset or terms, `origins.parquet`.
 
     Raises:
         ContractError: there are no questions, a configured split is empty, or a verdict is
@@ -58,13 +60,21 @@ def build_release(inputs: StageInputs, out: Path) -> StageReport:
     _require_splits(selected.table, params)
     manifest = manifest_of(inputs, shards, clips, selected, reviewed)
     measured = balance(selected.table)
+    released = set(clips.table["video_id"].to_list())
+    origins = {
+        video_id: origin
+        for shard in shards
+        for video_id, origin in read_origins(clip_folders[shard]).items()
+        if video_id in released
+    }
     write_table(out / "questions.parquet", selected.table, sort_by=["qa_id"])
     write_table(out / "clips.parquet", clips.table, sort_by=["clip_id"])
     write_table(out / "rejected.parquet", reviewed.rejected, sort_by=["qa_id"])
     write_json(out / "manifest.json", manifest)
+    write_origins(out, origins)
     write_json(out / "balance.json", measured)
     write_json(out / "review.json", review)
-    text = card(manifest, measured, selected.table, params, review)
+    text = card(manifest, measured, selected.table, params, review, origins)
     write_bytes(out / "card.md", text.encode())
     return StageReport(
         rows={
@@ -92,7 +102,16 @@ def _read_clips(folders: Mapping[str, Path]) -> pl.DataFrame:
         hashes = folder / "frame_hashes.parquet"
         if hashes.is_file():  # not in a version that was made before copies were looked for
             table = table.join(read_table(hashes), on="clip_id", how="left")
-        wanted = ("clip_id", "video_id", "phash", "frame_hash", "mirrored_hash")
+        groups = {
+            video_id: origin.exchange_group for video_id, origin in read_origins(folder).items()
+        }
+        if any(groups.values()):
+            table = table.with_columns(
+                exchange_group=pl.col("video_id").replace_strict(groups, default="")
+            )
+        wanted = (
+            "clip_id", "video_id", "phash", "frame_hash", "mirrored_hash", "exchange_group"
+        )  # fmt: skip
         tables.append(
             table.sort("clip_id").select(
                 *(name for name in wanted if name in table.columns), shard=pl.lit(shard)

@@ -2,9 +2,11 @@
 
 Read `protocol.py` first: it defines what every teacher receives and returns (`Teacher`,
 `LabelArrays`) and what distillation needs (`LatentTeacher`). `registry.py` makes teachers by the
-names of params.yaml. One module or package per teacher: `expert4d/` (the network of this project),
-`exact.py` (exact truth), `depth_checkpoint.py` (a depth network of transformers). `labelling/` runs
-teachers over a shard and keeps the label store; `measures.py` compares labels with truth.
+names of params.yaml. One module or package per kind of teacher: `expert4d/` (the network of this
+project), `exact.py` (exact truth), `depth_network.py` (depth networks of transformers),
+`flow_dis.py` (flow without weights); `weights.py` checks their folders. `labelling/` runs teachers
+over a shard and keeps the label store; `measures.py` compares labels with truth. docs/teachers.md
+has a table of all.
 
 "Teacher" is the role; "expert" is the stage and the network Expert4D. Losses that compare a student
 with a teacher are in p4d/students/distillation, and sampling of map grids in p4d/geometry.

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from p4d.errors import LabelError
 from p4d.geometry.map_grid import map_intrinsics, sample_flow, sample_map
 from p4d.teachers.protocol import LONGEST_FLOW_PX, ClipInput, LabelArrays
+from p4d.video.source_frames import SourceSize
 
 
 class ExactTeacher:
@@ -20,6 +21,9 @@ class ExactTeacher:
     depth_kind = "z"
     scale_kind = "metric"
     needs_truth = True
+    reads: SourceSize | None = None
+    uses: tuple[str, ...] = ()
+    batch = 0
 
     def __init__(self, map_px: int) -> None:
         """`map_px`: side of the maps."""

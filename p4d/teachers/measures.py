@@ -1,7 +1,8 @@
 """Errors of labels against truth, and their self-consistency, on numpy arrays.
 
 Depth: AbsRel and delta1 as in Eigen et al. 2014. Relative depth has no scale; it is first scaled by
-one factor, the median ratio of truth to depth over all valid pixels.
+one factor, the median ratio of truth to depth over all valid pixels. Inverse depth up to scale and
+offset is first fitted to the true inverse depth by least squares, as in Ranftl et al. 2020.
 """
 
 from __future__ import annotations
@@ -18,6 +19,21 @@ MOTION_THRESHOLD = 0.5
 def scale_to(depth: Floats, truth: Floats, valid: NDArray[np.bool_]) -> float:
     """The factor from relative depth to the scale of the truth; 1 if no pixel is valid."""
     return float(np.median(truth[valid] / depth[valid])) if valid.any() else 1.0
+
+
+def fitted_depth(inverse: Floats, truth: Floats, valid: NDArray[np.bool_]) -> Floats:
+    """Depth from inverse depth whose scale and offset are fitted to the truth of one picture.
+
+    Fitted inverse depth is held between those of a millionth and a million of the median depth.
+    """
+    if valid.sum() < 2:
+        return np.zeros(inverse.shape)
+    known = np.asarray(inverse[valid], np.float64)
+    ones = np.ones(known.size)
+    wanted = 1.0 / np.asarray(truth[valid], np.float64)
+    (scale, offset), *_ = np.linalg.lstsq(np.stack([known, ones], 1), wanted, rcond=None)
+    middle = float(np.median(wanted))
+    return 1.0 / np.clip(scale * inverse + offset, middle * 1e-6, middle * 1e6)
 
 
 def depth_absrel(depth: Floats, truth: Floats, valid: NDArray[np.bool_]) -> float | None:
@@ -56,6 +72,28 @@ def ray_angle_rad(rays: Floats, truth: Floats) -> float:
     # From the chord, because arccos loses small angles.
     chord = np.linalg.norm(a - b, axis=-1)
     return float(np.mean(2 * np.arcsin(np.clip(chord / 2, 0, 1))))
+
+
+def pose_errors(found_t44: Floats, truth_t44: Floats) -> tuple[float, float | None]:
+    """Errors of poses relative to the first, after the best scale of their translations.
+
+    Returns:
+        The largest angle between rotations in rad, and the root mean square of the distances
+        between camera centres over the length of the true path; None if the true camera stays,
+        because a path of any scale then fits.
+    """
+    found, truth = (inverse(poses[0]) @ poses for poses in (found_t44, truth_t44))
+    turned = found[:, :3, :3].swapaxes(1, 2) @ truth[:, :3, :3]
+    # From the chord, because arccos loses small angles.
+    chord = np.linalg.norm(turned - np.eye(3), axis=(1, 2)) / np.sqrt(8)
+    angle_rad = float(2 * np.arcsin(np.clip(chord, 0, 1)).max())
+    moved, wanted = found[:, :3, 3], truth[:, :3, 3]
+    path = float(np.linalg.norm(np.diff(wanted, axis=0), axis=1).sum())
+    if path < 1e-6:
+        return angle_rad, None
+    scale = float((moved * wanted).sum() / max((moved**2).sum(), 1e-12))
+    apart = float(np.sqrt(((scale * moved - wanted) ** 2).sum(1).mean()))
+    return angle_rad, apart / path
 
 
 def reprojection(

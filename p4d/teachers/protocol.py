@@ -8,13 +8,14 @@ into maps. Conventions of depth, flow, motion, cameras and rays: p4d/geometry/CO
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from p4d.errors import LabelError
+from p4d.video.source_frames import SourceSize
 
 if TYPE_CHECKING:  # readers of stored labels do not need torch
     from torch import Tensor
@@ -29,13 +30,19 @@ class ClipInput:
 
     Attributes:
         clip_id: id of the clip.
-        rgb_thw3: frames, u8 [T, S, S, 3].
+        rgb_thw3: frames, u8 [T, S, S, 3]; where a teacher asks for source frames (`Teacher.reads`),
+            those, u8 [T, H, W, 3] in the proportions of the video.
         truth: exact truth with the array names of clips/truth.safetensors; None if there is none.
+        labels: of the same clip by the teachers that `Teacher.uses` names, as stored; none of a
+            teacher that failed on it.
+        picture_px: width and height of the video; None if it is not known, as of rendered clips.
     """
 
     clip_id: str
     rgb_thw3: NDArray[np.uint8]
     truth: Mapping[str, NDArray] | None
+    labels: Mapping[str, Mapping[str, NDArray]] = field(default_factory=dict)
+    picture_px: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +119,9 @@ class Teacher(Protocol):
         scale_kind: `metric` or `relative`.
         map_px: side of the maps.
         needs_truth: whether the teacher labels only clips that have truth.
+        reads: the source frames that it wants; None: the clip's own square frames.
+        uses: teachers whose labels it reads, in `ClipInput.labels`.
+        batch: clips per call; 0: as many as the stage gives.
     """
 
     name: str
@@ -120,6 +130,9 @@ class Teacher(Protocol):
     scale_kind: str
     map_px: int
     needs_truth: bool
+    reads: SourceSize | None
+    uses: tuple[str, ...]
+    batch: int
 
     def label(self, clips: Sequence[ClipInput]) -> list[LabelArrays]:
         """Label the clips, in order.
@@ -160,6 +173,10 @@ class LatentTeacher(Protocol):
     @property
     def latent_shape(self) -> tuple[int, int, int, int, int]:
         """Shape of the latents of one clip, [H, T / tubelet, h, w, D]."""
+
+    @property
+    def map_px(self) -> int:
+        """Side of the maps that its heads decode."""
 
     def encode(self, rgb_bthw3: Tensor) -> Tensor:
         """Latents [B, H, T / tubelet, h, w, D] of u8 frames [B, T, S, S, 3]."""

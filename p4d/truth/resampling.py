@@ -28,6 +28,7 @@ from p4d.truth.clip_parts import CLIP_PARTS, ClipParts
 from p4d.truth.clip_truth import PartialClipTruth
 from p4d.truth.flow_chain import chained_flow
 from p4d.truth.parts import PartialTruth
+from p4d.truth.sparse_depth import gathered, is_sparse
 from p4d.worlds.truth import nearest_centres
 
 STATIC = "static"
@@ -62,12 +63,22 @@ class _Clip:
     @cached_property
     def depth(self) -> list[NDArray[np.float32] | None]:
         maps = self.truth.depth
-        return [None if maps is None else self._squashed(maps[index]) for index in self.indices]
+        return [
+            None if maps is None else self._squashed_depth(maps[index], t)
+            for t, index in enumerate(self.indices)
+        ]
 
     @cached_property
     def instances(self) -> list[NDArray[np.uint8] | None]:
         maps = self.truth.instances
         return [None if maps is None else self._squashed(maps[index]) for index in self.indices]
+
+    def _squashed_depth(self, z_hw: NDArray | None, t: int) -> NDArray | None:
+        if z_hw is None or not is_sparse(z_hw):
+            return self._squashed(z_hw)
+        maps = self.truth.instances
+        ids_hw = None if maps is None else maps[self.indices[t]]
+        return gathered(z_hw, ids_hw, self.rows, self.columns)
 
     def _squashed(self, values: NDArray | None) -> NDArray | None:
         return None if values is None else values[self.rows][:, self.columns]

@@ -14,6 +14,7 @@ from p4d.artifacts import Arrays, read_table, write_arrays, write_table
 from p4d.config import ClipsParams
 from p4d.errors import ContractError, TruthError
 from p4d.ids import content_id
+from p4d.origins import read_origins, write_origins
 from p4d.pipeline import StageInputs, StageReport
 from p4d.video.appearance import (
     contrast_levels,
@@ -111,8 +112,9 @@ def build_clips(inputs: StageInputs, out: Path) -> StageReport:
     Writes `clips.parquet`, `frames.safetensors` ("{clip_id}.rgb_thw3", u8 [T,S,S,3]),
     `truth.safetensors`, `objects.parquet` and `truth_fit.parquet` (clips with exact truth: what
     the gates compare with the pictures), `truth_parts.parquet` (only if a truth came in parts: what
-    that of each clip gives, p4d/truth/clip_parts.py) and `frame_hashes.parquet`. Only clips with
-    outcome ok have arrays; a shard of rejected videos alone gives empty files of the same schema.
+    that of each clip gives, p4d/truth/clip_parts.py), `frame_hashes.parquet` and, if the videos
+    have it, `origins.parquet`. Only clips with outcome ok have arrays; a shard of rejected videos
+    alone gives empty files of the same schema.
 
     Raises:
         ContractError: ingest rejected more than `clips.max_reject_ratio` of the landed videos.
@@ -149,6 +151,7 @@ def build_clips(inputs: StageInputs, out: Path) -> StageReport:
     for done, (job, cut) in enumerate(zip(jobs, outcomes, strict=True), 1):
         cuts.append(_all_failed(job, cut.reason) if isinstance(cut, FileFault) else cut)
         inputs.progress(done, len(jobs), job.video_id)
+    write_origins(out, read_origins(folder))
     return _write(out, cuts)
 
 

@@ -15,6 +15,7 @@ import polars as pl
 from p4d.artifacts import write_arrays, write_table
 from p4d.config import ClipsParams, LandingParams, ShotsParams
 from p4d.errors import ContractError
+from p4d.origins import Origin, write_origins
 from p4d.paths import inside
 from p4d.pipeline import StageInputs, StageReport
 from p4d.sidecars import TRUTH_SUFFIX
@@ -98,6 +99,7 @@ def build_videos(inputs: StageInputs, out: Path) -> StageReport:
 
     Writes `videos.parquet` (one row per landed file, including rejected ones; width and height are
     upright; a file that landing rejected has no container, one that the full decode rejected has),
+    `origins.parquet` if any of them states its dataset or terms (p4d/origins.py),
     `frames.parquet` (one row per frame of an accepted video), `shots.parquet` (its parts between
     cuts and fades, by frame numbers), `samples.safetensors` ("{video_id}.rgb_nhw3", the frames that
     its clips sample, and "{video_id}.frame_index") and `files/`. A file that is no longer in the
@@ -139,6 +141,8 @@ def build_videos(inputs: StageInputs, out: Path) -> StageReport:
         inputs.progress(done, len(jobs), job.row["name"])
     videos = pl.DataFrame(rows, schema=VIDEO_SCHEMA)
     write_table(out / "videos.parquet", videos, sort_by=["video_id"])
+    stated = {row["file_id"]: row["origin"] for row in files if row.get("origin")}
+    write_origins(out, {video_id: Origin.of(origin) for video_id, origin in stated.items()})
     _write_read(out, read)
     counts = dict(videos.group_by("outcome").len().sort("outcome").iter_rows())
     return StageReport(

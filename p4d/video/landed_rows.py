@@ -115,7 +115,9 @@ def _row(inbox: Path, examined: _Examined, params: Params) -> dict[str, Any]:
     entry, seen = examined.entry, examined.seen
     reason = _reason_against(examined, params)
     declared_ns = seen.declared_ns if isinstance(seen, Probe) else None
+    origin = examined.source.origin
     return {
+        **({"origin": origin.stated()} if origin else {}),
         "file_id": entry.file_id,
         "name": Path(entry.relpath).name,
         "relpath": entry.relpath,

@@ -21,6 +21,7 @@ from p4d.artifacts import read_json, write_bytes, write_json
 from p4d.errors import ConfigError, ContractError, PublishError
 from p4d.foreign_text import one_line
 from p4d.ids import content_id
+from p4d.origins import Origin, withheld
 from p4d.project import Project
 from p4d.sidecars import TRUTH_SUFFIX
 from p4d.video.dataset_folders import convert_dropped
@@ -66,7 +67,8 @@ def land(
     """Close shards over all new files of `project.inbox`, and all sequences of datasets in it.
 
     Files are packed in the order of their paths into shards of at most
-    `landing.max_clips_per_shard` expected clips. Rejected files are recorded with their reason, so
+    `landing.max_clips_per_shard` expected clips. Files whose terms forbid redistribution have
+    shards of their own. Rejected files are recorded with their reason, so
     a landing of rejects alone also closes a shard. A second landing does nothing.
 
     Args:
@@ -251,13 +253,18 @@ def _close(
 
 
 def _packed(rows: Sequence[dict[str, Any]], max_clips: int) -> Iterator[list[dict[str, Any]]]:
-    files: list[dict[str, Any]] = []
-    clips = 0
+    """Files of shards. Those whose pictures may not leave the project have shards of their own."""
+    parts: dict[bool, list[dict[str, Any]]] = {False: [], True: []}
     for row in rows:
-        if files and clips + row["expected_clips"] > max_clips:
+        parts[bool(withheld({row["file_id"]: Origin.of(row.get("origin", {}))}))].append(row)
+    for part in parts.values():
+        files: list[dict[str, Any]] = []
+        clips = 0
+        for row in part:
+            if files and clips + row["expected_clips"] > max_clips:
+                yield files
+                files, clips = [], 0
+            files.append(row)
+            clips += row["expected_clips"]
+        if files:
             yield files
-            files, clips = [], 0
-        files.append(row)
-        clips += row["expected_clips"]
-    if files:
-        yield files

@@ -129,3 +129,15 @@ def test_clips_of_a_version_without_frame_hashes_are_compared_by_their_mean_pict
     rows = [{"video_id": f"vid_{i}", **_clip_of(_film(i)[:8])} for i in range(2)]
     rows.append({"video_id": "vid_2", "phash": rows[0]["phash"], "frame_hash": None})
     assert duplicate_groups(rows, RELEASE)[0]["vid_2"] == "vid_0"
+
+
+def test_videos_of_one_recording_are_one_group_whatever_they_look_like():
+    def row(video, phash, group=None):
+        return {"video_id": video, "phash": phash, "exchange_group": group}
+
+    far = ["0" * 16, "f" * 16, "00ff" * 4, "ff00" * 4]
+    rows = [row(f"vid_{k}", phash, "sintel/alley" if k in (1, 3) else None)
+            for k, phash in enumerate(far)]  # fmt: skip
+    groups, left_out = duplicate_groups(rows, RELEASE)
+    assert groups == {"vid_0": "vid_0", "vid_1": "vid_1", "vid_2": "vid_2", "vid_3": "vid_1"}
+    assert not left_out

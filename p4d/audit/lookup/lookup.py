@@ -17,6 +17,7 @@ from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.dvc import pipeline_file as dvc_yaml
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.ledger.ledger import Ledger
+from p4d.versioning.ledger.record import Record
 from p4d.versioning.state.workspace import Workspace
 
 
@@ -88,6 +89,10 @@ class Lookup:
             return []
         found = scan_table(table).filter(pl.col(column).is_in(list(values))).collect()
         return found.to_dicts()
+
+    def exports(self) -> dict[str, Record]:
+        """The last record of each export, by its id."""
+        return {record["export_id"]: record for record in self.index.records("export")}
 
     def upstream(self, version: ArtifactVersion, stage: str) -> ArtifactVersion | None:
         """The version of `stage`, of the same shard, that a version derives from; nearest first."""

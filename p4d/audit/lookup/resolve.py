@@ -2,9 +2,10 @@
 
 An id is that of a row (`qa_ fact_ reg_ clip_ vid_`; external rows and media: `ext_ med_`), of a
 label (`label:CLIP/TEACHER`), of a number (`evaluation:p4d/Counting`, `expert:depth/absrel`: any
-number in a JSON file of a stage), of a release (`rel_`) or of a decision (`decision_`); or it is a
-stage, `stage@shard`, a hash, or a path below data/. It resolves to the current version if that
-holds the id, else to the last one that did.
+number in a JSON file of a stage), of a release (`rel_`), of a decision (`decision_`) or of an
+export (`export_ID`, and `export_ID/qa_ID` for one of its rows); or it is a stage, `stage@shard`, a
+hash, or a path below data/. It resolves to the current version if that holds the id, else to the
+last one that did; a row of an export to the version that the export read.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion, bare
 
 FORMS = (
     "qa_, fact_, reg_, clip_, vid_, ext_, med_, rel_ or decision_ ids, label:CLIP/TEACHER, "
-    "evaluation:ARM/CATEGORY, a stage, stage@shard, an md5, a path below data/"
+    "evaluation:ARM/CATEGORY, export_ID or export_ID/qa_ID, a stage, stage@shard, an md5, "
+    "a path below data/"
 )
 
 
@@ -36,7 +38,7 @@ class Entity:
     Attributes:
         id: as given, completed.
         kind: stage, artifact, question, fact, region, clip, video, external row, external medium,
-            label, number, release or decision.
+            label, number, release, decision or export.
         version: the version that is or holds it; its md5 is "" if it was never made.
         row: the row, number or decision itself.
         file: the file of the version that holds it; None if it is the whole version.
@@ -75,6 +77,8 @@ class Resolver:
         if identifier.partition("@")[0] in self._workspace.by_name:
             return self._artifact(identifier, at)
         prefix = identifier.partition("_")[0]
+        if prefix == "export":
+            return self._export(identifier)
         if prefix in KINDS:
             return self._row(identifier, at)
         if prefix == "rel":
@@ -178,6 +182,36 @@ class Resolver:
                     return Entity(row["key"], "decision", version, row, "champions.jsonl")
                 known[row["key"]] = None
         raise _unknown(identifier, list(known))
+
+    def _export(self, identifier: str) -> Entity:
+        """An exported folder, or one row of it, by the versions that the export read."""
+        export_id, _, row_id = identifier.partition("/")
+        records = self._lookup.exports()
+        if export_id not in records:
+            raise _unknown(export_id, list(records))
+        record = records[export_id]
+        read = [
+            ArtifactVersion(ArtifactKey.parse(name), bare_md5(md5))
+            for name, md5 in record["upstream"].items()
+        ]
+        if not row_id:
+            (release,) = (version for version in read if version.key.stage == "release")
+            detail = {name: record[name] for name in ("subject", "path", "options", "counts")}
+            return Entity(export_id, "export", release, detail)
+        prefix = row_id.partition("_")[0]
+        if prefix not in KINDS:
+            raise LedgerError(f"{identifier}: a row is named {export_id}/qa_..., as in `lineage`")
+        kind, wanted = KINDS[prefix], [row_id]
+        (release,) = (version for version in read if version.key.stage == "release")
+        if prefix == "qa":  # what a reviewer corrected has another id than what was composed
+            rows = self._lookup.rows(release, kind.table, kind.column, wanted)
+            wanted += [row["fixed_from"] for row in rows if row.get("fixed_from")]
+        for version in read:
+            if version.key.stage == kind.stage:
+                rows = self._lookup.rows(version, kind.table, kind.column, wanted)
+                if rows:
+                    return Entity(rows[0][kind.column], kind.word, version, rows[0], kind.table)
+        raise LedgerError(f"{export_id} has no {kind.word} {row_id}")
 
     def _artifact(self, identifier: str, at: str | None) -> Entity:
         key = ArtifactKey.parse(identifier)

@@ -17,6 +17,7 @@ from typing import Any
 from p4d.artifacts import read_json
 from p4d.audit.evidence import AuditEvidence, VersionEvidence, collect
 from p4d.audit.proof import bundle_verifier
+from p4d.audit.withheld import withheld_objects
 from p4d.errors import LedgerError
 from p4d.ids import sha256_file
 from p4d.project import Project
@@ -64,6 +65,7 @@ class WrittenBundle:
         path: the zip archive.
         versions: how many versions it proves.
         objects: how many objects it holds: files, and lists of files.
+        withheld: files that are not in it, as the terms of a video forbid it, each with the reason.
         sha256: of the archive.
         head: SHA-256 of the ledger's last line, to be published separately from the archive.
     """
@@ -73,12 +75,15 @@ class WrittenBundle:
     objects: int
     sha256: str
     head: str
+    withheld: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """Three lines."""
+        """Three lines, and one for the files that are withheld."""
+        kept = f"left out, as terms forbid it: {len(self.withheld)} files, for example "
         return (
             f"{self.path}: {self.versions} versions, {self.objects} objects\n"
-            f"sha256 {self.sha256}\n"
+            + (f"{kept}{self.withheld[0]}\n" if self.withheld else "")
+            + f"sha256 {self.sha256}\n"
             f"head of the ledger, to be given separately: {self.head}"
         )
 
@@ -97,7 +102,8 @@ def write_bundle(
         project: where.
         identifier: what to prove; forms as for `p4d why`.
         path: the zip archive; replaced when the new one is complete.
-        with_data: include every file of every version, not only the small texts.
+        with_data: include every file of every version, not only the small texts; pictures of
+            videos whose terms forbid redistribution stay out.
         at: first digits of the md5 of the version wanted.
 
     Raises:
@@ -105,14 +111,15 @@ def write_bundle(
             files (with `with_data` any file) is not in the cache.
     """
     evidence = collect(project, identifier, at)
-    objects = _objects(project, evidence, with_data)
+    withheld = withheld_objects(project) if with_data else {}
+    objects = _objects(project, evidence, with_data, withheld)
     manifests = _manifests(project, evidence)
     contents: dict[str, bytes | Path] = {
         "verify.py": Path(bundle_verifier.__file__),
         "README.md": README.format(
             id=evidence.named.id,
             head=evidence.head,
-            what="all data" if with_data else "small texts",
+            what=_what(with_data, withheld),
         ).encode(),
         "bundle.json": _json(_about(evidence, manifests)),
         "ledger.jsonl": evidence.ledger,
@@ -128,8 +135,27 @@ def write_bundle(
             _add(archive, name, contents[name])
     partial.replace(path)
     return WrittenBundle(
-        path, len(evidence.entries), len(objects), sha256_file(path), evidence.head
+        path,
+        len(evidence.entries),
+        len(objects),
+        sha256_file(path),
+        evidence.head,
+        _left_out(evidence, withheld),
     )
+
+
+def _left_out(evidence: AuditEvidence, withheld: Mapping[str, str]) -> tuple[str, ...]:
+    files = (file.md5 for entry in evidence.entries for file in entry.files)
+    return tuple(sorted(withheld[md5] for md5 in files if md5 in withheld))
+
+
+def _what(with_data: bool, withheld: Mapping[str, str]) -> str:
+    """Which objects the archive holds, beside the lists of files."""
+    if not with_data:
+        return "small texts"
+    if not withheld:
+        return "all data"
+    return "all data but pictures of videos whose terms forbid redistribution"
 
 
 def _about(evidence: AuditEvidence, manifests: Mapping[str, Path]) -> dict[str, Any]:
@@ -170,7 +196,9 @@ def _version(entry: VersionEvidence) -> dict[str, Any]:
     }
 
 
-def _objects(project: Project, evidence: AuditEvidence, with_data: bool) -> dict[str, Path]:
+def _objects(
+    project: Project, evidence: AuditEvidence, with_data: bool, withheld: Mapping[str, str]
+) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for entry in evidence.entries:
         if not entry.files:
@@ -185,6 +213,8 @@ def _objects(project: Project, evidence: AuditEvidence, with_data: bool) -> dict
                     raise LedgerError(
                         f"{file.path} of {entry.key} is not in the cache (`dvc pull`)"
                     )
+                continue
+            if file.md5 in withheld:
                 continue
             small = file.path.endswith(TEXTS) and (file.nbytes or 0) <= SMALL_BYTES
             if with_data or small:

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from p4d.audit.exported import export_problems
 from p4d.audit.proof import listings
 from p4d.audit.proof.hash_journal import HashReader
 from p4d.audit.takedown import purged_objects
@@ -57,6 +58,7 @@ class VerifyReport:
         resumed: files that an interrupted run had read and that were not read again.
         head_line: line of the published head that was asked for, or None.
         notice: what could not be compared, or None.
+        exports: recorded exports whose folders are gone; those that are there were re-hashed.
         unexplained: cache objects of no recorded version, left by a run that died before it
             published, or written by DVC alone. Harmless; `dvc gc --all-commits` removes them.
     """
@@ -73,6 +75,7 @@ class VerifyReport:
     unexplained: tuple[str, ...] = ()
     head_line: int | None = None
     notice: str | None = None
+    exports: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -83,6 +86,7 @@ class VerifyReport:
         """The result and each problem, one per line."""
         lines = [f"{p.kind}: {p.path}: {p.detail}" for p in self.problems]
         lines += [f"note: {path}: of no recorded version" for path in self.unexplained]
+        lines += [f"note: {text}" for text in self.exports]
         if self.notice:
             lines.append(f"note: {self.notice}")
         if self.head_line is not None:
@@ -189,6 +193,7 @@ class _Verifier:
             self._check_current(each, files.get(each.key))
         for version, record in versions.items():
             self._check_cached(version, record["path"], cached[version.md5])
+        gone = self._check_exports(chain.ok)
         return VerifyReport(
             versions=len(versions),
             files=sum(map(len, files.values())),
@@ -202,7 +207,16 @@ class _Verifier:
             unexplained=tuple(self._unexplained(objects)),
             head_line=head_line,
             notice=listings.anchor_notice(self._project),
+            exports=gone,
         )
+
+    def _check_exports(self, chain_ok: bool) -> tuple[str, ...]:
+        """Compare the exported folders that are there; return a note for each that is gone."""
+        if not chain_ok:  # a record that may be altered says nothing of a folder
+            return ()
+        problems, gone = export_problems(self._project)
+        self._problems += problems
+        return tuple(gone)
 
     def _report(self, kind: Fault, path: str, detail: str) -> None:
         self._problems.append(Problem(kind, path, detail))

@@ -132,7 +132,7 @@ class _Scene:
         except DatasetError as error:
             problems.append(f"{error}; the scene has no masks")
             return ()
-        return tuple(CapturedObject(id=i, name=f"car {i}", category="car") for i in ids if i)
+        return tuple(CapturedObject(id=i, name="car", category="car") for i in ids if i)
 
     def frame(self, index: int) -> CapturedFrame:
         number, path = self._frames[index]

@@ -36,6 +36,22 @@ from p4d.errors import DatasetError
 _CAMERAS = ("image_2", "image_3", "image_0", "image_1")
 
 
+DRIVES = {
+    "00": "2011_10_03_drive_0027",
+    "01": "2011_10_03_drive_0042",
+    "02": "2011_10_03_drive_0034",
+    "03": "2011_09_26_drive_0067",
+    "04": "2011_09_30_drive_0016",
+    "05": "2011_09_30_drive_0018",
+    "06": "2011_09_30_drive_0020",
+    "07": "2011_09_30_drive_0027",
+    "08": "2011_09_30_drive_0028",
+    "09": "2011_09_30_drive_0033",
+    "10": "2011_09_30_drive_0034",
+}
+"""The raw drive that a sequence was cut from (the development kit's readme)."""
+
+
 class KittiOdometryReader:
     """Reads a root with `sequences` and, for some of them, `poses`."""
 
@@ -107,6 +123,7 @@ class KittiOdometryReader:
             depth_sigma_ratio=DEPTH_SIGMA_RATIO,
             pose_sigma_m=POSE_SIGMA_M,
             up_known=False,
+            exchange_group=DRIVES.get(sequence),
             notes=(depth.source, "world: the first left camera, whose y axis points down"),
             problems=tuple(problems),
         )

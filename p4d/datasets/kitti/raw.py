@@ -98,6 +98,7 @@ class KittiRawReader:
             depth_sigma_ratio=DEPTH_SIGMA_RATIO,
             pose_sigma_m=POSE_SIGMA_M,
             up_known=poses is not None,
+            exchange_group=drive.name.removesuffix("_sync"),
             notes=(depth.source, "world: east, north, up, from the first inertial pose"),
             problems=tuple(problems),
         )

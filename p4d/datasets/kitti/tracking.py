@@ -40,7 +40,6 @@ from p4d.datasets.kitti.oxts import COLUMNS
 from p4d.datasets.kitti.sparse import DEPTH_SIGMA_RATIO, SparseDepth
 from p4d.datasets.kitti.terms import KITTI
 from p4d.datasets.kitti.times import RATE_HZ, declared_times
-from p4d.datasets.masks.naming import unique_names
 from p4d.datasets.number_table import numbers, read_lines
 from p4d.datasets.numbered import frames_of, gaps, numbered_files, subfolders
 from p4d.datasets.pictures import read_rgb
@@ -93,7 +92,6 @@ class KittiMotsReader:
             size_px=(width, height),
         )
         ids = masks.ids(frames)
-        names = unique_names({each: category_of(each) for each in ids})
         return Capture(
             dataset=self.format,
             sequence=sequence,
@@ -107,7 +105,7 @@ class KittiMotsReader:
             world_T_cam_t44=None if poses is None else poses.world_T_cam_t44,
             pose_valid_t=None if poses is None else poses.valid_t,
             objects=tuple(
-                CapturedObject(id=each, name=names[each], category=category_of(each))
+                CapturedObject(id=each, name=category_of(each), category=category_of(each))
                 for each in ids
             ),
             scale="metric",

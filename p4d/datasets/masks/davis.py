@@ -18,7 +18,6 @@ import numpy as np
 
 from p4d.datasets.capture import Capture, CapturedFrame, CapturedObject
 from p4d.datasets.masks.indexed import VOID, ids_of, read_indexed
-from p4d.datasets.masks.naming import unique_names
 from p4d.datasets.masks.terms import DAVIS, LICENCE_OPTION, YOUTUBE_VOS, terms_of
 from p4d.datasets.numbered import frames_of, numbered_files, subfolders
 from p4d.datasets.pictures import read_rgb
@@ -69,7 +68,6 @@ class DavisReader:
         problems: list[str] = []
         categories, has_meta = _categories(folder, sequence, problems)
         found = _scan(masks, frames, problems)
-        names = unique_names({each: categories.get(each, "") for each in found.ids})
         first = next(iter(frames.values()))
         height, width = read_rgb(first).shape[:2]
         fps, rate_note = self._rate(options, has_meta)
@@ -84,7 +82,9 @@ class DavisReader:
             size_px=(width, height),
             frame=_MaskedFrames(frames, found).frame,
             objects=tuple(
-                CapturedObject(id=each, name=names[each], category=categories.get(each, ""))
+                CapturedObject(
+                    id=each, name=categories.get(each, ""), category=categories.get(each, "")
+                )
                 for each in found.ids
             ),
             notes=(rate_note, *found.notes),

@@ -17,7 +17,6 @@ import numpy as np
 
 from p4d.datasets.capture import Capture, CapturedFrame, CapturedObject, Terms
 from p4d.datasets.masks.indexed import read_indexed
-from p4d.datasets.masks.naming import unique_names
 from p4d.datasets.masks.terms import LICENCE_OPTION, SA_V, terms_of
 from p4d.datasets.masks.track_capture import TrackedVideo, capture_of
 from p4d.datasets.masks.tracks import MaskTrack
@@ -148,7 +147,6 @@ def _evaluation_capture(folder: Path, sequence: str, terms: Terms) -> Capture:
         if name.isascii() and name.isdigit()
     }
     height, width = read_rgb(next(iter(frames.values()))).shape[:2]
-    names = unique_names({number + 1: "" for number in objects})
     problems = [] if objects else [f"{_MASKS}/{sequence}: holds no masks"]
     return Capture(
         dataset=SavReader.format,
@@ -159,7 +157,7 @@ def _evaluation_capture(folder: Path, sequence: str, terms: Terms) -> Capture:
         times="declared",
         size_px=(width, height),
         frame=_ObjectFolders(frames, objects).frame,
-        objects=tuple(CapturedObject(id=each, name=name) for each, name in names.items()),
+        objects=tuple(CapturedObject(id=number + 1, name="") for number in objects),
         notes=("pictures were extracted at 24 Hz; every fourth has masks",),
         problems=tuple(problems),
     )

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from p4d.datasets.capture import Capture, CapturedFrame, CapturedObject, Terms
-from p4d.datasets.masks.naming import unique_names
 from p4d.datasets.masks.tracks import MaskTrack, annotated_frames, draw_tracks
 
 
@@ -57,8 +56,7 @@ def capture_of(
     notes: Sequence[str] = (),
     problems: Sequence[str] = (),
 ) -> Capture:
-    """The capture of a video; names of objects are made unique."""
-    names = unique_names({track.id: track.category for track in video.tracks})
+    """The capture of a video. Objects are called what their class is, or nothing."""
     frames = len(video.times_ns)
     strays = sorted(each for each in annotated_frames(video.tracks) if not 0 <= each < frames)
     if strays:
@@ -77,7 +75,7 @@ def capture_of(
         size_px=video.size_px,
         frame=video.frame,
         objects=tuple(
-            CapturedObject(id=each.id, name=names[each.id], category=each.category)
+            CapturedObject(id=each.id, name=each.category, category=each.category)
             for each in video.tracks
         ),
         notes=tuple(notes),

@@ -1,6 +1,7 @@
-"""Facts of a real clip, from the expert's labels alone: what happens in the image.
+"""Facts of a real clip, from labels alone: what happens in the image.
 
-The expert's scale is relative, so no fact here is in metres. The motion of a region is measured
+Flow and motion come each from the first teacher of `labels.sources` that has it, with the sigma
+that is known of that teacher. No fact here is in metres. The motion of a region is measured
 relative to the background, so that a panning camera moves nothing.
 """
 
@@ -10,14 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
 from p4d.artifacts import read_table
 from p4d.config import FactsParams
-from p4d.errors import LabelError
+from p4d.geometry.map_grid import sample_map
 from p4d.questions.facts.intervals import grid_times_ns, in_view, instants, spans
 from p4d.questions.facts.mark_facts import count_moving, marked_count
 from p4d.questions.facts.picture_facts import picture_direction, picture_facts
@@ -25,7 +26,10 @@ from p4d.questions.facts.scene.margins import HEADING_SIGMA_RAD, MIN_MOVEMENT_PX
 from p4d.questions.facts.table import Fact, Source, word
 from p4d.questions.facts.vocabulary import MOTION, PICTURE_DIRECTIONS, STAYS
 
-TEACHER = "expert4d"
+if TYPE_CHECKING:  # shards with truth need no label codec
+    from p4d.teachers.labelling.sources import LabelSources
+
+EXPERT = "expert4d"
 # The motion of a region is measured twice: as the median flow of its surface, summed over frames,
 # and as the displacement of its outline's centre. A turning ball has flow without displacement; a
 # half-hidden region has displacement without flow. The motion is their mean, and their difference
@@ -34,19 +38,31 @@ TEACHER = "expert4d"
 # by flow alone only 85 were.
 FLOW_SIGMA_PX = 0.3  # of a region at rest, at the flow's own size; more if the labels measured more
 FLOW_SIGMA_RATIO = 0.08  # of the length of the motion
+# Both are the expert's; a teacher whose record states a sigma has its own.
 # Mean motion probability of a region, on the same clips: above 0.89, 99 of 100 move, between
 # 0.75 and 0.85 only 82; below a half it is symmetric. So 0.5 and 0.89 are three sigmas apart.
 MOTION_SIGMA = 0.13
 CENTRE_SIGMA_PX = 1.3  # of the centre of an outline from the expert, against the true centre
+MIN_KNOWN = 0.3  # share of the pixels of a mask whose flow must be known
 MIN_BACKGROUND = 0.1  # share of the image that must be at rest for the camera's motion to be known
 
 
 class ImageReader:
-    """Reads the expert's labels of a shard and measures its real clips."""
+    """Reads the labels of a shard and measures its real clips."""
 
     def __init__(self, labels: Path) -> None:
         self._labels = labels
-        self._store: Any = None
+
+    @cached_property
+    def _sources(self) -> LabelSources:
+        # Imported here, as shards with truth need no label codec.
+        from p4d.teachers.labelling.sources import LabelSources
+
+        return LabelSources(self._labels)
+
+    @cached_property
+    def _stats(self) -> pl.DataFrame:
+        return read_table(self._labels / "label_stats.parquet")
 
     def facts(
         self,
@@ -58,45 +74,48 @@ class ImageReader:
         """Measure all facts of one clip without truth.
 
         Raises:
-            LabelError: the expert has no usable label of this clip.
+            LabelError: no teacher has flow, or motion, of this clip.
 
         """
         del params  # thresholds in metres do not apply to pixels
-        if self._store is None:
-            # Here, as shards with truth need no label codec.
-            from p4d.teachers.labelling.store import LabelStore
-
-            self._store = LabelStore(self._labels)
-            self._index = read_table(self._labels / "index.parquet")
-            self._stats = read_table(self._labels / "label_stats.parquet")
-        clip_id = clip["clip_id"]
-        row = self._index.filter((pl.col("clip_id") == clip_id) & (pl.col("teacher") == TEACHER))
-        if not row.height or row["outcome"][0] != "ok":
-            raise LabelError(f"{clip_id}: no {TEACHER} label; see labels/index.parquet")
-        source = Source(
-            clip_id=clip_id,
-            scale_kind=row["scale_kind"][0],
-            teacher=TEACHER,
-            teacher_digest=row["teacher_digest"][0],
-        )
+        clip_id, sources = clip["clip_id"], self._sources
+        flow_by, motion_by = (sources.needed(clip_id, name) for name in ("flow", "motion"))
         time_ns = grid_times_ns(clip)  # nothing here is divided by time
+        flow_px_thw2 = sources.store.get(clip_id, flow_by, "flow").astype(np.float32)
+        if flow_by != EXPERT:  # its sigma was fitted with its flow of points that leave the picture
+            known_thw = sources.store.get(clip_id, flow_by, "flow_valid")
+            flow_px_thw2 = np.where(known_thw[..., None], flow_px_thw2, np.nan)
+        motion_thw = sources.store.get(clip_id, motion_by, "motion").astype(np.float32)
         maps = ImageMaps(
             masks_kthw=masks_kthw,
-            flow_px_thw2=self._store.get(clip_id, TEACHER, "flow").astype(np.float32),
-            motion_thw=self._store.get(clip_id, TEACHER, "motion").astype(np.float32),
-            flow_sigma_px=self._flow_sigma_px(clip_id),
+            flow_px_thw2=flow_px_thw2,
+            motion_thw=sample_map(motion_thw, flow_px_thw2.shape[1]),
+            flow_sigma_px=self._flow_sigma_px(clip_id, flow_by),
+            motion_sigma=sources.sigma(motion_by, "motion") or MOTION_SIGMA,
         )
+        source = self._source(clip_id, (flow_by, motion_by))
         return list(image_facts(source, time_ns, region_ids, maps))
 
-    def _flow_sigma_px(self, clip_id: str) -> float:
-        """Return the error of the flow that the labels measured, or the minimum."""
+    def _source(self, clip_id: str, names: Sequence[str]) -> Source:
+        """Names and digests of the teachers, joined by + if there are several."""
+        rows = [self._sources.row(clip_id, name) for name in dict.fromkeys(names)]
+        return Source(
+            clip_id=clip_id,
+            scale_kind="relative",
+            teacher="+".join(row["teacher"] for row in rows),
+            teacher_digest="+".join(row["teacher_digest"] for row in rows),
+        )
+
+    def _flow_sigma_px(self, clip_id: str, teacher: str) -> float:
+        """The error of the flow that is known of the teacher, or that the labels measured."""
+        known = self._sources.sigma(teacher, "flow") or FLOW_SIGMA_PX
         stats = self._stats.filter(
             (pl.col("clip_id") == clip_id)
-            & (pl.col("teacher") == TEACHER)
+            & (pl.col("teacher") == teacher)
             & (pl.col("modality") == "flow")
         )
         cycle_px = stats["flow_cycle_px"][0] if stats.height else None
-        return FLOW_SIGMA_PX if cycle_px is None else max(FLOW_SIGMA_PX, float(cycle_px))
+        return known if cycle_px is None else max(known, float(cycle_px))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,15 +124,17 @@ class ImageMaps:
 
     Attributes:
         masks_kthw: of the regions, [K, T, S, S].
-        flow_px_thw2: backward flow at its own size M, pixels of that size.
+        flow_px_thw2: backward flow at its own size M, pixels of that size; NaN where unknown.
         motion_thw: probability that a point moves in the world, size M.
         flow_sigma_px: error of the summed flow of a region at rest, pixels of size M.
+        motion_sigma: error of the mean probability of a region.
     """
 
     masks_kthw: np.ndarray
     flow_px_thw2: np.ndarray
     motion_thw: np.ndarray
     flow_sigma_px: float
+    motion_sigma: float = MOTION_SIGMA
 
     @property
     def to_masks(self) -> float:
@@ -177,7 +198,8 @@ def _region_facts(
     if not np.isfinite(probability):
         return  # an invisible region is not at rest
     yield word(
-        source, "moving", MOTION[int(probability > 0.5)], abs(probability - 0.5) / MOTION_SIGMA,
+        source, "moving", MOTION[int(probability > 0.5)],
+        abs(probability - 0.5) / maps.motion_sigma,
         MOTION, frame="world", method="mean motion probability in the region",
         region_ids=[region_id], span_ns=span_ns,
     )  # fmt: skip
@@ -195,7 +217,7 @@ def _region_facts(
         region_ids=[region_id], span_ns=span_ns,
     )  # fmt: skip
     itself = _Movement.of(flow_px - background_px, centre_px - background_px, rest_sigma_px)
-    text, margin = _direction(itself, probability)
+    text, margin = _direction(itself, probability, maps.motion_sigma)
     yield word(
         source, "picture_direction", text, margin, PICTURE_DIRECTIONS, frame="camera_first",
         method="median flow of the region and displacement of its centre, less background",
@@ -235,14 +257,14 @@ class _Movement:
         return picture_direction(self.moved_px_2, self.sigma_px, sigma_rad)
 
 
-def _direction(moved: _Movement, probability: float) -> tuple[str, float]:
+def _direction(moved: _Movement, probability: float, motion_sigma: float) -> tuple[str, float]:
     """Return the word for the region's own motion in the image, and its margin.
 
     Motion is certain by its length and heading, if the region is more likely to move than not;
     rest needs both a short displacement and a low probability.
     """
     if probability <= 0.5:
-        return STAYS, min(moved.stays_margin(), (0.5 - probability) / MOTION_SIGMA)
+        return STAYS, min(moved.stays_margin(), (0.5 - probability) / motion_sigma)
     return moved.heading()
 
 
@@ -271,13 +293,20 @@ def _mean(values_thw: np.ndarray, mask_thw: np.ndarray) -> float:
 def _moved(
     flow_px_thw2: np.ndarray, mask_thw: np.ndarray, begin: int, end: int, least_share: float = 0.0
 ) -> np.ndarray:
-    """Sum the median flow in a mask over frames; NaN if a mask covers too little of the image."""
+    """Sum the median flow in a mask over frames.
+
+    NaN if a mask covers too little of the image, or too little of its flow is known.
+    """
     total_2 = np.zeros(2)
     for frame in range(begin + 1, end + 1):
         if not mask_thw[frame].any() or mask_thw[frame].mean() < least_share:
             return np.full(2, np.nan)
+        inside = flow_px_thw2[frame][mask_thw[frame]]
+        known = inside[np.isfinite(inside).all(axis=-1)]
+        if len(known) < MIN_KNOWN * len(inside):
+            return np.full(2, np.nan)
         # Backward flow points to the previous place.
-        total_2 -= np.median(flow_px_thw2[frame][mask_thw[frame]], axis=0)
+        total_2 -= np.median(known, axis=0)
     return total_2
 
 

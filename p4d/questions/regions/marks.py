@@ -56,10 +56,46 @@ def draw_marks(rgb_hw3: np.ndarray, masks_khw: np.ndarray, scale: int = 1) -> np
     """
     if masks_khw.ndim != 3 or masks_khw.shape[1:] != rgb_hw3.shape[:2]:
         raise ContractError(f"masks {masks_khw.shape} do not lie on a frame {rgb_hw3.shape}")
-    if len(masks_khw) > MAX_MARKS:
-        raise ContractError(f"{len(masks_khw)} regions, but only {MAX_MARKS} marks can be drawn")
     picture_hw3 = rgb_hw3.repeat(scale, 0).repeat(scale, 1)
     grown_khw = masks_khw.astype(bool).repeat(scale, 1).repeat(scale, 2)
+    _draw(picture_hw3, grown_khw, scale)
+    return picture_hw3
+
+
+def draw_marks_at(rgb_hw3: np.ndarray, masks_khw: np.ndarray) -> np.ndarray:
+    """Draw the marks of regions on a picture of any size and aspect ratio.
+
+    Lines and digits have the size, relative to the picture, that `draw_marks` gives them on a frame
+    of the masks' own size.
+
+    Args:
+        rgb_hw3: u8 picture [H, W, 3], at least as large as the masks.
+        masks_khw: 0/1 masks [K, S, S] of the same view, squashed to a square, in mark order.
+
+    Returns:
+        u8 [H, W, 3].
+
+    Raises:
+        ContractError: there are more masks than marks.
+    """
+    picture_hw3 = rgb_hw3.copy()
+    height, width = picture_hw3.shape[:2]
+    grown_khw = masks_at(masks_khw, height, width)
+    _draw(picture_hw3, grown_khw, max(1, min(height, width) // masks_khw.shape[-1]))
+    return picture_hw3
+
+
+def masks_at(masks_khw: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Masks [K, S, S] at another size, bool [K, height, width], by nearest pixel."""
+    rows = (2 * np.arange(height) + 1) * masks_khw.shape[1] // (2 * height)
+    columns = (2 * np.arange(width) + 1) * masks_khw.shape[2] // (2 * width)
+    return masks_khw.astype(bool)[:, rows][:, :, columns]
+
+
+def _draw(picture_hw3: np.ndarray, grown_khw: np.ndarray, scale: int) -> None:
+    """Draw outlines and numbers into the picture, `scale` times as large as on a small frame."""
+    if len(grown_khw) > MAX_MARKS:
+        raise ContractError(f"{len(grown_khw)} regions, but only {MAX_MARKS} marks can be drawn")
     line_px = max(1, scale // 2)
     for mark0, mask_hw in enumerate(grown_khw):
         outline_hw = ndimage.binary_dilation(mask_hw, iterations=line_px) & ~mask_hw
@@ -74,7 +110,6 @@ def draw_marks(rgb_hw3: np.ndarray, masks_khw: np.ndarray, scale: int = 1) -> np
         box = np.s_[top : top + tile_hw.shape[0], left : left + tile_hw.shape[1]]
         picture_hw3[box] = np.where(tile_hw[..., None], COLOURS_RGB[mark0], 0)
         taken_hw[box] = True
-    return picture_hw3
 
 
 def _tile(mark: int, scale: int) -> np.ndarray:

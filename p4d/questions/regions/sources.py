@@ -1,4 +1,4 @@
-"""The sources of candidate regions: exact truth, pretrained networks, the expert's motion map."""
+"""The sources of candidate regions: exact truth, pretrained networks, a teacher's motion map."""
 
 from __future__ import annotations
 
@@ -71,10 +71,11 @@ class TrackSource:
             return self._from_checkpoint(clip, rgb_thw3)
         if self._store is None:
             # Imported here because shards with truth need no label codec.
-            from p4d.teachers.labelling.store import LabelStore
+            from p4d.teachers.labelling.sources import LabelSources
 
-            self._store = LabelStore(self._labels)
-        motion_thw = self._store.get(clip_id, "expert4d", "motion").astype(np.float32)
+            self._store = LabelSources(self._labels)
+        teacher = self._store.needed(clip_id, "motion")
+        motion_thw = self._store.store.get(clip_id, teacher, "motion").astype(np.float32)
         resized_thw = nearest_resize(motion_thw, rgb_thw3.shape[1])
         return motion_tracks(resized_thw, self._params.motion_threshold)
 

@@ -82,7 +82,9 @@ def set_up_distillation(
     )
     params = settings.distillation
     expert = load_latent_teacher(inputs.folder("expert"))
-    ray_grid = RayGrid(size_px=settings.clips.size_px, tokens_hw=expert.latent_shape[2])
+    ray_grid = RayGrid(
+        size_px=settings.clips.size_px, tokens_hw=expert.latent_shape[2], map_px=expert.map_px
+    )
     labels = StoredLabelReader(
         inputs.shard_folders("labels"),
         teacher=params.teacher,
@@ -210,7 +212,7 @@ def _probes(
     clips: ClipReader,
     packer: Packer,
     ray_grid: RayGrid,
-) -> ProbeSetup:
+) -> ProbeSetup | None:
     """Clips of the train split and of the others, which are predicted at the chosen steps."""
     params, last_step = settings.distillation, settings.training.steps
     labels = StoredLabelReader(
@@ -229,6 +231,8 @@ def _probes(
     train = [clip_id for clip_id, (_, split) in labelled.items() if split == "train"]
     others = [clip_id for clip_id, (_, split) in labelled.items() if split != "train"]
     probed = [*chosen(train, params.probe_clips), *chosen(others, params.probe_clips)]
+    if not probed:  # a teacher of some modalities only has no maps to show beside the student's
+        return None
     samples = [Sample(c, (), clips.read(labelled[c][0], c), {}) for c in probed]
     fixed: dict[str, np.ndarray] = {}
     for sample in samples:

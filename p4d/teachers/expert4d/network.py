@@ -290,6 +290,11 @@ class Expert4D(nn.Module):
         side = config.tokens_hw
         return len(config.hooks), config.tubelets, side, side, config.width
 
+    @property
+    def map_px(self) -> int:
+        """Side of the maps that the heads decode."""
+        return self.config.map_px
+
     def encode(self, rgb_bthw3: Tensor) -> Tensor:
         """Latents [B, H, T / tubelet, h, w, D] of uint8 frames [B, T, S, S, 3].
 

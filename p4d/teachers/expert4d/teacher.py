@@ -16,6 +16,7 @@ from p4d.teachers.expert4d.camera_fit import fit_cameras
 from p4d.teachers.expert4d.network import load
 from p4d.teachers.protocol import ClipInput, LabelArrays
 from p4d.video.appearance import area_mean
+from p4d.video.source_frames import SourceSize
 
 
 class ExpertTeacher:
@@ -29,6 +30,9 @@ class ExpertTeacher:
     depth_kind = "z"
     scale_kind = "relative"
     needs_truth = False
+    reads: SourceSize | None = None
+    uses: tuple[str, ...] = ()
+    batch = 0
 
     def __init__(self, folder: Path) -> None:
         """Load the expert from `folder`, the output of stage `expert`."""

@@ -6,8 +6,10 @@ continues. Statistics are computed from the store as written, so they also cover
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +17,18 @@ import polars as pl
 from numpy.typing import NDArray
 
 from p4d.artifacts import Arrays, read_table, write_table
+from p4d.config import LabelsParams
 from p4d.determinism import deterministic
 from p4d.errors import LabelError
 from p4d.ids import seed_for
 from p4d.pipeline import StageInputs, StageReport
 from p4d.teachers.expert4d.network import read_config
+from p4d.teachers.labelling.sources import write_record
 from p4d.teachers.labelling.statistics import STATS_SCHEMA, label_statistics
 from p4d.teachers.labelling.store import LabelStore, LabelWriter
 from p4d.teachers.protocol import ClipInput, LabelArrays, Teacher
-from p4d.teachers.registry import make_teacher
+from p4d.teachers.registry import make_teachers
+from p4d.video.source_frames import ReadFrames, SourceFrames, SourceSize
 
 INDEX_SCHEMA = {
     "clip_id": pl.String,
@@ -63,14 +68,16 @@ def build_labels(inputs: StageInputs, out: Path) -> StageReport:
     """Label the shard's accepted clips with the configured teachers."""
     params = inputs.params("labels")
     expert_folder = inputs.folder("expert")
-    teachers = [make_teacher(name, expert_folder) for name in params.teachers]
+    teachers = make_teachers(params, expert_folder)
     tokens_hw = read_config(expert_folder).tokens_hw
-    clips = ShardClips(inputs.folder("clips"))
-    with deterministic(params.threads, seed_for("labels")):
+    source = any(teacher.reads is not None or teacher.uses for teacher in teachers)
+    clips = ShardClips(inputs.folder("clips"), inputs.folder("videos") if source else None)
+    with deterministic(params.threads, seed_for("labels"), device=_device(params)):
         outcomes = label_clips(
             clips, teachers, out, batch=params.batch, tokens_hw=tokens_hw,
             progress=inputs.progress,
         )  # fmt: skip
+    write_record(out, params, teachers)
     failed = sum(one.reason is not None for one in outcomes)
     stats = read_table(out / "label_stats.parquet").filter(pl.col("teacher") == "expert4d")
     metrics: dict[str, float | int | str] = {"labels": len(outcomes), "failed": failed}
@@ -81,13 +88,23 @@ def build_labels(inputs: StageInputs, out: Path) -> StageReport:
     return StageReport(rows={"ok": len(outcomes) - failed, "failed": failed}, metrics=metrics)
 
 
+def _device(params: LabelsParams) -> str:
+    """`cuda` if any teacher runs on a GPU."""
+    used = {params.settings[name].device for name in params.teachers if name in params.settings}
+    return "cuda" if used - {"cpu"} else "cpu"
+
+
 class ShardClips:
     """The clips of a shard with outcome ok, read one at a time."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open `clips.parquet` and the array files of `folder`."""
+    def __init__(self, folder: Path, videos: Path | None = None) -> None:
+        """Open `clips.parquet` and the array files of `folder`.
+
+        `videos`: folder of the stage `videos`, for teachers that read source frames.
+        """
         table = read_table(folder / "clips.parquet")
         kept = table.filter(pl.col("outcome") == "ok").sort("clip_id")
+        self._table, self._videos = kept, videos
         self._has_truth = dict(kept.select("clip_id", "has_truth").iter_rows())
         self._frames = Arrays(folder / "frames.safetensors")
         self._truth = (
@@ -114,7 +131,27 @@ class ShardClips:
             rgb = self._frames[f"{clip_id}.rgb_thw3"]
         except KeyError as error:
             raise LabelError(f"clip {clip_id}: array {error} is missing") from error
-        return ClipInput(clip_id=clip_id, rgb_thw3=rgb, truth=truth or None)
+        return ClipInput(
+            clip_id=clip_id, rgb_thw3=rgb, truth=truth or None, picture_px=self._sizes.get(clip_id)
+        )
+
+    @cached_property
+    def _sizes(self) -> dict[str, tuple[int, int]]:
+        """Width and height of the videos, by clip."""
+        if self._videos is None or not (self._videos / "videos.parquet").is_file():
+            return {}
+        videos = read_table(self._videos / "videos.parquet")
+        sized = self._table.join(videos, on="video_id").select("clip_id", "width_px", "height_px")
+        return {clip_id: (width, height) for clip_id, width, height in sized.iter_rows()}
+
+    def source_frames(self, clip_ids: Sequence[str], size: SourceSize) -> SourceFrames:
+        """The frames of some clips at the resolution of their videos.
+
+        Raises:
+            ContractError: the shard was made without landed videos.
+        """
+        videos = self._videos or Path("videos")
+        return SourceFrames(videos, self._table.filter(pl.col("clip_id").is_in(clip_ids)), size)
 
     def _truth_names(self, clip_id: str) -> Iterable[str]:
         if not self._has_truth[clip_id]:
@@ -145,7 +182,7 @@ def label_clips(
         clips: the clips.
         teachers: one that needs truth has no row for clips without truth.
         out: folder to write to.
-        batch: clips per call of a teacher.
+        batch: clips per call of a teacher that does not state its own.
         tokens_hw: side of the grid on which exact rays are compared.
         progress: called after every batch.
 
@@ -156,13 +193,14 @@ def label_clips(
     outcomes: list[LabelOutcome] = []
     for teacher in teachers:
         wanted = [c for c in clips.clip_ids if clips.has_truth(c) or not teacher.needs_truth]
-        for first in range(0, len(wanted), batch):
-            chosen = wanted[first : first + batch]
-            reasons = _label_batch(clips, teacher, chosen, writer)
+        done = 0
+        for given in _batches(clips, teacher, wanted, teacher.batch or batch):
+            reasons = _label_batch(teacher, given, writer)
             outcomes += [
-                LabelOutcome(clip_id=c, teacher=teacher, reason=reasons[c]) for c in chosen
+                LabelOutcome(clip_id=c, teacher=teacher, reason=reasons[c]) for c in reasons
             ]
-            progress(first + len(chosen), len(wanted), f"labelled by {teacher.name}")
+            done += len(given)
+            progress(done, len(wanted), f"labelled by {teacher.name}")
     writer.write(out)
     index = pl.DataFrame([one.row() for one in outcomes], schema=INDEX_SCHEMA)
     write_table(out / "index.parquet", index, sort_by=["clip_id", "teacher"])
@@ -178,21 +216,61 @@ def label_clips(
     return outcomes
 
 
+_Read = Callable[[], ClipInput]
+"""Reads a clip. It raises `LabelError` if an array is missing, so that a batch can be split."""
+
+
+def _batches(
+    clips: ShardClips, teacher: Teacher, clip_ids: Sequence[str], batch: int
+) -> Iterator[dict[str, _Read]]:
+    """What a teacher reads of its clips, `batch` clips at a time."""
+    if teacher.reads is None:
+        every: Iterable[tuple[str, _Read]] = (
+            (clip_id, partial(clips.read, clip_id)) for clip_id in clip_ids
+        )
+    else:
+        every = _from_source(clips, clip_ids, teacher.reads)
+    left = iter(every)
+    while part := dict(islice(left, batch)):
+        yield part
+
+
+def _from_source(
+    clips: ShardClips, clip_ids: Sequence[str], size: SourceSize
+) -> Iterator[tuple[str, _Read]]:
+    for found in clips.source_frames(clip_ids, size):
+
+        def read(found: ReadFrames = found) -> ClipInput:
+            if found.rgb_thw3 is None:
+                raise LabelError(f"clip {found.clip_id}: source frames: {found.reason}")
+            return replace(clips.read(found.clip_id), rgb_thw3=found.rgb_thw3)
+
+        yield found.clip_id, read
+
+
 def _label_batch(
-    clips: ShardClips, teacher: Teacher, clip_ids: Sequence[str], writer: LabelWriter
+    teacher: Teacher, given: Mapping[str, _Read], writer: LabelWriter
 ) -> dict[str, str | None]:
     """Reason of failure or None, by clip. A batch that fails is repeated clip by clip."""
     try:
-        labels = teacher.label([clips.read(clip_id) for clip_id in clip_ids])
+        labels = teacher.label([_with_labels(read(), teacher, writer) for read in given.values()])
     except LabelError as error:
-        if len(clip_ids) == 1:
-            return {clip_ids[0]: str(error)}
-        single = [_label_batch(clips, teacher, [clip_id], writer) for clip_id in clip_ids]
+        if len(given) == 1:
+            return dict.fromkeys(given, str(error))
+        single = [_label_batch(teacher, {c: read}, writer) for c, read in given.items()]
         return {clip_id: reason for one in single for clip_id, reason in one.items()}
     return {
         clip_id: _add(writer, clip_id, teacher.name, arrays)
-        for clip_id, arrays in zip(clip_ids, labels, strict=True)
+        for clip_id, arrays in zip(given, labels, strict=True)
     }
+
+
+def _with_labels(clip: ClipInput, teacher: Teacher, writer: LabelWriter) -> ClipInput:
+    """The clip with the stored labels of the teachers that this one uses."""
+    if not teacher.uses:
+        return clip
+    store = writer.stored()
+    return replace(clip, labels={name: store.get_all(clip.clip_id, name) for name in teacher.uses})
 
 
 def _add(writer: LabelWriter, clip_id: str, teacher: str, arrays: LabelArrays) -> str | None:

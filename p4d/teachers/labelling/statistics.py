@@ -45,6 +45,8 @@ def label_statistics(
     label = store.get_all(clip.clip_id, teacher.name)
     truth = truth_labels(clip.truth, teacher.map_px).present() if clip.truth else None
     rows = [*_map_rows(label, truth, teacher), *_ray_rows(label, clip, teacher.map_px, tokens_hw)]
+    if not rows:  # a teacher of latents alone
+        rows = [_row("latents", store.latents(clip.clip_id, teacher.name).astype(np.float32), None)]
     named = {"clip_id": clip.clip_id, "teacher": teacher.name}
     return [named | {key: _rounded(value) for key, value in row.items()} for row in rows]
 
@@ -107,11 +109,14 @@ def _row(modality: str, values: NDArray, valid: NDArray[np.bool_] | None) -> dic
 def _depth_errors(
     label: Mapping[str, NDArray], truth: Mapping[str, NDArray] | None, teacher: Teacher
 ) -> dict[str, float | None]:
-    if truth is None or teacher.depth_kind != "z":
+    if truth is None:
         return {}
     both = label["valid_thw"] & truth["valid_thw"]
     depth = label["depth_thw"]
-    if teacher.scale_kind == "relative":
+    if teacher.depth_kind != "z":  # fitted to each picture alone, as such networks are measured
+        frames = zip(depth, truth["depth_thw"], both, strict=True)
+        depth = np.stack([measures.fitted_depth(*frame) for frame in frames])
+    elif teacher.scale_kind == "relative":
         depth = depth * measures.scale_to(depth, truth["depth_thw"], both)
     return {
         "depth_absrel": measures.depth_absrel(depth, truth["depth_thw"], both),
@@ -152,7 +157,7 @@ def _rays(
     """The rays that the teacher predicted, or else those of its camera on the same grid."""
     if "rays_thw6" in label:
         return label["rays_thw6"]
-    if "K_t33" not in label:
+    if "K_t33" not in label or "world_T_cam_t44" not in label:
         return None
     picture_K = picture_intrinsics(label["K_t33"], size_px, map_px)
     size, grid = (size_px, size_px), (tokens_hw, tokens_hw)

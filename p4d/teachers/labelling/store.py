@@ -84,6 +84,11 @@ class LabelWriter:
         if arrays.latents is not None:
             self._latents[f"{clip_id}.{teacher}"] = arrays.latents.astype(np.float16)
 
+    def stored(self) -> LabelStore:
+        """Read what is stored so far, as a reader of the files would."""
+        meta = {"codec": CODEC, "shapes": self._shapes}
+        return LabelStore.of(Path("labels"), self._arrays, self._latents, meta)
+
     def write(self, folder: Path) -> None:
         """Write `labels.safetensors` and `latents.safetensors`."""
         meta = {"codec": CODEC, "flow_steps_per_px": FLOW_STEPS_PER_PX, "shapes": self._shapes}
@@ -100,13 +105,34 @@ class LabelStore:
         Raises:
             LabelError: the file was written by another codec.
         """
-        self._folder = folder
-        self._arrays = Arrays(folder / LABELS_FILE)
-        self._latents = Arrays(folder / LATENTS_FILE)
-        if self._arrays.meta.get("codec") != CODEC:
-            found = self._arrays.meta.get("codec")
+        labels = Arrays(folder / LABELS_FILE)
+        self._open(folder, labels, Arrays(folder / LATENTS_FILE), labels.meta)
+
+    @classmethod
+    def of(
+        cls,
+        folder: Path,
+        labels: Mapping[str, NDArray],
+        latents: Mapping[str, NDArray],
+        meta: Mapping[str, Any],
+    ) -> LabelStore:
+        """A store whose arrays are in memory; `folder` is named in errors."""
+        store = cls.__new__(cls)
+        store._open(folder, labels, latents, meta)
+        return store
+
+    def _open(
+        self,
+        folder: Path,
+        labels: Mapping[str, NDArray],
+        latents: Mapping[str, NDArray],
+        meta: Mapping[str, Any],
+    ) -> None:
+        self._folder, self._arrays, self._latents = folder, labels, latents
+        if meta.get("codec") != CODEC:
+            found = meta.get("codec")
             raise LabelError(f"{folder / LABELS_FILE}: codec {found!r}, this reads {CODEC!r}")
-        self._shapes: dict[str, list[int]] = self._arrays.meta["shapes"]
+        self._shapes: dict[str, list[int]] = meta["shapes"]
 
     def has(self, clip_id: str, teacher: str, modality: str) -> bool:
         """Whether the clip has a label of `modality` by `teacher`."""
@@ -170,6 +196,10 @@ class LabelStore:
         start = f"{clip_id}.{teacher}."
         names = [key.removeprefix(start) for key in self._shapes if key.startswith(start)]
         return {name: self.get(clip_id, teacher, name) for name in sorted(names)}
+
+    def has_latents(self, clip_id: str, teacher: str) -> bool:
+        """Whether the clip has latents by `teacher`."""
+        return f"{clip_id}.{teacher}" in self._latents
 
     def latents(self, clip_id: str, teacher: str = "expert4d") -> NDArray[np.float16]:
         """Raw latents [H, T / tubelet, h, w, D] of one clip.

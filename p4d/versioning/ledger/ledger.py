@@ -1,4 +1,4 @@
-"""The ledger: one line per materialization, check, takedown and push; no line is ever changed.
+"""The ledger: one line per materialization, check, takedown, push and export; none ever changes.
 
 `data/ledger/ledger.jsonl` holds one JSON object per line. Each record stores the SHA-256 of the
 previous line (`prev`) and of its own content without `digest` (`digest`), so that edits, deletions
@@ -31,7 +31,7 @@ from p4d.versioning.ledger.record import SCHEMA, Record, digest_of, plain
 
 LEDGER_PATH = "data/ledger/ledger.jsonl"
 BRANCH = "p4d-ledger"
-KINDS = frozenset({"materialization", "check", "decision", "push"})
+KINDS = frozenset({"materialization", "check", "decision", "push", "export"})
 """Kinds that can be appended; a `decision` is a takedown. Older ledgers may hold other kinds."""
 FIRST = "0" * 64
 

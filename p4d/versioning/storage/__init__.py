@@ -1,5 +1,6 @@
 """Where versions are kept beside the cache, and how the cache is kept small.
 
 - `push.py` uploads all recorded versions to a DVC remote and verifies them there;
+- `private_remotes.py` holds which remotes may get files that must not leave otherwise;
 - `gc.py` frees the cache of what no record names.
 """

@@ -1,5 +1,7 @@
 """Uploads all recorded versions to a DVC remote and verifies each object there.
 
+The caller names objects that only a private remote may get (private_remotes.py).
+
 `dvc push` holds DVC's lock for the whole upload, trusts an index of what it sent before, and ends
 with status 0 although objects may be missing. Cache objects never change, so uploading them needs
 no lock. Uses DVC's remotes and file systems as they are configured; nothing else imports DVC.
@@ -11,7 +13,8 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from p4d.errors import PublishError
@@ -19,11 +22,14 @@ from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.ledger.problem import Problem
+from p4d.versioning.storage.private_remotes import is_private
 
 Progress = Callable[[int, int, str], None]
 
 BATCH = 64
 """Objects that are uploaded between two calls of the progress."""
+
+_MOST_SHOWN = 5
 
 WORKERS = 16
 """Concurrent requests; a remote is slow to answer and costs this machine little."""
@@ -40,6 +46,8 @@ class RemoteReport:
         sent: number of objects that were uploaded now.
         rehashed: whether each object was read back and hashed; else only sizes were compared.
         problems: what is missing or altered at the remote.
+        withheld: objects that may not leave the project, so that the remote need not have them,
+            each with the reason.
     """
 
     remote: str
@@ -48,6 +56,7 @@ class RemoteReport:
     sent: int
     rehashed: bool
     problems: tuple[Problem, ...]
+    withheld: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -64,6 +73,16 @@ class RemoteReport:
             f"{result}: {good} of {self.objects} objects {how} at {self.remote} ({self.url})"
             + (f", {self.sent} sent now" if self.sent else "")
         )
+        if self.withheld:
+            shown = sorted(set(self.withheld.values()))
+            lines.append(
+                f"{len(self.withheld)} objects stay here, as {self.remote} is not marked as "
+                "private; `p4d push --private` marks a remote that only people read who have "
+                "accepted the terms"
+            )
+            lines += [f"  {reason}" for reason in shown[:_MOST_SHOWN]]
+            if len(shown) > _MOST_SHOWN:
+                lines.append(f"  and {len(shown) - _MOST_SHOWN} more")
         return "\n".join(lines)
 
 
@@ -72,6 +91,7 @@ def push(
     remote: str | None = None,
     *,
     rehash: bool = False,
+    withheld: Mapping[str, str] = MappingProxyType({}),
     progress: Progress = lambda done, total, note: None,
 ) -> RemoteReport:
     """Upload every object of every recorded version that a remote lacks, then verify each there.
@@ -83,20 +103,24 @@ def push(
         project: where.
         remote: name in DVC's configuration; default: DVC's default remote.
         rehash: read each object back and hash it, instead of comparing its size.
+        withheld: objects that are sent to a private remote alone, each with the reason.
         progress: called `(objects done, objects in all, what)`.
 
     Raises:
         PublishError: there is no such remote, it cannot be reached, or a package for it is missing.
     """
-    wanted = _objects(project)
     with open_remote(project, remote) as (name, odb):
+        wanted, kept = _leaving(project, name, withheld)
         there = set(odb.oids_exist(list(wanted)))
         absent = sorted((oid for oid in wanted if oid not in there), key=_lists_last)
         lacking = [oid for oid in absent if dvc_store.object_path(project.root, oid).is_file()]
         _send(project, odb, lacking, progress)
         report = _verified(project, name, odb, wanted, len(lacking), rehash, progress)
+    report = replace(report, withheld=kept)
     if report.ok:
         body = {"remote": name, "url": report.url, "objects": report.objects, "rehashed": rehash}
+        if kept:
+            body["withheld"] = len(kept)
         Ledger(project).append("push", body)
     return report
 
@@ -106,6 +130,7 @@ def verify_remote(
     remote: str | None = None,
     *,
     rehash: bool = False,
+    withheld: Mapping[str, str] = MappingProxyType({}),
     progress: Progress = lambda done, total, note: None,
 ) -> RemoteReport:
     """Verify every object of every recorded version at a remote; uploads nothing.
@@ -113,9 +138,21 @@ def verify_remote(
     Raises:
         PublishError: as `push`.
     """
-    wanted = _objects(project)
     with open_remote(project, remote) as (name, odb):
-        return _verified(project, name, odb, wanted, 0, rehash, progress)
+        wanted, kept = _leaving(project, name, withheld)
+        report = _verified(project, name, odb, wanted, 0, rehash, progress)
+    return replace(report, withheld=kept)
+
+
+def _leaving(
+    project: Project, remote: str, withheld: Mapping[str, str]
+) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """The objects that a remote gets, and those that it must not get, each with the reason."""
+    wanted = _objects(project)
+    if not withheld or is_private(project.root, remote):
+        return wanted, {}
+    kept = {oid: why for oid, why in withheld.items() if oid in wanted}
+    return {oid: path for oid, path in wanted.items() if oid not in kept}, kept
 
 
 def _lists_last(oid: str) -> tuple[bool, str]:

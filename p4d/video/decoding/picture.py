@@ -149,9 +149,22 @@ class Frame:
         Raises:
             DecodeError: FFmpeg converts no such pixel format.
         """
-        if max(self.picture.width, self.picture.height) <= EXACT_RATIO * side_px:
-            return area_mean(self.rgb(), side_px, side_px)
-        return self.orientation.upright(self._converted(_SMALL_RGB, side_px))
+        return self.scaled(side_px, side_px)
+
+    def scaled(self, width_px: int, height_px: int) -> np.ndarray:
+        """Upright u8 [height_px, width_px, 3], averaged over areas; see `EXACT_RATIO`.
+
+        Raises:
+            DecodeError: FFmpeg converts no such pixel format.
+        """
+        if max(self.picture.width, self.picture.height) <= EXACT_RATIO * max(width_px, height_px):
+            rgb_hw3 = self.rgb()
+            if rgb_hw3.shape[:2] == (height_px, width_px):
+                return rgb_hw3
+            return area_mean(rgb_hw3, height_px, width_px)
+        # The stored picture may lie on its side.
+        stored = self.orientation.size_px(width_px, height_px)
+        return self.orientation.upright(self._converted(_SMALL_RGB, *stored))
 
     def grey_cells(self) -> np.ndarray:
         """Grey levels of a few pixels of the stored picture, u8 [18, 32]: cheap, to compare.
@@ -171,8 +184,10 @@ class Frame:
         sums = chosen.reshape(rows, columns, taken).sum(axis=2, dtype=np.uint16)
         return (sums // taken).astype(np.uint8)
 
-    def _converted(self, how: Interpolation, side_px: int | None = None) -> np.ndarray:
-        return self._reformatted(how, side_px, side_px, "rgb24").to_ndarray()
+    def _converted(
+        self, how: Interpolation, width_px: int | None = None, height_px: int | None = None
+    ) -> np.ndarray:
+        return self._reformatted(how, width_px, height_px, "rgb24").to_ndarray()
 
     def _reformatted(
         self, how: Interpolation, width_px: int | None, height_px: int | None, name: str

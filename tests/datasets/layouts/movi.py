@@ -30,7 +30,9 @@ class MoviScene:
     size_m: tuple[tuple[float, float, float], ...]
 
 
-def write_movi(folder: Path, *, seed: int = 0, fps: int | None = 12) -> MoviScene:
+def write_movi(
+    folder: Path, *, seed: int = 0, fps: int | None = 12, frames: int = FRAMES
+) -> MoviScene:
     """Write a scene of two boxes in front of a slanted wall; a corner of it shows no surface."""
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True)
@@ -38,7 +40,7 @@ def write_movi(folder: Path, *, seed: int = 0, fps: int | None = 12) -> MoviScen
     u, v = np.meshgrid(np.arange(WIDTH) + 0.5, np.arange(HEIGHT) + 0.5)
     stretch = np.sqrt(1 + ((u - WIDTH / 2) / fx) ** 2 + ((v - HEIGHT / 2) / fx) ** 2)
     z_m, ids = [], []
-    for t in range(FRAMES):
+    for t in range(frames):
         wall = 6.0 + 0.02 * u - 0.01 * v + 0.05 * t
         instance = np.zeros((HEIGHT, WIDTH), np.uint8)
         instance[8:20, 6 + t : 16 + t] = 1
@@ -57,12 +59,12 @@ def write_movi(folder: Path, *, seed: int = 0, fps: int | None = 12) -> MoviScen
         mask = Image.fromarray(instance, "P")
         mask.putpalette([0, 0, 0, 220, 40, 40, 30, 200, 90] + [0] * 759)
         mask.save(folder / f"segmentation_{t:05d}.png")
-    cameras = [_camera(t) for t in range(FRAMES)]
-    boxes = [_box(rng, k) for k in range(2)]
+    cameras = [_camera(t) for t in range(frames)]
+    boxes = [_box(rng, k, frames) for k in range(2)]
     meta = {
         "metadata": {
             "resolution": [WIDTH, HEIGHT],
-            "num_frames": FRAMES,
+            "num_frames": frames,
             "num_instances": 2,
             **({"frame_rate": fps} if fps else {}),
         },
@@ -99,7 +101,9 @@ def _camera(t: int) -> np.ndarray:
     return pose
 
 
-def _box(rng: np.random.Generator, k: int) -> tuple[np.ndarray, tuple[float, ...], dict]:
+def _box(
+    rng: np.random.Generator, k: int, frames: int
+) -> tuple[np.ndarray, tuple[float, ...], dict]:
     """Poses of the box's centre, its size and its entry; its own origin is not its centre."""
     size = np.array([0.4, 0.6, 0.9]) + 0.1 * k
     off_centre = np.array([0.05, -0.02, 0.1])
@@ -108,7 +112,7 @@ def _box(rng: np.random.Generator, k: int) -> tuple[np.ndarray, tuple[float, ...
     poses, positions, quaternions, corners = [], [], [], []
     axis = rng.normal(size=3)
     axis /= np.linalg.norm(axis)
-    for t in range(FRAMES):
+    for t in range(frames):
         turn = Rotation.from_rotvec(axis * 0.1 * t * (1 - k)).as_matrix()
         position = np.array([1.0 + k, 0.05 * t * (1 - k), 0.5])
         pose = np.eye(4)
@@ -124,7 +128,7 @@ def _box(rng: np.random.Generator, k: int) -> tuple[np.ndarray, tuple[float, ...
         "positions": positions,
         "quaternions": quaternions,
         "bboxes_3d": corners,
-        "visibility": [120] * FRAMES,
+        "visibility": [120] * frames,
     }
     return np.stack(poses), tuple(size.tolist()), entry
 

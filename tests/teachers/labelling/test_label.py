@@ -119,6 +119,7 @@ class Spoiling:
     """A teacher that copies truth, spoils the arrays of one clip and raises for another."""
 
     name, digest, depth_kind, scale_kind, needs_truth = "spoiling", "0", "z", "metric", False
+    reads, uses, batch = None, (), 0
 
     def __init__(self, map_px, spoilt, refused):
         self.map_px = map_px

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from benchmarks.synthetic.questions_project import QUESTIONS_PER_CLIP, QuestionsProject
-from p4d.audit.export.croissant import export_croissant
-from p4d.audit.export.openlineage import PRODUCER, export_openlineage
 from p4d.errors import LedgerError
+from p4d.exports.croissant import export_croissant
+from p4d.exports.openlineage import PRODUCER, export_openlineage
 
 
 @pytest.fixture(scope="module")
