@@ -37,6 +37,7 @@ from p4d.errors import ContractError
 from p4d.geometry.map_grid import picture_intrinsics, sample_map
 
 SECONDS, FRAME = "clip", "frame"
+POINT_RADIUS_PX = 2.5
 LEAST_FLOW_PX = 0.25
 """Shorter arrows are not drawn."""
 
@@ -164,7 +165,9 @@ class _Writer:
         self._stream.log(f"{root}/depth", rr.DepthImage(shown, meter=1.0))
         points, there = points_of(depth, valid, K, pose)
         colours = sample_map(clip.rgb_thw3[frame : frame + 1], map_px)[0][there]
-        self._stream.log(f"{teacher}/world/points", rr.Points3D(points, colors=colours))
+        # Negative: pixels of the screen, as gaps between points depend on the depth.
+        spots = rr.Points3D(points, colors=colours, radii=-POINT_RADIUS_PX)
+        self._stream.log(f"{teacher}/world/points", spots)
 
     def _maps(self, teacher: str, labels: Mapping[str, np.ndarray], frame: int) -> None:
         rr = self._rr
