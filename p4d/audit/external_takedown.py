@@ -83,11 +83,11 @@ def affected(project: Project, identifier: str) -> AffectedByExternal:
                 "ids"
             )
         versions = lookup.index.downstream(set(holders))
-        rows: dict[str, None] = {}
+        own: dict[str, None] = {}
         decisions: dict[str, None] = {}
         for version in versions:
             if version in holders:
-                rows |= dict.fromkeys(_rows_of(lookup, version, identifier))
+                own |= dict.fromkeys(_rows_of(lookup, version, identifier))
             if version.key.stage == "champion":
                 decisions |= dict.fromkeys(decisions_of(lookup, version))
         current = frozenset(version for version in versions if lookup.is_current(version))
@@ -96,7 +96,7 @@ def affected(project: Project, identifier: str) -> AffectedByExternal:
         identifier=identifier,
         row=list(holders.values())[-1],
         taken_down=identifier in down,
-        ids={"rows": tuple(rows), "decisions": tuple(decisions)},
+        ids={"rows": tuple(own), "decisions": tuple(decisions)},
         versions=tuple(versions),
         current=current,
     )
@@ -156,7 +156,8 @@ def _rows_of(lookup: Lookup, version: ArtifactVersion, identifier: str) -> list[
     if table is None:
         return []
     holds = pl.col("media_ids").list.contains(identifier)
-    return scan_table(table).filter(holds).select("row_id").collect()["row_id"].to_list()
+    found: list[str] = scan_table(table).filter(holds).collect()["row_id"].to_list()
+    return found
 
 
 def _files_of(folder: Path, row: Mapping[str, Any]) -> list[Path]:
