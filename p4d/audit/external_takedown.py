@@ -127,9 +127,15 @@ def take_down(project: Project, identifier: str, *, reason: str, by: str) -> lis
             write_bytes(folder / TAKEDOWNS, text.encode())
             Ledger(project).append("decision", {"subject": "takedown", **entry})
             done.append(f"recorded in {FOLDER}/{TAKEDOWNS} and in the ledger")
-        for path in _files_of(folder, found.row):
+        files = _files_of(folder, found.row)
+        for path in files:
             path.unlink()
             done.append(f"removed {path.relative_to(project.root)}")
+        if "sha256" in found.row and not files:
+            done.append(
+                f"no file below {FOLDER}/ has this content: a Parquet file may hold it, and is "
+                "yours to change; p4d does not read it from there again"
+            )
     return done
 
 
