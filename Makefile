@@ -15,7 +15,11 @@ export DAGSTER_HOME := $(CURDIR)/.dagster
 PORT ?= 3000
 
 .DEFAULT_GOAL := help
+<<<<<<< HEAD
 .PHONY: help setup setup-run lock audit-packages demo test lint types unit ui up bench bench-distillation doors r4d-world clean
+=======
+.PHONY: cluster-demo help setup setup-run lock audit-packages demo test lint types unit ui up bench bench-distillation r4d-world clean
+>>>>>>> main
 
 help:  ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -64,6 +68,10 @@ types: setup
 
 unit: setup
 	@pytest
+
+cluster-demo: setup  ## The demo's per-shard stages on three Ray nodes, over S3, with PostgreSQL; equal to a local run
+	@python -c 'import ray' 2>/dev/null || { echo "cluster-demo needs Ray: pip install 'p4d[ray]' (240 MB)"; exit 1; }
+	@python -m benchmarks.cluster demo
 
 bench: setup-run  ## Measure; results land in benchmarks/results/
 	@python -m benchmarks.speed.overview

@@ -122,7 +122,15 @@ def audit() -> None:
     metavar="SHA256",
     help="A head of the ledger that was published elsewhere: fail unless the ledger continues it.",
 )
-def verify(resume: bool, remote: str | None, rehash: bool, head: str | None) -> None:
+@click.option(
+    "--public-key",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Fail unless this key signed the project (`p4d audit sign`) and it continues what was "
+    "signed. Keep the key elsewhere than the project.",
+)
+def verify(
+    resume: bool, remote: str | None, rehash: bool, head: str | None, public_key: Path | None
+) -> None:
     """Re-hash everything that the ledger names; exit 1 if anything is missing or altered."""
     from p4d.audit.proof.verify import verify as verify_local
     from p4d.audit.withheld import withheld_objects
@@ -130,6 +138,7 @@ def verify(resume: bool, remote: str | None, rehash: bool, head: str | None) -> 
     from p4d.versioning.storage.push import verify_remote
 
     project = Project.find()
+    signed_ok = public_key is None or _signature_holds(project, public_key)
     if remote is None:
         with bar("verify", unit="MiB") as progress:
             local = verify_local(project, progress=progress, resume=resume, head=head)
@@ -145,8 +154,42 @@ def verify(resume: bool, remote: str | None, rehash: bool, head: str | None) -> 
             )
         text, ok = there.render_text(), there.ok
     echo(text)
-    if not ok:
+    if not (ok and signed_ok):
         sys.exit(1)
+
+
+def _signature_holds(project: Project, public_key: Path) -> bool:
+    """Print what a signature proves; False if the project is not what was signed."""
+    from p4d.audit.proof.signing import compare, verify_signature
+
+    signed = verify_signature(project, public_key)
+    problems = compare(project, signed)
+    for each in problems:
+        echo(f"{each.kind}: {each.path}: {each.detail}")
+    echo(
+        f"{'signed' if not problems else 'NOT AS SIGNED'} with {public_key.name} at {signed.at}: "
+        f"ledger up to line {signed.lines}, {', '.join(signed.stages) or 'no release yet'} "
+        f"({len(signed.files)} files)"
+    )
+    return not problems
+
+
+@audit.command()
+@click.option(
+    "--key",
+    required=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Private key, Ed25519 in PEM: `openssl genpkey -algorithm ed25519 -out KEY`.",
+)
+def sign(key: Path) -> None:
+    """Sign the ledger's head, the release and the students; writes `signatures/`.
+
+    `p4d audit verify --public-key PUB` proves later that nothing of it was rewritten.
+    """
+    from p4d.audit.proof.signing import sign as sign_project
+
+    signed = sign_project(Project.find(), key)
+    echo(f"signed: ledger up to line {signed.lines}, {len(signed.files)} files; commit signatures/")
 
 
 @audit.command()

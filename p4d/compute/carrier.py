@@ -41,6 +41,9 @@ class Carrier(ABC):
             ComputeError: no worker can be reached, or every one that was tried died.
         """
 
+    def stop(self) -> None:  # noqa: B027 - a carrier without a queue has nothing to stop
+        """Give up what is under way: `carry` raises `ComputeError` in the threads that wait."""
+
     def device_of(self, stage: Stage) -> str:
         """The kind of device that the stage is computed on: a part of its result's name."""
         del stage

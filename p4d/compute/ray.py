@@ -29,7 +29,7 @@ CONNECT_S = 5.0
 """How long an address may take to accept a connection."""
 RESTARTS = 3
 """How often Ray starts a task again when its node or process dies."""
-_POLL_S = 0.5
+_REPORT_S = 10.0
 _RETRYABLE = "refused"
 
 
@@ -150,12 +150,20 @@ class RayCarrier(Carrier):
         self._ray.cloudpickle.register_pickle_by_value(_this_module())
         self._remote = self._ray.remote(_with_node(carry_out))
         self._lock = threading.Lock()
+        self._pending: set[Any] = set()
         self.refused: dict[str, str] = {}
 
     @property
     def processors(self) -> int:
         """Processors of all living nodes."""
         return int(self._ray.cluster_resources().get("CPU", 1))
+
+    def stop(self) -> None:
+        """Cancel the tasks that are under way."""
+        with self._lock:
+            pending = list(self._pending)
+        for each in pending:
+            self._ray.cancel(each, force=True)
 
     def device_of(self, stage: Stage) -> str:
         """`cpu`, or what the settings name for stages that use a device."""
@@ -180,8 +188,10 @@ class RayCarrier(Carrier):
         ray, begun = self._ray, time.monotonic()
         remote = self._remote.options(**self._options(stage, name))
         pending = remote.remote(task, self._settings.scratch, WORKER_MODULE, SCRATCH)
+        with self._lock:
+            self._pending.add(pending)
         try:
-            while not ray.wait([pending], timeout=_POLL_S)[0]:
+            while not ray.wait([pending], timeout=_REPORT_S)[0]:
                 progress(0, 0, f"on the cluster for {time.monotonic() - begun:.0f} s")
             node, answered = ray.get(pending)
         except ray.exceptions.RayError as error:
@@ -190,6 +200,9 @@ class RayCarrier(Carrier):
                 f"{name}: the cluster lost it ({type(error).__name__}: {reason[:300]}); nothing is "
                 "torn, run it again"
             ) from error
+        finally:
+            with self._lock:
+                self._pending.discard(pending)
         return node, answered
 
     def _options(self, stage: Stage, name: str) -> dict[str, Any]:

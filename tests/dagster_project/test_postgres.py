@@ -8,7 +8,7 @@ import time
 import dagster as dg
 import pytest
 
-from benchmarks.servers import postgres_programs, postgres_server
+from benchmarks.cluster.servers import postgres_programs, postgres_server
 from dagster_project.dagster_internals import delete_old_reports
 from dagster_project.dead_runs import PROCESS_TAG, end_dead_runs, process_identity
 from dagster_project.home import POSTGRES, open_instance, prepare_home

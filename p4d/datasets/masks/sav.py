@@ -43,6 +43,7 @@ class SavReader:
     title = "SA-V, the data set of SAM 2"
     options: Sequence[Option] = (
         Option("masklets", "manual", "manual or auto, of the training videos"),
+        Option("frames", "annotated", "annotated: every fourth, which has masks; or all"),
         LICENCE_OPTION,
     )
 
@@ -63,30 +64,41 @@ class SavReader:
     def read(self, folder: Path, sequence: str, options: Options) -> Capture:
         """A video with its masklets."""
         terms = terms_of(self, options, SA_V)
+        kind = _chosen(self, options, "masklets", ("manual", "auto"))
+        step = STEP if _chosen(self, options, "frames", ("annotated", "all")) != "all" else 1
         if (folder / _PICTURES).is_dir():
-            return _evaluation_capture(folder, sequence, terms)
-        kind = option(self, options, "masklets")
-        if kind not in ("manual", "auto"):
-            raise DatasetError(f"--set masklets={kind}: expected manual or auto")
+            return _evaluation_capture(folder, sequence, terms, step)
         video = VideoFile(folder / f"{sequence}.mp4")
         annotations = folder / f"{sequence}_{kind}.json"
         tracks, problems = _masklets(annotations, len(video))
         return capture_of(
             TrackedVideo(
-                times_ns=video.times_ns,
+                times_ns=video.times_ns[::step],
                 times="measured",
                 size_px=video.size_px,
-                picture=video.picture,
+                picture=lambda index: video.picture(step * index),
                 tracks=tracks,
+                numbers=range(0, len(video), step),
                 file_name=annotations.name,
             ),
             dataset=self.format,
             sequence=sequence,
             source=f"SA-V, video {sequence}",
             terms=terms,
-            notes=(f"{kind} masklets of every fourth frame",),
+            notes=(f"{kind} masklets of every fourth frame", _kept(step)),
             problems=problems,
         )
+
+
+def _chosen(reader: SavReader, options: Options, name: str, allowed: tuple[str, ...]) -> str:
+    value = option(reader, options, name)
+    if value not in allowed:
+        raise DatasetError(f"--set {name}={value}: expected {' or '.join(allowed)}")
+    return value
+
+
+def _kept(step: int) -> str:
+    return "only annotated frames are kept" if step > 1 else "all frames are kept"
 
 
 def _videos(folder: Path) -> list[str]:
@@ -138,9 +150,10 @@ def _masklet_ids(stated: Mapping[str, object], count: int) -> list[int]:
     return list(ids) if usable and isinstance(ids, list) else list(range(count))
 
 
-def _evaluation_capture(folder: Path, sequence: str, terms: Terms) -> Capture:
+def _evaluation_capture(folder: Path, sequence: str, terms: Terms, step: int) -> Capture:
     """A sequence of pictures at 24 Hz with one folder of masks per object."""
     frames = frames_of(folder / _PICTURES / sequence)
+    frames = {number: path for number, path in frames.items() if number % step == 0}
     objects = {
         int(name): numbered_files(folder / _MASKS / sequence / name, (".png",))
         for name in subfolders(folder / _MASKS / sequence)
@@ -158,7 +171,7 @@ def _evaluation_capture(folder: Path, sequence: str, terms: Terms) -> Capture:
         size_px=(width, height),
         frame=_ObjectFolders(frames, objects).frame,
         objects=tuple(CapturedObject(id=number + 1, name="") for number in objects),
-        notes=("pictures were extracted at 24 Hz; every fourth has masks",),
+        notes=("pictures were extracted at 24 Hz; every fourth has masks", _kept(step)),
         problems=tuple(problems),
     )
 

@@ -20,7 +20,8 @@ class TrackedVideo:
     Attributes:
         times_ns, times, size_px: of the pictures, as in `Capture`.
         picture: reads the frame at an index.
-        tracks: objects; the keys of their segmentations are indices of frames.
+        tracks: objects; the keys of their segmentations are numbers of frames.
+        numbers: of the pictures, in the dataset's own count of frames.
         file_name: of the annotations, for errors.
     """
 
@@ -29,14 +30,16 @@ class TrackedVideo:
     size_px: tuple[int, int]
     picture: Callable[[int], NDArray[np.uint8]]
     tracks: Sequence[MaskTrack]
+    numbers: Sequence[int]
     file_name: str
 
     def frame(self, index: int) -> CapturedFrame:
         """A picture and its ids. A frame that no track has an entry for is not labelled."""
         rgb = self.picture(index)
-        if index not in self._annotated:
+        number = self.numbers[index]
+        if number not in self._annotated:
             return CapturedFrame(rgb_hw3=rgb)
-        ids, problems = draw_tracks(self.file_name, self.tracks, index, self.size_px[::-1])
+        ids, problems = draw_tracks(self.file_name, self.tracks, number, self.size_px[::-1])
         return CapturedFrame(rgb_hw3=rgb, instance_hw=ids, problems=problems)
 
     def __post_init__(self) -> None:
@@ -58,7 +61,7 @@ def capture_of(
 ) -> Capture:
     """The capture of a video. Objects are called what their class is, or nothing."""
     frames = len(video.times_ns)
-    strays = sorted(each for each in annotated_frames(video.tracks) if not 0 <= each < frames)
+    strays = sorted(annotated_frames(video.tracks) - set(video.numbers))
     if strays:
         problems = (
             *problems,

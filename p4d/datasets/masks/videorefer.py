@@ -60,6 +60,7 @@ class VideoReferReader:
                 size_px=video.size_px,
                 picture=video.picture,
                 tracks=tracks,
+                numbers=range(len(video)),
                 file_name=path.name,
             ),
             dataset=self.format,

@@ -68,6 +68,7 @@ class YoutubeVisReader:
                 size_px=(width, height),
                 picture=lambda index: read_rgb(files[index]),
                 tracks=tracks,
+                numbers=range(len(files)),
                 file_name=path.name,
             ),
             dataset=self.format,

@@ -30,6 +30,8 @@ def installed() -> str:
     # Read from the names of the metadata folders: opening each of 300 takes half a second.
     found = {f"python=={sys.version.split()[0]}"}
     for entry in filter(None, sys.path):
+        if "thirdparty_files" in entry:  # what Ray brings for itself, once it is imported
+            continue
         for folder in Path(entry).glob("*.dist-info"):
             name, _, version = folder.name.removesuffix(".dist-info").partition("-")
             found.add(f"{name.lower()}=={version}")

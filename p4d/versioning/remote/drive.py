@@ -108,6 +108,10 @@ class RemoteCompute:
             return Computed(report=report, cost=found.cost, where=found.computed_on)
         raise AssertionError("the last attempt returns or raises")
 
+    def stop(self) -> None:
+        """Give up what workers compute; each call under way raises `ComputeError`."""
+        self._carrier.stop()
+
     def _result(self, task: RemoteTask) -> RemoteResult | None:
         """The result in the store, or None; one that cannot be read counts as none."""
         try:

@@ -67,8 +67,8 @@ class RemoteEngine(Engine):
     a worker computes for one thread, the next goes on.
     """
 
-    def __init__(self, compute: Compute, width: int) -> None:
-        """An engine over `compute`, which must be safe to call from several threads.
+    def __init__(self, compute: RemoteCompute, width: int) -> None:
+        """An engine over `compute`, which is safe to call from several threads.
 
         Args:
             compute: has the stage computed elsewhere.
@@ -82,6 +82,10 @@ class RemoteEngine(Engine):
         """Run a job, once it is its turn."""
         with self._turn:
             return job.function(*job.arguments, progress=progress, compute=self._elsewhere)
+
+    def close(self) -> None:
+        """Give up what workers still compute."""
+        self._compute.stop()
 
     def _elsewhere(self, call: StageCall, progress: Progress) -> Computed:
         with self._others_turn():

@@ -92,13 +92,13 @@ class RemoteTask:
             "excluded": dict(self.excluded),
             "previous": self.previous,
         }
-        return hashlib.sha256(canonical_json(made_of).encode()).hexdigest()
+        return hashlib.sha256(_in_order(made_of)).hexdigest()
 
     def to_json(self) -> bytes:
         """The task as a worker reads it."""
         plain = {**asdict(self), "schema": SCHEMA}
         plain["stage"] = {name: plain["stage"][name] for name in _SENT}
-        return canonical_json(plain).encode()
+        return _in_order(plain)
 
     @classmethod
     def from_json(cls, payload: bytes) -> RemoteTask:
@@ -118,6 +118,11 @@ class RemoteTask:
             return cls(**{**plain, "stage": Stage(**stage)})
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ContractError(f"it is no task ({error!r})") from error
+
+
+def _in_order(value: object) -> bytes:
+    """JSON with keys in the order that they have: a stage may write in the order of a mapping."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
 
 
 @dataclass(frozen=True, kw_only=True)

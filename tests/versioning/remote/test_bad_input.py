@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from benchmarks.servers import free_port
+from benchmarks.cluster.servers import free_port
 from p4d.compute.carrier import WORKER_MODULE
 from p4d.compute.ray import RaySettings, carry_out, connect
 from p4d.compute.settings import ComputeSettings

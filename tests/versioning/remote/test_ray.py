@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("ray")  # the extra `ray`, 240 MB, is no part of the developers' environment
 
-from benchmarks.local_ray import local_ray
+from benchmarks.cluster.local_ray import local_ray
 from p4d.compute.engine import Job
 from p4d.compute.ray import RayCarrier, RaySettings
 from p4d.errors import ComputeError
