@@ -15,11 +15,7 @@ export DAGSTER_HOME := $(CURDIR)/.dagster
 PORT ?= 3000
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help setup setup-run lock audit-packages demo test lint types unit ui up bench bench-distillation doors r4d-world clean
-=======
-.PHONY: cluster-demo help setup setup-run lock audit-packages demo test lint types unit ui up bench bench-distillation r4d-world clean
->>>>>>> main
+.PHONY: cluster-demo help setup setup-run lock audit-packages demo test lint types unit ui up bench bench-distillation doors r4d-world clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
