@@ -28,6 +28,7 @@ from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.remote.engine import open_engine
 from p4d.versioning.run.check_published import check_published
 from p4d.versioning.run.jobs import make_job
+from p4d.versioning.run.pipeline_files import refresh_pipeline_files
 from p4d.versioning.run.run_stage import Materialization
 
 if TYPE_CHECKING:
@@ -195,4 +196,6 @@ class Inbox(dg.ConfigurableResource):
         """Close a shard of the files that are new and at rest, if there are any."""
         from p4d.video.landing import land
 
-        return land(Project(Path(self.root)), settle_s=self.settle_s)
+        report = land(Project(Path(self.root)), settle_s=self.settle_s)
+        refresh_pipeline_files(Project(Path(self.root)))
+        return report

@@ -12,8 +12,10 @@ from dagster_project.reconcile import report_unreported
 from dagster_project.resources import StageRunner
 from p4d.errors import HistoryError, P4DError
 from p4d.project import Project
+from p4d.versioning.ledger.adopt import left_behind
 from p4d.versioning.ledger.anchor import anchor
 from p4d.versioning.ledger.continuity import is_anchored, require_continued
+from p4d.versioning.run.pipeline_files import refresh_pipeline_files
 from p4d.versioning.run.recovery import recover
 from p4d.versioning.state.check_records import refresh_blocked
 from p4d.versioning.state.plan import in_order, make_plan
@@ -40,13 +42,17 @@ def bring_up_to_date(
         stage_runner: runs the stages; see `dagster_project.batches.materialize`.
 
     Raises:
-        HistoryError: the ledger or its branch was rewritten; nothing is made.
+        HistoryError: the ledger or its branch was rewritten, or this is a clone without it; nothing
+            is made.
 
     Returns:
         Failed steps and checks, and artifacts that a check blocks.
     """
     recover(project)  # also if nothing is to be made
     require_continued(project)
+    if missing := left_behind(project):
+        raise HistoryError(missing)
+    refresh_pipeline_files(project)
     refresh_blocked(project)
     plan = make_plan(project)
     blocked = [

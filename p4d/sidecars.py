@@ -1,6 +1,6 @@
 """The files that may stand beside a video, by name, and the one that states its licence.
 
-`a.mp4` has its exact truth in `a.truth.safetensors` (format: p4d/worlds/sidecar.py) and its licence
+`a.mp4` has its truth in `a.truth.safetensors` (formats: docs/sidecars.md) and its licence
 and source in `a.source.json`: an object with the optional texts `licence` and `source`, the
 optional object `origin` (p4d/origins.py: dataset, terms) and the optional number `schema` of its
 form. What `sha256sum a.mp4` or `md5sum a.mp4` writes stands in `a.mp4.sha256`, `a.mp4.md5`,

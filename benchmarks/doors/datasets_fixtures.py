@@ -21,7 +21,7 @@ def _tum(folder: Path) -> object:
 
 
 def _scannet(folder: Path) -> object:
-    return write_scannet(folder.with_name("scene0000_00"), apart=True, frames=9)
+    return write_scannet(folder.with_name("scene0000_00"), apart=True, frames=20, step=4)
 
 
 FIXTURES: Mapping[str, Callable[[Path], object]] = {

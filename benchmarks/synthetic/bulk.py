@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -57,7 +58,11 @@ class BulkRecorder:
 
     def commit(self) -> None:
         """Write the collected versions to dvc.lock and the ledger."""
-        text = "schema: '2.0'\nstages:\n" + "".join(self._lock.values())
         Ledger(self._project).append_all(self._records)
         self._records = []
-        write_bytes(self._project.root / "dvc.lock", text.encode())
+        blocks: dict[str, list[str]] = defaultdict(list)
+        for name, block in self._lock.items():
+            blocks[dvc_yaml.folder_of(ArtifactKey.parse(name).shard)].append(block)
+        for folder, of_folder in blocks.items():
+            text = "schema: '2.0'\nstages:\n" + "".join(of_folder)
+            write_bytes(self._project.root / folder / "dvc.lock", text.encode())

@@ -58,7 +58,9 @@ def stages() -> tuple[Stage, ...]:
     )
 
 
-def make(root: Path, shards: int, *, files: int = 20, nbytes: int = 512) -> Project:
+def make(
+    root: Path, shards: int, *, files: int = 20, nbytes: int = 512, modules: int = 0
+) -> Project:
     """Make a project with `shards` shards, in which every artifact is fresh.
 
     Args:
@@ -66,11 +68,17 @@ def make(root: Path, shards: int, *, files: int = 20, nbytes: int = 512) -> Proj
         shards: number of shards.
         files: source files per shard.
         nbytes: size of every file.
+        modules: code files that the stages import, beside their own; the real ones import about 40.
     """
     package = root / PACKAGE
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("", encoding="utf-8")
-    (package / "steps.py").write_text(STEP.format(files=files, nbytes=nbytes), encoding="utf-8")
+    names = [f"part_{number:02d}" for number in range(modules)]
+    for name in names:
+        (package / f"{name}.py").write_text(f'NAME = "{name}"\n', encoding="utf-8")
+    imports = "".join(f"import {PACKAGE}.{name}  # noqa: F401\n" for name in names)
+    step = STEP.format(files=files, nbytes=nbytes)
+    (package / "steps.py").write_text(imports + step, encoding="utf-8")
     for name in ("params.yaml", ".dvcignore", ".gitignore"):
         shutil.copy(CHECKOUT / name, root / name)
     names = [f"{n:04d}-{hashlib.sha256(str(n).encode()).hexdigest()[:8]}" for n in range(shards)]
@@ -82,7 +90,9 @@ def make(root: Path, shards: int, *, files: int = 20, nbytes: int = 512) -> Proj
         (root / dvc_yaml.manifest_path(name)).write_text(
             f'{{"shard": "{name}", "files": []}}\n', encoding="utf-8"
         )
-    (root / "dvc.yaml").write_text(dvc_yaml.render(stages(), root), encoding="utf-8")
+    for path, text in dvc_yaml.render(stages(), root, names).items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text, encoding="utf-8")
     identity = ("-c", "user.name=p4d", "-c", "user.email=p4d@localhost")
     for command in (("init", "-q", "-b", "main"), ("add", "-A"), (*identity, "commit", "-qm", "0")):
         subprocess.run(["git", *command], cwd=root, check=True, capture_output=True)

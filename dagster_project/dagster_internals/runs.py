@@ -8,6 +8,8 @@ from typing import Any
 import dagster as dg
 import sqlalchemy
 
+from dagster_project.dagster_internals.sqlite import commit_without_flush, kept_open
+
 
 def free_pool_slots(instance: dg.DagsterInstance, run_id: str) -> None:
     """Free the slots of pools that a run holds."""
@@ -63,6 +65,7 @@ def run_here(
     from dagster._core.remote_origin import RemoteJobOrigin, RemoteRepositoryOrigin
     from dagster._core.workspace.load_target import ModuleTarget
 
+    commit_without_flush()
     target = ModuleTarget(module, attribute=None, working_directory=None, location_name=None)
     (location,) = target.create_origins()
     selected = {dg.AssetKey(name) for name in assets}
@@ -76,4 +79,5 @@ def run_here(
         ),
     )
     subset = InMemoryJob(job.get_subset(asset_selection=selected))
-    return execute_run(subset, run, instance, raise_on_error=False)
+    with kept_open(instance, run.run_id):
+        return execute_run(subset, run, instance, raise_on_error=False)

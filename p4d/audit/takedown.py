@@ -12,6 +12,7 @@ remotes: `purge` lists them, and removes them from the cache.
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,19 +25,21 @@ from p4d.artifacts import read_json, write_bytes
 from p4d.audit.exported import exports_in_place
 from p4d.audit.lookup.lookup import Lookup
 from p4d.errors import LedgerError, PublishError
-from p4d.ids import sha256_file
-from p4d.paths import relative_path
 from p4d.project import Project
 from p4d.versioning.dvc.cache import objects_of
 from p4d.versioning.dvc.config import cache_dir, remote_urls
 from p4d.versioning.files.artifact_key import ArtifactVersion
 from p4d.versioning.files.hashes import file_md5
 from p4d.versioning.ledger.ledger import Ledger
+from p4d.versioning.storage.gc import sharing_projects
+from p4d.video.inbox import InboxFile, scan
 from p4d.video.landing import landed_file, landing_lock, reject
 
 TOMBSTONES = "takedowns.yaml"
 PURGED = "purged"
 REASON = "taken down: "
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,13 +230,36 @@ def purge_versions(
     for key in history.made:
         rest = {v for v in history.versions(key.stage) if v.key == key} - set(versions)
         needed |= _objects_of(project, rest)
-    names = sorted(listed | {f"{md5[:2]}/{md5[2:]}" for md5 in gone - needed})
+    shared = _needed_by_others(project)
+    if named := sorted({str(root) for oid in gone - needed for root in shared.get(oid, ())}):
+        kept = sum(oid in shared for oid in gone - needed)
+        logger.warning(
+            "%d objects of %s stay in the shared cache, as other projects need them: %s; take the "
+            "video down there as well", kept, subject, ", ".join(named),
+        )  # fmt: skip
+    names = sorted(listed | {f"{md5[:2]}/{md5[2:]}" for md5 in gone - needed - shared.keys()})
     write_bytes(listing, "".join(f"{name}\n" for name in names).encode())
     for name in names:
-        (cache_dir(project.root) / name).unlink(missing_ok=True)
+        if name.replace("/", "") not in shared:
+            (cache_dir(project.root) / name).unlink(missing_ok=True)
     relative = listing.relative_to(project.root).as_posix()
     commands = tuple(_command(url, relative) for url in remote_urls(project.root))
     return Purge(listing=listing, objects=len(names), commands=commands)
+
+
+def _needed_by_others(project: Project) -> dict[str, list[Path]]:
+    """Objects that other projects of a shared cache have a recorded version of, with their roots.
+
+    Raises:
+        LedgerError: a project of the register is gone, so nobody knows what it needs.
+    """
+    found: dict[str, list[Path]] = {}
+    for root in sharing_projects(project):
+        other = Project(root)
+        made = Ledger(other).records("materialization")
+        for oid in _objects_of(other, {ArtifactVersion.of_record(record) for record in made}):
+            found.setdefault(oid, []).append(root)
+    return found
 
 
 def purged_objects(project: Project) -> frozenset[str]:
@@ -266,12 +292,19 @@ def decisions_of(lookup: Lookup, version: ArtifactVersion) -> list[str]:
 
 
 def _in_inbox(project: Project, row: Mapping[str, Any]) -> list[Path]:
-    """The landed file and its sidecars, if the inbox still holds the same content."""
-    path = project.inbox / relative_path(row["relpath"])
-    if not path.is_file() or sha256_file(path) != row["sha256"]:
-        return []
-    beside = [path.with_name(path.stem + end) for end in (".truth.safetensors", ".source.json")]
-    return [path, *(file for file in beside if file.is_file())]
+    """Every file of the inbox with the landed content, whatever it is called, and its sidecars."""
+    found: list[Path] = []
+    for entry in scan(
+        project.inbox,
+        settle_s=0.0,
+        max_file_bytes=project.params.landing.max_file_bytes,
+        cache=project.state / "inbox_hashes.json",
+    ):
+        if isinstance(entry, InboxFile) and entry.sha256 == row["sha256"]:
+            ends = (".truth.safetensors", ".source.json")
+            beside = [entry.path.with_name(entry.path.stem + end) for end in ends]
+            found += [entry.path, *(file for file in beside if file.is_file())]
+    return found
 
 
 def _objects_of(project: Project, versions: set[ArtifactVersion]) -> set[str]:

@@ -213,6 +213,14 @@ def repair(remote: str | None, recompute: bool) -> None:
 
 
 @audit.command()
+def fetch() -> None:
+    """In a clone: bring the ledger of the project that it was cloned from."""
+    from p4d.versioning.ledger.adopt import adopt
+
+    echo(adopt(Project.find()))
+
+
+@audit.command()
 def head() -> None:
     """Print the hash of the ledger's last line; publish it where others see it.
 

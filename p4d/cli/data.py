@@ -81,11 +81,22 @@ def push(remote: str | None, rehash: bool, private: bool) -> None:
 
 @click.command(cls=RenamedOptions, renamed={"--dry": "--dry-run"})
 @click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
-def gc(dry_run: bool) -> None:
-    """Remove cache objects that no recorded version needs: a safe `dvc gc --all-commits`."""
+@click.option(
+    "--project",
+    "others",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Another project that uses the same cache; repeatable.",
+)
+@click.option("--no-others", is_flag=True, help="None uses the cache beside those that registered.")
+def gc(dry_run: bool, others: tuple[Path, ...], no_others: bool) -> None:
+    """Remove cache objects that no recorded version needs: a safe `dvc gc --all-commits`.
+
+    What the other projects of a shared cache need stays.
+    """
     from p4d.versioning.storage.gc import collect_garbage
 
-    echo(collect_garbage(Project.find(), dry=dry_run))
+    echo(collect_garbage(Project.find(), dry=dry_run, others=others, alone=no_others))
 
 
 COMMANDS = (world, sql, summary, push, gc)

@@ -35,6 +35,7 @@ def status(every: bool) -> None:
     update or an edit of the package means for this project.
     """
     from p4d.quality.finding import HOW_TO_LIST
+    from p4d.versioning.ledger.adopt import left_behind
     from p4d.versioning.ledger.continuity import broken_continuity
     from p4d.versioning.state.held_back import held_back
     from p4d.versioning.state.package_notices import package_notices
@@ -45,6 +46,8 @@ def status(every: bool) -> None:
     broken = "; ".join(broken_continuity(project))
     if broken:
         echo(f"ledger: rewritten: {broken}")
+    if missing := left_behind(project):
+        echo(f"ledger: {missing}")
     with Workspace(project) as workspace:
         every_status = map(workspace.status, workspace.all_keys())
         not_fresh = [item for item in every_status if item.state != "fresh"]
@@ -107,6 +110,7 @@ def land(
     terms. A dataset's folder in the inbox is recognised by itself.
     """
     from p4d.progress import bar
+    from p4d.versioning.run.pipeline_files import refresh_pipeline_files
     from p4d.video.dataset_folders import convert_named
     from p4d.video.landing import land as land_inbox
 
@@ -126,6 +130,7 @@ def land(
             echo(f"  {one_line(notice)}")
     with bar("land", unit="file") as progress:
         report = land_inbox(project, progress=progress)
+    refresh_pipeline_files(project)
     echo(report.summary())
 
 
@@ -142,22 +147,24 @@ def _formats() -> str:
 @click.command(name="dvc-yaml")
 @click.option("--check", is_flag=True, help="Only compare; exit 1 if dvc.yaml is out of date.")
 def dvc_yaml(check: bool) -> None:
-    """Write dvc.yaml from the stage table, after a stage or an import changed."""
+    """Write the files dvc.yaml, after a stage or an import changed or a shard landed."""
     from p4d.pipeline import STAGES
     from p4d.versioning.dvc.pipeline_file import render as render_dvc_yaml
+    from p4d.versioning.run.pipeline_files import refresh_pipeline_files
     from p4d.versioning.state.blocked import ensure_file, ensure_tracked
 
-    root = Project.find().root
-    path, text = root / "dvc.yaml", render_dvc_yaml(STAGES, root)
+    project = Project.find()
     if check:
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            echo("dvc.yaml is out of date; run: p4d dvc-yaml", err=True)
-            sys.exit(1)
+        for path, text in render_dvc_yaml(STAGES, project.root, project.shards()).items():
+            file = project.root / path
+            if not file.exists() or file.read_text(encoding="utf-8") != text:
+                echo(f"{path} is out of date; run: p4d dvc-yaml", err=True)
+                sys.exit(1)
         return
-    path.write_text(text, encoding="utf-8")
-    ensure_file(root)
-    ensure_tracked(root, STAGES)
-    echo(f"wrote {path.name}")
+    written = refresh_pipeline_files(project)
+    ensure_file(project.root)
+    ensure_tracked(project.root, STAGES)
+    echo(f"wrote {', '.join(written)}" if written else "dvc.yaml is up to date")
 
 
 COMMANDS = (init, status, stage, land, dvc_yaml)

@@ -24,6 +24,7 @@ from p4d.questions.facts.table import Fact
 from p4d.review.items import FactText, fact_text
 from p4d.review.question_view import basis, question_parts
 from p4d.review.verdicts import LETTERS, Verdict
+from p4d.truth.clip_parts import CLIP_PARTS, stated_parts
 
 _FACT_COLUMNS = list(Fact.__dataclass_fields__)
 
@@ -85,6 +86,7 @@ class ClipView:
 
     Attributes:
         row: of the catalogue.
+        truth: what is known of it without a teacher.
         video: row of its source file, or None.
         notices: what is missing or not as it should be.
         has_source: whether the source video can be played.
@@ -99,6 +101,7 @@ class ClipView:
     """
 
     row: Mapping[str, Any]
+    truth: str
     video: Mapping[str, Any] | None
     notices: Sequence[str]
     has_source: bool
@@ -188,6 +191,7 @@ class ClipReader:
         shown = not row["taken_down"]
         return ClipView(
             row=row,
+            truth=self._truth(row, notices),
             video=video,
             notices=notices,
             has_source=has_source and shown,
@@ -241,6 +245,20 @@ class ClipReader:
                 notices.append(f"No source video: {one_line(error)}.")
             return False
         return True
+
+    def _truth(self, row: Mapping[str, Any], notices: list[str]) -> str:
+        """What is known of the clip without a teacher."""
+        if not row["has_truth"]:
+            return "no truth, labels of teachers alone"
+        try:
+            parts = stated_parts(self._data / "clips" / row["shard"]).get(row["clip_id"])
+        except (OSError, pl.exceptions.PolarsError) as error:
+            notices.append(f"Which parts of a truth there are cannot be read: {one_line(error)}.")
+            return "truth"
+        if parts is None:
+            return "exact truth"
+        gives = ", ".join(name.replace("_", " ") for name in CLIP_PARTS if name in parts.gives)
+        return f"truth in parts: {gives}; up {parts.up}, times {parts.times}"
 
     def _frames(self, row: Mapping[str, Any], notices: list[str]) -> int:
         if row["outcome"] != "ok" and row["at_stage"] == "clips":

@@ -22,6 +22,7 @@ from p4d.audit.lookup.resolve import Resolver
 from p4d.audit.takedown import tombstones
 from p4d.errors import LedgerError
 from p4d.exports.terms import TermsOfExport, terms_of
+from p4d.origins import read_origins
 from p4d.project import Project
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion, bare_md5
 from p4d.versioning.files.project_lock import project_lock
@@ -120,7 +121,12 @@ class OpenRelease:
     def terms(self) -> TermsOfExport:
         """What may leave of each video."""
         gone = [entry["video_id"] for entry in tombstones(self.project)]
-        return terms_of(self.videos.values(), gone)
+        origins = {
+            video: origin
+            for shard in self.shards
+            for video, origin in read_origins(self.shard_folder("videos", shard)).items()
+        }
+        return terms_of(self.videos, origins, gone)
 
     @cached_property
     def clips(self) -> Mapping[str, ReleasedClip]:

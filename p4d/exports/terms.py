@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+
+from p4d.origins import Origin, withheld
 
 
 @dataclass(frozen=True)
@@ -21,18 +22,18 @@ class TermsOfExport:
     absent: Mapping[str, str]
 
 
-def terms_of(videos: Iterable[Mapping[str, Any]], taken_down: Iterable[str]) -> TermsOfExport:
+def terms_of(
+    videos: Iterable[str], origins: Mapping[str, Origin], taken_down: Iterable[str]
+) -> TermsOfExport:
     """Decide for each video.
 
     Args:
-        videos: rows of `videos.parquet`.
+        videos: their ids.
+        origins: what is stated of them (p4d/origins.py), by id.
         taken_down: ids of videos that were taken down, of this project.
     """
     gone = set(taken_down)
-    recipes, absent = {}, {}
-    for row in videos:
-        if row["video_id"] in gone:
-            absent[row["video_id"]] = "taken down"
-        elif row.get("redistributable") is False:
-            recipes[row["video_id"]] = f"terms forbid copies of the pictures: {row['licence']}"
-    return TermsOfExport(recipes, absent)
+    wanted = set(videos)
+    absent = dict.fromkeys(sorted(wanted & gone), "taken down")
+    kept = {video: origin for video, origin in origins.items() if video in wanted - gone}
+    return TermsOfExport(withheld(kept), absent)

@@ -90,6 +90,7 @@ _SQL_GATES: Mapping[str, Mapping[str, Severity]] = {
         "regions_are_known": "critical",
         "units_match_kinds": "critical",
         "metres_need_metric_scale": "critical",
+        "up_and_times_are_known": "critical",
     },
     "questions": {
         "clips_are_accepted": "critical",

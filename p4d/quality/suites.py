@@ -149,9 +149,12 @@ LABELS = Suite(
         select
             s.* exclude (shard),
             s.flow_zero_epe_px - s.flow_epe_px as flow_gain_px,
-            greatest(abs(s.min), abs(s.max)) / l.map_px as largest_per_side
+            greatest(abs(s.min), abs(s.max)) / l.map_px as largest_per_side,
+            -- Depth and flow that came with a dataset may be sparse and of any unit.
+            case when s.teacher = 'exact' and p.clip_id is not null then 1 else 0 end as in_parts
         from stg_label_stats as s
         left join stg_labels as l using (clip_id, teacher)
+        left join stg_truth_parts as p using (clip_id)
         order by s.clip_id, s.teacher, s.modality
     """,
     key=("clip_id", "teacher", "modality"),
@@ -193,14 +196,14 @@ LABELS = Suite(
             "Depth is valid on at least {low:.0%} of the pixels, on average.",
             low=0.5,
             severity="critical",
-            where={"modality": "depth"},
+            where={"modality": "depth", "in_parts": 0},
         ),
         _mean(
             "flow_is_valid_on_a_quarter",
             "coverage",
             "Flow is valid on at least {low:.0%} of the pixels, on average.",
             low=0.25,
-            where={"modality": "flow"},
+            where={"modality": "flow", "in_parts": 0},
         ),
         _between(
             "depth_is_positive",
@@ -215,7 +218,7 @@ LABELS = Suite(
             "max",
             "Every depth is at most {high} m.",
             high=1000,
-            where={"modality": "depth"},
+            where={"modality": "depth", "in_parts": 0},
         ),
         _between(
             "flow_is_within_two_map_sides",

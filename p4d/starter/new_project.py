@@ -67,7 +67,7 @@ def make_project(folder: Path) -> list[str]:
         (folder / path).write_bytes(content)
     (folder / "inbox").mkdir()
     link_code(folder)
-    (folder / PIPELINE_FILE).write_text(render(STAGES, folder), encoding="utf-8")
+    (folder / PIPELINE_FILE).write_text(render(STAGES, folder)[PIPELINE_FILE], encoding="utf-8")
     ensure_file(folder)
     if shutil.which("git") is not None:
         start_history(folder, "Project as p4d init makes it")

@@ -32,7 +32,10 @@ class ClipInput:
         clip_id: id of the clip.
         rgb_thw3: frames, u8 [T, S, S, 3]; where a teacher asks for source frames (`Teacher.reads`),
             those, u8 [T, H, W, 3] in the proportions of the video.
-        truth: exact truth with the array names of clips/truth.safetensors; None if there is none.
+        truth: exact truth with the array names of clips/truth.safetensors, of whole modalities
+            (p4d/teachers/labelling/clip_truth.py); None if there is none.
+        truth_px: side of the square that truth was resampled to.
+        truth_scale: `metric` or `relative`.
         labels: of the same clip by the teachers that `Teacher.uses` names, as stored; none of a
             teacher that failed on it.
         picture_px: width and height of the video; None if it is not known, as of rendered clips.
@@ -41,6 +44,8 @@ class ClipInput:
     clip_id: str
     rgb_thw3: NDArray[np.uint8]
     truth: Mapping[str, NDArray] | None
+    truth_px: int = 0
+    truth_scale: str = "metric"
     labels: Mapping[str, Mapping[str, NDArray]] = field(default_factory=dict)
     picture_px: tuple[int, int] | None = None
 

@@ -104,11 +104,15 @@ def read_parts(clips: Path) -> Mapping[str, ClipParts]:
     """
     table = read_table(clips / "clips.parquet", ["clip_id", "has_truth"])
     found = {clip_id: WHOLE if has_truth else NONE for clip_id, has_truth in table.iter_rows()}
+    return found | stated_parts(clips)
+
+
+def stated_parts(clips: Path) -> dict[str, ClipParts]:
+    """What the truth of each clip gives whose truth came in parts, by clip id."""
     path = clips / PARTS_FILE
-    if path.is_file():
-        for row in read_table(path).iter_rows(named=True):
-            found[row["clip_id"]] = _parts(row)
-    return found
+    if not path.is_file():
+        return {}
+    return {row["clip_id"]: _parts(row) for row in read_table(path).iter_rows(named=True)}
 
 
 def _parts(row: Mapping[str, Any]) -> ClipParts:

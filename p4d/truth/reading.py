@@ -21,8 +21,12 @@ from p4d.worlds.truth import ClipTruth, WorldTruth
 FORMATS = (sidecar.FORMAT, sidecar_2.FORMAT)
 
 
-def read(path: Path) -> WorldTruth | PartialTruth:
+def read(path: Path, name: str | None = None) -> WorldTruth | PartialTruth:
     """Read and check a truth sidecar; maps are decompressed and checked when they are read.
+
+    Args:
+        path: of the file.
+        name: of the file in errors, if it was copied under another name.
 
     Raises:
         TruthError: the file is unreadable, of an unknown format, or contradicts itself.
@@ -48,7 +52,7 @@ def read(path: Path) -> WorldTruth | PartialTruth:
         arrays = {name: stored[name] for name in stored}
     except (OSError, SafetensorError, ValueError, TypeError) as error:
         raise TruthError(f"{path.name} is not a readable truth sidecar: {error}") from error
-    return sidecar_2.read(path.name, arrays, meta)
+    return sidecar_2.read(name or path.name, arrays, meta)
 
 
 def check_maps(truth: WorldTruth | PartialTruth) -> None:

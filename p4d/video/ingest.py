@@ -173,7 +173,7 @@ def _ingest(job: _IngestJob) -> _Ingested:
             file, FileBudget.of(job.params.landing), job.params.clips, job.params.shots
         )
         if truth is not None:
-            _check_truth(truth, read.timeline)
+            _check_truth(truth, Path(sidecar["relpath"]).name, read.timeline)
     except _MissingFileError as gone:
         return _not_kept(job, "failed", str(gone))
     return _Ingested(
@@ -258,12 +258,12 @@ def _copy(source: Path, target: Path) -> str:
     return digest.hexdigest()
 
 
-def _check_truth(path: Path, timeline: Timeline) -> None:
+def _check_truth(path: Path, name: str, timeline: Timeline) -> None:
     from p4d import truth  # only videos with truth need it
     from p4d.worlds.truth import check_against
 
     width_px, height_px = timeline.size_px
-    found = truth.read(path)
+    found = truth.read(path, name)
     check_against(found, timeline.pts_ns, width_px, height_px)
     truth.check_maps(found)
 

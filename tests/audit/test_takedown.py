@@ -1,5 +1,6 @@
 """A taken-down video leaves nothing behind, and the record says who asked and why."""
 
+import hashlib
 import json
 
 import pytest
@@ -141,3 +142,26 @@ def test_a_takedown_in_a_blocked_shard_leaves_it_blocked_until_its_new_version_i
     check(passed=True)
     assert read_blocked(made.project) == {}
     assert list(blocked_problems(made.project)) == []
+
+
+def test_every_copy_of_the_file_goes_whatever_it_is_called(made):
+    video = a_video(made)
+    manifest_path = made.project.shards_dir / f"{made.shards[0]}.json"
+    manifest = json.loads(manifest_path.read_text())
+    content = b"the very file"
+    for row in manifest["files"]:
+        if row["file_id"] == video:
+            row["sha256"] = hashlib.sha256(content).hexdigest()
+    manifest_path.write_text(json.dumps(manifest))
+    inbox = made.project.inbox
+    (inbox / "of a friend").mkdir(parents=True)
+    copies = [inbox / f"{video}.mp4", inbox / "copy.mkv", inbox / "of a friend" / "third.mp4"]
+    for path in copies:
+        path.write_bytes(content)
+    (inbox / "copy.source.json").write_text("{}")
+    (inbox / "other.mp4").write_bytes(b"another file!")
+    done = take_down(made.project, video, **REQUEST)
+    removed = {line.removeprefix("removed inbox/") for line in done if "removed" in line}
+    expected = {path.relative_to(inbox).as_posix() for path in copies} | {"copy.source.json"}
+    assert removed == expected
+    assert [path.name for path in inbox.rglob("*") if path.is_file()] == ["other.mp4"]

@@ -16,7 +16,16 @@ NAMES = {
     "stage", "status", "summary", "takedown", "train", "why", "world",
 }  # fmt: skip
 GROUPS = {
-    "audit": {"verify", "repair", "head", "report", "environment", "bundle", "replay"},
+    "audit": {
+        "verify",
+        "repair",
+        "fetch",
+        "head",
+        "report",
+        "environment",
+        "bundle",
+        "replay",
+    },
     "benchmark": {"make"},
     "export": {"openlineage", "croissant", "student"},
     "review": {"export", "import", "gallery"},

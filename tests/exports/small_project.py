@@ -11,6 +11,7 @@ from benchmarks.synthetic.bulk import hexdigest
 from benchmarks.synthetic.questions_project import QuestionsProject
 from p4d.artifacts import write_arrays, write_bytes, write_json
 from p4d.ids import content_id, sha256_file, video_id
+from p4d.origins import Origin, write_origins
 from p4d.questions.facts import table as facts
 from p4d.questions.regions.marks import draw_marks
 from p4d.teachers.labelling.store import LabelWriter
@@ -111,8 +112,7 @@ class SmallProject(QuestionsProject):
                 {"video_id": vid, "name": f"{name}.mp4", "sha256": digest,
                  "file": f"files/{vid}.mp4",
                  "width_px": width, "height_px": height, "duration_ns": duration_ns,
-                 "licence": "CC0-1.0", "source": "made up", "has_truth": True, "outcome": "ok",
-                 "redistributable": self.redistributable[name]}
+                 "licence": "CC0-1.0", "source": "made up", "has_truth": True, "outcome": "ok"}
             )  # fmt: skip
             clips.append(
                 {"clip_id": clip, "video_id": vid, "shard": shard, "start_ns": plan.start_ns,
@@ -121,8 +121,13 @@ class SmallProject(QuestionsProject):
                  "scale_kind": "metric", "outcome": "ok"}
             )  # fmt: skip
         write_json(self.project.shards_dir / f"{shard}.json", {"shard": shard, "files": files})
-        schema = {**VIDEO_SCHEMA, "redistributable": pl.Boolean()}
-        self.artifact("videos", shard, {"videos.parquet": pl.DataFrame(videos, schema)}, "video_id")
+        table = pl.DataFrame(videos, VIDEO_SCHEMA)
+        bound = [name for name in names if not self.redistributable[name]]
+        origin = Origin(terms_id="no-copies", redistributable=False)
+        write_origins(
+            self.project.data / "videos" / shard, {self.video_of[name]: origin for name in bound}
+        )
+        self.artifact("videos", shard, {"videos.parquet": table}, "video_id")
         self.artifact(
             "clips", shard, {"clips.parquet": pl.DataFrame(clips, CLIP_SCHEMA)}, "clip_id"
         )

@@ -204,6 +204,29 @@ def tables() -> Tables:
                 for c in ids
                 for i in (1, 2)
             ),
+            **(
+                {
+                    f"clips/{shard}/truth_parts.parquet": table(
+                        [
+                            {
+                                "clip_id": "clip_red0",
+                                "gives": ["depth", "camera", "intrinsics", "instances"],
+                                "scale": "metric",
+                                "up": "unknown",
+                                "times": "declared",
+                                "background": "still",
+                                "depth_sigma_ratio": 0.01,
+                                "pose_sigma_m": 0.005,
+                                "camera_frames": 2,
+                                "depth_frames": 2,
+                                "instance_frames": 2,
+                            }
+                        ]
+                    )
+                }
+                if "red" in names
+                else {}
+            ),
             f"labels/{shard}/index.parquet": table(
                 {
                     "clip_id": c,

@@ -181,6 +181,10 @@ BROKEN: dict[str, list[tuple[str, Breaking, dict]]] = {
         ("facts/{}/facts.parquet", put("unit", "cm"), {"expected": "m"}),
         ("facts/{}/facts.parquet", put("kind", "mood"), {"expected": None}),
     ],
+    "facts/up_and_times_are_known": [
+        ("facts/{}/facts.parquet", put("kind", "height_order"), {"unknown": "up"}),
+        ("facts/{}/facts.parquet", put("kind", "camera_speed"), {"unknown": "times"}),
+    ],
     "facts/metres_need_metric_scale": [
         ("facts/{}/facts.parquet", put("scale_kind", "relative"), {"unit": "m"}),
     ],

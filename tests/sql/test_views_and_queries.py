@@ -37,6 +37,7 @@ EXPECTED: dict[str, tuple[int, dict]] = {
     "stg_video_frames": (24, {"frame_index": 0, "pts_ns": 0}),
     "stg_clips": (6, {"clip_id": "clip_red0", "shard": FIRST, "phash": example.sha("red")[:16]}),
     "stg_objects": (10, {"clip_id": "clip_red0", "instance": 1, "size_z_m": 0.6}),
+    "stg_truth_parts": (1, {"clip_id": "clip_red0", "up": "unknown", "camera_frames": 2}),
     "stg_labels": (10, {"clip_id": "clip_red0", "teacher": "exact", "shard": FIRST}),
     "stg_label_stats": (40, {"modality": "depth", "depth_absrel": 0.0005}),
     "stg_regions": (10, {"region_id": "reg_clip_red0_1", "shard": FIRST}),

@@ -7,7 +7,7 @@ yields what is wrong.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 from p4d.audit.takedown import PURGED, TOMBSTONES, tombstones
@@ -17,6 +17,7 @@ from p4d.versioning.dvc import pipeline_file as dvc_yaml
 from p4d.versioning.dvc.lock_file import LOCK_FILE, LockFile
 from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.files.hashes import file_md5
+from p4d.versioning.ledger.adopt import left_behind
 from p4d.versioning.ledger.continuity import broken_continuity, has_branch
 from p4d.versioning.ledger.environment import LISTS
 from p4d.versioning.ledger.ledger import BRANCH, LEDGER_PATH
@@ -27,7 +28,7 @@ from p4d.versioning.state.blocked import render as render_blocked
 from p4d.versioning.state.check_records import expected_blocked
 from p4d.versioning.state.workspace import Workspace
 
-_LISTS = ("index.yaml", "blocked.yaml", TOMBSTONES, PURGED)
+_LISTS = ("index.yaml", "blocked.yaml", Path(dvc_yaml.GROUPS).name, TOMBSTONES, PURGED)
 """What `shards/` holds beside the manifests."""
 
 
@@ -100,33 +101,43 @@ OLDER_THAN_LATEST = (
 def lock_file_problems(
     project: Project, records: Sequence[Record], keys: Iterable[ArtifactKey]
 ) -> Iterator[Problem]:
-    """Entries of dvc.lock that are not, byte for byte, the published ones."""
-    lock = LockFile.read_as_is(project.root)
-    if damage := lock.damage():
-        yield Problem("altered", LOCK_FILE, damage)
+    """Entries of the files dvc.lock that are not, byte for byte, the published ones."""
     known = set(map(str, keys))
     latest = {str(ArtifactKey.of_record(record)): record for record in records}
     earlier = {
         (str(ArtifactKey.of_record(record)), record.get("lock_entry")): record["at"]
         for record in records
     }
-    rest = lock.text
+    homes = (project.root / dvc_yaml.GROUPS).glob(f"*/{LOCK_FILE}")
+    for path in [project.root / LOCK_FILE, *sorted(homes)]:
+        name = path.relative_to(project.root).as_posix()
+        lock = LockFile.read_as_is(path.parent)
+        yield from _entry_problems(name, lock, known, latest, earlier)
+
+
+def _entry_problems(
+    path: str,
+    lock: LockFile,
+    known: Set[str],
+    latest: Mapping[str, Record],
+    earlier: Mapping[tuple[str, str | None], str],
+) -> Iterator[Problem]:
+    if damage := lock.damage():
+        yield Problem("altered", path, damage)
     for name in lock.names():
         block = lock.block(name) or ""
-        rest = rest.replace(block, "", 1)
         if name not in latest:
             if name not in known:
                 detail = f"entry {name} is no artifact and not in the ledger"
-                yield Problem("unrecorded", LOCK_FILE, detail)
+                yield Problem("unrecorded", path, detail)
         elif _sha256(block) != latest[name].get("lock_entry", _sha256(block)):
             if at := earlier.get((name, _sha256(block))):
                 detail = f"entry {name} is that of {at[:19]}, {OLDER_THAN_LATEST}"
-                yield Problem("older", LOCK_FILE, detail)
+                yield Problem("older", path, detail)
                 continue
-            detail = f"entry {name} is not the one published"
-            yield Problem("altered", LOCK_FILE, detail)
-    if lock.names() and rest != "schema: '2.0'\nstages:\n":
-        yield Problem("altered", LOCK_FILE, "holds more than DVC writes")
+            yield Problem("altered", path, f"entry {name} is not the one published")
+    if lock.names() and lock.without(lock.names()) != "schema: '2.0'\nstages:\n":
+        yield Problem("altered", path, "holds more than DVC writes")
 
 
 def orphan_problems(project: Project) -> Iterator[Problem]:
@@ -161,6 +172,8 @@ def anchor_problems(project: Project) -> Iterator[Problem]:
     A rewritten ledger has a valid chain of its own, so it is compared with what git keeps.
     """
     try:
+        if missing := left_behind(project):
+            yield Problem("missing", LEDGER_PATH, missing)
         for detail in broken_continuity(project, whole_history=True):
             yield Problem("altered", LEDGER_PATH, detail)
     except LedgerError as error:  # git is missing, or its store is damaged

@@ -281,7 +281,7 @@ class _Verifier:
         elif latest["md5"] != md5:
             found.append(self._not_the_latest(current, md5, latest["md5"]))
         if files is None:
-            detail = f"`dvc checkout {current.key}` restores it"
+            detail = f"`dvc checkout {dvc_yaml.address(current.key)}` restores it"
             return [*found, Problem("missing", out, detail)]
         folder = self._root / out
         present = {name: self._hashes.md5(folder / name) for name in files}

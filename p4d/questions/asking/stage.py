@@ -12,6 +12,7 @@ from p4d.categories import CATEGORIES
 from p4d.config import QuestionsParams
 from p4d.pipeline import StageInputs, StageReport
 from p4d.questions.asking.compose import compose
+from p4d.truth.clip_parts import stated_parts
 
 
 def build_questions(inputs: StageInputs, out: Path) -> StageReport:
@@ -21,7 +22,10 @@ def build_questions(inputs: StageInputs, out: Path) -> StageReport:
     regions = read_table(inputs.folder("regions") / "regions.parquet")
     facts = read_table(inputs.folder("facts") / "facts.parquet")
     composed = compose(table, regions, facts, params, inputs.params("release"))
-    write_table(out / "questions.parquet", composed.questions, sort_by=["qa_id"])
+    questions = composed.questions
+    if parts := stated_parts(inputs.folder("clips")):
+        questions = _with_basis(questions, facts, list(parts))
+    write_table(out / "questions.parquet", questions, sort_by=["qa_id"])
     write_table(
         out / "refusals.parquet",
         composed.rejected,
@@ -37,4 +41,15 @@ def build_questions(inputs: StageInputs, out: Path) -> StageReport:
             "clips_with_questions": composed.questions["clip_id"].n_unique(),
             **{f"questions_{name}": by_category[name] for name in CATEGORIES},
         },
+    )
+
+
+def _with_basis(questions: pl.DataFrame, facts: pl.DataFrame, in_parts: list[str]) -> pl.DataFrame:
+    """`has_truth` of a clip whose truth came in parts: whether it gave all facts of the answer."""
+    exact = set(facts.filter(teacher="exact")["fact_id"])
+    by_truth = pl.Series([exact.issuperset(ids) for ids in questions["fact_ids"]], dtype=pl.Boolean)
+    return questions.with_columns(
+        has_truth=pl.when(pl.col("clip_id").is_in(in_parts))
+        .then(by_truth)
+        .otherwise(pl.col("has_truth"))
     )

@@ -2,6 +2,7 @@
 
 - `stage.py` is the stage `facts`; `table.py` defines a fact and reads and writes `facts.parquet`.
 - `exact/` measures clips with exact truth, by means of the geometry in `scene/`.
+- `parts/` measures clips whose truth came in parts, by the same modules.
 - `image_facts.py` measures real clips in the image, from the expert's labels.
 - `picture_facts.py`, `mark_facts.py` and `intervals.py` are shared by both.
 - `vocabulary.py` holds the words of facts and options; `sentences.py` turns a fact into a sentence.

@@ -50,8 +50,13 @@ MIN_BACKGROUND = 0.1  # share of the image that must be at rest for the camera's
 class ImageReader:
     """Reads the labels of a shard and measures its real clips."""
 
-    def __init__(self, labels: Path) -> None:
+    def __init__(self, labels: Path, first: Sequence[str] = ()) -> None:
+        """`first`: teachers that count before those of `labels.sources`, where they have a label.
+
+        A clip whose truth came in parts has the label of exact truth for what is there.
+        """
         self._labels = labels
+        self._first = tuple(first)
 
     @cached_property
     def _sources(self) -> LabelSources:
@@ -79,7 +84,7 @@ class ImageReader:
         """
         del params  # thresholds in metres do not apply to pixels
         clip_id, sources = clip["clip_id"], self._sources
-        flow_by, motion_by = (sources.needed(clip_id, name) for name in ("flow", "motion"))
+        flow_by, motion_by = (self._teacher_of(clip_id, name) for name in ("flow", "motion"))
         time_ns = grid_times_ns(clip)  # nothing here is divided by time
         flow_px_thw2 = sources.store.get(clip_id, flow_by, "flow").astype(np.float32)
         if flow_by != EXPERT:  # its sigma was fitted with its flow of points that leave the picture
@@ -95,6 +100,10 @@ class ImageReader:
         )
         source = self._source(clip_id, (flow_by, motion_by))
         return list(image_facts(source, time_ns, region_ids, maps))
+
+    def _teacher_of(self, clip_id: str, modality: str) -> str:
+        has = (name for name in self._first if self._sources.store.has(clip_id, name, modality))
+        return next(has, None) or self._sources.needed(clip_id, modality)
 
     def _source(self, clip_id: str, names: Sequence[str]) -> Source:
         """Names and digests of the teachers, joined by + if there are several."""

@@ -14,6 +14,8 @@ from p4d.ids import seed_for
 from p4d.questions.regions.motion import motion_tracks, nearest_resize
 from p4d.questions.regions.selection import select_regions
 from p4d.questions.regions.tracks import Track
+from p4d.truth import read_parts
+from p4d.truth.clip_parts import WHOLE
 
 
 class TrackSource:
@@ -26,6 +28,7 @@ class TrackSource:
         self._checkpoint: Any = None
         truth = clips / "truth.safetensors"
         self._truth: Mapping[str, np.ndarray] = Arrays(truth) if truth.is_file() else {}
+        self._parts = read_parts(clips)
         objects = clips / "objects.parquet"
         self._objects: dict[str, list[dict[str, Any]]] = {}
         if objects.is_file():
@@ -45,8 +48,8 @@ class TrackSource:
         tracks: list[Track] = []
         for source in self._params.sources:
             tracks += self._of(source, clip, rgb_thw3)
-            if source == "truth" and clip["has_truth"]:
-                break  # facts of a clip with truth need the objects of the truth
+            if source == "truth" and self._parts[clip["clip_id"]] is WHOLE:
+                break  # facts of a clip with whole truth need the objects of the truth
             if any(region.mark for region in select_regions(clip["clip_id"], tracks, self._params)):
                 break
         return tracks
@@ -54,19 +57,7 @@ class TrackSource:
     def _of(self, source: str, clip: Mapping[str, Any], rgb_thw3: np.ndarray) -> list[Track]:
         clip_id = clip["clip_id"]
         if source == "truth":
-            if not clip["has_truth"]:
-                return []
-            instance_thw = self._truth[f"{clip_id}.instance_thw"]
-            return [
-                Track(
-                    source="truth",
-                    key=int(row["instance"]),
-                    instance=int(row["instance"]),
-                    name=row["name"],
-                    mask_thw=instance_thw == row["instance"],
-                )
-                for row in self._objects.get(clip_id, [])
-            ]
+            return self._from_truth(clip_id)
         if source == "checkpoint":
             return self._from_checkpoint(clip, rgb_thw3)
         if self._store is None:
@@ -78,6 +69,25 @@ class TrackSource:
         motion_thw = self._store.store.get(clip_id, teacher, "motion").astype(np.float32)
         resized_thw = nearest_resize(motion_thw, rgb_thw3.shape[1])
         return motion_tracks(resized_thw, self._params.motion_threshold)
+
+    def _from_truth(self, clip_id: str) -> list[Track]:
+        """The objects of the truth, if it has masks; of a truth in parts, those that are seen."""
+        parts = self._parts[clip_id]
+        if "instances" not in parts.gives:
+            return []
+        instance_thw = self._truth[f"{clip_id}.instance_thw"]
+        shown = None if parts is WHOLE else set(np.unique(instance_thw).tolist())
+        return [
+            Track(
+                source="truth",
+                key=int(row["instance"]),
+                instance=int(row["instance"]),
+                name=row["name"] or None,
+                mask_thw=instance_thw == row["instance"],
+            )
+            for row in self._objects.get(clip_id, [])
+            if shown is None or int(row["instance"]) in shown
+        ]
 
     def _from_checkpoint(self, clip: Mapping[str, Any], rgb_thw3: np.ndarray) -> list[Track]:
         # Imported here because nothing else in this stage needs torch.

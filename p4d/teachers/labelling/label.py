@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from numpy.typing import NDArray
 
 from p4d.artifacts import Arrays, read_table, write_table
 from p4d.config import LabelsParams
@@ -23,6 +22,7 @@ from p4d.errors import LabelError
 from p4d.ids import seed_for
 from p4d.pipeline import StageInputs, StageReport
 from p4d.teachers.expert4d.network import read_config
+from p4d.teachers.labelling.clip_truth import ClipTruths
 from p4d.teachers.labelling.sources import write_record
 from p4d.teachers.labelling.statistics import STATS_SCHEMA, label_statistics
 from p4d.teachers.labelling.store import LabelStore, LabelWriter
@@ -44,11 +44,15 @@ INDEX_SCHEMA = {
 
 @dataclass(frozen=True, kw_only=True)
 class LabelOutcome:
-    """Outcome of one clip and one teacher; `reason` is None if the label is stored."""
+    """Outcome of one clip and one teacher; `reason` is None if the label is stored.
+
+    `scale_kind` is that of the label: a teacher that copies truth has the scale of the truth.
+    """
 
     clip_id: str
     teacher: Teacher
     reason: str | None
+    scale_kind: str
 
     def row(self) -> dict[str, Any]:
         """Row of `index.parquet`."""
@@ -57,7 +61,7 @@ class LabelOutcome:
             "teacher": self.teacher.name,
             "teacher_digest": self.teacher.digest,
             "depth_kind": self.teacher.depth_kind,
-            "scale_kind": self.teacher.scale_kind,
+            "scale_kind": self.scale_kind,
             "map_px": self.teacher.map_px,
             "outcome": "ok" if self.reason is None else "failed",
             "reason": self.reason,
@@ -104,21 +108,23 @@ class ShardClips:
         """
         table = read_table(folder / "clips.parquet")
         kept = table.filter(pl.col("outcome") == "ok").sort("clip_id")
+        self._clip_ids = tuple(kept["clip_id"])
         self._table, self._videos = kept, videos
-        self._has_truth = dict(kept.select("clip_id", "has_truth").iter_rows())
         self._frames = Arrays(folder / "frames.safetensors")
-        self._truth = (
-            Arrays(folder / "truth.safetensors") if any(self._has_truth.values()) else None
-        )
+        self._truths = ClipTruths(folder)
 
     @property
     def clip_ids(self) -> tuple[str, ...]:
         """Sorted ids."""
-        return tuple(self._has_truth)
+        return self._clip_ids
 
     def has_truth(self, clip_id: str) -> bool:
-        """Whether the clip has exact truth."""
-        return bool(self._has_truth[clip_id])
+        """Whether the clip has exact truth that a label can hold."""
+        return bool(self._truths.modalities(clip_id))
+
+    def scale_kind(self, clip_id: str) -> str:
+        """Scale of the clip's truth."""
+        return self._truths.parts(clip_id).scale
 
     def read(self, clip_id: str) -> ClipInput:
         """Frames and truth of one clip.
@@ -127,12 +133,17 @@ class ShardClips:
             LabelError: an array of a clip in the table is missing.
         """
         try:
-            truth = {name: self._truth_array(clip_id, name) for name in self._truth_names(clip_id)}
+            truth = self._truths.read(clip_id)
             rgb = self._frames[f"{clip_id}.rgb_thw3"]
         except KeyError as error:
             raise LabelError(f"clip {clip_id}: array {error} is missing") from error
         return ClipInput(
-            clip_id=clip_id, rgb_thw3=rgb, truth=truth or None, picture_px=self._sizes.get(clip_id)
+            clip_id=clip_id,
+            rgb_thw3=rgb,
+            truth=truth or None,
+            truth_px=rgb.shape[1],
+            truth_scale=self.scale_kind(clip_id),
+            picture_px=self._sizes.get(clip_id),
         )
 
     @cached_property
@@ -152,19 +163,6 @@ class ShardClips:
         """
         videos = self._videos or Path("videos")
         return SourceFrames(videos, self._table.filter(pl.col("clip_id").is_in(clip_ids)), size)
-
-    def _truth_names(self, clip_id: str) -> Iterable[str]:
-        if not self._has_truth[clip_id]:
-            return ()
-        return (
-            "z_depth_m_thw", "valid_thw", "flow_px_thw2", "flow_valid_thw", "moving_thw",
-            "world_T_cam_t44", "K_t33",
-        )  # fmt: skip
-
-    def _truth_array(self, clip_id: str, name: str) -> NDArray:
-        if self._truth is None:
-            raise KeyError(name)
-        return self._truth[f"{clip_id}.{name}"]
 
 
 def label_clips(
@@ -197,7 +195,13 @@ def label_clips(
         for given in _batches(clips, teacher, wanted, teacher.batch or batch):
             reasons = _label_batch(teacher, given, writer)
             outcomes += [
-                LabelOutcome(clip_id=c, teacher=teacher, reason=reasons[c]) for c in reasons
+                LabelOutcome(
+                    clip_id=c,
+                    teacher=teacher,
+                    reason=reasons[c],
+                    scale_kind=clips.scale_kind(c) if teacher.needs_truth else teacher.scale_kind,
+                )
+                for c in reasons
             ]
             done += len(given)
             progress(done, len(wanted), f"labelled by {teacher.name}")

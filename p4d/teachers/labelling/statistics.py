@@ -43,20 +43,29 @@ def label_statistics(
         tokens_hw: side of the grid on which exact rays are compared.
     """
     label = store.get_all(clip.clip_id, teacher.name)
-    truth = truth_labels(clip.truth, teacher.map_px).present() if clip.truth else None
-    rows = [*_map_rows(label, truth, teacher), *_ray_rows(label, clip, teacher.map_px, tokens_hw)]
+    truth: Label = {}
+    if clip.truth:
+        truth = truth_labels(clip.truth, teacher.map_px, clip.truth_px).present()
+    # One of unknown scale is compared after scaling.
+    relative = "relative" in (teacher.scale_kind, clip.truth_scale)
+    rows = [
+        *_map_rows(label, truth, teacher, relative=relative),
+        *_ray_rows(label, clip, teacher.map_px, tokens_hw),
+    ]
     if not rows:  # a teacher of latents alone
         rows = [_row("latents", store.latents(clip.clip_id, teacher.name).astype(np.float32), None)]
     named = {"clip_id": clip.clip_id, "teacher": teacher.name}
     return [named | {key: _rounded(value) for key, value in row.items()} for row in rows]
 
 
-def _map_rows(label: Label, truth: Label | None, teacher: Teacher) -> Iterator[dict[str, Any]]:
+def _map_rows(
+    label: Label, truth: Label, teacher: Teacher, *, relative: bool
+) -> Iterator[dict[str, Any]]:
     cycle_px, scale_jump = _reprojection(label)
     if "depth_thw" in label:
         yield (
             _row("depth", label["depth_thw"], label["valid_thw"])
-            | _depth_errors(label, truth, teacher)
+            | _depth_errors(label, truth, teacher, relative=relative)
             | {"depth_scale_jump": scale_jump}
         )
     if "flow_px_thw2" in label:
@@ -66,7 +75,7 @@ def _map_rows(label: Label, truth: Label | None, teacher: Teacher) -> Iterator[d
         yield row | _flow_errors(label, truth) | {"flow_cycle_px": cycle_px}
     if "motion_thw" in label:
         row = _row("motion", label["motion_thw"], None)
-        if truth is not None:
+        if "motion_thw" in truth:
             moving = truth["motion_thw"] > measures.MOTION_THRESHOLD
             row["motion_iou"] = measures.motion_iou(label["motion_thw"], moving)
         yield row
@@ -80,7 +89,7 @@ def _ray_rows(
     if rays is None:
         return
     row = _row("rays", rays, None)
-    if clip.truth is not None:
+    if clip.truth is not None and "world_T_cam_t44" in clip.truth:
         grid, size = (tokens_hw, tokens_hw), (size_px, size_px)
         true_rays = rays_from_cameras(
             clip.truth["K_t33"], clip.truth["world_T_cam_t44"], size, grid
@@ -107,16 +116,16 @@ def _row(modality: str, values: NDArray, valid: NDArray[np.bool_] | None) -> dic
 
 
 def _depth_errors(
-    label: Mapping[str, NDArray], truth: Mapping[str, NDArray] | None, teacher: Teacher
+    label: Label, truth: Label, teacher: Teacher, *, relative: bool
 ) -> dict[str, float | None]:
-    if truth is None:
+    if "depth_thw" not in truth:
         return {}
     both = label["valid_thw"] & truth["valid_thw"]
     depth = label["depth_thw"]
     if teacher.depth_kind != "z":  # fitted to each picture alone, as such networks are measured
         frames = zip(depth, truth["depth_thw"], both, strict=True)
         depth = np.stack([measures.fitted_depth(*frame) for frame in frames])
-    elif teacher.scale_kind == "relative":
+    elif relative:
         depth = depth * measures.scale_to(depth, truth["depth_thw"], both)
     return {
         "depth_absrel": measures.depth_absrel(depth, truth["depth_thw"], both),
@@ -124,10 +133,8 @@ def _depth_errors(
     }
 
 
-def _flow_errors(
-    label: Mapping[str, NDArray], truth: Mapping[str, NDArray] | None
-) -> dict[str, float | None]:
-    if truth is None:
+def _flow_errors(label: Label, truth: Label) -> dict[str, float | None]:
+    if "flow_px_thw2" not in truth:
         return {}
     flow, true_flow = label["flow_px_thw2"], truth["flow_px_thw2"]
     both = label["flow_valid_thw"] & truth["flow_valid_thw"]

@@ -4,6 +4,7 @@
 - `lock_file.py`: the entries of `dvc.lock`, spliced one at a time;
 - `cache.py`: the cache of versions, DVC's locks and the initialisation of a repository;
 - `config.py`: DVC's settings, at all its levels;
+- `shared_cache.py`: which projects use a cache outside of them;
 - `site_cache.py`: the private folder of DVC's state.
 
 All that knows a format of DVC belongs here; `storage/push.py` alone imports DVC, for its remotes.

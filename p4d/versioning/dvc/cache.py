@@ -22,6 +22,7 @@ from p4d.atomic import replacing
 from p4d.errors import ContractError, PublishError
 from p4d.paths import OBJECT_ID
 from p4d.versioning.dvc.config import cache_dir, read_config
+from p4d.versioning.dvc.shared_cache import register
 from p4d.versioning.dvc.site_cache import ensure_private_site_cache, set_locally
 from p4d.versioning.files.hashes import Digest, Tree, file_md5
 
@@ -33,6 +34,8 @@ LOCK_WAIT_S = 60.0
 
 def ensure_initialised(root: Path) -> None:
     """Make `root` a DVC repository if it is none, and complete a fresh clone or source tree.
+
+    Enters the project in the register of a cache outside of it.
 
     Without git, DVC's commands need `core.no_scm`, which goes to the local configuration; so does
     the folder of DVC's private state.
@@ -49,6 +52,7 @@ def ensure_initialised(root: Path) -> None:
     if not (root / ".git").exists() and "no_scm" not in read_config(root).get("core", {}):
         set_locally(root, "no_scm", "True")
     ensure_private_site_cache(root)
+    register(root)
 
 
 @contextlib.contextmanager

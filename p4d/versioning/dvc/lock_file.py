@@ -12,7 +12,7 @@ import io
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,14 +98,20 @@ def _nested(value: object) -> str:
 
 
 def _item(path: str, digest: Digest) -> str:
+    return _item_text(path, digest.md5, digest.nbytes, digest.nfiles)
+
+
+@functools.lru_cache(maxsize=4096)
+def _item_text(path: str, md5: str, nbytes: int | None, nfiles: int | None) -> str:
+    """The lines of one file; all shards name the same code."""
     text = "    - " + _dump_scalar("path", path)
     text += "      hash: md5\n"
-    quoted = digest.md5 if _HASH.fullmatch(digest.md5) else f"'{digest.md5}'"
+    quoted = md5 if _HASH.fullmatch(md5) else f"'{md5}'"
     text += f"      md5: {quoted}\n"
-    if digest.nbytes is not None:
-        text += f"      size: {digest.nbytes}\n"
-    if digest.nfiles is not None:
-        text += f"      nfiles: {digest.nfiles}\n"
+    if nbytes is not None:
+        text += f"      size: {nbytes}\n"
+    if nfiles is not None:
+        text += f"      nfiles: {nfiles}\n"
     return text
 
 
@@ -186,6 +192,14 @@ class LockFile:
         out = _parse_block(block).outs.get(path)
         return None if out is None else out.md5
 
+    def without(self, names: Collection[str]) -> str:
+        """The text without the blocks of `names`; all other bytes stay the same."""
+        kept, last = [], 0
+        for start, end in sorted(self._spans[name] for name in names):
+            kept.append(self.text[last:start])
+            last = end
+        return "".join([*kept, self.text[last:]])
+
     def spliced(self, name: str, block: str) -> str:
         """The text with the block of `name` replaced or appended; all other bytes stay the same."""
         if not self.text.strip():
@@ -242,7 +256,7 @@ class LockFile:
             self._spans[head.group(2).strip("'\"")] = (head.start(1), end)
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=512)
 def _read_lock(path: Path, identity: tuple[int, int, int, int]) -> LockFile:
     del identity  # key of the cache: the content depends on it
     return LockFile(path.read_text(encoding="utf-8", errors="replace"))
@@ -303,13 +317,30 @@ def _parse_items(lines: list[str]) -> dict[str, Digest]:
     return items
 
 
-def write_lock(root: Path, text: str, scratch: Path) -> None:
-    """Replace dvc.lock atomically and durably; keeps the old one as `scratch/dvc.lock.bak`."""
-    target, temporary = root / LOCK_FILE, scratch / f"{LOCK_FILE}.new"
+def copy_of(scratch: Path, folder: str) -> Path:
+    """Where `write_lock` keeps the text that it replaced.
+
+    Args:
+        scratch: private folder of the project.
+        folder: of the lock, relative to the project.
+    """
+    return scratch / f"{folder.replace('/', '.')}{'.' * bool(folder)}{LOCK_FILE}.bak"
+
+
+def write_lock(root: Path, folder: str, text: str, scratch: Path) -> None:
+    """Replace `dvc.lock` in a folder of the project, atomically and durably; keeps the old one.
+
+    Args:
+        root: of the project.
+        folder: relative to it; empty for the root.
+        text: the new content.
+        scratch: private folder of the project, see `copy_of`.
+    """
+    target, temporary = root / folder / LOCK_FILE, scratch / f"{LOCK_FILE}.new"
     if target.exists():
-        with replacing(scratch / f"{LOCK_FILE}.bak") as backup:
+        with replacing(copy_of(scratch, folder)) as backup:
             backup.write_bytes(target.read_bytes())
     write_flushed(temporary, text.encode())
     reached("lock_prepared")
     temporary.replace(target)
-    sync_folder(root)
+    sync_folder(target.parent)

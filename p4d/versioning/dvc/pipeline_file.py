@@ -1,8 +1,14 @@
-"""The text of `dvc.yaml`, generated from the stage table.
+"""The text of the files `dvc.yaml`, generated from the stage table.
 
 A per-shard stage becomes a `matrix` over the landed shards, with one output and one lock entry per
 shard. So DVC itself knows which shard is missing or was made by other code or parameters than the
 others.
+
+DVC reads and checks a pipeline file as a whole, and its lock is written as a whole, so shards share
+one only in groups of `GROUP`, by their number. The first group is in `dvc.yaml` at the root, with
+the stages that have no shards. Every other group has a folder below `shards/pipelines/`, with a
+`dvc.yaml` and a `dvc.lock`. Commands and paths are those of the root there too (`wdir`), so an
+entry of a lock is the same in either file.
 """
 
 from __future__ import annotations
@@ -21,6 +27,10 @@ HEADER = """\
 """
 RUN = "python -m p4d stage"
 PIPELINE_FILE = "dvc.yaml"
+GROUP = 32
+"""Shards of a pipeline file: DVC takes a second to read the 200 stages of these."""
+GROUPS = "shards/pipelines"
+"""Folder of the groups."""
 
 
 def command(key: ArtifactKey) -> str:
@@ -55,16 +65,86 @@ def reads_all_shards(stage: Stage, by_name: Mapping[str, Stage]) -> bool:
     return not stage.per_shard and any(by_name[name].per_shard for name in stage.inputs)
 
 
-def render(stages: Sequence[Stage], root: Path) -> str:
-    """The whole of `dvc.yaml` for the code below `root`."""
-    return compose(stages, {stage.name: code_files(stage, root) for stage in stages})
+def folder_of(shard: str | None) -> str:
+    """The folder whose dvc.yaml and dvc.lock hold a shard, relative to the project; empty: root.
+
+    The number at the beginning of a shard's id decides, so a shard never moves. A shard without a
+    number is in the first group.
+    """
+    digits = "" if shard is None else shard.partition("-")[0]
+    group = int(digits) // GROUP if digits.isascii() and digits.isdecimal() else 0
+    return f"{GROUPS}/{group:04d}" if group else ""
 
 
-def compose(stages: Sequence[Stage], code: Mapping[str, Iterable[str]]) -> str:
-    """The whole of `dvc.yaml`, with the code files of each stage."""
+def folders_of(shards: Iterable[str]) -> dict[str, list[str]]:
+    """The shards of each folder with a pipeline file, in order; the root comes first."""
+    found: dict[str, list[str]] = {"": []}
+    for shard in shards:
+        found.setdefault(folder_of(shard), []).append(shard)
+    return found
+
+
+def address(key: ArtifactKey) -> str:
+    """What `dvc status`, `dvc checkout` and `dvc repro` call an artifact."""
+    folder = folder_of(key.shard)
+    return f"{folder}/{PIPELINE_FILE}:{key}" if folder else str(key)
+
+
+def render(stages: Sequence[Stage], root: Path, shards: Sequence[str] = ()) -> dict[str, str]:
+    """The text of every pipeline file for the code below `root`, by its path.
+
+    Args:
+        stages: the stage table.
+        root: of the project.
+        shards: the closed ones.
+    """
+    code = {stage.name: code_files(stage, root) for stage in stages}
+    return compose_all(stages, code, shards)
+
+
+def compose_all(
+    stages: Sequence[Stage], code: Mapping[str, Iterable[str]], shards: Sequence[str]
+) -> dict[str, str]:
+    """The text of every pipeline file, by its path; see `compose`."""
+    return {
+        f"{folder}/{PIPELINE_FILE}".lstrip("/"): compose(
+            stages, code, folder, of_folder, len(of_folder) == len(shards)
+        )
+        for folder, of_folder in folders_of(shards).items()
+    }
+
+
+def compose(
+    stages: Sequence[Stage],
+    code: Mapping[str, Iterable[str]],
+    folder: str = "",
+    shards: Sequence[str] = (),
+    are_all: bool = True,
+) -> str:
+    """The text of one pipeline file.
+
+    Args:
+        stages: the stage table.
+        code: the code files of each stage.
+        folder: of the file, as `folder_of` gives it; the root's also has the stages without shards.
+        shards: those of the file.
+        are_all: whether they are all shards: then `shards/index.yaml` lists them, and a shard that
+            lands later is in DVC's view at once.
+    """
     by_name = {stage.name: stage for stage in stages}
-    blocks = [_stage_block(stage, by_name, code[stage.name]) for stage in stages]
-    text = HEADER + "vars:\n  - " + SHARD_LIST + "\nstages:\n" + "".join(blocks)
+    blocks = [
+        _stage_block(stage, by_name, code[stage.name], folder)
+        for stage in stages
+        if stage.per_shard or not folder
+    ]
+    if folder or not are_all:
+        listed = "".join(f"      - {shard}\n" for shard in shards) or "      []\n"
+        shard_list = "shards:\n" + listed
+    else:
+        shard_list = SHARD_LIST + "\n"
+    text = HEADER + "vars:\n  - " + shard_list + "stages:\n" + "".join(blocks)
+    if folder:
+        return text
     # Inside an output DVC allows no second output, but top-level lists may point there.
     together = [stage for stage in stages if not stage.per_shard]
     metrics = [f"  - {_file(s, file)}\n" for s in together for file in s.metrics]
@@ -92,7 +172,9 @@ def _plot(path: str, plot: DvcPlot) -> str:
     return f"  - {path}:\n" + "".join(f"      {name}: {text}\n" for name, text in entries.items())
 
 
-def _stage_block(stage: Stage, by_name: Mapping[str, Stage], code: Iterable[str]) -> str:
+def _stage_block(
+    stage: Stage, by_name: Mapping[str, Stage], code: Iterable[str], folder: str
+) -> str:
     shard = "${item.shard}" if stage.per_shard else None
     key = ArtifactKey(stage.name, shard)
     deps = list(code)
@@ -108,8 +190,10 @@ def _stage_block(stage: Stage, by_name: Mapping[str, Stage], code: Iterable[str]
     lines += [
         f"    desc: {json.dumps(stage.description)}",
         f"    cmd: {command(key)}",
-        "    deps:",
     ]
+    if folder:
+        lines.append(f"    wdir: {'/'.join('..' for _ in folder.split('/'))}")
+    lines.append("    deps:")
     lines += [f"      - {path}" for path in deps]
     if stage.params:
         lines += ["    params:", *(f"      - {section}" for section in sorted(stage.params))]

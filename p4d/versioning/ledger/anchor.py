@@ -91,19 +91,25 @@ def _drop_stale_lock(root: Path) -> None:
             lock.unlink()
 
 
-def anchored_lock(project: Project) -> str:
-    """dvc.lock on the branch `p4d-ledger`; empty if nothing is anchored."""
+def anchored_lock(project: Project, folder: str = "") -> str:
+    """A dvc.lock on the branch `p4d-ledger`; empty if nothing is anchored.
+
+    Args:
+        project: where.
+        folder: of the lock, relative to the project.
+    """
     reference = project.root / ".git" / "refs" / "heads" / BRANCH
     commit = reference.read_text(encoding="utf-8") if reference.is_file() else None
+    path = f"{folder}/dvc.lock" if folder else "dvc.lock"
     if commit is None:  # packed, in another folder, or missing: ask git each time
-        return (_anchored_file(project.root, "dvc.lock") or b"").decode()
-    return _anchored_lock(project.root, commit)
+        return (_anchored_file(project.root, path) or b"").decode()
+    return _anchored_lock(project.root, commit, path)
 
 
-@functools.lru_cache(maxsize=2)
-def _anchored_lock(root: Path, commit: str) -> str:
+@functools.lru_cache(maxsize=64)
+def _anchored_lock(root: Path, commit: str, path: str) -> str:
     del commit  # key of the cache: the content depends on it
-    return (_anchored_file(root, "dvc.lock") or b"").decode()
+    return (_anchored_file(root, path) or b"").decode()
 
 
 def _anchored_file(root: Path, path: str) -> bytes | None:

@@ -14,9 +14,9 @@ helps (`holds_head`, `p4d audit verify --head`).
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -94,16 +94,59 @@ def require_marked(project: Project) -> None:
     path, marker = project.root / LEDGER_PATH, read_marker(project)
     if marker is None:
         return
-    stat = path.stat() if path.is_file() else None
-    identity = stat and (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-    if not _file_continues(path, identity, marker):
+    if not _file_continues(path, marker):
         raise HistoryError(_differs_from_marker(marker))
 
 
-@functools.lru_cache(maxsize=8)
-def _file_continues(path: Path, identity: tuple[int, int, int, int] | None, marker: Marker) -> bool:
-    """As `_continues`, once per state of the file: a process runs hundreds of stages."""
-    return _continues(b"" if identity is None else path.read_bytes(), marker)
+@dataclass(frozen=True)
+class _Proof:
+    """A state of the ledger file that was found to continue a marker.
+
+    Attributes:
+        marker: which one.
+        inode: of the file.
+        nbytes: its length.
+        tail: its last bytes.
+    """
+
+    marker: Marker
+    inode: int
+    nbytes: int
+    tail: bytes
+
+
+_TAIL = 4096
+_proofs: dict[Path, _Proof] = {}
+"""The last proof of each ledger file in this process."""
+
+
+def _file_continues(path: Path, marker: Marker) -> bool:
+    """As `_continues`, without reading what this process has read: it publishes thousands of times.
+
+    A file that only grew since, and still has the bytes that were its end then, is not read as a
+    whole again. Whoever overwrites its middle in place meanwhile is found by the next process and
+    by the next anchor, which read all of it.
+    """
+    try:
+        stream = path.open("rb")
+    except FileNotFoundError:
+        return _continues(b"", marker)
+    with stream:
+        stat, proof = os.fstat(stream.fileno()), _proofs.get(path)
+        if proof is not None and (proof.marker, proof.inode) == (marker, stat.st_ino):
+            stream.seek(proof.nbytes - len(proof.tail))
+            grew = stat.st_size >= proof.nbytes and stream.read(len(proof.tail)) == proof.tail
+        else:
+            grew = False
+        if not grew:
+            stream.seek(0)
+            if not _continues(stream.read(), marker):
+                _proofs.pop(path, None)
+                return False
+        stream.seek(max(0, stat.st_size - _TAIL))
+        tail = stream.read(stat.st_size - stream.tell())
+    _proofs[path] = _Proof(marker, stat.st_ino, stat.st_size, tail)
+    return True
 
 
 def _continues(payload: bytes, marker: Marker) -> bool:

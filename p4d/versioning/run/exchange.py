@@ -11,6 +11,8 @@ from p4d.atomic import sync_folder
 from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.dvc.lock_file import LockFile, write_lock
+from p4d.versioning.dvc.pipeline_file import folder_of
+from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.files.crash_points import reached
 from p4d.versioning.files.hashes import tree_of
 from p4d.versioning.ledger.ledger import Ledger
@@ -39,9 +41,11 @@ def carry_out(project: Project, intent: Intent, *, again: bool) -> None:
         sync_folder(target.parent)
     reached("swapped")
     if intent.entry is not None:
-        lock = LockFile.read_as_is(root)
+        folder_of_lock = _folder_of_lock(intent)
+        lock = LockFile.read_as_is(root / folder_of_lock)
         if lock.block(intent.key) != intent.entry:
-            write_lock(root, lock.spliced(intent.key, intent.entry), project.state)
+            text = lock.spliced(intent.key, intent.entry)
+            write_lock(root, folder_of_lock, text, project.state)
     reached("lock_written")
     ledger = Ledger(project)
     ledger.repair()
@@ -59,7 +63,7 @@ def undo(project: Project, intent: Intent) -> bool:
     """
     root, folder = project.root, project.root / intent.staging
     target, new, old = root / intent.out, folder / "new", folder / "old"
-    lock = LockFile.read_as_is(root)
+    lock = LockFile.read_as_is(root / _folder_of_lock(intent))
     if intent.entry is not None and lock.block(intent.key) == intent.entry:
         return False
     if intent.swap and not new.exists() and target.exists():
@@ -88,6 +92,10 @@ def ensure_content(project: Project, intent: Intent) -> None:
     shutil.rmtree(new, ignore_errors=True)
     new.parent.mkdir(parents=True, exist_ok=True)
     dvc_store.checkout(project.root, intent.md5, new)
+
+
+def _folder_of_lock(intent: Intent) -> str:
+    return folder_of(ArtifactKey.parse(intent.key).shard)
 
 
 def _is_recorded(ledger: Ledger, intent: Intent) -> bool:

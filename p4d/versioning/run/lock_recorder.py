@@ -11,7 +11,7 @@ import contextlib
 import logging
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -19,8 +19,8 @@ from p4d.atomic import write_durably
 from p4d.errors import HistoryError, LedgerError, PublishError
 from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
-from p4d.versioning.dvc.lock_file import LOCK_FILE, LockEntry, LockFile
-from p4d.versioning.dvc.pipeline_file import PIPELINE_FILE, out_path
+from p4d.versioning.dvc.lock_file import LOCK_FILE, LockEntry, LockFile, copy_of
+from p4d.versioning.dvc.pipeline_file import PIPELINE_FILE, folder_of, out_path
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.files.hashes import Digest
 from p4d.versioning.ledger.anchor import anchor, anchored_lock
@@ -41,16 +41,24 @@ class LockRecorder(ABC):
     fails_on_checks: bool
 
     @abstractmethod
-    def write_pipeline_file(self, root: Path, text: str) -> None:
-        """Replace dvc.yaml, which differs from `text`.
+    def write_pipeline_files(self, project: Project, texts: Mapping[str, str]) -> None:
+        """Replace pipeline files, which differ from `texts`.
+
+        Args:
+            project: where.
+            texts: by path, the new content.
 
         Raises:
-            PublishError: DVC has read the old one.
+            PublishError: DVC has read the old ones.
         """
 
     @abstractmethod
-    def restore_torn_lock(self, project: Project) -> str | None:
-        """Restore dvc.lock from its copy if it is damaged; returns a notice, or None.
+    def restore_torn_lock(self, project: Project, folder: str = "") -> str | None:
+        """Restore a dvc.lock from its copy if it is damaged; returns a notice, or None.
+
+        Args:
+            project: where.
+            folder: of the lock, relative to the project.
 
         Raises:
             PublishError: there is no copy.
@@ -88,30 +96,34 @@ class WriteToLock(LockRecorder):
 
     fails_on_checks = True
 
-    def write_pipeline_file(self, root: Path, text: str) -> None:
-        """Replace dvc.yaml."""
-        write_durably(root / PIPELINE_FILE, text.encode())
-        logger.info("%s is written again: stages or imports changed", PIPELINE_FILE)
+    def write_pipeline_files(self, project: Project, texts: Mapping[str, str]) -> None:
+        """Replace them; the one at the root last, as it is the whole pipeline until then."""
+        for path in sorted(texts, key=lambda path: (path == PIPELINE_FILE, path)):
+            target = project.root / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_durably(target, texts[path].encode())
+            logger.info("%s is written again: stages, imports or shards changed", path)
 
-    def restore_torn_lock(self, project: Project) -> str | None:
-        """Restore dvc.lock from its copy; a DVC command that was killed may have cut it."""
-        root, backup = project.root, project.state / f"{LOCK_FILE}.bak"
-        if LockFile.read_as_is(root).damage() is None:
+    def restore_torn_lock(self, project: Project, folder: str = "") -> str | None:
+        """Restore a dvc.lock from its copy; a DVC command that was killed may have cut it."""
+        root, backup = project.root, copy_of(project.state, folder)
+        home, name = root / folder, f"{folder}{'/' * bool(folder)}{LOCK_FILE}"
+        if LockFile.read_as_is(home).damage() is None:
             return None
         with dvc_store.repository_lock(root):  # DVC may be writing it at this moment
-            damage = LockFile.read_as_is(root).damage()
+            damage = LockFile.read_as_is(home).damage()
             if damage is None:
                 return None
             if not backup.exists():
                 raise PublishError(
-                    f"{LOCK_FILE} is damaged ({damage}) and there is no copy in "
-                    f"{project.state}; `git show p4d-ledger:dvc.lock > dvc.lock` takes the last "
+                    f"{name} is damaged ({damage}) and there is no copy in "
+                    f"{project.state}; `git show p4d-ledger:{name} > {name}` takes the last "
                     "anchored one"
                 )
-            damaged = project.state / f"{LOCK_FILE}.damaged"
-            (root / LOCK_FILE).replace(damaged)
-            write_durably(root / LOCK_FILE, backup.read_bytes())
-            return f"restored {LOCK_FILE} from its copy ({damage}; kept as {damaged})"
+            damaged = backup.with_suffix(".damaged")
+            (home / LOCK_FILE).replace(damaged)
+            write_durably(home / LOCK_FILE, backup.read_bytes())
+            return f"restored {name} from its copy ({damage}; kept as {damaged})"
 
     @contextlib.contextmanager
     def exclusive(
@@ -130,7 +142,8 @@ class WriteToLock(LockRecorder):
         """Anchor the replaced version, unless git has it: bringing everything up to date does."""
         key = replaced.key
         try:
-            entry = LockFile(anchored_lock(project)).entry(str(key))
+            lock = LockFile(anchored_lock(project, folder_of(key.shard)))
+            entry = lock.entry(str(key))
             if entry is None or entry.outs.get(out_path(key)) != Digest(replaced.md5):
                 anchor(project, f"{key} is about to be replaced")
         except HistoryError:
@@ -152,16 +165,16 @@ class LeaveToDvc(LockRecorder):
 
     fails_on_checks = False
 
-    def write_pipeline_file(self, root: Path, text: str) -> None:
-        """Refuse: DVC has read the old file."""
-        del root, text
+    def write_pipeline_files(self, project: Project, texts: Mapping[str, str]) -> None:
+        """Refuse: DVC has read the old ones."""
+        del project, texts
         raise PublishError(
             f"{PIPELINE_FILE} is older than the code; run `p4d dvc-yaml`, then `dvc repro`"
         )
 
-    def restore_torn_lock(self, project: Project) -> str | None:
+    def restore_torn_lock(self, project: Project, folder: str = "") -> str | None:
         """Leave dvc.lock alone: DVC holds its lock and may be writing it."""
-        del project
+        del project, folder
         return None
 
     def exclusive(

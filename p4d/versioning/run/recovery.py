@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from p4d.errors import PublishError
 from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
+from p4d.versioning.dvc.pipeline_file import folders_of
 from p4d.versioning.files.project_lock import project_lock
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.run.exchange import carry_out, ensure_content, undo
@@ -35,7 +36,12 @@ def locked(project: Project) -> Iterator[None]:
 def recover(project: Project) -> list[str]:
     """Finish or undo what a dead process left; returns what was done, one notice each."""
     with project_lock(project) as outermost:
-        return _recover(project) if outermost else []
+        if not outermost:
+            return []
+        recorder, folders = lock_recorder(), folders_of(project.shards())
+        # A group's lock is also restored by the next run of one of its shards.
+        notices = [recorder.restore_torn_lock(project, folder) for folder in folders if folder]
+        return [*filter(None, notices), *_recover(project)]
 
 
 def _recover(project: Project) -> list[str]:

@@ -6,6 +6,7 @@ A stage runs in this way only, whether a Dagster asset, a command of dvc.yaml or
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from p4d.progress import Progress
 from p4d.project import Project
 from p4d.quality.gates import blocking_gates
 from p4d.versioning.dvc import pipeline_file
+from p4d.versioning.dvc.pipeline_file import folder_of
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.files.hashes import Digest
 from p4d.versioning.ledger import environment
@@ -26,8 +28,9 @@ from p4d.versioning.ledger.continuity import require_marked
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.ledger.record import plain
 from p4d.versioning.run import run_info
-from p4d.versioning.run.lock_recorder import LockRecorder, lock_recorder
+from p4d.versioning.run.lock_recorder import lock_recorder
 from p4d.versioning.run.pinned_view import PinnedView
+from p4d.versioning.run.pipeline_files import update_pipeline_files
 from p4d.versioning.run.publish import publish
 from p4d.versioning.run.recovery import locked
 from p4d.versioning.run.stage_run import (
@@ -115,10 +118,12 @@ def run_stage(
         ContractError: the pipeline has no such artifact.
     """
     gates = blocking_gates() if gates is None else gates
+    recorder = lock_recorder()
     with Workspace(project) as workspace:
         with locked(project):
             require_marked(project)
-            _update_pipeline_file(workspace, lock_recorder())
+            recorder.restore_torn_lock(project, folder_of(key.shard))
+            update_pipeline_files(workspace, recorder, key)
             _drop_delisted(workspace)
             write_blocked(workspace, gates)
         run = prepare(workspace, key, gates)
@@ -149,16 +154,6 @@ def run_stage(
     )
 
 
-def _update_pipeline_file(workspace: Workspace, recorder: LockRecorder) -> None:
-    """Write dvc.yaml again if code or stages changed."""
-    root = workspace.project.root
-    path = root / pipeline_file.PIPELINE_FILE
-    code = {stage.name: workspace.code(stage) for stage in workspace.stages}
-    text = pipeline_file.compose(workspace.stages, code)
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        recorder.write_pipeline_file(root, text)
-
-
 def _drop_delisted(workspace: Workspace) -> None:
     """Remove the folders of shards that left the list; their versions stay in the cache.
 
@@ -169,14 +164,11 @@ def _drop_delisted(workspace: Workspace) -> None:
         home = workspace.project.data / stage.name
         if not stage.per_shard or not home.is_dir():
             continue
-        for folder in home.iterdir():
-            key = ArtifactKey(stage.name, folder.name)
+        for name in sorted({entry.name for entry in os.scandir(home)} - listed):
+            folder = home / name
+            key = ArtifactKey(stage.name, name)
             known = workspace.recorded_md5(key)
-            if (
-                folder.name in listed
-                or known is None
-                or workspace.digest(pipeline_file.out_path(key)) != Digest(known)
-            ):
+            if known is None or workspace.digest(pipeline_file.out_path(key)) != Digest(known):
                 continue  # not recorded, or edited: not ours to remove
             logger.warning("%s is removed: the shard is not on the list", folder)
             shutil.rmtree(folder)

@@ -16,7 +16,7 @@ from p4d.project import Project
 from p4d.quality.gates import blocking_gates
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.dvc.lock_file import LockEntry
-from p4d.versioning.dvc.pipeline_file import manifest_path, out_path
+from p4d.versioning.dvc.pipeline_file import address, manifest_path, out_path
 from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.files.hashes import Digest
 from p4d.versioning.ledger.ledger import Ledger
@@ -148,7 +148,7 @@ def previous_version(workspace: Workspace, run: StageRun) -> Path | None:
     if run.stage.previous == "required":
         raise PublishError(
             f"{run.key} continues from its last version {recorded[:8]}, which is neither in place "
-            f"nor in the cache; `dvc pull {run.key}` restores it"
+            f"nor in the cache; `dvc pull {address(run.key)}` restores it"
         )
     return None
 

@@ -96,12 +96,13 @@ def _version(workspace: Workspace, key: ArtifactKey) -> ArtifactVersion:
         raise PublishError(f"input {key} was never made; make it first")
     if present is None:
         raise PublishError(
-            f"input {path} is missing; `dvc checkout {key}` restores the recorded version"
+            f"input {path} is missing; `dvc checkout {dvc_yaml.address(key)}` restores the "
+            "recorded version"
         )
     if present.md5 != recorded:
         raise PublishError(
             f"input {path} was edited: it is not the recorded version {recorded[:8]}; "
-            f"`dvc checkout -f {key}` restores that, or make {key} again"
+            f"`dvc checkout -f {dvc_yaml.address(key)}` restores that, or make {key} again"
         )
     return ArtifactVersion(key, recorded)
 

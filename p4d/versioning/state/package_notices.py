@@ -35,8 +35,7 @@ def package_notices(workspace: Workspace, statuses: Iterable[ArtifactStatus]) ->
         counts = ", ".join(f"{made_by[version]} by {version}" for version in sorted(made_by))
         yield f"this is p4d {__version__}; of the artifacts below, other versions made: {counts}"
     code = {stage.name: workspace.code(stage) for stage in workspace.stages}
-    path = project.root / pipeline_file.PIPELINE_FILE
-    if path.read_text(encoding="utf-8") != pipeline_file.compose(workspace.stages, code):
+    if _are_outdated(workspace):
         yield (
             "dvc.yaml was written for other code, so `dvc status` does not know all of it; "
             "the next run writes it, or: p4d dvc-yaml"
@@ -50,3 +49,15 @@ def package_notices(workspace: Workspace, statuses: Iterable[ArtifactStatus]) ->
                 f"p4d {installed.version} was edited after it was installed "
                 f"({few}); every version that this code makes is recorded as such"
             )
+
+
+def _are_outdated(workspace: Workspace) -> bool:
+    """Whether a pipeline file is not as code, stages and shards want it."""
+    stages, root = workspace.stages, workspace.project.root
+    wanted = pipeline_file.compose_all(
+        stages, {stage.name: workspace.code(stage) for stage in stages}, workspace.shards
+    )
+    return any(
+        not (root / path).is_file() or (root / path).read_text(encoding="utf-8") != text
+        for path, text in wanted.items()
+    )

@@ -9,11 +9,13 @@ all.
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from p4d.errors import LedgerError
 from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
+from p4d.versioning.dvc.shared_cache import is_outside, registered
 from p4d.versioning.files.git import git, has_repository
 from p4d.versioning.ledger.anchor import anchor
 from p4d.versioning.ledger.ledger import Ledger
@@ -44,21 +46,68 @@ def keep(project: Project) -> int:
     return len(versions)
 
 
-def collect_garbage(project: Project, *, dry: bool = False) -> str:
+def collect_garbage(
+    project: Project, *, dry: bool = False, others: Sequence[Path] = (), alone: bool = False
+) -> str:
     """Run `dvc gc --all-commits` after `keep`; returns the output of DVC.
 
+    What the other projects of the cache need stays: those in its register, and those that are
+    named. In a cache outside of the project there may be more, of which p4d knows nothing, so
+    somebody has to say that all are named.
+
+    Args:
+        project: where.
+        dry: only list what would be removed.
+        others: roots of projects that use the same cache.
+        alone: there are no others beside the registered ones.
+
     Raises:
-        LedgerError: DVC failed.
+        LedgerError: DVC failed, the cache may be shared with projects that are not named, or one
+            of them cannot be read.
     """
+    sharing = sharing_projects(project, others)
+    if is_outside(project.root) and not others and not alone:
+        known = "".join(f"\n  {root}" for root in sharing) or " none"
+        raise LedgerError(
+            f"the cache {dvc_store.cache_dir(project.root).parents[1]} lies outside of this "
+            "project, so others may need what looks like garbage here. Name each other DVC project "
+            "that uses it: `p4d gc --project DIR --project DIR`; or `p4d gc --no-others` if there "
+            f"is none beside those that registered:{known}"
+        )
     count = keep(project)
+    for root in sharing:
+        if (root / "data" / "ledger").is_dir():
+            count += keep(Project(root))
     dvc_store.ensure_initialised(project.root)  # DVC's state is private before DVC runs
     command = ["dvc", "gc", "--all-commits", "--force", *(["--dry"] if dry else [])]
+    if sharing:
+        command += ["--projects", *map(str, sharing)]
     done = subprocess.run(
         command, cwd=project.root, capture_output=True, text=True, check=False, encoding="utf-8"
     )
     if done.returncode:
         raise LedgerError(f"{' '.join(command)} failed: {done.stderr.strip()}")
-    return f"{count} recorded versions are kept\n{done.stdout.strip()}"
+    of_others = f" (also of {', '.join(map(str, sharing))})" if sharing else ""
+    return f"{count} recorded versions are kept{of_others}\n{done.stdout.strip()}"
+
+
+def sharing_projects(project: Project, named: Sequence[Path] = ()) -> list[Path]:
+    """The other projects that use the cache: the registered ones and the named ones.
+
+    Raises:
+        LedgerError: one is no DVC repository any more.
+    """
+    register = registered(project.root)
+    found = sorted({*register, *(root.resolve() for root in named)} - {project.root.resolve()})
+    for root in found:
+        if not (root / ".dvc").is_dir():
+            entry = register.get(root)
+            how = f"; if it is gone for good, delete {entry}" if entry else ""
+            raise LedgerError(
+                f"{root} uses the same cache and is no DVC repository now, so nobody knows what it "
+                f"needs{how}"
+            )
+    return found
 
 
 def _commit(versions: dict[str, str]) -> Iterator[bytes]:

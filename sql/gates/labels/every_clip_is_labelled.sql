@@ -1,5 +1,5 @@
 -- Accepted clips that a teacher of this shard did not account for, and good labels without
--- statistics. The exact teacher answers only for clips with truth.
+-- statistics. The exact teacher answers only for clips whose truth a label can hold.
 --
 -- holds: Every teacher accounts for every clip that it can label, and good labels have statistics.
 -- grain: one missing label
@@ -16,7 +16,14 @@ with wanted as (
         union
         select distinct teacher from stg_labels
     ) as t
-    where c.outcome = 'ok' and (c.has_truth or t.teacher <> 'exact')
+    left join stg_truth_parts as p using (clip_id)
+    where c.outcome = 'ok'
+        and (
+            t.teacher <> 'exact'
+            or (c.has_truth and p.clip_id is null)
+            or list_has_any(p.gives, ['depth', 'flow', 'motion'])
+            or (list_contains(p.gives, 'intrinsics') and p.camera_frames = len(c.frame_index))
+        )
 ),
 checked as (
     select

@@ -88,7 +88,7 @@ def labelled(tmp_path_factory):
     labels = base / "labels" / shard
     clips, writer = ShardClips(base / "clips" / shard), LabelWriter()
     for clip_id in clips.clip_ids:
-        writer.add(clip_id, "expert4d", truth_labels(clips.read(clip_id).truth, 32))
+        writer.add(clip_id, "expert4d", truth_labels(clips.read(clip_id).truth, 32, 64))
     labels.mkdir(parents=True)
     writer.write(labels)
     row = {"teacher": "expert4d", "teacher_digest": "d", "depth_kind": "z",

@@ -44,7 +44,9 @@ class ScanNetScene:
     instance_hw: np.ndarray
 
 
-def write_scannet(folder: Path, *, apart: bool = False, frames: int = FRAMES) -> ScanNetScene:
+def write_scannet(
+    folder: Path, *, apart: bool = False, frames: int = FRAMES, step: int = STEP
+) -> ScanNetScene:
     """Write an exported scene; if `apart`, the cameras are at two places, as SCENE.txt states."""
     for part in ("color", "depth", "pose", "intrinsic", "instance-filt"):
         (folder / part).mkdir(parents=True)
@@ -53,7 +55,7 @@ def write_scannet(folder: Path, *, apart: bool = False, frames: int = FRAMES) ->
     instance[8:20, 10:24], instance[25:40, 30:60] = INSTANCES
     poses = [pose_at(t) for t in range(frames)]
     for t in range(frames):
-        number = t * STEP
+        number = t * step
         Image.fromarray(picture(t)).save(folder / "color" / f"{number}.jpg", quality=95)
         Image.fromarray(depth_mm()).save(folder / "depth" / f"{number}.png")
         Image.fromarray(instance).save(folder / "instance-filt" / f"{number}.png")
@@ -123,7 +125,7 @@ def depth_mm() -> np.ndarray:
 def picture(t: int) -> np.ndarray:
     """A smooth picture that changes with the frame."""
     u, v = np.meshgrid(np.arange(COLOUR[0]), np.arange(COLOUR[1]))
-    return np.stack([u * 3, v * 5, np.full_like(u, 40 + 30 * t)], axis=-1).astype(np.uint8)
+    return np.stack([u * 3, v * 5, np.full_like(u, 40 + 9 * t)], axis=-1).astype(np.uint8)
 
 
 def pose_at(t: int) -> np.ndarray:

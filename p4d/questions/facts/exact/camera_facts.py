@@ -37,7 +37,7 @@ def _camera_motion(scene: Scene, begin: int, end: int, params: FactsParams) -> I
     extent_m = float(np.linalg.norm(path_m_t3 - path_m_t3[0], axis=1).max())
     path_m = float(np.linalg.norm(np.diff(path_m_t3, axis=0), axis=1).sum())
     naming_m = scene.camera_naming_m(begin) + scene.camera_naming_m(end)
-    sigma_m = 2 * POSITION_SIGMA_M + naming_m
+    sigma_m = 2 * (POSITION_SIGMA_M + scene.camera_sigma_m) + naming_m
     if scene.metric:
         yield quantity(
             scene.source, "camera_displacement", float(np.linalg.norm(moved_m_3)), sigma_m,

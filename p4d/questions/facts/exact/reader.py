@@ -31,7 +31,7 @@ class SceneReader:
         self._colours = sorted({row["colour"] for row in self._objects.values()})
         self._shapes = sorted({row["shape"] for row in self._objects.values()})
         self._instance = {row["region_id"]: row["instance"] for row in regions.to_dicts()}
-        self._digest = _exact_digest(labels)
+        self._digest = exact_digest(labels)
 
     def facts(
         self,
@@ -86,7 +86,7 @@ class SceneReader:
         return f"{rng.choice(absent)} {rng.choice(self._shapes)}"
 
 
-def _exact_digest(labels: Path) -> str:
+def exact_digest(labels: Path) -> str:
     """Return the digest of the passthrough teacher if the labels name it, else a constant."""
     index = labels / "index.parquet"
     if index.is_file():

@@ -32,13 +32,13 @@ def scene_facts(scene: Scene, params: FactsParams) -> Iterator[Fact]:
     if scene.metric:
         yield from when_facts(scene, instants(frames), params)
     for begin, end in spans(frames):
-        measured = _interval_facts(scene, begin, end, params)
+        measured = interval_facts(scene, begin, end, params)
         if params.seen_at_both_ends:
             measured = in_view(measured, (begin, end), scene.region_ids, scene.visible_kt)
         yield from measured
 
 
-def _interval_facts(scene: Scene, begin: int, end: int, params: FactsParams) -> Iterator[Fact]:
+def interval_facts(scene: Scene, begin: int, end: int, params: FactsParams) -> Iterator[Fact]:
     """Measure everything between two frames."""
     trajectories = [
         trajectory_of(scene, k, begin, end, params) for k in range(len(scene.region_ids))

@@ -34,6 +34,9 @@ class Scene:
         absent_name: a name that no object of the whole scene has, marked or not.
         rest_sigma_m: error of the distance between two equal places, which decides whether
             constancy is certain. That of exact poses, unless places were read off images.
+        rest_sigma_m_k: the same by object, where objects differ; the other is then the largest.
+        camera_sigma_m: error of a camera position, beside that of exact truth.
+        place_sigma_m_kt: errors of the places of objects, beside those of exact truth; None: zero.
 
     """
 
@@ -49,6 +52,9 @@ class Scene:
     names: tuple[str, ...] = ()
     absent_name: str | None = None
     rest_sigma_m: float = 2 * POSITION_SIGMA_M
+    rest_sigma_m_k: np.ndarray | None = None
+    camera_sigma_m: float = 0.0
+    place_sigma_m_kt: np.ndarray | None = None
 
     @property
     def metric(self) -> bool:
@@ -70,7 +76,14 @@ class Scene:
             np.linalg.norm(self.centre_m_kt3[k, frame] - self.world_T_cam_t44[frame, :3, 3])
         )
         footprint_m = POSITION_SIGMA_M + HALF_PIXEL * range_m / float(self.K_33[0, 0])
-        return footprint_m + self.naming_m(k, frame)
+        measured_m = 0.0
+        if self.place_sigma_m_kt is not None:
+            measured_m = float(self.place_sigma_m_kt[k, frame])
+        return footprint_m + self.naming_m(k, frame) + measured_m
+
+    def rest_of(self, k: int) -> float:
+        """Return the error of the distance between two equal places of an object."""
+        return self.rest_sigma_m if self.rest_sigma_m_k is None else float(self.rest_sigma_m_k[k])
 
     def naming_m(self, k: int, frame: int) -> float:
         """Return how far an object moves in the world, or relative to the camera, until its name.

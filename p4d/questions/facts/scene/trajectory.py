@@ -121,9 +121,9 @@ def trajectory_of(scene: Scene, k: int, begin: int, end: int, params: FactsParam
         end=end,
         points_m_t3=points_m_t3,
         sigma_m=sigma_m,
-        rest_sigma_m=scene.rest_sigma_m,
+        rest_sigma_m=scene.rest_of(k),
         moves_margin=beyond(
-            extent_m, params.moving_threshold_m, 2**0.5 * sigma_m, scene.rest_sigma_m
+            extent_m, params.moving_threshold_m, 2**0.5 * sigma_m, scene.rest_of(k)
         ),
         path_m=float(np.linalg.norm(np.diff(points_m_t3, axis=0), axis=1).sum()),
         seconds=scene.seconds(begin, end),

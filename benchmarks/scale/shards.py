@@ -1,0 +1,113 @@
+"""What a small shard costs beside its stages, and what worker processes gain.
+
+Works in a copy of a finished project: its expert labels new simulated videos, each in a shard of
+its own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from p4d.pipeline import STAGES
+from p4d.project import Project
+from p4d.versioning.ledger.ledger import Ledger
+from p4d.video.landing import land
+from p4d.worlds.corpus import write_world
+
+PER_SHARD = [stage.name for stage in STAGES if stage.per_shard]
+_FIRST_SEED = 70_000
+
+
+def measure_overhead(finished: Path, shards: int) -> dict[str, object]:
+    """Return seconds of `up` per new shard over the seconds of its stages."""
+    with _copy(finished) as project:
+        _up(project)
+        nothing_s = _up(project)
+        new = _land(project, shards)
+        wall_s = _up(project)
+        stages_s = _stage_seconds(project, new)
+    return {
+        "shard_overhead": round(wall_s / stages_s, 2),
+        "shard_overhead_detail": {
+            "shards": shards,
+            "up_s": round(wall_s, 2),
+            "stages_s": round(stages_s, 2),
+            "up_nothing_to_do_s": round(nothing_s, 2),
+            "ratio_without_start": round((wall_s - nothing_s) / stages_s, 2),
+        },
+    }
+
+
+def measure_local(finished: Path, shards: int) -> dict[str, object]:
+    """Return shards per minute with one worker and with two, and the share of twice as many."""
+    per_minute = {}
+    for workers in (1, 2):
+        with _copy(finished) as project:
+            _up(project)
+            (project.root / "compute.yaml").write_text(f"workers: {workers}\n", encoding="utf-8")
+            _land(project, shards)
+            per_minute[workers] = 60 * shards / _up(project)
+            click.echo(f"{workers} workers: {per_minute[workers]:.2f} shards per minute", err=True)
+    return {
+        "local": {
+            "shards": shards,
+            "shards_per_minute": {str(n): round(rate, 2) for n, rate in per_minute.items()},
+            "share_of_ideal": round(per_minute[2] / (2 * per_minute[1]), 3),
+        }
+    }
+
+
+@contextmanager
+def _copy(finished: Path) -> Iterator[Project]:
+    with tempfile.TemporaryDirectory(prefix="p4d-scale-", dir=finished.resolve().parent) as folder:
+        root = Path(folder) / "project"
+        ignored = shutil.ignore_patterns(".venv*", "__pycache__", ".mypy_cache", ".ruff_cache")
+        shutil.copytree(finished, root, symlinks=True, ignore=ignored)
+        yield Project(root)
+
+
+def _land(project: Project, count: int) -> list[str]:
+    """Land simulated videos one by one; returns the new shards."""
+    before = set(project.shards())
+    for number in range(count):
+        write_world(
+            project.inbox / f"scale-{number}.mp4", _FIRST_SEED + number, project.params.worlds
+        )
+        land(project)
+    return [shard for shard in project.shards() if shard not in before]
+
+
+def _up(project: Project) -> float:
+    """Run the per-shard stages of what is new; returns the wall seconds of the process."""
+    only = [part for name in PER_SHARD for part in ("--only", name)]
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("P4D_")},
+        "PYTHONPATH": str(project.root),
+        "DAGSTER_HOME": str(project.root / ".dagster"),
+    }
+    started = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "dagster_project", "up", *only],
+        cwd=project.root, env=environment, check=True, stdout=sys.stderr,
+    )  # fmt: skip
+    return time.perf_counter() - started
+
+
+def _stage_seconds(project: Project, shards: list[str]) -> float:
+    index = Ledger(project).index()
+    return sum(
+        float(record["cost"]["wall_s"])
+        for key, records in index.made.items()
+        if key.shard in shards
+        for record in records[-1:]
+    )

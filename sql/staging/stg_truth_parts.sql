@@ -1,0 +1,19 @@
+-- What the truth of a clip gives, for clips whose truth came in parts. A clip with truth and no row
+-- has a truth that gives everything.
+--
+-- grain: one row per clip
+-- key: clip_id
+-- source: clips/truth_parts.parquet
+-- columns:
+--   clip_id varchar: the clip
+--   gives varchar[]: depth, camera, intrinsics, instances, object_poses, object_sizes, flow, motion
+--   scale varchar: metric or relative
+--   up varchar: z or unknown
+--   times varchar: measured or declared
+--   background varchar: still or unknown
+--   depth_sigma_ratio double: relative error of a depth, one sigma
+--   pose_sigma_m double: error of a camera position, one sigma
+--   camera_frames bigint: frames of the clip with a camera pose
+--   depth_frames bigint: frames of the clip with depth
+--   instance_frames bigint: frames of the clip with instances
+select * from raw.truth_parts
