@@ -15,7 +15,7 @@ export DAGSTER_HOME := $(CURDIR)/.dagster
 PORT ?= 3000
 
 .DEFAULT_GOAL := help
-.PHONY: cluster-demo help setup setup-run lock audit-packages demo test lint types unit ui up bench bench-distillation r4d-world clean
+.PHONY: cluster-demo help setup setup-run lock audit-packages demo test lint types unit ui up bench bench-distillation doors r4d-world clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -74,6 +74,11 @@ bench: setup-run  ## Measure; results land in benchmarks/results/
 
 bench-distillation: setup-run  ## Compare SFT and P4D, 50 to 70 minutes on two cores; MINUTES=270: all arms
 	@python -m benchmarks.distillation $(if $(MINUTES),--minutes $(MINUTES)) $(if $(STEPS),--steps $(STEPS))
+
+doors: setup  ## Each dataset's fixture to an export that its consumers load; benchmarks/results/doors.json
+	@rm -rf benchmarks/.cache/doors
+	@python -m benchmarks.doors journey --work benchmarks/.cache/doors
+	@P4D_PROJECT=benchmarks/.cache/doors/journey/project python -m benchmarks.doors datasets teachers exports
 
 r4d-world: setup-run  ## Make the embedded benchmark in benchmark_data/r4d-world
 	@p4d benchmark make benchmark_data/r4d-world

@@ -88,6 +88,78 @@ def test_counts_and_sizes_are_at_least_one(section, key, value):
         Params.from_mapping(changed(section, **{key: value}))
 
 
+DIS = {"kind": "flow_dis"}
+DEPTH = {"kind": "depth", "where": "models/depth"}
+CAMERA = {"kind": "camera_flow", "uses": ["dis", "deep"]}
+
+
+def labelled_by(settings, teachers=None, **sources):
+    every = {name: ["expert4d"] for name in ("depth", "flow", "motion", "camera")}
+    names = ["expert4d", "exact", *(settings if teachers is None else teachers)]
+    return changed("labels", settings=settings, teachers=names, sources={**every, **sources})
+
+
+def test_teachers_are_described_by_name_and_counted_by_modality():
+    raw = labelled_by(
+        {"dis": DIS, "deep": DEPTH, "cam": {**CAMERA, "motion_sigma": 0.2}},
+        flow=["exact", "dis"], depth=["deep"], motion=["cam", "expert4d"], camera=["cam"],
+    )  # fmt: skip
+    labels = Params.from_mapping(raw).labels
+    assert labels.settings["cam"].uses == ("dis", "deep")
+    assert labels.sources["motion"] == ("cam", "expert4d")
+    assert labels.gives("cam") == {"camera", "motion"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (labelled_by({"dis": {"kind": "dis"}}), r"settings\.dis: kind must be among .*flow_dis"),
+        (labelled_by({"dis": {}}), r"labels\.settings\.dis: missing key \['kind'\]"),
+        (labelled_by({"dis": {**DIS, "size": 3}}), r"settings\.dis: unknown key \['size'\]"),
+        (labelled_by({"dis": {**DIS, "batch": "8"}}), r"dis\.batch: expected int, got '8'"),
+        (labelled_by({"Dis": DIS}), "'Dis' is no name"),
+        (labelled_by({"exact": DIS}, []), "settings: exact needs none"),
+        (labelled_by({"dis": {**DIS, "where": "x"}}), "has no weights: no where"),
+        (labelled_by({"deep": {"kind": "depth"}}), "where must name a folder or Hub id"),
+        (labelled_by({"deep": {**DEPTH, "device": "gpu"}}), "device must be cpu, cuda"),
+        (labelled_by({"deep": {**DEPTH, "hooks": [3, 1]}}), "hooks must increase"),
+        (labelled_by({"dis": {**DIS, "uses": ["exact"]}}), "uses names teachers"),
+        (
+            labelled_by({"cam": CAMERA, "dis": DIS, "deep": DEPTH}),
+            r"cam: uses \['deep', 'dis'\], not before it",
+        ),
+        (
+            labelled_by({"dis": DIS, "deep": DEPTH, "cam": {**CAMERA, "uses": ["dis"]}}),
+            r"nothing that it uses gives \['depth'\]",
+        ),
+        (labelled_by({"dis": DIS}, [], flow=["dis"]), "sources.flow: dis is not among teachers"),
+        (labelled_by({"dis": DIS}, depth=["dis"]), "sources.depth: dis gives no depth"),
+        (labelled_by({}, flow=[]), "sources must name teachers for each of"),
+        (
+            labelled_by({"dis": DIS, "deep": DEPTH, "cam": CAMERA}, motion=["cam"]),
+            r"no sigma of cam is known; measure it .* settings\.cam",
+        ),
+        (changed("labels", sources={"flow": ["expert4d"]}), "sources must name teachers for each"),
+        (changed("labels", sources=["expert4d"]), "expected names and values"),
+        (changed("labels", teachers=["expert4d", "expert4d"]), "teachers must differ"),
+        (changed("distillation", teacher="sources"), "sources has no latents"),
+        (changed("distillation", teacher="dis"), r"dis is not among labels\.teachers"),
+    ],
+)
+def test_bad_settings_of_teachers_are_named_with_what_is_allowed(raw, message):
+    with pytest.raises(ConfigError, match=message):
+        Params.from_mapping(raw)
+
+
+def test_what_a_teacher_does_not_give_cannot_be_distilled():
+    raw = labelled_by({"dis": DIS})
+    raw["distillation"] |= {"teacher": "dis", "latents": False}
+    with pytest.raises(ConfigError, match=r"gives no camera, depth, motion; remove it from"):
+        Params.from_mapping(raw)
+    raw["distillation"]["modalities"] = ["flow"]
+    assert Params.from_mapping(raw).distillation.teacher == "dis"
+
+
 def test_a_renamed_key_is_named_with_its_new_name():
     raw = changed("distillation", look_steps=[10])
     del raw["distillation"]["probe_steps"]

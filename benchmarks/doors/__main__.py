@@ -1,4 +1,4 @@
-"""`python -m benchmarks.doors [datasets|teachers|exports ...]`; by default all that are written."""
+"""`python -m benchmarks.doors [PART ...]`: journey, datasets, teachers, exports; default: all."""
 
 from __future__ import annotations
 

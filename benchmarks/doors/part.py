@@ -7,12 +7,13 @@ import importlib.util
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-PARTS = ("datasets", "teachers", "exports")
+PARTS = ("journey", "datasets", "teachers", "exports")
 """The parts in the order in which they run: each is a key of the results."""
 
 Measure = Callable[[Path], Mapping[str, object]]
 """What a part gives: figures by name, as JSON values, from an empty work folder.
 
+`journey`: what came out of each step of one project that walks the whole way.
 `datasets`: per format `{"frames", "facts": {kind: count}, "checks": {name: passed}}`.
 `teachers`: per name `{"modalities", "size_px", "clips_per_s", "quality"}`.
 `exports`: per consumer `{"rows", "equal"}`.

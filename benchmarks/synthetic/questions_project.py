@@ -176,8 +176,9 @@ class QuestionsProject:
         )
         files = {"questions.parquet": questions, "manifest.json": {"release_id": "rel_made_up"}}
         self.artifact("release", None, files, "qa_id", clips=clips)
-        for name in ("external", "mixture"):  # without rows of other people
-            self.artifact(name, None, {"card.json": {"rows": 0}})
+        for name in ("external", "mixture"):
+            none = pl.DataFrame(schema={"row_id": pl.String})
+            self.artifact(name, None, {"rows.parquet": none}, "row_id")
         for name in ("base_student", "student_sft", "student_p4d", "student_blind"):
             self.artifact(name, None, {"card.json": {"name": name}})
         scores = [

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,14 +69,23 @@ class Affected:
         """What is affected, by kind, current and superseded."""
         state = "taken down" if self.taken_down else "in use"
         lines = [f"{self.video_id}: {state}, shard {self.shard}, sha256 {self.sha256}"]
-        lines += [f"{kind}: {len(ids)} ({_few(ids) or '-'})" for kind, ids in self.ids.items()]
-        for stage in dict.fromkeys(version.key.stage for version in self.versions):
-            of = [version for version in self.versions if version.key.stage == stage]
-            now = [version for version in of if version in self.current]
-            text = f"{len(now)} current, {len(of) - len(now)} superseded"
-            keys = dict.fromkeys(str(version) for version in of)
-            lines.append(f"versions of {stage}: {text} ({_few(tuple(keys))})")
-        return "\n".join(lines)
+        return "\n".join([*lines, *render_derived(self.ids, self.versions, self.current)])
+
+
+def render_derived(
+    ids: Mapping[str, tuple[str, ...]],
+    versions: Sequence[ArtifactVersion],
+    current: Collection[ArtifactVersion],
+) -> list[str]:
+    """Lines that count ids by kind, and versions by stage, current and superseded."""
+    lines = [f"{kind}: {len(each)} ({_few(each) or '-'})" for kind, each in ids.items()]
+    for stage in dict.fromkeys(version.key.stage for version in versions):
+        of = [version for version in versions if version.key.stage == stage]
+        now = [version for version in of if version in current]
+        text = f"{len(now)} current, {len(of) - len(now)} superseded"
+        keys = dict.fromkeys(str(version) for version in of)
+        lines.append(f"versions of {stage}: {text} ({_few(tuple(keys))})")
+    return lines
 
 
 def affected(project: Project, video_id: str) -> Affected:
@@ -106,7 +115,7 @@ def affected(project: Project, video_id: str) -> Affected:
                     for found in lookup.rows(version, table, "video_id", [video_id]):
                         ids[stage][found[column]] = None
             if version.key.stage == "champion":
-                ids["decisions"] |= dict.fromkeys(_decisions(lookup, version))
+                ids["decisions"] |= dict.fromkeys(decisions_of(lookup, version))
         current = frozenset(version for version in versions if lookup.is_current(version))
     return Affected(
         video_id=video_id,
@@ -186,29 +195,47 @@ def purge(project: Project, video_id: str) -> Purge:
         PublishError: the video is not taken down, or a current version still derives from it.
     """
     found = affected(project, video_id)
-    listing = project.shards_dir / PURGED / f"{video_id}.txt"
-    if not found.taken_down:
+    return purge_versions(
+        project, video_id, found.versions, taken_down=found.taken_down, current=found.current
+    )
+
+
+def purge_versions(
+    project: Project,
+    subject: str,
+    versions: Sequence[ArtifactVersion],
+    *,
+    taken_down: bool,
+    current: Collection[ArtifactVersion],
+) -> Purge:
+    """Remove the objects of versions that derive from a subject; see `purge`.
+
+    Raises:
+        PublishError: the subject is not taken down, or a current version still derives from it.
+    """
+    listing = project.shards_dir / PURGED / f"{subject}.txt"
+    if not taken_down:
         raise PublishError(
-            f"{video_id} is not taken down; run `p4d takedown {video_id} --confirm` first"
+            f"{subject} is not taken down; run `p4d takedown {subject} --confirm` first"
         )
-    if found.current:
-        keys = sorted(str(version.key) for version in found.current)
+    if current:
+        keys = sorted(str(version.key) for version in current)
         raise PublishError(
-            f"{', '.join(keys[:5])} still derive from {video_id}: rebuild first (`make up`)"
+            f"{', '.join(keys[:5])} still derive from {subject}: rebuild first (`make up`)"
         )
     listed = set(listing.read_text(encoding="utf-8").split()) if listing.is_file() else set()
-    gone = _objects_of(project, set(found.versions))
+    gone = _objects_of(project, set(versions))
     needed: set[str] = set()
     history = Ledger(project).index()
     for key in history.made:
-        rest = {v for v in history.versions(key.stage) if v.key == key} - set(found.versions)
+        rest = {v for v in history.versions(key.stage) if v.key == key} - set(versions)
         needed |= _objects_of(project, rest)
     shared = _needed_by_others(project)
     if named := sorted({str(root) for oid in gone - needed for root in shared.get(oid, ())}):
         kept = sum(oid in shared for oid in gone - needed)
         logger.warning(
             "%d objects of %s stay in the shared cache, as other projects need them: %s; take the "
-            "video down there as well", kept, video_id, ", ".join(named),
+            "video down there as well", kept, subject, ", ".join(named),
         )  # fmt: skip
     names = sorted(listed | {f"{md5[:2]}/{md5[2:]}" for md5 in gone - needed - shared.keys()})
     write_bytes(listing, "".join(f"{name}\n" for name in names).encode())
@@ -258,7 +285,8 @@ def _holds(lookup: Lookup, version: ArtifactVersion, row: Mapping[str, Any]) -> 
     return any(found["outcome"] == "ok" for found in rows)
 
 
-def _decisions(lookup: Lookup, version: ArtifactVersion) -> list[str]:
+def decisions_of(lookup: Lookup, version: ArtifactVersion) -> list[str]:
+    """Keys of the decision that a version of the champion records."""
     path = lookup.file(version, "decision.json")
     return [str(read_json(path)["key"])] if path else []
 

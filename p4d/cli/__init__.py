@@ -9,7 +9,8 @@ One module per group of commands; each only parses arguments and calls the libra
 - `explore.py`: explore;
 - `review.py`: the group `review`;
 - `evaluate.py`: evaluate, compare, and the group `benchmark`;
-- `students.py`: train, ask, preset.
+- `students.py`: train, ask, preset;
+- `view.py`: view.
 
 `app.py` puts them together. Commands import what they need when they run, so that `p4d --help`
 stays fast; nothing heavier than Click and `p4d.config` is imported at the top of a module here. Old

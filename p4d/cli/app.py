@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from p4d.cli import audit, data, evaluate, explore, export, review, run, students
+from p4d.cli import audit, data, evaluate, explore, export, review, run, students, view
 from p4d.cli.echo import echo
 from p4d.errors import P4DError
 from p4d.version import __version__
@@ -18,7 +18,7 @@ def cli() -> None:
     """From raw 4D videos to an audited 4D video-language model."""
 
 
-for _module in (run, data, explore, audit, export, review, evaluate, students):
+for _module in (run, data, explore, audit, export, review, evaluate, students, view):
     for _command in _module.COMMANDS:
         cli.add_command(_command)
 

@@ -26,7 +26,8 @@ _OUTPUT = click.option(
 def why(identifier: str, at: str | None, as_json: bool) -> None:
     """Print the lineage of an answer, a number, a decision or an artifact, down to its sources.
 
-    IDENTIFIER is a question (qa_), fact, region, clip or video, label:CLIP/TEACHER,
+    IDENTIFIER is a question (qa_), fact, region, clip or video, an external row (ext_) or medium
+    (med_), label:CLIP/TEACHER,
     evaluation:ARM/CATEGORY or another number of a stage's JSON files, a release (rel_), a decision,
     an export or one of its rows (export_ID/qa_ID), a stage, stage@shard, an md5, or a path below
     data/.
@@ -69,10 +70,16 @@ def restore(identifier: str, dest: Path, at: str | None) -> None:
 @click.option("--by", help="Who asked for it; recorded, and required with --confirm.")
 @click.option("--purge", is_flag=True, help="After the rebuild: remove superseded objects.")
 def takedown(video: str, confirm: bool, reason: str | None, by: str | None, purge: bool) -> None:
-    """List everything made from VIDEO and, on confirmation, remove it for good."""
-    from p4d.audit import takedown as takedowns
+    """List everything made from VIDEO and, on confirmation, remove it for good.
+
+    VIDEO is a landed video (vid_), or an external row (ext_) or medium (med_).
+    """
+    from p4d.audit import external_takedown
+    from p4d.audit import takedown as of_videos
 
     project = Project.find()
+    external = external_takedown.is_external(video)
+    takedowns = external_takedown if external else of_videos
     if purge:
         done = takedowns.purge(project, video)
         echo(f"{done.objects} objects removed from the cache, listed in {done.listing}")
@@ -87,8 +94,9 @@ def takedown(video: str, confirm: bool, reason: str | None, by: str | None, purg
         raise click.UsageError("--confirm needs --reason and --by")
     for line in takedowns.take_down(project, video, reason=reason, by=by):
         echo(line)
+    record = "external/takedowns.yaml" if external else "shards/"
     echo(
-        "Next: commit shards/; `make up` rebuilds what derives from it; then\n"
+        f"Next: commit {record}; `make up` rebuilds what derives from it; then\n"
         f"  p4d takedown {video} --purge\n"
         "removes the superseded objects from the cache and prints the commands for the remotes."
     )

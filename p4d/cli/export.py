@@ -80,4 +80,40 @@ def training(
     echo(done)
 
 
+@export.command()
+@click.argument("output", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--release", default="release", help="A rel_ id or md5; default: the current one.")
+def answers(output: Path, release: str) -> None:
+    """Write the answers of the test split, for those who evaluate an export without them."""
+    from p4d.exports.training.export import write_answers
+
+    echo(f"{output}: {write_answers(Project.find(), output, release=release)} answers")
+
+
+@export.command()
+@click.argument("dest", type=click.Path(path_type=Path))
+@click.option("--release", default="release", help="A rel_ id or md5; default: the current one.")
+@click.option("--with-held-out", is_flag=True, help="Also labels of the test split.")
+def labels(dest: Path, release: str, with_held_out: bool) -> None:
+    """Write the teachers' labels of a release to DEST, with units and validity."""
+    from p4d.exports.labels.export import export_labels
+    from p4d.progress import bar
+
+    with bar("export", unit="label") as progress:
+        done = export_labels(
+            Project.find(), dest, release=release, held_out=with_held_out, progress=progress
+        )
+    echo(done)
+
+
+@export.command()
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("dest", type=click.Path(path_type=Path))
+def benchmark(folder: Path, dest: Path) -> None:
+    """Write R4D-World, or a benchmark in R4D-Bench's layout, to DEST as an lmms-eval task."""
+    from p4d.exports.harness.benchmark import export_benchmark
+
+    echo(export_benchmark(folder, dest))
+
+
 COMMANDS = (export,)

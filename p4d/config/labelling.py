@@ -20,11 +20,12 @@ GIVES: Mapping[str, frozenset[str]] = {
     "depth": frozenset({"depth"}),
     "flow_dis": frozenset({"flow"}),
     "camera_flow": frozenset({"camera", "motion"}),
+    "l4p": frozenset({"depth", "flow", "motion", "camera", "latents"}),
     "latents": frozenset({"latents"}),
 }
 """What each kind of teacher may give; p4d/teachers/registry.py makes one of each kind."""
 
-WITH_WEIGHTS = frozenset({"depth", "latents"})
+WITH_WEIGHTS = frozenset({"depth", "latents", "l4p"})
 """Kinds that read a folder of weights."""
 
 NEEDS: Mapping[str, frozenset[str]] = {"camera_flow": frozenset({"flow", "depth"})}

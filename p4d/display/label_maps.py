@@ -22,8 +22,8 @@ class LabelRow:
     """The labels of one instant by one teacher.
 
     Attributes:
-        pictures: frame, depth, flow and motion, u8 [H, W, 3] each; a modality that the teacher does
-            not label is left out.
+        pictures: frame, depth, flow and motion, u8 [H, W, 3] each; white for a modality that the
+            teacher does not label.
         scales: what the colours stand for, in words.
     """
 
@@ -64,20 +64,20 @@ def label_rows(
     longest = max(shares, default=0.0)
     rows: dict[str, LabelRow] = {}
     for teacher, of in found.items():
-        pictures, scales = [rgb_thw3[frame]], []
+        pictures, scales = [rgb_thw3[frame], *[np.full_like(rgb_thw3[frame], 255)] * 3], []
         if "depth_thw" in of:
             near, far = ranges[teacher]
             unit = "m" if kinds.get(teacher) == "metric" else "(relative, no unit)"
             depth, valid = of["depth_thw"][frame], of["valid_thw"][frame]
-            pictures.append(depth_rgb(depth, valid, near=near, far=far))
+            pictures[1] = depth_rgb(depth, valid, near=near, far=far)
             scales.append(f"depth {near:.2f} to {far:.2f} {unit}")
         if "flow_px_thw2" in of:
             flow, shown = of["flow_px_thw2"][frame], of["flow_valid_thw"][frame]
             longest_px = longest * flow.shape[1]
-            pictures.append(flow_rgb(flow, shown, longest_px=longest_px))
+            pictures[2] = flow_rgb(flow, shown, longest_px=longest_px)
             scales.append(f"longest flow {longest_px:.2f} px of {flow.shape[1]}")
         if "motion_thw" in of:
-            pictures.append(motion_rgb(of["motion_thw"][frame], rgb_thw3[frame]))
+            pictures[3] = motion_rgb(of["motion_thw"][frame], rgb_thw3[frame])
         rows[teacher] = LabelRow(pictures=pictures, scales=", ".join(scales))
     return rows
 

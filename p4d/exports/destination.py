@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -121,16 +120,24 @@ def existing_export(path: Path, export_id: str) -> Exported | None:
     raise ContractError(f"{path} is not empty; name a folder that does not exist yet")
 
 
-@contextmanager
-def staged(project: Project, path: Path, export_id: str) -> Iterator[Staging]:
-    """Write an export into a hidden folder, which becomes `path` if the block ends.
+def refuse_artifacts(project: Project, path: Path) -> None:
+    """Refuse a folder among the artifacts.
 
     Raises:
-        ContractError: `path` lies among the artifacts, or another process writes this export.
-        PublishError: the disk is full; the hidden folder is kept, and the same command continues.
+        ContractError: `path` lies in data/.
     """
     if path.resolve().is_relative_to(project.data.resolve()):
         raise ContractError(f"{path} lies among the artifacts; name a folder outside of data/")
+
+
+@contextmanager
+def staged(path: Path, export_id: str) -> Iterator[Staging]:
+    """Write an export into a hidden folder, which becomes `path` if the block ends.
+
+    Raises:
+        ContractError: another process writes this export.
+        PublishError: the disk is full; the hidden folder is kept, and the same command continues.
+    """
     hidden = path.with_name(f".{path.name}.{export_id}.partial")
     hidden.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(hidden.with_suffix(".lock"))
@@ -188,8 +195,3 @@ def record(project: Project, path: Path) -> None:
     ]  # fmt: skip
     if not same or any(same[-1][name] != value for name, value in body.items()):
         ledger.append("export", body)
-
-
-def remove_staging(path: Path, export_id: str) -> None:
-    """Remove what an interrupted export left."""
-    shutil.rmtree(path.with_name(f".{path.name}.{export_id}.partial"), ignore_errors=True)

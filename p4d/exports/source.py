@@ -101,10 +101,15 @@ class OpenRelease:
         return found
 
     @cached_property
+    def recorded_questions(self) -> pl.DataFrame:
+        """All questions of the release, sorted by id."""
+        return read_table(self.folder / "questions.parquet").sort("qa_id")
+
+    @cached_property
     def questions(self) -> pl.DataFrame:
         """Questions of videos that may leave in some form, sorted by id."""
-        table = read_table(self.folder / "questions.parquet").sort("qa_id")
-        return table.filter(~pl.col("video_id").is_in(list(self.terms.absent)))
+        absent = list(self.terms.absent)
+        return self.recorded_questions.filter(~pl.col("video_id").is_in(absent))
 
     @cached_property
     def videos(self) -> Mapping[str, Mapping[str, Any]]:
@@ -160,6 +165,9 @@ class OpenRelease:
         table = read_table(self.shard_folder(stage, shard) / f"{stage}.parquet")
         return table.filter(pl.col("outcome") == "ok")
 
+
+HELD_OUT = "test"
+"""The split whose answers do not leave unless they are asked for."""
 
 TRAINING_STAGES = ("videos", "clips", "regions", "facts", "questions")
 """Stages, per shard, that an export of questions reads beside the release."""

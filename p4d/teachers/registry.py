@@ -18,6 +18,7 @@ from p4d.teachers.exact import ExactTeacher
 from p4d.teachers.expert4d import network as expert4d
 from p4d.teachers.expert4d.teacher import ExpertTeacher
 from p4d.teachers.flow_dis import DisFlowTeacher
+from p4d.teachers.l4p.teacher import L4PTeacher
 from p4d.teachers.latent_network import LatentNetworkTeacher
 from p4d.teachers.protocol import LatentTeacher, Teacher
 
@@ -53,6 +54,7 @@ _MAKERS: Mapping[str, Callable[[Described], Teacher]] = {
     "camera_flow": lambda one: FlowCameraTeacher(
         one.name, one.settings, flow_by=one.used["flow"], depth_by=one.used["depth"]
     ),
+    "l4p": lambda one: L4PTeacher(one.name, one.settings, one.frames),
     "latents": lambda one: LatentNetworkTeacher(one.name, one.settings, one.map_px, one.frames),
 }
 

@@ -54,3 +54,18 @@ def test_flows_share_a_scale(tmp_path):
     shorter, longer = (rows[name].pictures[2].astype(int)[0, 0] for name in ("exact", "other"))
     assert shorter.min() == pytest.approx(127, abs=2)
     assert longer.min() == 0
+
+
+def test_a_modality_that_a_teacher_does_not_label_is_white_under_its_title(tmp_path):
+    frame = np.zeros((1, 8, 8, 3), np.uint8)
+    writer = LabelWriter()
+    moving = np.ones((1, 8, 8), np.float32)
+    writer.add("clip_a", "mover", LabelArrays(motion_thw=moving))
+    writer.write(tmp_path)
+    index = pl.DataFrame({"clip_id": ["clip_a"], "teacher": ["mover"], "scale_kind": ["relative"]})
+    index.write_parquet(tmp_path / "index.parquet")
+    shown = label_rows(tmp_path, "clip_a", ["mover"], frame)["mover"].pictures
+    assert len(shown) == 4
+    assert (shown[1] == 255).all()
+    assert (shown[2] == 255).all()
+    assert not (shown[3] == 255).all()

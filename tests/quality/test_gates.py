@@ -100,6 +100,18 @@ def test_shard_of_which_nothing_is_usable_is_blocked_at_its_clips_alone(tables, 
     assert warned == {"has_rows"}
 
 
+@pytest.mark.parametrize(
+    ("teacher", "known"),
+    [("exact", True), ("expert4d", True), ("expert4d+exact", True), ("expert4d+oracle", False)],
+)
+def test_facts_name_teachers_that_labelled(tables, tmp_path, teacher, known):
+    name = f"facts/{SHARD}/facts.parquet"
+    tables[name] = tables[name].with_columns(teacher=pl.lit(teacher))
+    root = example.write(tmp_path, tables)
+    found = {r.name: r.passed for r in run(root, "facts")}
+    assert found["teachers_are_known"] == known
+
+
 def test_some_gates_can_be_run_alone_in_their_order(tables, tmp_path):
     root = example.write(tmp_path, tables)
     names = ["most_labels_are_good", "no_nan", "exact_flow_is_exact"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,6 @@ class CardFacts:
     Attributes:
         export_id, release_id: of the export and of its release.
         rows: number of rows per split that has any.
-        with_clips: splits with at least one exported video.
         licences: of the source videos of the rows, as stated when they landed.
         held_out_answers: whether rows of the test split have their answers.
         size_px: longer side of pictures; 0: that of the source.
@@ -38,7 +37,6 @@ class CardFacts:
     export_id: str
     release_id: str
     rows: Mapping[str, int]
-    with_clips: Sequence[str]
     licences: Counter[str]
     held_out_answers: bool
     size_px: int
@@ -69,16 +67,6 @@ def _header(facts: CardFacts) -> dict[str, Any]:
         for split in SPLITS
         if facts.rows.get(split)
     ]
-    clips = [
-        {"split": HUB_SPLIT[split], "path": f"videos/{split}/*"}
-        for split in SPLITS
-        if split in facts.with_clips
-    ]
-    configs: list[dict[str, Any]] = [
-        {"config_name": "questions", "default": True, "data_files": questions}
-    ]
-    if clips:
-        configs.append({"config_name": "clips", "data_files": clips})
     return {
         **licence,
         "pretty_name": f"p4d {facts.release_id}",
@@ -86,7 +74,7 @@ def _header(facts: CardFacts) -> dict[str, Any]:
         "task_categories": ["visual-question-answering", "video-text-to-text"],
         "size_categories": [sizes],
         "tags": ["video", "4d", "region-level", "multiple-choice", "croissant", "p4d"],
-        "configs": configs,
+        "configs": [{"config_name": "questions", "default": True, "data_files": questions}],
     }
 
 

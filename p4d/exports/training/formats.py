@@ -89,6 +89,10 @@ def swift(row: Row, about: ClipFacts) -> Row:
     }
 
 
+JSON_FORMS = {"sharegpt": sharegpt, "llava": llava, "llava_next": llava_next}
+"""Forms that are one JSON list per split, by the name of their folder."""
+
+
 def dataset_info(splits: Sequence[str]) -> dict[str, Any]:
     """LLaMA-Factory's index of data sets: `p4d_train` and so on, with paths from the folder."""
     return {

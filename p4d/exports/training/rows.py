@@ -18,6 +18,7 @@ from p4d.datasets.masks.rle import encode as encode_mask
 from p4d.exports.source import ReleasedClip
 from p4d.exports.training.media import marks_name, rate_of, video_name
 from p4d.questions.facts.table import Fact
+from p4d.questions.regions.marks import masks_at
 from p4d.students.model.chat import IMAGE, LETTERS, VIDEO
 
 MARKS_NOTE = (
@@ -42,7 +43,8 @@ class ClipFacts:
     Attributes:
         clip: the clip.
         size_px: width and height of its exported pictures.
-        masks_kthw: bool tracks of its marked regions at that size [K, T, H, W], in mark order.
+        masks_kthw: u8 0/1 tracks of its marked regions, squashed to a square [K, T, S, S], in mark
+            order.
         regions: region id, name and source of each, in mark order.
         facts: by id, those that a question of the clip refers to.
         fps: pictures per second of its exported video.
@@ -60,10 +62,17 @@ class ClipFacts:
         """Mark of each region."""
         return {row["region_id"]: k for k, row in enumerate(self.regions, start=1)}
 
+    def mask_hw(self, k: int, t: int) -> np.ndarray:
+        """The mask of mark `k` in frame `t`, bool at the size of the pictures."""
+        width, height = self.size_px
+        found: np.ndarray = masks_at(self.masks_kthw[k - 1, t : t + 1], height, width)[0]
+        return found
+
     def boxes(self) -> list[tuple[int, list[float]]]:
         """Mark and box of each region visible in the first frame: x1, y1, x2, y2 in [0, 1]."""
         found = []
-        for k, mask_hw in enumerate(self.masks_kthw[:, 0], start=1):
+        for k in range(1, len(self.regions) + 1):
+            mask_hw = self.mask_hw(k, 0)
             rows, columns = np.nonzero(mask_hw)
             if len(rows):
                 height, width = mask_hw.shape
@@ -79,7 +88,7 @@ class ClipFacts:
         return json.dumps([
             {"mark": k, "region_id": row["region_id"], "name": row["name"] if named else None,
              "frame": 0,
-             "segmentation": encode_mask(self.masks_kthw[k - 1, 0])}
+             "segmentation": encode_mask(self.mask_hw(k, 0))}
             for k, row in enumerate(self.regions, start=1)
         ])  # fmt: skip
 
@@ -90,9 +99,14 @@ def asked(question: str, options: Sequence[str]) -> str:
     return "\n".join([question, *lines, ANSWER_NOTE])
 
 
+def prompt_text(question: str, options: Sequence[str]) -> str:
+    """What the user says beside the marked picture and the video."""
+    return f"{MARKS_NOTE}\n{asked(question, options)}"
+
+
 def user_text(question: str, options: Sequence[str]) -> str:
     """What the user says in a row: the marked picture, the video, the question."""
-    return f"{IMAGE}\n{VIDEO}\n{MARKS_NOTE}\n{asked(question, options)}"
+    return f"{IMAGE}\n{VIDEO}\n{prompt_text(question, options)}"
 
 
 def unsafe_text(row: Mapping[str, Any]) -> str | None:
@@ -151,7 +165,7 @@ def recipe_of(
     video: Mapping[str, Any],
     *,
     export_id: str,
-    rate_hz: float,
+    fps: float,
 ) -> dict[str, Any]:
     """One row of a video whose pictures may not leave: ids, and how to make the clip from it."""
     return {
@@ -165,7 +179,7 @@ def recipe_of(
         "licence": video["licence"],
         "frame_index": list(clip.frame_index),
         "frames_pts_s": list(clip.times_s),
-        "fps": rate_hz,
+        "fps": fps,
         "lineage": f"{export_id}/{question['qa_id']}",
     }
 
@@ -195,8 +209,8 @@ def region_rows(about: ClipFacts, *, tracks: bool) -> Iterator[dict[str, Any]]:
     are the answers of many questions.
     """
     for k, region in enumerate(about.regions, start=1):
-        shown = about.masks_kthw[k - 1] if tracks else about.masks_kthw[k - 1, :1]
-        for t, mask_hw in enumerate(shown):
+        for t in range(about.masks_kthw.shape[1] if tracks else 1):
+            mask_hw = about.mask_hw(k, t)
             segmentation = encode_mask(mask_hw)
             yield {
                 "clip_id": about.clip.clip_id,
@@ -209,6 +223,17 @@ def region_rows(about: ClipFacts, *, tracks: bool) -> Iterator[dict[str, Any]]:
                 "area_px": int(mask_hw.sum()),
                 "segmentation": json.dumps(segmentation),
             }
+
+
+def clip_row(about: ClipFacts) -> dict[str, Any]:
+    """One row of `metadata.jsonl` beside the clips of a split."""
+    return {
+        "file_name": f"{about.clip.clip_id}.mp4",
+        "clip_id": about.clip.clip_id,
+        "video_id": about.clip.video_id,
+        "fps": about.fps,
+        "frames_pts_s": list(about.clip.times_s),
+    }
 
 
 def fps_of(clip: ReleasedClip, grid_hz: float, span: str) -> float:

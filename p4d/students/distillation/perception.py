@@ -16,9 +16,11 @@ cannot separate them; otherwise the grid is resized bilinearly.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -47,6 +49,26 @@ class LatentStats:
         if mean.shape != std.shape or mean.ndim != 2 or not bool((std > 0).all()):
             raise ContractError(f"{expert_folder}: latent statistics are not [hooks, channels]")
         return cls(mean_hd=mean, std_hd=std)
+
+    @classmethod
+    def of(cls, latents: Iterable[np.ndarray]) -> LatentStats:
+        """Measure latents `[H, t, h, w, D]` of some clips.
+
+        Raises:
+            ContractError: a channel never changes, so that it cannot be standardised.
+        """
+        count, total, squares = 0, np.zeros(()), np.zeros(())
+        for each in latents:
+            wide = np.asarray(each, np.float64)
+            flat = wide.reshape(len(wide), -1, wide.shape[-1])
+            count += flat.shape[1]
+            total = total + flat.sum(axis=1)
+            squares = squares + (flat**2).sum(axis=1)
+        mean = total / max(count, 1)
+        std = np.sqrt(np.maximum(squares / max(count, 1) - mean**2, 0))
+        if not count or not (std > 0).all():
+            raise ContractError("latents of the teacher do not vary over the train clips")
+        return cls(mean_hd=torch.from_numpy(mean).float(), std_hd=torch.from_numpy(std).float())
 
     def standardise(self, latents: Tensor) -> Tensor:
         """Raw latents `[B, H, t, h, w, D]` to zero mean and unit deviation."""

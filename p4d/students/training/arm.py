@@ -69,7 +69,7 @@ class Distillation:
         terms = {}
         if self.latents:
             terms["latent"] = self._latent(predicted, labels["latents"].float(), of_step["latent"])
-        if len(mapped):
+        if len(mapped) and self.modalities:
             maps = self.expert.decode(self.stats.restore(predicted[mapped]))
             terms |= explicit_losses(maps, labels, self.modalities, of_step, losses=self.losses)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -27,6 +28,10 @@ from p4d.students.distillation.probes import FRAME, MAPS, chosen, teacher_maps
 from p4d.students.model.student import Student
 from p4d.students.training.arm import Distillation
 from p4d.students.training.run import Phases, Probes
+from p4d.teachers.l4p import network as l4p
+from p4d.teachers.labelling.sources import LabelSources
+from p4d.teachers.labelling.store import LabelStore
+from p4d.teachers.latents_alone import LatentsAlone
 from p4d.teachers.protocol import LatentTeacher
 from p4d.teachers.registry import load_latent_teacher
 
@@ -81,7 +86,8 @@ def set_up_distillation(
         inputs.params("distillation"), inputs.params("training"), inputs.params("clips")
     )
     params = settings.distillation
-    expert = load_latent_teacher(inputs.folder("expert"))
+    train_clips = {question.clip_id: question.shard for question in questions}
+    expert, stats = _latents(inputs, params, train_clips)
     ray_grid = RayGrid(
         size_px=settings.clips.size_px, tokens_hw=expert.latent_shape[2], map_px=expert.map_px
     )
@@ -92,7 +98,6 @@ def set_up_distillation(
         latents=params.latents,
         ray_grid=ray_grid,
     )
-    train_clips = {question.clip_id: question.shard for question in questions}
     without = _count_without_labels(train_clips, labels, params.teacher)
     decoder = _decoder(base, expert, settings)
     distilled_steps = math.ceil(params.until_fraction * settings.training.steps)
@@ -108,7 +113,7 @@ def set_up_distillation(
         distillation=Distillation(
             decoder,
             expert,
-            LatentStats.load(inputs.folder("expert")),
+            stats,
             params.modalities,
             latents=params.latents,
             layer=_layer(base, params),
@@ -126,6 +131,45 @@ def set_up_distillation(
             "teacher": params.teacher,
         },
     )
+
+
+def _latents(
+    inputs: StageInputs, params: DistillationParams, train_clips: Mapping[str, str]
+) -> tuple[LatentTeacher, LatentStats]:
+    """Whose latents are predicted, and their statistics.
+
+    They are the expert's, unless a teacher without heads is distilled.
+    """
+    if not params.latents or params.teacher == "expert4d":
+        folder = inputs.folder("expert")
+        return load_latent_teacher(folder), LatentStats.load(folder)
+    folders = inputs.shard_folders("labels")
+    teacher: LatentTeacher = LatentsAlone(params.teacher, train_clips, folders)
+    sources = LabelSources(min(folders.values()))
+    if sources.settings(params.teacher).get("kind") == "l4p":
+        teacher = _with_heads(sources, params.teacher, teacher)
+    stores = {shard: LabelStore(folder) for shard, folder in folders.items()}
+    return teacher, LatentStats.of(
+        stores[shard].latents(clip_id, params.teacher)
+        for clip_id, shard in sorted(train_clips.items())
+        if stores[shard].has_latents(clip_id, params.teacher)
+    )
+
+
+def _with_heads(sources: LabelSources, name: str, stored: LatentTeacher) -> LatentTeacher:
+    """The network whose heads decode the stored latents, if it is the one that made them.
+
+    Raises:
+        ContractError: its folder is gone, or holds other files than when it labelled.
+    """
+    where = sources.settings(name)["where"]
+    network = l4p.load(Path(where))
+    if network.file_digests != sources.files(name) or network.latent_shape != stored.latent_shape:
+        raise ContractError(
+            f"{where} no longer holds the weights of {name} that labelled; put them back, or label "
+            "again"
+        )
+    return network
 
 
 def _phases(settings: _Settings, distilled_steps: int) -> Phases:

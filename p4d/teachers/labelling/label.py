@@ -7,6 +7,7 @@ continues. Statistics are computed from the store as written, so they also cover
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import islice
@@ -112,6 +113,13 @@ class ShardClips:
         self._table, self._videos = kept, videos
         self._frames = Arrays(folder / "frames.safetensors")
         self._truths = ClipTruths(folder)
+
+    def first(self, count: int) -> ShardClips:
+        """The same shard with its first clips alone, in the order of their ids."""
+        part = copy(self)
+        part._table = self._table.head(count)
+        part._clip_ids = self._clip_ids[:count]
+        return part
 
     @property
     def clip_ids(self) -> tuple[str, ...]:

@@ -115,6 +115,16 @@ class LabelSources:
             return int(self.store.shape(clip_id, teacher, "depth_thw")[1])
         return int(self._rows[(clip_id, teacher)]["map_px"])
 
+    def settings(self, teacher: str) -> Mapping[str, Any]:
+        """The settings of a teacher, as they were when it labelled; empty for the built-in ones."""
+        found: Mapping[str, Any] = self._described.get(teacher, {}).get("settings", {})
+        return found
+
+    def files(self, teacher: str) -> Mapping[str, str]:
+        """SHA-256 by name of the files that a teacher was loaded from."""
+        found: Mapping[str, str] = self._described.get(teacher, {}).get("files", {})
+        return found
+
     def sigma(self, teacher: str, modality: str) -> float | None:
         """The error of a teacher's modality that was recorded; None: see the reader's own."""
         found = self._described.get(teacher, {}).get("sigma", {}).get(modality)
