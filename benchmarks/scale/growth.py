@@ -23,7 +23,7 @@ from benchmarks.synthetic import stages_project
 from p4d.project import Project
 from p4d.versioning.dvc.pipeline_file import address
 from p4d.versioning.files.artifact_key import ArtifactKey
-from p4d.versioning.ledger.anchor import is_anchored
+from p4d.versioning.ledger.continuity import is_anchored
 from p4d.versioning.run.pipeline_files import refresh_pipeline_files
 from p4d.versioning.run.recovery import recover
 from p4d.versioning.run.run_stage import run_stage

@@ -26,7 +26,7 @@ from p4d.artifacts import write_json
 from p4d.audit.proof.verify import verify
 from p4d.project import Project
 from p4d.versioning.files.artifact_key import ArtifactKey
-from p4d.versioning.ledger.anchor import is_anchored
+from p4d.versioning.ledger.continuity import is_anchored
 from p4d.versioning.run.recovery import recover
 from p4d.versioning.run.run_stage import run_stage
 from p4d.versioning.state.plan import make_plan
