@@ -101,7 +101,13 @@ def test_all_that_the_library_imports_is_in_the_running_environment():
                     names.append(node.module or "")
                 imported.update((name.partition(".")[0], path.name) for name in names)
     own = {"p4d", "assets", "dagster_project", *sys.stdlib_module_names}
-    own |= {"cv2", "ray", "rerun", "psycopg2", "dagster_postgres"}  # of extras: who lacks them is told which
+    own |= {
+        "cv2",
+        "ray",
+        "rerun",
+        "psycopg2",
+        "dagster_postgres",
+    }  # of extras: who lacks them is told which
     owners = importlib.metadata.packages_distributions()
     running = _versions("build", "run", "torch-cpu").keys()
     assert {"polars", "torch", "dagster"} <= imported.keys()
