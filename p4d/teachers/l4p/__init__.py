@@ -2,11 +2,11 @@
 
 `network.py` builds a network of that layout from a description of its sizes; `teacher.py` labels
 with it. No weights and no code of the authors are part of this repository: their licence is
-CC-BY-NC-SA-4.0, non-commercial. Written from the paper and from public descriptions of the layout
-(encoder VideoMAEv2 ViT-g, four dense heads of DPT form with 3D convolutions). **The published
-weights were never run here**: names of weights inside the heads are inferred from the family of
-heads that they belong to. Encoder and the four heads have 1,337 million weights in all, as many as
-the paper counts. Loading is strict, so weights of other names or shapes are refused with
+CC-BY-NC-SA-4.0, non-commercial. Written from the paper and from the layout in the authors'
+published code (encoder VideoMAEv2 ViT-g, four dense heads of DPT form with 3D convolutions). **The
+published weights were never run here**: names of weights inside the heads are inferred from the
+family of heads that they belong to. Encoder and the four heads have 1,337 million weights in all,
+as many as the paper counts. Loading is strict, so weights of other names or shapes are refused with
 their names, and no label is ever made by a network that does not match.
 
 The published file is a pickled checkpoint, which p4d does not read. Convert it once, where you
