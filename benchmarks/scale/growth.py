@@ -104,7 +104,7 @@ def _dvc_status(root: Path) -> float:
     project = stages_project.open_project(root)
     shard = project.shards()[len(project.shards()) // 2]
     file = address(ArtifactKey("labels", shard)).rpartition(":")[0]
-    # To say "up to date" in words, DVC reads every pipeline file first, to see whether there is one.
+    # To say "up to date" in words, DVC first reads every pipeline file, to see if there is one.
     command = ["dvc", "status", "--json", *filter(None, [file])]
 
     def run() -> None:
