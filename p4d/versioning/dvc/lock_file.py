@@ -256,7 +256,7 @@ class LockFile:
             self._spans[head.group(2).strip("'\"")] = (head.start(1), end)
 
 
-@functools.lru_cache(maxsize=512)
+@functools.lru_cache(maxsize=16384)
 def _read_lock(path: Path, identity: tuple[int, int, int, int]) -> LockFile:
     del identity  # key of the cache: the content depends on it
     return LockFile(path.read_text(encoding="utf-8", errors="replace"))

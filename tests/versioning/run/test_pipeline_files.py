@@ -57,8 +57,9 @@ def stale_by_dvc(fake, *targets):
 
 
 def test_a_shard_stays_in_its_group_whatever_lands_or_goes():
-    assert folder_of("0001-aaaaaaaa") == folder_of("0031-aaaaaaaa") == ""
-    assert folder_of("0032-aaaaaaaa") == "shards/pipelines/0001"
+    assert folder_of("0001-aaaaaaaa") == folder_of(f"{GROUP - 1:04d}-aaaaaaaa") == ""
+    assert folder_of(f"{GROUP:04d}-aaaaaaaa") == "shards/pipelines/0001"
+    assert folder_of(f"{2 * GROUP - 1:04d}-aaaaaaaa") == "shards/pipelines/0001"
     assert folder_of("12345-aaaaaaaa") == f"shards/pipelines/{12345 // GROUP:04d}"
     assert folder_of("without-number") == folder_of(None) == ""
     assert folders_of([FAR, HERE]) == {"": [HERE], "shards/pipelines/0002": [FAR]}
