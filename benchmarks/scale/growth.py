@@ -22,7 +22,7 @@ import click
 from benchmarks.machine import CHECKOUT
 from benchmarks.synthetic import stages_project
 from p4d.project import Project
-from p4d.versioning.dvc.pipeline_file import address
+from p4d.versioning.dvc.pipeline_file import GROUP, address
 from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.ledger.continuity import is_anchored
 from p4d.versioning.run.pipeline_files import refresh_pipeline_files
@@ -61,7 +61,7 @@ def measure(sizes: Sequence[int]) -> dict[str, object]:
 
 
 def _made(size: int) -> Path:
-    root = CACHE / str(size) / "project"
+    root = CACHE / f"{size}-in-groups-of-{GROUP}" / "project"
     done = root.parent / "done"
     if not done.exists():
         shutil.rmtree(root.parent, ignore_errors=True)
