@@ -8,7 +8,9 @@ are there: versions are those of dvc.lock and the ledger.
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import dagster as dg
@@ -20,6 +22,9 @@ from p4d.atomic import write_durably
 from p4d.distribution import tool_setting
 from p4d.errors import ConfigError, OrchestrationError
 from p4d.project import Project
+
+if TYPE_CHECKING:  # of the extra `postgres`
+    from psycopg2.extensions import connection
 
 SETTINGS = "dagster.yaml"
 DEFINITIONS = "dagster_project.definitions"
@@ -33,6 +38,8 @@ POSTGRES = "P4D_DAGSTER_POSTGRES_URL"
 The settings name the variable and never its value, so that no file holds a password. Without a
 password in it, libpq's own chain gives one (`PGPASSWORD`, `~/.pgpass`)."""
 CONNECT_S = 10
+OPENING = 0x70346464
+"""Key of the lock under which an instance is opened; any number that no other program takes."""
 
 
 def prepare_home(project: Project) -> Path:
@@ -71,11 +78,17 @@ def open_instance(project: Project) -> dg.DagsterInstance:
         OrchestrationError: PostgreSQL is asked for and does not answer.
     """
     os.environ["DAGSTER_HOME"] = str(prepare_home(project))
-    if url := os.environ.get(POSTGRES):
-        os.environ[POSTGRES] = url = _with_driver(
-            url
-        )  # also for the processes that this one starts
-        _require_answer(url)
+    if not (url := os.environ.get(POSTGRES)):
+        return _opened()
+    # The address with its driver is also for the processes that this one starts.
+    os.environ[POSTGRES] = url = _with_driver(url)
+    with closing(_connected(url)) as connection, connection.cursor() as cursor:
+        # Dagster fails if two processes make its tables at once; the lock ends with the connection.
+        cursor.execute("SELECT pg_advisory_lock(%s)", (OPENING,))
+        return _opened()
+
+
+def _opened() -> dg.DagsterInstance:
     instance = dg.DagsterInstance.get()
     initialize_pools(instance, (LABELLING, TRAINING))
     return instance
@@ -102,8 +115,8 @@ def _with_driver(url: str) -> str:
     return f"postgresql+psycopg2://{rest}" if separator and kind.startswith("postgres") else url
 
 
-def _require_answer(url: str) -> None:
-    """Make sure that the database answers: Dagster itself would try for a minute.
+def _connected(url: str) -> connection:
+    """A connection; Dagster itself would try for a minute where nobody answers.
 
     Raises:
         OrchestrationError: it does not; the message has no password.
@@ -112,7 +125,7 @@ def _require_answer(url: str) -> None:
 
     at = urlsplit(url)
     try:
-        psycopg2.connect(url.replace("+psycopg2", "", 1), connect_timeout=CONNECT_S).close()
+        return psycopg2.connect(url.replace("+psycopg2", "", 1), connect_timeout=CONNECT_S)
     except psycopg2.Error as error:
         reason = str(error).strip().replace(at.password or "\0", "***")
         raise OrchestrationError(

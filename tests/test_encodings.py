@@ -40,6 +40,7 @@ def _is_text(call):
             "Image",
             "archive",
             "self._zip",
+            "tarfile",
             "webbrowser",
         )  # none opens text
         return not foreign and not any("b" in mode for mode in modes)

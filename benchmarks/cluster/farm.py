@@ -106,7 +106,8 @@ def run_in(root: Path, *arguments: str, environment: dict[str, str]) -> str:
         RuntimeError: it failed.
     """
     done = subprocess.run(
-        [sys.executable, *arguments], cwd=root, env=environment, capture_output=True, text=True,
+        [sys.executable, *arguments], cwd=root, env=environment, capture_output=True,
+        text=True, encoding="utf-8",
         check=False,
     )  # fmt: skip
     if done.returncode:

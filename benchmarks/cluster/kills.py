@@ -90,11 +90,11 @@ def kill_everything(folder: Path, *, kills: int, seed: int) -> dict[str, Any]:
 def _edit(checkout: Toy, episode: int) -> None:
     """Another seed of the expert: it and all labels are stale."""
     path = checkout.root / "params.yaml"
-    head, _, rest = path.read_text().partition("\nexpert:")
+    head, _, rest = path.read_text(encoding="utf-8").partition("\nexpert:")
     before, _, after = rest.partition("  seed: ")
     number, _, tail = after.partition("\n")
     del number
-    path.write_text(f"{head}\nexpert:{before}  seed: {1000 + episode}\n{tail}")
+    path.write_text(f"{head}\nexpert:{before}  seed: {1000 + episode}\n{tail}", encoding="utf-8")
 
 
 def _disturbed(around: Farm, toy: Toy, tally: Tally, chance: random.Random, kills: int) -> None:

@@ -51,7 +51,9 @@ class Server:
             if self.process.poll() is not None:
                 break
             time.sleep(0.05)
-        raise RuntimeError(f"{self.command[0]} does not answer:\n{self.log.read_text()[-2000:]}")
+        raise RuntimeError(
+            f"{self.command[0]} does not answer:\n{self.log.read_text(encoding='utf-8')[-2000:]}"
+        )
 
     def kill(self) -> None:
         """SIGKILL it and its processes, as a machine that loses power would."""

@@ -92,13 +92,18 @@ def _run(environment: str, program: str, package: str, *arguments: str) -> dict[
     variables = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     variables |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [python, script, *arguments], capture_output=True, text=True, check=False, env=variables
+        [python, script, *arguments],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+        env=variables,
     )
     if done.returncode:
         raise SystemExit(f"{program} failed\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
     version = subprocess.run(
         [python, "-c", f"import importlib.metadata as m; print(m.version({package!r}))"],
-        capture_output=True, text=True, check=True, env=variables,
+        capture_output=True, text=True, encoding="utf-8", check=True, env=variables,
     ).stdout.strip()  # fmt: skip
     found: dict[str, object] = json.loads(done.stdout.strip().splitlines()[-1])
     return {**found, "version": version}

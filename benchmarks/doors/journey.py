@@ -106,7 +106,9 @@ def _trained(folder: Path) -> dict[str, object]:
     """Rows of every source that each arm saw, and the fall of its loss."""
     found: dict[str, object] = {}
     for arm in ("sft", "p4d", "blind"):
-        card = json.loads((folder / "data" / f"student_{arm}" / "card.json").read_text("utf-8"))
+        card = json.loads(
+            (folder / "data" / f"student_{arm}" / "card.json").read_text(encoding="utf-8")
+        )
         found[arm] = {"steps": card["steps"], "external_sets": card["external_sets"]}
     return found
 

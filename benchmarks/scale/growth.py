@@ -108,7 +108,9 @@ def _dvc_status(root: Path) -> float:
     command = ["dvc", "status", "--json", *filter(None, [file])]
 
     def run() -> None:
-        done = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)
+        done = subprocess.run(
+            command, cwd=root, check=True, capture_output=True, text=True, encoding="utf-8"
+        )
         assert json.loads(done.stdout) == {}, done.stdout
 
     return _median(run, 3)
@@ -143,7 +145,7 @@ def _python(root: Path, code: str) -> str:
     environment = {**os.environ, "PYTHONPATH": f"{root}:{CHECKOUT}"}
     done = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=root, env=environment, check=True, stdout=subprocess.PIPE, text=True,
+        cwd=root, env=environment, check=True, stdout=subprocess.PIPE, text=True, encoding="utf-8",
     )  # fmt: skip
     return done.stdout
 

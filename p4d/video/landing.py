@@ -24,7 +24,6 @@ from p4d.ids import content_id
 from p4d.origins import Origin, withheld
 from p4d.project import Project
 from p4d.sidecars import TRUTH_SUFFIX
-from p4d.video.dataset_folders import convert_dropped
 from p4d.video.inbox import InboxFile, SkippedFile, WaitingFile, scan
 from p4d.video.landed_rows import Progress, beside, examine
 
@@ -157,6 +156,9 @@ def reject(project: Project, video_id: str, reason: str) -> bool:
 
 
 def _land(project: Project, settle_s: float, progress: Progress) -> LandingReport:
+    # Readers of datasets need polars and more, and whoever asks for a status imports this module.
+    from p4d.video.dataset_folders import convert_dropped
+
     params, shards = project.params, project.shards()
     _sweep(project, shards)
     landed = _landed(project, shards)

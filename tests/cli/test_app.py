@@ -13,7 +13,7 @@ from p4d.errors import LedgerError
 NAMES = {
     "ask", "audit", "benchmark", "champion", "compare", "control", "dvc-yaml", "evaluate",
     "explore", "export", "gc", "init", "land", "preset", "push", "restore", "review", "sql",
-    "stage", "status", "summary", "takedown", "train", "why", "world",
+    "stage", "status", "summary", "takedown", "train", "view", "why", "world",
 }  # fmt: skip
 GROUPS = {
     "audit": {
@@ -24,10 +24,19 @@ GROUPS = {
         "report",
         "environment",
         "bundle",
+        "sign",
         "replay",
     },
     "benchmark": {"make"},
-    "export": {"openlineage", "croissant", "student"},
+    "export": {
+        "answers",
+        "benchmark",
+        "croissant",
+        "labels",
+        "openlineage",
+        "student",
+        "training",
+    },  # fmt: skip
     "review": {"export", "import", "gallery"},
 }
 

@@ -9,7 +9,7 @@ import pytest
 from p4d.audit.proof import hash_journal
 from p4d.audit.proof import verify as verification
 from p4d.ids import seed_for
-from p4d.pipeline import Stage
+from p4d.pipeline import Needs, Stage
 from p4d.project import Project
 from tests.durability.toy import SHARDS
 
@@ -27,7 +27,10 @@ def project_of(toy) -> Project:
     )
     told = json.loads(toy.run("python", "-c", code).stdout)
     stages = tuple(
-        Stage(**{k: tuple(v) if isinstance(v, list) else v for k, v in each.items()})
+        Stage(
+            **{k: tuple(v) if isinstance(v, list) else v for k, v in each.items()}
+            | {"needs": Needs(**each["needs"])}
+        )
         for each in told
     )
     return Project(toy.root, stages)

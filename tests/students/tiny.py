@@ -52,10 +52,13 @@ def params(**sections: dict) -> Params:
 
 def raw_params() -> dict[str, dict]:
     """The tiny parameters as params.yaml would hold them."""
-    return {
-        section: {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
-        for section, values in dataclasses.asdict(params()).items()
-    }
+
+    def plain(value: object) -> object:
+        if isinstance(value, dict):
+            return {name: plain(each) for name, each in value.items()}
+        return [plain(each) for each in value] if isinstance(value, tuple) else value
+
+    return {name: plain(values) for name, values in dataclasses.asdict(params()).items()}
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,9 @@ for split in ("train", "val", "test"):
     path = folder / f"{split}.jsonl"
     if not path.is_file():
         continue
-    truth = {row["id"]: row for row in map(json.loads, path.read_text().splitlines())}
+    truth = {
+        row["id"]: row for row in map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    }
     for row in dataset.records(split):
         rows += 1
         one = truth.pop(row[f"{split}/id"].decode())

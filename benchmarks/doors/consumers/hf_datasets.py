@@ -16,7 +16,7 @@ SPLITS = {"train": "train", "val": "validation", "test": "test"}
 
 
 def lines(name):
-    return [json.loads(line) for line in (folder / name).read_text().splitlines()]
+    return [json.loads(line) for line in (folder / name).read_text(encoding="utf-8").splitlines()]
 
 
 questions = load_dataset(str(folder), "questions")

@@ -22,7 +22,10 @@ for split in ("train", "val"):
     )  # fmt: skip
     (attributes,) = get_dataset_list([f"p4d_{split}"], str(folder))
     given = _load_single_dataset(attributes, model, data, training)
-    truth = [json.loads(line) for line in (folder / f"{split}.jsonl").read_text().splitlines()]
+    truth = [
+        json.loads(line)
+        for line in (folder / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     equal &= len(given) == len(truth)
     for row, one in zip(given, truth, strict=True):
         rows += 1

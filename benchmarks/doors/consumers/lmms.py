@@ -13,7 +13,7 @@ from lmms_eval.tasks import TaskManager
 from PIL import Image
 
 folder, task = Path(sys.argv[1]).resolve(), sys.argv[2]
-answers = json.loads((folder / "lmms_eval" / task / "answers.json").read_text())
+answers = json.loads((folder / "lmms_eval" / task / "answers.json").read_text(encoding="utf-8"))
 
 
 class Replies(lmms):

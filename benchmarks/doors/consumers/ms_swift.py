@@ -14,7 +14,7 @@ rows, equal = 0, True
 for split in ("train", "val"):
     path = folder / "swift" / f"{split}.jsonl"
     given, _ = load_dataset(str(path), remove_unused_columns=False, load_from_cache_file=False)
-    truth = [json.loads(line) for line in path.read_text().splitlines()]
+    truth = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     equal &= len(given) == len(truth)
     for row, one in zip(given, truth, strict=True):
         rows += 1

@@ -14,7 +14,10 @@ for split in ("train", "val", "test"):
     archives = sorted(str(path) for path in (folder / "webdataset").glob(f"{split}-*.tar"))
     if not archives:
         continue
-    truth = [json.loads(line) for line in (folder / f"{split}.jsonl").read_text().splitlines()]
+    truth = [
+        json.loads(line)
+        for line in (folder / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     given = []
     for sample in wds.WebDataset(archives, shardshuffle=False):
         clip = sample["__key__"]

@@ -69,7 +69,7 @@ class ScanNetReader:
         problems: list[str] = []
         exported = (folder / "color").is_dir()
         scan: _Exported | _Stream = (
-            _Exported.open(folder, problems) if exported else _Stream.open(folder, problems)
+            _Exported.of(folder, problems) if exported else _Stream.of(folder, problems)
         )
         scene = read_scene(folder / f"{sequence}.txt", problems)
         poses, valid = scan.poses(problems)
@@ -116,7 +116,7 @@ class _Exported:
     K_colour: NDArray[np.float64]
 
     @classmethod
-    def open(cls, folder: Path, problems: list[str]) -> _Exported:
+    def of(cls, folder: Path, problems: list[str]) -> _Exported:
         pictures = numbered_files(folder / "color")
         if not pictures:
             raise DatasetError(f"{shown(folder)}/color holds no picture such as 0.jpg")
@@ -177,7 +177,7 @@ class _Stream:
     K_colour: NDArray[np.float64]
 
     @classmethod
-    def open(cls, folder: Path, problems: list[str]) -> _Stream:
+    def of(cls, folder: Path, problems: list[str]) -> _Stream:
         path = _stream(folder)
         assert path is not None  # the folder was recognised by it
         sens = SensFile.index(path)

@@ -75,8 +75,8 @@ def test_the_page_names_every_version_with_its_maker_and_every_source(made, tmp_
         assert f"md5:{md5}" in text, key
     assert Ledger(made.project).verify_chain().head in text
     assert "CC0-1.0" in text
-    assert "complete: all 15 versions recorded" in text
-    assert "120 of 120 checks passed" in text
+    assert f"complete: all {len(made.md5)} versions recorded" in text
+    assert "136 of 136 checks passed" in text
 
 
 def test_the_picture_shows_each_reading_and_puts_implied_ones_behind(made, tmp_path):
