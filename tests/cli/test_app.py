@@ -36,7 +36,7 @@ GROUPS = {
         "openlineage",
         "student",
         "training",
-    },  # fmt: skip
+    },
     "review": {"export", "import", "gallery"},
 }
 
