@@ -9,6 +9,8 @@ import pytest
 
 from p4d import audit
 from p4d.errors import PublishError
+from p4d.versioning.dvc.pipeline_file import address
+from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.run.recovery import recover
 from p4d.versioning.state.workspace import status
@@ -62,7 +64,7 @@ def settle(crowd, expected=SHARDS):
     takes = [f"take@{shard}" for shard in expected]
     fresh = {str(s.key) for s in status(crowd.project) if s.state == "fresh"}
     assert fresh >= set(takes)
-    assert crowd.dvc_status(*takes) == {}
+    assert crowd.dvc_status(*(address(ArtifactKey("take", shard)) for shard in expected)) == {}
 
 
 def test_sixteen_publishers_of_different_and_of_the_same_shards(crowd):

@@ -16,8 +16,12 @@ NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
 
 def dvc_hashes(checkout):
-    lock = yaml.safe_load((checkout.root / "dvc.lock").read_text())["stages"]
-    return {name: entry["outs"][0]["md5"] for name, entry in lock.items()}
+    locks = [checkout.root / "dvc.lock", *checkout.root.glob("shards/pipelines/*/dvc.lock")]
+    return {
+        name: entry["outs"][0]["md5"]
+        for lock in locks
+        for name, entry in yaml.safe_load(lock.read_text())["stages"].items()
+    }
 
 
 def stale_by_dvc(checkout):
