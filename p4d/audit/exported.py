@@ -2,7 +2,7 @@
 
 An export is a record of kind `export`: its id, its place relative to the project, the versions that
 it read, and the SHA-256 of its list of files. Where a folder is gone, or was moved to another
-machine, that is said and is no fault: `sha256sum -c SHA256SUMS` checks it anywhere.
+machine, the report notes it, and it is no fault: `sha256sum -c SHA256SUMS` checks it anywhere.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class Affected:
         shard: the shard it landed in.
         taken_down: whether its manifest rejects it for a takedown.
         ids: clips, questions, decisions and exports, by kind; clips and questions are the video's
-            own, exports hold it or what was made from it, and whoever has a copy must be asked.
+            own, exports hold it or what was made from it, and holders of a copy must be asked.
         versions: every recorded version that derives from it, oldest first.
         current: those of them that dvc.lock names now.
     """

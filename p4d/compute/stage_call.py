@@ -19,7 +19,7 @@ from p4d.progress import Progress
 class StageCall:
     """Everything that decides what a stage writes, and where it writes.
 
-    It can be pickled. `given.progress` is replaced by whoever computes.
+    It can be pickled. The process that computes the stage replaces `given.progress`.
 
     Attributes:
         name: the artifact as dvc.lock names it, `stage` or `stage@shard`.

@@ -124,7 +124,7 @@ def checked_flow(stored: StoredFlow, truth: PartialTruth, frame: int, name: str)
     """One map of backward flow; unknown pixels are 0.
 
     Raises:
-        TruthError: of another size, or not finite where it is said to be known.
+        TruthError: of another size, or not finite where its mask marks it as known.
     """
     flow_hw2, valid_hw = np.asarray(stored[0]), np.asarray(stored[1]).astype(bool)
     if flow_hw2.ndim != 3 or flow_hw2.shape[-1] != 2:

@@ -156,7 +156,7 @@ def reject(project: Project, video_id: str, reason: str) -> bool:
 
 
 def _land(project: Project, settle_s: float, progress: Progress) -> LandingReport:
-    # Readers of datasets need polars and more, and whoever asks for a status imports this module.
+    # Readers of datasets import polars, and `p4d status`, which needs none, imports this module.
     from p4d.video.dataset_folders import convert_dropped
 
     params, shards = project.params, project.shards()

@@ -1,10 +1,10 @@
 """Signs what a project has, with a key of a person: ledger head, release and students.
 
-Whoever can write the repository can rewrite the ledger, its branch and its marker together. Who
-lacks the private key cannot sign the result. A signature is a statement (plain JSON: the head of
-the ledger, and the SHA-256 of every file of the release and of the students) and its Ed25519
-signature beside it, in `signatures/`, which git versions. Nothing is asked of a network, and
-`openssl pkeyutl -verify -rawin` verifies the statement without p4d.
+A person with write access to the repository can rewrite the ledger, its branch and its marker
+together. Without the private key, nobody can sign the result. A signature is a statement (plain
+JSON: the head of the ledger, and the SHA-256 of every file of the release and of the students) and
+its Ed25519 signature beside it, in `signatures/`, which git versions. Nothing is asked of a
+network, and `openssl pkeyutl -verify -rawin` verifies the statement without p4d.
 """
 
 from __future__ import annotations

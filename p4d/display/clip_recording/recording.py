@@ -1,4 +1,4 @@
-"""A clip as a Rerun recording: what lies in space, what lies in the picture, what is said.
+"""A clip as a Rerun recording: content in space, content in the picture, texts.
 
 Every teacher has a space of its own, because each has its own world: that of exact truth is the
 world of the scene (z up), that of a teacher without one is the camera of the first frame. Cameras

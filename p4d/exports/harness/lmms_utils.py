@@ -1,10 +1,10 @@
 """Prompts and scores of this task, for lmms-eval. It needs the standard library and Pillow.
 
-`p4d_accuracy` is the mean over questions, `p4d_categories` the mean over categories.
-`p4d_exchange` is the share of exchange groups in which every question is answered right: the
-questions of a group read alike and share their options, and each option is right once. Whoever
-prefers a word or a number answers no group right, so option bias scores 0 there. Letters are right
-once, too, where the groups are those that were asked.
+`p4d_accuracy` is the mean over questions, `p4d_categories` the mean over categories. `p4d_exchange`
+is the share of exchange groups in which every question is answered right: the questions of a group
+read alike and share their options, and each option is right once. A model that prefers a word or a
+number answers no group right, so option bias scores 0 there. Letters are right once, too, where the
+groups are those that were asked.
 
 Answers are read from `answers.json` beside this file, or from the file that the variable
 P4D_HELD_OUT_ANSWERS names.

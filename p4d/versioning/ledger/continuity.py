@@ -124,8 +124,8 @@ def _file_continues(path: Path, marker: Marker) -> bool:
     """As `_continues`, without reading what this process has read: it publishes thousands of times.
 
     A file that only grew since, and still has the bytes that were its end then, is not read as a
-    whole again. Whoever overwrites its middle in place meanwhile is found by the next process and
-    by the next anchor, which read all of it.
+    whole again. An edit of its middle in place meanwhile is found by the next process and by the
+    next anchor, which read all of it.
     """
     try:
         stream = path.open("rb")

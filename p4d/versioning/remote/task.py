@@ -1,9 +1,9 @@
 """What a worker is given and what it answers: plain JSON, so that any engine can carry it.
 
 A task names everything by hash: the code it must run, the packages it must run with, the inputs it
-must read. Its fingerprint is the name of its result, so equal tasks have one result, whoever asks.
-The list of an input's files is an object of the store itself (`<md5>.dir`), which keeps a task
-small however many files it reads.
+must read. Its fingerprint is the name of its result, so equal tasks have one result, for every
+driver. The list of an input's files is an object of the store itself (`<md5>.dir`), which keeps a
+task small however many files it reads.
 """
 
 from __future__ import annotations

@@ -200,7 +200,7 @@ def open_pinned(run: StageRun, home: Path) -> PinnedView:
 
 
 def stage_call(run: StageRun, given: StageInputs, new: Path) -> StageCall:
-    """The call of a stage's function, for whoever computes it."""
+    """The call of a stage's function, for the process that computes it."""
     expected = run.expected
     return StageCall(
         name=str(run.key),
