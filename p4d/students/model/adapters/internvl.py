@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import (
     InternVLConfig,
     InternVLForConditionalGeneration,
@@ -20,6 +20,7 @@ from transformers import (
 
 from p4d.config import ClipsParams, StudentParams
 from p4d.errors import ContractError
+from p4d.students.model.adapters.framewise import FramewiseAdapter
 from p4d.students.model.adapters.picture_format import PictureFormat, pictures_of
 from p4d.students.model.adapters.protocol import (
     Frames,
@@ -52,10 +53,8 @@ PROCESSOR = ProcessorDefaults(
 )
 
 
-class InternVLAdapter:
-    """One slot of visual tokens per frame."""
-
-    frames_per_slot = 1
+class InternVLAdapter(FramewiseAdapter):
+    """InternVL as a student."""
 
     def __init__(self, model: InternVLForConditionalGeneration) -> None:
         """Wrap `model`; the model itself is not changed.
@@ -63,7 +62,7 @@ class InternVLAdapter:
         Raises:
             ContractError: the patches of a picture do not divide into cells of the pixel shuffle.
         """
-        self.model = model
+        super().__init__(model)
         config: Any = model.config
         vision: Any = config.vision_config
         patches, merge = vision.image_size[0] // vision.patch_size[0], _merge(config)
@@ -77,31 +76,7 @@ class InternVLAdapter:
         self._encoder_width: int = vision.hidden_size * merge**2
         self._pictures = pictures_of(model, picture_format(model, vision.image_size[0]))
         self._tells_time = PromptSettings.of(model).time == "tpe"
-        self._picture: int = config.image_token_id
-        self.hidden_width: int = config.text_config.hidden_size
-
-    @property
-    def vocabulary(self) -> int:
-        """Rows of the embedding table."""
-        rows: int = self.model.lm_head.out_features
-        return rows
-
-    def encoder(self) -> nn.Module:
-        """InternViT."""
-        tower: nn.Module = self.model.model.vision_tower
-        return tower
-
-    def projector(self) -> list[nn.Module]:
-        """The norm and two layers between the encoder and the language model."""
-        return [self.model.model.multi_modal_projector]
-
-    def frame_grid(self) -> tuple[int, int]:
-        """Rows and columns after the pixel shuffle."""
-        return self._side, self._side
-
-    def visual_tokens(self, frames: int, stills: int = 0) -> int:
-        """Tokens of all pictures."""
-        return (frames + stills) * self._side**2
+        self._shown: int = config.image_token_id
 
     def visual_ids(self, times_s: Sequence[float], spell: Spell) -> list[int]:
         """As its processor writes them, without anything between media."""
@@ -109,7 +84,7 @@ class InternVLAdapter:
 
     def placeholders(self, tokenizer: PreTrainedTokenizerBase) -> tuple[str, str]:
         """The token of visual tokens stands for a still, `<video>` for a video."""
-        return str(tokenizer.convert_ids_to_tokens(self._picture)), VIDEO
+        return str(tokenizer.convert_ids_to_tokens(self._shown)), VIDEO
 
     def media_ids(self, times_s: Sequence[float], size_hw: Size, spell: Spell) -> list[list[int]]:
         """Pictures between start and end, those of a video numbered, one per line."""
@@ -117,7 +92,7 @@ class InternVLAdapter:
         return [self._written(medium, spell) for medium in media_of(times_s)]
 
     def _written(self, medium: Medium, spell: Spell) -> list[int]:
-        picture = [*spell(START), *[self._picture] * self._side**2, *spell(END)]
+        picture = [*spell(START), *[self._shown] * self._side**2, *spell(END)]
         if medium.is_still:
             return picture
         ids: list[int] = []
@@ -125,10 +100,6 @@ class InternVLAdapter:
             line = f"Frame{number}: " if number == 1 else f"\nFrame{number}: "
             ids += [*spell(line), *picture]
         return ids
-
-    def visual_mask(self, input_ids: Tensor) -> Tensor:
-        """Positions of the placeholder of pictures."""
-        return input_ids == self._picture
 
     def encode(
         self, frames_bfhw3: Frames, times_s: Tensor, spans_s: Tensor | None = None
@@ -161,45 +132,6 @@ class InternVLAdapter:
                 changed = change(medium.row, features[at].flatten(0, 1))
                 features[at] = changed.view_as(features[at])
         output.pooler_output = torch.cat(features)
-
-    def last_state(self, **inputs: Any) -> Tensor:  # noqa: ANN401
-        """Run the network without its language head."""
-        last: Tensor = self.model.model(**inputs, use_cache=False).last_hidden_state
-        return last
-
-    def blocks(self) -> nn.ModuleList:
-        """The blocks of the language model."""
-        blocks: nn.ModuleList = self.model.model.language_model.layers
-        return blocks
-
-    def generate(self, **inputs: Any) -> Tensor:  # noqa: ANN401
-        """Generate with `transformers`."""
-        model: Any = self.model  # the mixin that generates is not part of its type
-        tokens: Tensor = model.generate(**inputs)
-        return tokens
-
-    def logits(self, hidden: Tensor) -> Tensor:
-        """Apply the language head."""
-        scores: Tensor = self.model.lm_head(hidden)
-        return scores
-
-    def frame_tokens(self, hidden: Tensor, input_ids: Tensor, times_s: Tensor) -> Tensor:
-        """Gather by mask; stills are dropped."""
-        cells = self._side**2
-        wanted = [
-            not medium.is_still
-            for medium in media_of_rows(times_s)
-            for _ in range(medium.frames * cells)
-        ]
-        gathered = hidden[self.visual_mask(input_ids)]
-        slots, rest = divmod(sum(wanted), len(hidden) * cells)
-        if len(gathered) != len(wanted) or rest:
-            raise ContractError(
-                f"rows hold {len(gathered)} visual tokens; their frames need {len(wanted)}, and "
-                "every row as many"
-            )
-        kept = gathered[torch.tensor(wanted, dtype=torch.bool, device=hidden.device)]
-        return kept.view(len(hidden), slots, self._side, self._side, -1)
 
 
 def _merge(config: InternVLConfig) -> int:

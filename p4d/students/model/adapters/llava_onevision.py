@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import (
     LlavaOnevisionConfig,
     LlavaOnevisionForConditionalGeneration,
@@ -21,7 +21,7 @@ from transformers import (
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from p4d.config import ClipsParams, StudentParams
-from p4d.errors import ContractError
+from p4d.students.model.adapters.framewise import FramewiseAdapter
 from p4d.students.model.adapters.picture_format import CENTRED, PictureFormat, pictures_of
 from p4d.students.model.adapters.protocol import (
     Frames,
@@ -47,43 +47,20 @@ PROCESSOR = ProcessorDefaults(
 )
 
 
-class LlavaOnevisionAdapter:
-    """One slot of visual tokens per frame."""
-
-    frames_per_slot = 1
+class LlavaOnevisionAdapter(FramewiseAdapter):
+    """LLaVA-OneVision as a student."""
 
     def __init__(self, model: LlavaOnevisionForConditionalGeneration) -> None:
         """Wrap `model`; the model itself is not changed."""
-        self.model = model
+        super().__init__(model)
         # transformers types its nested configs as dict or None; once built they are objects.
         vision: Any = model.config.vision_config
-        text: Any = model.config.text_config
         self._side = math.ceil(vision.image_size // vision.patch_size / 2)
         self._pictures = pictures_of(model, picture_format(model, vision.image_size))
         self._tells_time = PromptSettings.of(model).time == "tpe"
         self._encoder_width: int = vision.hidden_size
         self._image: int = model.config.image_token_index
-        self._video: int = model.config.video_token_index
-        self.hidden_width: int = text.hidden_size
-
-    @property
-    def vocabulary(self) -> int:
-        """Rows of the embedding table."""
-        rows: int = self.model.lm_head.out_features
-        return rows
-
-    def encoder(self) -> nn.Module:
-        """SigLIP."""
-        tower: nn.Module = self.model.model.vision_tower
-        return tower
-
-    def projector(self) -> list[nn.Module]:
-        """The two layers between the encoder and the language model."""
-        return [self.model.model.multi_modal_projector]
-
-    def frame_grid(self) -> tuple[int, int]:
-        """Rows and columns after pooling."""
-        return self._side, self._side
+        self._shown: int = model.config.video_token_index
 
     def visual_tokens(self, frames: int, stills: int = 0) -> int:
         """Pooled tokens of all frames, and a newline per video and still."""
@@ -93,22 +70,18 @@ class LlavaOnevisionAdapter:
         """The placeholder of videos, once per token."""
         del spell
         frames = [medium.stop - medium.start for medium in media_of(times_s)]
-        return [self._video] * sum(self.visual_tokens(count) for count in frames)
+        return [self._shown] * sum(self.visual_tokens(count) for count in frames)
 
     def placeholders(self, tokenizer: PreTrainedTokenizerBase) -> tuple[str, str]:
         """The tokens of images and of videos."""
         named = tokenizer.convert_ids_to_tokens
-        return str(named(self._image)), str(named(self._video))
+        return str(named(self._image)), str(named(self._shown))
 
     def media_ids(self, times_s: Sequence[float], size_hw: Size, spell: Spell) -> list[list[int]]:
         """The placeholder of videos, once per token; a still is a video of one frame."""
         del size_hw, spell
         frames = [medium.stop - medium.start for medium in media_of(times_s)]
-        return [[self._video] * self.visual_tokens(count) for count in frames]
-
-    def visual_mask(self, input_ids: Tensor) -> Tensor:
-        """Positions of the video's placeholder."""
-        return input_ids == self._video
+        return [[self._shown] * self.visual_tokens(count) for count in frames]
 
     def encode(
         self, frames_bfhw3: Frames, times_s: Tensor, spans_s: Tensor | None = None
@@ -144,44 +117,6 @@ class LlavaOnevisionAdapter:
             if medium.is_first:
                 features[at] = change(medium.row, features[at])
         output.pooler_output = torch.cat(features)[None]
-
-    def last_state(self, **inputs: Any) -> Tensor:  # noqa: ANN401
-        """Run the network without its language head."""
-        last: Tensor = self.model.model(**inputs, use_cache=False).last_hidden_state
-        return last
-
-    def blocks(self) -> nn.ModuleList:
-        """The blocks of the language model."""
-        blocks: nn.ModuleList = self.model.model.language_model.layers
-        return blocks
-
-    def generate(self, **inputs: Any) -> Tensor:  # noqa: ANN401
-        """Generate with `transformers`."""
-        model: Any = self.model  # the mixin that generates is not part of its type
-        tokens: Tensor = model.generate(**inputs)
-        return tokens
-
-    def logits(self, hidden: Tensor) -> Tensor:
-        """Apply the language head."""
-        scores: Tensor = self.model.lm_head(hidden)
-        return scores
-
-    def frame_tokens(self, hidden: Tensor, input_ids: Tensor, times_s: Tensor) -> Tensor:
-        """Gather by mask; newlines and stills are dropped."""
-        wanted = [
-            not medium.is_still and at < medium.frames * self._side**2
-            for medium in media_of_rows(times_s)
-            for at in range(self.visual_tokens(medium.frames))
-        ]
-        gathered = hidden[self.visual_mask(input_ids)]
-        slots, rest = divmod(sum(wanted), len(hidden) * self._side**2)
-        if len(gathered) != len(wanted) or rest:
-            raise ContractError(
-                f"rows hold {len(gathered)} visual tokens; their frames need {len(wanted)}, and "
-                "every row as many"
-            )
-        kept = gathered[torch.tensor(wanted, dtype=torch.bool, device=hidden.device)]
-        return kept.view(len(hidden), slots, self._side, self._side, -1)
 
 
 def picture_format(model: LlavaOnevisionForConditionalGeneration, size_px: int) -> PictureFormat:
