@@ -16,9 +16,6 @@ from p4d.video.landing import land
 from tests.datasets.layouts import kitti, mask_sets
 from tests.video.media import make_project
 
-# Without the readers of truth in parts, labels and facts ignore all of it.
-pytest.importorskip("p4d.questions.facts.parts.reader")
-
 STAGES = ("videos", "clips", "labels", "regions", "facts")
 WAY = {1: "right", 2: "left", 3: "right"}
 """Where the discs of the mask sets go."""

@@ -22,12 +22,8 @@ class SceneReader:
     """Reads the scenes of a shard from the truth stored beside its clips."""
 
     def __init__(self, clips: Path, labels: Path, regions: pl.DataFrame) -> None:
-        truth, objects = clips / "truth.safetensors", clips / "objects.parquet"
-        self._truth: Mapping[str, np.ndarray] = Arrays(truth) if truth.is_file() else {}
-        self._objects: dict[tuple[str, int], dict[str, Any]] = {}
-        if objects.is_file():
-            for row in read_table(objects).to_dicts():
-                self._objects[(row["clip_id"], int(row["instance"]))] = row
+        self._truth, objects = stored_truth(clips)
+        self._objects = {(row["clip_id"], int(row["instance"])): row for row in objects}
         self._colours = sorted({row["colour"] for row in self._objects.values()})
         self._shapes = sorted({row["shape"] for row in self._objects.values()})
         self._instance = {row["region_id"]: row["instance"] for row in regions.to_dicts()}
@@ -84,6 +80,15 @@ class SceneReader:
             return None
         rng = np.random.default_rng(seed_for(clip_id, "absent name"))
         return f"{rng.choice(absent)} {rng.choice(self._shapes)}"
+
+
+def stored_truth(clips: Path) -> tuple[Mapping[str, np.ndarray], list[dict[str, Any]]]:
+    """Return the arrays of the truth of a shard's clips, and its objects; empty without truth."""
+    truth, objects = clips / "truth.safetensors", clips / "objects.parquet"
+    return (
+        Arrays(truth) if truth.is_file() else {},
+        read_table(objects).to_dicts() if objects.is_file() else [],
+    )
 
 
 def exact_digest(labels: Path) -> str:

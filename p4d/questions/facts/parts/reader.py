@@ -20,9 +20,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from p4d.artifacts import Arrays, read_table
 from p4d.config import FactsParams
-from p4d.questions.facts.exact.reader import exact_digest
+from p4d.questions.facts.exact.reader import exact_digest, stored_truth
 from p4d.questions.facts.parts.clip_facts import PartsClip
 from p4d.questions.facts.parts.places import ClipGeometry
 from p4d.questions.facts.table import Fact, Source
@@ -34,12 +33,10 @@ class PartsReader:
 
     def __init__(self, clips: Path, labels: Path, regions: pl.DataFrame) -> None:
         self.parts: Mapping[str, ClipParts] = read_parts(clips)
-        truth, objects = clips / "truth.safetensors", clips / "objects.parquet"
-        self._truth: Mapping[str, np.ndarray] = Arrays(truth) if truth.is_file() else {}
+        self._truth, objects = stored_truth(clips)
         self._objects: dict[str, dict[int, dict[str, Any]]] = {}
-        if objects.is_file():
-            for row in read_table(objects).to_dicts():
-                self._objects.setdefault(row["clip_id"], {})[int(row["instance"])] = row
+        for row in objects:
+            self._objects.setdefault(row["clip_id"], {})[int(row["instance"])] = row
         self._instance = {row["region_id"]: row["instance"] for row in regions.to_dicts()}
         self._digest = exact_digest(labels)
 
