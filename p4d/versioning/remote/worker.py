@@ -12,7 +12,6 @@ a dead worker.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import platform
@@ -34,6 +33,7 @@ from p4d.errors import ContractError, P4DError, RefusedError, StoreError
 from p4d.pipeline import StageInputs, StageReport
 from p4d.versioning.files.crash_points import reached
 from p4d.versioning.files.hashes import Tree, file_md5, tree_of
+from p4d.versioning.files.held_mark import held
 from p4d.versioning.ledger.record import plain
 from p4d.versioning.remote import task as messages
 from p4d.versioning.remote.object_store import WORKERS, ObjectStore, StoreAddress
@@ -183,30 +183,18 @@ def _task_folder(scratch: Path) -> Iterator[Path]:
     home = scratch / "tasks"
     home.mkdir(parents=True, exist_ok=True)
     for left in [path for path in home.iterdir() if path.is_dir()]:
-        with _alive_mark(left) as ours:
+        with held(left.with_suffix(".alive")) as ours:
             if ours:
                 shutil.rmtree(left, ignore_errors=True)
                 left.with_suffix(".alive").unlink(missing_ok=True)
     folder = home / uuid.uuid4().hex
-    with _alive_mark(folder):
+    with held(folder.with_suffix(".alive")):
         (folder / "new").mkdir(parents=True)
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             folder.with_suffix(".alive").unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _alive_mark(folder: Path) -> Iterator[bool]:
-    """Whether no other process works in the folder; the mark is freed when its holder dies."""
-    with folder.with_suffix(".alive").open("w", encoding="utf-8") as mark:
-        try:
-            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-            return
-        yield True
 
 
 def _inputs(

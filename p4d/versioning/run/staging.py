@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from p4d.errors import PublishError
 from p4d.project import Project
 from p4d.versioning.files.hashes import walk_files
+from p4d.versioning.files.held_mark import held
 from p4d.versioning.files.project_lock import project_lock
 from p4d.versioning.run.journal import journal_names
 
@@ -21,20 +21,19 @@ def staging(project: Project) -> Iterator[Path]:
     """A private folder on the artifacts' file system, marked as alive while this process lives."""
     home = project.root / ".staging"
     name = uuid.uuid4().hex
-    with project_lock(project):
-        home.mkdir(exist_ok=True)
-        mark = (home / f"{name}.alive").open("w", encoding="utf-8")
-        fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        folder = home / name
-        (folder / "new").mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        # A journal that still names this folder needs it: recovery drops it.
-        if not journal_names(project, folder):
-            shutil.rmtree(folder, ignore_errors=True)
-            (home / f"{name}.alive").unlink(missing_ok=True)
-        mark.close()
+    folder, mark = home / name, home / f"{name}.alive"
+    with contextlib.ExitStack() as stack:
+        with project_lock(project):
+            home.mkdir(exist_ok=True)
+            stack.enter_context(held(mark))
+            (folder / "new").mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            # A journal that still names this folder needs it: recovery drops it.
+            if not journal_names(project, folder):
+                shutil.rmtree(folder, ignore_errors=True)
+                mark.unlink(missing_ok=True)
 
 
 def sweep(project: Project) -> list[str]:
@@ -48,10 +47,8 @@ def sweep(project: Project) -> list[str]:
         folder, mark = home / name, home / f"{name}.alive"
         if journal_names(project, folder):
             continue
-        with mark.open("a", encoding="utf-8") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+        with held(mark) as ours:
+            if not ours:
                 continue
             shutil.rmtree(folder, ignore_errors=True)
             mark.unlink(missing_ok=True)

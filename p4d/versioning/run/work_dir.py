@@ -8,11 +8,11 @@ directory, and those that older runs of the artifact left.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from p4d.versioning.files.held_mark import held
 from p4d.versioning.run.stage_run import StageRun
 
 
@@ -25,7 +25,7 @@ def work_dir(run: StageRun) -> Iterator[Path | None]:
     digest = run.fingerprint[:16]
     home = run.project.state / "work" / str(run.key)
     home.mkdir(parents=True, exist_ok=True)
-    with _exclusive(home / digest) as ours:
+    with held(home / f"{digest}.lock") as ours:
         if not ours:
             yield None
             return
@@ -34,18 +34,6 @@ def work_dir(run: StageRun) -> Iterator[Path | None]:
         yield folder
         shutil.rmtree(folder, ignore_errors=True)
     for other in [path for path in home.iterdir() if path.is_dir()]:
-        with _exclusive(other) as ours:
+        with held(other.with_suffix(".lock")) as ours:
             if ours:
                 shutil.rmtree(other, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _exclusive(folder: Path) -> Iterator[bool]:
-    """Whether this process has the folder to itself; freed when the process dies."""
-    with folder.with_suffix(".lock").open("w", encoding="utf-8") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-            return
-        yield True
