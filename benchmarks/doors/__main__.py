@@ -38,7 +38,7 @@ def main() -> None:
         parser.error(f"unknown: {' '.join(unknown)}; known are {', '.join(PARTS)}")
     for part in options.part or PARTS:
         if options.work:
-            run(part, options.work / part, options.results)
+            run(part, options.work.resolve() / part, options.results)
             continue
         with tempfile.TemporaryDirectory(prefix="doors-") as folder:
             run(part, Path(folder), options.results)

@@ -80,7 +80,8 @@ def _datasets(checkout: Checkout, fixtures: Path) -> dict[str, str]:
         return {}
     said = {}
     for kind, write in importlib.import_module(name).FIXTURES.items():
-        write(fixtures / kind)
+        # Some layouts write beside this name, so each has a folder that `p4d land` searches.
+        write(fixtures / kind / "fixture")
         done = checkout.run("p4d", "land", "--dataset", kind, str(fixtures / kind))
         said[kind] = done.stdout.strip().splitlines()[-1]
     return said
