@@ -11,7 +11,8 @@ GENERATED = {".venv", ".git", ".dvc", "data", "reports", "inbox", "benchmark_dat
 DOCUMENTS = sorted(
     path
     for path in ROOT.rglob("*.md")
-    if path.relative_to(ROOT).parts[0] not in GENERATED
+    if (top := path.relative_to(ROOT).parts[0]) not in GENERATED
+    and not top.startswith(".venv-")  # of another Python, and of the tools that write locks
     and path.name != "CHANGELOG.md"  # names files as they were
 )
 LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)|src=\"([^\":]+)\"")
