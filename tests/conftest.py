@@ -15,6 +15,11 @@ from tests.workers import OneWorkerForProcesses
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# Before torch is loaded. Two workers on two cores have more threads than cores: a thread that waits
+# for another core by spinning took ten times the processor time of the computation itself.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # `p4d` is compiled once, and not by every process that a test starts: half a second of each.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
