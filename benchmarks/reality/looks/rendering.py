@@ -44,8 +44,7 @@ def renderer_of(look: str) -> Callable[[Scene, Path], AbstractContextManager[Ren
         ImportError: its package is not installed: `pip install 'p4d[looks]'`.
     """
     module, name = RENDERERS[look].split(":")
-    found = getattr(import_module(f"benchmarks.reality.looks.{module}"), name)
-    return found  # type: ignore[no-any-return]
+    return getattr(import_module(f"benchmarks.reality.looks.{module}"), name)
 
 
 def files_of(thing: Thing, folder: Path, number: int) -> tuple[Path, Path]:

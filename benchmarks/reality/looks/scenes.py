@@ -186,7 +186,7 @@ def _background(
                         ]
                     ),
                     8.0,
-                )  # fmt: skip
+                )
             )
     rest = Motion(kind="rest", start_m_3=(0.0, 0.0, 0.0))
     return tuple(

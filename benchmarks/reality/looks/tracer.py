@@ -1,4 +1,4 @@
-"""The look `mitsuba`: Mitsuba's path tracer, with soft light, gloss and the noise of few samples."""
+"""The look `mitsuba`: a path tracer, with soft light, gloss and the noise of few samples."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class LookTruth:
         return transform(inverse(self.world_T_cam_t44[seen_from]), self.centre_m(k, frame))
 
     def pixel(self, k: int, frame: int, seen_from: int) -> np.ndarray:
-        """Where the centre of an object at one frame is in the picture of another frame's camera."""
+        """Where the centre of an object is at one frame, in the picture of another frame."""
         uv_px, _ = project(self.centre_m(k, frame), self.K_33, self.world_T_cam_t44[seen_from])
         return np.asarray(uv_px)
 
