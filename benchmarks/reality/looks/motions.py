@@ -111,9 +111,8 @@ class CameraPath:
         bearing = self.bearing_rad + (self.rate * at_s if self.kind == "orbit" else 0.0)
         distance = self.distance_m - (self.rate * at_s if self.kind == "dolly" else 0.0)
         target = np.array(self.target_m_3)
-        eye = target + [
-            distance * np.cos(bearing), distance * np.sin(bearing), self.height_m - target[2]
-        ]  # fmt: skip
+        across = distance * np.array([np.cos(bearing), np.sin(bearing)])
+        eye = np.array([target[0] + across[0], target[1] + across[1], self.height_m])
         ahead = (target - eye) / np.linalg.norm(target - eye)
         right = np.cross(ahead, [0.0, 0.0, 1.0])
         right /= np.linalg.norm(right)
