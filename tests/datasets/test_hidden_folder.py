@@ -35,7 +35,7 @@ def test_the_folder_of_a_killed_process_goes_and_that_of_a_living_one_stays(tmp_
         )
         for _ in range(2)
     ]
-    dead, living = processes
+    dead = processes[0]
     try:
         names = [process.stdout.readline().strip().rsplit("/", 1)[1] for process in processes]
         dead.kill()
