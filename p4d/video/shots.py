@@ -179,7 +179,7 @@ _OTHER_LEVELS, _OTHER_ALIKE = 12.0, 0.6
 """Two scenes differ by more than the first on average, and correlate by less than the second."""
 _DIP = 0.93
 """Contrast of the middle of a dissolve over that of its ends."""
-_BLEND_RESIDUAL, _BLEND_UNEVEN = 0.25, 0.15
+_BLEND_RESIDUAL, _BLEND_UNEVEN = 0.4, 0.2
 """How far a picture may be from the blend of the ends, over their difference; and how far its share
 of the second scene may be from even progress."""
 
