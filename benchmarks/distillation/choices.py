@@ -92,7 +92,9 @@ def committed_choices(checkout: Path, corpus: str) -> dict[str, Any]:
     if not path.is_file():
         raise ContractError(f"{FILE} is missing, so the test split stays closed; {way_out}")
     asked = ["git", "status", "--porcelain", "--", str(FILE)]
-    state = subprocess.run(asked, cwd=checkout, capture_output=True, text=True, check=True).stdout
+    state = subprocess.run(
+        asked, cwd=checkout, capture_output=True, text=True, encoding="utf-8", check=True
+    ).stdout
     if state.strip():
         raise ContractError(f"{FILE} is not committed, so the test split stays closed; commit it")
     choices: dict[str, Any] = read_json(path)
