@@ -80,7 +80,9 @@ def _read_back(project: Project, first: Path, second: Path) -> dict[str, object]
     }
 
 
-def run_consumer(environment: str, program: str, package: str, *arguments: str) -> dict[str, object]:
+def run_consumer(
+    environment: str, program: str, package: str, *arguments: str
+) -> dict[str, object]:
     """The last line of a consumer's program, and the version of its package."""
     python = _python(environment)
     script = str(CONSUMERS / f"{program}.py")
