@@ -2,8 +2,7 @@
 
 `P4D_PROJECT` names the project; default: this checkout, after `make demo`. Each consumer has an
 environment of its own below `P4D_CONSUMERS` (default `.venv-consumers`), which is made if it is
-missing: some of them pin packages that exclude each other. `P4D_R4D_WORLD` names the benchmark's
-folder; default: `benchmark_data/r4d-world`, after `make r4d-world`.
+missing: some of them pin packages that exclude each other.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from pathlib import Path
 from benchmarks.machine import CHECKOUT
 from p4d.artifacts import read_table
 from p4d.audit.lookup.why import why
-from p4d.exports.harness.benchmark import export_benchmark
 from p4d.exports.training.export import TrainingOptions, export_training
 from p4d.exports.training.reading import read_export
 from p4d.project import Project
@@ -50,13 +48,10 @@ def measure(work: Path) -> dict[str, object]:
     second = export_training(project, work / "second", options)
     figures: dict[str, object] = {"p4d": _read_back(project, first.path, second.path)}
     for name, (environment, program, package) in PROGRAMS.items():
-        figures[name] = _run(environment, program, package, str(first.path))
-    figures["lmms-eval held-out"] = _run(
+        figures[name] = run_consumer(environment, program, package, str(first.path))
+    figures["lmms-eval held-out"] = run_consumer(
         "lmms", "lmms", "lmms-eval", str(first.path), "p4d_heldout"
     )
-    folder = Path(os.environ.get("P4D_R4D_WORLD", CHECKOUT / "benchmark_data" / "r4d-world"))
-    world = export_benchmark(folder, work / "r4d-world")
-    figures["lmms-eval R4D-World"] = _run("lmms", "lmms", "lmms-eval", str(world.path), "r4d_world")
     return figures
 
 
@@ -85,7 +80,9 @@ def _read_back(project: Project, first: Path, second: Path) -> dict[str, object]
     }
 
 
-def _run(environment: str, program: str, package: str, *arguments: str) -> dict[str, object]:
+def run_consumer(
+    environment: str, program: str, package: str, *arguments: str
+) -> dict[str, object]:
     """The last line of a consumer's program, and the version of its package."""
     python = _python(environment)
     script = str(CONSUMERS / f"{program}.py")
