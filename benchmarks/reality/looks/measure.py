@@ -123,8 +123,9 @@ def _asked(
         judge = judges[row["clip_id"]]
         behind = [by_id[fact_id] for fact_id in row["fact_ids"]]
         yield Asked(
-            verdict=judge.question(behind), category=row["category"], family=row["family"],
-            several=judge.on_several(behind), clip_id=row["clip_id"],
+            verdict=judge.question(behind, row["options"], row["answer_text"]),
+            category=row["category"], family=row["family"], several=judge.on_several(behind),
+            clip_id=row["clip_id"],
         )  # fmt: skip
 
 

@@ -47,6 +47,7 @@ def judge() -> Judge:
         K_33=np.array([[FOCAL, 0, 32], [0, FOCAL, 32], [0, 0, 1]]),
         size_m_k3=np.full((2, 3), 0.5),
         at_s_t=TIME_NS * 1e-9,
+        size_px=(SIDE, SIDE),
     )
     masks = np.zeros((4, SIDE, SIDE), bool)
     masks[0] = instance[0] == 1
@@ -110,10 +111,25 @@ def test_a_question_is_as_untrue_as_its_worst_fact(judge: Judge) -> None:
     true = said("moving", "moving", MOTION, GOES)
     false = said("picture_direction", "left", PICTURE_DIRECTIONS, GOES)
     unknown = said("course", "moves all the time", ("moves all the time",), GOES)
-    assert judge.question([true]) is Verdict.RIGHT
-    assert judge.question([true, unknown]) is Verdict.UNJUDGED
-    assert judge.question([unknown, false, true]) is Verdict.WRONG
-    assert judge.question([false, said("moving", "still", MOTION, EMPTY)]) is Verdict.NOTHING
+    assert judge.question([true], [], "") is Verdict.RIGHT
+    assert judge.question([true, unknown], [], "") is Verdict.UNJUDGED
+    assert judge.question([unknown, false, true], [], "") is Verdict.WRONG
+    assert (
+        judge.question([false, said("moving", "still", MOTION, EMPTY)], [], "") is Verdict.NOTHING
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"), [("1.1 m", Verdict.RIGHT), ("0.5 m", Verdict.WRONG)]
+)
+def test_the_right_option_is_the_nearest_to_the_truth(
+    judge: Judge, answer: str, verdict: Verdict
+) -> None:
+    fact = quantity(
+        SOURCE, "displacement", float(answer.split()[0]), 0.01, unit="m", frame="world",
+        method="planted", region_ids=[GOES], span_ns=(0, int(TIME_NS[-1])),
+    )  # fmt: skip
+    assert judge.question([fact], ["0.5 m", "1.1 m", "1.7 m", "2.3 m"], answer) is verdict
 
 
 def test_marks_on_several_objects_are_seen(judge: Judge) -> None:
