@@ -65,7 +65,7 @@ class Judge:
     def fact(self, fact: Fact, sigmas: float = 3.0) -> Verdict:
         """Whether a fact is right; a number, within so many sigmas."""
         under = [self.marks.objects.get(region) for region in fact.region_ids]
-        if fact.kind in ("marked_count", "absent_mark", "absent_name", "name"):
+        if fact.kind in ("marked_count", "absent_mark", "unmarked_number", "absent_name", "name"):
             return Verdict.RIGHT
         if None in under:
             return Verdict.NOTHING

@@ -164,7 +164,7 @@ def figures(found: Found) -> dict[str, object]:
         "asked_per_clip": round(len(asked) / max(1, found.clips), 2),
         "untrue": len(untrue),
         "untrue_share": round(len(untrue) / max(1, len(asked)), 4),
-        "untrue_ci95": [round(low, 4), round(high, 4)],
+        "untrue_ci95": [round(float(low), 4), round(float(high), 4)],
         "marks_on_nothing": sum(one.verdict is Verdict.NOTHING for one in asked),
         "marks_on_several": sum(one.several for one in asked),
         "unjudged": sum(one.verdict is Verdict.UNJUDGED for one in asked),

@@ -122,6 +122,21 @@ def _moving_count(truth: LookTruth, ks: Sequence[int], begin: int, end: int) -> 
     return Count(least, most)
 
 
+def _going_count(word: str) -> Rule:
+    """How many of the objects go to one side; any direction near a border counts or not."""
+
+    def rule(truth: LookTruth, ks: Sequence[int], begin: int, end: int) -> Count:
+        least = most = 0
+        for k in ks:
+            answer = _picture_direction(truth, [k], begin, end)
+            holds = answer.holds(word)
+            most += holds
+            least += holds and not any(answer.holds(w) for w in PICTURE_DIRECTIONS if w != word)
+        return Count(least, most)
+
+    return rule
+
+
 def _places(truth: LookTruth, k: int, frame: int) -> list[np.ndarray]:
     """Where an object is in the picture: the centre of what is seen of it, and its own centre."""
     seen = truth.seen_px(k, frame)
@@ -140,6 +155,14 @@ def _picture_side(truth: LookTruth, ks: Sequence[int], begin: int, end: int) -> 
     pairs = zip(*(_places(truth, k, begin) for k in ks), strict=False)
     offs = [one - other for one, other in pairs]
     return Word(lambda word: any(_is_corner(off, PICTURE_SIDES, word) for off in offs))
+
+
+def _left_of_first(truth: LookTruth, ks: Sequence[int], begin: int, end: int) -> Count:
+    """How many of the others are left of the first object in the picture."""
+    del end
+    first, *others = (_places(truth, k, begin) for k in ks)
+    offs = [[one[0] - other[0] for one, other in zip(first, each, strict=False)] for each in others]
+    return Count(sum(min(off) > EDGE_PX for off in offs), sum(max(off) > -EDGE_PX for off in offs))
 
 
 def _is_corner(off_2: np.ndarray, words: Sequence[str], word: str | None) -> bool:
@@ -273,9 +296,12 @@ def _position(axis: int) -> Rule:
 RULES: Mapping[str, Rule] = {
     "moving": _moving,
     "moving_count": _moving_count,
+    "leftward_count": _going_count("left"),
+    "rightward_count": _going_count("right"),
     "picture_direction": _picture_direction,
     "screen_direction": _screen_direction,
     "quadrant": _quadrant,
+    "picture_left_count": _left_of_first,
     "picture_side": _picture_side,
     "place_across": _place(0),
     "place_down": _place(1),

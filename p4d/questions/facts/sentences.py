@@ -76,6 +76,10 @@ SENTENCES: Mapping[str, str] = {
     "camera_speed": "{when}, the mean speed of the camera is {m} m/s.",
     "name": "{a} is the {word}.",
     "absent_name": "There is no {word}.",
+    "unmarked_number": "There is no <obj_{n}>.",
+    "leftward_count": "{when}, {n} of {all} move mainly to the left in the image.",
+    "rightward_count": "{when}, {n} of {all} move mainly to the right in the image.",
+    "picture_left_count": "{when}, {n} of the other marks are left of {a} in the image.",
     "absent_mark": "There is no <obj_{n}>.",
 }
 
