@@ -80,6 +80,12 @@ SENTENCES: Mapping[str, str] = {
     "leftward_count": "{when}, {n} of {all} move mainly to the left in the image.",
     "rightward_count": "{when}, {n} of {all} move mainly to the right in the image.",
     "picture_left_count": "{when}, {n} of the other marks are left of {a} in the image.",
+    "place_across": "{when}, {a} is {m} % of the picture's width from its left edge.",
+    "place_down": "{when}, {a} is {m} % of the picture's height from its top edge.",
+    "screen_shift": "{when}, {a} moves by {m} % of the picture's width in the image.",
+    "screen_speed": "{when}, {a} moves by {m} % of the picture's width per second.",
+    "view": "{when}, the view of the camera {word}.",
+    "view_direction": "{when}, direction in which the view of the camera moves: {word}.",
     "absent_mark": "There is no <obj_{n}>.",
 }
 

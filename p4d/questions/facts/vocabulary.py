@@ -16,6 +16,10 @@ ROTATIONS = (CLOCKWISE, COUNTER_CLOCKWISE, TUMBLES, NOT_ROTATING)
 STILL, MOVING = "still", "moving"
 MOTION = (STILL, MOVING)
 
+# Whether the picture as a whole stays, as the camera holds still.
+VIEW_RESTS, VIEW_MOVES = "rests", "moves"
+VIEW_STATES = (VIEW_RESTS, VIEW_MOVES)
+
 SIDES = ("left", "right")
 DEPTHS = ("nearer", "farther")
 

@@ -30,4 +30,8 @@ FAMILIES = (
         CATEGORY, "camera_speed", "world", ("camera_speed",),
         Numbers(unit="m/s", decimals=2, least_gap=0.05),
     ),
+    number_family(
+        CATEGORY, "speed_in_picture", "picture", ("screen_speed",),
+        Numbers(unit="% per second", decimals=0, least_gap=4.0, least_ratio=0.3),
+    ),
 )  # fmt: skip

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from p4d.questions.asking.families.family import word_family
+from p4d.questions.asking.families.family import (
+    Evidence,
+    QuestionFamily,
+    reworded,
+    word_family,
+)
+from p4d.questions.asking.option_rules import Words
 from p4d.questions.facts.vocabulary import (
     BOTH,
     COURSES,
@@ -13,6 +19,8 @@ from p4d.questions.facts.vocabulary import (
     NEVER_MOVE,
     STAYS,
     TRENDS,
+    VIEW_MOVES,
+    VIEW_RESTS,
 )
 
 CATEGORY = "Translational"
@@ -70,5 +78,21 @@ FAMILIES = (
             KEEP_MOVING: "both keep moving to the end",
             NEVER_MOVE: "neither of them moves",
         },
+    ),
+    word_family(
+        CATEGORY, "view_direction", "picture", "view_direction",
+        {way: way for way in ("left", "right", "up", "down")},
+    ),
+    QuestionFamily(
+        category=CATEGORY,
+        name="view_rests",
+        frame="picture",
+        evidence=(
+            Evidence(
+                kinds=("view",),
+                answer_word=reworded({VIEW_RESTS: "it stays the same", VIEW_MOVES: "it moves"}),
+            ),
+        ),
+        rule=Words(max_options=2),
     ),
 )  # fmt: skip
