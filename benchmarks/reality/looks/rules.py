@@ -20,6 +20,7 @@ from p4d.questions.facts.vocabulary import (
     PICTURE_SIDES,
     QUADRANTS,
     STAYS,
+    VIEW_RESTS,
 )
 
 STILL_M, MOVES_M = 0.03, 0.02
@@ -275,7 +276,7 @@ def _view(truth: LookTruth, ks: Sequence[int], begin: int, end: int) -> Word:
         float(np.linalg.norm(_far_points_px(truth, frame, begin) - first, axis=1).max())
         for frame in range(begin, end + 1)
     )
-    return Word(lambda word: away <= 1.5 if word == "rests" else away >= 2.0)
+    return Word(lambda word: away <= 1.5 if word == VIEW_RESTS else away >= 2.0)
 
 
 def _view_direction(truth: LookTruth, ks: Sequence[int], begin: int, end: int) -> Word:

@@ -94,10 +94,11 @@ def _groups(candidates: Candidates, options: OptionTexts, params: QuestionsParam
     """Draw the exchange groups of all families, one `Groups` per rule and size."""
     rules = [family.rule for family in FAMILIES]
     groups = []
-    for always in sorted({rule.always for rule in rules if isinstance(rule, Words)}):
-        rows = _rows_of(candidates, [isinstance(r, Words) and r.always == always for r in rules])
-        numbers = tuple(options.number(text) for text in always)
-        some, size = candidates.of(rows), Words().size(params.options)
+    word_rules = {rule for rule in rules if isinstance(rule, Words)}
+    for word_rule in sorted(word_rules, key=lambda rule: (rule.always, -rule.max_options)):
+        rows = _rows_of(candidates, [rule == word_rule for rule in rules])
+        numbers = tuple(options.number(text) for text in word_rule.always)
+        some, size = candidates.of(rows), word_rule.size(params.options)
         groups.append(_of_rows(rows, word_groups(some.pool, some.word, some.turn, size, numbers)))
     for count_rule in dict.fromkeys(rule for rule in rules if isinstance(rule, Counts)):
         rows = _rows_of(candidates, [rule == count_rule for rule in rules])
