@@ -14,7 +14,7 @@ from scipy.stats import binomtest
 from benchmarks.reality.looks.film import Place, make
 from benchmarks.reality.looks.judge import Judge, Marks, Verdict
 from benchmarks.reality.looks.truth import LookTruth
-from benchmarks.reality.variable_rate import new_project
+from benchmarks.reality.variable_rate import new_project, write_params
 from p4d.artifacts import Arrays, read_table
 from p4d.categories import CATEGORIES
 from p4d.project import Project
@@ -69,6 +69,7 @@ def measure_look(look: str, videos: int, work: Path, modes: Sequence[str]) -> di
 
 def run(root: Path, truth: Path, teacher: Path) -> Found:
     """Run the stages whose code or parameters changed, and judge the questions of a project."""
+    write_params(root)  # those of today; the videos may be older
     project = Project(root)
     teacher.mkdir(exist_ok=True)
     changed = drop_stale(teacher, project.params, TEACHER)
