@@ -94,11 +94,12 @@ def _groups(candidates: Candidates, options: OptionTexts, params: QuestionsParam
     """Draw the exchange groups of all families, one `Groups` per rule and size."""
     rules = [family.rule for family in FAMILIES]
     groups = []
-    word_rules = {rule for rule in rules if isinstance(rule, Words)}
-    for word_rule in sorted(word_rules, key=lambda rule: (rule.always, -rule.max_options)):
-        rows = _rows_of(candidates, [rule == word_rule for rule in rules])
-        numbers = tuple(options.number(text) for text in word_rule.always)
-        some, size = candidates.of(rows), word_rule.size(params.options)
+    kinds = {(rule.always, rule.max_options) for rule in rules if isinstance(rule, Words)}
+    for always, most in sorted(kinds):
+        alike = Words(always=always, max_options=most)
+        rows = _rows_of(candidates, [rule == alike for rule in rules])
+        numbers = tuple(options.number(text) for text in always)
+        some, size = candidates.of(rows), alike.size(params.options)
         groups.append(_of_rows(rows, word_groups(some.pool, some.word, some.turn, size, numbers)))
     for count_rule in dict.fromkeys(rule for rule in rules if isinstance(rule, Counts)):
         rows = _rows_of(candidates, [rule == count_rule for rule in rules])

@@ -45,7 +45,7 @@ HEADING_SIGMA = 1.5 * HEADING_SIGMA_RAD
 """A silhouette changes its shape while it moves."""
 REST_VIEW, REST_SIGMA = 0.01, 0.0015
 """A view that moves by less than the first, likewise, rests; and the error of its motion."""
-LEAST_VIEW, VIEW_SIGMA = 0.03, 0.005
+LEAST_VIEW, VIEW_SIGMA = 0.012, 0.004
 """A view all of which moves by more than the first, likewise, moves visibly."""
 
 
@@ -204,7 +204,7 @@ def view_facts(
         span_ns: interval.
     """
     about: dict[str, Any] = {"frame": "picture", "span_ns": span_ns}
-    if np.isfinite(all_moved) and all_moved > LEAST_VIEW / 2:
+    if np.isfinite(all_moved) and all_moved > LEAST_VIEW:
         yield word(
             source, "view", VIEW_MOVES, (all_moved - LEAST_VIEW) / VIEW_SIGMA, VIEW_STATES,
             method="motion of nearly all of the picture", **about,
@@ -212,7 +212,7 @@ def view_facts(
     if not np.isfinite(view_t42).all():
         return
     away = float(np.linalg.norm(view_t42 - view_t42[0], axis=2).max())
-    if away < REST_VIEW and not all_moved > LEAST_VIEW / 2:
+    if away < REST_VIEW and not all_moved > LEAST_VIEW:
         yield word(
             source, "view", VIEW_RESTS, (REST_VIEW - away) / REST_SIGMA, VIEW_STATES,
             method="motion of the background in the picture", **about,

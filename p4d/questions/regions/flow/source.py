@@ -20,7 +20,7 @@ from p4d.video.source_frames import SourceFrames, SourceSize
 LONGEST_PX = 384
 STEPS = 4
 """Pictures per step of the time grid, the frames of the clip included; as many as the video has."""
-LEAST_AREA_PX = 8
+LEAST_AREA_PX = 5
 """Of the mask of a thing, in px of the clip's frames."""
 
 
