@@ -258,32 +258,39 @@ def _screen_speed(truth: LookTruth, ks: Sequence[int], begin: int, end: int) -> 
     return Number(tuple(shift / seconds for shift in _shifts(truth, ks[0], begin, end)))
 
 
-def _far_points_px(truth: LookTruth, frame: int, begin: int) -> np.ndarray:
-    """Where a camera sees, at a frame, what it saw at another one far away at four places."""
+DEPTHS_M = (2.0, 5.0, 30.0)
+"""Of what a view shows: near, in the middle, and far."""
+
+
+def _shifts_px(truth: LookTruth, begin: int, end: int) -> np.ndarray:
+    """How far what a camera saw at four places has moved, by frame, [T, depths, 4, 2]."""
     side_px = truth.instance_thw.shape[-1]
     seen = np.array([[0.3, 0.3], [0.7, 0.3], [0.3, 0.7], [0.7, 0.7]]) * side_px
     rays = np.concatenate([seen, np.ones((4, 1))], axis=1) @ np.linalg.inv(truth.K_33).T
-    first, later = truth.world_T_cam_t44[begin], truth.world_T_cam_t44[frame]
-    found = [project(first[:3, :3] @ ray * 5 + first[:3, 3], truth.K_33, later)[0] for ray in rays]
-    return np.array(found)
+    first = truth.world_T_cam_t44[begin]
+    points = np.array([[first[:3, :3] @ r * z + first[:3, 3] for r in rays] for z in DEPTHS_M])
+    later = [
+        [[project(point, truth.K_33, camera)[0] for point in each] for each in points]
+        for camera in truth.world_T_cam_t44[begin : end + 1]
+    ]
+    return np.array(later) - seen
 
 
 def _view(truth: LookTruth, ks: Sequence[int], begin: int, end: int) -> Word:
-    """Whether the view moves: by what it sees 5 m away, 1 and 3 px of 64."""
+    """Whether the view moves: by what it sees at any depth."""
     del ks
-    first = _far_points_px(truth, begin, begin)
-    away = max(
-        float(np.linalg.norm(_far_points_px(truth, frame, begin) - first, axis=1).max())
-        for frame in range(begin, end + 1)
-    )
-    return Word(lambda word: away <= 1.5 if word == VIEW_RESTS else away >= 2.0)
+    away = float(np.linalg.norm(_shifts_px(truth, begin, end), axis=-1).max())
+    return Word(lambda word: away <= 1.5 if word == VIEW_RESTS else away >= 1.0)
 
 
 def _view_direction(truth: LookTruth, ks: Sequence[int], begin: int, end: int) -> Word:
-    """The view goes where the background comes from."""
+    """The view goes where the background comes from, at any depth."""
     del ks
-    moved = _far_points_px(truth, end, begin) - _far_points_px(truth, begin, begin)
-    return _heads(-moved.mean(axis=0), PICTURE_DIRECTIONS[:4])
+    heads = [
+        _heads(-each.mean(axis=0), PICTURE_DIRECTIONS[:4])
+        for each in _shifts_px(truth, begin, end)[-1]
+    ]
+    return Word(lambda word: any(one.holds(word) for one in heads))
 
 
 def _position(axis: int) -> Rule:
