@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,11 @@ from p4d.questions.facts.table import Fact, Source, quantity, word
 from p4d.questions.facts.vocabulary import (
     MOTION,
     MOVING,
+    NEARING,
+    OF_TWO,
     PICTURE_DIRECTIONS,
+    SIDES,
+    VERTICAL,
     VIEW_MOVES,
     VIEW_RESTS,
     VIEW_STATES,
@@ -103,6 +108,10 @@ def path_facts(
         all_moved = float(paths.all_moved_px_t[end] - paths.all_moved_px_t[begin]) / longest_px
         view_t42 = paths.view_t42[begin : end + 1] / longest_px
         yield from view_facts(source, view_t42, all_moved, span_ns)
+        for one, other in permutations(range(len(region_ids)), 2):
+            pair = [region_ids[one], region_ids[other]]
+            places_t22 = paths.place_kt2[[one, other], begin : end + 1].swapaxes(0, 1)
+            yield from pair_facts(source, places_t22 / longest_px, pair, span_ns)
 
 
 def _places(
@@ -153,6 +162,13 @@ def _movements(
         source, "moving", MOVING, (own_length - LEAST_MOVEMENT) / sigma, MOTION, frame="world",
         method="place in the picture against the background", **about,
     )  # fmt: skip
+    for kind, axis, words in (("left_or_right", 0, SIDES), ("up_or_down", 1, VERTICAL)):
+        way = screen_t2[:, axis]
+        margin = _one_way(way, sigma)
+        yield word(
+            source, kind, words[int(way[-1] > way[0])], margin, words, frame="picture",
+            method="centre of the silhouette, checked by the flow of its surface", **about,
+        )  # fmt: skip
     for kind, frame, path_t2 in (
         ("screen_direction", "picture", screen_t2), ("picture_direction", "camera_first", own_t2),
     ):  # fmt: skip
@@ -184,6 +200,45 @@ def _direction(path_t2: NDArray, sigma: float) -> tuple[str, float]:
         heading_margin * HEADING_SIGMA_RAD / heading_sigma_rad, (straight - LEAST_MOVEMENT) / sigma
     )
     return text, margin if straight >= MIN_STRAIGHTNESS * path else 0.0
+
+
+def _one_way(way_t: NDArray, sigma: float) -> float:
+    """By how many sigmas something goes one way along an axis; 0 if it also goes back."""
+    far = float(abs(way_t[-1] - way_t[0]))
+    along = float(np.abs(np.diff(way_t)).sum())
+    return (far - LEAST_MOVEMENT) / sigma if far >= MIN_STRAIGHTNESS * along else 0.0
+
+
+def pair_facts(
+    source: Source, places_t22: NDArray, region_ids: Sequence[str], span_ns: tuple[int, int]
+) -> Iterator[Fact]:
+    """Which of two things goes farther in the picture, and whether they come closer there.
+
+    Args:
+        source: teacher and clip.
+        places_t22: of both, [T, 2, 2], as shares of the longer side; NaN where one is lost.
+        region_ids: both.
+        span_ns: interval.
+    """
+    if not np.isfinite(places_t22).all():
+        return
+    about: dict[str, Any] = {"frame": "picture", "region_ids": region_ids, "span_ns": span_ns}
+    one, other = np.linalg.norm(places_t22[-1] - places_t22[0], axis=1).tolist()
+    # Twice as far, beyond the errors: what differs less looks the same.
+    margin = (max(one, other) - 2 * min(one, other)) / (5**0.5 * MOVED_SIGMA)
+    yield word(
+        source, "goes_farther", OF_TWO[int(other > one)], margin, OF_TWO,
+        method="ends of the paths of both silhouettes' centres", **about,
+    )  # fmt: skip
+    gap_t = np.linalg.norm(places_t22[:, 0] - places_t22[:, 1], axis=1)
+    # They meet and pass, or touch, where the gap is no larger than the things are.
+    margin = min(
+        _one_way(gap_t, 2**0.5 * MOVED_SIGMA), (float(gap_t.min()) - 2 * PLACE_SIGMA) / MOVED_SIGMA
+    )
+    yield word(
+        source, "gap_in_picture", NEARING[int(gap_t[-1] > gap_t[0])], margin, NEARING,
+        method="distance of both silhouettes' centres in the picture", **about,
+    )  # fmt: skip
 
 
 def _lengths(path_t2: NDArray) -> tuple[float, float]:

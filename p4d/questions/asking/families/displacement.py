@@ -36,6 +36,6 @@ FAMILIES = (
     ),
     number_family(
         CATEGORY, "shift_in_picture", "picture", ("screen_shift",),
-        Numbers(unit="%", decimals=0, least_gap=6.0, least_ratio=0.3),
+        Numbers(unit="%", decimals=0, least_gap=4.0, least_ratio=0.25),
     ),
 )  # fmt: skip
