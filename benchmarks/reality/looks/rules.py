@@ -258,6 +258,8 @@ def _screen_speed(truth: LookTruth, ks: Sequence[int], begin: int, end: int) -> 
     return Number(tuple(shift / seconds for shift in _shifts(truth, ks[0], begin, end)))
 
 
+REST_VIEW_PX, MOVED_VIEW_PX = 0.8, 0.3
+"""Of 64: a hand that shakes by 2 px of 384 is seen."""
 DEPTHS_M = (2.0, 5.0, 30.0)
 """Of what a view shows: near, in the middle, and far."""
 
@@ -280,7 +282,7 @@ def _view(truth: LookTruth, ks: Sequence[int], begin: int, end: int) -> Word:
     """Whether the view moves: by what it sees at any depth."""
     del ks
     away = float(np.linalg.norm(_shifts_px(truth, begin, end), axis=-1).max())
-    return Word(lambda word: away <= 1.5 if word == VIEW_RESTS else away >= 1.0)
+    return Word(lambda word: away <= REST_VIEW_PX if word == VIEW_RESTS else away >= MOVED_VIEW_PX)
 
 
 def _view_direction(truth: LookTruth, ks: Sequence[int], begin: int, end: int) -> Word:
