@@ -16,10 +16,14 @@ from p4d.geometry.cameras import project
 from p4d.questions.facts.table import Fact
 from p4d.questions.facts.vocabulary import (
     DIRECTIONS,
+    FORMER,
+    NEARING,
     PICTURE_DIRECTIONS,
     PICTURE_SIDES,
     QUADRANTS,
+    SIDES,
     STAYS,
+    VERTICAL,
     VIEW_RESTS,
 )
 
@@ -94,14 +98,49 @@ def _heads(off_2: np.ndarray, words: Sequence[str]) -> Word:
     return Word(right)
 
 
+def _either(truth: LookTruth, off_2: np.ndarray) -> Word:
+    """The heading in the video's proportions or in the square of the clip's frames."""
+    shown_2 = off_2 * np.array([1.0, truth.size_px[1] / truth.size_px[0]])
+    words = [_heads(off, PICTURE_DIRECTIONS[:4]) for off in (off_2, shown_2)]
+    return Word(lambda word: any(one.holds(word) for one in words))
+
+
 def _picture_direction(truth: LookTruth, ks: Sequence[int], begin: int, end: int) -> Word:
-    off_2 = truth.pixel(ks[0], end, begin) - truth.pixel(ks[0], begin, begin)
-    return _heads(off_2, PICTURE_DIRECTIONS[:4])
+    return _either(truth, truth.pixel(ks[0], end, begin) - truth.pixel(ks[0], begin, begin))
 
 
 def _screen_direction(truth: LookTruth, ks: Sequence[int], begin: int, end: int) -> Word:
-    off_2 = truth.pixel(ks[0], end, end) - truth.pixel(ks[0], begin, begin)
-    return _heads(off_2, PICTURE_DIRECTIONS[:4])
+    return _either(truth, truth.pixel(ks[0], end, end) - truth.pixel(ks[0], begin, begin))
+
+
+def _goes(axis: int, words: Sequence[str]) -> Rule:
+    """Which of two ways an object goes along an axis of the picture."""
+
+    def rule(truth: LookTruth, ks: Sequence[int], begin: int, end: int) -> Word:
+        pairs = zip(_places(truth, ks[0], begin), _places(truth, ks[0], end), strict=False)
+        ways = [float(last[axis] - first[axis]) for first, last in pairs]
+        return Word(
+            lambda word: any(way * (1 if word == words[1] else -1) > EDGE_PX for way in ways)
+        )
+
+    return rule
+
+
+def _goes_farther(truth: LookTruth, ks: Sequence[int], begin: int, end: int) -> Word:
+    one, other = (_shifts(truth, k, begin, end) for k in ks)
+    return Word(lambda word: (max(one) > min(other)) if word == FORMER else max(other) > min(one))
+
+
+def _gap_in_picture(truth: LookTruth, ks: Sequence[int], begin: int, end: int) -> Word:
+    scale_2 = np.array([1.0, truth.size_px[1] / truth.size_px[0]])
+    gaps = []
+    for frame in (begin, end):
+        pairs = zip(*(_places(truth, k, frame) for k in ks), strict=False)
+        gaps.append([float(np.linalg.norm((a - b) * scale_2)) for a, b in pairs])
+    changes = [last - first for first, last in zip(*gaps, strict=False)]
+    return Word(
+        lambda word: any(change * (-1 if word == NEARING[0] else 1) > 0 for change in changes)
+    )
 
 
 def moves(truth: LookTruth, k: int, begin: int, end: int) -> tuple[bool, bool]:
@@ -313,6 +352,10 @@ RULES: Mapping[str, Rule] = {
     "quadrant": _quadrant,
     "picture_left_count": _left_of_first,
     "picture_side": _picture_side,
+    "left_or_right": _goes(0, SIDES),
+    "up_or_down": _goes(1, VERTICAL),
+    "goes_farther": _goes_farther,
+    "gap_in_picture": _gap_in_picture,
     "place_across": _place(0),
     "place_down": _place(1),
     "screen_shift": _screen_shift,
