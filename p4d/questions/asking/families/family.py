@@ -170,7 +170,7 @@ def two_words_family(
 
 
 def count_family(
-    category: str, name: str, frame: str, kind: str, *, max_options: int = 4
+    category: str, name: str, frame: str, kind: str, *, max_options: int | None = None
 ) -> QuestionFamily:
     """A family that asks for a count."""
     return QuestionFamily(
