@@ -24,8 +24,8 @@ LEAST_CERTAIN = 40
 """Textured points of a frame whose flow closes its cycle, for `least_step_px_t`."""
 
 NOISE_STEP_PX = 0.7
-"""Shorter steps of a picture may be noise, which adds up over a clip: with a noise of 30 grey levels
-pictures of cameras at rest had up to 0.5, those of a slow pan 2.5 and more."""
+"""Shorter steps of a picture may be noise, which adds up: with a noise of 30 grey levels the
+pictures of cameras at rest had up to 0.5 px a step, those of a slow pan 2.5 and more."""
 
 
 @dataclass(frozen=True, kw_only=True)
