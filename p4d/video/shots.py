@@ -175,11 +175,13 @@ _ALIKE = 0.7
 
 _DISSOLVE_FRAMES = (5, 7, 10, 14, 20, 28, 40)
 """From the last frame of one scene to the first of the next."""
+_ONE_DISSOLVE_FRAMES = 6
+"""Parts of a dissolve that are found apart lie at most this far from each other."""
 _OTHER_LEVELS, _OTHER_ALIKE = 12.0, 0.6
 """Two scenes differ by more than the first on average, and correlate by less than the second."""
 _DIP = 0.93
 """Contrast of the middle of a dissolve over that of its ends."""
-_BLEND_RESIDUAL, _BLEND_UNEVEN = 0.4, 0.2
+_BLEND_RESIDUAL, _BLEND_UNEVEN = 0.25, 0.15
 """How far a picture may be from the blend of the ends, over their difference; and how far its share
 of the second scene may be from even progress."""
 
@@ -194,7 +196,11 @@ def _dissolves(grey_thw: np.ndarray) -> Iterator[Transition]:
                 if _is_blend(block[first : first + length + 1]):
                     inside[start + first + 1 : start + first + length] = True
     edges = np.flatnonzero(np.diff(np.pad(inside, 1).astype(np.int8)))
-    for first, end in edges.reshape(-1, 2).tolist():
+    spans = edges.reshape(-1, 2).tolist()
+    while spans:
+        first, end = spans.pop(0)
+        while spans and spans[0][0] - end <= _ONE_DISSOLVE_FRAMES:
+            end = spans.pop(0)[1]
         yield Transition("dissolve", first, end)
 
 

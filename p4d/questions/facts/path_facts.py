@@ -50,7 +50,7 @@ HEADING_SIGMA = 1.5 * HEADING_SIGMA_RAD
 """A silhouette changes its shape while it moves."""
 REST_VIEW, REST_SIGMA = 0.01, 0.0015
 """A view that moves by less than the first, likewise, rests; and the error of its motion."""
-LEAST_VIEW, VIEW_SIGMA = 0.012, 0.004
+LEAST_VIEW, VIEW_SIGMA = 0.01, 0.003
 """A view all of which moves by more than the first, likewise, moves visibly."""
 
 
@@ -276,7 +276,7 @@ def view_facts(
     mean_2 = moved_42.mean(axis=0)
     # The four points go the same way: the view neither zooms nor rolls.
     if np.linalg.norm(moved_42 - mean_2, axis=1).max() < 0.3 * np.linalg.norm(mean_2):
-        text, margin = _direction(-view_t42.mean(axis=1), VIEW_SIGMA)
+        text, margin = _direction(-view_t42.mean(axis=1), MOVED_SIGMA)
         yield word(
             source, "view_direction", text, margin, PICTURE_DIRECTIONS,
             method="motion of the background in the picture", **about,
