@@ -15,7 +15,7 @@ from p4d.errors import P4DError
 from p4d.project import Project
 
 if TYPE_CHECKING:
-    from dagster_project.batches import StepFailure
+    from dagster_project.todo import StepFailure
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -73,12 +73,20 @@ def sensors(recommended: bool, on: tuple[str, ...], off: tuple[str, ...]) -> Non
 
 
 def _bring_up_to_date(only: tuple[str, ...] | None) -> list[StepFailure]:
+    from dagster_project.todo import NOTHING, look
+
+    todo = look(Project.find(), only)
+    if todo.is_done():
+        if not todo.blocked:
+            echo(NOTHING)
+        return todo.blocked
+
     from dagster_project.up import bring_up_to_date
 
     def note(line: str) -> None:
         echo(line, err=True)
 
-    return bring_up_to_date(Project.find(), only=only, say=echo, note=note)
+    return bring_up_to_date(todo, say=echo, note=note)
 
 
 def _end(failures: Sequence[StepFailure]) -> None:

@@ -52,10 +52,12 @@ def measure(sizes: Sequence[int]) -> dict[str, object]:
         found["noop_cpu_s_by_shards"][name] = noop.cpu_s
         found["status_one_shard_s_by_shards"][name] = one.wall_s
         found["status_one_shard_cpu_s_by_shards"][name] = one.cpu_s
-        found["publish_s_by_shards"][name] = publish = _publish(root)
+        published = _publish(root)
+        found["publish_s_by_shards"][name] = published.wall_s
+        found["publish_cpu_s_by_shards"][name] = published.cpu_s
         found["lock_bytes_by_shards"][name] = _lock_bytes(root)
         click.echo(
-            f"{size} shards: publish {publish} s, nothing to do {noop}, dvc status of a shard "
+            f"{size} shards: publish {published}, nothing to do {noop}, dvc status of a shard "
             f"{one}, memory {rss_mib} MiB",
             err=True,
         )
@@ -140,22 +142,23 @@ def _dvc_status(root: Path) -> _Spent:
     return _median(run, 3)
 
 
-def _publish(root: Path) -> float:
-    """Return median seconds from a request to its record, minus the stage's own, when warm."""
+def _publish(root: Path) -> _Spent:
+    """Return the median from a request to its record, minus the stage's own, when warm."""
     code = "from benchmarks.scale.growth import publish; publish()"
-    return float(_python(root, code))
+    return _Spent(*map(float, _python(root, code).split()))
 
 
 def publish() -> None:
     """Publish some shards again in this process and print the median of the warm ones."""
     project = stages_project.open_project(Path.cwd())
-    shards, spent = project.shards(), []
+    shards, walls, cpus = project.shards(), [], []
     for number in range(PUBLISHED):
         key = ArtifactKey("clips", shards[number * len(shards) // PUBLISHED])
-        started = time.perf_counter()
+        started, before = time.perf_counter(), time.process_time()
         made = run_stage(project, key, run_id="scale", force=True, gates={})
-        spent.append(time.perf_counter() - started - float(made.cost["wall_s"]))
-    click.echo(round(statistics.median(spent[WARM_UP:]), 3))
+        walls.append(time.perf_counter() - started - float(made.cost["wall_s"]))
+        cpus.append(time.process_time() - before - float(made.cost["cpu_s"]))
+    click.echo(" ".join(f"{statistics.median(each[WARM_UP:]):.3f}" for each in (walls, cpus)))
     _anchor(project)
 
 
