@@ -61,11 +61,8 @@ def measure(sizes: Sequence[int]) -> dict[str, object]:
             f"{one}, memory {rss_mib} MiB",
             err=True,
         )
-    return {
-        **found,
-        "status_one_shard_s": one.wall_s,
-        "plan_rss_mb": round(rss_mib * 2**20 / 1e6),
-    }
+        found["plan_rss_mb_by_shards"][name] = round(rss_mib * 2**20 / 1e6)
+    return dict(found)
 
 
 @dataclass(frozen=True)
