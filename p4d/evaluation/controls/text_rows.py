@@ -24,7 +24,8 @@ from p4d.artifacts import read_json, read_table, write_bytes, write_json, write_
 from p4d.config import Params
 from p4d.determinism import deterministic
 from p4d.errors import ContractError
-from p4d.evaluation.answering.placement import place
+from p4d.evaluation.answering.placement import load_placed
+from p4d.evaluation.answering.visuals import ClipVisuals
 from p4d.evaluation.arms.compare_arms import answer, asking_of
 from p4d.evaluation.reproduction import reproduction_card
 from p4d.evaluation.scoring.statistics import AVERAGE, Bootstrap, accuracy_by_slice, paired_gain
@@ -109,15 +110,16 @@ def make_row(
     asked: Sequence[Question] = questions
     if name == "facts":
         asked = questions_with_facts(questions, _texts(data, release, shards))
-    student = load(model)
-    placement = place(student, params.evaluation.device, params.evaluation.dtype)
+    student, placement = load_placed(
+        load, model, device=params.evaluation.device, dtype=params.evaluation.dtype
+    )
     asking = asking_of(params.evaluation, params.clips.frames)
     if name == "facts":  # their texts are too long for one row per clip
         asking = dataclasses.replace(asking, batch=FACT_ROWS, questions_per_row=1)
     groups = dict(read_table(release / "clips.parquet").select("clip_id", "group").iter_rows())
     progress(0, len(asked), ROWS[name].title)
     with deterministic(params.evaluation.threads, seed=0):
-        clips = ClipReader(folders["clips"], folders["regions"])
+        clips = ClipVisuals(ClipReader(folders["clips"], folders["regions"]))
         # Options alone are compared with the arms; no text is generated.
         how = dataclasses.replace(params.evaluation, generated_questions=0)
         table = answer(student, asked, clips, asking, how, groups, arm=name)
