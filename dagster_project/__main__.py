@@ -6,6 +6,7 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -35,11 +36,18 @@ def up(only: tuple[str, ...]) -> None:
 
 @main.command()
 @click.option("--without-real-videos", is_flag=True, help="Do not fetch the real sample videos.")
-def demo(without_real_videos: bool) -> None:
+@click.option(
+    "--settings",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A preset that is written into params.yaml before anything has landed.",
+)
+def demo(without_real_videos: bool, settings: Path | None) -> None:
     """Go from an empty checkout to a promotion decision: corpus, landing, assets, summary."""
-    from dagster_project.demo import prepare, show
+    from dagster_project.demo import apply_settings, prepare, show
 
     started = time.monotonic()
+    if settings is not None:
+        apply_settings(Project.find(), settings)
     prepare(Project.find(), real_videos=not without_real_videos)
     failures = _bring_up_to_date(None)
     show(Project.find(), wall_s=time.monotonic() - started, failed=bool(failures))
