@@ -4,6 +4,7 @@ One file, as files are dealt to workers whole and the tiny demo should run once.
 """
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -67,6 +68,28 @@ def test_the_demo_ends_with_a_summary_of_everything(demo_run):
     assert set(summary["wall_s"]) >= {"videos", "labels", "student_p4d"}
 
 
+def test_the_demo_ends_with_a_question_that_can_be_asked_again(demo_run):
+    import polars as pl
+
+    checkout, done = demo_run
+    lines = done.stdout.splitlines()
+    (number,) = [n for n, line in enumerate(lines) if line.startswith("p4d ask ")]
+    words = shlex.split(lines[number])
+    text = words[words.index("--question") + 1]
+    data = checkout.root / "data"
+    asked = pl.read_parquet(data / "release" / "questions.parquet").filter(question=text)
+    assert set(asked["split"]) == {"test"}
+    answers = pl.read_parquet(data / "evaluation" / "predictions.parquet")
+    correct = answers.pivot(on="arm", index="qa_id", values="correct")
+    better = correct.filter(pl.col("p4d") & ~pl.col("sft"))
+    assert set(asked["qa_id"]) & set(better["qa_id"])
+    assert f"One of {len(better)} held-out questions" in lines[number + 2]
+    first = checkout.run(*words).stdout.splitlines()[0]
+    assert lines[number + 1].strip().startswith(f"{first} (")
+    assert first in asked["answer_text"].to_list()
+    assert lines[number + 1].endswith("; correct)")
+
+
 def test_data_versions_are_the_dvc_hashes(demo_checkout):
     summary = json.loads((demo_checkout.root / "reports" / "summary.json").read_text())
     assert summary["data_versions"] == dvc_hashes(demo_checkout)
@@ -98,7 +121,9 @@ def test_after_a_parameter_change_both_tools_run_the_same_stages(own_checkout):
     assert stale_by_dvc(own_checkout) == set()
     # DVC starts no orchestrator: Dagster reads its versions at the next tick, or by `up`.
     versions = dvc_hashes(own_checkout)
-    own_checkout.run("python", "-m", "dagster_project", "up")
+    assert stale_by_dagster(own_checkout) == stale
+    done = own_checkout.run("python", "-m", "dagster_project", "up")
+    assert "New to Dagster: 2" in done.stderr
     assert dvc_hashes(own_checkout) == versions
     assert stale_by_dagster(own_checkout) == set()
     assert own_checkout.run("p4d", "audit", "verify").returncode == 0
@@ -212,16 +237,6 @@ def test_push_and_pull_bring_everything_back(own_checkout, tmp_path):
 def test_metrics_and_graph_are_readable_by_dvc(demo_checkout):
     assert "evaluation" in demo_checkout.run("dvc", "dag").stdout
     assert "accuracy" in demo_checkout.run("dvc", "metrics", "show").stdout
-
-
-def test_a_version_made_without_dagster_is_reported_to_it_later(own_checkout):
-    own_checkout.set_params(evaluation={"bootstrap_samples": 130})
-    own_checkout.run("p4d", "stage", "evaluation")
-    assert "evaluation" in stale_by_dagster(own_checkout)
-    done = own_checkout.run("python", "-m", "dagster_project", "up")
-    assert "New to Dagster: 1" in done.stderr
-    assert stale_by_dagster(own_checkout) == set()
-    assert stale_by_dvc(own_checkout) == set()
 
 
 def test_the_landing_sensor_closes_a_shard_and_asks_for_its_run(own_checkout):
