@@ -44,7 +44,7 @@ audit-packages: .venv-tools/.ready  ## Compare the locks with published advisori
 	  .venv-tools/bin/pip-audit --strict --disable-pip --require-hashes -r requirements/$$name.txt || exit 1; done
 
 demo: setup-run  ## From an empty checkout to a promoted student
-	@python -m dagster_project demo
+	@python -m dagster_project demo --settings configs/demo.yaml
 
 up: setup-run  ## Land new files and materialize whatever is not fresh
 	@python -m dagster_project up
@@ -78,7 +78,8 @@ bench-distillation: setup-run  ## Compare SFT and P4D, within 60 minutes on two 
 doors: setup  ## Each dataset's fixture to an export that its consumers load; benchmarks/results/doors.json
 	@rm -rf benchmarks/.cache/doors
 	@python -m benchmarks.doors journey --work benchmarks/.cache/doors
-	@P4D_PROJECT=benchmarks/.cache/doors/journey/project python -m benchmarks.doors datasets teachers exports
+	@P4D_PROJECT=benchmarks/.cache/doors/journey/project python -m benchmarks.doors \
+	  datasets teachers exports $(if $(wildcard benchmark_data/r4d-world),benchmark)
 
 r4d-world: setup-run  ## Make the embedded benchmark in benchmark_data/r4d-world
 	@p4d benchmark make benchmark_data/r4d-world
