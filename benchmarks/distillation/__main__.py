@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 import time
 from pathlib import Path
 
@@ -38,6 +39,11 @@ def planned(work: Path, arguments: argparse.Namespace) -> list[RunSpec]:
 
 def main() -> None:
     """Prepare the corpus, run what is missing, and write the report."""
+    if sys.argv[1:2] == ["time"]:
+        from benchmarks.distillation.seconds.cli import main as compare_ways_of_telling_time
+
+        compare_ways_of_telling_time(sys.argv[2:])
+        return
     parser = argparse.ArgumentParser(description=distillation.__doc__)
     parser.add_argument("--work", type=Path, default=CHECKOUT / "benchmark_data" / "distillation")
     parser.add_argument("--worlds", type=int, default=1800)

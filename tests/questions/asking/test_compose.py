@@ -26,7 +26,9 @@ from tests.questions.scenes import (
     with_facts,
 )
 
-QUESTIONS = QuestionsParams(margin_sigma=3.0, options=4, max_per_clip=18, families=())
+QUESTIONS = QuestionsParams(
+    margin_sigma=3.0, options=4, max_per_clip=18, families=(), seconds="none"
+)
 SPLITS = ReleaseParams(
     test_fraction=0.25, val_fraction=0.1, duplicate_hamming_bits=3, copy_bits=13.0
 )

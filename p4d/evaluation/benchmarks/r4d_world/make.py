@@ -88,8 +88,9 @@ SECTIONS: Mapping[str, Mapping[str, Any]] = {
         "instants": "frames",
         "least_instant_gap_s": 0.0,
         "seen_at_both_ends": False,
+        "seconds": False,
     },
-    "questions": {"margin_sigma": 3.0, "max_per_clip": 18},
+    "questions": {"margin_sigma": 3.0, "max_per_clip": 18, "seconds": "none"},
     # One split: nothing here is for training, and exchange groups may span all worlds.
     "release": {"test_fraction": 1e-9, "val_fraction": 0.0},
 }
