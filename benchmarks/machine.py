@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from p4d.artifacts import read_json, write_json
+from p4d.errors import ContractError
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 RESULTS = CHECKOUT / "benchmarks" / "results"
@@ -48,6 +49,23 @@ def describe(root: Path, python: Path | None = None) -> dict[str, object]:
         "packages": dict(zip(_PACKAGES, packages, strict=True)),
         "commit": commit.stdout.strip(),
     }
+
+
+def clean_commit(root: Path) -> str:
+    """Return the commit of a tree without changes.
+
+    Raises:
+        ContractError: files differ from the commit, so a figure would name code that nobody has.
+    """
+    asked = ["git", "status", "--porcelain", "--untracked-files=normal"]
+    changed = subprocess.run(asked, cwd=root, capture_output=True, text=True, check=True).stdout
+    if changed.strip():
+        names = ", ".join(line[3:] for line in changed.splitlines()[:5])
+        raise ContractError(f"{root} has uncommitted changes ({names}); commit them, then measure")
+    found = ["git", "rev-parse", "--short=12", "HEAD"]
+    return subprocess.run(
+        found, cwd=root, capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def merge_results(path: Path, figures: Mapping[str, object]) -> None:

@@ -392,8 +392,9 @@ STAGES: tuple[Stage, ...] = (
         group="evaluation",
         entry="p4d.evaluation.arms.promotion:build_champion",
         description="The promotion decision with its evidence, appended to the champion ledger.",
-        inputs=("evaluation", "student_p4d"),
-        params=("promotion", "evaluation"),
+        inputs=("release", "evaluation", "student_p4d"),
+        pinned=("clips", "regions"),  # for a champion that answers changed questions again
+        params=("clips", "promotion", "evaluation"),
         previous="required",
     ),
 )

@@ -11,8 +11,30 @@ import pytest
 import yaml
 
 from dagster_project.demo import ensure_history
+from tests.workers import OneWorkerForProcesses
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# Before torch is loaded. Two workers on two cores have more threads than cores: a thread that waits
+# for another core by spinning took ten times the processor time of the computation itself.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# `p4d` is compiled once, and not by every process that a test starts: half a second of each.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+
+def pytest_collection_finish():
+    """From here on, tests import modules that they edit within the second of a module's time."""
+    sys.dont_write_bytecode = True
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    config.option.loadscopereorder = False
+    return OneWorkerForProcesses(config, log)
+
 
 TINY = {
     "worlds": {"videos": 8, "size_px": 96, "duration_s": 4.0},

@@ -52,6 +52,8 @@ def _decision_lines(word: str, row: dict[str, object]) -> list[str]:
     dated = f"{at:%Y-%m-%d %H:%M:%S} UTC" if isinstance(at, datetime) else "undated"
     reasons = row["reasons"] if isinstance(row["reasons"], list) else []
     head = f"{word}: decision {row['decision_order']}, {row['decision']}, {dated}"
+    if row["try_number"] is not None:
+        head += f", try {row['try_number']} at error rate {row['alpha_of_try']:.2g}"
     return [head, *(f"  {reason}" for reason in reasons)]
 
 

@@ -51,14 +51,20 @@ class PromotionParams:
     """When a challenger becomes champion; all gains are paired differences in accuracy.
 
     Attributes:
+        alpha: largest probability that any of all challengers of one champion is promoted although
+            none is better; each try spends a part of it (p4d/evaluation/arms/error_spending.py).
         min_gain: the lower bound of a later challenger's gain over the champion must exceed it; the
             upper bound of a first challenger's gain over student_sft must reach it.
         first_min_gain_over_blind: the lower bound of a first challenger's gain over the text-only
             control must exceed it; -1 requires nothing.
-        max_category_drop: largest fall allowed in a protected category.
-        protected_categories: categories that must not fall further.
-        min_shared_questions: share of today's questions that the champion must have answered to be
-            compared on them; with fewer, they no longer represent the test split.
+        first_min_gain_over_first_frame: the same over its own answers when it is shown the first
+            frame of each clip alone; -1 requires nothing.
+        max_category_drop: largest fall allowed in a category; larger ones are recognised by
+            intervals that are corrected for the number of categories.
+        protected_categories: categories that must be shown not to fall further; the others must
+            not be shown to.
+        min_shared_questions: share of today's questions that a champion must have answered to be
+            compared on them, if its weights were not kept (those of an earlier version).
         max_general_drop: largest fall allowed on the held-out external rows (share of the tokens of
             an answer that are predicted), against the champion, or against the base student; 1
             asks for nothing.
@@ -66,8 +72,10 @@ class PromotionParams:
             too narrow to decide on.
     """
 
+    alpha: float
     min_gain: float
     first_min_gain_over_blind: float
+    first_min_gain_over_first_frame: float
     max_category_drop: float
     protected_categories: tuple[str, ...]
     min_shared_questions: float
@@ -75,12 +83,9 @@ class PromotionParams:
     min_groups: int
 
     def __post_init__(self) -> None:
-        check(-1 <= self.min_gain <= 1, self, "min_gain must be in [-1, 1]")
-        check(
-            -1 <= self.first_min_gain_over_blind <= 1,
-            self,
-            "first_min_gain_over_blind must be in [-1, 1]",
-        )
+        check(0 < self.alpha < 0.5, self, "alpha must be in (0, 0.5)")
+        for name in ("min_gain", "first_min_gain_over_blind", "first_min_gain_over_first_frame"):
+            check(-1 <= getattr(self, name) <= 1, self, f"{name} must be in [-1, 1]")
         check(0 <= self.max_category_drop <= 1, self, "max_category_drop must be in [0, 1]")
         check(0 <= self.max_general_drop <= 1, self, "max_general_drop must be in [0, 1]")
         check(0 < self.min_shared_questions <= 1, self, "min_shared_questions must be in (0, 1]")

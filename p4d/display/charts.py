@@ -22,7 +22,13 @@ from p4d.errors import ContractError
 
 Folders = Mapping[str, Path]
 
-ARM_COLOURS = {"p4d": "#0072b2", "sft": "#e69f00", "blind": "#999999"}  # safe for the colour blind
+# Safe for the colour blind.
+ARM_COLOURS = {
+    "p4d": "#0072b2",
+    "p4d_first_frame": "#9ac8e0",
+    "sft": "#e69f00",
+    "blind": "#999999",
+}
 _AVERAGES = ("Average", "Static", "Dynamic")
 
 

@@ -116,6 +116,8 @@ def _promotion(warehouse: Warehouse) -> dict[str, Any] | None:
         "decision": last["decision"],
         "reasons": last["reasons"],
         "champion": last["champion_md5"],
+        "try": last["try_number"],
+        "alpha_of_try": last["alpha_of_try"],
         "recorded_at": at.isoformat(timespec="seconds") if at else None,
     }
 

@@ -102,7 +102,10 @@ def decision(folders: Folders) -> pl.DataFrame:
         rows.append((f"gain {name.replace('_', ' ')}", _gain(evidence[name])))
     for category, gain in evidence["over_compared"].items():
         rows.append((f"gain over {found['compared_with']}: {category}", _gain(gain)))
-    rest = {name: found[name] for name in ("challenger", "incumbent", "champion", "rule")}
+    for name, gain in evidence.get("at_error_rate_of_try", {}).items():
+        rows.append((f"tested: gain {name.replace('_', ' ')}", _gain(gain)))
+    kept = ("challenger", "incumbent", "champion", "error_rate", "rule")
+    rest = {name: found[name] for name in kept if name in found}
     rows += list(_leaves(rest))
     return pl.DataFrame(rows, schema=["item", "value"], orient="row")
 

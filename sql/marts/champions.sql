@@ -13,6 +13,8 @@
 --   challenger_md5 varchar: version of the student that was considered
 --   evaluation_md5 varchar: version of the evaluation it rests on
 --   reasons varchar[]: why
+--   try_number bigint: which try against this champion it was, from 1; null in versions that did not count
+--   alpha_of_try double: the one-sided error rate it was tested at; null likewise
 --   run_id varchar: run that decided
 with made as (
     select
@@ -48,6 +50,8 @@ select
     d.challenger_md5,
     d.evaluation_md5,
     d.reasons,
+    d.try_number,
+    d.alpha_of_try,
     m.run_id
 from decided as d
 left join made_in_order as m using (evaluation_md5, challenger_md5, turn)

@@ -3,7 +3,7 @@
 -- grain: one row per arm and category
 -- key: arm, category
 -- columns:
---   arm varchar: sft, p4d or blind
+--   arm varchar: sft, p4d, p4d_first_frame (p4d, shown the first frame alone) or blind
 --   category varchar: category, or the slices Average, Static, Dynamic
 --   n bigint: questions
 --   accuracy double: share answered correctly, 0 to 1

@@ -4,7 +4,7 @@
 -- key: arm, category
 -- source: evaluation/by_category.csv
 -- columns:
---   arm varchar: sft, p4d or blind
+--   arm varchar: sft, p4d, p4d_first_frame (p4d, shown the first frame alone) or blind
 --   category varchar: category, or the slices Average, Static, Dynamic
 --   n bigint: questions
 --   accuracy double: share answered correctly, 0 to 1

@@ -4,7 +4,7 @@
 -- key: arm, qa_id
 -- source: evaluation/predictions.parquet
 -- columns:
---   arm varchar: sft, p4d or blind
+--   arm varchar: sft, p4d, p4d_first_frame (p4d, shown the first frame alone) or blind
 --   qa_id varchar: the question
 --   clip_id varchar: its clip
 --   video_id varchar: its video

@@ -293,6 +293,7 @@ def tables() -> Tables:
         "p4d": lambda q: q["answer_index"],
         "sft": lambda q: q["answer_index"] if q["category"] == "Counting" else 0,
         "blind": lambda q: 0,
+        "p4d_first_frame": lambda q: 0,
     }
     made["evaluation/predictions.parquet"] = table(
         {

@@ -65,7 +65,7 @@ EXPECTED: dict[str, tuple[int, dict]] = {
             "rejected": 1,
         },
     ),
-    "stg_predictions": (24, {"arm": "p4d", "correct": True}),
+    "stg_predictions": (32, {"arm": "p4d", "correct": True}),
     "stg_accuracy": (3, {"arm": "p4d", "accuracy": 0.8, "n": 8}),
     "stg_ledger": (9, {"id": "m0", "instance": f"videos@{FIRST}", "line": 1, "wall_s": 2.0}),
     "stg_ledger_inputs": (

@@ -156,9 +156,10 @@ class Fake:
 
     def environment(self, **more: str) -> dict[str, str]:
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        # No compiled stages: Python takes one that was edited within its second for the old one.
         return {
             **os.environ, "PATH": path, "PYTHONPATH": f"{self.root}:{REPOSITORY}",
-            "DVC_NO_ANALYTICS": "1", **more,
+            "DVC_NO_ANALYTICS": "1", "PYTHONDONTWRITEBYTECODE": "1", **more,
         }  # fmt: skip
 
     def edit(self, path: str, old: str, new: str) -> None:

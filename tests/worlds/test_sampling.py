@@ -12,16 +12,19 @@ from p4d.errors import ConfigError
 from p4d.worlds.sampling import spec_for
 from p4d.worlds.spec import COLOURS, HELDOUT_COLOURS, HELDOUT_SHAPES, MOTIONS, SHAPES
 
-SPECS = [spec_for(seed) for seed in range(160)]
+
+@pytest.fixture(scope="module")
+def specs():
+    return [spec_for(seed) for seed in range(160)]
 
 
-def test_a_seed_always_gives_the_same_world_and_another_seed_another():
-    assert spec_for(3) == SPECS[3]
-    assert len(set(SPECS)) == len(SPECS)
+def test_a_seed_always_gives_the_same_world_and_another_seed_another(specs):
+    assert spec_for(3) == specs[3]
+    assert len(set(specs)) == len(specs)
 
 
-def test_names_are_unique_and_hold_colour_and_shape():
-    for spec in SPECS:
+def test_names_are_unique_and_hold_colour_and_shape(specs):
+    for spec in specs:
         names = [obj.name for obj in spec.objects]
         assert len(set(names)) == len(names) in (3, 4)
         for name in names:
@@ -30,16 +33,16 @@ def test_names_are_unique_and_hold_colour_and_shape():
             assert shape in SHAPES
 
 
-def test_every_kind_direction_and_sense_is_common():
-    motions = Counter(obj.motion for spec in SPECS for obj in spec.objects)
+def test_every_kind_direction_and_sense_is_common(specs):
+    motions = Counter(obj.motion for spec in specs for obj in spec.objects)
     assert set(motions) == set(MOTIONS)
     assert min(motions.values()) > 30
-    counts = Counter(spec.moving for spec in SPECS)
+    counts = Counter(spec.moving for spec in specs)
     assert set(counts) == {0, 1, 2, 3, 4}
     assert min(counts.values()) > 8
     headings = Counter()
     senses = Counter()
-    for spec in SPECS:
+    for spec in specs:
         world_T_cam = spec.camera.world_T_cam(np.zeros(1))[0]
         for obj in spec.objects:
             if obj.path is not None:
@@ -63,16 +66,16 @@ def test_every_kind_direction_and_sense_is_common():
     assert min(senses.values()) > 20
 
 
-def test_when_nothing_moves_the_camera_does():
-    still = [spec for spec in SPECS if spec.moving == 0]
+def test_when_nothing_moves_the_camera_does(specs):
+    still = [spec for spec in specs if spec.moving == 0]
     assert still
     assert all(spec.camera.kind != "static" for spec in still)
-    assert any(spec.camera.kind == "static" for spec in SPECS)
+    assert any(spec.camera.kind == "static" for spec in specs)
 
 
-def test_objects_never_pass_through_each_other():
+def test_objects_never_pass_through_each_other(specs):
     times_s = np.linspace(0, 4, 41)
-    for spec in SPECS[:40]:
+    for spec in specs[:40]:
         objs = [obj for obj in spec.objects if obj.launch is None]
         centres = [obj.rest_poses(times_s)[:, :3, 3] for obj in objs]
         for i in range(len(objs)):

@@ -31,7 +31,7 @@ _DETAILS: Mapping[str, tuple[str, ...]] = {
                      "answer", "licence", "source", "split", "split_reason"),
     "external medium": ("kind", "sha256", "width_px", "height_px", "frames", "duration_s",
                         "resembles", "resembles_split"),
-    "decision": ("decision", "order", "reasons", "compared_with", "rule", "evidence"),
+    "decision": ("decision", "order", "reasons", "compared_with", "rule", "error_rate", "evidence"),
 }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,6 +47,21 @@ class ClipVisuals:
     def of(self, question: Question) -> Visual:
         """Read the question's clip from its shard."""
         return self._clips.read(question.shard, question.clip_id)
+
+
+class FirstFrames:
+    """The first frame of each clip in the place of every frame; times and masks stay."""
+
+    def __init__(self, source: VisualSource) -> None:
+        """Wrap the source of whole clips."""
+        self._source = source
+
+    def of(self, question: Question) -> Visual:
+        """Read the question's clip, and show its first frame throughout."""
+        whole = self._source.of(question)
+        frames = whole.frames.copy()
+        frames[1:] = frames[1]  # before it stands the marked picture
+        return dataclasses.replace(whole, frames=frames)
 
 
 def view_id(item: BenchmarkItem) -> str:

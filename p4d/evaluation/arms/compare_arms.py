@@ -6,6 +6,7 @@ answer. Text is also generated, for a fixed subset of the same questions, and pa
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from p4d.determinism import deterministic
 from p4d.errors import ContractError
 from p4d.evaluation.answering.ask import AskSettings, ask
 from p4d.evaluation.answering.placement import place
-from p4d.evaluation.answering.visuals import ClipVisuals
+from p4d.evaluation.answering.visuals import ClipVisuals, FirstFrames, VisualSource
 from p4d.evaluation.arms.general import BASE, GENERAL_FILE, general_scores, general_summary
 from p4d.evaluation.reading.choices import read_choice
 from p4d.evaluation.reproduction import reproduction_card
@@ -38,11 +39,19 @@ from p4d.students.data.questions import Question, load_questions
 from p4d.students.model.student import Student, load
 
 ARMS: Mapping[str, str] = {"sft": "student_sft", "p4d": "student_p4d", "blind": "student_blind"}
-COMPARED = (("p4d", "sft"), ("p4d", "blind"), ("sft", "blind"))
+CHALLENGER = "p4d"
+FIRST_FRAME = "p4d_first_frame"
+"""The P4D student again, shown the first frame of a clip in the place of every frame.
+
+What it answers correctly then needs no motion. It is no arm of its own: the weights are equal, so
+the difference from `p4d` is caused by what the later frames show, and by nothing else.
+"""
+ASKED = (*ARMS, FIRST_FRAME)
+COMPARED = (("p4d", "sft"), ("p4d", "blind"), ("p4d", FIRST_FRAME), ("sft", "blind"))
 
 
 def build_evaluation(inputs: StageInputs, out: Path) -> StageReport:
-    """Score options, generate and parse text, and compare the arms.
+    """Score options, generate and parse text, and compare the arms and the first-frame control.
 
     Writes `predictions.parquet`, `metrics.json`, `by_category.csv`, `comparisons.json` and
     `reproduction.json`, and `general.parquet` if external rows are held out.
@@ -56,16 +65,22 @@ def build_evaluation(inputs: StageInputs, out: Path) -> StageReport:
     questions = load_questions(release, "test")
     if not questions:
         raise ContractError("the release has no questions in its test split")
-    clips = ClipReader(inputs.shard_folders("clips"), inputs.shard_folders("regions"))
+    clips = ClipVisuals(ClipReader(inputs.shard_folders("clips"), inputs.shard_folders("regions")))
     groups = dict(read_table(release / "clips.parquet").select("clip_id", "group").iter_rows())
     general = read_split(inputs.folder("external"), inputs.folder("mixture"), HELD_OUT)
     tables, cards, of_general = [], {}, []
     asking = asking_of(params, frames)
+    unread = dataclasses.replace(params, generated_questions=0)
     for number, (arm, stage) in enumerate(ARMS.items(), start=1):
         student = load(inputs.folder(stage))
         placement = place(student, params.device, params.dtype)
         with deterministic(params.threads, seed=0):
             tables.append(answer(student, questions, clips, asking, params, groups, arm=arm))
+            if arm == CHALLENGER:
+                still = FirstFrames(clips)
+                tables.append(
+                    answer(student, questions, still, asking, unread, groups, arm=FIRST_FRAME)
+                )
             if general and student.sees_video:
                 of_general.append(_general(student, general, inputs, arm))
         cards[arm] = reproduction_card(
@@ -80,7 +95,7 @@ def build_evaluation(inputs: StageInputs, out: Path) -> StageReport:
     write_table(out / "predictions.parquet", predictions, sort_by=["arm", "qa_id"])
 
     statistics = Bootstrap(params.bootstrap_samples, params.confidence)
-    of_arm = {arm: predictions.filter(pl.col("arm") == arm) for arm in ARMS}
+    of_arm = {arm: predictions.filter(pl.col("arm") == arm) for arm in ASKED}
     accuracy = {arm: accuracy_by_slice(rows, statistics) for arm, rows in of_arm.items()}
     gains = {f"{a}_over_{b}": paired_gain(of_arm[a], of_arm[b], statistics) for a, b in COMPARED}
     questions_table = read_table(release / "questions.parquet")
@@ -92,7 +107,7 @@ def build_evaluation(inputs: StageInputs, out: Path) -> StageReport:
         "questions": len(questions),
         "groups": predictions["group"].n_unique(),
         **priors,
-        **{arm: _summary(accuracy[arm], of_arm[arm]) for arm in ARMS},
+        **{arm: _summary(accuracy[arm], of_arm[arm]) for arm in ASKED},
         "gain": {name: found["Average"].as_dict() for name, found in gains.items()},
     }
     if general:
@@ -145,7 +160,7 @@ def asking_of(params: EvaluationParams, frames: int) -> AskSettings:
 def answer(
     student: Student,
     questions: Sequence[Question],
-    clips: ClipReader,
+    visuals: VisualSource,
     asking: AskSettings,
     params: EvaluationParams,
     groups: Mapping[str, str],
@@ -154,11 +169,20 @@ def answer(
 ) -> pl.DataFrame:
     """Return one row per question: the most likely option and, if generated, the parsed text.
 
+    Args:
+        student: who answers.
+        questions: what is asked.
+        visuals: what the student sees.
+        asking: how it is asked.
+        params: how many questions are also answered in generated text.
+        groups: group of near duplicates of each clip.
+        arm: the name of the rows.
+
     Raises:
         ContractError: a question cannot be asked, which a release excludes.
     """
     chosen = _generated(questions, params.generated_questions)
-    replies = ask(student, questions, ClipVisuals(clips), asking, generated=chosen)
+    replies = ask(student, questions, visuals, asking, generated=chosen)
     rows = []
     for question in questions:
         reply = replies[question.qa_id]

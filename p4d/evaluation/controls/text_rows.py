@@ -25,6 +25,7 @@ from p4d.config import Params
 from p4d.determinism import deterministic
 from p4d.errors import ContractError
 from p4d.evaluation.answering.placement import place
+from p4d.evaluation.answering.visuals import ClipVisuals
 from p4d.evaluation.arms.compare_arms import answer, asking_of
 from p4d.evaluation.reproduction import reproduction_card
 from p4d.evaluation.scoring.statistics import AVERAGE, Bootstrap, accuracy_by_slice, paired_gain
@@ -117,7 +118,7 @@ def make_row(
     groups = dict(read_table(release / "clips.parquet").select("clip_id", "group").iter_rows())
     progress(0, len(asked), ROWS[name].title)
     with deterministic(params.evaluation.threads, seed=0):
-        clips = ClipReader(folders["clips"], folders["regions"])
+        clips = ClipVisuals(ClipReader(folders["clips"], folders["regions"]))
         # Options alone are compared with the arms; no text is generated.
         how = dataclasses.replace(params.evaluation, generated_questions=0)
         table = answer(student, asked, clips, asking, how, groups, arm=name)

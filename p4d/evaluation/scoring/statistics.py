@@ -10,7 +10,7 @@ import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import polars as pl
@@ -48,6 +48,32 @@ class Bootstrap:
 
     samples: int
     confidence: float
+
+    def interval(
+        self,
+        values: Sequence[float] | np.ndarray,
+        clusters: Sequence[str],
+        *,
+        seed: int,
+        bounds: tuple[float, float],
+    ) -> Interval:
+        """See `cluster_bootstrap`."""
+        return cluster_bootstrap(values, clusters, self, seed=seed, bounds=bounds)
+
+
+class IntervalMethod(Protocol):
+    """Makes the interval of a mean over clusters: `Bootstrap`, or `ClusterT` of `cluster_t.py`."""
+
+    def interval(
+        self,
+        values: Sequence[float] | np.ndarray,
+        clusters: Sequence[str],
+        *,
+        seed: int,
+        bounds: tuple[float, float],
+    ) -> Interval:
+        """The mean of `values` with its interval; arguments as of `cluster_bootstrap`."""
+        ...
 
 
 def cluster_bootstrap(
@@ -125,7 +151,7 @@ def accuracy_by_slice(rows: pl.DataFrame, bootstrap: Bootstrap) -> dict[str, Int
 
 
 def paired_gain(
-    challenger: pl.DataFrame, baseline: pl.DataFrame, bootstrap: Bootstrap
+    challenger: pl.DataFrame, baseline: pl.DataFrame, method: IntervalMethod
 ) -> dict[str, Interval]:
     """Return accuracy of `challenger` minus `baseline` per slice, on questions both answered.
 
@@ -138,13 +164,13 @@ def paired_gain(
     if both.is_empty():
         raise ContractError("the compared predictions share no question")
     gain = both["correct"].to_numpy().astype(float) - both["baseline"].to_numpy().astype(float)
-    return _by_slice(both, gain, bootstrap, "gain", OF_GAIN)
+    return _by_slice(both, gain, method, "gain", OF_GAIN)
 
 
 def _by_slice(
     rows: pl.DataFrame,
     values: np.ndarray,
-    bootstrap: Bootstrap,
+    method: IntervalMethod,
     purpose: str,
     bounds: tuple[float, float],
 ) -> dict[str, Interval]:
@@ -152,10 +178,9 @@ def _by_slice(
     groups = rows["group"].to_numpy()
     dynamic = rows["dynamic"].to_list() if "dynamic" in rows.columns else None
     return {
-        name: cluster_bootstrap(
+        name: method.interval(
             values[chosen],
             groups[chosen].tolist(),
-            bootstrap,
             seed=seed_for(purpose, name),
             bounds=bounds,
         )

@@ -13,7 +13,7 @@ with held_out as (
 ),
 wanted as (
     select a.arm, h.qa_id
-    from (values ('sft'), ('p4d'), ('blind')) as a (arm)
+    from (values ('sft'), ('p4d'), ('p4d_first_frame'), ('blind')) as a (arm)
     cross join held_out as h
 ),
 given as (

@@ -136,7 +136,7 @@ class Champions:
         """`general`: score of the challenger on each held-out row, or None for no general set."""
         self.runs += 1
         folder = self.root / f"evaluation{self.runs}"
-        counts = {"p4d": right + self.runs, "sft": 20, "blind": 15}
+        counts = {"p4d": right + self.runs, "sft": 20, "blind": 15, "p4d_first_frame": 15}
         rows = [
             {
                 "arm": arm, "qa_id": f"qa_{n}", "clip_id": f"clip_{n}", "category": "Counting",

@@ -1,3 +1,7 @@
+import json
+import math
+import shutil
+
 import polars as pl
 import pytest
 
@@ -30,6 +34,7 @@ class Evaluations:
         *,
         sft=20,
         blind=15,
+        first_frame=15,
         first_id=0,
         evaluation=None,
         groups=QUESTIONS,
@@ -39,7 +44,7 @@ class Evaluations:
         self.runs += 1
         evaluation = evaluation or f"md5:evaluation{self.runs}"
         folder = self.root / f"evaluation{self.runs}"
-        arms = {"p4d": right, "sft": sft, "blind": blind}
+        arms = {"p4d": right, "sft": sft, "blind": blind, "p4d_first_frame": first_frame}
         rows = [
             {
                 "arm": arm,
@@ -51,6 +56,7 @@ class Evaluations:
                 "correct": value,
             }
             for arm, count in arms.items()
+            if count is not None
             for i, value in enumerate(count if isinstance(count, list) else correct_until(count))
         ]
         write_table(folder / "predictions.parquet", pl.DataFrame(rows), sort_by=["arm", "qa_id"])
@@ -175,22 +181,108 @@ def test_a_least_gain_can_be_asked_for(project):
     assert project.decide("md5:b", 45, min_gain=0.2)["decision"] == "refused"
 
 
-def test_a_fall_in_a_protected_category_blocks_even_a_clear_gain(project):
-    project.decide("md5:a", [i % 2 == 0 and i < 30 for i in range(QUESTIONS)])
+def test_a_category_that_is_shown_to_fall_blocks_even_a_clear_gain(project):
+    """Counting falls from 30 of 30 to 2, Rotational rises from 0 to 30: no one protects either."""
+    project.decide("md5:a", [i % 2 == 0 for i in range(QUESTIONS)], sft=0)
     better = [i % 2 == 1 or i < 4 for i in range(QUESTIONS)]
+    decision = project.decide("md5:b", better, min_gain=-0.9)
+    assert decision["decision"] == "refused"
+    (reason,) = (r for r in decision["reasons"] if "category Counting fell" in r)
+    assert "corrected for 2 looks" in reason
+    simultaneous = decision["evidence"]["categories_simultaneous"]["Counting"]
+    assert simultaneous["high"] < -0.15
+    allowed = project.decide("md5:b", better, min_gain=-0.9, max_category_drop=1.0)
+    assert allowed["decision"] == "promoted"
+
+
+def test_a_small_fall_counts_in_a_protected_category_only(project):
+    """Three of 30 lost do not show a fall beyond 15 points, nor do they exclude one."""
+    project.decide("md5:a", [i % 2 == 0 for i in range(QUESTIONS)], sft=0)
+    better = [i % 2 == 1 or i >= 6 for i in range(QUESTIONS)]
     protected = {"protected_categories": ["Counting"], "max_category_drop": 0.15}
     decision = project.decide("md5:b", better, **protected)
     assert decision["decision"] == "refused"
-    assert any("Counting fell" in reason for reason in decision["reasons"])
-    assert project.decide("md5:b", better)["decision"] == "promoted"
+    (reason,) = (r for r in decision["reasons"] if "Counting may have fallen" in r)
+    assert "do not exclude a fall of more than 0.15" in reason
+    assert project.decide("md5:b", better, max_category_drop=0.15)["decision"] == "promoted"
 
 
-def test_a_champion_that_answered_other_questions_is_not_compared(project):
+def test_a_champion_without_weights_is_not_replaced_on_other_questions(project):
+    """Nothing else stands in for it: a weak student_sft must not promote a worse challenger."""
     project.decide("md5:a", 59)
+    shutil.rmtree(project.champion / "student", ignore_errors=True)
     decision = project.decide("md5:b", 45, first_id=1000)
-    assert decision["compared_with"] == "student_sft"
-    assert decision["decision"] == "promoted"
+    assert decision["decision"] == "refused"
+    assert decision["champion"] == "md5:a"
     assert any("too few to compare" in reason for reason in decision["reasons"])
+    assert decision["error_rate"]["spent"] is False
+
+
+def test_a_first_challenger_must_use_more_than_the_first_frame(project):
+    decision = project.decide("md5:a", 40, blind=5, first_frame=40)
+    assert decision["decision"] == "refused"
+    (reason,) = (r for r in decision["reasons"] if "first frame" in r and "gain" in r)
+    assert "nothing shows that it uses anything but the first frame" in reason
+    asked = {"first_min_gain_over_first_frame": -1.0}
+    assert project.decide("md5:a", 40, blind=5, first_frame=40, **asked)["decision"] == "promoted"
+
+
+def test_an_evaluation_without_the_first_frame_control_decides_nothing(project):
+    with pytest.raises(ContractError, match="0 answers of p4d_first_frame to 60 questions"):
+        project.decide("md5:a", 40, first_frame=None)
+
+
+def test_each_refusal_is_a_try_and_lowers_the_error_rate_of_the_next(project):
+    project.decide("md5:a", 30)
+    tries = [project.decide(f"md5:{k}", 31)["error_rate"] for k in "bcd"]
+    assert [each["try"] for each in tries] == [1, 2, 3]
+    first = 0.05 * 6 / math.pi**2
+    expected = [pytest.approx(first / k**2, rel=1e-5) for k in (1, 2, 3)]
+    assert [each["alpha_of_try"] for each in tries] == expected
+    decision = project.decide("md5:e", 55)
+    assert decision["decision"] == "promoted"
+    assert any("try 4 against this champion" in reason for reason in decision["reasons"])
+    assert project.decide("md5:f", 56)["error_rate"]["try"] == 1  # against another champion
+
+
+def test_other_questions_or_another_rule_do_not_reset_the_tries(project):
+    project.decide("md5:a", 30)
+    project.decide("md5:b", 31, evaluation="md5:one")
+    project.decide("md5:b", 31, evaluation="md5:one", min_gain=0.01)
+    decision = project.decide("md5:b", 31, first_id=2, evaluation="md5:two")
+    assert decision["error_rate"]["try"] == 3
+
+
+def test_a_decision_that_could_not_promote_is_no_try(project):
+    project.decide("md5:a", 30)
+    assert project.decide("md5:b", 55, groups=19)["error_rate"]["spent"] is False
+    assert project.decide("md5:a", 55)["error_rate"]["spent"] is False  # the champion itself
+    assert project.decide("md5:c", 31)["error_rate"] == {
+        "alpha": 0.05, "alpha_of_try": 0.0303964, "spent": True, "try": 1,
+    }  # fmt: skip
+
+
+def test_a_late_try_needs_a_clearer_gain(project):
+    """A gain that promotes the first challenger is refused at the fortieth."""
+    project.decide("md5:a", 30)
+    better = [i < 37 and i != 3 for i in range(QUESTIONS)]
+    for number in range(40):
+        project.decide(f"md5:{number}", 30)
+    assert project.decide("md5:late", better)["decision"] == "refused"
+    again = Evaluations(project.root / "again")
+    again.decide("md5:a", 30)
+    assert again.decide("md5:early", better)["decision"] == "promoted"
+
+
+def test_decisions_of_versions_that_did_not_count_are_tries(project):
+    project.decide("md5:a", 30)
+    project.decide("md5:b", 31)
+    ledger = project.champion / "champions.jsonl"
+    lines = [json.loads(line) for line in ledger.read_text().splitlines()]
+    for line in lines:
+        del line["error_rate"]
+    ledger.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert project.decide("md5:c", 31)["error_rate"]["try"] == 2
 
 
 def test_questions_whose_answer_changed_are_left_out_of_the_comparison(project):

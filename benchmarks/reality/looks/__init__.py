@@ -1,0 +1,16 @@
+"""Whether questions stay true on looks that nothing was fitted on.
+
+    python -m benchmarks.reality.looks --look bullet     # while developing, one look
+    python -m benchmarks.reality.looks                   # all looks, and reality.json
+
+A look is a renderer with its own textures, layouts, motions, lenses, rates and codecs. `bullet`
+(TinyRenderer of PyBullet) is the look for development: rules and sigmas may be chosen on it.
+`vtk` (rasterizer of VTK) and `mitsuba` (path tracer) are held out as whole looks: nothing is chosen
+on them, and they are opened for figures alone. None of them is MuJoCo, which renders the worlds
+that train the expert.
+
+- `scenes.py`, `motions.py`, `shapes.py`: what is filmed; `tiny.py`, `raster.py`, `tracer.py`: the
+  renderers; `film.py`: blur, noise, rates, codecs, and the truth that stays aside.
+- `truth.py` reads the truth of a clip, `judge.py` compares facts and questions with it.
+- `measure.py` runs landing to questions, and sums up. The extra `looks` brings the renderers.
+"""

@@ -1,0 +1,171 @@
+"""The judge of the looks finds planted untruths: wrong words and counts, marks on nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.reality.looks.film import film_of
+from benchmarks.reality.looks.judge import Judge, Marks, Verdict
+from benchmarks.reality.looks.measure import Asked, Found, figures
+from benchmarks.reality.looks.motions import KINDS, Motion
+from benchmarks.reality.looks.scenes import STYLES, scene_of
+from benchmarks.reality.looks.shapes import SHAPES, mesh_of
+from benchmarks.reality.looks.truth import LookTruth
+from p4d.questions.facts.table import Fact, Source, quantity, word
+from p4d.questions.facts.vocabulary import (
+    MOTION,
+    PICTURE_DIRECTIONS,
+    PICTURE_SIDES,
+    QUADRANTS,
+    STAYS,
+)
+
+FRAMES, SIDE, FOCAL = 5, 64, 64.0
+SOURCE = Source(clip_id="clip_a", scale_kind="relative", teacher="t", teacher_digest="d")
+TIME_NS = np.arange(FRAMES) * 250_000_000
+REST, GOES, EMPTY, BOTH = "reg_rest", "reg_goes", "reg_empty", "reg_both"
+
+
+@pytest.fixture
+def judge() -> Judge:
+    """Two boxes, 4 m before a camera that looks along +y: one rests, one goes 1 m to the right."""
+    camera = np.eye(4)
+    camera[:3, :3] = [[1, 0, 0], [0, 0, 1], [0, -1, 0]]
+    poses = np.tile(np.eye(4), (2, FRAMES, 1, 1))
+    poses[0, :, :3, 3] = [-1.0, 4.0, -0.5]
+    poses[1, :, :3, 3] = [0.5, 4.0, 0.5]
+    poses[1, :, 0, 3] += np.linspace(0, 1, FRAMES)
+    instance = np.zeros((FRAMES, SIDE, SIDE), np.uint8)
+    instance[:, 36:44, 12:20] = 1
+    for frame, left in enumerate((36, 40, 44, 48, 52)):
+        instance[frame, 20:28, left : left + 8] = 2
+    truth = LookTruth(
+        instance_thw=instance,
+        world_T_cam_t44=np.tile(camera, (FRAMES, 1, 1)),
+        world_T_obj_kt44=poses,
+        K_33=np.array([[FOCAL, 0, 32], [0, FOCAL, 32], [0, 0, 1]]),
+        size_m_k3=np.full((2, 3), 0.5),
+        at_s_t=TIME_NS * 1e-9,
+    )
+    masks = np.zeros((4, SIDE, SIDE), bool)
+    masks[0] = instance[0] == 1
+    masks[1] = instance[0] == 2
+    masks[2, 50:60, 50:60] = True
+    masks[3] = instance[0] > 0
+    return Judge(
+        truth=truth, marks=Marks.of(truth, masks, [REST, GOES, EMPTY, BOTH]), time_ns=TIME_NS
+    )
+
+
+def said(kind: str, text: str, vocabulary: tuple[str, ...], *regions: str, end: int = -1) -> Fact:
+    return word(
+        SOURCE, kind, text, 5.0, vocabulary, frame="picture", method="planted",
+        region_ids=regions, span_ns=(0, int(TIME_NS[end])),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fact", "verdict"),
+    [
+        (said("moving", "moving", MOTION, GOES), Verdict.RIGHT),
+        (said("moving", "still", MOTION, GOES), Verdict.WRONG),
+        (said("moving", "still", MOTION, REST), Verdict.RIGHT),
+        (said("moving", "moving", MOTION, REST), Verdict.WRONG),
+        (said("moving", "moving", MOTION, EMPTY), Verdict.NOTHING),
+        (said("picture_direction", "right", PICTURE_DIRECTIONS, GOES), Verdict.RIGHT),
+        (said("picture_direction", "left", PICTURE_DIRECTIONS, GOES), Verdict.WRONG),
+        (said("picture_direction", "up", PICTURE_DIRECTIONS, GOES), Verdict.WRONG),
+        (said("screen_direction", STAYS, PICTURE_DIRECTIONS, GOES), Verdict.WRONG),
+        (said("screen_direction", STAYS, PICTURE_DIRECTIONS, REST), Verdict.RIGHT),
+        (said("quadrant", "lower left", QUADRANTS, REST, end=0), Verdict.RIGHT),
+        (said("quadrant", "upper left", QUADRANTS, REST, end=0), Verdict.WRONG),
+        (said("picture_side", "left and below", PICTURE_SIDES, REST, GOES, end=0), Verdict.RIGHT),
+        (said("picture_side", "left and above", PICTURE_SIDES, REST, GOES, end=0), Verdict.WRONG),
+    ],
+)
+def test_words(judge: Judge, fact: Fact, verdict: Verdict) -> None:
+    assert judge.fact(fact) is verdict
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "sigma", "verdict"),
+    [
+        ("moving_count", 1.0, 0.1, Verdict.RIGHT),
+        ("moving_count", 2.0, 0.1, Verdict.WRONG),
+        ("displacement", 1.1, 0.05, Verdict.RIGHT),
+        ("displacement", 1.1, 0.02, Verdict.WRONG),
+    ],
+)
+def test_numbers(judge: Judge, kind: str, value: float, sigma: float, verdict: Verdict) -> None:
+    regions = [REST, GOES] if kind == "moving_count" else [GOES]
+    fact = quantity(
+        SOURCE, kind, value, sigma, unit="count" if len(regions) > 1 else "m", frame="world",
+        method="planted", region_ids=regions, span_ns=(0, int(TIME_NS[-1])),
+    )  # fmt: skip
+    assert judge.fact(fact) is verdict
+
+
+def test_a_question_is_as_untrue_as_its_worst_fact(judge: Judge) -> None:
+    true = said("moving", "moving", MOTION, GOES)
+    false = said("picture_direction", "left", PICTURE_DIRECTIONS, GOES)
+    unknown = said("course", "moves all the time", ("moves all the time",), GOES)
+    assert judge.question([true]) is Verdict.RIGHT
+    assert judge.question([true, unknown]) is Verdict.UNJUDGED
+    assert judge.question([unknown, false, true]) is Verdict.WRONG
+    assert judge.question([false, said("moving", "still", MOTION, EMPTY)]) is Verdict.NOTHING
+
+
+def test_marks_on_several_objects_are_seen(judge: Judge) -> None:
+    assert judge.marks.objects[EMPTY] is None
+    assert BOTH in judge.marks.several
+    # The mark over both shares its object with another mark.
+    assert not judge.on_several([said("moving", "moving", MOTION, GOES)])
+    assert judge.on_several([said("moving", "moving", MOTION, BOTH)])
+
+
+def test_figures_count_what_was_planted() -> None:
+    asked = [
+        Asked(verdict, "Counting", "moving_objects", several, "clip_a")
+        for verdict, several in (
+            [(Verdict.RIGHT, False)] * 96
+            + [(Verdict.WRONG, False), (Verdict.NOTHING, False)]
+            + [(Verdict.RIGHT, True), (Verdict.UNJUDGED, False)]
+        )
+    ]
+    found = figures(Found(clips=50, asked=asked, calibration={}))
+    assert (found["asked"], found["untrue"], found["marks_on_nothing"]) == (100, 2, 1)
+    assert (found["marks_on_several"], found["unjudged"], found["clips_asked"]) == (1, 1, 1)
+    low, high = found["untrue_ci95"]
+    assert low < 0.02 < high
+    assert found["per_category"]["Counting"] == {"asked": 100, "untrue": 2}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_motions_are_continuous_and_rigid(kind: str) -> None:
+    motion = Motion(
+        kind=kind, start_m_3=(1.0, 0.5, 0.3), heading_rad=0.4, speed_m_s=0.8, from_s=0.5,
+        until_s=2.5,
+    )  # fmt: skip
+    poses = np.stack([motion.pose(at) for at in np.arange(0, 4, 0.005)])
+    assert np.linalg.norm(np.diff(poses[:, :3, 3], axis=0), axis=1).max() < 0.05
+    assert np.allclose(poses[:, :3, :3] @ poses[:, :3, :3].transpose(0, 2, 1), np.eye(3))
+    assert (poses[:, 2, 3] > 0.3 - 1e-9).all()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_meshes_are_closed_around_their_centre(shape: str) -> None:
+    mesh = mesh_of(shape, np.array([1.0, 1.0, 1.0]), 3)
+    corners = mesh.vertices_m[mesh.faces]
+    volume = (corners[:, 0] * np.cross(corners[:, 1], corners[:, 2])).sum() / 6
+    assert volume > 0.1, "faces look outwards"
+    assert np.allclose(np.linalg.norm(mesh.normals(), axis=1), 1)
+
+
+@pytest.mark.parametrize("look", STYLES)
+def test_equal_numbers_give_equal_scenes_and_films(look: str) -> None:
+    one, same, other = scene_of(look, 1), scene_of(look, 1), scene_of(look, 2)
+    assert [t.motion for t in one.things] == [t.motion for t in same.things]
+    assert one.camera == same.camera != other.camera
+    assert film_of(look, 1) == film_of(look, 1)
+    assert (np.diff(film_of(look, 1).at_ms) > 0).all()
