@@ -92,7 +92,7 @@ def takes_of(seed: int, pictures: int) -> tuple[Take, ...]:
 def _times_ms(
     rng: np.random.Generator, rhythm: str, length_s: float, pictures: int
 ) -> tuple[int, ...]:
-    steps: NDArray[np.float64] = np.ones(pictures - 1)
+    steps: np.ndarray = np.ones(pictures - 1)
     if rhythm == "jitter":
         steps = rng.uniform(0.3, 1.7, pictures - 1)
     elif rhythm == "pause":  # a stretch of the video is missing

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from p4d.geometry.cameras import rigid
+from p4d.questions.facts.sentences import fact_sentence
 from tests.questions.scenes import FACTS, FRAMES, facts_of, scene
 
 SECONDS = dataclasses.replace(FACTS, instants="frames", seconds=True)
@@ -95,3 +96,12 @@ def test_a_longer_step_beside_an_event_makes_it_less_certain():
 def test_they_are_measured_on_request_only():
     things = between(2, 4, 0.6), between(3, 7, 1.2, (0.0, 1.0, 0.3))
     assert not seen(*things, params=dataclasses.replace(SECONDS, seconds=False))
+
+
+def test_every_kind_has_a_sentence_with_its_value():
+    facts = seen(between(2, 4, 0.6), between(3, 6, 0.9, (0.0, 1.0, 0.3)))
+    regions = scene([between(2, 4, 0.6), between(3, 6, 0.9)]).region_ids
+    for (kind, marks), fact in facts.items():
+        sentence = fact_sentence(fact, regions)
+        assert f"{fact.value:.2f} " in sentence, kind
+        assert all(f"<obj_{mark}>" in sentence for mark in marks)
