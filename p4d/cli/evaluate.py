@@ -21,8 +21,8 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
     "--benchmark",
     "name",
     required=True,
-    help="r4d-bench, sti-bench, vlm4d, vsti-bench, vsi-bench, dsr-bench, dyn-bench, r4d-world, or "
-    "a folder.",
+    help="r4d-bench, sti-bench, vlm4d, vsti-bench, vsi-bench, dsr-bench, dyn-bench, r4d-world, "
+    "r4d-world-time, or a folder.",
 )
 @click.option("--model", type=_FOLDER, required=True, help="A student or a transformers folder.")
 @click.option("--out", type=_FOLDER, help="Default: reports/evaluation/BENCHMARK/MODEL.")
