@@ -27,8 +27,8 @@ SPLITS = ReleaseParams(
 WORLDS = 30
 
 
-def take(number, take_number, times_ns):
-    """One take of a world: two things that move between frames which its number draws."""
+def scene_of(number, take_number, times_ns):
+    """Two things that move between frames which the number of their world draws."""
     rng = np.random.default_rng(number)
     things = []
     for y_m in (0.0, 1.0):
@@ -36,11 +36,13 @@ def take(number, take_number, times_ns):
         last = int(rng.integers(first + 2, 7))
         things.append(between(first, last, float(rng.uniform(0.5, 1.2)), (-0.4, y_m, 0.3)))
     time_ns = np.asarray(times_ns)
-    one = dataclasses.replace(
-        scene(things, clip=f"clip_{number:04d}{take_number:012d}"),
-        time_ns=time_ns,
-        named_ns=time_ns,
-    )
+    one = scene(things, clip=f"clip_{number:04d}{take_number:012d}")
+    return dataclasses.replace(one, time_ns=time_ns, named_ns=time_ns)
+
+
+def take(number, take_number, times_ns):
+    """What the composer knows of one take of a world."""
+    one = scene_of(number, take_number, times_ns)
     facts = tuple(scene_facts(one, SECONDS))
     return Clip(one.source.clip_id, f"vid_{number:016d}", True, one.region_ids, facts)
 

@@ -36,7 +36,7 @@ from p4d.workers import spawn_pool
 from p4d.worlds.retimed import TAKES
 
 SEED = 20_261_130
-WORLDS = 24  # their takes fit into one shard, so no group is divided
+WORLDS = 24
 PICTURES, SIDE_PX = 8, 192
 
 EDITION = Edition("r4d-world-time", card, datasheet, lambda name: name.rpartition("_")[0])
@@ -87,7 +87,7 @@ def make(
         (build / "labels" / shard).mkdir(parents=True, exist_ok=True)
     drop_stale(build, fixed, STAGES)
     run_stages(build, fixed, STAGES, shards, progress=progress)
-    # The groups are whole: a shard holds all takes of its worlds, and every group is taken.
+    # Groups are drawn within a shard, so they are whole even if two shards share a world's takes.
     table = pl.concat(questions_of(build, shard) for shard in shards).sort("qa_id")
     chosen = ChosenQuestions(table, worlds)
     counts = {name: chosen.counts[name] for name in CATEGORIES if chosen.counts[name]}
