@@ -6,14 +6,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tests.datasets.layouts import kitti, mask_sets
+from tests.datasets.layouts.lenses import BONN
 from tests.datasets.layouts.movi import write_movi
-from tests.datasets.layouts.scannet import write_scannet
+from tests.datasets.layouts.scannet import write_scannet, write_sens
 from tests.datasets.layouts.sintel import write_sintel
 from tests.datasets.layouts.tum import write_long_tum
 
 
 def _bonn(folder: Path) -> object:
-    return write_long_tum(folder.with_name("rgbd_bonn_made"))
+    return write_long_tum(folder.with_name("rgbd_bonn_made"), lens=BONN)
 
 
 def _tum(folder: Path) -> object:
@@ -21,7 +22,9 @@ def _tum(folder: Path) -> object:
 
 
 def _scannet(folder: Path) -> object:
-    return write_scannet(folder.with_name("scene0000_00"), apart=True, frames=20, step=4)
+    """Both forms: an export, and a stream of another part of the walk."""
+    write_sens(folder.with_name("scene0001_00"), frames=45, step=4, begin_s=1.5)
+    return write_scannet(folder.with_name("scene0000_00"), apart=True, frames=45, step=4)
 
 
 FIXTURES: Mapping[str, Callable[[Path], object]] = {

@@ -1,7 +1,8 @@
 """What one shard costs in a project of 100, 1,000 and 10,000 shards of trivial stages.
 
 The stages import 40 code files, as the real ones do. A project is made once and kept in
-benchmarks/.cache/scale, as making 60,000 artifacts takes minutes.
+benchmarks/.cache/scale under a digest of the stage table, the parameters and the pipeline files:
+one of another form would not be up to date.
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ import click
 from benchmarks.machine import CHECKOUT
 from benchmarks.synthetic import stages_project
 from p4d.project import Project
-from p4d.versioning.dvc.pipeline_file import GROUP, address
+from p4d.versioning.dvc.pipeline_file import GROUP, address, render
 from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.ledger.continuity import is_anchored
 from p4d.versioning.run.pipeline_files import refresh_pipeline_files
 from p4d.versioning.run.recovery import recover
 from p4d.versioning.run.run_stage import run_stage
 from p4d.versioning.state.check_records import refresh_blocked
+from p4d.versioning.state.fingerprint import digest_of
 from p4d.versioning.state.plan import make_plan
 
 CACHE = CHECKOUT / "benchmarks" / ".cache" / "scale"
@@ -61,11 +63,14 @@ def measure(sizes: Sequence[int]) -> dict[str, object]:
 
 
 def _made(size: int) -> Path:
-    root = CACHE / f"{size}-in-groups-of-{GROUP}" / "project"
+    form = [[repr(stage) for stage in stages_project.stages()], GROUP, MODULES]
+    form.append((CHECKOUT / "params.yaml").read_text(encoding="utf-8"))
+    form += render(stages_project.stages(), ["0000-00000000"]).values()
+    root = CACHE / f"{size}-{digest_of(form)}" / "project"
     done = root.parent / "done"
     if not done.exists():
         shutil.rmtree(root.parent, ignore_errors=True)
-        project = stages_project.make(root, size, files=1, modules=MODULES)
+        project = stages_project.make(root, size, files=1, others=1, modules=MODULES)
         refresh_blocked(project, gates={})
         done.touch()
     return root

@@ -147,19 +147,20 @@ def _formats() -> str:
 @click.command(name="dvc-yaml")
 @click.option("--check", is_flag=True, help="Only compare; exit 1 if dvc.yaml is out of date.")
 def dvc_yaml(check: bool) -> None:
-    """Write the files dvc.yaml, after a stage or an import changed or a shard landed."""
+    """Write dvc.yaml and .code, after a stage or an import changed or a shard landed."""
     from p4d.pipeline import STAGES
-    from p4d.versioning.dvc.pipeline_file import render as render_dvc_yaml
     from p4d.versioning.run.pipeline_files import refresh_pipeline_files
     from p4d.versioning.state.blocked import ensure_file, ensure_tracked
+    from p4d.versioning.state.package_notices import outdated_files
+    from p4d.versioning.state.workspace import Workspace
 
     project = Project.find()
     if check:
-        for path, text in render_dvc_yaml(STAGES, project.root, project.shards()).items():
-            file = project.root / path
-            if not file.exists() or file.read_text(encoding="utf-8") != text:
-                echo(f"{path} is out of date; run: p4d dvc-yaml", err=True)
-                sys.exit(1)
+        with Workspace(project) as workspace:
+            path = next(outdated_files(workspace), None)
+        if path is not None:
+            echo(f"{path} is out of date; run: p4d dvc-yaml", err=True)
+            sys.exit(1)
         return
     written = refresh_pipeline_files(project)
     ensure_file(project.root)

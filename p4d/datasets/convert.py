@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from p4d.datasets.capture import Capture
+from p4d.datasets.hidden_folder import hidden_folder
 from p4d.datasets.reader import Options
 from p4d.datasets.registry import reader_named
 from p4d.datasets.survey import encode_and_survey
@@ -67,8 +67,8 @@ def write_capture(capture: Capture, target: Path) -> Converted:
         TruthError: what the reader gave contradicts itself.
     """
     target.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".converting-", dir=target) as hidden:
-        made = Path(hidden, "video.mp4")
+    with hidden_folder(target) as hidden:
+        made = hidden / "video.mp4"
         survey = encode_and_survey(capture, made)
         truth = truth_of(capture, survey)
         if truth is not None:

@@ -11,8 +11,10 @@ from p4d.distribution import link_code, repository_file
 from p4d.errors import ConfigError
 from p4d.pipeline import STAGES
 from p4d.version import __version__
+from p4d.versioning.dvc import code_folder
 from p4d.versioning.dvc.cache import ensure_initialised
 from p4d.versioning.dvc.pipeline_file import PIPELINE_FILE, SHARD_LIST, render
+from p4d.versioning.files.code_closure import code_files
 from p4d.versioning.files.git import has_repository, start_history, try_git
 from p4d.versioning.state.blocked import ensure_file
 
@@ -67,7 +69,9 @@ def make_project(folder: Path) -> list[str]:
         (folder / path).write_bytes(content)
     (folder / "inbox").mkdir()
     link_code(folder)
-    (folder / PIPELINE_FILE).write_text(render(STAGES, folder)[PIPELINE_FILE], encoding="utf-8")
+    (folder / PIPELINE_FILE).write_text(render(STAGES)[PIPELINE_FILE], encoding="utf-8")
+    for stage in STAGES:
+        code_folder.write(folder, stage.name, code_files(stage, folder))
     ensure_file(folder)
     if shutil.which("git") is not None:
         start_history(folder, "Project as p4d init makes it")

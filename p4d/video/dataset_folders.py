@@ -19,6 +19,7 @@ from typing import Any
 
 from p4d.artifacts import write_bytes
 from p4d.datasets.convert import Converted, convert
+from p4d.datasets.hidden_folder import sweep
 from p4d.datasets.reader import Options, check_options
 from p4d.datasets.registry import DatasetRoot, find_roots, reader_named
 from p4d.errors import DatasetError
@@ -159,6 +160,8 @@ def convert_dropped(project: Project, *, settle_s: float, progress: Progress) ->
         settle_s: a folder with a file that changed less than this ago waits.
         progress: called per sequence.
     """
+    for target in sorted((project.inbox / CONVERTED).glob("*/")):
+        sweep(target)
     cache = project.state / "dataset_folders.json"
     remembered, current = _load(cache), {}
     notices: list[str] = []

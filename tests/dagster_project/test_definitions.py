@@ -12,7 +12,9 @@ from dagster_project.demo import ensure_history
 from p4d.pipeline import BY_NAME, STAGES
 from p4d.project import Project
 from p4d.quality.gates import GATES
+from p4d.versioning.dvc.code_folder import is_current
 from p4d.versioning.dvc.pipeline_file import render
+from p4d.versioning.files.code_closure import code_files
 
 ROOT = Project.find().root
 GRAPH = defs.resolve_asset_graph()
@@ -38,7 +40,9 @@ def test_every_stage_is_an_asset_with_its_inputs_and_partitions():
 
 
 def test_dvc_yaml_is_what_the_stage_table_says():
-    assert (ROOT / "dvc.yaml").read_text() == render(STAGES, ROOT)["dvc.yaml"], "run: p4d dvc-yaml"
+    assert (ROOT / "dvc.yaml").read_text() == render(STAGES)["dvc.yaml"], "run: p4d dvc-yaml"
+    for stage in STAGES:
+        assert is_current(ROOT, stage.name, code_files(stage, ROOT)), "run: p4d dvc-yaml"
 
 
 def test_the_dvc_graph_equals_the_asset_graph():

@@ -137,8 +137,8 @@ def test_scans_under_masks_give_the_places_of_cars(made):
         number = regions.filter(region_id=row["region_ids"][0])["instance"].item()
         t = frames[np.searchsorted(grid_ns, row["start_ns"])]
         view = drive.views[t]
-        box = view.street.boxes[number - 1]
-        centre_m = np.linalg.norm(box.centre_at(view.time_s) - view.world_T_cam[:3, 3])
+        box = view.scene.boxes[number - 1]
+        centre_m = np.linalg.norm(box.pose_at(view.time_s)[:3, 3] - view.world_T_cam[:3, 3])
         assert abs(row["value"] - centre_m) < 2 * row["sigma"]
 
 

@@ -48,12 +48,17 @@ def test_a_scene_becomes_exact_truth(scene, tmp_path):
     assert truth.K_t33 == pytest.approx(np.repeat([K], FRAMES, axis=0))
     assert truth.camera.matrix == pytest.approx(scene.world_T_cam_t44, abs=1e-9)
     assert truth.object_poses.matrix == pytest.approx(scene.world_T_obj_kt44, abs=1e-9)
+    assert (scene.z_m_thw == 0).mean() > 0.01
     for t in range(FRAMES):
         assert truth.depth[t] == pytest.approx(scene.z_m_thw[t], rel=KEPT)  # planar; 1e10 became 0
         assert (truth.instances[t] == scene.instance_thw[t]).all()
-    assert [obj.name for obj in truth.objects] == ["cube", "cube 2"]
+    assert [obj.name for obj in truth.objects] == ["cube", "cube 2", "cube 3"]
     assert np.array([obj.size_m for obj in truth.objects]) == pytest.approx(np.array(scene.size_m))
-    assert [obj.motion for obj in truth.objects] == ["translating_rotating", "static"]
+    assert [obj.motion for obj in truth.objects] == [
+        "static",
+        "static",
+        "translating_rotating",
+    ]
 
 
 def test_the_video_has_the_scenes_rate_and_pictures(scene, tmp_path):
@@ -121,7 +126,10 @@ def test_depth_of_another_size_is_left_out_and_the_rest_is_kept(scene, tmp_path)
     made = converted(scene, tmp_path)
     truth = read(path_for(made.video))
     assert [t for t in range(FRAMES) if truth.depth[t] is None] == [2]
-    assert any("24x16 px, the picture 48x32" in problem for problem in made.problems)
+    assert any(
+        f"{WIDTH // 2}x{HEIGHT // 2} px, the picture {WIDTH}x{HEIGHT}" in problem
+        for problem in made.problems
+    )
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,11 @@ from p4d.video.decoding.decode import read_timeline
 from tests.datasets.layouts.scannet import (
     ALIGN,
     COLOUR,
+    DEPTH,
     FRAMES,
     INSTANCES,
     LOST,
     STEP,
-    depth_mm,
-    pose_at,
     stamp_us,
     write_scannet,
     write_sens,
@@ -43,13 +42,21 @@ def made(tmp_path):
 
 
 def check_depth(found, expected, at_least):
-    """Depth of the plane: within the step to the next depth pixel, where there is any."""
+    """Depth of the colour camera, where no edge is near: there a coarser camera sees another side.
+
+    Within the step to the next depth pixel, which covers two colour pixels.
+    """
     known = found > 0
     assert known.mean() > at_least
-    step = np.abs(np.diff(expected, axis=1)).max() + np.abs(np.diff(expected, axis=0)).max()
-    assert np.abs(found - expected)[known].max() <= 1.5 * step + 0.001
-    # Without a shift: errors to both sides.
-    assert abs(np.median((found - expected)[known])) < 0.004
+    near = np.stack([np.roll(expected, by, axis=axis) for axis in (0, 1) for by in (-2, 2)])
+    step = np.abs(near - expected).max(axis=0)
+    inner = np.zeros(known.shape, bool)
+    inner[4:-4, 4:-4] = True
+    flat = known & (step < 0.05 * expected) & inner
+    assert flat.mean() > 0.6
+    error = (found - expected)[flat]
+    assert (np.abs(error) <= step[flat] + 0.002).mean() > 0.97
+    assert abs(np.median(error)) < 0.004  # without a shift: errors to both sides
 
 
 @pytest.mark.parametrize("apart", [False, True])
@@ -59,20 +66,21 @@ def test_depth_is_that_of_the_colour_camera(tmp_path, apart):
     assert (truth.width_px, truth.height_px) == COLOUR
     assert truth.K_t33[0] == pytest.approx(made.K_colour, abs=1e-6)
     for t in (0, FRAMES - 1):
-        check_depth(truth.depth[t], made.z_colour_hw, 0.8)
+        check_depth(truth.depth[t], made.z_colour_thw[t], 0.8)
     # The naive way, resizing depth to colour, is off where the cameras differ.
     if apart:
-        rows = np.linspace(0, 23, COLOUR[1]).round().astype(int)
-        columns = np.linspace(0, 31, COLOUR[0]).round().astype(int)
-        naive = depth_mm()[rows][:, columns] / 1000
-        assert abs(np.median((naive - made.z_colour_hw)[6:, 6:])) > 0.008
+        rows = np.linspace(0, DEPTH[1] - 1, COLOUR[1]).round().astype(int)
+        columns = np.linspace(0, DEPTH[0] - 1, COLOUR[0]).round().astype(int)
+        naive = made.depth_mm_thw[0][rows][:, columns] / 1000
+        with pytest.raises(AssertionError):
+            check_depth(naive, made.z_colour_thw[0], 0.8)
 
 
 def test_a_lost_pose_keeps_its_frame_and_the_world_is_turned_up(made, tmp_path):
     done = converted(made, tmp_path)
     truth = read(path_for(done.video))
     assert np.flatnonzero(~truth.camera.valid).tolist() == [LOST]
-    expected = np.stack([ALIGN @ pose_at(t) for t in KNOWN])
+    expected = ALIGN @ made.world_T_cam_t44[KNOWN]
     assert truth.camera.matrix[KNOWN] == pytest.approx(expected, abs=3e-6)  # six decimals
     assert (truth.scale, truth.up, truth.times, truth.background) == (
         "metric", "z", "declared", "still",
@@ -92,8 +100,9 @@ def test_instances_have_their_names_and_stand_still(made, tmp_path):
     assert [(obj.name, obj.motion) for obj in truth.objects] == [
         (f"thing {each}", "static") for each in INSTANCES
     ]
-    expected = np.where(made.instance_hw == 3, 1, np.where(made.instance_hw == 200, 2, 0))
-    assert (truth.instances[4] == expected).all()
+    ids = made.instance_thw[4]
+    assert set(np.unique(ids)) == {0, *INSTANCES}
+    assert (truth.instances[4] == np.where(ids == 3, 1, np.where(ids == 200, 2, 0))).all()
 
 
 def test_the_pictures_may_not_leave(made, tmp_path):
@@ -106,7 +115,7 @@ def test_without_an_alignment_up_is_unknown(made, tmp_path):
     (made.folder / "scene0000_00.txt").unlink()
     truth = truth_of(made, tmp_path)
     assert truth.up == "unknown"
-    assert truth.camera.matrix[0] == pytest.approx(pose_at(0), abs=3e-6)
+    assert truth.camera.matrix[0] == pytest.approx(made.world_T_cam_t44[0], abs=3e-6)
 
 
 def test_a_stream_gives_what_its_export_gives(made, tmp_path):
@@ -114,9 +123,10 @@ def test_a_stream_gives_what_its_export_gives(made, tmp_path):
     assert recognise(streamed.folder) == "scannet"
     truth = truth_of(streamed, tmp_path / "sens")
     exported = truth_of(made, tmp_path)
-    assert truth.depth[1] == pytest.approx(exported.depth[1])
+    assert truth.depth[0] == pytest.approx(exported.depth[0])
+    check_depth(truth.depth[1], streamed.z_colour_thw[1], 0.8)
     assert np.flatnonzero(~truth.camera.valid).tolist() == [LOST]
-    expected = np.stack([pose_at(t) for t in KNOWN])
+    expected = streamed.world_T_cam_t44[KNOWN]
     assert truth.camera.matrix[KNOWN] == pytest.approx(expected, abs=1e-6)  # float32
     assert truth.times == "measured"
     stamps = np.array([stamp_us(t) for t in range(FRAMES)]) * 1000

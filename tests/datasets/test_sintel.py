@@ -13,10 +13,8 @@ from p4d.truth import path_for, read
 from tests.datasets.layouts.sintel import (
     FRAMES,
     HEIGHT,
-    HIDDEN,
+    UNKNOWN,
     WIDTH,
-    forward_flow,
-    inverse_flow,
     write_sintel,
 )
 
@@ -53,7 +51,10 @@ def test_depth_and_cameras_are_in_our_conventions(made, tmp_path):
     assert truth.K_t33 == pytest.approx(np.repeat(made.K[None], FRAMES, axis=0))
     assert truth.camera.matrix == pytest.approx(made.world_T_cam_t44, abs=1e-9)
     assert truth.camera.valid.all()
-    assert truth.depth[3] == pytest.approx(made.z_hw, rel=1e-5)
+    for t in (0, 3, FRAMES - 1):
+        # Planar, and 0 in the sky, which the file states as a huge distance.
+        assert truth.depth[t] == pytest.approx(made.views[t].z_m_hw, rel=1e-5)
+        assert 0.02 < (truth.depth[t] == 0).mean() < 0.4
     assert truth.pts_ns == pytest.approx(np.arange(FRAMES) * 1e9 / 24, abs=1000)
 
 
@@ -62,18 +63,28 @@ def test_flow_is_the_inverse_of_the_published_one(made, tmp_path):
     assert truth.flow[0] is None
     for t in range(1, FRAMES):
         flow, known = truth.flow[t]
-        assert known.mean() > 0.6
-        assert flow[known] == pytest.approx(inverse_flow()[known], abs=0.03)
+        exact, _, seen = made.views[t].flow_to(made.views[t - 1])
+        assert (known & seen).sum() > 0.9 * seen.sum()
+        # What a neighbour's flow is interpolated from lies on the other side of an edge.
+        assert (np.abs(flow - exact)[known].max(axis=-1) < 0.05).mean() > 0.97
+        assert (known & ~seen).sum() < 0.01 * known.size
+    forward, _, _ = made.views[t - 1].flow_to(made.views[t])
     # Negated forward flow, the known mistake, is far from it.
-    assert np.abs(-forward_flow()[known] - inverse_flow()[known]).max() > 0.1
+    wrong, right = (np.abs(each - exact)[known & seen].max(axis=-1) for each in (-forward, flow))
+    assert np.median(wrong) > 20 * np.median(right)
 
 
 def test_what_is_hidden_or_unknown_gives_no_flow(made, tmp_path):
     _, known = read(path_for(converted(made, tmp_path).video)).flow[1]
-    landed = (np.indices((HEIGHT, WIDTH)).transpose(1, 2, 0)[..., ::-1] + 0.5) + forward_flow()
-    for rows, columns in (HIDDEN, (slice(3, 4), slice(40, 41))):
-        u, v = np.moveaxis(np.floor(landed[rows, columns]).astype(int), -1, 0)
-        assert not known[v, u].any()
+    forward, _, seen = made.views[0].flow_to(made.views[1])
+    lands = np.indices((HEIGHT, WIDTH)).transpose(1, 2, 0)[..., ::-1] + 0.5 + forward
+    u, v = np.floor(lands[UNKNOWN]).astype(int)
+    assert seen[UNKNOWN]
+    assert not known[v, u]
+    uncovered = made.views[1].z_m_hw > 0
+    uncovered &= ~made.views[1].flow_to(made.views[0])[2]
+    assert uncovered.sum() > 20
+    assert (known & uncovered).sum() < 0.35 * uncovered.sum()
 
 
 def test_an_edge_in_the_flow_gives_nothing_between_its_sides():

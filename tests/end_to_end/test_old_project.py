@@ -158,4 +158,8 @@ def test_the_ledger_goes_on(root):
     assert [record["stage"] for record in made] == ["videos", "clips"]
     assert {record["schema"] for record in after[len(before) :]} == {2}
     assert {record["package"]["version"] for record in made} == {__version__}
+    # Entries of version 0.1, which named each file of code, are written in today's form.
+    lock = (root / "dvc.lock").read_text()
+    assert lock.count("path: .code/") == lock.count("    cmd: ") > len(made)
+    assert "path: p4d/" not in lock
     assert p4d(root, "audit", "verify").startswith("OK")

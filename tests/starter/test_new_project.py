@@ -57,7 +57,7 @@ def test_links_lead_to_the_package_and_are_made_again(tmp_path):
 def test_a_pipeline_file_of_other_code_is_noticed_until_it_is_written(tmp_path):
     make_project(tmp_path)
     written = (tmp_path / "dvc.yaml").read_text()
-    for text, notices in ((written, 0), (written.replace("p4d/video/clips.py", "p4d/a.py"), 1)):
+    for text, notices in ((written, 0), (written.replace("data/videos", "data/films"), 1)):
         (tmp_path / "dvc.yaml").write_text(text)
         with Workspace(Project.find(tmp_path)) as workspace:
             found = list(package_notices(workspace, []))

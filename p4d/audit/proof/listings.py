@@ -11,13 +11,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 from p4d.audit.takedown import PURGED, TOMBSTONES, tombstones
-from p4d.errors import ConfigError, LedgerError
+from p4d.errors import ConfigError, LedgerError, PublishError
 from p4d.project import Project
+from p4d.versioning.dvc import code_folder
 from p4d.versioning.dvc import pipeline_file as dvc_yaml
 from p4d.versioning.dvc.lock_file import LOCK_FILE, LockFile
 from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.files.hashes import file_md5
 from p4d.versioning.ledger.adopt import left_behind
+from p4d.versioning.ledger.code_lists import CODE_LISTS, kept_code_list
 from p4d.versioning.ledger.continuity import broken_continuity, has_branch
 from p4d.versioning.ledger.environment import LISTS
 from p4d.versioning.ledger.ledger import BRANCH, LEDGER_PATH
@@ -112,10 +114,11 @@ def lock_file_problems(
     for path in [project.root / LOCK_FILE, *sorted(homes)]:
         name = path.relative_to(project.root).as_posix()
         lock = LockFile.read_as_is(path.parent)
-        yield from _entry_problems(name, lock, known, latest, earlier)
+        yield from _entry_problems(project, name, lock, known, latest, earlier)
 
 
 def _entry_problems(
+    project: Project,
     path: str,
     lock: LockFile,
     known: Set[str],
@@ -130,7 +133,10 @@ def _entry_problems(
             if name not in known:
                 detail = f"entry {name} is no artifact and not in the ledger"
                 yield Problem("unrecorded", path, detail)
-        elif _sha256(block) != latest[name].get("lock_entry", _sha256(block)):
+        elif (
+            _sha256(block) != latest[name].get("lock_entry", _sha256(block))
+            and _sha256(_as_earlier(project, name, lock)) != latest[name]["lock_entry"]
+        ):
             if at := earlier.get((name, _sha256(block))):
                 detail = f"entry {name} is that of {at[:19]}, {OLDER_THAN_LATEST}"
                 yield Problem("older", path, detail)
@@ -138,6 +144,21 @@ def _entry_problems(
             yield Problem("altered", path, f"entry {name} is not the one published")
     if lock.names() and lock.without(lock.names()) != "schema: '2.0'\nstages:\n":
         yield Problem("altered", path, "holds more than DVC writes")
+
+
+def _as_earlier(project: Project, name: str, lock: LockFile) -> str:
+    """The block of an entry as versions before wrote it, with its code file by file.
+
+    Its hash proves that the entry in today's form is the one that such a version published.
+    """
+    stage = name.partition("@")[0]
+    try:
+        entry = lock.entry(name)
+        folder = entry and entry.deps.get(code_folder.path_of(stage))
+        code = kept_code_list(project, folder.md5) if folder else None
+        return code_folder.as_files(stage, entry, code).to_text(name) if entry and code else ""
+    except (LedgerError, PublishError):  # the list or the entry is damaged, and reported as such
+        return ""
 
 
 def orphan_problems(project: Project) -> Iterator[Problem]:
@@ -153,7 +174,12 @@ def orphan_problems(project: Project) -> Iterator[Problem]:
         if found.name == "ledger":
             for file in sorted(found.iterdir()):
                 # Earlier versions kept a table of the same records beside the ledger.
-                if file.name not in ("ledger.jsonl", "ledger.parquet", Path(LISTS).name):
+                if file.name not in (
+                    "ledger.jsonl",
+                    "ledger.parquet",
+                    Path(LISTS).name,
+                    Path(CODE_LISTS).name,
+                ):
                     yield Problem(
                         "orphaned", f"data/ledger/{file.name}", "is not part of the ledger"
                     )

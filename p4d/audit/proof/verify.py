@@ -32,6 +32,7 @@ from p4d.versioning.dvc.lock_file import LOCK_FILE
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.files.hashes import Digest, Tree, walk_files
 from p4d.versioning.files.project_lock import project_lock
+from p4d.versioning.ledger.code_lists import code_list_problems
 from p4d.versioning.ledger.continuity import holds_head
 from p4d.versioning.ledger.environment import list_problems
 from p4d.versioning.ledger.ledger import LEDGER_PATH, Ledger
@@ -171,6 +172,7 @@ class _Verifier:
                 *listings.lock_file_problems(self._project, records, [c.key for c in current]),
                 *listings.orphan_problems(self._project),
                 *list_problems(self._project),
+                *code_list_problems(self._project),
             ]
             suspects = [c for c in current if (self._root / c.out).is_dir()]
             files = {c.key: self._files_of(c) for c in suspects}

@@ -200,6 +200,14 @@ class LockFile:
             last = end
         return "".join([*kept, self.text[last:]])
 
+    def replaced(self, blocks: Mapping[str, str]) -> str:
+        """The text with the blocks of these names replaced; all other bytes stay the same."""
+        parts, last = [], 0
+        for start, end, name in sorted((*self._spans[name], name) for name in blocks):
+            parts += [self.text[last:start], blocks[name]]
+            last = end
+        return "".join([*parts, self.text[last:]])
+
     def spliced(self, name: str, block: str) -> str:
         """The text with the block of `name` replaced or appended; all other bytes stay the same."""
         if not self.text.strip():

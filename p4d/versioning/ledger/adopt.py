@@ -11,6 +11,7 @@ from p4d.errors import LedgerError
 from p4d.project import Project
 from p4d.versioning.files.git import git, has_repository, try_git
 from p4d.versioning.files.project_lock import project_lock
+from p4d.versioning.ledger.code_lists import CODE_LISTS
 from p4d.versioning.ledger.continuity import REFERENCE, has_branch, write_marker
 from p4d.versioning.ledger.environment import LISTS
 from p4d.versioning.ledger.ledger import BRANCH, LEDGER_PATH
@@ -51,7 +52,9 @@ def adopt(project: Project) -> str:
             )
         commit = git(root, "rev-parse", f"{found}^{{commit}}").decode().strip()
         ledger = git(root, "--no-replace-objects", "show", f"{commit}:{LEDGER_PATH}")
-        names = git(root, "ls-tree", "-r", "--name-only", "-z", commit, "--", LISTS).decode()
+        names = git(
+            root, "ls-tree", "-r", "--name-only", "-z", commit, "--", LISTS, CODE_LISTS
+        ).decode()
         for name in filter(None, names.split("\0")):
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             write_durably(root / name, git(root, "show", f"{commit}:{name}"))

@@ -14,8 +14,10 @@ import time
 from pathlib import Path
 
 from p4d.project import Project
+from p4d.versioning.dvc import code_folder
 from p4d.versioning.files.git import git, has_repository, try_git
 from p4d.versioning.files.project_lock import project_lock
+from p4d.versioning.ledger.code_lists import CODE_LISTS
 from p4d.versioning.ledger.continuity import require_continued, write_marker
 from p4d.versioning.ledger.environment import LISTS
 from p4d.versioning.ledger.ledger import BRANCH, LEDGER_PATH, Ledger
@@ -57,7 +59,7 @@ def anchor(project: Project, message: str) -> str | None:
         _git(root, "add", "--update", "--", ".", index=index)
         names = (
             "dvc.lock", "dvc.yaml", "params.yaml", "shards", "reviews", "external/takedowns.yaml",
-            LEDGER_PATH, LISTS,
+            LEDGER_PATH, LISTS, CODE_LISTS, code_folder.HOME,
         )  # fmt: skip
         forced = [name for name in names if (root / name).exists()]
         _git(root, "add", "--force", "--", *forced, index=index)

@@ -30,10 +30,10 @@ from p4d.atomic import out_of_space
 from p4d.compute.cost import Cost
 from p4d.config import Params
 from p4d.errors import ContractError, P4DError, RefusedError, StoreError
+from p4d.held_mark import held
 from p4d.pipeline import StageInputs, StageReport
 from p4d.versioning.files.crash_points import reached
 from p4d.versioning.files.hashes import Tree, file_md5, tree_of
-from p4d.versioning.files.held_mark import held
 from p4d.versioning.ledger.record import plain
 from p4d.versioning.remote import task as messages
 from p4d.versioning.remote.object_store import WORKERS, ObjectStore, StoreAddress

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -19,7 +19,14 @@ from p4d.atomic import write_durably
 from p4d.errors import HistoryError, LedgerError, PublishError
 from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
-from p4d.versioning.dvc.lock_file import LOCK_FILE, LockEntry, LockFile, copy_of
+from p4d.versioning.dvc import code_folder
+from p4d.versioning.dvc.lock_file import (
+    LOCK_FILE,
+    LockEntry,
+    LockFile,
+    copy_of,
+    write_lock,
+)
 from p4d.versioning.dvc.pipeline_file import PIPELINE_FILE, folder_of, out_path
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.files.hashes import Digest
@@ -53,6 +60,18 @@ class LockRecorder(ABC):
         """
 
     @abstractmethod
+    def write_links(self, project: Project, code: Mapping[str, Iterable[str]]) -> None:
+        """Replace links to code, which differ from `code`.
+
+        Args:
+            project: where.
+            code: by stage, the files.
+
+        Raises:
+            PublishError: DVC has read the old ones.
+        """
+
+    @abstractmethod
     def restore_torn_lock(self, project: Project, folder: str = "") -> str | None:
         """Restore a dvc.lock from its copy if it is damaged; returns a notice, or None.
 
@@ -62,6 +81,16 @@ class LockRecorder(ABC):
 
         Raises:
             PublishError: there is no copy.
+        """
+
+    @abstractmethod
+    def write_lock(self, project: Project, folder: str, text: str) -> None:
+        """Replace a dvc.lock by one that says the same in another form. Call it in `exclusive`.
+
+        Args:
+            project: where.
+            folder: of the lock, relative to the project.
+            text: the new content.
         """
 
     @abstractmethod
@@ -104,6 +133,12 @@ class WriteToLock(LockRecorder):
             write_durably(target, texts[path].encode())
             logger.info("%s is written again: stages, imports or shards changed", path)
 
+    def write_links(self, project: Project, code: Mapping[str, Iterable[str]]) -> None:
+        """Replace them."""
+        for stage, files in code.items():
+            code_folder.write(project.root, stage, files)
+        logger.info("links to the code are written again: %s", ", ".join(code))
+
     def restore_torn_lock(self, project: Project, folder: str = "") -> str | None:
         """Restore a dvc.lock from its copy; a DVC command that was killed may have cut it."""
         root, backup = project.root, copy_of(project.state, folder)
@@ -124,6 +159,10 @@ class WriteToLock(LockRecorder):
             (home / LOCK_FILE).replace(damaged)
             write_durably(home / LOCK_FILE, backup.read_bytes())
             return f"restored {name} from its copy ({damage}; kept as {damaged})"
+
+    def write_lock(self, project: Project, folder: str, text: str) -> None:
+        """Replace it, and keep a copy."""
+        write_lock(project.root, folder, text, project.state)
 
     @contextlib.contextmanager
     def exclusive(
@@ -172,10 +211,22 @@ class LeaveToDvc(LockRecorder):
             f"{PIPELINE_FILE} is older than the code; run `p4d dvc-yaml`, then `dvc repro`"
         )
 
+    def write_links(self, project: Project, code: Mapping[str, Iterable[str]]) -> None:
+        """Refuse: DVC has read the old ones."""
+        del project
+        raise PublishError(
+            f"the links below {code_folder.HOME} are older than the imports of {', '.join(code)}; "
+            "run `p4d dvc-yaml`, then `dvc repro`"
+        )
+
     def restore_torn_lock(self, project: Project, folder: str = "") -> str | None:
         """Leave dvc.lock alone: DVC holds its lock and may be writing it."""
         del project, folder
         return None
+
+    def write_lock(self, project: Project, folder: str, text: str) -> None:
+        """Leave it: DVC writes each entry in today's form when its command ends."""
+        del project, folder, text
 
     def exclusive(
         self, root: Path, writes: Path, reads: Sequence[Path], wait_s: float

@@ -88,7 +88,8 @@ def publish(run: StageRun, folder: Path, record: Mapping[str, Any]) -> ArtifactV
 
 
 def _refuse_changes(workspace: Workspace, run: StageRun, tree: Tree) -> None:
-    changes = workspace.required(run.key).differences(run.expected.to_entry({}))
+    before = run.expected
+    changes = workspace.required(run.key).differences(before.to_entry({}), before.code)
     if changes:
         raise PublishError(
             f"{run.key} is not published, as this changed while it was made: "

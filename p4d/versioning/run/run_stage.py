@@ -24,6 +24,7 @@ from p4d.versioning.dvc.pipeline_file import folder_of
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.files.hashes import Digest
 from p4d.versioning.ledger import environment
+from p4d.versioning.ledger.code_lists import keep_code_list
 from p4d.versioning.ledger.continuity import require_marked
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.ledger.record import plain
@@ -140,6 +141,7 @@ def run_stage(
         check_staged(folder / "new")
         record = _record(run, folder / "new", done, run_id=run_id, started=started)
         environment.keep_list(project)
+        keep_code_list(project, run.expected.code_tree.files)
         version = publish(run, folder, record)
     return Materialization(
         version=version,

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from p4d.errors import PublishError
+from p4d.held_mark import held
 from p4d.project import Project
 from p4d.versioning.files.hashes import walk_files
-from p4d.versioning.files.held_mark import held
 from p4d.versioning.files.project_lock import project_lock
 from p4d.versioning.run.journal import journal_names
 

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from p4d.versioning.files.held_mark import held
+from p4d.held_mark import held
 from p4d.versioning.run.stage_run import StageRun
 
 

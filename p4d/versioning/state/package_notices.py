@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from p4d.distribution import distribution
 from p4d.version import __version__
-from p4d.versioning.dvc import pipeline_file
+from p4d.versioning.dvc import code_folder, pipeline_file
 from p4d.versioning.files.artifact_key import ArtifactVersion
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.state.workspace import ArtifactStatus, Workspace
@@ -34,15 +34,15 @@ def package_notices(workspace: Workspace, statuses: Iterable[ArtifactStatus]) ->
     if made_by:
         counts = ", ".join(f"{made_by[version]} by {version}" for version in sorted(made_by))
         yield f"this is p4d {__version__}; of the artifacts below, other versions made: {counts}"
-    code = {stage.name: workspace.code(stage) for stage in workspace.stages}
-    if _are_outdated(workspace):
+    if any(outdated_files(workspace)):
         yield (
             "dvc.yaml was written for other code, so `dvc status` does not know all of it; "
             "the next run writes it, or: p4d dvc-yaml"
         )
     installed = distribution()
     if installed is not None:
-        edited = installed.edited(sorted({file for files in code.values() for file in files}))
+        files = {file for stage in workspace.stages for file in workspace.code(stage)}
+        edited = installed.edited(sorted(files))
         if edited:
             few = ", ".join(edited[:_SHOWN]) + (", ..." if len(edited) > _SHOWN else "")
             yield (
@@ -51,13 +51,12 @@ def package_notices(workspace: Workspace, statuses: Iterable[ArtifactStatus]) ->
             )
 
 
-def _are_outdated(workspace: Workspace) -> bool:
-    """Whether a pipeline file is not as code, stages and shards want it."""
+def outdated_files(workspace: Workspace) -> Iterator[str]:
+    """Pipeline files and folders of links that are not as code, stages and shards want them."""
     stages, root = workspace.stages, workspace.project.root
-    wanted = pipeline_file.compose_all(
-        stages, {stage.name: workspace.code(stage) for stage in stages}, workspace.shards
-    )
-    return any(
-        not (root / path).is_file() or (root / path).read_text(encoding="utf-8") != text
-        for path, text in wanted.items()
-    )
+    for stage in stages:
+        if not code_folder.is_current(root, stage.name, workspace.code(stage)):
+            yield code_folder.path_of(stage.name)
+    for path, text in pipeline_file.render(stages, workspace.shards).items():
+        if not (root / path).is_file() or (root / path).read_text(encoding="utf-8") != text:
+            yield path

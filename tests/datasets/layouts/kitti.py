@@ -11,8 +11,9 @@ import numpy as np
 from PIL import Image
 
 from tests.datasets.layouts import kitti_files as files
+from tests.datasets.layouts.boxes import BoxView
 from tests.datasets.layouts.run_lengths import compressed
-from tests.datasets.layouts.street import Street, StreetView
+from tests.datasets.layouts.street import STREET
 from tests.datasets.png_files import write_flow_png, write_png
 
 SCALE = 0.2
@@ -36,7 +37,7 @@ class StreetDrive:
     stamps_ns: np.ndarray
     world_T_imu_t44: np.ndarray
     world_T_cam_t44: np.ndarray
-    views: tuple[StreetView, ...]
+    views: tuple[BoxView, ...]
 
 
 def plan(folder: Path, *, frames: int = FRAMES) -> StreetDrive:
@@ -51,7 +52,7 @@ def plan(folder: Path, *, frames: int = FRAMES) -> StreetDrive:
     world_T_imu = np.stack(poses)
     world_T_cam = world_T_imu @ np.linalg.inv(cam_T_imu)
     K = projection("02")[0]
-    views = tuple(Street().view(K, world_T_cam[t], SIZE_PX, t * 0.1) for t in range(frames))
+    views = tuple(STREET.view(K, world_T_cam[t], SIZE_PX, t * 0.1) for t in range(frames))
     return StreetDrive(folder, K, stamps_ns, world_T_imu, world_T_cam, views)
 
 
@@ -173,7 +174,7 @@ def write_mots(folder: Path, *, form: str = "png", with_geometry: bool = True) -
     return drive
 
 
-def mots_ids(view: StreetView) -> np.ndarray:
+def mots_ids(view: BoxView) -> np.ndarray:
     """Ids of a frame, with a region that MOTS ignores."""
     ids = view.ids_hw.copy()
     corner = np.zeros(ids.shape, bool)

@@ -1,4 +1,9 @@
-"""A scene as Kubric's workers write it (kubric/file_io.py), and the truth behind it."""
+"""A scene as Kubric's workers write it (kubric/file_io.py, movi_def_worker.py), rendered.
+
+By Kubric's own code: a camera's pose leads from the camera to the world, the camera looks along -z
+with +y up; quaternions are w x y z; depth is the distance along the ray; the principal point is the
+picture's centre; corners of boxes are the product of the bounds, x slowest.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +16,16 @@ import numpy as np
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
-WIDTH, HEIGHT, FRAMES = 48, 32, 12
+from tests.datasets.layouts import room
+from tests.datasets.layouts.boxes import Box
+
+WIDTH, HEIGHT, FRAMES = 96, 64, 12
+FPS = 12
 FOCAL_MM, SENSOR_MM = 35.0, 32.0
 BACKGROUND = 1e10
 """Kubric's depth where no surface is."""
+OFF_CENTRE_M = (0.05, -0.02, 0.1)
+"""Place of a box's centre in its asset: its own origin is another point."""
 
 
 @dataclass(frozen=True)
@@ -31,42 +42,36 @@ class MoviScene:
 
 
 def write_movi(
-    folder: Path, *, seed: int = 0, fps: int | None = 12, frames: int = FRAMES
+    folder: Path, *, seed: int = 0, fps: int | None = FPS, frames: int = FRAMES
 ) -> MoviScene:
-    """Write a scene of two boxes in front of a slanted wall; a corner of it shows no surface."""
-    rng = np.random.default_rng(seed)
+    """Write a scene in which one of three things moves; above low walls there is no surface."""
     folder.mkdir(parents=True)
     fx = WIDTH * FOCAL_MM / SENSOR_MM
+    K = np.array([[fx, 0, WIDTH / 2], [0, fx, HEIGHT / 2], [0, 0, 1]])
     u, v = np.meshgrid(np.arange(WIDTH) + 0.5, np.arange(HEIGHT) + 0.5)
     stretch = np.sqrt(1 + ((u - WIDTH / 2) / fx) ** 2 + ((v - HEIGHT / 2) / fx) ** 2)
-    z_m, ids = [], []
-    for t in range(frames):
-        wall = 6.0 + 0.02 * u - 0.01 * v + 0.05 * t
-        instance = np.zeros((HEIGHT, WIDTH), np.uint8)
-        instance[8:20, 6 + t : 16 + t] = 1
-        instance[12:24, 28:40] = 2
-        z = np.where(instance == 1, 3.0 + 0.01 * v, np.where(instance == 2, 4.0, wall))
-        z[:3, :5] = 0.0  # nothing there
-        z_m.append(z.astype(np.float32))
-        ids.append(instance)
-        distance = np.where(z > 0, z * stretch, BACKGROUND).astype(np.float32)
-        grey = (40 + 12 * instance[..., None] + 3 * t + 7 * seed + (u + v)[..., None]).astype(
-            np.uint8
-        )
-        rgba = np.concatenate([np.repeat(grey, 3, axis=-1), np.full_like(grey, 255)], axis=-1)
+    times_s = 0.3 * seed + np.arange(frames) / FPS
+    scene = room.room(moving=True, walls_m=1.6)
+    cameras = [room.camera_at(each) for each in times_s]
+    views = [
+        scene.view(K, camera, (WIDTH, HEIGHT), each)
+        for camera, each in zip(cameras, times_s, strict=True)
+    ]
+    for t, view in enumerate(views):
+        distance = np.where(view.z_m_hw > 0, view.z_m_hw * stretch, BACKGROUND)
+        rgba = np.dstack([view.rgb_hw3, np.full((HEIGHT, WIDTH), 255, np.uint8)])
         Image.fromarray(rgba, "RGBA").save(folder / f"rgba_{t:05d}.png")
-        Image.fromarray(distance).save(folder / f"depth_{t:05d}.tiff")
-        mask = Image.fromarray(instance, "P")
-        mask.putpalette([0, 0, 0, 220, 40, 40, 30, 200, 90] + [0] * 759)
+        Image.fromarray(distance.astype(np.float32)).save(folder / f"depth_{t:05d}.tiff")
+        mask = Image.fromarray(view.ids_hw.astype(np.uint8), "P")
+        mask.putpalette([0, 0, 0, 220, 40, 40, 30, 200, 90, 40, 90, 230] + [0] * 756)
         mask.save(folder / f"segmentation_{t:05d}.png")
-    cameras = [_camera(t) for t in range(frames)]
-    boxes = [_box(rng, k, frames) for k in range(2)]
+    things = [box for box in scene.boxes if box.id]
     meta = {
+        "flags": {"frame_end": frames, "resolution": WIDTH, **({"frame_rate": fps} if fps else {})},
         "metadata": {
             "resolution": [WIDTH, HEIGHT],
             "num_frames": frames,
-            "num_instances": 2,
-            **({"frame_rate": fps} if fps else {}),
+            "num_instances": len(things),
         },
         "camera": {
             "focal_length": FOCAL_MM,
@@ -74,63 +79,43 @@ def write_movi(
             "field_of_view": 2 * np.arctan2(SENSOR_MM / 2, FOCAL_MM),  # radians
             "positions": [camera[:3, 3].tolist() for camera in cameras],
             "quaternions": [_wxyz(camera[:3, :3] @ np.diag([1, -1, -1])) for camera in cameras],
+            "K": [[FOCAL_MM / SENSOR_MM, 0, -0.5],
+                  [0, -FOCAL_MM / SENSOR_MM * WIDTH / HEIGHT, -0.5], [0, 0, -1]],
         },
-        "instances": [box[2] for box in boxes],
-    }
+        "instances": [_entry(box, times_s) for box in things],
+    }  # fmt: skip
     (folder / "metadata.json").write_text(json.dumps(meta))
     (folder / "data_ranges.json").write_text("{}")
     (folder / "events.json").write_text('{"collisions": []}')
     return MoviScene(
         folder=folder,
         fx_px=fx,
-        z_m_thw=np.stack(z_m),
-        instance_thw=np.stack(ids),
+        z_m_thw=np.stack([view.z_m_hw for view in views]).astype(np.float32),
+        instance_thw=np.stack([view.ids_hw for view in views]),
         world_T_cam_t44=np.stack(cameras),
-        world_T_obj_kt44=np.stack([box[0] for box in boxes]),
-        size_m=tuple(box[1] for box in boxes),
+        world_T_obj_kt44=np.stack([[box.pose_at(each) for each in times_s] for box in things]),
+        size_m=tuple(box.size_m for box in things),
     )
 
 
-def _camera(t: int) -> np.ndarray:
-    """world_T_cam in OpenCV's axes: level, turning about the vertical."""
-    pose = np.eye(4)
-    forward = np.array([np.cos(0.02 * t), np.sin(0.02 * t), 0.0])
-    down = np.array([0.0, 0.0, -1.0])
-    pose[:3, :3] = np.stack([np.cross(down, forward), down, forward], axis=-1)
-    pose[:3, 3] = (-4.0 + 0.1 * t, 0.5, 1.5)
-    return pose
-
-
-def _box(
-    rng: np.random.Generator, k: int, frames: int
-) -> tuple[np.ndarray, tuple[float, ...], dict]:
-    """Poses of the box's centre, its size and its entry; its own origin is not its centre."""
-    size = np.array([0.4, 0.6, 0.9]) + 0.1 * k
-    off_centre = np.array([0.05, -0.02, 0.1])
-    lower, upper = off_centre - size / 2, off_centre + size / 2
-    local = np.array(list(itertools.product(*zip(lower, upper, strict=True))))
-    poses, positions, quaternions, corners = [], [], [], []
-    axis = rng.normal(size=3)
-    axis /= np.linalg.norm(axis)
-    for t in range(frames):
-        turn = Rotation.from_rotvec(axis * 0.1 * t * (1 - k)).as_matrix()
-        position = np.array([1.0 + k, 0.05 * t * (1 - k), 0.5])
-        pose = np.eye(4)
-        pose[:3, :3] = turn
-        pose[:3, 3] = position + turn @ off_centre
-        poses.append(pose)
-        positions.append(position.tolist())
-        quaternions.append(_wxyz(turn))
-        corners.append((position + local @ turn.T).tolist())
-    entry = {
+def _entry(box: Box, times_s: np.ndarray) -> dict:
+    """An instance of metadata.json."""
+    half = np.asarray(box.size_m) / 2
+    bounds = np.stack([OFF_CENTRE_M - half, OFF_CENTRE_M + half])
+    local = np.array(list(itertools.product(*bounds.T)))
+    poses = [box.pose_at(each) for each in times_s]
+    positions = [pose[:3, 3] - pose[:3, :3] @ OFF_CENTRE_M for pose in poses]
+    return {
         "asset_id": "cube",
-        "is_dynamic": k == 0,
-        "positions": positions,
-        "quaternions": quaternions,
-        "bboxes_3d": corners,
-        "visibility": [120] * frames,
+        "is_dynamic": any(box.velocity_mps),
+        "positions": [position.tolist() for position in positions],
+        "quaternions": [_wxyz(pose[:3, :3]) for pose in poses],
+        "bboxes_3d": [
+            (position + local @ pose[:3, :3].T).tolist()
+            for position, pose in zip(positions, poses, strict=True)
+        ],
+        "visibility": [120] * len(times_s),
     }
-    return np.stack(poses), tuple(size.tolist()), entry
 
 
 def _wxyz(rotation: np.ndarray) -> list[float]:

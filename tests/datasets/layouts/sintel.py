@@ -1,7 +1,8 @@
-"""MPI Sintel as its zips unpack, with a flow whose inverse is known in closed form.
+"""MPI Sintel as its zips unpack, rendered: forward flow, depth and cameras of one sequence.
 
-The picture turns and grows about a point: forward flow is affine, and backward flow at a pixel is
-another vector than the negated forward flow there.
+By the dataset's own sintel_io.py: x = M N X, so N leads from the world to the camera; M has pixel
+centres at i; depth is planar; the flow of a frame leads to the next one. Its occlusion pictures
+mark what the next frame hides, its invalid ones what leaves the picture.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from scipy.spatial.transform import Rotation
 
-WIDTH, HEIGHT, FRAMES = 48, 28, 12
-TURN = 1.03 * np.array([[np.cos(0.05), -np.sin(0.05)], [np.sin(0.05), np.cos(0.05)]])
-ABOUT = np.array([20.0, 11.0])
-SHIFT = np.array([1.3, -0.7])
-HIDDEN = (slice(4, 9), slice(30, 36))
-"""Pixels that the occlusion pictures mark."""
+from tests.datasets.layouts import room
+from tests.datasets.layouts.boxes import BoxView
+
+WIDTH, HEIGHT, FRAMES = 128, 56, 12
+FPS = 24
+HASTE = 2.0
+"""Film is cut fast: what the room shows in two seconds passes in one."""
+UNKNOWN = (30, 40)
+"""Row and column of a pixel whose flow is unknown in every frame."""
 
 
 @dataclass(frozen=True)
@@ -27,54 +30,45 @@ class SintelScenes:
     """What a reader must find, of each pass of the sequence alley_1."""
 
     folder: Path
-    z_hw: np.ndarray
     K: np.ndarray
     world_T_cam_t44: np.ndarray
+    views: tuple[BoxView, ...]
 
 
 def write_sintel(folder: Path, *, frames: int = FRAMES) -> SintelScenes:
-    """Write two passes of one sequence."""
+    """Write two passes of one sequence, in which a cart moves; above low walls there is sky."""
     base = folder / "training"
-    rng = np.random.default_rng(5)
-    smooth = rng.integers(0, 255, (4, 6, 3), np.uint8)
-    u, v = np.meshgrid(np.arange(WIDTH) + 0.5, np.arange(HEIGHT) + 0.5)
-    z = (5.0 + 0.1 * u + 0.05 * v).astype(np.float32)
-    stored = z.copy()
-    stored[0, 0], stored[1, 1], z[0, 0], z[1, 1] = 5e4, 1e10, 0, 0  # sky
-    cameras = [_camera(t) for t in range(frames)]
-    for t in range(frames):
+    M = np.array([[112.0, 0, (WIDTH - 1) / 2], [0, 112.0, (HEIGHT - 1) / 2], [0, 0, 1]])
+    K = M + np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]])
+    scene = room.room(moving=True, walls_m=1.3)
+    times_s = np.arange(frames) * HASTE / FPS
+    views = tuple(scene.view(K, room.camera_at(each), (WIDTH, HEIGHT), each) for each in times_s)
+    for t, view in enumerate(views):
         name = f"frame_{t + 1:04d}"
-        for number, which in enumerate(("clean", "final")):
-            picture = Image.fromarray(np.roll(smooth, t, axis=1) // (1 + number))
-            _save(base / which / "alley_1" / f"{name}.png", picture.resize((WIDTH, HEIGHT), 2))
-        _write(base / "depth" / "alley_1" / f"{name}.dpt", grid(stored))
-        M, N = _intrinsics(), np.linalg.inv(cameras[t])[:3]
+        for which, share in (("clean", 1.0), ("final", 0.7)):
+            picture = (view.rgb_hw3 * share).astype(np.uint8)
+            _save(base / which / "alley_1" / f"{name}.png", picture)
+        far = np.where(np.arange(WIDTH) % 2, 5e4, 1e10)  # sky: huge, and not of one value
+        depth = np.where(view.z_m_hw > 0, view.z_m_hw, far)
+        _write(base / "depth" / "alley_1" / f"{name}.dpt", grid(depth))
+        N = np.linalg.inv(view.world_T_cam)[:3]
         camera = b"PIEH" + M.astype("<f8").tobytes() + N.astype("<f8").tobytes()
         _write(base / "camdata_left" / "alley_1" / f"{name}.cam", camera)
         if t < frames - 1:
-            flow = forward_flow()
-            flow[3, 40] = 1e10  # unknown
-            _write(base / "flow" / "alley_1" / f"{name}.flo", grid(flow))
-            hidden = np.zeros((HEIGHT, WIDTH), np.uint8)
-            hidden[HIDDEN] = 255
-            _save(base / "occlusions" / "alley_1" / f"{name}.png", Image.fromarray(hidden))
-    K = _intrinsics()
-    K[:2, 2] += 0.5
-    return SintelScenes(folder, z, K, np.stack(cameras))
+            _write_flow(base, name, view, views[t + 1])
+    return SintelScenes(folder, K, np.stack([view.world_T_cam for view in views]), views)
 
 
-def forward_flow() -> np.ndarray:
-    """(du, dv) of each pixel centre to the next frame."""
-    u, v = np.meshgrid(np.arange(WIDTH) + 0.5, np.arange(HEIGHT) + 0.5)
-    p = np.stack([u, v], axis=-1)
-    return ((p - ABOUT) @ TURN.T + ABOUT + SHIFT - p).astype(np.float32)
-
-
-def inverse_flow() -> np.ndarray:
-    """(du, dv) of each pixel centre to the frame before: the affine map solved for it."""
-    u, v = np.meshgrid(np.arange(WIDTH) + 0.5, np.arange(HEIGHT) + 0.5)
-    q = np.stack([u, v], axis=-1)
-    return (q - ABOUT - SHIFT) @ np.linalg.inv(TURN).T + ABOUT - q
+def _write_flow(base: Path, name: str, view: BoxView, other: BoxView) -> None:
+    flow, known, seen = view.flow_to(other)
+    flow[~known] = 1e10
+    flow[UNKNOWN] = 1e10
+    _write(base / "flow" / "alley_1" / f"{name}.flo", grid(flow))
+    v, u = np.mgrid[:HEIGHT, :WIDTH] + 0.5
+    lands = np.stack([u, v], -1) + flow
+    leaves = ((lands < 0) | (lands >= (WIDTH, HEIGHT))).any(-1)
+    for part, marked in (("occlusions", known & ~seen & ~leaves), ("invalid", leaves)):
+        _save(base / part / "alley_1" / f"{name}.png", np.where(marked, 255, 0).astype(np.uint8))
 
 
 def grid(values: np.ndarray) -> bytes:
@@ -84,20 +78,9 @@ def grid(values: np.ndarray) -> bytes:
     return header + np.ascontiguousarray(values, "<f4").tobytes()
 
 
-def _intrinsics() -> np.ndarray:
-    return np.array([[60.0, 0, (WIDTH - 1) / 2], [0, 60.0, (HEIGHT - 1) / 2], [0, 0, 1]])
-
-
-def _camera(t: int) -> np.ndarray:
-    pose = np.eye(4)
-    pose[:3, :3] = Rotation.from_rotvec([0.02 * t, 0.3, -0.1]).as_matrix()
-    pose[:3, 3] = (0.1 * t, 2.0, -0.05 * t)
-    return pose
-
-
-def _save(path: Path, picture: Image.Image) -> None:
+def _save(path: Path, picture: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path)
+    Image.fromarray(picture).save(path)
 
 
 def _write(path: Path, payload: bytes) -> None:

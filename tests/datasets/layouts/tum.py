@@ -14,6 +14,9 @@ import numpy as np
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
+from tests.datasets.layouts.lenses import FREIBURG3, Lens
+from tests.datasets.layouts.room import camera_at, room
+
 WIDTH, HEIGHT = 16, 12
 CAMERA = "20,21,7.5,5.5"
 """Of `--set camera=`, in OpenCV's pixels."""
@@ -79,27 +82,39 @@ def write_tum(folder: Path) -> TumSequence:
     )
 
 
-def write_long_tum(folder: Path, *, frames: int = 70) -> None:
-    """Write a sequence of 30 pictures a second without traps: a wall at two metres that passes."""
+def write_long_tum(folder: Path, *, frames: int = 27, lens: Lens = FREIBURG3) -> TumSequence:
+    """Write a sequence of 12 pictures a second: a render of a room through a lens.
+
+    Depth is registered to colour and its list begins three pictures earlier, so that pairs by the
+    place in the list are three frames off.
+    """
     for name in ("rgb", "depth"):
         (folder / name).mkdir(parents=True)
-    rng = np.random.default_rng(9)
-    wall = Image.fromarray(rng.integers(20, 235, (8, 24, 3), np.uint8)).resize((260, 60), 2)
+    scene = room(moving=lens.moving)
+    rays, K = lens.rays(), lens.K
     lists: dict[str, list[str]] = {"rgb": [], "depth": [], "groundtruth": []}
-    for k in range(frames):
-        stamp = STAMPS_NS[0] + k * 33_333_000
+    levels = []
+    for k in range(-3, frames):
+        time_s = k / 12
+        stamp = STAMPS_NS[0] + round(time_s * 1e9)
+        view = scene.view(K, camera_at(time_s), (640, 480), time_s, rays_hw3=rays)
         rgb, depth = f"rgb/{seconds(stamp)}.png", f"depth/{seconds(stamp + 2_000_000)}.png"
-        wall.crop((2 * k, 0, 2 * k + 80, 60)).resize((640, 480), 2).save(folder / rgb)
-        Image.fromarray(np.full((480, 640), 10_000, np.uint16)).save(folder / depth)
-        lists["rgb"].append(f"{seconds(stamp)} {rgb}")
+        levels.append(np.rint(view.z_m_hw * 5000).astype(np.uint16))
+        levels[-1][100:104, 200:230] = 0  # no value
+        Image.fromarray(levels[-1]).save(folder / depth, compress_level=1)
         lists["depth"].append(f"{seconds(stamp + 2_000_000)} {depth}")
-    for at in range(-1, frames * 4):
-        # 16 picture pixels of 640 in a step of a thirtieth of a second, at two metres.
-        stamp = STAMPS_NS[0] + at * 10_000_000
-        pose = f"{16 * 2 / 535.4 * at * 0.3:.6f} 0 1.5 0.707107 0 0 -0.707107"
-        lists["groundtruth"].append(f"{seconds(stamp)} {pose}")
+        if k >= 0:
+            Image.fromarray(view.rgb_hw3).save(folder / rgb, compress_level=1)
+            lists["rgb"].append(f"{seconds(stamp)} {rgb}")
+    for at in range(-20, frames * 9):
+        pose = lens.tracked(camera_at(at * 0.01))
+        quaternion = Rotation.from_matrix(pose[:3, :3]).as_quat()
+        numbers = " ".join(f"{value:.6f}" for value in (*pose[:3, 3], *quaternion))
+        lists["groundtruth"].append(f"{seconds(STAMPS_NS[0] + at * 10_000_000)} {numbers}")
     for name, lines in lists.items():
         (folder / f"{name}.txt").write_text("\n".join(lines) + "\n")
+    poses = np.stack([camera_at(k / 12) for k in range(frames)])
+    return TumSequence(folder, np.stack(levels[3:]), poses, (True,) * frames)
 
 
 def picture(k: int) -> np.ndarray:

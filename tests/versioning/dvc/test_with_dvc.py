@@ -47,7 +47,7 @@ def test_dvc_agrees_with_every_byte_of_the_record(fake):
     assert {p.stat().st_mode & 0o777 for p in objects} == {0o444}
     # Nothing but our files lies in the outputs, so fan-in hashes are of our files alone.
     data = fake.root / "data"
-    lists = set((data / "ledger" / "environments").iterdir())
+    lists = {*(data / "ledger/environments").iterdir(), *(data / "ledger/code").iterdir()}
     names = {p.name for p in data.rglob("*") if p.is_file() and p not in lists}
     assert names == {"name.txt", "size.txt", "weights.safetensors", "label.txt", "all.txt",
                      "m.json", "excluded.json", "log.txt", "ledger.jsonl"}  # fmt: skip

@@ -30,7 +30,10 @@ def test_under_dvc_the_ledger_knows_the_current_version_and_dvc_yaml_is_not_writ
     fake.edit(
         f"{fake.package}/text.py", "def shout", f"from {fake.package}.late import X\n\n\ndef shout"
     )
-    with pytest.raises(PublishError, match=r"dvc\.yaml is older than the code"):
+    with pytest.raises(
+        PublishError,
+        match=r"links below \.code are older than the imports of teach; run `p4d dvc-yaml`",
+    ):
         fake.make("teach")
 
 

@@ -69,7 +69,7 @@ def test_a_shard_stays_in_its_group_whatever_lands_or_goes():
 
 
 def test_while_the_first_group_is_not_full_the_list_of_shards_is_read_by_dvc(fake):
-    (text,) = render(fake.project.stages, fake.root, [HERE]).values()
+    (text,) = render(fake.project.stages, [HERE]).values()
     assert "vars:\n  - shards/index.yaml\nstages:\n" in text
 
 
@@ -152,7 +152,7 @@ def as_made_by_an_earlier_version(fake):
         for name in ("dvc.yaml", "dvc.lock"):
             (fake.root / home / name).unlink()
     (fake.root / "dvc.lock").write_text(whole.text)
-    (fake.root / "dvc.yaml").write_text(render(fake.project.stages, fake.root)["dvc.yaml"])
+    (fake.root / "dvc.yaml").write_text(render(fake.project.stages)["dvc.yaml"])
 
 
 def test_a_project_with_all_shards_in_one_file_is_read_and_moved_byte_for_byte(grouped):

@@ -66,13 +66,13 @@ def test_what_changes_while_a_stage_runs_is_not_laundered(
     assert Ledger(fake.project).index().latest(ArtifactKey("label", FIRST))["md5"] == before.md5
 
 
-def test_an_import_inside_a_function_counts_and_dvc_yaml_follows(fake):
+def test_an_import_inside_a_function_counts_and_its_link_follows(fake):
     fake.make("teach")
     (fake.root / fake.package / "late.py").write_text("X = 1\n")
     fake.edit(f"{fake.package}/steps.py", "def teach(inputs, out):",
               f"def teach(inputs, out):\n    from {fake.package}.late import X")  # fmt: skip
     assert not fake.make("teach").skipped
-    assert f"{fake.package}/late.py" in (fake.root / "dvc.yaml").read_text()
+    assert (fake.root / ".code" / "teach" / fake.package / "late.py").read_text() == "X = 1\n"
     fake.edit(f"{fake.package}/late.py", "1", "2")
     assert not fake.make("teach").skipped
 
