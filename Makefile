@@ -72,7 +72,7 @@ cluster-demo: setup  ## The demo's per-shard stages on three Ray nodes, over S3,
 bench: setup-run  ## Measure; results land in benchmarks/results/
 	@python -m benchmarks.speed.overview
 
-bench-distillation: setup-run  ## Compare SFT and P4D, 50 to 70 minutes on two cores; MINUTES=270: all arms
+bench-distillation: setup-run  ## Compare SFT and P4D, within 60 minutes on two cores; MINUTES=600: all arms
 	@python -m benchmarks.distillation $(if $(MINUTES),--minutes $(MINUTES)) $(if $(STEPS),--steps $(STEPS))
 
 doors: setup  ## Each dataset's fixture to an export that its consumers load; benchmarks/results/doors.json

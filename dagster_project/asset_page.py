@@ -81,6 +81,12 @@ _DOCS: Mapping[str, str] = {
 }
 """By part of the pipeline, the document to read first."""
 
+_DOCS_OF_STAGE: Mapping[str, str] = {
+    "external": "docs/external_questions.md",
+    "mixture": "docs/external_questions.md",
+}
+"""The same by stage, where its part has another subject."""
+
 _LOOK: Mapping[str, str] = {
     "videos": "`p4d explore` plays them; `p4d sql rejects` lists what was left out",
     "clips": "`p4d explore` plays each clip",
@@ -209,7 +215,7 @@ def _schema(view: SqlFile) -> dg.TableSchema:
 
 
 def _document(stage: Stage, root: Path) -> dg.LocalFileCodeReference | None:
-    name = _DOCS.get(stage.group)
+    name = _DOCS_OF_STAGE.get(stage.name, _DOCS.get(stage.group))
     if name is None or not (root / name).is_file():
         return None
     return dg.LocalFileCodeReference(file_path=str(root / name), line_number=1, label=name)

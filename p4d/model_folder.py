@@ -92,20 +92,21 @@ class ModelFolder:
         """SHA-256 by name of exactly the weights that are loaded."""
         return {file.name: sha256_file(file) for file in self.weights}
 
-    def weight_names(self) -> list[str]:
-        """Names of all weights in the files that are loaded.
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes by name of all weights in the files that are loaded; their numbers are not read.
 
         Raises:
             ContractError: a file is damaged.
         """
-        names: list[str] = []
+        shapes: dict[str, tuple[int, ...]] = {}
         for file in self.weights:
             try:
                 with safe_open(file, framework="pt") as opened:
-                    names += opened.keys()
+                    names = opened.keys()
+                    shapes |= {name: tuple(opened.get_slice(name).get_shape()) for name in names}
             except (OSError, SafetensorError) as error:
                 raise ContractError(f"{file} cannot be loaded ({error})") from error
-        return names
+        return shapes
 
     def setting_digests(self) -> dict[str, str]:
         """SHA-256 by name of config, tokenizer and processor."""
@@ -147,7 +148,7 @@ class ModelFolder:
                 f"{self.path} holds no *.safetensors weights ({WEIGHTS} or {INDEX}); pickled "
                 "weights are never read"
             )
-        if not any(name.endswith("lm_head.weight") for name in self.weight_names()):
+        if not any(name.endswith("lm_head.weight") for name in self.weight_shapes()):
             _tie_head(config)
         chosen = kind
         if hasattr(kind, "_model_mapping"):

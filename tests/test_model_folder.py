@@ -14,13 +14,13 @@ from transformers import AutoModelForDepthEstimation
 
 from p4d.config import TeacherParams, replace_params
 from p4d.errors import ConfigError, ContractError
-from p4d.evaluation.evaluate import _model_id, open_model
+from p4d.evaluation.evaluate import _model_id
 from p4d.ids import sha256_file
 from p4d.model_folder import ModelFolder, located
 from p4d.project import Project
 from p4d.questions.regions.checkpoint import Detector, Segmenter
 from p4d.students.model.adapters import FAMILIES, initial_model
-from p4d.students.model.pretrained import from_checkpoint
+from p4d.students.model.pretrained import from_checkpoint, open_student
 from p4d.students.model.tokenizer import train_tokenizer
 from p4d.teachers.depth_network import DepthNetworkTeacher
 from tests.questions.regions.checkpoints import save_grounding_dino, save_sam2_video
@@ -64,13 +64,13 @@ def shard_into(folder, name):
 def refused(folder, match):
     """Both ways to use a folder refuse it, with an error of ours."""
     with pytest.raises(ContractError, match=match):
-        open_model(folder)
+        open_student(folder)
     with pytest.raises(ContractError, match=match):
         from_checkpoint(str(folder), size_px=64, seed=0)
 
 
 def test_a_sound_folder_is_loaded_and_every_file_of_it_is_in_the_record(folder):
-    open_model(folder)
+    open_student(folder)
     *_, origin = from_checkpoint(str(folder), size_px=64, seed=0)
     assert origin["weights_sha256"] == {
         "model.safetensors": sha256_file(folder / "model.safetensors")
@@ -121,7 +121,7 @@ def test_kernels_of_the_hub_are_refused(folder, key, value):
 @pytest.mark.attack("M2")
 def test_the_attention_that_a_config_chooses_is_not_used(folder):
     change(folder / "config.json", attn_implementation="eager")
-    assert open_model(folder).adapter.model.config._attn_implementation == "sdpa"
+    assert open_student(folder).adapter.model.config._attn_implementation == "sdpa"
 
 
 @pytest.mark.attack("M2")
@@ -288,7 +288,7 @@ def test_a_damaged_processor_is_an_error_of_ours(folder, mean):
 def test_settings_of_ours_in_a_strangers_config_are_checked(folder, key, value):
     change(folder / "config.json", **{key: value})
     with pytest.raises(ContractError, match=f"config.json: {key} is"):
-        open_model(folder)
+        open_student(folder)
 
 
 @pytest.mark.parametrize(
@@ -300,7 +300,7 @@ def test_a_damaged_card_is_an_error_of_ours(published, tmp_path, card):
         shutil.copytree(published, tmp_path / part)
     (tmp_path / "card.json").write_text(card, encoding="utf-8")
     with pytest.raises(ContractError, match=r"card\.json"):
-        open_model(tmp_path)
+        open_student(tmp_path)
 
 
 @pytest.mark.parametrize("attack", ["code", "kernel", "weights", "pickle"])

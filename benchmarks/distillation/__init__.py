@@ -1,10 +1,16 @@
 """Does distillation improve the embedded student? `make bench-distillation`.
 
-All arms start from the same base, see the same questions in the same order for the same number of
-steps, and answer the same held-out questions, seed by seed. An arm differs from SFT only in what
-its entry in `plan.py` changes. Controls change the data, not the code: `variants.py` copies the
-release or the clips with information added or removed. Every run leaves a small file in the work
-folder and is not repeated, so a killed benchmark resumes; `--recorded` starts from the runs in
-benchmarks/results/distillation. Reading order: plan, corpus, variants, run, answers, statistics,
-report.
+All arms see the same questions in the same order for the same number of steps and answer the same
+held-out questions, seed by seed. An arm differs from SFT only in what its entry in `plan.py`
+changes. `variants.py` copies the release or the clips with information added or removed, `bases.py`
+the base student with other tubelets or without time, and `controls/` trains what no stage of the
+pipeline does.
+
+`choose` compares settings of SFT and P4D on the validation split, with seeds of their own, and
+writes `results/distillation_choices.json`. Until that file is committed no run asks a test question
+(`choices.py`). Trees with changes are refused, and every row has its commit, an id of the code that
+trained it and its processor seconds. Every run leaves a small file in the work folder and is not
+repeated by the same commit, so a killed benchmark resumes. `schedule.py` starts what ends in time
+and names what is left out. Reading order: plan, corpus, variants, bases, choices, run, controls,
+answers, statistics, schedule, report.
 """

@@ -3,84 +3,147 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import distillation
+from benchmarks.distillation.bases import make_bases
+from benchmarks.distillation.choices import apply, committed_choices, write_choices
 from benchmarks.distillation.corpus import corpus_of, prepare, shards_of
-from benchmarks.distillation.plan import REPORTED_ON_R4D_WORLD, RunSpec, plan, settings
-from benchmarks.distillation.report import COST, collect, restore
-from benchmarks.distillation.run import perform, train_and_answer
+from benchmarks.distillation.demo import record_demo
+from benchmarks.distillation.plan import CANDIDATES, SEEDS, VAL, RunSpec, plan, settings
+from benchmarks.distillation.report import collect, measured_ratio, restore
+from benchmarks.distillation.run import is_done, measured_row, perform
+from benchmarks.distillation.schedule import costs_of, fitting
 from benchmarks.distillation.variants import make_variants
-from benchmarks.machine import CHECKOUT
-from benchmarks.speed.training import cost_of_distilling
+from benchmarks.machine import CHECKOUT, clean_commit
 from p4d.artifacts import read_json, write_json
-from p4d.config import Params
+from p4d.students.data.questions import load_questions
 
-COST_ROUNDS = 24
-
-
-def measure_cost(work: Path, params: Params) -> None:
-    """Measure once what distillation costs; the arm of equal time follows from it.
-
-    Steps of both arms alternate, because whole runs are hours apart on shared machines.
-    """
-    if not (work / COST).is_file():
-        write_json(work / COST, cost_of_distilling(work, params, COST_ROUNDS))
+COLLECTING_S = 90.0
+"""Kept of the time for the report."""
 
 
 def planned(work: Path, arguments: argparse.Namespace) -> list[RunSpec]:
-    """Return the plan, with the cost measured on this machine."""
-    measure_cost(work, settings(arguments.steps, RunSpec("p4d")))
-    return plan(arguments.seeds, read_json(work / COST)["run_ratio"])
+    """Return the plan at the chosen settings, with the cost that finished runs measured."""
+    corpus = corpus_of(work)
+    choices = committed_choices(CHECKOUT, corpus)
+    results = _finished(work, corpus)
+    runs = plan(arguments.seeds, measured_ratio(results, "p4d"))
+    return [apply(run, choices) for run in runs]
 
 
-def main() -> None:
+def _finished(work: Path, corpus: str) -> dict[str, dict[str, object]]:
+    """Return the runs of this corpus and commit; others are made again."""
+    commit = clean_commit(CHECKOUT)
+    found = {path.stem: read_json(path) for path in sorted((work / "runs").glob("*.json"))}
+    now = (corpus, commit)
+    return {name: one for name, one in found.items() if (one["corpus"], one["commit"]) == now}
+
+
+def drop_others(work: Path) -> None:
+    """Remove runs of another corpus or commit: a table has one of each."""
+    kept = _finished(work, corpus_of(work))
+    for path in (work / "runs").glob("*.json"):
+        if path.stem not in kept:
+            path.unlink()
+
+
+def choose(work: Path, arguments: argparse.Namespace) -> None:
+    """Train the candidates, ask them the validation questions, and write the choices."""
+    make_bases(work)
+    perform(work, CANDIDATES, arguments)
+    asked = len(load_questions(work / "release", VAL))
+    results = _finished(work, corpus_of(work))
+    found = write_choices(CHECKOUT, results, corpus_of(work), asked)
+    print(f"chosen: {found['chosen']}; commit the file, then measure")
+
+
+def measure(work: Path, arguments: argparse.Namespace, until_s: float) -> list[str]:
+    """Run what fits into the time, the most important first; return what was left out."""
+    make_bases(work)
+    make_variants(work, shards_of(work))
+    while True:
+        corpus, commit = corpus_of(work), clean_commit(CHECKOUT)
+        results = _finished(work, corpus)
+        missing = [
+            run for run in planned(work, arguments) if not is_done(work, run, corpus, commit)
+        ]
+        # The arm of equal time can be planned when SFT and P4D have been measured.
+        first = [run for run in missing if run.arm in ("sft", "p4d")]
+        chosen, _ = fitting(
+            first or missing,
+            costs_of(results, arguments.steps),
+            seconds=until_s - time.monotonic(),
+            processes=arguments.processes,
+        )
+        failed = perform(work, chosen, arguments)
+        if failed or not chosen or not first:
+            now = [r for r in planned(work, arguments) if not is_done(work, r, corpus, commit)]
+            return [run.name for run in now]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Prepare the corpus, run what is missing, and write the report."""
-    if sys.argv[1:2] == ["time"]:
-        from benchmarks.distillation.seconds.cli import main as compare_ways_of_telling_time
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["demo"]:
+        record_demo(given[1:])
+        return
+    if given[:1] == ["time"]:
+        from benchmarks.distillation.seconds.cli import main as compare_ways_of_giving_times
 
-        compare_ways_of_telling_time(sys.argv[2:])
+        compare_ways_of_giving_times(given[1:])
         return
     parser = argparse.ArgumentParser(description=distillation.__doc__)
+    parser.add_argument("what", nargs="?", choices=["measure", "choose"], default="measure")
     parser.add_argument("--work", type=Path, default=CHECKOUT / "benchmark_data" / "distillation")
     parser.add_argument("--worlds", type=int, default=1800)
     parser.add_argument("--steps", type=int, default=1200)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument(
-        "--minutes", type=float, default=45.0, help="after these only SFT and P4D are started"
+        "--minutes", type=float, default=58.0, help="only runs that end by then are started"
     )
     parser.add_argument(
         "--collect", action="store_true", help="report the finished runs; run nothing"
     )
     parser.add_argument(
-        "--recorded", action="store_true", help="run only what is not in benchmarks/results yet"
+        "--recorded", action="store_true", help="report the runs in benchmarks/results; run nothing"
     )
     parser.add_argument("--one", help="a single run, by name; used by the benchmark itself")
-    arguments = parser.parse_args()
-    work: Path = arguments.work.resolve()
+    options = parser.parse_args(given)
+    work: Path = options.work.resolve()
     (work / "runs").mkdir(parents=True, exist_ok=True)
-    if arguments.one:
-        run = {run.name: run for run in planned(work, arguments)}[arguments.one]
-        result = train_and_answer(work, run, arguments.steps, shards_of(work))
-        write_json(work / "runs" / f"{run.name}.json", result)
+    if options.one:
+        _one(work, options)
         return
-    if arguments.collect:
-        collect(work, CHECKOUT, corpus_of(work), seeds=arguments.seeds)
+    if options.collect:
+        collect(work, CHECKOUT, corpus_of(work), seeds=options.seeds)
         return
-    until_s = time.monotonic() + 60 * arguments.minutes
-    prepare(work, arguments.worlds, settings(arguments.steps, RunSpec("sft")), arguments.processes)
-    if arguments.recorded:
+    clean_commit(CHECKOUT)
+    until_s = time.monotonic() + 60 * options.minutes - COLLECTING_S
+    prepare(work, options.worlds, settings(options.steps, RunSpec("sft")), options.processes)
+    if options.recorded:
         restore(work, CHECKOUT, corpus_of(work))
-    runs = planned(work, arguments)
-    perform(work, [run for run in runs if run.arm in REPORTED_ON_R4D_WORLD], arguments, math.inf)
-    if time.monotonic() < until_s:
-        make_variants(work, shards_of(work))
-        perform(work, runs, arguments, until_s)
-    collect(work, CHECKOUT, corpus_of(work), seeds=arguments.seeds)
+        collect(work, CHECKOUT, corpus_of(work), seeds=options.seeds)
+        return
+    drop_others(work)
+    if options.what == "choose":
+        choose(work, options)
+        return
+    left_out = measure(work, options, until_s)
+    collect(work, CHECKOUT, corpus_of(work), seeds=options.seeds, left_out=left_out)
+    if left_out:
+        print(f"left out: {', '.join(left_out)}; run it again to go on, or set MINUTES")
+
+
+def _one(work: Path, options: argparse.Namespace) -> None:
+    candidates = {run.name: run for run in CANDIDATES}
+    run = candidates.get(options.one) or {r.name: r for r in planned(work, options)}[options.one]
+    result = measured_row(work, run, options.steps, shards_of(work))
+    write_json(work / "runs" / f"{run.name}.json", result)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from benchmarks.distillation.plan import CLIPS, RELEASES
-from benchmarks.distillation.report import COST, INFERENCE
+from benchmarks.distillation.plan import BASE, CLIPS, LONG_TUBELETS, RELEASES, UNTIMED
+from benchmarks.distillation.report import INFERENCE
 from p4d.config import Params
 from p4d.ids import content_id, sha256_file
 from p4d.standalone import drop_stale, run_stages
@@ -18,6 +18,7 @@ from p4d.worlds.clip_shards import write_clip_shard
 
 FIRST_WORLD, WORLDS_PER_SHARD = 9_000_000, 150
 PER_SHARD = ("labels", "regions", "facts", "questions")
+VARIANTS = (*RELEASES, *CLIPS, LONG_TUBELETS, BASE + UNTIMED, LONG_TUBELETS + UNTIMED)
 STAGES = ("expert_worlds", "expert", *PER_SHARD, "release", "base_student")
 
 
@@ -26,10 +27,10 @@ def prepare(work: Path, worlds: int, params: Params, processes: int) -> None:
     began = time.perf_counter()
     stale = drop_stale(work, params, STAGES)
     drawn = ["clips"] if "expert_worlds" in stale else []  # worlds are drawn by the same code
-    for name in (*drawn, *(RELEASES + CLIPS if stale else ())):
+    for name in (*drawn, *(VARIANTS if stale else ())):
         shutil.rmtree(work / name, ignore_errors=True)
-    for name in (COST, INFERENCE) if stale else ():
-        (work / name).unlink(missing_ok=True)
+    if stale:
+        (work / INFERENCE).unlink(missing_ok=True)
     run_stages(work, params, ("expert_worlds", "expert"), ())
     per_shard = min(worlds, WORLDS_PER_SHARD)
     firsts = [FIRST_WORLD + number * per_shard for number in range(worlds // per_shard)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,18 +13,25 @@ from p4d.config import Params, replace_params
 from p4d.project import Project
 from p4d.students.embedded import CORE_FAMILIES
 
+BASE, LONG_TUBELETS, UNTIMED = "base_student", "base_student_t8", "_untimed"
+"""The base, its variant with tubelets of a whole clip, and what is added for no time encoding."""
+
 RELEASES = ("release_timed", "release_perfect_facts", "release_all_facts")
-CLIPS = ("clips_first_frame", "clips_timeless", "clips_burned")
+CLIPS = ("clips_first_frame", "clips_burned")
 """Variants of release and clips, made by `variants.py`."""
 
 REPORTED_ON_R4D_WORLD = ("sft", "p4d")
 """Arms that also answer R4D-World; they run first, however little time there is."""
 
-TEACHER_FEATURES = "teacher_given"
-"""The control of `teacher_features.py`, which is not a stage. The recorded name is kept."""
+TEST, VAL = "test", "val"
+TEST_FRACTION, VAL_FRACTION = 0.10, 0.05
 
 PROBE_STEPS = (50, 300, 600)
 """Steps whose predictions are pictured, besides the last one."""
+
+SEEDS = 5
+LONGER = 1.2
+"""Length of the SFT arm that gets more than its share."""
 
 EXACT = {"teacher": "exact", "latents": False, "maps_every": 1}
 ONE_QUESTION_PER_ROW = {"batch": 64, "questions_per_clip": 1}
@@ -40,13 +48,18 @@ class RunSpec:
     Attributes:
         arm: name of the arm, control or ablation.
         seed: of data order and decoder.
-        stage: student_sft | student_p4d | student_blind | TEACHER_FEATURES.
+        stage: student_sft | student_p4d | student_blind | student_labels | a name of
+            `controls.CONTROLS`.
         length: steps as a share of the full length.
         distillation: changed keys of the section `distillation`.
         training: changed keys of the section `training`.
         release: variant of the questions.
         clips: variant of the clips.
-        role: arm | control | ablation.
+        base: variant of the base student (`bases.py`).
+        untimed: whether the base has no time encoding.
+        role: arm | control | ablation | candidate.
+        chosen_as: sft | p4d: the run takes the setting that was chosen for that arm; empty: none.
+        chooses: of a candidate, the arm whose setting it stands for.
     """
 
     arm: str
@@ -57,64 +70,134 @@ class RunSpec:
     training: Mapping[str, Any] = field(default_factory=dict)
     release: str = "release"
     clips: str = "clips"
+    base: str = BASE
+    untimed: bool = False
     role: str = "arm"
+    chosen_as: str = ""
+    chooses: str = ""
 
     @property
     def name(self) -> str:
         """Name of the files of the run."""
         return f"{self.arm}-{self.seed}"
 
+    @property
+    def base_folder(self) -> str:
+        """Name of the folder of the base student."""
+        return self.base + (UNTIMED if self.untimed else "")
 
-def plan(seeds: int, p4d_over_sft: float) -> list[RunSpec]:
+    @property
+    def split(self) -> str:
+        """The split that the run is asked about: candidates never see the test split."""
+        return VAL if self.role == "candidate" else TEST
+
+    @property
+    def setting(self) -> dict[str, Any]:
+        """What a choice decides: base, and changed keys of `training` and `distillation`."""
+        return {
+            "base": self.base,
+            "training": dict(self.training),
+            "distillation": dict(self.distillation),
+        }
+
+    def at(self, setting: Mapping[str, Any]) -> RunSpec:
+        """The run at a chosen setting; what the run itself changes has precedence."""
+        return dataclasses.replace(
+            self,
+            base=setting["base"],
+            training={**setting["training"], **self.training},
+            distillation={**setting["distillation"], **self.distillation},
+        )
+
+
+def _candidates() -> tuple[RunSpec, ...]:
+    """Settings of SFT and P4D that are compared on the validation split."""
+    bases = {"t4": BASE, "t8": LONG_TUBELETS}
+    rates = {"lr1": 0.001, "lr2": 0.002, "lr4": 0.004}
+    ratios = {"r2": 2.0, "r4": 4.0}
+    candidate = partial(RunSpec, seed=100, role="candidate")
+    return (
+        *(
+            candidate(
+                f"choose_sft_{t}_{lr}", base=base, training={"learning_rate": rate}, chooses="sft"
+            )
+            for t, base in bases.items()
+            for lr, rate in rates.items()
+        ),
+        *(
+            candidate(
+                f"choose_p4d_{t}_{r}",
+                stage="student_p4d",
+                base=base,
+                distillation={"target_ratio": ratio},
+                chooses="p4d",
+            )
+            for t, base in bases.items()
+            for r, ratio in ratios.items()
+        ),
+    )
+
+
+CANDIDATES = _candidates()
+
+
+def plan(seeds: int, p4d_over_sft: float | None) -> list[RunSpec]:
     """Return all runs, the most important first.
 
     Args:
         seeds: number of seeds of the arms.
-        p4d_over_sft: time of a whole P4D run over that of an SFT run.
+        p4d_over_sft: processor seconds of whole P4D runs over those of SFT runs, as measured; None:
+            not measured yet, so that there is no arm of equal time.
     """
-    runs = [
-        RunSpec(arm, seed, stage)
-        for seed in range(seeds)
-        for arm, stage in (("sft", "student_sft"), ("p4d", "student_p4d"))
+    return [*_arms(seeds, p4d_over_sft), *_controls(), *_ablations()]
+
+
+def _arms(seeds: int, p4d_over_sft: float | None) -> list[RunSpec]:
+    sft = partial(RunSpec, chosen_as="sft")
+    p4d = partial(RunSpec, stage="student_p4d", chosen_as="p4d")
+    runs = [arm for seed in range(seeds) for arm in (sft("sft", seed), p4d("p4d", seed))]
+    if p4d_over_sft is not None:
+        length = round(min(1.0, 1 / p4d_over_sft), 2)
+        runs += [p4d("p4d_equal_time", seed, length=length) for seed in range(seeds)]
+    runs += [sft("sft_longer", seed, length=LONGER) for seed in range(seeds)]
+    return runs
+
+
+def _controls() -> list[RunSpec]:
+    """What P4D is compared with besides SFT; all at the chosen setting of the arm they change."""
+    control = partial(RunSpec, role="control", chosen_as="sft")
+    taught = partial(RunSpec, role="control", chosen_as="p4d")
+    blind = partial(RunSpec, role="control", stage="student_blind")
+    return [
+        control("first_frame", clips="clips_first_frame"),
+        control("teacher_cues", stage="teacher_cues"),
+        taught("frame_differences", stage="frame_differences"),
+        taught("other_clips", stage="other_clips"),
+        control("labels_as_text", stage="student_labels"),
+        taught("p4d_exact", stage="student_p4d", distillation=EXACT),
+        control("teacher_features", stage="teacher_features"),
+        blind("text_only", training=ONE_QUESTION_PER_ROW),
+        blind("text_and_time", training=ONE_QUESTION_PER_ROW, release="release_timed"),
+        blind("perfect_facts", training=FACTS_IN_TEXT, release="release_perfect_facts"),
+        blind("all_facts", training=FACTS_IN_TEXT, release="release_all_facts", length=3.0),
     ]
-    runs += [
-        RunSpec("p4d_equal_time", seed, "student_p4d", length=min(1.0, 1 / p4d_over_sft))
-        for seed in range(seeds)
-    ]
-    runs += [RunSpec("p4d_exact", 0, "student_p4d", distillation=EXACT)]
-    blind, control = "student_blind", "control"
-    facts: dict[str, Any] = {"stage": blind, "training": FACTS_IN_TEXT, "role": control}
-    runs += [
-        RunSpec("text_only", stage=blind, training=ONE_QUESTION_PER_ROW, role=control),
-        RunSpec(
-            "text_and_time",
-            stage=blind,
-            training=ONE_QUESTION_PER_ROW,
-            release="release_timed",
-            role=control,
-        ),
-        RunSpec("regions_only", clips="clips_first_frame", role=control),
-        RunSpec("teacher_features", stage=TEACHER_FEATURES, role=control),
-        RunSpec("perfect_facts", release="release_perfect_facts", **facts),
-        RunSpec("all_facts", release="release_all_facts", length=3.0, **facts),
-    ]
-    runs += [
-        RunSpec("p4d_exact", seed, "student_p4d", distillation=EXACT) for seed in range(1, seeds)
-    ]
-    ablation = partial(RunSpec, stage="student_p4d", role="ablation")
-    runs += [
+
+
+def _ablations() -> list[RunSpec]:
+    ablation = partial(RunSpec, stage="student_p4d", role="ablation", chosen_as="p4d")
+    untimed = partial(ablation, untimed=True)
+    return [
         ablation("latent_only", distillation={"modalities": ()}),
         ablation("explicit_only", distillation={"latents": False}),
         *(
             ablation(f"latent_{name}", distillation={"modalities": (name,)})
             for name in ("depth", "flow", "motion", "rays")
         ),
-        ablation("time_none", clips="clips_timeless"),
-        ablation("time_in_text", clips="clips_timeless", release="release_timed"),
-        ablation("time_burned_in", clips="clips_burned"),
+        untimed("time_none"),
+        untimed("time_in_text", release="release_timed"),
+        untimed("time_burned_in", clips="clips_burned"),
         ablation("to_the_end", distillation={"until_fraction": 1.0}),
     ]
-    return runs
 
 
 def settings(steps: int, run: RunSpec) -> Params:
@@ -124,7 +207,7 @@ def settings(steps: int, run: RunSpec) -> Params:
         params,
         student={"checkpoint": "embedded"},
         expert={"checkpoint": "embedded"},
-        release={"test_fraction": 0.10, "val_fraction": 0.0},
+        release={"test_fraction": TEST_FRACTION, "val_fraction": VAL_FRACTION},
         questions={"families": CORE_FAMILIES},
         training={
             "steps": round(steps * run.length),

@@ -13,6 +13,8 @@ import polars as pl
 
 from benchmarks.distillation.answers import from_digits, questions_of, r4d_world
 from benchmarks.distillation.chart import accuracy_chart, write_svg
+from benchmarks.distillation.choices import committed_choices
+from benchmarks.distillation.plan import TEST
 from benchmarks.distillation.statistics import RunAnswers, gain_over_seeds
 from benchmarks.distillation.table import table_of
 from benchmarks.machine import describe
@@ -25,9 +27,6 @@ from p4d.students.distillation.probes import probes_file, probes_picture
 from p4d.students.embedded import CORE_FAMILIES
 from p4d.students.use.cost import inference_cost, latency_ratio
 
-COST = "cost.json"
-"""In the work folder: the cost of distillation."""
-
 INFERENCE = "inference.json"
 """In the work folder: the cost of inference."""
 
@@ -36,16 +35,23 @@ RECORDED = Path("benchmarks/results/distillation")
 
 
 def runs_of(work: Path, corpus: str) -> dict[str, dict[str, Any]]:
-    """Return the finished runs by name.
+    """Return the finished runs that were asked the test split, by name.
 
     Raises:
-        ContractError: a run was trained on another corpus.
+        ContractError: a run was trained on another corpus, or runs are of several commits.
     """
-    results = {p.stem: read_json(p) for p in sorted((work / "runs").glob("*.json"))}
-    if strange := [name for name, result in results.items() if result["corpus"] != corpus]:
+    found = {p.stem: read_json(p) for p in sorted((work / "runs").glob("*.json"))}
+    if strange := [name for name, result in found.items() if result["corpus"] != corpus]:
         raise ContractError(
             f"{work / 'runs'}: {', '.join(strange)} did not learn from {corpus}, which is there "
             "now; remove them, or let the benchmark run them again"
+        )
+    results = {name: one for name, one in found.items() if one.get("split", TEST) == TEST}
+    commits = sorted({result["commit"] for result in results.values()})
+    if len(commits) > 1:
+        raise ContractError(
+            f"{work / 'runs'}: runs of the commits {', '.join(commits)}; one table has one commit: "
+            "let the benchmark run the older ones again"
         )
     return results
 
@@ -68,18 +74,65 @@ def restore(work: Path, checkout: Path, corpus: str) -> None:
 
 
 def _copy(source: Path, target: Path, runs: Iterable[str]) -> None:
-    for name in (COST, INFERENCE, *(f"runs/{run}.json" for run in runs)):
-        write_bytes(target / name, (source / name).read_bytes())
+    for name in (INFERENCE, *(f"runs/{run}.json" for run in runs)):
+        if (source / name).is_file():
+            write_bytes(target / name, (source / name).read_bytes())
 
 
-def collect(work: Path, checkout: Path, corpus: str, *, seeds: int) -> None:
-    """Write distillation.json, .md, .svg and the picture of probes to benchmarks/results/."""
-    measure_inference(work, Project(checkout).params)
+def collect(
+    work: Path,
+    checkout: Path,
+    corpus: str,
+    *,
+    seeds: int,
+    left_out: Sequence[str] = (),
+) -> None:
+    """Write distillation.json, .md, .svg and the picture of probes to benchmarks/results/.
+
+    Raises:
+        ContractError: no run was asked the test split, or the runs do not belong together.
+    """
     results = runs_of(work, corpus)
+    if not results:
+        raise ContractError(f"{work / 'runs'}: no run has answered the test questions")
+    measure_inference(work, Project(checkout).params)
     record(work, checkout, results)
-    table = read_table(work / "release" / "questions.parquet").filter(pl.col("split") == "test")
+    target = checkout / "benchmarks" / "results"
+    table = read_table(work / "release" / "questions.parquet").filter(pl.col("split") == TEST)
     chosen = {name: from_digits(result["answers"], table) for name, result in results.items()}
     answers = RunAnswers(table, chosen)
+    before = read_json(target / "distillation.json") if _has_report(target) else {}
+    report = {
+        **figures(checkout, results, answers, seeds=seeds),
+        "command": "python -m benchmarks.distillation",
+        "machine": describe(checkout),
+        "commit": next(iter(results.values()))["commit"],
+        "corpus": corpus,
+        "choices": committed_choices(checkout, corpus),
+        "left_out": list(left_out),
+        # Measured by `python -m benchmarks.distillation time` and `demo`.
+        "time": before.get("time"),
+        "demo": before.get("demo"),
+        "teacher": read_json(work / "expert" / "card.json"),
+        "inference": read_json(work / INFERENCE) if (work / INFERENCE).is_file() else None,
+    }
+    write_json(target / "distillation.json", report)
+    (target / "distillation.md").write_text(table_of(report, answers.names), encoding="utf-8")
+    write_svg(accuracy_chart(report, answers.names), target / "distillation.svg")
+    if probes_file(work / "students" / "p4d-0"):
+        (target / "distillation_probes.png").write_bytes(
+            png(probes_picture(work / "students" / "p4d-0", split="test"))
+        )
+
+
+def _has_report(target: Path) -> bool:
+    return (target / "distillation.json").is_file()
+
+
+def figures(
+    checkout: Path, results: Mapping[str, Mapping[str, Any]], answers: RunAnswers, *, seeds: int
+) -> dict[str, Any]:
+    """Return all that is computed from the answers and the costs of the runs."""
     by_role: dict[str, list[dict[str, Any]]] = {"arm": [], "control": [], "ablation": []}
     for name, result in results.items():
         run = result["run"]
@@ -88,44 +141,54 @@ def collect(work: Path, checkout: Path, corpus: str, *, seeds: int) -> None:
                 "name": run["arm"],
                 "seed": run["seed"],
                 "steps": result["steps"],
-                "commit": result["commit"],
-                "wall_s": result["wall_s"],
-                "cpu_s": result["cpu_s"],
+                "student_code": result["student_code"],
+                "setting": {key: run[key] for key in ("base", "training", "distillation")},
                 "accuracy": answers.accuracy(name),
             }
         )
-
     gain = partial(gain_over_seeds, answers, other="sft", seeds=seeds)
-    at_equal_steps = gain("p4d") or {}
-    report = {
-        "command": "python -m benchmarks.distillation",
-        "machine": describe(checkout),
-        "corpus": corpus,
+    frozen = _on_r4d_world(checkout, results, seeds)
+    equal_time = gain("p4d_equal_time")
+    if equal_time:
+        equal_time["processor_s_over_sft"] = measured_ratio(results, "p4d_equal_time")
+    return {
         "questions": {"test": len(answers.categories), "chance": answers.chance},
         "arms": by_role["arm"],
-        "gain": {
-            **at_equal_steps,
-            "equal_steps": at_equal_steps,
-            "equal_time": gain("p4d_equal_time"),
-            "exact_teacher": gain("p4d_exact"),
-        },
-        "r4d_world": _on_r4d_world(checkout, results, seeds),
         "controls": by_role["control"],
         "ablations": by_role["ablation"],
+        "gain": {
+            "equal_steps": gain("p4d"),
+            "equal_time": equal_time,
+            # R4D-World has shapes, colours and textures that nothing was trained on.
+            "unseen_looks": frozen["trained_families"]["gain"] if frozen else None,
+            "all_families": frozen["all"]["gain"] if frozen else None,
+            "over_longer_sft": gain_over_seeds(answers, "p4d", "sft_longer", seeds),
+            "exact_teacher": gain("p4d_exact"),
+        },
+        "r4d_world": frozen,
         "p4d_over": _over_the_others(answers, by_role, seeds),
-        "teacher": read_json(work / "expert" / "card.json"),
-        **read_json(work / COST),
+        "cost": {
+            name: {key: result[key] for key in ("cpu_s", "wall_s", "steps")}
+            for name, result in results.items()
+        },
         "data_wait": _data_wait(results),
-        "inference": read_json(work / INFERENCE),
     }
-    target = checkout / "benchmarks" / "results"
-    write_json(target / "distillation.json", report)
-    (target / "distillation.md").write_text(table_of(report, answers.names), encoding="utf-8")
-    write_svg(accuracy_chart(report, answers.names), target / "distillation.svg")
-    if probes_file(work / "students" / "p4d-0"):
-        (target / "distillation_probes.png").write_bytes(
-            png(probes_picture(work / "students" / "p4d-0", split="test"))
-        )
+
+
+def measured_ratio(results: Mapping[str, Mapping[str, Any]], arm: str) -> float | None:
+    """Return processor seconds of whole runs of an arm over those of SFT, over common seeds.
+
+    None without a common seed.
+    """
+    pairs = [
+        (result["cpu_s"], results[other]["cpu_s"])
+        for name, result in results.items()
+        if result["run"]["arm"] == arm and (other := f"sft-{result['run']['seed']}") in results
+    ]
+    if not pairs:
+        return None
+    ones, others = zip(*pairs, strict=True)
+    return round(sum(ones) / sum(others), 4)
 
 
 def _over_the_others(
@@ -171,7 +234,7 @@ def _data_wait(results: Mapping[str, Mapping[str, Any]]) -> float | None:
 def measure_inference(work: Path, params: Params) -> None:
     """Measure once P4D over its base: weights, counted operations, time in alternating pairs."""
     student, base = work / "students" / "p4d-0", work / "base_student"
-    if (work / INFERENCE).is_file():
+    if (work / INFERENCE).is_file() or not student.is_dir():
         return
     after, before = inference_cost(student, params.clips), inference_cost(base, params.clips)
     latency = latency_ratio(student, base, params.clips)

@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from scipy.stats import t as student_t
 
+from p4d.evaluation.scoring.cluster_t import cluster_t_p
 from p4d.ids import seed_for
+from p4d.students.data.questions import Question
 
 SAMPLES, CONFIDENCE = 2000, 0.95
 """Protocol constants of the recorded report; the pipeline's own are in params.yaml."""
@@ -59,7 +62,11 @@ class RunAnswers:
     def gain(self, ones: Sequence[str], others: Sequence[str]) -> dict[str, Any]:
         """Return accuracy of `ones` minus `others`, paired by seed, averaged over categories.
 
-        The interval resamples videos (with all questions of a video) and seeds.
+        Returns:
+            `mean`, `seeds`, `n` (questions), `ci95` (resamples videos, with all questions of a
+            video, and seeds), `ci95_seeds` (Student's t over the means of the seeds; None for one
+            seed) and `per_category`: mean, ci95, `p` (two-sided, over videos) and `p_holm`
+            (corrected for all categories, Holm 1979).
         """
         pairs = zip(ones, others, strict=True)
         difference = np.stack([self.right(a) - self.right(b) for a, b in pairs])
@@ -76,14 +83,57 @@ class RunAnswers:
         per_seed = np.einsum("bc,sck->bsk", drawn, sums)
         resampled = np.einsum("bs,bsk->bk", seeds, per_seed) / np.maximum(drawn @ counts, 1)
         value = sums.mean(axis=0).sum(axis=0) / counts.sum(axis=0)
+        p = [_p_over_videos(sums.mean(axis=0)[:, k], counts[:, k]) for k in range(kinds)]
+        corrected = holm(p)
         return {
             "mean": round(float(value.mean()), 4),
             "ci95": _interval(resampled.mean(axis=1)),
+            "ci95_seeds": t_interval((sums.sum(axis=1) / counts.sum(axis=0)).mean(axis=1)),
+            "seeds": len(sums),
+            "n": len(self.categories),
             "per_category": {
-                name: {"mean": round(float(value[k]), 4), "ci95": _interval(resampled[:, k])}
+                name: {
+                    "mean": round(float(value[k]), 4),
+                    "ci95": _interval(resampled[:, k]),
+                    "p": round(p[k], 6),
+                    "p_holm": round(corrected[k], 6),
+                }
                 for k, name in enumerate(self.names)
             },
         }
+
+
+def accuracy_of(questions: Sequence[Question], chosen: Mapping[str, int]) -> float:
+    """Return the accuracy averaged over categories."""
+    right: dict[str, list[bool]] = {}
+    for question in questions:
+        hit = chosen[question.qa_id] == question.answer_index
+        right.setdefault(question.category, []).append(hit)
+    return round(float(np.mean([np.mean(hits) for hits in right.values()])), 4)
+
+
+def t_interval(values: np.ndarray) -> list[float] | None:
+    """Return the t-interval of the mean of independent values; None for a single one."""
+    if len(values) < 2:
+        return None
+    half = student_t.ppf(0.5 + CONFIDENCE / 2, len(values) - 1) * values.std(ddof=1)
+    half /= np.sqrt(len(values))
+    return [round(float(values.mean() - half), 4), round(float(values.mean() + half), 4)]
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Return p-values corrected for looking at all of them (Holm 1979)."""
+    corrected, largest = [0.0] * len(p), 0.0
+    for rank, place in enumerate(sorted(range(len(p)), key=lambda k: p[k])):
+        largest = max(largest, min(1.0, (len(p) - rank) * p[place]))
+        corrected[place] = largest
+    return corrected
+
+
+def _p_over_videos(sums: np.ndarray, counts: np.ndarray) -> float:
+    """Return the p of one category, over the videos that are asked about it."""
+    asked = counts > 0
+    return float(cluster_t_p(sums[asked], counts[asked])) if asked.sum() > 1 else 1.0
 
 
 def _interval(values: np.ndarray) -> list[float]:

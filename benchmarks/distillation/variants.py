@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks.distillation.plan import CLIPS, RELEASES
-from p4d.artifacts import Arrays, read_table, write_arrays, write_bytes, write_table
+from p4d.artifacts import Arrays, read_table, write_arrays, write_table
 from p4d.students.data.fact_text import FactTexts, with_facts
 from p4d.students.data.questions import Question
 
@@ -57,21 +57,13 @@ def _clips_variant(work: Path, name: str, shard: str) -> None:
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     table = read_table(source / "clips.parquet")
-    if name != "clips_first_frame":
-        # Timestamps 1 ns apart keep the order and make the timestamp encoding constant.
-        count = len(table["frame_pts_ns"][0])
-        ticks = [[start + k for k in range(count)] for start in table["start_ns"].to_list()]
-        table = table.with_columns(frame_pts_ns=pl.Series(ticks))
     write_table(unfinished / "clips.parquet", table, sort_by=["clip_id"])
-    if name == "clips_timeless":
-        write_bytes(unfinished / "frames.safetensors", (source / "frames.safetensors").read_bytes())
-    else:
-        change = _frozen if name == "clips_first_frame" else _burned
-        arrays = Arrays(source / "frames.safetensors")
-        names = [f"{clip}.rgb_thw3" for clip in table["clip_id"].to_list()]
-        write_arrays(
-            unfinished / "frames.safetensors", {n: change(arrays[n]) for n in names if n in arrays}
-        )
+    change = _frozen if name == "clips_first_frame" else _burned
+    arrays = Arrays(source / "frames.safetensors")
+    names = [f"{clip}.rgb_thw3" for clip in table["clip_id"].to_list()]
+    write_arrays(
+        unfinished / "frames.safetensors", {n: change(arrays[n]) for n in names if n in arrays}
+    )
     unfinished.rename(target)
 
 

@@ -20,9 +20,10 @@ def run(part: str, work: Path, results: Path) -> None:
         print(part, "is not measured yet: benchmarks/doors has no such module")
         return
     work.mkdir(parents=True, exist_ok=True)
+    measured_on = describe(CHECKOUT)  # before: the tree may be another when a long part ends
     figures = measure(work)
     known = read_json(results) if results.is_file() else {}
-    machine = {**known.get("machine", {}), part: describe(CHECKOUT)}
+    machine = {**known.get("machine", {}), part: measured_on}
     merge_results(results, {part: figures, "machine": machine})
     print(part, figures)
 

@@ -15,7 +15,7 @@ Measure = Callable[[Path], Mapping[str, object]]
 
 `journey`: what came out of each step of one project that walks the whole way.
 `datasets`: per format `{"frames", "facts": {kind: count}, "checks": {name: passed}}`.
-`teachers`: per name `{"modalities", "size_px", "clips_per_s", "quality"}`.
+`teachers`: per name `{"modalities", "size_px", "clips_per_cpu_s", "quality"}`.
 `exports`: per consumer `{"rows", "equal"}`.
 A part raises what went wrong; it writes nothing outside of the work folder.
 """

@@ -138,6 +138,9 @@ def _serve(pipe: Connection, device: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that gives the jobs decides
     if device:
         os.environ["CUDA_VISIBLE_DEVICES"] = device
+    # Before torch is loaded. Workers together have more threads than there are cores; those that
+    # wait by spinning, as is the default, take the cores from those that they wait for.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     while True:
         try:
             function, arguments = pipe.recv()

@@ -61,6 +61,17 @@ class DatasetReader(Protocol):
         """
 
 
+def some_of(found: Sequence[str], folder: Path, expected: str) -> Sequence[str]:
+    """The sequences that were found.
+
+    Raises:
+        DatasetError: there is none; `expected` says what the layout has in it.
+    """
+    if not found:
+        raise DatasetError(f"{folder.name} holds no sequences: expected {expected}")
+    return found
+
+
 def option(reader: DatasetReader, options: Options, name: str) -> str:
     """The value of an option that the reader declares."""
     declared = {each.name: each.default for each in reader.options}

@@ -15,6 +15,7 @@ from p4d.artifacts import read_table
 from p4d.display.lettering import INK, PALE, PAPER, font, wrapped
 from p4d.drawing import notice, png
 from p4d.review.items import Item, fact_text, items_of_shard, sample_questions
+from p4d.review.question_view import basis
 from p4d.review.verdicts import LETTERS
 
 _CARD_PX = 610
@@ -99,8 +100,8 @@ def _lines(item: Item, width_px: int) -> Sequence[_Line]:
     ) -> list[_Line]:
         return [_Line(line, letters, colour) for line in wrapped(text, letters, width_px)]
 
-    basis = "exact truth" if row["has_truth"] else "labels of the expert"
-    lines = styled(f"{row['category']} · {row['family']} · {basis}", small, PALE)
+    source = basis(row["has_truth"], (fact.teacher for fact in item.facts))
+    lines = styled(f"{row['category']} · {row['family']} · {source}", small, PALE)
     lines += styled(_with_marks(row["question"]), bold, INK)
     for number, option in enumerate(row["options"]):
         right = number == row["answer_index"]

@@ -15,7 +15,7 @@ from p4d.config import Params
 from p4d.determinism import deterministic
 from p4d.errors import ConfigError, ContractError
 from p4d.evaluation.answering.ask import AskSettings, ask
-from p4d.evaluation.answering.placement import place
+from p4d.evaluation.answering.placement import load_placed
 from p4d.evaluation.answering.replies import Journal
 from p4d.evaluation.answering.visuals import ClipVisuals, VideoVisuals, VisualSource, view_id
 from p4d.evaluation.benchmarks.item import Benchmark, BenchmarkItem
@@ -119,8 +119,9 @@ def evaluate(
         raise ContractError(
             f"{benchmark.folder} has no item that can be asked: {'; '.join(reasons[:3]) or 'empty'}"
         )
-    student = open_model(model)
-    placement = place(student, settings.device, settings.dtype)
+    student, placement = load_placed(
+        open_student, model, device=settings.device, dtype=settings.dtype
+    )
     asked = _how_asked(benchmark, student, model, params, settings)
     views = {item.item_id: view_id(item) for item in items}
     questions = [question_of(benchmark, item, views[item.item_id], asked.prompt) for item in items]
@@ -181,15 +182,6 @@ def _write_results(
     by_category = by_category_csv(scores_by_method(table, bootstrap), "scoring")
     write_bytes(out / "by_category.csv", by_category)
     return metrics
-
-
-def open_model(folder: Path) -> Student:
-    """Load a student of this project, an exported one, or a published checkpoint as it is.
-
-    Raises:
-        ContractError: the folder holds none of them.
-    """
-    return open_student(folder)
 
 
 def limited(items: Sequence[BenchmarkItem], limit: int | None) -> list[BenchmarkItem]:

@@ -138,14 +138,15 @@ def card(
         if row.get(f"{arm}_index") is not None and 0 <= row[f"{arm}_index"] < len(LETTERS)
     ]
     known = verdicts or {}
+    shown = [facts[fact] for fact in row["fact_ids"] if fact in facts] if facts else []
     ids = dict.fromkeys((row["composed_id"], row["qa_id"]))
     return QuestionCard(
         row=row,
         parts=question_parts(row["question"]),
         options=list(zip(LETTERS, row["options"], strict=False)),
         answers=answers,
-        facts=[facts[fact] for fact in row["fact_ids"] if fact in facts] if facts else (),
-        basis=basis(row["has_truth"]),
+        facts=shown,
+        basis=basis(row["has_truth"], (fact.teacher for fact in shown)),
         verdicts=[verdict for qa_id in ids for verdict in known.get(qa_id, ())],
     )
 

@@ -62,7 +62,7 @@ def _summary(manifest: Mapping[str, Any], questions: pl.DataFrame) -> list[str]:
         "",
         f"{counts['questions']} multiple-choice questions about {counts['clips']} clips of "
         f"{counts['videos']} videos, from {len(manifest['shards'])} shards. {exact} questions are "
-        f"based on exact truth, {counts['questions'] - exact} on the expert's labels.",
+        f"based on exact truth, {counts['questions'] - exact} on labels of teachers.",
     ]
 
 

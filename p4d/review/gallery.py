@@ -15,7 +15,15 @@ from PIL import Image
 from p4d.artifacts import read_table, write_bytes
 from p4d.drawing import png
 from p4d.pages.render import data_uri, render
-from p4d.review.items import FactText, Item, fact_text, read_items, release_id, sample_questions
+from p4d.review.items import (
+    FactText,
+    Item,
+    fact_text,
+    read_items,
+    release_id,
+    sample_questions,
+    without_bound,
+)
 from p4d.review.question_view import basis, mark_colour, question_parts
 from p4d.review.verdicts import LETTERS
 
@@ -28,11 +36,13 @@ class Gallery:
         path: the HTML file.
         questions: how many questions it shows.
         nbytes: its size.
+        left_out: questions about videos whose terms bind their pictures to this project.
     """
 
     path: Path
     questions: int
     nbytes: int
+    left_out: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +72,12 @@ class _Card:
 
 
 def write_gallery(
-    release: Path, path: Path, *, sample: int | None = 60, categories: Sequence[str] = ()
+    release: Path,
+    path: Path,
+    *,
+    sample: int | None = 60,
+    categories: Sequence[str] = (),
+    bound: bool = False,
 ) -> Gallery:
     """Write the page; everything that it shows is in the one file.
 
@@ -71,12 +86,15 @@ def write_gallery(
         path: the HTML file.
         sample: how many questions, families in turn; None for all.
         categories: only these; empty for all.
+        bound: also questions about videos whose terms forbid that others get their pictures.
 
     Raises:
-        ContractError: there is no release, or no question of the categories.
+        ContractError: there is no release, no question of the categories, or none may be shown.
     """
     name = release_id(release)
-    questions = sample_questions(read_table(release / "questions.parquet"), sample, categories)
+    asked = read_table(release / "questions.parquet")
+    free = asked if bound else without_bound(asked, release)
+    questions = sample_questions(free, sample, categories)
     items = sorted(
         read_items(release, questions), key=lambda item: (item.row["category"], item.row["qa_id"])
     )
@@ -89,7 +107,8 @@ def write_gallery(
         colour=mark_colour,
     ).encode()
     write_bytes(path, page)
-    return Gallery(path=path, questions=len(items), nbytes=len(page))
+    left_out = len(asked) - len(free)
+    return Gallery(path=path, questions=len(items), nbytes=len(page), left_out=left_out)
 
 
 def clip_webp(rgb_thw3: np.ndarray, length_s: float) -> bytes:
@@ -119,7 +138,7 @@ def _card(item: Item) -> _Card:
         question=question_parts(row["question"]),
         options=list(zip(LETTERS, row["options"], strict=False)),
         facts=[fact_text(fact, item.marks) for fact in item.facts],
-        basis=basis(row["has_truth"]),
+        basis=basis(row["has_truth"], (fact.teacher for fact in item.facts)),
         clip_uri=data_uri(clip_webp(frames, item.length_s), "image/webp"),
         clip_caption=f"clip, {item.length_s:.1f} s",
         marks_uri=data_uri(png(item.marks_hw3), "image/png"),

@@ -18,6 +18,7 @@ from p4d.artifacts import Arrays, read_json, read_table
 from p4d.categories import CATEGORIES
 from p4d.errors import ContractError
 from p4d.ids import seed_for
+from p4d.origins import read_origins, withheld
 from p4d.questions.facts.table import Fact
 from p4d.questions.regions.marks import draw_marks
 
@@ -83,6 +84,23 @@ def sample_questions(
     ]
     chosen = [qa_id for *_, qa_id in sorted(turns)[:count]]
     return questions.filter(pl.col("qa_id").is_in(chosen)).sort("category", "family", "qa_id")
+
+
+def without_bound(questions: pl.DataFrame, release: Path) -> pl.DataFrame:
+    """The questions about videos whose pictures may leave the project (p4d/origins.py).
+
+    Raises:
+        ContractError: there are questions, and none of them may be shown.
+    """
+    bound = withheld(read_origins(release))
+    free = questions.filter(~pl.col("video_id").is_in(list(bound)))
+    if len(questions) and free.is_empty():
+        why = next(iter(bound.values()))
+        raise ContractError(
+            f"no question may be shown outside of this project: {why}; "
+            "--bound shows them to people whom these terms allow it"
+        )
+    return free
 
 
 def read_items(release: Path, questions: pl.DataFrame) -> Iterator[Item]:

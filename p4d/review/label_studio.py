@@ -27,7 +27,15 @@ from p4d.ids import content_id
 from p4d.paths import BATCH_ID, QUESTION_ID, checked_id
 from p4d.project import Project
 from p4d.questions.regions.marks import MAX_MARKS
-from p4d.review.items import Item, clip_mp4, fact_text, read_items, release_id, sample_questions
+from p4d.review.items import (
+    Item,
+    clip_mp4,
+    fact_text,
+    read_items,
+    release_id,
+    sample_questions,
+    without_bound,
+)
 from p4d.review.verdicts import LETTERS, Verdict, add_verdicts, latest, letter_index, marks_named
 
 EXPORT_BYTES = 512 << 20
@@ -94,11 +102,13 @@ class Exported:
         batch: its id; the file of its verdicts is named after it.
         questions: how many tasks.
         folder: where the export is.
+        left_out: questions about videos whose terms bind their pictures to this project.
     """
 
     batch: str
     questions: int
     folder: Path
+    left_out: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +153,12 @@ class Imported:
 
 
 def export_tasks(
-    release: Path, folder: Path, *, sample: int | None = None, media_url: str | None = None
+    release: Path,
+    folder: Path,
+    *,
+    sample: int | None = None,
+    media_url: str | None = None,
+    bound: bool = False,
 ) -> Exported:
     """Write a review batch to `folder`.
 
@@ -153,14 +168,17 @@ def export_tasks(
         sample: how many questions, families in turn; None for all.
         media_url: prefix of the file names of media in tasks; the default fits Label Studio's
             local file serving with the parent of `folder` as document root.
+        bound: also questions about videos whose terms forbid that others get their pictures.
 
     Raises:
-        ContractError: there is no release, or `folder` is not empty.
+        ContractError: there is no release, no question may be shown, or `folder` is not empty.
     """
     if folder.exists() and any(folder.iterdir()):
         raise ContractError(f"{folder} is not empty; name a new folder for the batch")
     release_name = release_id(release)
-    questions = sample_questions(read_table(release / "questions.parquet"), sample)
+    asked = read_table(release / "questions.parquet")
+    free = asked if bound else without_bound(asked, release)
+    questions = sample_questions(free, sample)
     batch = content_id("review", release_name, questions["qa_id"].sort().to_list())
     # The name stands in a query: "#", "&" and "+" would end or change it.
     name = quote(folder.resolve().name, safe="")
@@ -179,7 +197,8 @@ def export_tasks(
         batch=batch, count=len(tasks), release=release_name, root=folder.resolve().parent
     )
     write_bytes(folder / "README.md", steps.encode())
-    return Exported(batch=batch, questions=len(tasks), folder=folder)
+    left_out = len(asked) - len(free)
+    return Exported(batch=batch, questions=len(tasks), folder=folder, left_out=left_out)
 
 
 def _task(item: Item, batch: str, release: str, url: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from p4d.questions.regions.marks import COLOURS_RGB
 
@@ -18,6 +19,11 @@ def mark_colour(mark: int) -> tuple[int, int, int]:
     return COLOURS_RGB[(mark - 1) % len(COLOURS_RGB)]
 
 
-def basis(has_truth: bool) -> str:
-    """What the facts of a question were measured from."""
-    return "exact truth" if has_truth else "labels of the expert"
+def basis(has_truth: bool, teachers: Iterable[str]) -> str:
+    """What the facts of a question were measured from: truth, or labels of named teachers."""
+    if has_truth:
+        return "exact truth"
+    names = dict.fromkeys(teachers)
+    exact = names.pop("exact", "exact") is None
+    labels = f"labels of {' and '.join(sorted(names)) or 'teachers'}"
+    return f"exact truth and {labels}" if exact else labels

@@ -11,7 +11,12 @@ from p4d.errors import PublishError
 def answer(value, *, progress, compute):
     progress(1, 2, "half")
     progress(2, 2, "whole")
-    return {"value": value, "pid": os.getpid(), "device": os.environ.get("CUDA_VISIBLE_DEVICES")}
+    return {
+        "value": value,
+        "pid": os.getpid(),
+        "device": os.environ.get("CUDA_VISIBLE_DEVICES"),
+        "waits": os.environ.get("OMP_WAIT_POLICY"),
+    }
 
 
 def fail(kind, *, progress, compute):

@@ -42,6 +42,12 @@ def test_a_job_gives_its_result_and_its_progress(two):
     assert seen == [(1, 2, "half"), (2, 2, "whole")]
 
 
+def test_threads_of_workers_do_not_wait_by_spinning(monkeypatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    with LocalWorkers(ComputeSettings(workers=1, cores=2, memory_mib=4096)) as engine:
+        assert engine.run(job(jobs.answer, 7), ignore)["waits"] == "PASSIVE"
+
+
 def test_an_error_of_a_job_is_raised_here_with_where_it_happened(two):
     with pytest.raises(PublishError, match="the store is damaged") as found:
         two.run(job(jobs.fail, "ours"), ignore)

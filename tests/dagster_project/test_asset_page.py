@@ -40,6 +40,15 @@ def test_an_asset_names_its_owner_its_kinds_and_its_code(name):
     assert lines[int(line) - 1].startswith(f"def {function}(")
 
 
+def test_other_people_s_questions_have_a_document_of_their_own():
+    for name, document in (
+        ("external", "docs/external_questions.md"),
+        ("mixture", "docs/external_questions.md"),
+        ("release", "docs/questions.md"),
+    ):
+        assert SPECS[name].metadata["dagster/code_references"].code_references[1].label == document
+
+
 @pytest.mark.parametrize(
     ("key", "address"),
     [

@@ -5,15 +5,19 @@ the browser), with one skipped annotation and one that contradicts itself.
 """
 
 import json
+import shutil
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import polars as pl
 import pytest
 
-from p4d.artifacts import read_json, write_json
+from p4d.artifacts import read_json, read_table, write_json
 from p4d.errors import ContractError
+from p4d.origins import Origin, write_origins
 from p4d.project import Project
+from p4d.review.gallery import write_gallery
 from p4d.review.label_studio import (
     CONFIG,
     export_tasks,
@@ -266,6 +270,29 @@ def test_export_writes_tasks_media_and_steps(demo_release, tmp_path):
     assert done.batch in (tmp_path / "batch" / "README.md").read_text()
     with pytest.raises(ContractError, match="not empty"):
         export_tasks(demo_release, tmp_path / "batch")
+
+
+def test_pictures_whose_terms_bind_them_are_not_exported(demo_release, tmp_path):
+    for folder in demo_release.parent.iterdir():
+        if folder != demo_release:
+            (tmp_path / folder.name).symlink_to(folder)
+    release = tmp_path / "release"
+    shutil.copytree(demo_release, release)
+    asked = read_table(release / "questions.parquet")
+    videos = asked["video_id"].unique().sort().to_list()
+    bound = Origin(dataset="scannet", terms_id="ScanNet-ToS", redistributable=False)
+    write_origins(release, dict.fromkeys(videos[1:], bound))
+    free = set(asked.filter(video_id=videos[0])["clip_id"])
+    done = export_tasks(release, tmp_path / "batch")
+    assert done.questions + done.left_out == len(asked)
+    assert done.left_out == asked.filter(pl.col("video_id") != videos[0]).height > 0
+    assert {path.stem for path in (tmp_path / "batch" / "media").iterdir()} == free
+    assert export_tasks(release, tmp_path / "inside", sample=2, bound=True).left_out == 0
+    write_origins(release, dict.fromkeys(videos, bound))
+    with pytest.raises(ContractError, match="scannet terms forbid redistribution"):
+        export_tasks(release, tmp_path / "none")
+    with pytest.raises(ContractError, match="--bound"):
+        write_gallery(release, tmp_path / "page.html")
 
 
 def test_an_exported_batch_comes_back_into_a_project(demo_release, tmp_path):

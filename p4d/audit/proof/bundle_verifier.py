@@ -2,7 +2,9 @@
 
     python3 verify.py [FOLDER_OR_ZIP] [--head SHA256]
 
-Take this program from somebody you trust: the copy in a bundle is as good as who gave it to you.
+It stays one file of plain Python: it is copied into every bundle as verify.py, and whoever checks a
+bundle reads it as a whole. Take it from somebody you trust: the copy in a bundle is as good as who
+gave it to you.
 It proves, from the bytes in the bundle alone, that
 
 1. the ledger is one unbroken chain: each line carries the SHA-256 of the line before it;

@@ -28,7 +28,7 @@ from p4d.datasets.kitti.times import read_seconds, times_of_frames
 from p4d.datasets.number_table import read_numbers
 from p4d.datasets.numbered import frames_of, gaps, numbered_files, subfolders
 from p4d.datasets.pictures import read_rgb
-from p4d.datasets.reader import Option, Options, option
+from p4d.datasets.reader import Option, Options, option, some_of
 from p4d.datasets.rotations import MAX_RESIDUE
 from p4d.datasets.shown import shown
 from p4d.errors import DatasetError
@@ -76,11 +76,7 @@ class KittiOdometryReader:
             for name in subfolders(folder / "sequences")
             if any((folder / "sequences" / name / camera).is_dir() for camera in _CAMERAS)
         ]
-        if not found:
-            raise DatasetError(
-                f"{folder.name} holds no sequences: expected sequences/00/image_2 in it"
-            )
-        return found
+        return some_of(found, folder, "sequences/00/image_2 in it")
 
     def read(self, folder: Path, sequence: str, options: Options) -> Capture:
         """A sequence, seen by one camera."""

@@ -31,7 +31,7 @@ from p4d.datasets.kitti.times import read_stamps, times_of_frames
 from p4d.datasets.number_table import numbers, read_lines
 from p4d.datasets.numbered import frames_of, gaps, numbered_files, subfolders
 from p4d.datasets.pictures import read_rgb
-from p4d.datasets.reader import Option, Options, option
+from p4d.datasets.reader import Option, Options, option, some_of
 from p4d.datasets.shown import shown
 from p4d.errors import DatasetError
 
@@ -55,13 +55,12 @@ class KittiRawReader:
 
     def sequences(self, folder: Path, options: Options) -> Sequence[str]:
         """Drives, as `DATE/DRIVE`."""
-        found = _drives(folder)
-        if not found:
-            raise DatasetError(
-                f"{folder.name} holds no raw drives: expected DATE/DATE_drive_NNNN_sync/image_02 "
-                "in it, as KITTI's archives unpack (drives `extract` are not rectified: not read)"
-            )
-        return found
+        return some_of(
+            _drives(folder),
+            folder,
+            "DATE/DATE_drive_NNNN_sync/image_02 in it, as KITTI's archives unpack (drives "
+            "`extract` are not rectified: not read)",
+        )
 
     def read(self, folder: Path, sequence: str, options: Options) -> Capture:
         """A drive, seen by one camera."""

@@ -43,7 +43,7 @@ from p4d.datasets.kitti.times import RATE_HZ, declared_times
 from p4d.datasets.number_table import numbers, read_lines
 from p4d.datasets.numbered import frames_of, gaps, numbered_files, subfolders
 from p4d.datasets.pictures import read_rgb
-from p4d.datasets.reader import Option, Options
+from p4d.datasets.reader import Option, Options, some_of
 from p4d.datasets.shown import shown
 from p4d.errors import DatasetError
 
@@ -64,12 +64,8 @@ class KittiMotsReader:
     def sequences(self, folder: Path, options: Options) -> Sequence[str]:
         """Names of the sequences."""
         found = subfolders(folder / "training" / "image_02")
-        if not found:
-            raise DatasetError(
-                f"{folder.name} holds no sequences: expected training/image_02/0002 in it, and "
-                "instances/0002 or instances_txt/0002.txt"
-            )
-        return found
+        masks = "instances/0002 or instances_txt/0002.txt"
+        return some_of(found, folder, f"training/image_02/0002 in it, and {masks}")
 
     def read(self, folder: Path, sequence: str, options: Options) -> Capture:
         """A sequence with its masks, and poses and depth where they are there."""

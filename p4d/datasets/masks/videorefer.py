@@ -11,12 +11,11 @@ becomes an object once. The conversations are not read here.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from p4d.datasets.capture import Capture
-from p4d.datasets.masks.annotation_file import read_annotations
+from p4d.datasets.masks.row_file import RowFile
 from p4d.datasets.masks.terms import LICENCE_OPTION, VIDEOREFER, terms_of
 from p4d.datasets.masks.track_capture import TrackedVideo, capture_of
 from p4d.datasets.masks.tracks import MaskTrack
@@ -43,7 +42,7 @@ class VideoReferReader:
     def sequences(self, folder: Path, options: Options) -> Sequence[str]:
         """Paths of the videos that rows with regions name."""
         path = self._path(folder, options)
-        return sorted({row["video"] for _, row in _rows(path)})
+        return sorted(RowFile.of(path).places)
 
     def read(self, folder: Path, sequence: str, options: Options) -> Capture:
         """A video with the regions of all its rows."""
@@ -92,31 +91,11 @@ def _files(folder: Path) -> list[Path]:
         return []
 
 
-def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Rows with a video and regions, each with its place in the file.
-
-    Raises:
-        DatasetError: the file is missing, or no list.
-    """
-    rows = read_annotations(path)
-    if not isinstance(rows, list):
-        raise DatasetError(f"{path.name}: holds no list of rows")
-    for place, row in enumerate(rows):
-        if (
-            isinstance(row, dict)
-            and isinstance(row.get("video"), str)
-            and isinstance(row.get("annotation"), list)
-        ):
-            yield place, row
-
-
 def _tracks(path: Path, sequence: str) -> tuple[list[MaskTrack], list[str]]:
     tracks: list[MaskTrack] = []
     problems: list[str] = []
     seen: set[str] = set()
-    for place, row in _rows(path):
-        if row["video"] != sequence:
-            continue
+    for place, row in RowFile.of(path).rows(sequence):
         for number, region in enumerate(row["annotation"]):
             where = f"row {place}, region {number}"
             segmentations, wrong = _segmentations(region)

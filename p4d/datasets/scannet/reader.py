@@ -26,6 +26,7 @@ from p4d.datasets.scannet.scene_text import (
 from p4d.datasets.scannet.sens import SensFile
 from p4d.datasets.shown import shown
 from p4d.errors import DatasetError
+from p4d.geometry.cameras import inverse
 
 TERMS = Terms(
     terms_id="ScanNet-ToS",
@@ -72,13 +73,13 @@ class ScanNetReader:
             _Exported.of(folder, problems) if exported else _Stream.of(folder, problems)
         )
         scene = read_scene(folder / f"{sequence}.txt", problems)
-        poses, valid = scan.poses(problems)
+        poses, valid = _poses(scan, problems)
         notes = ["poses: taken as those of the colour camera"]
         align = scene.get("axisAlignment")
         if align is not None:
             poses = align @ poses
             notes.append("world: turned by axisAlignment, so that z is up")
-        registration = scan.registration(scene.get("colorToDepthExtrinsics"), problems)
+        registration = _registration(scan, scene.get("colorToDepthExtrinsics"), problems)
         if registration:
             notes.append("depth: carried to the colour camera by both intrinsics")
         times_ns, times = scan.times(number_option(self, options, "fps"))
@@ -127,32 +128,15 @@ class _Exported:
             problems.append("color: numbers are not evenly spaced; times follow the numbers")
         return cls(folder, pictures, numbers, _first_size(pictures.values()), K)
 
-    def poses(self, problems: list[str]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        found: list[NDArray[np.float64] | None] = []
-        for number in self.numbers:
-            try:
-                found.append(read_pose(self.folder / "pose" / f"{number}.txt"))
-            except DatasetError as error:
-                problems.append(str(error))
-                found.append(None)
-        return _filled(found, problems)
+    def pose(self, index: int) -> NDArray[np.float64] | None:
+        return read_pose(self.folder / "pose" / f"{self.numbers[index]}.txt")
 
-    def registration(
-        self, depth_T_colour: NDArray[np.float64] | None, problems: list[str]
-    ) -> Registration | None:
+    def depth_camera(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
         if not (self.folder / "depth").is_dir():
-            problems.append("depth/ is missing: no depth")
             return None
         path = self.folder / "intrinsic" / "intrinsic_depth.txt"
-        try:
-            K = pinhole_of(read_matrix(path), shown(path))
-            colour_T_depth = _extrinsics(
-                depth_T_colour, *(self._extrinsic(name) for name in ("color", "depth"))
-            )
-        except DatasetError as error:
-            problems.append(f"{error}: no depth")
-            return None
-        return Registration(K, self.K_colour, colour_T_depth, self.size_px)
+        K = pinhole_of(read_matrix(path), shown(path))
+        return K, inverse(self._extrinsic("color")) @ self._extrinsic("depth")
 
     def _extrinsic(self, name: str) -> NDArray[np.float64]:
         path = self.folder / "intrinsic" / f"extrinsic_{name}.txt"
@@ -195,33 +179,17 @@ class _Stream:
     def size_px(self) -> tuple[int, int]:
         return self.sens.colour_px
 
-    def poses(self, problems: list[str]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        found: list[NDArray[np.float64] | None] = []
-        for index, frame in enumerate(self.sens.frames):
-            if not np.isfinite(frame.world_T_cam).all():
-                found.append(None)
-                continue
-            try:
-                found.append(rigid_matrix(frame.world_T_cam, f"frame {index} of the stream"))
-            except DatasetError as error:
-                problems.append(str(error))
-                found.append(None)
-        return _filled(found, problems)
-
-    def registration(
-        self, depth_T_colour: NDArray[np.float64] | None, problems: list[str]
-    ) -> Registration | None:
-        try:
-            K = pinhole_of(self.sens.K_depth, "intrinsic_depth of the stream")
-            colour_T_depth = _extrinsics(
-                depth_T_colour,
-                rigid_matrix(self.sens.extrinsic_colour, "extrinsic_color of the stream"),
-                rigid_matrix(self.sens.extrinsic_depth, "extrinsic_depth of the stream"),
-            )
-        except DatasetError as error:
-            problems.append(f"{error}: no depth")
+    def pose(self, index: int) -> NDArray[np.float64] | None:
+        stored = self.sens.frames[index].world_T_cam
+        if not np.isfinite(stored).all():
             return None
-        return Registration(K, self.K_colour, colour_T_depth, self.size_px)
+        return rigid_matrix(stored, f"frame {index} of the stream")
+
+    def depth_camera(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        K = pinhole_of(self.sens.K_depth, "intrinsic_depth of the stream")
+        colour = rigid_matrix(self.sens.extrinsic_colour, "extrinsic_color of the stream")
+        depth = rigid_matrix(self.sens.extrinsic_depth, "extrinsic_depth of the stream")
+        return K, inverse(colour) @ depth
 
     def times(self, fps: float) -> tuple[NDArray[np.int64], bool]:
         stamps = np.array([frame.colour_us for frame in self.sens.frames], np.int64) * 1000
@@ -264,24 +232,39 @@ class _Frames:
         )
 
 
-def _extrinsics(
-    depth_T_colour: NDArray[np.float64] | None,
-    extrinsic_colour: NDArray[np.float64],
-    extrinsic_depth: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """`colour_T_depth`: from SCENE.txt if it states it, else from the places of both sensors."""
-    if depth_T_colour is not None:
-        return np.asarray(np.linalg.inv(depth_T_colour))
-    return np.asarray(np.linalg.inv(extrinsic_colour) @ extrinsic_depth)
-
-
-def _filled(
-    found: Sequence[NDArray[np.float64] | None], problems: list[str]
+def _poses(
+    scan: _Exported | _Stream, problems: list[str]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """`world_T_cam` of every frame, and whether it is known."""
+    found: list[NDArray[np.float64] | None] = []
+    for index in range(len(scan.numbers)):
+        try:
+            found.append(scan.pose(index))
+        except DatasetError as error:
+            problems.append(str(error))
+            found.append(None)
     valid = np.array([pose is not None for pose in found], bool)
     if lost := int((~valid).sum()):
         problems.append(f"{lost} of {len(found)} frames have no pose: tracking was lost")
     return np.stack([np.eye(4) if pose is None else pose for pose in found]), valid
+
+
+def _registration(
+    scan: _Exported | _Stream, depth_T_colour: NDArray[np.float64] | None, problems: list[str]
+) -> Registration | None:
+    """The way of depth to the colour camera; `depth_T_colour` of SCENE.txt goes before."""
+    try:
+        camera = scan.depth_camera()
+    except DatasetError as error:
+        problems.append(f"{error}: no depth")
+        return None
+    if camera is None:
+        problems.append("depth/ is missing: no depth")
+        return None
+    K, colour_T_depth = camera
+    if depth_T_colour is not None:
+        colour_T_depth = inverse(depth_T_colour)
+    return Registration(K, scan.K_colour, colour_T_depth, scan.size_px)
 
 
 def _instances(

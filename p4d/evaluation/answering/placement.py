@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
 import torch
 
 from p4d.errors import ConfigError
+from p4d.students.model.pretrained import weight_count
 from p4d.students.model.student import Student
 
 LARGE = 1_000_000_000
@@ -30,34 +33,51 @@ class Placement:
     attention: str
 
 
-def place(student: Student, device: str, dtype: str) -> Placement:
-    """Move a student to a device and a precision.
+class LoadStudent(Protocol):
+    """A function that loads a student of a folder."""
+
+    def __call__(self, folder: Path, *, dtype: torch.dtype) -> Student:
+        """The student, with weights of `dtype`."""
+
+
+def load_placed(
+    load: LoadStudent, folder: Path, *, device: str, dtype: str
+) -> tuple[Student, Placement]:
+    """Load a student in the precision in which it computes, and move it to a device.
+
+    Its weights are never in memory in another precision: those of 8 B in float32 are 32 GB. What a
+    network computes for itself, such as the frequencies of rotary embeddings, stays in float32, as
+    in transformers.
 
     Args:
-        student: changed in place.
+        load: reads the folder.
+        folder: of a student, or of a checkpoint.
         device: `auto` is the first GPU if there is one, else the CPU.
         dtype: `auto` is bfloat16 for a large model on a GPU, else float32.
 
     Raises:
         ConfigError: torch does not know the device, or it is not there.
+        ContractError: the folder holds no student, or is damaged.
     """
-    model = student.adapter.model
     chosen = _device(device)
-    large = sum(weight.numel() for weight in model.parameters()) >= LARGE
     name = dtype
     if dtype == "auto":
-        name = "bfloat16" if chosen.type == "cuda" and large else "float32"
+        large = chosen.type == "cuda" and weight_count(folder) >= LARGE
+        name = "bfloat16" if large else "float32"
+    student = load(folder, dtype=getattr(torch, name))
+    model = student.adapter.model
     try:
-        model.to(device=chosen, dtype=getattr(torch, name))  # type: ignore[call-arg, arg-type]
+        model.to(device=chosen)  # type: ignore[call-arg, arg-type]
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"device {device}: {str(error).splitlines()[0]}") from error
     on_gpu = chosen.type == "cuda"
-    return Placement(
+    placement = Placement(
         device=str(chosen),
         device_name=torch.cuda.get_device_name(chosen) if on_gpu else chosen.type,
         dtype=name,
         attention=str(getattr(model.config, "_attn_implementation", None) or "eager"),
     )
+    return student, placement
 
 
 def _device(name: str) -> torch.device:

@@ -17,7 +17,7 @@ from p4d.config import EvaluationParams
 from p4d.determinism import deterministic
 from p4d.errors import ContractError
 from p4d.evaluation.answering.ask import AskSettings, ask
-from p4d.evaluation.answering.placement import place
+from p4d.evaluation.answering.placement import load_placed
 from p4d.evaluation.answering.visuals import ClipVisuals, FirstFrames, VisualSource
 from p4d.evaluation.arms.general import BASE, GENERAL_FILE, general_scores, general_summary
 from p4d.evaluation.reading.choices import read_choice
@@ -72,8 +72,9 @@ def build_evaluation(inputs: StageInputs, out: Path) -> StageReport:
     asking = asking_of(params, frames)
     unread = dataclasses.replace(params, generated_questions=0)
     for number, (arm, stage) in enumerate(ARMS.items(), start=1):
-        student = load(inputs.folder(stage))
-        placement = place(student, params.device, params.dtype)
+        student, placement = load_placed(
+            load, inputs.folder(stage), device=params.device, dtype=params.dtype
+        )
         with deterministic(params.threads, seed=0):
             tables.append(answer(student, questions, clips, asking, params, groups, arm=arm))
             if arm == CHALLENGER:
@@ -144,8 +145,9 @@ def _write_general(
 ) -> dict[str, object]:
     """Score the base student too, write all scores, and summarise them."""
     params: EvaluationParams = inputs.params("evaluation")
-    base = load(inputs.folder("base_student"))
-    place(base, params.device, params.dtype)
+    base, _ = load_placed(
+        load, inputs.folder("base_student"), device=params.device, dtype=params.dtype
+    )
     with deterministic(params.threads, seed=0):
         scores = pl.concat([_general(base, rows, inputs, BASE), *of_arms])
     write_table(out / GENERAL_FILE, scores, sort_by=["arm", "row_id"])

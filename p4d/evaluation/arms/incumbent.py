@@ -20,7 +20,7 @@ from p4d.artifacts import read_table
 from p4d.config import EvaluationParams
 from p4d.determinism import deterministic
 from p4d.errors import ContractError
-from p4d.evaluation.answering.placement import place
+from p4d.evaluation.answering.placement import load_placed
 from p4d.evaluation.answering.visuals import ClipVisuals
 from p4d.evaluation.arms.champion_ledger import ANSWERS, read_answers
 from p4d.evaluation.arms.compare_arms import answer, asking_of
@@ -93,8 +93,7 @@ class Incumbent:
         )
         asking = asking_of(params, inputs.params("clips").frames)
         unread = dataclasses.replace(params, generated_questions=0)
-        student = load(self.weights)
-        place(student, params.device, params.dtype)
+        student, _ = load_placed(load, self.weights, device=params.device, dtype=params.dtype)
         inputs.progress(0, 1, f"the champion answers {len(questions)} questions that have changed")
         with deterministic(params.threads, seed=0):
             table = answer(student, questions, clips, asking, unread, groups, arm="champion")

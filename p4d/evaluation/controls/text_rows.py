@@ -24,7 +24,7 @@ from p4d.artifacts import read_json, read_table, write_bytes, write_json, write_
 from p4d.config import Params
 from p4d.determinism import deterministic
 from p4d.errors import ContractError
-from p4d.evaluation.answering.placement import place
+from p4d.evaluation.answering.placement import load_placed
 from p4d.evaluation.answering.visuals import ClipVisuals
 from p4d.evaluation.arms.compare_arms import answer, asking_of
 from p4d.evaluation.reproduction import reproduction_card
@@ -110,8 +110,9 @@ def make_row(
     asked: Sequence[Question] = questions
     if name == "facts":
         asked = questions_with_facts(questions, _texts(data, release, shards))
-    student = load(model)
-    placement = place(student, params.evaluation.device, params.evaluation.dtype)
+    student, placement = load_placed(
+        load, model, device=params.evaluation.device, dtype=params.evaluation.dtype
+    )
     asking = asking_of(params.evaluation, params.clips.frames)
     if name == "facts":  # their texts are too long for one row per clip
         asking = dataclasses.replace(asking, batch=FACT_ROWS, questions_per_row=1)

@@ -70,12 +70,28 @@ def cluster_t_bounds(
         counts: `[..., G]` number of values of each cluster.
         tail: probability beyond each end, for example 0.025; broadcast over the leading axes.
     """
+    mean, error, freedom = _mean_and_error(sums, counts)
+    half = student_t.isf(tail, freedom) * error
+    return mean - half, mean + half
+
+
+def cluster_t_p(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The two-sided p of the hypothesis that the mean is zero; arguments as of the bounds."""
+    mean, error, freedom = _mean_and_error(sums, counts)
+    distance = np.divide(np.abs(mean), error, out=np.zeros_like(mean), where=error > 0)
+    exact = np.where((error == 0) & (mean != 0), 0.0, 2 * student_t.sf(distance, freedom))
+    return np.asarray(exact)
+
+
+def _mean_and_error(
+    sums: np.ndarray, counts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The mean, its standard error, and the degrees of freedom of that."""
     total = counts.sum(axis=-1)
-    mean = sums.sum(axis=-1) / total
+    mean = np.asarray(sums.sum(axis=-1) / total, np.float64)
     number = sums.shape[-1]
     # What the mean would change by without a cluster; large clusters pull it towards themselves.
     changes = (sums - mean[..., None] * counts) / (total[..., None] - counts)
     variance = (number - 1) / number * (changes**2).sum(axis=-1)
     effective = total**2 / (counts.astype(float) ** 2).sum(axis=-1)
-    half = student_t.isf(tail, np.maximum(effective - 1, 1)) * np.sqrt(variance)
-    return mean - half, mean + half
+    return mean, np.sqrt(variance), np.maximum(effective - 1, 1)

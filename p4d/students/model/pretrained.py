@@ -8,6 +8,7 @@ project, is read in the layout of `chat.py`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,24 +27,37 @@ from p4d.students.model.student import Student, load, load_checkpoint, read_card
 from p4d.students.model.tokenizer import encode, token_id
 
 
-def open_student(folder: Path) -> Student:
+def open_student(folder: Path, *, dtype: torch.dtype = torch.float32) -> Student:
     """Any student: an arm's folder, an exported one, or a published checkpoint as it is.
+
+    Its weights are of `dtype`.
 
     Raises:
         ContractError: the folder holds none of them, or it is damaged.
     """
     if (folder / "card.json").is_file() and (folder / "model").is_dir():
-        return load(folder)
+        return load(folder, dtype=dtype)
     if not (folder / "config.json").is_file():
         raise ContractError(
             f"{folder} holds no model: expected card.json of a student or config.json of a "
             "transformers checkpoint"
         )
     if not (folder / "card.json").is_file():
-        return open_checkpoint(folder)
-    model, tokenizer = load_checkpoint(folder, folder)  # exported: its config has all settings
+        return open_checkpoint(folder, dtype=dtype)
+    # Exported: its config has all settings.
+    model, tokenizer = load_checkpoint(folder, folder, dtype=dtype)
     sees_video = bool(read_card(folder)["sees_video"])
     return Student(adapter_for(model), tokenizer, sees_video=sees_video)
+
+
+def weight_count(folder: Path) -> int:
+    """How many weights a student's folder or a checkpoint holds; none of them is loaded.
+
+    Raises:
+        ContractError: the folder is damaged.
+    """
+    weights, _ = _parts(folder)
+    return sum(math.prod(shape) for shape in weights.weight_shapes().values())
 
 
 def own_sampling(folder: Path) -> FrameSampling | None:
@@ -60,17 +74,18 @@ def own_sampling(folder: Path) -> FrameSampling | None:
     return found.sampling if found else None
 
 
-def open_checkpoint(folder: Path) -> Student:
+def open_checkpoint(folder: Path, *, dtype: torch.dtype = torch.float32) -> Student:
     """A transformers checkpoint as a student that is asked as it is; nothing is added.
 
-    A checkpoint with a processor is asked as its authors ask it, without an encoding of times.
+    Its weights are of `dtype`. A checkpoint with a processor is asked as its authors ask it,
+    without an encoding of times.
 
     Raises:
         ContractError: the folder is damaged, lacks weights or has too many, or its family has no
             adapter.
     """
     weights, texts = _parts(folder)
-    model, tokenizer = load_checkpoint(weights.path, texts.path)
+    model, tokenizer = load_checkpoint(weights.path, texts.path, dtype=dtype)
     processor = _processor(texts, model, tokenizer)
     published = processor is not None and getattr(model.config, KEY, None) is None
     if processor is not None and published:

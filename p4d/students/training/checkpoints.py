@@ -3,11 +3,9 @@
 A checkpoint is a folder that is written under a temporary name, flushed, and renamed, so a kill at
 any moment leaves the last complete one. It holds weights, optimizer, schedule, random states, the
 weights of the loss terms and the curve so far. Tensors are stored as safetensors, the rest as JSON;
-nothing is pickled. Sharded models are gathered first, so a run may resume with another number of
-processes (results are then equal up to rounding, not bit by bit).
-
-`torch.distributed.checkpoint` supplies the state dicts but not the files: its own format is
-pickled and is not renamed into place as a whole.
+nothing is pickled. Of a sharded model each process writes its own part (`shard_files`), so no
+process needs memory for the whole. A run may resume with another number of processes (results are
+then equal up to rounding, not bit by bit).
 
 Checkpoints are scratch: they are kept in the work folder of a stage, never in an artifact.
 """
@@ -37,10 +35,14 @@ from torch.distributed.tensor import DTensor
 from p4d.artifacts import read_json, write_bytes
 from p4d.atomic import sync_folder
 from p4d.errors import TrainingError
+from p4d.students.training.shard_files import names_in, read_parts, write_parts
 
 WEIGHTS, OPTIMIZER, STATE, PROBES = (
     "weights.safetensors", "optimizer.safetensors", "state.json", "probes.safetensors"
 )  # fmt: skip
+WEIGHT_PARTS, OPTIMIZER_PARTS = "weights", "optimizer"
+"""Folders of a sharded model's parts, in place of `WEIGHTS` and `OPTIMIZER`."""
+
 _FULL = StateDictOptions(full_state_dict=True, cpu_offload=True)
 
 
@@ -87,9 +89,11 @@ class Checkpoints:
             probes: tensors that `read_probes` returns.
             also: writes further files into the folder before it is renamed.
         """
-        weights: Any = get_model_state_dict(model, options=_FULL)
-        moments: Any = get_optimizer_state_dict(model, optimizer, options=_FULL)
-        rank, _ = process()
+        in_parts, rank = sharded(model), process()[0]
+        options = StateDictOptions() if in_parts else _FULL
+        weights: Any = get_model_state_dict(model, options=options)
+        moments: Any = get_optimizer_state_dict(model, optimizer, options=options)
+        tensors, scalars = _flattened(moments.get("state", {}))
         place = self._folder / f"checkpoint-{step:07d}"
         new = self._folder / f".{place.name}.new"
         if rank == 0:
@@ -97,12 +101,17 @@ class Checkpoints:
             new.mkdir(parents=True)
         barrier()
         save_file(random_state(), new / _random_file(rank))
+        if in_parts:
+            write_parts(new / WEIGHT_PARTS, _untied(weights, model))
+            write_parts(new / OPTIMIZER_PARTS, tensors)
         if rank == 0:
-            tensors, values = _flattened(moments)
-            save_file(_once_each(weights), new / WEIGHTS)
-            save_file(tensors, new / OPTIMIZER)
+            if not in_parts:
+                save_file(_once_each(weights), new / WEIGHTS)
+                save_file({**tensors, **scalars}, new / OPTIMIZER)
             save_file({name: value.contiguous() for name, value in probes.items()}, new / PROBES)
-            content = {"identity": self._identity, "optimizer": values, **state}
+            content = {"identity": self._identity, "optimizer": moments["param_groups"], **state}
+            if in_parts:
+                content["scalars"] = {name: value.item() for name, value in scalars.items()}
             # Not sorted: the order of a curve's columns is part of it.
             write_bytes(new / STATE, json.dumps(content, allow_nan=False).encode())
         barrier()
@@ -134,27 +143,46 @@ def restore_weights(checkpoint: Path, model: nn.Module) -> None:
     Raises:
         TrainingError: weights are missing in the checkpoint, or it holds others.
     """
-    found: Any = load_file(checkpoint / WEIGHTS)
-    options = StateDictOptions(full_state_dict=True, strict=False)
+    in_parts = (checkpoint / WEIGHT_PARTS).is_dir()
+    own: Any = get_model_state_dict(model) if in_parts else {}
+    if in_parts:
+        stored = names_in(checkpoint / WEIGHT_PARTS)
+        found: Any = {name: value for name, value in own.items() if name in stored}
+        unexpected = sorted(stored - own.keys())
+        read_parts(checkpoint / WEIGHT_PARTS, found)
+    else:
+        found, unexpected = load_file(checkpoint / WEIGHTS), []
+    options = StateDictOptions(full_state_dict=not in_parts, strict=False)
     done = set_model_state_dict(model, found, options=options)
+    unexpected += done.unexpected_keys
     trained = {name.removeprefix("module.") for name, _ in model.named_parameters()}
     missing = sorted(trained & set(done.missing_keys))
-    if missing or done.unexpected_keys:
-        raise TrainingError(f"{checkpoint}: weights differ: {missing}, {done.unexpected_keys}")
+    if missing or unexpected:
+        raise TrainingError(f"{checkpoint}: weights differ: {missing}, {unexpected}")
 
 
 def restore_optimizer(checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     """Load moments and settings into `optimizer`."""
-    values = read_state(checkpoint)["optimizer"]
+    values = read_state(checkpoint)
+    in_parts = (checkpoint / OPTIMIZER_PARTS).is_dir()
+    if in_parts:
+        own: Any = get_optimizer_state_dict(model, optimizer)
+        found, scalars = _flattened(own["state"])
+        read_parts(checkpoint / OPTIMIZER_PARTS, found)
+        found |= {
+            name: torch.full_like(value, values["scalars"][name]) for name, value in scalars.items()
+        }
+    else:
+        found = load_file(checkpoint / OPTIMIZER)
     state: Any = {}
-    for key, value in load_file(checkpoint / OPTIMIZER).items():
+    for key, value in found.items():
         name, _, kind = key.rpartition("/")
         state.setdefault(name, {})[kind] = value
     set_optimizer_state_dict(
         model,
         optimizer,
-        {"state": state, "param_groups": values},
-        options=StateDictOptions(full_state_dict=True, strict=False),
+        {"state": state, "param_groups": values["optimizer"]},
+        options=StateDictOptions(full_state_dict=not in_parts, strict=False),
     )
 
 
@@ -217,13 +245,22 @@ def _random_file(rank: int) -> str:
     return f"random-{rank}.safetensors"
 
 
-def _flattened(moments: Mapping[str, Any]) -> tuple[dict[str, Tensor], list[Any]]:
-    tensors = {
-        f"{name}/{kind}": value.contiguous()
-        for name, kinds in moments["state"].items()
-        for kind, value in kinds.items()
+def _flattened(moments: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The state of an optimizer by `weight/kind`: tensors of its weights' shapes, and scalars."""
+    flat = {
+        f"{name}/{kind}": value for name, kinds in moments.items() for kind, value in kinds.items()
     }
-    return tensors, json.loads(json.dumps(moments["param_groups"]))
+    tensors = {name: value.contiguous() for name, value in flat.items() if value.ndim}
+    return tensors, {name: value for name, value in flat.items() if not value.ndim}
+
+
+def _untied(weights: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+    """Tied weights under their first name, which is the same in every process."""
+    once = {name.removeprefix("module.") for name, _ in model.named_parameters()}
+    every = {
+        name.removeprefix("module.") for name, _ in model.named_parameters(remove_duplicate=False)
+    }
+    return {name: value for name, value in weights.items() if name not in every - once}
 
 
 def _once_each(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -239,7 +276,10 @@ def _once_each(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _flush(folder: Path) -> None:
-    for path in folder.iterdir():
+    for path in sorted(folder.rglob("*"), reverse=True):  # files before their folders
+        if path.is_dir():
+            sync_folder(path)
+            continue
         with path.open("rb") as handle:
             os.fsync(handle.fileno())
     sync_folder(folder)

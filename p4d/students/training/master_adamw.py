@@ -72,12 +72,14 @@ class MasterAdamW(torch.optim.Optimizer):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:  # type: ignore[override]
         """Load a state; torch would cast it to the type of the weights."""
         kept = {
-            number: {name: value.clone() for name, value in state.items()}
-            for number, state in state_dict["state"].items()
+            key: {name: value.clone() for name, value in state.items()}
+            for key, state in state_dict["state"].items()
         }
         super().load_state_dict(state_dict)
+        # As in torch: states belong to weights by their places in the groups, under any key.
+        keys = [key for group in state_dict["param_groups"] for key in group["params"]]
         weights = [weight for group in self.param_groups for weight in group["params"]]
-        for number, state in kept.items():
-            own = self.state[weights[number]]
-            for name, value in state.items():
+        for key, weight in zip(keys, weights, strict=True):
+            own = self.state[weight]
+            for name, value in kept.get(key, {}).items():
                 own[name] = value.to(own[name].device)

@@ -44,7 +44,7 @@ def test_a_folder_of_dates_is_recognised_and_its_drives_are_sequences(drive, tmp
     unrectified = tmp_path / DATE / f"{DATE}_drive_0001_extract" / "image_02"
     unrectified.mkdir(parents=True)
     assert not reader.recognise(tmp_path)
-    with pytest.raises(DatasetError, match="holds no raw drives: expected DATE/DATE_drive_NNNN"):
+    with pytest.raises(DatasetError, match="holds no sequences: expected DATE/DATE_drive_NNNN"):
         reader.sequences(tmp_path, {})
 
 

@@ -13,12 +13,12 @@ import pytest
 import torch
 
 from p4d.config import replace_params
-from p4d.evaluation.evaluate import open_model
 from p4d.students import load
 from p4d.students.data.clip_reader import Visual
 from p4d.students.data.packer import Packer
 from p4d.students.data.questions import ad_hoc_question
 from p4d.students.data.samples import Sample
+from p4d.students.model.pretrained import open_student
 from p4d.students.training.base_student import build_base_student
 from p4d.students.use.ask import VideoQuestion, ask_video, load_asked, sampling_of
 from p4d.students.use.export import export_student
@@ -71,7 +71,7 @@ def test_every_file_is_readable_by_everyone(exported):
 
 @torch.no_grad()
 def test_it_opens_in_ask_and_evaluate_and_answers_as_before(student, exported, project, tmp_path):
-    before, after = load(student), open_model(exported)
+    before, after = load(student), open_student(exported)
     assert not after.as_published
     frames = np.random.default_rng(1).integers(0, 256, (4, SIZE, SIZE, 3), dtype=np.uint8)
     one, two = (asked(each, frames, np.arange(4) / 4)[1] for each in (before, after))

@@ -9,7 +9,8 @@ from safetensors.torch import load_file, save_file
 
 from p4d.config import TeacherParams
 from p4d.errors import ConfigError, ContractError
-from p4d.teachers.l4p.network import PUBLISHED, L4PNetwork, load
+from p4d.teachers.l4p.network import L4PNetwork, load
+from p4d.teachers.l4p.sizes import PUBLISHED
 from p4d.teachers.l4p.teacher import L4PTeacher
 from p4d.teachers.labelling.store import LabelStore, LabelWriter
 from p4d.teachers.protocol import ClipInput

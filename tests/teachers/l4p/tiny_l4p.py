@@ -6,7 +6,8 @@ import torch
 from safetensors.torch import save_file
 
 from p4d.artifacts import write_json
-from p4d.teachers.l4p.network import L4PConfig, L4PNetwork
+from p4d.teachers.l4p.network import L4PNetwork
+from p4d.teachers.l4p.sizes import L4PConfig
 
 CONFIG = L4PConfig(
     size_px=32, frames=8, patch_px=8, tubelet=2, width=16, blocks=4, heads=2, mlp_width=24,

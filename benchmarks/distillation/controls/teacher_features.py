@@ -1,32 +1,23 @@
 """The control whose encoder is replaced by the teacher: the value of the teacher's features.
 
-The student's encoder is replaced by the expert and one linear layer; everything else is the SFT
-arm: the same base, questions, order and steps. The result bounds what distillation into this
-student can bring, and shows whether the student can use such features. Each answer needs the
-expert.
+The student's encoder is replaced by the expert and one linear layer. The result bounds what
+distillation into this student can bring, and shows whether the student can use such features. Each
+answer needs the expert.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from p4d.config import Params
-from p4d.students.data.clip_reader import ClipReader
-from p4d.students.data.packer import Packer
-from p4d.students.data.questions import load_questions
-from p4d.students.data.samples import LabelReader, RowOrder, TrainingSamples
+from benchmarks.distillation.controls.fitting import ControlRun, fit
 from p4d.students.distillation.perception import LatentStats
 from p4d.students.model.adapters.protocol import StudentAdapter
 from p4d.students.model.student import Student, load
-from p4d.students.training.arm import Arm
-from p4d.students.training.loop import train_arm
-from p4d.students.training.run import TrainingRun
 from p4d.teachers.expert4d import network as expert4d
 from p4d.teachers.expert4d.network import Expert4D
 
@@ -57,8 +48,10 @@ def _encoding_with(adapter: StudentAdapter, expert_encoder: ExpertEncoder) -> It
     own: Any = adapter
     encode = own.encode
 
-    def encode_with_expert_encoder(frames_bfhw3: Tensor, times_s: Tensor) -> dict[str, Any]:
-        encoded: dict[str, Any] = encode(frames_bfhw3, times_s)
+    def encode_with_expert_encoder(
+        frames_bfhw3: Tensor, times_s: Tensor, *rest: Any
+    ) -> dict[str, Any]:
+        encoded: dict[str, Any] = encode(frames_bfhw3, times_s, *rest)
         encoded["mm_encoder_outputs"]["video"].pooler_output = tuple(expert_encoder(frames_bfhw3))
         return encoded
 
@@ -70,33 +63,18 @@ def _encoding_with(adapter: StudentAdapter, expert_encoder: ExpertEncoder) -> It
 
 
 @contextmanager
-def trained(
-    work: Path,
-    params: Params,
-    clips: ClipReader,
-    progress: Any,
-) -> Iterator[Student]:
-    """Train the control for `params.training`; it encodes with the expert inside the context."""
-    student = load(work / "base_student")
-    expert = expert4d.load(work / "expert")
-    slots = params.clips.frames // student.adapter.frames_per_slot
+def with_teacher_features(run: ControlRun) -> Iterator[Student]:
+    """Train the control; it encodes with the expert inside the context."""
+    student = load(run.base)
+    expert = expert4d.load(run.work / "expert")
+    slots = run.params.clips.frames // student.adapter.frames_per_slot
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(params.training.seed)
+        torch.manual_seed(run.params.training.seed)
         expert_encoder = ExpertEncoder(
-            expert, LatentStats.load(work / "expert"), slots, student.adapter.hidden_width
+            expert, LatentStats.load(run.work / "expert"), slots, student.adapter.hidden_width
         )
-    samples = TrainingSamples(
-        load_questions(work / "release", "train"),
-        RowOrder(length=params.training.steps * params.training.batch, seed=params.training.seed),
-        questions_per_clip=params.training.questions_per_clip,
-        clips=clips,
-        labels=LabelReader(),
-    )
-    packer = Packer(student.tokenizer, student.adapter)
-    student.adapter.model.model.add_module(
-        "expert_encoder", expert_encoder
-    )  # so that it is trained
+    # A part of the student, so that it is trained.
+    student.adapter.model.model.add_module("expert_encoder", expert_encoder)
     with _encoding_with(student.adapter, expert_encoder):
-        run = TrainingRun(samples=samples, packer=packer, params=params.training, progress=progress)
-        train_arm(Arm(student.adapter, None), run)
+        fit(run, student)
         yield student

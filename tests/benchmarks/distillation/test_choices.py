@@ -1,0 +1,115 @@
+"""Nothing opens the test split before a choice on the validation split is in the history."""
+
+import dataclasses
+import subprocess
+
+import pytest
+
+from benchmarks.distillation.choices import FILE, apply, committed_choices, write_choices
+from benchmarks.distillation.plan import CANDIDATES, LONG_TUBELETS, RunSpec, plan
+from benchmarks.machine import clean_commit
+from p4d.artifacts import read_json, write_json
+from p4d.errors import ContractError
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    for command in (
+        ["init", "-q"],
+        ["config", "user.email", "a@b"],
+        ["config", "user.name", "a"],
+        ["commit", "-q", "--allow-empty", "-m", "nothing yet"],
+    ):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    return tmp_path
+
+
+def commit_all(checkout):
+    subprocess.run(["git", "add", "-A"], cwd=checkout, check=True)
+    subprocess.run(["git", "commit", "-qm", "choices"], cwd=checkout, check=True)
+
+
+def results(best, accuracy=0.4, commit="abc"):
+    return {
+        run.name: {
+            "val_accuracy": accuracy + (0.1 if run.name in best else 0.0),
+            "cpu_s": 10.0,
+            "commit": commit,
+        }
+        for run in CANDIDATES
+    }
+
+
+def test_the_test_split_stays_closed_until_choices_are_committed(checkout):
+    with pytest.raises(ContractError, match=r"missing, so the test split stays closed.*choose"):
+        committed_choices(checkout, "corpus_a")
+    write_choices(checkout, results({"choose_sft_t8_lr2-100"}), "corpus_a", asked=70)
+    with pytest.raises(ContractError, match="not committed"):
+        committed_choices(checkout, "corpus_a")
+    commit_all(checkout)
+    assert committed_choices(checkout, "corpus_a")["questions"] == 70
+    with pytest.raises(ContractError, match="chosen on corpus_a, and corpus_b is there now"):
+        committed_choices(checkout, "corpus_b")
+    write_json(checkout / FILE, {**read_json(checkout / FILE), "questions": 71})
+    with pytest.raises(ContractError, match="not committed"):
+        committed_choices(checkout, "corpus_a")
+
+
+def test_the_best_setting_of_each_arm_is_chosen(checkout):
+    best = {"choose_sft_t8_lr1-100", "choose_p4d_t4_r4-100"}
+    found = write_choices(checkout, results(best), "corpus_a", asked=70)
+    assert found["chosen"]["sft"]["base"] == LONG_TUBELETS
+    assert found["chosen"]["sft"]["training"] == {"learning_rate": 0.001}
+    assert found["chosen"]["p4d"]["distillation"] == {"target_ratio": 4.0}
+    assert {row["name"] for row in found["candidates"]} == {run.name for run in CANDIDATES}
+    sft, p4d = (apply(run, found) for run in plan(1, None)[:2])
+    assert (sft.base, dict(sft.training)) == (LONG_TUBELETS, {"learning_rate": 0.001})
+    assert dict(p4d.distillation) == {"target_ratio": 4.0}
+
+
+def test_candidates_use_other_seeds_than_the_arms_and_another_split():
+    arms = plan(5, 1.1)
+    assert not {run.seed for run in CANDIDATES} & {run.seed for run in arms}
+    assert {run.split for run in CANDIDATES} == {"val"}
+    assert {run.split for run in arms} == {"test"}
+
+
+def test_a_run_keeps_what_it_changes_itself():
+    exact = next(run for run in plan(1, None) if run.arm == "p4d_exact")
+    setting = {"base": LONG_TUBELETS, "training": {}, "distillation": {"latents": True, "x": 1}}
+    found = apply(exact, {"chosen": {"p4d": setting}})
+    assert found.distillation["latents"] is False
+    assert found.distillation["x"] == 1
+    assert found.base == LONG_TUBELETS
+    assert apply(RunSpec("text_only"), {"chosen": {}}) == RunSpec("text_only")
+
+
+def test_a_choice_needs_every_candidate_of_one_commit(checkout):
+    some = results(set())
+    del some["choose_sft_t4_lr1-100"]
+    with pytest.raises(ContractError, match="choose_sft_t4_lr1-100"):
+        write_choices(checkout, some, "corpus_a", asked=70)
+    mixed = results(set())
+    mixed["choose_sft_t4_lr1-100"]["commit"] = "def"
+    with pytest.raises(ContractError, match="commits abc, def"):
+        write_choices(checkout, mixed, "corpus_a", asked=70)
+    assert not (checkout / FILE).exists()
+
+
+def test_a_tree_with_changes_is_refused(checkout):
+    assert len(clean_commit(checkout)) == 12
+    (checkout / "new.py").write_text("x = 1\n")
+    with pytest.raises(ContractError, match=r"uncommitted changes \(new.py\)"):
+        clean_commit(checkout)
+
+
+def test_every_control_of_a_comparison_is_a_run_of_its_own():
+    names = [run.name for run in plan(5, 1.1)]
+    assert len(names) == len(set(names))
+    assert {
+        "first_frame-0", "teacher_cues-0", "frame_differences-0", "other_clips-0",
+        "labels_as_text-0", "p4d_exact-0", "teacher_features-0", "time_none-0", "sft_longer-4",
+    } <= set(names)  # fmt: skip
+    untimed = [run for run in plan(1, None) if run.untimed]
+    assert {run.base_folder for run in untimed} == {"base_student_untimed"}
+    assert dataclasses.replace(untimed[0], base=LONG_TUBELETS).base_folder.endswith("t8_untimed")
