@@ -21,8 +21,8 @@ def main(arguments: Sequence[str]) -> None:
         prog="python -m benchmarks.distillation time", description=seconds.__doc__
     )
     parser.add_argument("--work", type=Path, default=CHECKOUT / "benchmark_data" / "time")
-    parser.add_argument("--worlds", type=int, default=250)
-    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--worlds", type=int, default=150)
+    parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--arms", nargs="*", choices=ARMS, default=list(ARMS))
     parser.add_argument("--collect", action="store_true", help="record the finished runs only")
