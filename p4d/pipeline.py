@@ -266,7 +266,7 @@ STAGES: tuple[Stage, ...] = (
         group="questions",
         entry="p4d.questions.regions.stage:build_regions",
         description="Tracked object masks and the marked picture of the first frame.",
-        inputs=("clips", "labels"),
+        inputs=("videos", "clips", "labels"),
         params=("regions",),
         per_shard=True,
     ),

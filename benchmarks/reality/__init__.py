@@ -2,7 +2,7 @@
 
 Each module measures one subject and writes its keys of `benchmarks/results/reality.json` with the
 command that made them: `python -m benchmarks.reality.fuzz`, `.cuts`, `.copies`, `.variable_rate`,
-`.ingest`, `.looks`.
+`.ingest`, `.looks`, `.real_clips`.
 """
 
 from __future__ import annotations

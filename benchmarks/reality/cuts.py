@@ -3,7 +3,7 @@
     python -m benchmarks.reality.cuts [--pairs 40]
 
 Two worlds of p4d's own renderer are joined at a known frame and encoded; rates, sizes and
-compression vary. Dissolves are planted too, and are known not to be found. What must not be found:
+compression vary; fades and dissolves are planted likewise. What must not be found:
 the worlds alone, with every frame doubled, with a bright frame in the middle (a flash), and a pan
 over a wide picture.
 """

@@ -31,7 +31,7 @@ class RegionsParams:
     motion_threshold: float
 
     def __post_init__(self) -> None:
-        known = {"truth", "checkpoint", "motion"}
+        known = {"truth", "checkpoint", "flow", "motion"}
         check(
             self.sources[:1] == ("truth",) and set(self.sources) <= known,
             self,

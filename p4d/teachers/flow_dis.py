@@ -70,8 +70,8 @@ class DisFlowTeacher:
         flow = np.zeros((frames, height, width, 2), np.float32)
         valid = np.zeros((frames, height, width), bool)
         for t in range(1, frames):
-            flow[t] = self._searched(grey_thw[t], grey_thw[t - 1])
-            forward = self._searched(grey_thw[t - 1], grey_thw[t])
+            flow[t] = dis_flow(self._cv, grey_thw[t], grey_thw[t - 1])
+            forward = dis_flow(self._cv, grey_thw[t - 1], grey_thw[t])
             valid[t] = cycle_closes(flow[t], forward)
         valid &= lands_inside(flow)
         flow_px = sample_picture_flow(flow, self.map_px)
@@ -80,11 +80,12 @@ class DisFlowTeacher:
         flow_px = np.clip(flow_px, -LONGEST_FLOW_PX, LONGEST_FLOW_PX)
         return LabelArrays(flow_px_thw2=flow_px, flow_valid_thw=kept)
 
-    def _searched(self, of_hw: NDArray[np.uint8], to_hw: NDArray[np.uint8]) -> NDArray:
-        """Flow from `of` to `to` in px, [H, W, 2]."""
-        search = self._cv.DISOpticalFlow_create(self._cv.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        found: NDArray = search.calc(np.ascontiguousarray(of_hw), np.ascontiguousarray(to_hw), None)
-        return found
+
+def dis_flow(cv: Any, of_hw: NDArray[np.uint8], to_hw: NDArray[np.uint8]) -> NDArray:  # noqa: ANN401
+    """Flow from `of` to `to` in px, [H, W, 2]; `cv` is OpenCV (`opencv`)."""
+    search = cv.DISOpticalFlow_create(cv.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    found: NDArray = search.calc(np.ascontiguousarray(of_hw), np.ascontiguousarray(to_hw), None)
+    return found
 
 
 def cycle_closes(backward_hw2: NDArray, forward_hw2: NDArray) -> NDArray[np.bool_]:

@@ -1,13 +1,15 @@
-"""Shots: the parts of a video between cuts and fades, found from small grey pictures.
+"""Shots: the parts of a video between cuts, fades and dissolves, found from small grey pictures.
 
 A clip that runs across a cut shows two scenes, and what is measured across it is about nothing. The
 rule for cuts compares each change with the changes around it, because fast motion changes a picture
-as much as a cut does, and does so in every frame. It is measured on planted cuts and fades by
-`benchmarks/reality` (key `cuts`). Dissolves from one scene to another are not looked for: on small
-pictures a slow pan is a blend as well.
+as much as a cut does, and does so in every frame. In a dissolve each picture is a blend of the two
+at its ends, ever more of the second one; a slow pan is such a blend as well on small pictures, but
+its ends are alike, and its pictures do not lose contrast as the mean of two scenes does. All are
+measured on planted transitions by `benchmarks/reality` (key `cuts`).
 
-Source: the adaptive rule of PySceneDetect's AdaptiveDetector, with a percentile in place of the
-mean, so that doubled frames do not lower the threshold.
+Sources: the adaptive rule of PySceneDetect's AdaptiveDetector, with a percentile in place of the
+mean, so that doubled frames do not lower the threshold; the dip of the variance in a dissolve is
+Alattar's, "Detecting and compressing dissolve regions in video sequences" (ISCAS 1993).
 """
 
 from __future__ import annotations
@@ -23,10 +25,10 @@ from p4d.video.decoding.picture import Frame
 
 @dataclass(frozen=True)
 class Transition:
-    """A cut, or a fade with its duration, by frame numbers.
+    """A cut, or a fade or dissolve with its duration, by frame numbers.
 
     Attributes:
-        kind: `cut` or `fade`.
+        kind: `cut`, `fade` or `dissolve`.
         first: first frame that no longer belongs to the shot before.
         end: first frame of the shot behind; equal to `first` for a cut.
     """
@@ -89,13 +91,16 @@ def find_shots(grey_thw: np.ndarray, params: ShotsParams) -> list[Shot]:
 
 
 def find_transitions(grey_thw: np.ndarray, params: ShotsParams) -> list[Transition]:
-    """Cuts and fades, in order and without overlap."""
-    fades = list(_fades(grey_thw, params))
+    """Cuts, fades and dissolves, in order and without overlap."""
+    found = list(_fades(grey_thw, params))
     inside = np.zeros(len(grey_thw) + 1, bool)
-    for fade in fades:
+    for fade in found:
         inside[fade.first : fade.end + 1] = True
     cuts = [Transition("cut", t, t) for t in _cuts(grey_thw, params) if not inside[t]]
-    return sorted(fades + cuts, key=lambda transition: transition.first)
+    found += cuts
+    inside[[cut.first for cut in cuts]] = True
+    found += [each for each in _dissolves(grey_thw) if not inside[each.first : each.end + 1].any()]
+    return sorted(found, key=lambda transition: transition.first)
 
 
 def _change(grey_thw: np.ndarray, step: int = 1) -> np.ndarray:
@@ -166,3 +171,59 @@ def _faded(grey_thw: np.ndarray, spread: np.ndarray, params: ShotsParams) -> int
 
 _ALIKE = 0.7
 """Correlation of successive frames of a fade."""
+
+
+_DISSOLVE_FRAMES = (5, 7, 10, 14, 20, 28, 40)
+"""From the last frame of one scene to the first of the next."""
+_ONE_DISSOLVE_FRAMES = 6
+"""Parts of a dissolve that are found apart lie at most this far from each other."""
+_OTHER_LEVELS, _OTHER_ALIKE = 12.0, 0.6
+"""Two scenes differ by more than the first on average, and correlate by less than the second."""
+_DIP = 0.93
+"""Contrast of the middle of a dissolve over that of its ends."""
+_BLEND_RESIDUAL, _BLEND_UNEVEN = 0.25, 0.15
+"""How far a picture may be from the blend of the ends, over their difference; and how far its share
+of the second scene may be from even progress."""
+
+
+def _dissolves(grey_thw: np.ndarray) -> Iterator[Transition]:
+    """Runs of frames in which one scene goes over evenly into another."""
+    inside = np.zeros(len(grey_thw), bool)
+    for length in _DISSOLVE_FRAMES:
+        for start in range(0, len(grey_thw) - length, _BLOCK):
+            block = grey_thw[start : start + _BLOCK + length].astype(np.float32)
+            for first in _blend_candidates(block, length):
+                if _is_blend(block[first : first + length + 1]):
+                    inside[start + first + 1 : start + first + length] = True
+    edges = np.flatnonzero(np.diff(np.pad(inside, 1).astype(np.int8)))
+    spans = edges.reshape(-1, 2).tolist()
+    while spans:
+        first, end = spans.pop(0)
+        while spans and spans[0][0] - end <= _ONE_DISSOLVE_FRAMES:
+            end = spans.pop(0)[1]
+        yield Transition("dissolve", first, end)
+
+
+def _blend_candidates(block_thw: np.ndarray, length: int) -> list[int]:
+    """Frames from which a dissolve of this length may lead to another scene, by ends and middle."""
+    flat = block_thw.reshape(len(block_thw), -1)
+    one, other = flat[:-length], flat[length:]
+    middle = flat[length // 2 : length // 2 + len(one)]
+    spread = flat.std(axis=1)
+    one_spread, other_spread = spread[:-length], spread[length:]
+    product = ((one - one.mean(axis=1, keepdims=True)) * other).mean(axis=1)
+    alike = product / np.maximum(one_spread * other_spread, 1e-6)
+    differ = np.abs(other - one).mean(axis=1)
+    dips = middle.std(axis=1) < _DIP * (one_spread + other_spread) / 2
+    return np.flatnonzero((differ >= _OTHER_LEVELS) & (alike < _OTHER_ALIKE) & dips).tolist()
+
+
+def _is_blend(run_thw: np.ndarray) -> bool:
+    """Whether the pictures of a run are blends of its ends that progress evenly."""
+    flat = run_thw.reshape(len(run_thw), -1)
+    step = flat[-1] - flat[0]
+    size = float(step @ step)
+    share = (flat - flat[0]) @ step / size
+    residual = np.linalg.norm(flat - flat[0] - share[:, None] * step, axis=1) / size**0.5
+    even = np.arange(len(flat)) / (len(flat) - 1)
+    return bool(residual.max() < _BLEND_RESIDUAL and np.abs(share - even).max() < _BLEND_UNEVEN)

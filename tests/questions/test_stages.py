@@ -22,6 +22,8 @@ ROOT = Path(__file__).parents[2]
 PARAMS = replace_params(
     Params.from_mapping(yaml.safe_load((ROOT / "params.yaml").read_text())),
     release={"test_fraction": 0.5, "val_fraction": 0.0},
+    # Its clips have no videos; tests/questions/regions/test_flow.py has those of source `flow`.
+    regions={"sources": ("truth", "motion")},
 )
 REAL = "clip_real"
 SHARD = "0000-00000000"

@@ -1,4 +1,4 @@
-"""Shots: cuts and fades are found where they are, and motion is none of them."""
+"""Shots: cuts, fades and dissolves are found where they are, and motion is none of them."""
 
 import numpy as np
 import pytest
@@ -48,6 +48,36 @@ def test_a_fade_is_found_with_its_extent(level):
     assert fade.kind == "fade"
     assert abs(fade.first - 30) <= 2
     assert abs(fade.end - 49) <= 2
+
+
+@pytest.mark.parametrize("count", [6, 12, 25])
+def test_a_dissolve_is_found_with_its_extent(count):
+    one, other = scene(1), scene(2)
+    film = np.concatenate([one, blend(one[-1], other[0], count), other])
+    (dissolve,) = find_transitions(film, SHOTS)
+    assert dissolve.kind == "dissolve"
+    assert abs(dissolve.first - 30) <= 3
+    assert abs(dissolve.end - (30 + count)) <= 3
+    before, behind = find_shots(film, SHOTS)
+    assert before == Shot(0, dissolve.first, dissolve)
+    assert behind == Shot(dissolve.end, len(film), None)
+
+
+def test_a_dissolve_between_moving_scenes_is_found():
+    one, other = scene(1, 42, speed=0.1), scene(2, 42, speed=0.1)
+    share = np.linspace(0, 1, 14)[1:-1, None, None]
+    mixed = ((1 - share) * one[30:] + share * other[:12]).round().astype(np.uint8)
+    (dissolve,) = find_transitions(np.concatenate([one[:30], mixed, other[12:]]), SHOTS)
+    assert dissolve.kind == "dissolve"
+    # The drift of the scenes beside it is a blend as well, so it may seem some frames longer.
+    assert dissolve.first <= 34
+    assert 38 <= dissolve.end <= 48
+
+
+def test_a_scene_that_only_grows_darker_is_no_dissolve():
+    film = scene(1, 40, speed=0.02).astype(np.float64)
+    light = np.r_[np.ones(10), np.linspace(1, 0.4, 20), np.full(10, 0.4)][:, None, None]
+    assert find_transitions((film * light).astype(np.uint8), SHOTS) == []
 
 
 def flashed(film):

@@ -101,10 +101,12 @@ def _groups(candidates: Candidates, options: OptionTexts, params: QuestionsParam
     """Draw the exchange groups of all families, one `Groups` per rule and size."""
     rules = [family.rule for family in FAMILIES]
     groups = []
-    for always in sorted({rule.always for rule in rules if isinstance(rule, Words)}):
-        rows = _rows_of(candidates, [isinstance(r, Words) and r.always == always for r in rules])
+    kinds = {(rule.always, rule.max_options) for rule in rules if isinstance(rule, Words)}
+    for always, most in sorted(kinds):
+        alike = Words(always=always, max_options=most)
+        rows = _rows_of(candidates, [rule == alike for rule in rules])
         numbers = tuple(options.number(text) for text in always)
-        some, size = candidates.of(rows), Words().size(params.options)
+        some, size = candidates.of(rows), alike.size(params.options)
         groups.append(_of_rows(rows, word_groups(some.pool, some.word, some.turn, size, numbers)))
     rows = _rows_of(candidates, [isinstance(rule, Counts) for rule in rules])
     some, size = candidates.of(rows), Counts().size(params.options)

@@ -84,6 +84,16 @@ SENTENCES: Mapping[str, str] = {
     "times_as_fast": "Each while it moves, {a} is {m} times as fast as {b}.",
     "name": "{a} is the {word}.",
     "absent_name": "There is no {word}.",
+    "place_across": "{when}, {a} is {m} % of the picture's width from its left edge.",
+    "place_down": "{when}, {a} is {m} % of the picture's height from its top edge.",
+    "screen_shift": "{when}, {a} moves by {m} % of the picture's width in the image.",
+    "screen_speed": "{when}, {a} moves by {m} % of the picture's width per second.",
+    "left_or_right": "{when}, side to which {a} moves in the image: {word}.",
+    "up_or_down": "{when}, {a} moves {word} in the image.",
+    "goes_farther": "{when}, of {a} and {b}, the one that moves farther in the image: {word}.",
+    "gap_in_picture": "{when}, {a} and {b} get {word} in the image.",
+    "view": "{when}, the view of the camera {word}.",
+    "view_direction": "{when}, direction in which the view of the camera moves: {word}.",
     "absent_mark": "There is no <obj_{n}>.",
 }
 

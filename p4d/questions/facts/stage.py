@@ -17,6 +17,7 @@ from p4d.pipeline import StageInputs, StageReport
 from p4d.questions.facts.exact.reader import SceneReader
 from p4d.questions.facts.image_facts import ImageReader
 from p4d.questions.facts.parts.reader import PartsReader
+from p4d.questions.facts.path_facts import PathReader
 from p4d.questions.facts.table import Fact, write_facts
 from p4d.questions.outcomes import ClipOutcome, write_outcomes
 from p4d.questions.regions.selection import marked_regions
@@ -44,6 +45,7 @@ def build_facts(inputs: StageInputs, out: Path) -> StageReport:
         parts=PartsReader(clips_folder, labels_folder, regions),
         images=ImageReader(labels_folder),
         rest=ImageReader(labels_folder, first=("exact",)),
+        paths=PathReader(inputs.folder("regions")),
     )
     facts: list[Fact] = []
     outcomes: list[ClipOutcome] = []
@@ -64,7 +66,7 @@ def build_facts(inputs: StageInputs, out: Path) -> StageReport:
             finite = [fact for fact in measured if np.isfinite([fact.value, fact.sigma]).all()]
             left_out += len(measured) - len(finite)
             facts.extend(finite)
-            outcomes.append(_outcome(clip_id, finite, camera_counts=readers.in_parts(clip_id)))
+            outcomes.append(_outcome(clip_id, finite, camera_counts=not readers.whole(clip_id)))
         inputs.progress(done, len(rows), note)
     write_facts(out / "facts.parquet", facts)
     return StageReport(
@@ -81,13 +83,19 @@ class ClipReaders:
         scenes: of clips with whole truth.
         parts: of clips whose truth came in parts.
         rest: what their truth does not give, from labels; what it gives counts first.
-        images: of clips without truth.
+        images: of clips without truth, from labels.
+        paths: of clips without truth whose regions are of source `flow`.
     """
 
     scenes: SceneReader
     parts: PartsReader
     rest: ImageReader
     images: ImageReader
+    paths: PathReader
+
+    def whole(self, clip_id: str) -> bool:
+        """Whether the clip has whole truth."""
+        return self.parts.parts[clip_id] is WHOLE
 
     def in_parts(self, clip_id: str) -> bool:
         """Whether the clip has truth, and not all of it."""
@@ -110,6 +118,8 @@ class ClipReaders:
         if self.parts.parts[clip["clip_id"]] is WHOLE:
             return self.scenes.facts(*given)
         if not self.in_parts(clip["clip_id"]):
+            if self.paths.has(clip["clip_id"], region_ids):
+                return self.paths.facts(clip, region_ids)
             return self.images.facts(*given)
         exact = self.parts.facts(*given)
         known = {_subject(fact) for fact in exact}
@@ -128,7 +138,7 @@ def _subject(fact: Fact) -> tuple[object, ...]:
 
 
 def _of_camera(fact: Fact) -> bool:
-    return fact.kind.startswith("camera_")
+    return fact.kind.startswith(("camera_", "view"))
 
 
 def _outcome(clip_id: str, facts: list[Fact], *, camera_counts: bool) -> ClipOutcome:

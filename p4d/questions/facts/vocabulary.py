@@ -16,7 +16,13 @@ ROTATIONS = (CLOCKWISE, COUNTER_CLOCKWISE, TUMBLES, NOT_ROTATING)
 STILL, MOVING = "still", "moving"
 MOTION = (STILL, MOVING)
 
+# Whether the picture as a whole stays, as the camera holds still.
+VIEW_RESTS, VIEW_MOVES = "rests", "moves"
+VIEW_STATES = (VIEW_RESTS, VIEW_MOVES)
+
 SIDES = ("left", "right")
+VERTICAL = ("up", "down")
+NEARING = ("closer", "farther apart")
 DEPTHS = ("nearer", "farther")
 
 # How a distance changes.
@@ -59,6 +65,7 @@ PICTURE_SIDES = ("left and above", "right and above", "left and below", "right a
 
 # Which of two named objects.
 FORMER, LATTER, BOTH, NEITHER = "the former", "the latter", "both", "neither"
+OF_TWO = (FORMER, LATTER)
 PAIR = (FORMER, LATTER, BOTH, NEITHER)
 KEEP_MOVING, NEVER_MOVE = "both keep moving", "neither moves"
 RESTS = (FORMER, LATTER, KEEP_MOVING, NEVER_MOVE)

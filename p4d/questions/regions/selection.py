@@ -32,13 +32,14 @@ def select_regions(clip_id: str, tracks: list[Track], params: RegionsParams) -> 
     """
     candidates: list[tuple[Track, str, int, int, str | None]] = []
     for track in tracks:
+        least_px = params.min_area_px if track.least_area_px is None else track.least_area_px
         areas_t = track.mask_thw.reshape(len(track.mask_thw), -1).sum(axis=1)
         area_px = int(areas_t[0])
         # A quarter of the minimum area: visible, though partly hidden or turned.
-        visible_frames = int((areas_t >= max(1, params.min_area_px // 4)).sum())
+        visible_frames = int((areas_t >= max(1, least_px // 4)).sum())
         reason = track.reason
-        if reason is None and area_px < params.min_area_px:
-            reason = f"first-frame area below {params.min_area_px} px"
+        if reason is None and area_px < least_px:
+            reason = f"first-frame area below {least_px} px"
         elif reason is None and visible_frames < params.min_visible_frames:
             reason = f"visible in fewer than {params.min_visible_frames} frames"
         region_id = content_id("reg", clip_id, track.source, track.key)

@@ -1,16 +1,19 @@
-"""The sources of candidate regions: exact truth, pretrained networks, a teacher's motion map."""
+"""The sources of candidate regions: exact truth, pretrained networks, flow, a motion map."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from p4d.artifacts import Arrays, read_table
 from p4d.config import RegionsParams
 from p4d.ids import seed_for
+from p4d.questions.regions.flow.clip_motion import ClipMotion
+from p4d.questions.regions.flow.source import FlowSource, tracks
 from p4d.questions.regions.motion import motion_tracks, nearest_resize
 from p4d.questions.regions.selection import select_regions
 from p4d.questions.regions.tracks import Track
@@ -21,8 +24,13 @@ from p4d.truth.clip_parts import WHOLE
 class TrackSource:
     """Finds the candidate regions of a clip in the configured sources."""
 
-    def __init__(self, clips: Path, labels: Path, params: RegionsParams) -> None:
+    def __init__(
+        self, clips: Path, labels: Path, videos: Callable[[], Path], params: RegionsParams
+    ) -> None:
+        """Open what the sources read; `videos` returns the folder of that stage if it is needed."""
         self._params = params
+        self._clips, self._videos = clips, videos
+        self._flow: FlowSource | None = None
         self._labels = labels
         self._store: Any = None
         self._checkpoint: Any = None
@@ -60,6 +68,8 @@ class TrackSource:
             return self._from_truth(clip_id)
         if source == "checkpoint":
             return self._from_checkpoint(clip, rgb_thw3)
+        if source == "flow":
+            return list(tracks(self._flow_of(clip, rgb_thw3)))
         if self._store is None:
             # Imported here because shards with truth need no label codec.
             from p4d.teachers.labelling.sources import LabelSources
@@ -69,6 +79,20 @@ class TrackSource:
         motion_thw = self._store.store.get(clip_id, teacher, "motion").astype(np.float32)
         resized_thw = nearest_resize(motion_thw, rgb_thw3.shape[1])
         return motion_tracks(resized_thw, self._params.motion_threshold)
+
+    def motion(self, clip: Mapping[str, Any], rgb_thw3: np.ndarray) -> ClipMotion | None:
+        """What source `flow` measured of a clip without truth; None if it is not asked."""
+        has_truth = bool(self._parts[clip["clip_id"]].gives)
+        if has_truth or "flow" not in self._params.sources:
+            return None
+        return self._flow_of(clip, rgb_thw3)
+
+    def _flow_of(self, clip: Mapping[str, Any], rgb_thw3: np.ndarray) -> ClipMotion:
+        if self._flow is None:
+            table = read_table(self._clips / "clips.parquet").filter(pl.col("outcome") == "ok")
+            lacking = [c for c in table["clip_id"] if "instances" not in self._parts[c].gives]
+            self._flow = FlowSource(self._videos(), table.filter(pl.col("clip_id").is_in(lacking)))
+        return self._flow.motion(clip, rgb_thw3.shape[1])
 
     def _from_truth(self, clip_id: str) -> list[Track]:
         """The objects of the truth, if it has masks; of a truth in parts, those that are seen."""

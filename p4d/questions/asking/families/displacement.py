@@ -34,4 +34,8 @@ FAMILIES = (
     number_family(
         CATEGORY, "way_to_the_right", "camera_first", ("displacement_right",), _LENGTH
     ),
+    number_family(
+        CATEGORY, "shift_in_picture", "picture", ("screen_shift",),
+        Numbers(unit="%", decimals=0, least_gap=4.0, least_ratio=0.25),
+    ),
 )  # fmt: skip

@@ -159,6 +159,19 @@ def word_family(
     )
 
 
+def two_words_family(
+    category: str, name: str, frame: str, kind: str, meanings: dict[str, str]
+) -> QuestionFamily:
+    """A family with two options, for facts that have no more words."""
+    return QuestionFamily(
+        category=category,
+        name=name,
+        frame=frame,
+        evidence=(Evidence(kinds=(kind,), answer_word=reworded(meanings)),),
+        rule=Words(max_options=2),
+    )
+
+
 def count_family(category: str, name: str, frame: str, kind: str) -> QuestionFamily:
     """A family that asks for a count."""
     return QuestionFamily(

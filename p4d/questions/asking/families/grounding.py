@@ -12,6 +12,7 @@ from p4d.questions.asking.option_rules import Numbers, Words
 
 CATEGORY = "3D Video Grounding"
 AXES = ("position_right", "position_down", "position_ahead")
+_SHARE_OF_SIDE = Numbers(unit="%", decimals=0, least_gap=12.0)
 
 FAMILIES = (
     number_family(
@@ -34,4 +35,6 @@ FAMILIES = (
     ),
     word_family(CATEGORY, "nearest_object", "camera_at", "nearest"),
     word_family(CATEGORY, "farthest_object", "camera_at", "farthest"),
+    number_family(CATEGORY, "place_across", "picture", ("place_across",), _SHARE_OF_SIDE),
+    number_family(CATEGORY, "place_down", "picture", ("place_down",), _SHARE_OF_SIDE),
 )  # fmt: skip

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from p4d.questions.asking.families.family import number_family, word_family
+from p4d.questions.asking.families.family import number_family, two_words_family, word_family
 from p4d.questions.asking.option_rules import Numbers
-from p4d.questions.facts.vocabulary import SPEED_CHANGES
+from p4d.questions.facts.vocabulary import OF_TWO, SPEED_CHANGES
 
 CATEGORY = "Speed & Acceleration"
 
@@ -29,5 +29,12 @@ FAMILIES = (
     number_family(
         CATEGORY, "camera_speed", "world", ("camera_speed",),
         Numbers(unit="m/s", decimals=2, least_gap=0.05),
+    ),
+    number_family(
+        CATEGORY, "speed_in_picture", "picture", ("screen_speed",),
+        Numbers(unit="% per second", decimals=0, least_gap=3.0, least_ratio=0.25),
+    ),
+    two_words_family(
+        CATEGORY, "faster_in_picture", "picture", "goes_farther", {one: one for one in OF_TWO}
     ),
 )  # fmt: skip

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from p4d.questions.asking.families.family import word_family
+from p4d.questions.asking.families.family import two_words_family, word_family
 from p4d.questions.facts.vocabulary import (
     BOTH,
     COURSES,
     FORMER,
     KEEP_MOVING,
     LATTER,
+    NEARING,
     NEITHER,
     NEVER_MOVE,
+    SIDES,
     STAYS,
     TRENDS,
+    VERTICAL,
+    VIEW_MOVES,
+    VIEW_RESTS,
 )
 
 CATEGORY = "Translational"
@@ -70,5 +75,23 @@ FAMILIES = (
             KEEP_MOVING: "both keep moving to the end",
             NEVER_MOVE: "neither of them moves",
         },
+    ),
+    word_family(
+        CATEGORY, "view_direction", "picture", "view_direction",
+        {way: way for way in ("left", "right", "up", "down")},
+    ),
+    two_words_family(
+        CATEGORY, "view_rests", "picture", "view",
+        {VIEW_RESTS: "it stays the same", VIEW_MOVES: "it moves"},
+    ),
+    two_words_family(
+        CATEGORY, "left_or_right", "picture", "left_or_right", {way: way for way in SIDES}
+    ),
+    two_words_family(
+        CATEGORY, "up_or_down", "picture", "up_or_down", {way: way for way in VERTICAL}
+    ),
+    two_words_family(
+        CATEGORY, "gap_in_picture", "picture", "gap_in_picture",
+        dict(zip(NEARING, ("they get closer", "they get farther apart"), strict=True)),
     ),
 )  # fmt: skip

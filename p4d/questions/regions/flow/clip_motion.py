@@ -1,0 +1,144 @@
+"""What moves by itself in one clip, and how its picture moves as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from p4d.questions.regions.flow.background import Background, background, through
+from p4d.questions.regions.flow.blobs import Blob, blobs
+from p4d.questions.regions.flow.paths import PointPaths, follow_points
+from p4d.video.appearance import grey_levels
+
+LEAST_OWN_SHARE = 0.03
+"""Of the longer side of the picture: how far a thing goes at least, to be one that moves."""
+LEAST_POINTS = 3
+"""Points of a thing whose flow must be known, for the flow to count."""
+MOST_APART_SHARE = 0.35
+"""Of its motion: how far the flow of a thing may be from the way of its silhouette."""
+COVERED = 0.3
+"""Share of a small pixel that a mask must cover."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThingMotion:
+    """One thing and its places, in px of the analysed pictures.
+
+    Attributes:
+        masks_tss: its silhouette at the instants of the clip, squashed to a square.
+        place_t2: centre (u, v) at these instants, NaN where it is lost.
+        own_t2: the same with the motion of the background taken out.
+        flow_t2: place in the first picture plus what the flow of its surface adds up to; NaN where
+            that is not known.
+    """
+
+    masks_tss: NDArray[np.bool_]
+    place_t2: NDArray[np.float64]
+    own_t2: NDArray[np.float64]
+    flow_t2: NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipMotion:
+    """What is certain of the motion in a clip.
+
+    Attributes:
+        things: what moves by itself.
+        doubts: why other parts of the picture are no things.
+        view_t42: places of the corners of the first picture's middle at the instants of the clip,
+            as the background carries them; NaN if the background is not certain.
+        all_moved_px_t: what nearly all of the picture has moved at least, added up from the first
+            picture to the instants of the clip; NaN if that is not known.
+        size_px_2: width and height of the analysed pictures.
+        side_px: of the masks.
+    """
+
+    things: tuple[ThingMotion, ...]
+    doubts: tuple[str, ...]
+    view_t42: NDArray[np.float64]
+    all_moved_px_t: NDArray[np.float64]
+    size_px_2: tuple[int, int]
+    side_px: int
+
+
+def clip_motion(
+    cv: Any,  # noqa: ANN401
+    rgb_thw3: NDArray[np.uint8],
+    instants: Sequence[int],
+    side_px: int,
+) -> ClipMotion:
+    """Measure a clip.
+
+    Args:
+        cv: OpenCV.
+        rgb_thw3: successive pictures, close in time, in the proportions of the video.
+        instants: which of them are the frames of the clip, the first one first.
+        side_px: of the masks.
+    """
+    height, width = rgb_thw3.shape[1:3]
+    middle = np.array([[0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75]]) * (width, height)
+    paths = follow_points(cv, grey_levels(rgb_thw3))
+    all_moved = np.cumsum(paths.least_step_px_t)[list(instants)]
+    still = background(cv, paths)
+    if still is None:
+        unknown = np.full((len(instants), 4, 2), np.nan)
+        return ClipMotion(
+            things=(), doubts=("the motion of the background is not certain",), view_t42=unknown,
+            all_moved_px_t=all_moved, size_px_2=(width, height), side_px=side_px,
+        )  # fmt: skip
+    found, doubts = [], []
+    for blob in blobs(cv, rgb_thw3, still):
+        made = _thing(blob, paths, still, instants, side_px) if isinstance(blob, Blob) else blob
+        if isinstance(made, str):
+            doubts.append(made)
+        else:
+            found.append(made)
+    return ClipMotion(
+        things=tuple(found),
+        doubts=tuple(doubts),
+        view_t42=np.stack([still.moved(middle, t) for t in instants]),
+        all_moved_px_t=all_moved,
+        size_px_2=(width, height),
+        side_px=side_px,
+    )
+
+
+def _thing(
+    blob: Blob, paths: PointPaths, still: Background, instants: Sequence[int], side_px: int
+) -> ThingMotion | str:
+    """The places of a blob, if it moves by itself and its flow agrees."""
+    place, own, flow = (np.full((len(instants), 2), np.nan) for _ in range(3))
+    column, row = paths.start_n2.astype(int).T
+    members = np.flatnonzero(blob.mask_thw[0][row, column])
+    for i, t in enumerate(instants):
+        v, u = np.nonzero(blob.mask_thw[t])
+        if not len(u):
+            continue
+        place[i] = u.mean(), v.mean()
+        back = np.linalg.inv(still.frame_H_first_t33[t])
+        own[i] = through(back, place[i][None])[0]
+        known = members[paths.known_nt[members, t]]
+        if len(known) >= LEAST_POINTS:
+            flow[i] = place[0] + np.median(paths.xy_nt2[known, t] - paths.start_n2[known], axis=0)
+    went_px = np.linalg.norm(own - own[0], axis=1)
+    if not np.nanmax(went_px) >= LEAST_OWN_SHARE * max(paths.size_hw):
+        return "it hardly moves against the background"
+    apart = np.linalg.norm(flow - place, axis=1)
+    least_px = LEAST_OWN_SHARE * max(paths.size_hw)
+    if (apart > np.maximum(least_px, MOST_APART_SHARE * went_px)).any():
+        return "its surface and its silhouette move differently"
+    masks = np.stack([squashed(blob.mask_thw[t], side_px) for t in instants])
+    return ThingMotion(masks_tss=masks, place_t2=place, own_t2=own, flow_t2=flow)
+
+
+def squashed(mask_hw: NDArray[np.bool_], side_px: int) -> NDArray[np.bool_]:
+    """A mask on a small square, as the frames of clips are made; never empty if it was not."""
+    height, width = mask_hw.shape
+    v, u = np.nonzero(mask_hw)
+    area = np.zeros((side_px, side_px))
+    np.add.at(area, (v * side_px // height, u * side_px // width), side_px**2 / (height * width))
+    return np.asarray((area >= min(COVERED, area.max(initial=0.0))) & (area > 0))

@@ -1,0 +1,53 @@
+"""What source `flow` measured of the clips of a shard: `paths.safetensors` of the regions.
+
+Per clip, in px of pictures of `size_px_2` (width, height), at the instants of the clip:
+
+- `{clip}.place_kt2`, `{clip}.own_kt2`, `{clip}.flow_kt2`: places of the regions in mark order, as
+  `ThingMotion` has them; without regions of this source, K is 0;
+- `{clip}.view_t42`, `{clip}.all_moved_px_t`, `{clip}.size_px_2`: as `ClipMotion` has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from p4d.artifacts import Arrays
+from p4d.questions.regions.flow.clip_motion import ClipMotion
+
+PATHS = "paths.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipPaths:
+    """The arrays of one clip."""
+
+    place_kt2: NDArray[np.float64]
+    own_kt2: NDArray[np.float64]
+    flow_kt2: NDArray[np.float64]
+    view_t42: NDArray[np.float64]
+    all_moved_px_t: NDArray[np.float64]
+    size_px_2: NDArray[np.float64]
+
+
+def clip_paths(clip_id: str, motion: ClipMotion, keys: Sequence[int]) -> dict[str, NDArray]:
+    """The arrays of one clip, with the things of these numbers in this order."""
+    none = np.zeros((0, len(motion.view_t42), 2))
+    kept = [motion.things[key] for key in keys]
+    return {
+        f"{clip_id}.place_kt2": np.stack([each.place_t2 for each in kept]) if kept else none,
+        f"{clip_id}.own_kt2": np.stack([each.own_t2 for each in kept]) if kept else none,
+        f"{clip_id}.flow_kt2": np.stack([each.flow_t2 for each in kept]) if kept else none,
+        f"{clip_id}.view_t42": motion.view_t42,
+        f"{clip_id}.all_moved_px_t": motion.all_moved_px_t,
+        f"{clip_id}.size_px_2": np.array(motion.size_px_2, dtype=np.float64),
+    }
+
+
+def read_clip_paths(arrays: Arrays, clip_id: str) -> ClipPaths:
+    """Read the arrays of one clip back."""
+    names = ("place_kt2", "own_kt2", "flow_kt2", "view_t42", "all_moved_px_t", "size_px_2")
+    return ClipPaths(**{name: arrays[f"{clip_id}.{name}"] for name in names})

@@ -1,0 +1,136 @@
+"""Things that move by themselves, found in pictures whose truth is known exactly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from p4d.questions.regions.flow.clip_motion import ClipMotion, clip_motion, squashed
+from p4d.questions.regions.flow.source import close_in_time, tracks
+from p4d.teachers.flow_dis import opencv
+
+SIZE_HW = (144, 192)
+FRAMES = 29
+INSTANTS = list(range(0, FRAMES, 4))
+
+
+def _texture(seed: int, height: int, width: int, levels: tuple[int, int]) -> np.ndarray:
+    """Noise of many sizes, so that flow is certain everywhere."""
+    rng = np.random.default_rng(seed)
+    picture = np.zeros((height, width))
+    for side in (4, 8, 16):
+        coarse = rng.uniform(0, 1, (height // side + 2, width // side + 2))
+        picture += coarse.repeat(side, 0).repeat(side, 1)[:height, :width]
+    low, high = levels
+    grey = low + (high - low) * picture / 3
+    return np.repeat(grey[..., None], 3, axis=2).astype(np.uint8)
+
+
+def _clip(
+    *things: tuple[tuple[float, float], tuple[float, float]],
+    pan_px: tuple[float, float] = (0.0, 0.0),
+    side_px: int = 24,
+) -> np.ndarray:
+    """Squares, each with its first corner (u, v) and its motion per frame, before a background."""
+    height, width = SIZE_HW
+    wide = _texture(1, height + 200, width + 200, (60, 130))
+    frames = []
+    for t in range(FRAMES):
+        du, dv = round(pan_px[0] * t), round(pan_px[1] * t)
+        frame = wide[100 + dv : 100 + dv + height, 100 + du : 100 + du + width].copy()
+        for number, ((u, v), (move_u, move_v)) in enumerate(things):
+            left, top = round(u + move_u * t), round(v + move_v * t)
+            patch = _texture(10 + number, side_px, side_px, (170, 250))
+            rows = [v for v in range(side_px) if 0 <= top + v < height]
+            columns = [u for u in range(side_px) if 0 <= left + u < width]
+            if rows and columns:
+                at = np.ix_(np.array(rows) + top, np.array(columns) + left)
+                frame[at] = patch[np.ix_(rows, columns)]
+        frames.append(frame)
+    return np.stack(frames)
+
+
+def _measured(rgb_thw3: np.ndarray) -> ClipMotion:
+    return clip_motion(opencv("test"), rgb_thw3, INSTANTS, 64)
+
+
+def test_a_thing_before_a_resting_camera_has_its_outline_and_its_path():
+    motion = _measured(_clip(((30, 50), (3, 0))))
+    (thing,) = motion.things
+    centre = np.array([30 + 11.5, 50 + 11.5])
+    assert thing.place_t2[0] == pytest.approx(centre, abs=1.5)
+    assert thing.place_t2[-1] == pytest.approx(centre + np.array([84, 0]), abs=1.5)
+    assert thing.own_t2 == pytest.approx(thing.place_t2)
+    mask = thing.masks_tss[0]
+    truth = np.zeros(SIZE_HW, bool)
+    truth[50:74, 30:54] = True
+    both, either = mask & squashed(truth, 64), mask | squashed(truth, 64)
+    assert both.sum() / either.sum() > 0.7
+    assert motion.view_t42 == pytest.approx(np.repeat(motion.view_t42[:1], 8, axis=0))
+    assert motion.all_moved_px_t[-1] < 0.5
+
+
+def test_the_motion_of_the_camera_is_taken_out():
+    motion = _measured(_clip(((40, 60), (1.5, 0)), pan_px=(1, 0)))
+    (thing,) = motion.things
+    assert thing.place_t2[-1] - thing.place_t2[0] == pytest.approx((1.5 * 28, 0), abs=2)
+    # The square is drawn on the picture, so against the background it goes 1 px a frame faster.
+    assert thing.own_t2[-1] - thing.own_t2[0] == pytest.approx((2.5 * 28, 0), abs=3)
+    assert motion.view_t42[-1] - motion.view_t42[0] == pytest.approx(
+        np.tile([-28.0, 0.0], (4, 1)), abs=1
+    )
+    assert motion.all_moved_px_t[-1] > 20
+
+
+def test_what_only_rests_is_no_thing():
+    motion = _measured(_clip(((30, 50), (0, 0))))
+    assert motion.things == ()
+
+
+def test_two_things_that_go_side_by_side_as_one_outline_and_part_later_are_refused():
+    together = _clip(((30, 50), (2, 0)), ((55, 50), (3, 0)))
+    motion = _measured(together)
+    assert motion.things == ()
+    assert motion.doubts
+
+
+def test_a_thing_that_reaches_over_the_border_is_refused():
+    motion = _measured(_clip(((-10, 50), (2, 0))))
+    assert motion.things == ()
+    assert any("border" in doubt for doubt in motion.doubts)
+
+
+def test_a_thing_that_leaves_the_picture_is_lost_from_then_on():
+    motion = _measured(_clip(((100, 50), (5, 0))))
+    for thing in motion.things:
+        gone = [i for i, t in enumerate(INSTANTS) if 100 + 5 * t >= SIZE_HW[1]]
+        assert gone
+        assert np.isnan(thing.place_t2[gone]).all()
+        assert not thing.masks_tss[gone].any()
+
+
+def test_where_the_background_is_not_certain_nothing_is():
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 255, (FRAMES, *SIZE_HW, 3), dtype=np.uint8)
+    motion = _measured(noise)
+    assert motion.things == ()
+    assert np.isnan(motion.view_t42).all()
+    (track,) = tracks(motion)
+    assert "background" in track.reason
+
+
+def test_the_frames_of_a_clip_are_among_those_that_are_close_in_time():
+    found = close_in_time([0, 8, 9, 15])
+    assert set(found) >= {0, 8, 9, 15}
+    assert found == sorted(set(found))
+    assert max(np.diff(found)) <= 2
+
+
+def test_a_small_mask_is_never_lost_when_it_is_squashed():
+    mask = np.zeros((480, 640), bool)
+    mask[100:110, 200:203] = True
+    small = squashed(mask, 64)
+    assert small.any()
+    rows, columns = np.nonzero(small)
+    assert abs(rows.mean() - 105 * 64 / 480) < 1
+    assert abs(columns.mean() - 201.5 * 64 / 640) < 1
