@@ -81,8 +81,8 @@ def _best(rows: Sequence[Mapping[str, Any]], arm: str) -> dict[str, Any]:
     return chosen
 
 
-def committed_choices(checkout: Path, corpus: str) -> dict[str, Any]:
-    """Return the choices, if they are in the history and of this corpus.
+def committed_choices(checkout: Path, corpus: str | None) -> dict[str, Any]:
+    """Return the choices, if they are in the history and of this corpus (None: of any).
 
     Raises:
         ContractError: they are missing, not committed, changed since, or of another corpus.
@@ -96,7 +96,7 @@ def committed_choices(checkout: Path, corpus: str) -> dict[str, Any]:
     if state.strip():
         raise ContractError(f"{FILE} is not committed, so the test split stays closed; commit it")
     choices: dict[str, Any] = read_json(path)
-    if choices["corpus"] != corpus:
+    if corpus is not None and choices["corpus"] != corpus:
         raise ContractError(
             f"{FILE} was chosen on {choices['corpus']}, and {corpus} is there now; {way_out}"
         )

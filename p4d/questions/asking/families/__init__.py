@@ -1,4 +1,4 @@
-"""Families of questions: 79 kinds of questions in the nine categories of R4D-Bench.
+"""Families of questions: 83 kinds of questions in the nine categories of R4D-Bench.
 
 - One module per category holds its families: the facts each needs and the rule for its options.
 - `seconds.py` holds the eight that need the seconds of the frames, which ask only on request.

@@ -23,6 +23,10 @@ place could be anywhere along an edge or on a plain surface."""
 LEAST_CERTAIN = 40
 """Textured points of a frame whose flow closes its cycle, for `least_step_px_t`."""
 
+NOISE_STEP_PX = 0.7
+"""Shorter steps of a picture may be noise, which adds up: with a noise of 30 grey levels the
+pictures of cameras at rest had up to 0.5 px a step, those of a slow pan 2.5 and more."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PointPaths:
@@ -105,13 +109,14 @@ def _least_step(
     closes_hw: NDArray[np.bool_],
     at_n2: NDArray,
 ) -> float:
-    """The tenth percentile of how far the textured points of a grid move."""
+    """The tenth percentile of how far the textured points of a grid move; 0 if it may be noise."""
     column, row = at_n2.astype(int).T
     certain = _textured(cv, grey_hw, at_n2) & closes_hw[row, column]
     if certain.sum() < LEAST_CERTAIN:
         return float("nan")
     lengths = np.linalg.norm(forward_hw2[row[certain], column[certain]], axis=1)
-    return float(np.percentile(lengths, 10))
+    least = float(np.percentile(lengths, 10))
+    return least if least >= NOISE_STEP_PX else 0.0
 
 
 def bilinear(cv: Any, values: NDArray, at_n2: NDArray) -> NDArray:  # noqa: ANN401
