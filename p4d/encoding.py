@@ -21,7 +21,12 @@ _STABLE_X264 = "asm=sse2" if platform.machine() in ("x86_64", "AMD64") else "asm
 
 
 def write_mp4(
-    path: Path, shown: Iterable[tuple[int, NDArray[np.uint8]]], tick: Fraction, rate: Fraction
+    path: Path,
+    shown: Iterable[tuple[int, NDArray[np.uint8]]],
+    tick: Fraction,
+    rate: Fraction,
+    *,
+    reordered: bool = True,
 ) -> None:
     """Encode pictures [H, W, 3] of one size.
 
@@ -30,10 +35,14 @@ def write_mp4(
         shown: when, in ticks, increasing, and the picture.
         tick: in seconds.
         rate: nominal, in pictures per second; the encoder plans its bits with it.
+        reordered: whether a picture may refer to later ones (B-frames); without, packets are in the
+            order of their times.
     """
     with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
         stream = container.add_stream("libx264", rate=rate)
         stream.options = {"crf": "10", "preset": "veryfast", "x264-params": _STABLE_X264}
+        if not reordered:
+            stream.options = {**stream.options, "bf": "0"}
         stream.codec_context.thread_count = 1  # x264's output depends on its number of threads
         stream.codec_context.time_base = tick
         stream.time_base = tick

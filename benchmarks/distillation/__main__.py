@@ -91,6 +91,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given[:1] == ["demo"]:
         record_demo(given[1:])
         return
+    if given[:1] == ["time"]:
+        from benchmarks.distillation.seconds.cli import main as compare_ways_of_giving_times
+
+        compare_ways_of_giving_times(given[1:])
+        return
     parser = argparse.ArgumentParser(description=distillation.__doc__)
     parser.add_argument("what", nargs="?", choices=["measure", "choose"], default="measure")
     parser.add_argument("--work", type=Path, default=CHECKOUT / "benchmark_data" / "distillation")

@@ -21,8 +21,8 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
     "--benchmark",
     "name",
     required=True,
-    help="r4d-bench, sti-bench, vlm4d, vsti-bench, vsi-bench, dsr-bench, dyn-bench, r4d-world, or "
-    "a folder.",
+    help="r4d-bench, sti-bench, vlm4d, vsti-bench, vsi-bench, dsr-bench, dyn-bench, r4d-world, "
+    "r4d-world-time, or a folder.",
 )
 @click.option("--model", type=_FOLDER, required=True, help="A student or a transformers folder.")
 @click.option("--out", type=_FOLDER, help="Default: reports/evaluation/BENCHMARK/MODEL.")
@@ -126,21 +126,24 @@ def benchmark() -> None:
 @click.argument("folder", type=_FOLDER)
 @click.option("--worlds", type=click.IntRange(min=2), help="Fewer worlds, for a try.")
 @click.option("--freeze", is_flag=True, help="Write the list of digests that git keeps.")
-def make(folder: Path, worlds: int | None, freeze: bool) -> None:
+@click.option("--time", is_flag=True, help="R4D-World-Time, whose answers need the seconds.")
+def make(folder: Path, worlds: int | None, freeze: bool, time: bool) -> None:
     """Make R4D-World in FOLDER. A stopped run continues with the same command."""
-    from p4d.evaluation.benchmarks.r4d_world.make import WORLDS
-    from p4d.evaluation.benchmarks.r4d_world.make import make as make_benchmark
+    from p4d.evaluation.benchmarks.r4d_world import make as of_world
+    from p4d.evaluation.benchmarks.r4d_world_time import make as of_time
     from p4d.progress import bar
 
-    with bar("R4D-World", unit="step") as show:
+    recipe = of_time if time else of_world
+
+    with bar("R4D-World-Time" if time else "R4D-World", unit="step") as show:
 
         def progress(where: str, done: int, total: int, note: str) -> None:
             show(done, total, f"{where} {note}".strip())
 
-        made = make_benchmark(
+        made = recipe.make(
             folder,
             Project.find_or_here().params,
-            worlds=worlds or WORLDS,
+            worlds=worlds or recipe.WORLDS,
             freeze=freeze,
             progress=progress,
         )

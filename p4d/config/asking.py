@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from p4d.config.section import check, check_at_least_1
 
+SECONDS = ("none", "clips", "pictures")
+"""Values of `questions.seconds`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RegionsParams:
@@ -56,6 +59,8 @@ class FactsParams:
     `least_instant_gap_s`: instants that are offered as options lie at least this far apart.
     `seen_at_both_ends`: no fact covers an interval at whose begin or end a region is out of
     the picture; without it only facts of instants are held to that.
+    `seconds`: also what only the times of the frames decide: when, for how long, how fast in motion
+    (exact truth only); the families of `questions.seconds` need it.
     """
 
     moving_threshold_m: float
@@ -63,6 +68,7 @@ class FactsParams:
     instants: str
     least_instant_gap_s: float
     seen_at_both_ends: bool
+    seconds: bool
 
     def __post_init__(self) -> None:
         check(self.instants in ("grid", "frames"), self, "instants must be grid or frames")
@@ -76,14 +82,20 @@ class QuestionsParams:
     """How certain an answer must be, and how many questions a clip may get.
 
     `families`: names of those that may ask; none: all.
+    `seconds`: whether families whose answers need the seconds of the frames ask, too: `none`;
+    `clips`, they exchange options between clips as others do; `pictures`, between clips with equal
+    pictures at other times, so that nobody answers who does not know the times
+    (p4d/worlds/retimed.py makes such clips).
     """
 
     margin_sigma: float
     options: int
     max_per_clip: int
     families: tuple[str, ...]
+    seconds: str
 
     def __post_init__(self) -> None:
+        check(self.seconds in SECONDS, self, f"seconds must be among {list(SECONDS)}")
         check(self.margin_sigma >= 1, self, "margin_sigma must be at least 1")
         check(self.options in (4, 5), self, "options must be 4 or 5")
         check_at_least_1(self, "max_per_clip")

@@ -164,6 +164,8 @@ def _family_row(family: QuestionFamily) -> str:
         options = "words"
         if family.rule.always:
             options += f', always with "{family.rule.always[0]}"'
+    if family.needs_seconds:
+        options += "; asked with `questions.seconds`"
     instant = family.evidence[0].kinds[0] in _AT_INSTANTS
     phrasing = family.phrasings[0].format(
         when="At 0 sec" if instant else "From 0 sec to 1.75 sec",

@@ -2,7 +2,8 @@
 
 A video is decoded once. Which clips it gives is known at its end, so every frame that is shown at
 an instant of the grid is kept at the size of the clips, and those of no clip are dropped then. If
-they would take more than `MAX_HELD_BYTES`, none is kept and a second pass reads the wanted ones.
+they would take more than `MAX_HELD_BYTES`, none is kept and a second pass reads the wanted ones. It
+does so, too, where a clip samples frames that stand on no grid (`clips.span: video`).
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class GridSampler:
             self._keep(self._last)
         side_px = self._clips.size_px
         found = self._pictures
-        if found is None:
+        if found is None or not found.keys() >= set(wanted):
             found = {
                 frame.index: frame.squashed(side_px)
                 for frame in decode(path, budget)

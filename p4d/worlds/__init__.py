@@ -8,6 +8,7 @@ A seed gives a specification, and a specification gives pictures with truth:
 
 Read `spec.py` first. `motion.py` has poses in closed form, `meshes.py` and `textures.py` the
 appearance, `gl.py` the choice of an OpenGL backend. `corpus.py` writes videos with sidecars for the
-inbox, `clip_shards.py` clips without a codec for studies. `sidecar.py` is the format of the truth
-sidecar, which other datasets can also write. Nothing here reads videos: that is p4d/video.
+inbox, `clip_shards.py` clips without a codec for studies, `retimed.py` worlds whose pictures are
+shown at several times. `sidecar.py` is the format of the truth sidecar, which other datasets can
+also write. Nothing here reads videos: that is p4d/video.
 """

@@ -20,6 +20,7 @@ FACTS = FactsParams(
     instants="grid",
     least_instant_gap_s=0.2,
     seen_at_both_ends=True,
+    seconds=False,
 )
 FRAMES = 8
 NAMES = ("red", "green", "blue", "yellow", "pink")

@@ -17,7 +17,9 @@ from tests.questions.scenes import compose_clips, random_clips
 RELEASE = ReleaseParams(
     test_fraction=0.25, val_fraction=0.1, duplicate_hamming_bits=3, copy_bits=13.0
 )
-QUESTIONS = QuestionsParams(margin_sigma=3.0, options=4, max_per_clip=9, families=())
+QUESTIONS = QuestionsParams(
+    margin_sigma=3.0, options=4, max_per_clip=9, families=(), seconds="none"
+)
 
 
 class _Sections:

@@ -71,6 +71,25 @@ def test_the_clip_table_of_a_marked_video_is_exact(tmp_path):
     assert video.is_file()
 
 
+def test_a_clip_over_the_whole_video_samples_frames_that_stand_on_no_grid(tmp_path):
+    """Whatever the rate, and at unequal steps: all eight frames of a video that has no others."""
+    project = make_project(tmp_path, clips={"span": "video"})
+    write_video(project.inbox / "a.mp4", frames=50, fps=12, size=(192, 96))
+    ticks = [0, 17, 40, 57, 1900, 1917, 4000, 6100]
+    write_video(
+        project.inbox / "b.mp4", frames=8, ticks=ticks, time_base=Fraction(1, 1000), size=(192, 96)
+    )
+    report, clips, out = cut(project)
+    assert report.rows == {"ok": 2}
+    frames = Arrays(out / "frames.safetensors")
+    found = {tuple(row["frame_index"]): row for row in clips.iter_rows(named=True)}
+    assert set(found) == {(0, 7, 14, 21, 28, 35, 42, 49), tuple(range(8))}
+    for shown, row in found.items():
+        assert [read_mark(rgb) for rgb in frames[f"{row['clip_id']}.rgb_thw3"]] == list(shown)
+    irregular = found[tuple(range(8))]
+    assert irregular["frame_pts_ns"] == [tick * 10**6 for tick in ticks]
+
+
 def test_variable_rate_takes_the_frame_shown_at_the_instant():
     pts_ns = np.array([0, 100, 900, 1000, 1001, 1499, 1990]) * 1_000_000
     (plan,) = plans_of(pts_ns, 2 * S, params(clips={"frames": 4, "grid_hz": 2.0}).clips)

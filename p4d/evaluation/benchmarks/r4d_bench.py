@@ -49,6 +49,10 @@ def found_in(folder: Path) -> bool:
     return (folder / FILE).is_file()
 
 
+TIMED = "r4d-world-time"
+"""R4D-World-Time in the field `benchmark`: the videos have eight frames each, at any times."""
+
+
 def read(folder: Path) -> Benchmark:
     """Read `test.json` and find the media beside it.
 
@@ -88,13 +92,14 @@ def read(folder: Path) -> Benchmark:
 
     items, rejected = read_items(fields.records_of(folder / FILE), identify, item)
     ours = any(found.clip for found in items)
+    timed = any(found.item_id.startswith(f"{TIMED}/") for found in items)
     return Benchmark(
-        name="r4d-world" if ours else "r4d-bench",
+        name=TIMED if timed else "r4d-world" if ours else "r4d-bench",
         folder=folder,
         items=items,
         rejected=rejected,
         rules=RULES,
-        sampling="grid" if ours else "ends",
+        sampling="grid" if ours and not timed else "ends",  # equal frames at any times: all of them
         stages=folder / STAGES if (folder / STAGES).is_dir() else None,
     )
 

@@ -43,7 +43,8 @@ READERS: Mapping[str, BenchmarkReader] = {
     "vsi-bench": vsi_bench,
     "dsr-bench": dsr_bench,
     "dyn-bench": dyn_bench,
-    "r4d-world": r4d_bench,  # this repository's benchmark has the same layout
+    "r4d-world": r4d_bench,  # this repository's benchmarks have the same layout
+    "r4d-world-time": r4d_bench,
 }
 VARIABLE = "P4D_BENCHMARKS"
 

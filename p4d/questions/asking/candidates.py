@@ -6,7 +6,7 @@ A candidate is one row of integers and floats; texts are made only for those tha
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import polars as pl
@@ -105,13 +105,23 @@ class FoundCandidates:
     crowded: Ints
 
 
-def find(facts: FactColumns, split: Ints, margin_sigma: float) -> FoundCandidates:
+def find(
+    facts: FactColumns,
+    split: Ints,
+    margin_sigma: float,
+    *,
+    seconds: bool = False,
+    pictures: Ints | None = None,
+) -> FoundCandidates:
     """Find all candidates of all families.
 
     Args:
         facts: of one shard.
         split: number of the split of each clip.
         margin_sigma: minimum margin of words and counts; that of numbers depends on the options.
+        seconds: whether families ask that need the seconds of the frames.
+        pictures: of each clip, a number that clips with equal pictures share; these families then
+            exchange options among such clips only, about the same regions.
     """
     options = OptionTexts()
     shape = (len(FAMILIES), len(split))
@@ -121,6 +131,8 @@ def find(facts: FactColumns, split: Ints, margin_sigma: float) -> FoundCandidate
     present[facts.kind, facts.clip] = True
     parts = []
     for code, family in enumerate(FAMILIES):
+        if family.needs_seconds and not seconds:
+            continue
         lacking[code] = ~np.any(
             [present[[KINDS.index(k) for k in e.all_kinds]].all(axis=0) for e in family.evidence],
             axis=0,
@@ -131,7 +143,10 @@ def find(facts: FactColumns, split: Ints, margin_sigma: float) -> FoundCandidate
                 certain = answers.sigma * margin_sigma <= 1.0
                 uncertain[code] += np.bincount(answers.clip(facts)[~certain], minlength=len(split))
                 answers = answers.of(certain)
-            parts.append(_candidates(facts, code, answers, split, options, crowded[code]))
+            found = _candidates(facts, code, answers, split, options, crowded[code])
+            if family.needs_seconds and pictures is not None:
+                found = _among_equal_pictures(found, pictures, split, facts)
+            parts.append(found)
     return FoundCandidates(_joined(parts), options, lacking, uncertain, crowded)
 
 
@@ -234,6 +249,17 @@ def _candidates(
         key=key,
         turn=np.asarray((again << np.uint64(52)) | (key >> np.uint64(12)), dtype=np.uint64),
     )
+
+
+def _among_equal_pictures(
+    found: Candidates, pictures: Ints, split: Ints, facts: FactColumns
+) -> Candidates:
+    """Return the candidates in pools of equal pictures and regions, beyond all other pools."""
+    beyond = len(FAMILIES) * max(1, len(facts.spans)) * MARK_CODES * len(SPLITS)
+    about = (found.mark[:, 0] * MARK_CODES + found.mark[:, 1]) * MARK_CODES + found.mark[:, 2]
+    place = found.family * (pictures.max(initial=0) + 1) + pictures[found.clip]
+    pool = (place * MARK_CODES**3 + about) * len(SPLITS) + split[found.clip]
+    return replace(found, pool=beyond + pool)
 
 
 def _evidence_rows(facts: FactColumns, evidence: Evidence) -> Ints:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -53,7 +53,8 @@ def compose(
     twice an even share.
 
     Args:
-        clips: clip_id, video_id, has_truth.
+        clips: clip_id, video_id, has_truth; if `seconds` is `pictures`, `pictures`, a text that
+            clips with equal pictures share.
         regions: clip_id, region_id, mark; rows without a mark are ignored.
         facts: `facts.parquet`; facts of other clips are ignored.
         params: margins, options per question and shares.
@@ -63,7 +64,13 @@ def compose(
     regions = regions.filter(pl.col("mark").is_not_null()).sort("clip_id", "mark")
     tables = ShardTables(clips, regions, facts, FactColumns(clips, regions, facts))
     split = _splits(clips, splits)
-    found = find(tables.columns, split, params.margin_sigma)
+    found = find(
+        tables.columns,
+        split,
+        params.margin_sigma,
+        seconds=params.seconds != "none",
+        pictures=_equal_pictures(clips) if params.seconds == "pictures" else None,
+    )
     candidates = _of_families(found.candidates, params.families)
     drawn = _groups(candidates, found.options, params)
     asked = _within_shares(drawn, candidates, split, params)
@@ -105,14 +112,25 @@ def _groups(candidates: Candidates, options: OptionTexts, params: QuestionsParam
         rows = _rows_of(candidates, [rule == count_rule for rule in rules])
         some, size = candidates.of(rows), count_rule.size(params.options)
         groups.append(_of_rows(rows, count_groups(some.pool, some.word, some.turn, size)))
-    rows = _rows_of(candidates, [isinstance(rule, Numbers) for rule in rules])
-    some = candidates.of(rows)
-    drawn = number_groups(
-        some.pool, some.values, some.sigma, some.key, spacing_of(some.family), params.options,
-        params.margin_sigma,
-    )  # fmt: skip
-    groups.append(_of_rows(rows, drawn))
+    same_pictures = params.seconds == "pictures"
+    for apart in (False, True):
+        rows = _rows_of(
+            candidates,
+            [isinstance(f.rule, Numbers) and (f.needs_seconds and same_pictures) == apart
+             for f in FAMILIES],
+        )  # fmt: skip
+        some = candidates.of(rows)
+        drawn = number_groups(
+            some.pool, some.values, some.sigma, some.key, spacing_of(some.family), params.options,
+            params.margin_sigma,
+        )  # fmt: skip
+        groups.append(replace(_of_rows(rows, drawn), same_text=apart))
     return [one for one in groups if len(one.members)]
+
+
+def _equal_pictures(clips: pl.DataFrame) -> Ints:
+    """Return a number per clip that clips with equal pictures share."""
+    return clips["pictures"].rank("dense").to_numpy().astype(np.int64)
 
 
 def _of_rows(rows: Ints, drawn: Groups) -> Groups:
@@ -162,7 +180,7 @@ def _within_shares(
     )  # fmt: skip
     ends = np.cumsum([len(groups.members) for groups in drawn])[:-1]
     return [
-        Groups(groups.members[mine], groups.pool[mine])
+        replace(groups, members=groups.members[mine], pool=groups.pool[mine])
         for groups, mine in zip(drawn, np.split(asked, ends), strict=True)
         if mine.any()
     ]

@@ -36,10 +36,18 @@ from p4d.questions.asking.columns import Ints, radix_order, ranks, run_starts
 
 @dataclass(frozen=True)
 class Groups:
-    """Groups of equal size: rows of candidates, [groups, size], and the pool of each group."""
+    """Groups of equal size.
+
+    Attributes:
+        members: rows of candidates, [groups, size].
+        pool: of each group.
+        same_text: whether the members of a group share phrasing and order of options, too. Those of
+            clips with equal pictures do: only the times of the frames then differ.
+    """
 
     members: Ints
     pool: Ints
+    same_text: bool = False
 
 
 def _collect(place: Ints, pool: Ints, number: Ints, size: int) -> Groups:

@@ -67,17 +67,20 @@ def question_table(
 ) -> pl.DataFrame:
     """Return the rows of `questions.parquet` of some groups, with all texts."""
     columns = tables.columns
-    letters, orders = deal(groups.members, candidates.key)
     n, size = groups.members.shape
+    letters, orders = deal(groups.members, candidates.key)
+    if groups.same_text:
+        letters, orders = _one_order(letters)
     asked = candidates.of(groups.members.ravel())
     answers = _answer_texts(asked, option_texts)
     places = (np.arange(n)[:, None, None] * size + orders).reshape(-1)
     options = answers.gather(places).reshape((n * size, size)).arr.to_list()
     index = letters.ravel()
-    template = _FIRST_TEMPLATE[asked.family] + (
-        mix(asked.key, "phrasing") % np.diff(_FIRST_TEMPLATE)[asked.family].astype(np.uint64)
-    ).astype(np.int64)
     together = np.repeat(np.bitwise_xor.reduce(candidates.key[groups.members], axis=1), size)
+    phrased = mix(together if groups.same_text else asked.key, "phrasing")
+    template = _FIRST_TEMPLATE[asked.family] + (
+        phrased % np.diff(_FIRST_TEMPLATE)[asked.family].astype(np.uint64)
+    ).astype(np.int64)
     fact_ids = _lists(tables.facts["fact_id"], _fact_rows(asked, columns))
     qa = mix(asked.key, together, _TEMPLATE_HASHES[template], index, _hash_of_lists(fact_ids))
     family = asked.family
@@ -103,6 +106,12 @@ def question_table(
         },
         schema=SCHEMA,
     )
+
+
+def _one_order(letters: Ints) -> tuple[Ints, Ints]:
+    """Return letters, and the order of options that every member of a group then has."""
+    order = np.argsort(letters, axis=1)  # the member whose answer has the first letter, and so on
+    return letters, np.repeat(order[:, None, :], letters.shape[1], axis=1)
 
 
 def _hash_of_lists(ids: pl.Series) -> Hashes:

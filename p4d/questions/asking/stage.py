@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from pathlib import Path
 
 import polars as pl
 
-from p4d.artifacts import read_table, write_table
+from p4d.artifacts import Arrays, read_table, write_table
 from p4d.categories import CATEGORIES
 from p4d.config import QuestionsParams
 from p4d.pipeline import StageInputs, StageReport
@@ -21,6 +22,8 @@ def build_questions(inputs: StageInputs, out: Path) -> StageReport:
     table = read_table(inputs.folder("clips") / "clips.parquet").filter(pl.col("outcome") == "ok")
     regions = read_table(inputs.folder("regions") / "regions.parquet")
     facts = read_table(inputs.folder("facts") / "facts.parquet")
+    if params.seconds == "pictures":
+        table = _with_pictures(table, inputs.folder("clips") / "frames.safetensors")
     composed = compose(table, regions, facts, params, inputs.params("release"))
     questions = composed.questions
     if parts := stated_parts(inputs.folder("clips")):
@@ -42,6 +45,16 @@ def build_questions(inputs: StageInputs, out: Path) -> StageReport:
             **{f"questions_{name}": by_category[name] for name in CATEGORIES},
         },
     )
+
+
+def _with_pictures(clips: pl.DataFrame, frames: Path) -> pl.DataFrame:
+    """Add `pictures`, a digest of the frames of each clip."""
+    arrays = Arrays(frames)
+    digests = [
+        hashlib.sha256(arrays[f"{clip_id}.rgb_thw3"].tobytes()).hexdigest()
+        for clip_id in clips["clip_id"].to_list()
+    ]
+    return clips.with_columns(pictures=pl.Series(digests, dtype=pl.String))
 
 
 def _with_basis(questions: pl.DataFrame, facts: pl.DataFrame, in_parts: list[str]) -> pl.DataFrame:

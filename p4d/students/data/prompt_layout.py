@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Protocol
 
+import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from p4d.students.data.clip_reader import Visual
@@ -14,6 +15,10 @@ from p4d.students.model.chat import TURN_END, VIDEO, opening
 from p4d.students.model.prompt_settings import PromptSettings
 from p4d.students.model.published.chat_template import Turn, rendered_turn
 from p4d.students.model.tokenizer import encode, token_id
+
+EVEN = 0.25
+"""Largest deviation of a step from the mean one in a clip whose rate describes its times: frames
+that are the nearest to a time grid, of a video at twice its rate or more, deviate less."""
 
 
 class PromptLayout(Protocol):
@@ -102,8 +107,17 @@ def layout_of(tokenizer: PreTrainedTokenizerBase, adapter: StudentAdapter) -> Pr
 
 
 def time_sentence(visual: Visual) -> str:
-    """Length and rate of a clip in words (paper, Table 6: time as text)."""
+    """The times of a clip in words (paper, Table 6: time as text).
+
+    Length and rate, as the paper writes, if the frames are evenly spaced; else the time of each
+    frame, because a rate would then say less than the other ways of giving times.
+    """
     times = [time_s for time_s in visual.times_s.tolist() if time_s == time_s]
+    steps = np.diff(times)
+    if len(steps) and np.abs(steps / steps.mean() - 1).max() > EVEN:
+        return (
+            f"The frames are shown at {', '.join(f'{time_s:.2f}' for time_s in times)} seconds.\n"
+        )
     span_s = visual.span_s
     if span_s is None:
         step = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from p4d.artifacts import write_json
@@ -39,6 +40,8 @@ def build_base_student(inputs: StageInputs, out: Path) -> StageReport:
             frames=clips.frames,
             settings=None if params.checkpoint in FOLDERS else _settings(params),
         )
+        if params.checkpoint == EMBEDDED:  # it has its own way with regions and answers, not times
+            replace(PromptSettings.of(model), time=params.time).store(model)
     else:
         texts = [question_turn(item.question, item.options) for item in questions]
         tokenizer = train_tokenizer(

@@ -112,7 +112,9 @@ def _real_clips(speed_px, sigma_px):
         test_fraction=0.25, val_fraction=0.1, duplicate_hamming_bits=3, copy_bits=13.0
     )
     return compose_clips(
-        clips, QuestionsParams(margin_sigma=3.0, options=4, max_per_clip=18, families=()), splits
+        clips,
+        QuestionsParams(margin_sigma=3.0, options=4, max_per_clip=18, families=(), seconds="none"),
+        splits,
     )
 
 

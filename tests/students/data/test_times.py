@@ -15,9 +15,10 @@ from p4d.students.data.clip_reader import Visual
 from p4d.students.data.packer import Packer
 from p4d.students.data.questions import ad_hoc_question
 from p4d.students.data.samples import Sample
+from p4d.students.embedded import FOLDER
 from p4d.students.model.adapters import adapter_for
 from p4d.students.model.prompt_settings import TIMES, PromptSettings
-from p4d.students.model.student import Student
+from p4d.students.model.student import Student, load_checkpoint
 from p4d.students.training.base_student import build_base_student
 from tests.students.tiny import FRAMES, SIZE
 
@@ -83,6 +84,25 @@ def test_a_sentence_gives_length_and_rate_once_after_the_pictures(family_student
         assert "lasts" not in before
 
 
+def test_a_sentence_gives_the_time_of_every_frame_where_a_rate_would_not(family_student):
+    """A pause in a clip is in the other ways, so it must be in the text, too."""
+    student = student_with("text", family_student)
+    paused = np.where(np.arange(FRAMES) >= FRAMES // 2, EVEN + 3.25, EVEN)
+    batch = packed(student, clip(paused))
+    text = student.tokenizer.decode(batch.input_ids[0])
+    listed = ", ".join(f"{time_s:.2f}" for time_s in paused)
+    assert text.count(f"The frames are shown at {listed} seconds.") == 1
+    assert "frames per second" not in text
+
+
+def test_frames_that_are_nearest_to_a_grid_are_told_by_their_rate(family_student):
+    student = student_with("text", family_student)
+    jitter_s = np.where(np.arange(FRAMES) % 2, 0.02, 0.0)  # of a video of 25 frames a second
+    text = student.tokenizer.decode(packed(student, clip(EVEN + jitter_s)).input_ids[0])
+    assert "frames per second" in text
+    assert "are shown at" not in text
+
+
 @pytest.mark.parametrize("time", ["tpe", "burned_in", "none"])
 def test_other_ways_leave_the_text_alone(time, family_student):
     student = student_with(time, family_student)
@@ -122,3 +142,20 @@ def test_the_parameter_reaches_the_base_student_and_comes_back_from_its_folder(
     params = replace_params(inputs.all_params, student={"time": time})
     build_base_student(dataclasses.replace(inputs, all_params=params), tmp_path)
     assert PromptSettings.of(load(tmp_path).adapter.model).time == time
+
+
+@pytest.mark.parametrize("time", TIMES)
+def test_the_embedded_student_takes_it_too_and_differs_in_nothing_else(time, project, tmp_path):
+    inputs = project.inputs("base_student")
+    params = replace_params(inputs.all_params, student={"time": time, "checkpoint": "embedded"})
+    build_base_student(dataclasses.replace(inputs, all_params=params), tmp_path)
+    model, own = (
+        load(tmp_path).adapter.model,
+        load_checkpoint(FOLDER / "model", FOLDER / "tokenizer"),
+    )
+    settings, before = PromptSettings.of(model), PromptSettings.of(own[0])
+    assert settings == dataclasses.replace(before, time=time)
+    weights = model.state_dict()
+    assert all(torch.equal(weights[name], value) for name, value in own[0].state_dict().items())
+    config, own_config = model.config.to_dict(), own[0].config.to_dict()
+    assert (config["reading"] == own_config["reading"]) == (time == "tpe")

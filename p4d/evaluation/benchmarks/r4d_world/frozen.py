@@ -15,29 +15,33 @@ _SHARD = re.compile(r"(?<=/)(\d{4})-[0-9a-f]{8}(?=/)")
 _OF_TRUTH = re.compile(r"stages/(clips/\d+/clips|facts/\d+/facts)\.parquet|test\.json")
 
 
-def compare_with_frozen(folder: Path, *, full: bool, freeze: bool) -> str:
+def compare_with_frozen(
+    folder: Path, *, full: bool, freeze: bool, frozen: Path | None = None
+) -> str:
     """Compare the digests of a release with the frozen list, and describe the result.
 
     Args:
         folder: the release.
         full: whether it has the full size; a smaller one is not compared.
         freeze: write the frozen list instead of comparing.
+        frozen: the list of another edition; None: `FROZEN`.
 
     Raises:
         ContractError: questions, answers, videos or pictures differ.
     """
+    listed = frozen or FROZEN
     if not full:
         return "small: not compared with the frozen list"
     sums = (folder / SUMS).read_text(encoding="utf-8")
     if freeze:
-        write_bytes(FROZEN, sums.encode())
-        return f"frozen: {FROZEN.name} written; commit it"
-    if not FROZEN.is_file():
+        write_bytes(listed, sums.encode())
+        return f"frozen: {listed.name} written; commit it"
+    if not listed.is_file():
         return "not frozen yet: run again with --freeze and commit the list"
-    frozen = FROZEN.read_text(encoding="utf-8")
-    if sums == frozen:
+    before = listed.read_text(encoding="utf-8")
+    if sums == before:
         return "equal to the frozen list, byte by byte"
-    mine, theirs = _by_name(sums), _by_name(frozen)
+    mine, theirs = _by_name(sums), _by_name(before)
     differing = sorted(n for n in mine.keys() | theirs.keys() if mine.get(n) != theirs.get(n))
     if mine.keys() == theirs.keys() and all(_OF_TRUTH.fullmatch(name) for name in differing):
         return (

@@ -88,8 +88,9 @@ SECTIONS: Mapping[str, Mapping[str, Any]] = {
         "instants": "frames",
         "least_instant_gap_s": 0.0,
         "seen_at_both_ends": False,
+        "seconds": False,
     },
-    "questions": {"margin_sigma": 3.0, "max_per_clip": 18},
+    "questions": {"margin_sigma": 3.0, "max_per_clip": 18, "seconds": "none"},
     # One split: nothing here is for training, and exchange groups may span all worlds.
     "release": {"test_fraction": 1e-9, "val_fraction": 0.0},
 }
@@ -141,13 +142,13 @@ def make(
     if not _worlds_are_current(build / "inbox", fixed.worlds):
         shutil.rmtree(build)
     _write_worlds(build / "inbox", fixed.worlds, worlds, progress)
-    shards = _land(build, fixed)
+    shards = landed(build, fixed)
     for shard in shards:  # facts come from exact truth, so no labels are made
         (build / "labels" / shard).mkdir(parents=True, exist_ok=True)
     stages = ("videos", "clips", "regions", "facts", "questions")
     drop_stale(build, fixed, stages)
     run_stages(build, fixed, stages, shards, progress=progress)
-    table = pl.concat(_questions(build, shard) for shard in shards)
+    table = pl.concat(questions_of(build, shard) for shard in shards)
     quotas = {name: -(-share * worlds // WORLDS) for name, share in SHARES.items()}
     chosen = ChosenQuestions(choose(table, quotas), worlds)
     if worlds == WORLDS:
@@ -161,7 +162,7 @@ def make(
     )
 
 
-def _questions(build: Path, shard: str) -> pl.DataFrame:
+def questions_of(build: Path, shard: str) -> pl.DataFrame:
     """Return the questions of a shard, with `shard` and `marks_shown`, the clip's mark count."""
     regions = read_table(build / "regions" / shard / "regions.parquet")
     marked = regions.filter(pl.col("mark").is_not_null())
@@ -214,7 +215,7 @@ def _write_one(job: _World) -> str:
     return path.name
 
 
-def _land(build: Path, params: Params) -> list[str]:
+def landed(build: Path, params: Params) -> list[str]:
     """Land all worlds, as any video is landed; return their shards."""
     plain = {name: dict(section) for name, section in asdict(params).items()}
     write_bytes(build / "params.yaml", yaml.safe_dump(_lists(plain), sort_keys=False).encode())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,26 @@ _COPIED = {
     "facts": ("facts.parquet",),
     "questions": ("questions.parquet", "refusals.parquet"),
 }
+
+
+@dataclass(frozen=True)
+class Edition:
+    """One benchmark of this layout.
+
+    Attributes:
+        name: of its media folders and its records.
+        card, datasheet: write its README and its datasheet.
+        world_of: what the videos of one world have in common, from the name of one; intervals
+            resample worlds.
+    """
+
+    name: str
+    card: Callable[[Mapping[str, Any], Mapping[str, int]], str]
+    datasheet: Callable[[Mapping[str, Any]], str]
+    world_of: Callable[[str], str]
+
+
+R4D_WORLD = Edition(NAME, card, datasheet, lambda name: f"{name}.mp4")
 
 
 @dataclass(frozen=True)
@@ -60,6 +80,7 @@ def write_release(
     shards: Sequence[str],
     chosen: ChosenQuestions,
     shares: Mapping[str, int],
+    edition: Edition = R4D_WORLD,
 ) -> None:
     """Write questions, videos, marked pictures, stages, card, datasheet and digests.
 
@@ -69,35 +90,38 @@ def write_release(
         shards: of the stages.
         chosen: the questions.
         shares: questions per category at the full size, for the card.
+        edition: which benchmark it is.
     """
     for name in ("test.json", "videos", "images", "stages", "README.md", "datasheet.md", SUMS):
         path = folder / name
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     names: dict[str, str] = {}
     for shard in shards:
-        names |= _write_media(folder, build, shard, chosen.table)
+        names |= _write_media(folder, build, shard, chosen.table, edition.name)
         for stage, files in _COPIED.items():
             target = folder / "stages" / stage / shard
             target.mkdir(parents=True, exist_ok=True)
             for file in files:
                 shutil.copyfile(build / stage / shard / file, target / file)
     rows = chosen.table.to_dicts()
-    write_json(folder / "test.json", [_record(row, names) for row in rows])
+    write_json(folder / "test.json", [_record(row, names, edition) for row in rows])
     facts = {
-        "release": content_id(NAME, [[row["qa_id"], row["answer_text"]] for row in rows]),
+        "release": content_id(edition.name, [[row["qa_id"], row["answer_text"]] for row in rows]),
         "questions": dict(chosen.counts),
         "worlds": chosen.worlds,
         "made_of": chosen.simulated,
         "families": dict(sorted(Counter(chosen.table["family"].to_list()).items())),
         "options": dict(sorted(Counter(map(len, chosen.table["options"].to_list())).items())),
     }
-    write_bytes(folder / "README.md", card(facts, shares).encode())
-    write_bytes(folder / "datasheet.md", datasheet(facts).encode())
+    write_bytes(folder / "README.md", edition.card(facts, shares).encode())
+    write_bytes(folder / "datasheet.md", edition.datasheet(facts).encode())
     sums = "".join(f"{sha256_file(folder / name)}  {name}\n" for name in _files(folder))
     write_bytes(folder / SUMS, sums.encode())
 
 
-def _write_media(folder: Path, build: Path, shard: str, chosen: pl.DataFrame) -> dict[str, str]:
+def _write_media(
+    folder: Path, build: Path, shard: str, chosen: pl.DataFrame, edition: str
+) -> dict[str, str]:
     """Copy the videos of the chosen clips and draw their marks; return their names by clip."""
     videos = read_table(build / "videos" / shard / "videos.parquet").filter(outcome="ok")
     clips = read_table(build / "clips" / shard / "clips.parquet")
@@ -107,24 +131,24 @@ def _write_media(folder: Path, build: Path, shard: str, chosen: pl.DataFrame) ->
     names = {}
     for row in wanted.sort("clip_id").to_dicts():
         name = names[row["clip_id"]] = name_of[row["video_id"]]
-        video = folder / "videos" / NAME / f"{name}.mp4"
+        video = folder / "videos" / edition / f"{name}.mp4"
         video.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(build / "inbox" / f"{name}.mp4", video)
         picture = _marked_picture(video, masks[f"{row['clip_id']}.masks_kthw"][:, 0])
-        write_bytes(folder / "images" / NAME / f"{name}.png", png(picture))
+        write_bytes(folder / "images" / edition / f"{name}.png", png(picture))
     return names
 
 
-def _record(row: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+def _record(row: Mapping[str, Any], names: Mapping[str, str], edition: Edition) -> dict[str, Any]:
     """Return one question with R4D-Bench's fields, followed by ours."""
     name = names[row["clip_id"]]
     return {
         "id": row["qa_id"],
-        "benchmark": NAME,
+        "benchmark": edition.name,
         "task": row["category"],
-        "video": f"videos/{NAME}/{name}.mp4",
-        "source": f"videos/{NAME}/{name}.mp4",
-        "som_image": f"images/{NAME}/{name}.png",
+        "video": f"videos/{edition.name}/{name}.mp4",
+        "source": f"videos/{edition.name}/{edition.world_of(name)}",
+        "som_image": f"images/{edition.name}/{name}.png",
         "question": row["question"],
         "question_raw": row["question"],
         "options": list(row["options"]),

@@ -1,6 +1,7 @@
-"""Families of questions: 75 kinds of questions in the nine categories of R4D-Bench.
+"""Families of questions: 83 kinds of questions in the nine categories of R4D-Bench.
 
 - One module per category holds its families: the facts each needs and the rule for its options.
+- `seconds.py` holds the eight that need the seconds of the frames, which ask only on request.
 - `phrasings.yaml` holds the texts. Edit it to change how a question is asked.
 - `family.py` defines `QuestionFamily` and short constructors for words, counts and numbers.
 
@@ -18,6 +19,7 @@ from p4d.questions.asking.families import (
     measurement,
     relation,
     rotation,
+    seconds,
     speed,
     translation,
 )
@@ -33,6 +35,7 @@ FAMILIES: tuple[QuestionFamily, ...] = (
     *false_premises.FAMILIES,
     *speed.FAMILIES,
     *displacement.FAMILIES,
+    *seconds.FAMILIES,  # last: the numbers of the others stay what they were
 )
 BY_NAME = {family.name: family for family in FAMILIES}
 

@@ -69,6 +69,8 @@ class QuestionFamily:
         factor: from the unit of the facts to that of the options.
         by_mark: whether the marks are related to the answer; if so, only questions about equal
             marks exchange options.
+        needs_seconds: whether the answer depends on the seconds of the frames, beside what they
+            show; such a family asks only where `questions.seconds` lets it.
 
     """
 
@@ -79,6 +81,7 @@ class QuestionFamily:
     rule: OptionRule
     factor: float = 1.0
     by_mark: bool = False
+    needs_seconds: bool = False
 
     def __post_init__(self) -> None:
         if self.category not in CATEGORIES:

@@ -12,6 +12,7 @@ from p4d.questions.facts.exact.identity_facts import absence_facts, identity_fac
 from p4d.questions.facts.exact.instant_facts import instant_facts, when_facts
 from p4d.questions.facts.exact.motion_facts import motion_facts
 from p4d.questions.facts.exact.pair_facts import pair_facts
+from p4d.questions.facts.exact.second_facts import second_facts
 from p4d.questions.facts.exact.speed_facts import speed_facts
 from p4d.questions.facts.exact.trajectory_facts import trajectory_facts
 from p4d.questions.facts.exact.turning_facts import turning_facts
@@ -31,6 +32,8 @@ def scene_facts(scene: Scene, params: FactsParams) -> Iterator[Fact]:
         yield from instant_facts(scene, frame)
     if scene.metric:
         yield from when_facts(scene, instants(frames), params)
+    if params.seconds:
+        yield from second_facts(scene, params)
     for begin, end in spans(frames):
         measured = interval_facts(scene, begin, end, params)
         if params.seen_at_both_ends:
