@@ -109,7 +109,7 @@ def make_checkout(folder):
     for name in filter(None, names):
         if (ROOT / name).is_file() and not name.startswith("shards/") and name != "dvc.lock":
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
+            shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)  # links of .code
     (folder / "shards").mkdir()
     (folder / "shards" / "index.yaml").write_text("shards: []\n")
     checkout = Checkout(folder)
