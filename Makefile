@@ -44,7 +44,7 @@ audit-packages: .venv-tools/.ready  ## Compare the locks with published advisori
 	  .venv-tools/bin/pip-audit --strict --disable-pip --require-hashes -r requirements/$$name.txt || exit 1; done
 
 demo: setup-run  ## From an empty checkout to a promoted student
-	@python -m dagster_project demo
+	@python -m dagster_project demo --settings configs/demo.yaml
 
 up: setup-run  ## Land new files and materialize whatever is not fresh
 	@python -m dagster_project up

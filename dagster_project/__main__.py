@@ -6,6 +6,7 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -15,7 +16,7 @@ from p4d.errors import P4DError
 from p4d.project import Project
 
 if TYPE_CHECKING:
-    from dagster_project.batches import StepFailure
+    from dagster_project.todo import StepFailure
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -35,11 +36,18 @@ def up(only: tuple[str, ...]) -> None:
 
 @main.command()
 @click.option("--without-real-videos", is_flag=True, help="Do not fetch the real sample videos.")
-def demo(without_real_videos: bool) -> None:
+@click.option(
+    "--settings",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A preset that is written into params.yaml before anything has landed.",
+)
+def demo(without_real_videos: bool, settings: Path | None) -> None:
     """Go from an empty checkout to a promotion decision: corpus, landing, assets, summary."""
-    from dagster_project.demo import prepare, show
+    from dagster_project.demo import apply_settings, prepare, show
 
     started = time.monotonic()
+    if settings is not None:
+        apply_settings(Project.find(), settings)
     prepare(Project.find(), real_videos=not without_real_videos)
     failures = _bring_up_to_date(None)
     show(Project.find(), wall_s=time.monotonic() - started, failed=bool(failures))
@@ -73,12 +81,20 @@ def sensors(recommended: bool, on: tuple[str, ...], off: tuple[str, ...]) -> Non
 
 
 def _bring_up_to_date(only: tuple[str, ...] | None) -> list[StepFailure]:
+    from dagster_project.todo import NOTHING, look
+
+    todo = look(Project.find(), only)
+    if todo.is_done():
+        if not todo.blocked:
+            echo(NOTHING)
+        return todo.blocked
+
     from dagster_project.up import bring_up_to_date
 
     def note(line: str) -> None:
         echo(line, err=True)
 
-    return bring_up_to_date(Project.find(), only=only, say=echo, note=note)
+    return bring_up_to_date(todo, say=echo, note=note)
 
 
 def _end(failures: Sequence[StepFailure]) -> None:

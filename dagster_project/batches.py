@@ -23,20 +23,12 @@ from dagster_project.resources import StageRunner
 from dagster_project.shards.definition import SHARD_OP, SHARDS_PER_RUN
 from dagster_project.shards.failures import failures_of
 from dagster_project.slots import wait_for_slots
+from dagster_project.todo import StepFailure
 from p4d.project import Project
 from p4d.versioning.state.plan import Batch
 
 # Progress goes to the terminal through `StageRunner`; Dagster's own log goes to the instance.
 _QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
-
-
-@dataclass(frozen=True, kw_only=True)
-class StepFailure:
-    """A step or a blocking check that failed, with the library's message."""
-
-    step: str
-    reason: str
-    shard: str | None = None
 
 
 def materialize(

@@ -30,6 +30,25 @@ def prepare(project: Project, *, real_videos: bool) -> None:
     echo(land(project).summary(), err=True)
 
 
+def apply_settings(project: Project, preset: Path) -> None:
+    """Write the settings of a preset into params.yaml, once: before anything has landed.
+
+    Raises:
+        ConfigError: the preset names keys that params.yaml does not have, or wrong values.
+    """
+    from p4d.artifacts import write_bytes
+    from p4d.config import Params
+    from p4d.config.presets import edited, read_preset, with_preset
+
+    if project.shards():
+        return
+    values = read_preset(preset)
+    Params.from_mapping(with_preset(project.raw_params, values))
+    file = project.root / "params.yaml"
+    write_bytes(file, edited(file.read_text(encoding="utf-8"), values).encode())
+    echo(f"The settings of {preset} are in params.yaml", err=True)
+
+
 def show(project: Project, *, wall_s: float, failed: bool) -> None:
     """Write reports/summary.json and print its short form."""
     from p4d.artifacts import write_json
@@ -39,6 +58,8 @@ def show(project: Project, *, wall_s: float, failed: bool) -> None:
     path = project.root / "reports" / "summary.json"
     write_json(path, summary)
     echo(render(summary))
+    if not failed:
+        _ask_one(project)
     echo(f"\nWall time {wall_s:.0f} s. Summary: {path.relative_to(project.root)}")
     if not failed:
         echo(
@@ -49,6 +70,27 @@ def show(project: Project, *, wall_s: float, failed: bool) -> None:
             "  git add dvc.lock shards && git commit -m 'first release'\n"
             "                                 `dvc metrics diff` compares later runs with it"
         )
+
+
+def _ask_one(project: Project) -> None:
+    """Ask the champion, or the last P4D student, a held-out question about a video of the inbox."""
+    from p4d.students.use import ask
+    from p4d.students.use.held_out_example import held_out_example
+
+    example = held_out_example(project, project.root / "reports" / "example")
+    if example is None:
+        return
+    student, folder = ask.load_asked(None)
+    clips = ask.sampling_of(folder, project.params.clips)
+    reply = ask.ask_video(student, example.video, example.asked, clips)
+    ask.save_picture(project.root / "reports" / "example" / "regions.png", reply.picture_hw3)
+    outcome = "correct" if reply.text == example.answer else f"wrong: {example.answer}"
+    echo(
+        f"\n{example.command(project.root)}\n"
+        f"  {reply.text} ({reply.ranked[0][1]:.0%}; {outcome})\n"
+        f"One of {example.better} held-out questions that p4d answers correctly and sft does not; "
+        f"the opposite holds for {example.worse}."
+    )
 
 
 def ensure_history(root: Path) -> None:

@@ -18,6 +18,7 @@ import yaml
 
 from dagster_project.dagster_internals import initialize_pools
 from dagster_project.slots import LABELLING, TRAINING
+from dagster_project.todo import POSTGRES
 from p4d.atomic import write_durably
 from p4d.distribution import tool_setting
 from p4d.errors import ConfigError, OrchestrationError
@@ -31,12 +32,6 @@ DEFINITIONS = "dagster_project.definitions"
 """The code location of a project that names none."""
 
 
-POSTGRES = "P4D_DAGSTER_POSTGRES_URL"
-"""Environment variable with the address of the database:
-`postgresql+psycopg2://USER:PASSWORD@HOST/NAME`.
-
-The settings name the variable and never its value, so that no file holds a password. Without a
-password in it, libpq's own chain gives one (`PGPASSWORD`, `~/.pgpass`)."""
 CONNECT_S = 10
 OPENING = 0x70346464
 """Key of the lock under which an instance is opened; any number that no other program takes."""

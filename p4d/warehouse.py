@@ -107,16 +107,7 @@ class Warehouse:
             ContractError: no such query, the text is not one select statement, it reads other
                 files, a parameter is missing or unknown, or a file breaks the schema of its view.
         """
-        known = {**sql_files("marts"), **sql_files("audit")}
-        if name_or_sql in known:
-            text = known[name_or_sql].body
-        elif name_or_sql in sql_files("staging"):
-            text = f"from {name_or_sql}"
-        elif re.fullmatch(r"\w+", name_or_sql):
-            raise ContractError(f"no query called {name_or_sql!r}; known: {', '.join(known)}")
-        else:
-            text = name_or_sql
-        return self._run(name_or_sql, text, parameters)
+        return self._run(name_or_sql, text_of(name_or_sql), parameters)
 
     def gate(self, name: str) -> pl.DataFrame:
         """Offending rows of the gate `stage/name`; it passes if there are none."""
@@ -158,6 +149,22 @@ class Warehouse:
             return pl.DataFrame(found.execute())
         except (duckdb.Error, UnicodeEncodeError) as error:
             raise ContractError(f"query {name[:80]!r}: {error}") from error
+
+
+def text_of(name_or_sql: str) -> str:
+    """The SQL of a view or audit query by name; any SQL as it is.
+
+    Raises:
+        ContractError: no such query.
+    """
+    known = {**sql_files("marts"), **sql_files("audit")}
+    if name_or_sql in known:
+        return known[name_or_sql].body
+    if name_or_sql in sql_files("staging"):
+        return f"from {name_or_sql}"
+    if re.fullmatch(r"\w+", name_or_sql):
+        raise ContractError(f"no query called {name_or_sql!r}; known: {', '.join(known)}")
+    return name_or_sql
 
 
 def _parts(folder: Folder) -> list[Path]:

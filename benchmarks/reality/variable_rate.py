@@ -82,12 +82,16 @@ def new_project(root: Path) -> Path:
     """An empty project; returns its inbox."""
     (root / "inbox").mkdir(parents=True)
     (root / "shards").mkdir()
-    text = (CHECKOUT / "params.yaml").read_text(encoding="utf-8")
-    # One shard: exchange groups are drawn within a shard.
-    text = text.replace("max_clips_per_shard: 40", "max_clips_per_shard: 256")
-    (root / "params.yaml").write_text(text, encoding="utf-8")
+    write_params(root)
     (root / "dvc.yaml").write_text("stages: {}\n", encoding="utf-8")
     return root / "inbox"
+
+
+def write_params(root: Path) -> None:
+    """Write the checkout's parameters, for one shard: exchange groups are drawn within a shard."""
+    text = (CHECKOUT / "params.yaml").read_text(encoding="utf-8")
+    text = text.replace("max_clips_per_shard: 40", "max_clips_per_shard: 256")
+    (root / "params.yaml").write_text(text, encoding="utf-8")
 
 
 def questions_of(root: Path, instants: str) -> dict[str, object]:

@@ -17,6 +17,7 @@ from p4d.artifacts import read_json
 FIGURES = RESULTS / "scale.json"
 
 Part = Callable[[Mapping[str, Any]], Mapping[str, object]]
+_OF_THE_LARGEST = ("status_one_shard_s", "plan_rss_mb")
 PARTS: Mapping[str, Part] = {
     "growth": lambda given: growth.measure([int(n) for n in given["sizes"].split(",")]),
     "overhead": lambda given: shards.measure_overhead(_finished(given), given["shards"]),
@@ -46,11 +47,15 @@ def main(part: str, **given: Any) -> None:
 
 
 def _joined(known: Mapping[str, Any], figures: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures, with those of other sizes that are known already."""
-    return {
+    """The figures, with those of other sizes that are known already, and some of the largest."""
+    joined = {
         name: {**known.get(name, {}), **value} if name.endswith("_by_shards") else value
         for name, value in figures.items()
     }
+    for name in _OF_THE_LARGEST:
+        if by_shards := joined.get(f"{name}_by_shards"):
+            joined[name] = by_shards[max(by_shards, key=int)]
+    return joined
 
 
 if __name__ == "__main__":

@@ -15,7 +15,9 @@ import statistics
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -23,7 +25,8 @@ import click
 from benchmarks.machine import CHECKOUT
 from benchmarks.synthetic import stages_project
 from p4d.project import Project
-from p4d.versioning.dvc.pipeline_file import GROUP, address, render
+from p4d.versioning.dvc.lock_file import LOCK_FILE
+from p4d.versioning.dvc.pipeline_file import GROUP, GROUPS, address, render
 from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.ledger.continuity import is_anchored
 from p4d.versioning.run.pipeline_files import refresh_pipeline_files
@@ -40,26 +43,44 @@ PUBLISHED, WARM_UP = 12, 2
 
 def measure(sizes: Sequence[int]) -> dict[str, object]:
     """Return publishing, the check that finds nothing to do, and `dvc status` by shards."""
-    publish: dict[str, float] = {}
-    nothing: dict[str, float] = {}
-    one: dict[str, float] = {}
+    found: dict[str, dict[str, float]] = defaultdict(dict)
     for size in sizes:
-        root = _made(size)
-        nothing[str(size)], rss_mib = _nothing_to_do(root)
-        one[str(size)] = _dvc_status(root)
-        publish[str(size)] = _publish(root)
+        root, name = _made(size), str(size)
+        noop, rss_mib = _nothing_to_do(root)
+        one = _dvc_status(root)
+        found["noop_s_by_shards"][name] = noop.wall_s
+        found["noop_cpu_s_by_shards"][name] = noop.cpu_s
+        found["status_one_shard_s_by_shards"][name] = one.wall_s
+        found["status_one_shard_cpu_s_by_shards"][name] = one.cpu_s
+        published = _publish(root)
+        found["publish_s_by_shards"][name] = published.wall_s
+        found["publish_cpu_s_by_shards"][name] = published.cpu_s
+        found["lock_bytes_by_shards"][name] = _lock_bytes(root)
         click.echo(
-            f"{size} shards: publish {publish[str(size)]} s, nothing to do {nothing[str(size)]} s, "
-            f"dvc status of a shard {one[str(size)]} s, memory {rss_mib} MiB",
+            f"{size} shards: publish {published}, nothing to do {noop}, dvc status of a shard "
+            f"{one}, memory {rss_mib} MiB",
             err=True,
         )
-    return {
-        "publish_s_by_shards": publish,
-        "noop_s_by_shards": nothing,
-        "status_one_shard_s": one[str(max(sizes))],
-        "status_one_shard_s_by_shards": one,
-        "plan_rss_mb": round(rss_mib * 2**20 / 1e6),
-    }
+        found["plan_rss_mb_by_shards"][name] = round(rss_mib * 2**20 / 1e6)
+    return dict(found)
+
+
+@dataclass(frozen=True)
+class _Spent:
+    """Seconds of a process: by the clock, and of processor time with its children.
+
+    On a machine that does other work, the first is an upper bound and the second the figure.
+    """
+
+    wall_s: float
+    cpu_s: float
+
+
+def _lock_bytes(root: Path) -> int:
+    """Bytes of all files dvc.lock, in which DVC and p4d look entries up."""
+    return sum(
+        path.stat().st_size for path in [root / LOCK_FILE, *root.glob(f"{GROUPS}/*/{LOCK_FILE}")]
+    )
 
 
 def _made(size: int) -> Path:
@@ -87,15 +108,12 @@ def nothing_to_do(root: Path) -> None:
     assert is_anchored(project)
 
 
-def _nothing_to_do(root: Path) -> tuple[float, int]:
-    """Return median seconds of three separate processes, and the peak memory of the last in MiB."""
+def _nothing_to_do(root: Path) -> tuple[_Spent, int]:
+    """Return the median of three separate processes, and the peak memory of the last in MiB."""
     code = "from benchmarks.scale.growth import report; report()"
-    walls, peak = [], "0"
-    for _ in range(3):
-        started = time.perf_counter()
-        peak = _python(root, code)
-        walls.append(time.perf_counter() - started)
-    return round(statistics.median(walls), 2), int(peak)
+    peaks: list[str] = []
+    spent = _median(lambda: peaks.append(_python(root, code)), 3)
+    return spent, int(peaks[-1])
 
 
 def report() -> None:
@@ -104,8 +122,8 @@ def report() -> None:
     click.echo(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
 
 
-def _dvc_status(root: Path) -> float:
-    """Return median seconds of `dvc status` for the pipeline file of one shard, a process each."""
+def _dvc_status(root: Path) -> _Spent:
+    """Return the median of `dvc status` for the pipeline file of one shard, a process each."""
     project = stages_project.open_project(root)
     shard = project.shards()[len(project.shards()) // 2]
     file = address(ArtifactKey("labels", shard)).rpartition(":")[0]
@@ -121,22 +139,23 @@ def _dvc_status(root: Path) -> float:
     return _median(run, 3)
 
 
-def _publish(root: Path) -> float:
-    """Return median seconds from a request to its record, minus the stage's own, when warm."""
+def _publish(root: Path) -> _Spent:
+    """Return the median from a request to its record, minus the stage's own, when warm."""
     code = "from benchmarks.scale.growth import publish; publish()"
-    return float(_python(root, code))
+    return _Spent(*map(float, _python(root, code).split()))
 
 
 def publish() -> None:
     """Publish some shards again in this process and print the median of the warm ones."""
     project = stages_project.open_project(Path.cwd())
-    shards, spent = project.shards(), []
+    shards, walls, cpus = project.shards(), [], []
     for number in range(PUBLISHED):
         key = ArtifactKey("clips", shards[number * len(shards) // PUBLISHED])
-        started = time.perf_counter()
+        started, before = time.perf_counter(), time.process_time()
         made = run_stage(project, key, run_id="scale", force=True, gates={})
-        spent.append(time.perf_counter() - started - float(made.cost["wall_s"]))
-    click.echo(round(statistics.median(spent[WARM_UP:]), 3))
+        walls.append(time.perf_counter() - started - float(made.cost["wall_s"]))
+        cpus.append(time.process_time() - before - float(made.cost["cpu_s"]))
+    click.echo(" ".join(f"{statistics.median(each[WARM_UP:]):.3f}" for each in (walls, cpus)))
     _anchor(project)
 
 
@@ -155,10 +174,16 @@ def _python(root: Path, code: str) -> str:
     return done.stdout
 
 
-def _median(run: Callable[[], None], times: int) -> float:
-    walls = []
+def _median(run: Callable[[], None], times: int) -> _Spent:
+    walls, cpus = [], []
     for _ in range(times):
-        started = time.perf_counter()
+        started, before = time.perf_counter(), _cpu_of_children_s()
         run()
         walls.append(time.perf_counter() - started)
-    return round(statistics.median(walls), 2)
+        cpus.append(_cpu_of_children_s() - before)
+    return _Spent(round(statistics.median(walls), 2), round(statistics.median(cpus), 2))
+
+
+def _cpu_of_children_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

@@ -33,8 +33,11 @@ def why(identifier: str, at: str | None, as_json: bool) -> None:
     data/.
     """
     from p4d.audit.lookup.why import why as explain
+    from p4d.versioning.storage.fetch import Fetcher
 
-    node = explain(Project.find(), identifier, at=at)
+    project = Project.find()
+    with Fetcher(project, lambda line: echo(line, err=True)) as fetcher:
+        node = explain(project, identifier, at=at, fetch=fetcher.file)
     echo(json.dumps(node.to_json(), indent=2) if as_json else node.render_text())
 
 
@@ -131,30 +134,43 @@ def audit() -> None:
 def verify(
     resume: bool, remote: str | None, rehash: bool, head: str | None, public_key: Path | None
 ) -> None:
-    """Re-hash everything that the ledger names; exit 1 if anything is missing or altered."""
+    """Re-hash everything that the ledger names; exit 1 if anything is missing or altered.
+
+    In a clone that has no artifact yet, the ledger and dvc.lock are compared here, and the objects
+    are read back and hashed at DVC's default remote.
+    """
     from p4d.audit.proof.verify import verify as verify_local
     from p4d.audit.withheld import withheld_objects
     from p4d.progress import bar
+    from p4d.versioning.state.workspace import Workspace
+    from p4d.versioning.storage.fetch import Fetcher, is_without_artifacts
     from p4d.versioning.storage.push import verify_remote
 
     project = Project.find()
     signed_ok = public_key is None or _signature_holds(project, public_key)
+    with Workspace(project) as workspace:
+        elsewhere = is_without_artifacts(workspace)
+    texts, ok = [], signed_ok
     if remote is None:
         with bar("verify", unit="MiB") as progress:
-            local = verify_local(project, progress=progress, resume=resume, head=head)
-        text, ok = local.render_text(), local.ok
-    else:
+            local = verify_local(
+                project, progress=progress, resume=resume, head=head, files=not elsewhere
+            )
+        texts, ok = [local.render_text()], ok and local.ok
+    if remote is not None or elsewhere:
+        with Fetcher(project, lambda line: echo(line, err=True)) as fetcher:
+            fetcher.lists()
         with bar("verify", unit="object") as progress:
             there = verify_remote(
                 project,
                 remote or None,
-                rehash=rehash,
+                rehash=rehash or remote is None,
                 withheld=withheld_objects(project),
                 progress=progress,
             )
-        text, ok = there.render_text(), there.ok
-    echo(text)
-    if not (ok and signed_ok):
+        texts, ok = [*texts, there.render_text()], ok and there.ok
+    echo("\n".join(texts))
+    if not ok:
         sys.exit(1)
 
 

@@ -34,11 +34,20 @@ def sql(name: str, settings: tuple[str, ...]) -> None:
     """Run sql/marts/NAME.sql or sql/audit/NAME.sql over the artifacts."""
     import polars as pl
 
-    from p4d.warehouse import Warehouse
+    from p4d.sql_files import stages_read
+    from p4d.versioning.state.workspace import Workspace
+    from p4d.versioning.storage.fetch import Fetcher, is_without_artifacts
+    from p4d.warehouse import Warehouse, text_of
 
-    parameters = settings_of(settings)
+    parameters, project = settings_of(settings), Project.find()
+    stages = stages_read(text_of(name)) - {"ledger"}
+    with Workspace(project) as workspace:
+        elsewhere = is_without_artifacts(workspace, stages)
+    if elsewhere:
+        with Fetcher(project, lambda line: echo(line, err=True)) as fetcher:
+            fetcher.bring(stages)
     with pl.Config(tbl_rows=200, tbl_cols=30, fmt_str_lengths=60):
-        echo(Warehouse(Project.find()).query(name, **parameters))
+        echo(Warehouse(project).query(name, **parameters))
 
 
 @click.command()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +13,9 @@ from p4d.cli.echo import echo
 from p4d.cli.settings import settings_of
 from p4d.foreign_text import one_line
 from p4d.project import Project
+
+if TYPE_CHECKING:
+    from p4d.versioning.state.workspace import Workspace
 
 
 @click.command()
@@ -35,6 +40,7 @@ def status(every: bool) -> None:
     update or an edit of the package means for this project.
     """
     from p4d.quality.finding import HOW_TO_LIST
+    from p4d.versioning.dvc.config import default_remote
     from p4d.versioning.ledger.adopt import left_behind
     from p4d.versioning.ledger.continuity import broken_continuity
     from p4d.versioning.state.held_back import held_back
@@ -48,7 +54,8 @@ def status(every: bool) -> None:
         echo(f"ledger: rewritten: {broken}")
     if missing := left_behind(project):
         echo(f"ledger: {missing}")
-    with Workspace(project) as workspace:
+    with Workspace(project) as plain, ExitStack() as stack:
+        workspace = _of_the_remote(plain, stack) if default_remote(project.root) else plain
         every_status = map(workspace.status, workspace.all_keys())
         not_fresh = [item for item in every_status if item.state != "fresh"]
         for notice in package_notices(workspace, not_fresh):
@@ -65,6 +72,19 @@ def status(every: bool) -> None:
         echo(f"held back: rows at fault: {HOW_TO_LIST}")
     if not not_fresh and not broken and not held:
         echo("Everything is fresh.")
+
+
+def _of_the_remote(workspace: Workspace, stack: ExitStack) -> Workspace:
+    """The workspace; in a clone that has no artifact yet, one that takes them as recorded."""
+    from p4d.versioning.storage.fetch import Fetcher, RecordedWorkspace, is_without_artifacts
+
+    if not is_without_artifacts(workspace):
+        return workspace
+    recorded = stack.enter_context(RecordedWorkspace(workspace.project))
+    with Fetcher(workspace.project, lambda line: echo(line, err=True)) as fetcher:
+        recorded.fetch_lists(fetcher)
+    echo("no artifact is here; below is the state of what the remote has. `dvc pull` brings it")
+    return recorded
 
 
 @click.command()

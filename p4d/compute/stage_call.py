@@ -10,6 +10,7 @@ from typing import Protocol
 from p4d.atomic import out_of_space
 from p4d.compute.cost import Cost
 from p4d.compute.import_guard import load
+from p4d.compute.place import computed_on, device_here
 from p4d.errors import ContractError, PublishError
 from p4d.pipeline import StageInputs, StageReport
 from p4d.progress import Progress
@@ -49,7 +50,7 @@ class Computed:
     Attributes:
         report: the stage's own.
         cost: see `Cost.values`.
-        where: where it ran, for the ledger (`computed_on`); empty on this machine.
+        where: where it ran, for the ledger; see `p4d.compute.place`.
     """
 
     report: StageReport
@@ -91,4 +92,5 @@ def compute_here(call: StageCall, progress: Progress) -> Computed:
         raise ContractError(
             f"{call.name}: the stage returned {type(report).__name__}, no StageReport"
         )
-    return Computed(report=report, cost=cost.values)
+    where = computed_on(device_here(call.given.stage), "local")
+    return Computed(report=report, cost=cost.values, where=where)

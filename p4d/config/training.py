@@ -14,8 +14,8 @@ class StudentParams:
 
     Attributes:
         architecture: family of a student from scratch (p4d/students/model/adapters).
-        checkpoint: `embedded`, a folder or Hub id of weights and tokenizer to start from, or empty:
-            from scratch, with the sizes below.
+        checkpoint: `embedded` or `embedded_tuned` (p4d/students/embedded), a folder or Hub id of
+            weights and tokenizer to start from, or empty: from scratch, with the sizes below.
         region_prompt: `marks`, regions are drawn on a picture that precedes the clip, or `tokens`,
             their first-frame masks tie the tokens `<obj_k>` to visual tokens.
         region_content_scale: norm of what a region shows, relative to the norm of the embedding of
@@ -81,7 +81,7 @@ class StudentParams:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingParams:
-    """The budget and the optimizer (AdamW, cosine schedule) of a run; equal for every arm.
+    """The budget and the optimizer (cosine schedule) of a run; equal for every arm.
 
     Attributes:
         batch: clips of one optimizer step, however it is divided: gradient accumulation and
@@ -90,7 +90,11 @@ class TrainingParams:
             (docs/external_questions.md); the others are clips with their questions.
         warmup_fraction: share of the steps in which the learning rate rises linearly to
             `learning_rate`.
-        weight_decay: of AdamW; biases and norms have none.
+        optimizer: `adamw`, or `muon`: Muon for the matrices of blocks and of the projector, AdamW
+            for the rest. With `muon` the schedule starts again after steps that ask no question.
+        muon_rate: learning rate of these matrices, in multiples of `learning_rate`.
+        encoder_rate: learning rate of the vision encoder, likewise; only with `muon`.
+        weight_decay: of both optimizers; biases and norms have none.
         adam_betas: decay of the first and second moment.
         max_gradient_norm: bound of the gradient norm.
         gradient_norms: `apart`, of student and perception decoder each, or `together` (paper).
@@ -114,6 +118,9 @@ class TrainingParams:
     mix: Mapping[str, float]
     learning_rate: float
     warmup_fraction: float
+    optimizer: str
+    muon_rate: float
+    encoder_rate: float
     weight_decay: float
     adam_betas: tuple[float, ...]
     max_gradient_norm: float
@@ -146,6 +153,19 @@ class TrainingParams:
             self.weights == "float32" or self.precision == "bfloat16",
             self,
             "weights bfloat16 need precision bfloat16",
+        )
+        optimizers = ("adamw", "muon")
+        check(self.optimizer in optimizers, self, f"optimizer must be among {list(optimizers)}")
+        check(
+            self.optimizer == "adamw" or self.weights == "float32",
+            self,
+            "optimizer muon needs weights float32",
+        )
+        check(self.muon_rate > 0 and self.encoder_rate > 0, self, "rates must be positive")
+        check(
+            self.optimizer == "muon" or self.encoder_rate == 1.0,
+            self,
+            "encoder_rate needs optimizer muon",
         )
         norms = ("apart", "together")
         check(self.gradient_norms in norms, self, f"gradient_norms must be among {list(norms)}")

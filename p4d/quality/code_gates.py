@@ -13,6 +13,7 @@ import polars as pl
 
 from p4d.artifacts import Arrays, read_csv, read_json, read_table
 from p4d.errors import ContractError
+from p4d.quality.look_gates import unseen_looks_are_measured, unseen_looks_hold
 from p4d.truth.clip_parts import WHOLE, ClipParts, stated_parts
 
 Folders = Mapping[str, Path | Mapping[str, Path]]
@@ -243,6 +244,10 @@ def _truth_fits(folders: Folders, stage: str) -> pl.DataFrame:
 
 
 CODE_GATES: Mapping[str, Callable[[str, Folders], Found]] = {
+    "unseen_looks_hold": lambda stage, folders: unseen_looks_hold(_single(folders, stage)),
+    "unseen_looks_are_measured": lambda stage, folders: unseen_looks_are_measured(
+        _single(folders, stage)
+    ),
     "answers_follow_from_facts": answers_follow_from_facts,
     "loss_fell": loss_fell,
     "truth_explains_the_pictures": truth_explains_the_pictures,

@@ -130,7 +130,12 @@ _CODE_GATES: Mapping[str, Mapping[str, Severity]] = {
         "truth_flow_covers_the_picture": "critical",
         "truth_explains_the_pictures": "critical",
     },
-    "expert": {"weights_are_finite": "critical", "loss_fell": "warning"},
+    "expert": {
+        "weights_are_finite": "critical",
+        "unseen_looks_hold": "critical",
+        "unseen_looks_are_measured": "warning",
+        "loss_fell": "warning",
+    },
     "questions": {"answers_follow_from_facts": "critical"},
     "release": {"counts_match": "critical"},
     "base_student": {"weights_are_finite": "critical"},
@@ -190,6 +195,10 @@ _CODE_DESCRIPTIONS: Mapping[str, str] = {
     "lands on the same surface for most pixels.",
     "loss_fell": "The mean loss of the last fifth of the steps is below that of the first fifth.",
     "counts_match": "The manifest counts what the tables hold.",
+    "unseen_looks_are_measured": "At least two looks that the expert was not trained on are "
+    "recorded.",
+    "unseen_looks_hold": "On each recorded look that the expert was not trained on, at most 3 % of "
+    "the questions are untrue.",
     "weights_are_finite": "No weight is NaN or infinite.",
 }
 

@@ -28,6 +28,7 @@ from p4d.progress import Progress
 from p4d.project import Project
 from p4d.video.decoding.budget import ProcessBudget
 from p4d.video.decoding.per_video import FileFault, per_video
+from p4d.video.inbox import DATASET_FOLDERS
 
 CONVERTED = "datasets"
 """Folder of the inbox that holds the videos made from datasets."""
@@ -162,7 +163,7 @@ def convert_dropped(project: Project, *, settle_s: float, progress: Progress) ->
     """
     for target in sorted((project.inbox / CONVERTED).glob("*/")):
         sweep(target)
-    cache = project.state / "dataset_folders.json"
+    cache = project.state / DATASET_FOLDERS
     remembered, current = _load(cache), {}
     notices: list[str] = []
     folders, waiting = [], 0

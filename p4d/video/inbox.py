@@ -26,6 +26,10 @@ MAX_DEPTH = 64
 _TRUSTED_AGE_S = 2.0
 
 
+DATASET_FOLDERS = "dataset_folders.json"
+"""What became of the datasets in the inbox: a file in the state of the project."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class WaitingFile:
     """A path that is left for a later landing, with the reason."""
@@ -61,6 +65,30 @@ class InboxFile:
     def file_id(self) -> str:
         """The id of the content."""
         return video_id(self.sha256)
+
+
+def beside(inbox: Path, entry: InboxFile | SkippedFile, suffix: str) -> Path | None:
+    """The sidecar of an entry, if there is one inside the inbox."""
+    if isinstance(entry, SkippedFile):
+        return None
+    found = sidecar_beside(inbox / entry.relpath, suffix)
+    if found is None:
+        return None
+    try:
+        return inside(inbox, Path(entry.relpath).with_name(found.name).as_posix())
+    except ContractError:
+        return None
+
+
+def may_hold_datasets(inbox: Path) -> bool:
+    """Whether the inbox has a folder, as every dataset is one; not a hidden one or a link."""
+    if not inbox.is_dir():
+        return False
+    with os.scandir(inbox) as found:
+        return any(
+            entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
+            for entry in found
+        )
 
 
 def scan(

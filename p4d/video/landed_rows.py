@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from p4d.config import Params
-from p4d.errors import ContractError, DecodeError
+from p4d.errors import DecodeError
 from p4d.ids import sha256_file
-from p4d.paths import inside
+from p4d.progress import Progress
 from p4d.sidecars import (
     CHECKSUM_SUFFIXES,
     SOURCE_SUFFIX,
@@ -19,17 +19,14 @@ from p4d.sidecars import (
     StatedSource,
     read_checksum,
     read_source,
-    sidecar_beside,
 )
 from p4d.video.decoding.budget import FileBudget, ProcessBudget
 from p4d.video.decoding.per_video import FileFault, per_video
 from p4d.video.decoding.probe import Probe, probe
-from p4d.video.inbox import InboxFile, SkippedFile
+from p4d.video.inbox import InboxFile, SkippedFile, beside
 
 # Declared durations are off by about a frame; stage clips applies the exact rule.
 _DECLARED_SLACK_NS = 50_000_000
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,19 +84,6 @@ def expected_clips(params: Params, declared_ns: int | None) -> int:
     length_ns = params.clips.length_ns
     full = ((declared_ns or 0) + _DECLARED_SLACK_NS) // length_ns
     return min(int(full), params.clips.max_clips_per_video)
-
-
-def beside(inbox: Path, entry: InboxFile | SkippedFile, suffix: str) -> Path | None:
-    """The sidecar of an entry, if there is one inside the inbox."""
-    if isinstance(entry, SkippedFile):
-        return None
-    found = sidecar_beside(inbox / entry.relpath, suffix)
-    if found is None:
-        return None
-    try:
-        return inside(inbox, Path(entry.relpath).with_name(found.name).as_posix())
-    except ContractError:
-        return None
 
 
 def _probe(job: tuple[Path, FileBudget]) -> Probe:

@@ -22,10 +22,18 @@ from p4d.errors import ConfigError, ContractError, PublishError
 from p4d.foreign_text import one_line
 from p4d.ids import content_id
 from p4d.origins import Origin, withheld
+from p4d.progress import Progress
 from p4d.project import Project
 from p4d.sidecars import TRUTH_SUFFIX
-from p4d.video.inbox import InboxFile, SkippedFile, WaitingFile, scan
-from p4d.video.landed_rows import Progress, beside, examine
+from p4d.video.inbox import (
+    DATASET_FOLDERS,
+    InboxFile,
+    SkippedFile,
+    WaitingFile,
+    beside,
+    may_hold_datasets,
+    scan,
+)
 
 LOCK_TIMEOUT_S = 300.0
 
@@ -156,21 +164,24 @@ def reject(project: Project, video_id: str, reason: str) -> bool:
 
 
 def _land(project: Project, settle_s: float, progress: Progress) -> LandingReport:
-    # Readers of datasets import polars, and `p4d status`, which needs none, imports this module.
-    from p4d.video.dataset_folders import convert_dropped
-
     params, shards = project.params, project.shards()
     _sweep(project, shards)
     landed = _landed(project, shards)
     copies: dict[str, list[InboxFile | SkippedFile]] = {}
-    dropped = convert_dropped(project, settle_s=settle_s, progress=progress)
-    notices, known, waiting = list(dropped.notices), 0, dropped.waiting
+    notices, known, waiting = list[str](), 0, 0
+    folders: tuple[Path, ...] = ()
+    if may_hold_datasets(project.inbox) or (project.state / DATASET_FOLDERS).is_file():
+        # Their readers import polars, which a landing that finds nothing new does without.
+        from p4d.video.dataset_folders import convert_dropped
+
+        dropped = convert_dropped(project, settle_s=settle_s, progress=progress)
+        notices, waiting, folders = list(dropped.notices), dropped.waiting, dropped.folders
     entries = scan(
         project.inbox,
         settle_s=settle_s,
         max_file_bytes=params.landing.max_file_bytes,
         cache=project.state / "inbox_hashes.json",
-        without=dropped.folders,
+        without=folders,
     )
     for entry in entries:
         if isinstance(entry, WaitingFile):
@@ -189,8 +200,12 @@ def _land(project: Project, settle_s: float, progress: Progress) -> LandingRepor
         (_with_truth_first(project.inbox, equal) for equal in copies.values()),
         key=lambda entry: entry.relpath,
     )
-    rows, remarks = examine(project.inbox, fresh, params, progress)
-    notices += remarks
+    rows: Sequence[dict[str, Any]] = []
+    if fresh:
+        from p4d.video.landed_rows import examine  # imports PyAV
+
+        rows, remarks = examine(project.inbox, fresh, params, progress)
+        notices += remarks
     closed = tuple(_close(project, shards, rows, params.landing.max_clips_per_shard))
     rejected = sum(row["outcome"] == "rejected" for row in rows)
     return LandingReport(

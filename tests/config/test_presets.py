@@ -11,7 +11,7 @@ REPOSITORY = Path(__file__).parents[2]
 TEXT = (REPOSITORY / "params.yaml").read_text()
 
 
-@pytest.mark.parametrize("name", ["paper", "release"])
+@pytest.mark.parametrize("name", ["paper", "release", "demo"])
 def test_a_preset_edits_params_yaml_and_keeps_its_comments(name):
     values = read_preset(REPOSITORY / "configs" / f"{name}.yaml")
     text = edited(TEXT, values)

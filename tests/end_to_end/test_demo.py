@@ -4,6 +4,7 @@ One file, as files are dealt to workers whole and the tiny demo should run once.
 """
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -65,6 +66,28 @@ def test_the_demo_ends_with_a_summary_of_everything(demo_run):
     assert summary["promotion"]["decision"] in ("promoted", "refused")
     assert summary["label_quality"]
     assert set(summary["wall_s"]) >= {"videos", "labels", "student_p4d"}
+
+
+def test_the_demo_ends_with_a_question_that_can_be_asked_again(demo_run):
+    import polars as pl
+
+    checkout, done = demo_run
+    lines = done.stdout.splitlines()
+    (number,) = [n for n, line in enumerate(lines) if line.startswith("p4d ask ")]
+    words = shlex.split(lines[number])
+    text = words[words.index("--question") + 1]
+    data = checkout.root / "data"
+    asked = pl.read_parquet(data / "release" / "questions.parquet").filter(question=text)
+    assert set(asked["split"]) == {"test"}
+    answers = pl.read_parquet(data / "evaluation" / "predictions.parquet")
+    correct = answers.pivot(on="arm", index="qa_id", values="correct")
+    better = correct.filter(pl.col("p4d") & ~pl.col("sft"))
+    assert set(asked["qa_id"]) & set(better["qa_id"])
+    assert f"One of {len(better)} held-out questions" in lines[number + 2]
+    first = checkout.run(*words).stdout.splitlines()[0]
+    assert lines[number + 1].strip().startswith(f"{first} (")
+    assert first in asked["answer_text"].to_list()
+    assert lines[number + 1].endswith("; correct)")
 
 
 def test_data_versions_are_the_dvc_hashes(demo_checkout):

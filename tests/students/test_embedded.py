@@ -1,4 +1,4 @@
-"""The embedded base student is whole, is what its card says, and can be asked."""
+"""The embedded base students are whole, are what their cards say, and can be asked."""
 
 import numpy as np
 import pytest
@@ -15,9 +15,14 @@ from p4d.students.model.prompt_settings import PromptSettings
 SIZE_PX, FRAMES = 64, 8
 
 
+@pytest.fixture(scope="module", params=list(embedded.FOLDERS))
+def folder(request):
+    return embedded.FOLDERS[request.param]
+
+
 @pytest.fixture(scope="module")
-def student():
-    return load(embedded.FOLDER)
+def student(folder):
+    return load(folder)
 
 
 def asked(text, *options):
@@ -27,19 +32,23 @@ def asked(text, *options):
     )  # fmt: skip
 
 
-def test_the_weights_are_those_of_the_card(student):
-    card = read_json(embedded.FOLDER / "card.json")
-    weights = embedded.FOLDER / "model" / "model.safetensors"
-    assert sha256_file(weights) == card["weights_sha256"] == embedded.WEIGHTS_SHA256
+def test_the_weights_are_those_of_the_card(student, folder):
+    card = read_json(folder / "card.json")
+    weights = folder / "model" / "model.safetensors"
+    coded = {
+        embedded.FOLDER: embedded.WEIGHTS_SHA256,
+        embedded.TUNED_FOLDER: embedded.TUNED_WEIGHTS_SHA256,
+    }
+    assert sha256_file(weights) == card["weights_sha256"] == coded[folder]
     assert card["parameters"] == sum(w.numel() for w in student.adapter.model.parameters())
     assert weights.stat().st_size < 10_000_000
 
 
-def test_it_reads_regions_as_tokens_and_answers_in_the_text_of_an_option(student):
+def test_it_reads_regions_as_tokens_and_answers_in_the_text_of_an_option(student, folder):
     assert PromptSettings.of(student.adapter.model) == PromptSettings(
         regions="tokens", answers="option"
     )
-    assert student.visual_tokens(FRAMES) == 128
+    assert student.visual_tokens(FRAMES) == (64 if folder == embedded.TUNED_FOLDER else 128)
 
 
 def test_it_names_the_colours_of_regions(student):

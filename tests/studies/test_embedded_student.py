@@ -1,19 +1,27 @@
-"""The recipe builds the network whose weights ship with the package."""
+"""The recipes build the networks whose weights ship with the package, and the lessons run."""
 
+import pytest
 from transformers import AutoTokenizer
 
 from p4d.artifacts import read_json
 from p4d.project import Project
 from p4d.students import embedded, load
 from p4d.studies.embedded_student.__main__ import network
-from p4d.studies.embedded_student.recipe import Recipe
+from p4d.studies.embedded_student.recipe import EMBEDDED_RECIPE, TUNED_RECIPE
+
+STUDENTS = pytest.mark.parametrize(
+    ("folder", "recipe"),
+    [(embedded.FOLDER, EMBEDDED_RECIPE), (embedded.TUNED_FOLDER, TUNED_RECIPE)],
+    ids=["embedded", "tuned"],
+)
 
 
-def test_the_network_of_the_recipe_is_that_of_the_embedded_weights():
+@STUDENTS
+def test_the_network_of_the_recipe_is_that_of_the_embedded_weights(folder, recipe):
     clips = Project.find().params.clips
-    tokenizer = AutoTokenizer.from_pretrained(embedded.FOLDER / "tokenizer", local_files_only=True)
-    built = network(Recipe(), clips, tokenizer)
-    shipped = load(embedded.FOLDER).adapter.model
+    tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+    built = network(recipe, clips, tokenizer)
+    shipped = load(folder).adapter.model
     shapes = [{n: w.shape for n, w in model.state_dict().items()} for model in (built, shipped)]
     assert shapes[0] == shapes[1]
     configs = [model.config.to_dict() for model in (built, shipped)]
@@ -25,7 +33,11 @@ def test_the_network_of_the_recipe_is_that_of_the_embedded_weights():
     assert configs[0] == configs[1]
 
 
-def test_the_card_records_the_recipe():
-    recorded = read_json(embedded.FOLDER / "card.json")["recipe"]
-    recipe = Recipe()
-    assert {name: getattr(recipe, name) for name in recorded} == recorded
+@STUDENTS
+def test_the_card_records_the_recipe(folder, recipe):
+    recorded = read_json(folder / "card.json")["recipe"]
+    assert {name: plain(getattr(recipe, name)) for name in recorded} == recorded
+
+
+def plain(value):
+    return list(value) if isinstance(value, tuple) else value

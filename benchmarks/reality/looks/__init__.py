@@ -11,6 +11,7 @@ that train the expert.
 
 - `scenes.py`, `motions.py`, `shapes.py`: what is filmed; `tiny.py`, `raster.py`, `tracer.py`: the
   renderers; `film.py`: blur, noise, rates, codecs, and the truth that stays aside.
-- `truth.py` reads the truth of a clip, `judge.py` compares facts and questions with it.
+- `truth.py` reads the truth of a clip, `judge.py` compares facts and questions with it, by
+  `rules.py`.
 - `measure.py` runs landing to questions, and sums up. The extra `looks` brings the renderers.
 """

@@ -9,6 +9,8 @@ from tempfile import TemporaryDirectory
 from benchmarks.reality import record_all
 from benchmarks.reality.looks.measure import MODES, measure_look
 from benchmarks.reality.looks.scenes import HELD_OUT, STYLES
+from p4d.artifacts import read_json
+from p4d.quality.look_gates import record_looks
 
 VIDEOS = 32
 
@@ -19,27 +21,34 @@ def main() -> None:
     parser.add_argument("--look", choices=sorted(STYLES), help="one look; nothing is recorded")
     parser.add_argument("--videos", type=int, default=VIDEOS, help="of each look")
     parser.add_argument("--work", type=Path, help="folder that keeps the videos")
-    parser.add_argument("--mode", choices=MODES, help="plain or sidecars; nothing is recorded")
+    parser.add_argument("--mode", choices=MODES, help="plain or sidecars alone")
     given = parser.parse_args()
     names = [given.look] if given.look else list(STYLES)
     modes = (given.mode,) if given.mode else MODES
     with TemporaryDirectory() as folder:
         work = given.work or Path(folder)
         found = {name: measure_look(name, given.videos, work, modes) for name in names}
-    if given.look or given.mode:
+        digest = read_json(work / "teacher/expert/card.json")["digest"]
+    if given.look:
         for name, by_mode in found.items():
             for mode, figures in by_mode.items():
                 print(name, mode, *(f"{k}: {v}" for k, v in figures.items()), sep="\n  ")
         return
+    _record(found, digest, f"--videos {given.videos}" + f" --mode {given.mode}" * bool(given.mode))
+
+
+def _record(found: dict[str, dict[str, dict]], digest: str, options: str) -> None:
+    """Write reality.json, and what the gates of the expert read."""
+    command = f"python -m benchmarks.reality.looks {options}"
+    plain = {name: found[name]["plain"] for name in HELD_OUT if "plain" in found[name]}
+    if plain:
+        record_looks(digest, plain, command)
     calibration = {
         name: {mode: one.pop("calibration") for mode, one in by_mode.items()}
         for name, by_mode in found.items()
     }
     looks = {"held_out": list(HELD_OUT), **found}
-    record_all(
-        {"looks": looks, "calibration": calibration},
-        f"python -m benchmarks.reality.looks --videos {given.videos}",
-    )
+    record_all({"looks": looks, "calibration": calibration}, command)
 
 
 if __name__ == "__main__":

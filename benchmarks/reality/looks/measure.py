@@ -14,7 +14,7 @@ from scipy.stats import binomtest
 from benchmarks.reality.looks.film import Place, make
 from benchmarks.reality.looks.judge import Judge, Marks, Verdict
 from benchmarks.reality.looks.truth import LookTruth
-from benchmarks.reality.variable_rate import new_project
+from benchmarks.reality.variable_rate import new_project, write_params
 from p4d.artifacts import Arrays, read_table
 from p4d.categories import CATEGORIES
 from p4d.project import Project
@@ -69,6 +69,7 @@ def measure_look(look: str, videos: int, work: Path, modes: Sequence[str]) -> di
 
 def run(root: Path, truth: Path, teacher: Path) -> Found:
     """Run the stages whose code or parameters changed, and judge the questions of a project."""
+    write_params(root)  # those of today; the videos may be older
     project = Project(root)
     teacher.mkdir(exist_ok=True)
     changed = drop_stale(teacher, project.params, TEACHER)
@@ -123,8 +124,9 @@ def _asked(
         judge = judges[row["clip_id"]]
         behind = [by_id[fact_id] for fact_id in row["fact_ids"]]
         yield Asked(
-            verdict=judge.question(behind), category=row["category"], family=row["family"],
-            several=judge.on_several(behind), clip_id=row["clip_id"],
+            verdict=judge.question(behind, row["options"], row["answer_text"]),
+            category=row["category"], family=row["family"], several=judge.on_several(behind),
+            clip_id=row["clip_id"],
         )  # fmt: skip
 
 
@@ -163,7 +165,7 @@ def figures(found: Found) -> dict[str, object]:
         "asked_per_clip": round(len(asked) / max(1, found.clips), 2),
         "untrue": len(untrue),
         "untrue_share": round(len(untrue) / max(1, len(asked)), 4),
-        "untrue_ci95": [round(low, 4), round(high, 4)],
+        "untrue_ci95": [round(float(low), 4), round(float(high), 4)],
         "marks_on_nothing": sum(one.verdict is Verdict.NOTHING for one in asked),
         "marks_on_several": sum(one.several for one in asked),
         "unjudged": sum(one.verdict is Verdict.UNJUDGED for one in asked),

@@ -67,9 +67,8 @@ class Motion:
             rope_m = 1.2
             angle_rad = 0.6 * np.sin(self.speed_m_s * 2 * on_s)
             off_m = ahead * rope_m * np.sin(angle_rad)
-            return [*off_m, 0, 0, rope_m * (1 - np.cos(angle_rad))], Rotation.from_rotvec(
-                -aside * angle_rad
-            )
+            off_m[2] = rope_m * (1 - np.cos(angle_rad))
+            return off_m, Rotation.from_rotvec(-aside * angle_rad)
         return ahead * self.speed_m_s * on_s, none
 
     def _bounce_m(self, on_s: float) -> float:

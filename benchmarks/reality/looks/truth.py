@@ -27,6 +27,7 @@ class LookTruth:
         K_33: intrinsics of the maps.
         size_m_k3: extents of the objects.
         at_s_t: times of the frames.
+        size_px: width and height of the video.
     """
 
     instance_thw: np.ndarray
@@ -35,6 +36,7 @@ class LookTruth:
     K_33: np.ndarray
     size_m_k3: np.ndarray
     at_s_t: np.ndarray
+    size_px: tuple[int, int]
 
     @classmethod
     def read(cls, path: Path, frame_pts_ns: Sequence[int], size_px: int) -> LookTruth:
@@ -52,6 +54,7 @@ class LookTruth:
             K_33=scale_intrinsics(whole["K_33"], size_px / width, size_px / height),
             size_m_k3=whole["size_m_k3"],
             at_s_t=whole["pts_ns"][frames] * 1e-9,
+            size_px=(width, height),
         )
 
     def object_under(self, mask_hw: np.ndarray) -> tuple[int | None, bool]:

@@ -16,11 +16,9 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from p4d.artifacts import read_table, scan_table, write_bytes, write_table
-from p4d.audit.lookup.lookup import stored_file
+from p4d.audit.lookup.lookup import Lookup
 from p4d.ids import content_id
-from p4d.project import Project
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
-from p4d.versioning.ledger.index import LedgerIndex
 
 if TYPE_CHECKING:
     import polars as pl
@@ -57,10 +55,11 @@ KINDS: Mapping[str, Kind] = {
 class IdIndex:
     """The index of one project."""
 
-    def __init__(self, project: Project, ledger: LedgerIndex) -> None:
-        """The index of `project`, whose recorded versions are those of `ledger`."""
-        self._project = project
-        self._ledger = ledger
+    def __init__(self, lookup: Lookup) -> None:
+        """The index of the project that `lookup` reads."""
+        self._lookup = lookup
+        self._project = lookup.project
+        self._ledger = lookup.index
 
     def find(self, identifier: str) -> list[ArtifactVersion]:
         """Versions that hold an id, oldest first."""
@@ -131,7 +130,7 @@ class IdIndex:
                 stray.unlink()
         tables, added = [], []
         for version in new:
-            path = stored_file(self._project.root, version, kind.table)
+            path = self._lookup.stored(version, kind.table)
             if path is None:
                 continue
             ids = read_table(path, columns=[kind.column])

@@ -6,7 +6,7 @@ A `Lookup` is opened once per command and passed on: to the resolver of ids, to 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.ledger.record import Record
 from p4d.versioning.state.workspace import Workspace
 
+Fetch = Callable[[ArtifactVersion, str | None], None]
+"""Brings the list of files of a version, and one of them, into the cache."""
+
 
 class Lookup:
     """A snapshot of a project: what is recorded, what is current, and the files of each version.
@@ -32,9 +35,20 @@ class Lookup:
         index: its ledger, by artifact and by version.
     """
 
-    def __init__(self, project: Project) -> None:
-        """Open `project`."""
+    def __init__(
+        self,
+        project: Project,
+        fetch: Fetch | None = None,
+    ) -> None:
+        """Open `project`.
+
+        Args:
+            project: which.
+            fetch: brings what is neither in place nor in the cache, as
+                `p4d.versioning.storage.fetch.Fetcher.file` does.
+        """
         self.project = project
+        self._fetch = fetch
         self.workspace = Workspace(project)
         self.index = Ledger(project).index()
         self._current: dict[ArtifactKey, str | None] = {}
@@ -60,6 +74,7 @@ class Lookup:
 
     def files(self, version: ArtifactVersion) -> list[str]:
         """Paths of a version's files; none if their list is not in the cache."""
+        self._bring(version, None)
         try:
             return list(dvc_store.read_tree(self.project.root, version.md5).files)
         except PublishError:
@@ -67,7 +82,7 @@ class Lookup:
 
     def file(self, version: ArtifactVersion, path: str) -> Path | None:
         """One file of a version: its cache object, else the working file of the same content."""
-        stored = stored_file(self.project.root, version, path)
+        stored = self.stored(version, path)
         if stored is not None:
             return stored
         if version.key.stage not in self.workspace.by_name:
@@ -77,6 +92,16 @@ class Lookup:
         working = self.project.root / out / path
         same = digest is not None and digest.md5 == version.md5
         return working if same and working.is_file() else None
+
+    def stored(self, version: ArtifactVersion, path: str) -> Path | None:
+        """The cache object of one file of a version, fetched if it is nowhere here."""
+        self._bring(version, path)
+        return stored_file(self.project.root, version, path)
+
+    def _bring(self, version: ArtifactVersion, path: str | None) -> None:
+        in_place = (self.project.root / dvc_yaml.out_path(version.key)).is_dir()
+        if self._fetch is not None and not (in_place and self.is_current(version)):
+            self._fetch(version, path)
 
     def rows(
         self, version: ArtifactVersion, path: str, column: str, values: Sequence[str]

@@ -59,7 +59,7 @@ class Resolver:
         self._lookup = lookup
         self._workspace = lookup.workspace
         self._index = lookup.index
-        self._ids = IdIndex(lookup.project, lookup.index)
+        self._ids = IdIndex(lookup)
 
     def resolve(self, identifier: str, at: str | None = None) -> Entity:
         """What `identifier` names; `at` gives the first digits of the wanted version.

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from p4d.audit.lookup.lookup import Lookup
+from p4d.audit.lookup.lookup import Fetch, Lookup
 from p4d.audit.lookup.resolve import Entity, Resolver
 from p4d.audit.lookup.tree import Node
 from p4d.project import Project
@@ -35,7 +35,9 @@ _DETAILS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def why(project: Project, identifier: str, at: str | None = None) -> Node:
+def why(
+    project: Project, identifier: str, at: str | None = None, fetch: Fetch | None = None
+) -> Node:
     """The lineage of an id as a tree; `p4d.audit.lookup.resolve` lists the forms of ids.
 
     Args:
@@ -43,11 +45,12 @@ def why(project: Project, identifier: str, at: str | None = None) -> Node:
         identifier: what to explain.
         at: first digits of the md5 of the wanted version; default: the current one, or if that does
             not hold the id, the last that did.
+        fetch: brings files of versions that are nowhere here; see `Lookup`.
 
     Raises:
         LedgerError: nothing recorded has that name.
     """
-    with Lookup(project) as lookup:
+    with Lookup(project, fetch) as lookup:
         return explain(lookup, Resolver(lookup).resolve(identifier, at))
 
 

@@ -59,6 +59,7 @@ class VerifyReport:
         resumed: files that an interrupted run had read and that were not read again.
         head_line: line of the published head that was asked for, or None.
         notice: what could not be compared, or None.
+        compared_files: whether files in place and in the cache were compared.
         exports: recorded exports whose folders are gone; those that are there were re-hashed.
         unexplained: cache objects of no recorded version, left by a run that died before it
             published, or written by DVC alone. Harmless; `dvc gc --all-commits` removes them.
@@ -77,6 +78,7 @@ class VerifyReport:
     head_line: int | None = None
     notice: str | None = None
     exports: tuple[str, ...] = ()
+    compared_files: bool = True
 
     @property
     def ok(self) -> bool:
@@ -98,11 +100,16 @@ class VerifyReport:
             )
         result = "OK" if self.ok else f"{len(self.problems)} problems"
         resumed = f" ({self.resumed} of them by the interrupted run)" if self.resumed else ""
+        compared = (
+            f"{self.versions} recorded versions, {self.files} files and {self.objects} "
+            f"cache objects re-hashed{resumed}, {self.nbytes / 2**20:.0f} MiB in "
+            f"{self.seconds:.1f} s, "
+            if self.compared_files
+            else "dvc.lock and the lists compared, no artifact is here, "
+        )
         lines.insert(
             0 if self.ok else len(lines),
-            f"{result}: {self.versions} recorded versions, {self.files} files and {self.objects} "
-            f"cache objects re-hashed{resumed}, {self.nbytes / 2**20:.0f} MiB in "
-            f"{self.seconds:.1f} s, ledger of {self.ledger_lines} lines, head "
+            f"{result}: {compared}ledger of {self.ledger_lines} lines, head "
             f"{self.ledger_head[:16]}",
         )
         return "\n".join(lines)
@@ -115,6 +122,7 @@ def verify(
     resume: bool = False,
     workers: int | None = None,
     head: str | None = None,
+    files: bool = True,
 ) -> VerifyReport:
     """Re-hash every file of the current versions and every cache object of all versions.
 
@@ -126,13 +134,15 @@ def verify(
         workers: threads that hash; default: one per core.
         head: hash of a ledger line that was published elsewhere (64 hex digits); the ledger must
             hold it.
+        files: whether to compare files in place and in the cache; without, the ledger, dvc.lock,
+            the lists and the anchor.
 
     Raises:
         LedgerError: `head` is no SHA-256.
     """
     if head is not None and not re.fullmatch("[0-9a-f]{64}", head):
         raise LedgerError(f"{head!r} is no head of a ledger; `p4d audit head` prints 64 hex digits")
-    verifier = _Verifier(project, progress or (lambda done, total, note: None))
+    verifier = _Verifier(project, progress or (lambda done, total, note: None), files=files)
     return verifier.run(resume, workers or os.cpu_count() or 1, head)
 
 
@@ -150,8 +160,8 @@ class _Current:
 
 
 class _Verifier:
-    def __init__(self, project: Project, progress: Progress) -> None:
-        self._project, self._progress = project, progress
+    def __init__(self, project: Project, progress: Progress, *, files: bool) -> None:
+        self._project, self._progress, self._files = project, progress, files
         self._root = project.root
         self._ledger = Ledger(project)
         self._cache = cache_dir(project.root)
@@ -184,6 +194,8 @@ class _Verifier:
             detail = f"does not continue the published head {head}: no line has this hash"
             self._report("altered", LEDGER_PATH, detail)
         versions = {ArtifactVersion.of_record(record): record for record in records}
+        if not self._files:
+            current, versions = [], {}
         cached = {md5: self._objects_of(md5) for md5 in {version.md5 for version in versions}}
         objects = {oid for named in cached.values() for _, oid in named}
         paths = [self._root / c.out / name for c in suspects for name in files[c.key]]
@@ -210,6 +222,7 @@ class _Verifier:
             head_line=head_line,
             notice=listings.anchor_notice(self._project),
             exports=gone,
+            compared_files=self._files,
         )
 
     def _check_exports(self, chain_ok: bool) -> tuple[str, ...]:

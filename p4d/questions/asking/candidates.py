@@ -166,7 +166,7 @@ def _answers(
     """Return the answers that one kind of evidence gives to a family."""
     rows = _evidence_rows(facts, evidence)
     mark = facts.mark[rows[:, 0]]
-    if evidence.kinds == ("absent_mark",):
+    if evidence.kinds in (("absent_mark",), ("unmarked_number",)):
         # Only numbers that other clips have, so that the text does not reveal the absence.
         mark[:, 0] = facts.value[rows[:, 0]].astype(np.int64)
         shown = mark[:, 0] <= facts.mark.max(initial=0)

@@ -101,9 +101,10 @@ def _groups(candidates: Candidates, options: OptionTexts, params: QuestionsParam
         numbers = tuple(options.number(text) for text in always)
         some, size = candidates.of(rows), alike.size(params.options)
         groups.append(_of_rows(rows, word_groups(some.pool, some.word, some.turn, size, numbers)))
-    rows = _rows_of(candidates, [isinstance(rule, Counts) for rule in rules])
-    some, size = candidates.of(rows), Counts().size(params.options)
-    groups.append(_of_rows(rows, count_groups(some.pool, some.word, some.turn, size)))
+    for count_rule in dict.fromkeys(rule for rule in rules if isinstance(rule, Counts)):
+        rows = _rows_of(candidates, [rule == count_rule for rule in rules])
+        some, size = candidates.of(rows), count_rule.size(params.options)
+        groups.append(_of_rows(rows, count_groups(some.pool, some.word, some.turn, size)))
     rows = _rows_of(candidates, [isinstance(rule, Numbers) for rule in rules])
     some = candidates.of(rows)
     drawn = number_groups(

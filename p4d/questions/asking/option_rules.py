@@ -40,11 +40,18 @@ class Words:
 
 @dataclass(frozen=True)
 class Counts:
-    """Consecutive integers, one unit apart."""
+    """Consecutive integers, one unit apart.
+
+    Attributes:
+        max_options: upper limit of options per question; None: as many as configured.
+
+    """
+
+    max_options: int | None = None
 
     def size(self, options: int) -> int:
-        """Return the configured number."""
-        return options
+        """Return how many options a question has if `options` are configured."""
+        return options if self.max_options is None else min(options, self.max_options)
 
     def distances(self, answer: Answer, options: Sequence[str]) -> list[float]:
         """Return the absolute differences."""

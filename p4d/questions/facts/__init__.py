@@ -5,6 +5,7 @@
 - `parts/` measures clips whose truth came in parts, by the same modules.
 - `image_facts.py` measures real clips in the image, from the expert's labels.
 - `picture_facts.py`, `mark_facts.py` and `intervals.py` are shared by both.
+- `picture_counts.py` counts over the facts of a clip without truth.
 - `vocabulary.py` holds the words of facts and options; `sentences.py` turns a fact into a sentence.
 
 Nothing here knows which questions are asked: that is `p4d/questions/asking`. Read `table.py` first,

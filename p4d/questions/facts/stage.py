@@ -18,6 +18,7 @@ from p4d.questions.facts.exact.reader import SceneReader
 from p4d.questions.facts.image_facts import ImageReader
 from p4d.questions.facts.parts.reader import PartsReader
 from p4d.questions.facts.path_facts import PathReader
+from p4d.questions.facts.picture_counts import picture_counts
 from p4d.questions.facts.table import Fact, write_facts
 from p4d.questions.outcomes import ClipOutcome, write_outcomes
 from p4d.questions.regions.selection import marked_regions
@@ -62,6 +63,8 @@ def build_facts(inputs: StageInputs, out: Path) -> StageReport:
             outcomes.append(ClipOutcome(clip_id, "failed", str(error)))
             note = f"{clip_id}: {error}"
         else:
+            if not readers.parts.parts[clip_id].gives:
+                measured += picture_counts(measured, region_ids.get(clip_id, ()))
             # A NaN in truth or labels invalidates its own facts, not the clip.
             finite = [fact for fact in measured if np.isfinite([fact.value, fact.sigma]).all()]
             left_out += len(measured) - len(finite)

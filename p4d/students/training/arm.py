@@ -102,6 +102,11 @@ class Arm(nn.Module):
         """Whether there is a teacher."""
         return self._distillation[0] is not None
 
+    @property
+    def encoder(self) -> nn.Module:
+        """The vision encoder of the student."""
+        return self._adapter[0].encoder()
+
     def place(self, device: str) -> None:
         """Move everything, including the expert, to `device`."""
         self.to(device)

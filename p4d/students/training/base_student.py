@@ -9,7 +9,7 @@ from p4d.config import ClipsParams, StudentParams
 from p4d.errors import ContractError
 from p4d.pipeline import StageInputs, StageReport
 from p4d.students.data.questions import load_questions
-from p4d.students.embedded import EMBEDDED, FOLDER
+from p4d.students.embedded import FOLDERS
 from p4d.students.model.adapters import adapter_for, family_named, initial_model
 from p4d.students.model.chat import opening, question_turn
 from p4d.students.model.pretrained import from_checkpoint
@@ -33,11 +33,11 @@ def build_base_student(inputs: StageInputs, out: Path) -> StageReport:
         raise ContractError("the release has no questions in its train split")
     if params.checkpoint:
         model, tokenizer, origin = from_checkpoint(
-            str(FOLDER) if params.checkpoint == EMBEDDED else params.checkpoint,
+            str(FOLDERS.get(params.checkpoint, params.checkpoint)),
             size_px=clips.size_px,
             seed=params.seed,
             frames=clips.frames,
-            settings=None if params.checkpoint == EMBEDDED else _settings(params),
+            settings=None if params.checkpoint in FOLDERS else _settings(params),
         )
     else:
         texts = [question_turn(item.question, item.options) for item in questions]

@@ -19,6 +19,7 @@ from p4d.students.training.arm import Arm
 from p4d.students.training.checkpoints import Checkpoints
 from p4d.students.training.live import Clock
 from p4d.students.training.master_adamw import MasterAdamW
+from p4d.students.training.muon_adamw import muon_adamw, schedule
 from p4d.students.training.run import TrainingResult, TrainingRun
 from p4d.students.training.trainer import ArmTrainer, ClipPartsSeparately, ReportSteps, RunState
 
@@ -63,7 +64,7 @@ def train_arm(arm: Arm, run: TrainingRun) -> TrainingResult:
             state=state,
             store=store,
             callbacks=[_clipping(params), report],
-            **_optimizer(params),
+            **_optimizer(run, arm),
         )
         report.trainer = trainer
         trainer.remove_callback(PrinterCallback)
@@ -86,8 +87,12 @@ def _clipping(params: TrainingParams) -> ClipPartsSeparately:
     return ClipPartsSeparately(params.max_gradient_norm, together=together)
 
 
-def _optimizer(params: TrainingParams) -> dict[str, Any]:
-    """The optimizer, if it is not that of `TrainingArguments`."""
+def _optimizer(run: TrainingRun, arm: Arm) -> dict[str, Any]:
+    """The optimizer and its schedule, if they are not those of `TrainingArguments`."""
+    params = run.params
+    if params.optimizer == "muon":
+        optimizer = muon_adamw(arm, arm.encoder, params)
+        return {"optimizers": (optimizer, schedule(optimizer, params, run.phases))}
     if params.weights == "float32":
         return {}
     settings = {"lr": params.learning_rate, "betas": params.adam_betas}

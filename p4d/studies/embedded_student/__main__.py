@@ -1,4 +1,4 @@
-"""Runs the recipe: `python -m p4d.studies.embedded_student WORK [FOLDER]`."""
+"""Runs a recipe: `python -m p4d.studies.embedded_student WORK [FOLDER] [--tuned]`."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ from p4d.config import ClipsParams
 from p4d.determinism import deterministic
 from p4d.ids import seed_for, sha256_file
 from p4d.project import Project
+from p4d.students.data.clip_reader import Visual
 from p4d.students.data.packer import Packer
-from p4d.students.embedded import FOLDER
+from p4d.students.data.samples import Sample
+from p4d.students.embedded import FOLDER, TUNED_FOLDER
 from p4d.students.model.adapters import adapter_for
 from p4d.students.model.adapters.qwen_vl_network import SPECIAL_TOKENS, QwenVisionSizes, build
 from p4d.students.model.adapters.sizes import TextSizes
@@ -28,21 +30,26 @@ from p4d.students.model.prompt_settings import PromptSettings
 from p4d.students.model.student import Student, load_checkpoint, save_student
 from p4d.students.model.tokenizer import train_tokenizer
 from p4d.studies import embedded_student
-from p4d.studies.embedded_student.lessons import learn_clips, learn_to_read, learn_to_see
-from p4d.studies.embedded_student.recipe import Recipe
+from p4d.studies.embedded_student.lessons import learn_clips, learn_to_read, learn_to_see, tune
+from p4d.studies.embedded_student.recipe import EMBEDDED_RECIPE, TUNED_RECIPE, Recipe
 from p4d.studies.embedded_student.samples import picture_sample, reading_sample, tokenizer_texts
 from p4d.studies.embedded_student.worlds import RecipeClip, read_worlds
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Command line: WORK holds the worlds; the student is written to FOLDER (default: p4d's)."""
+    """Command line: WORK holds the worlds; the student is written to FOLDER (default: p4d's).
+
+    `--tuned`: the recipe of p4d/students/embedded_tuned.
+    """
     parser = argparse.ArgumentParser(
         description=embedded_student.__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("work", type=Path)
-    parser.add_argument("folder", type=Path, nargs="?", default=FOLDER)
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--tuned", action="store_true")
     given = parser.parse_args(arguments)
-    make(given.work, given.folder, Recipe(), _print)
+    recipe, home = (TUNED_RECIPE, TUNED_FOLDER) if given.tuned else (EMBEDDED_RECIPE, FOLDER)
+    make(given.work, given.folder or home, recipe, _print)
 
 
 def _print(text: str) -> None:
@@ -57,25 +64,29 @@ def make(work: Path, folder: Path, recipe: Recipe, report: Callable[[str], None]
     """
     began = time.process_time()
     params = Project.find(Path.cwd()).params
-    clips = read_worlds(work, params, recipe, report)
+    every = read_worlds(work, params, recipe, report)
+    clips = every[: len(every) - recipe.held_out_clips]
+    reading = clips[: recipe.reading_clips]
     tokenizer = train_tokenizer(
-        tokenizer_texts(clips, recipe),
+        tokenizer_texts(reading, recipe),
         recipe.vocabulary,
         SPECIAL_TOKENS,
         min_frequency=recipe.min_frequency,
     )
     with deterministic(1, recipe.seed):
         model: PreTrainedModel = network(recipe, params.clips, tokenizer)
-        for learn in (learn_to_read, learn_to_see, learn_clips):
+        lessons = (learn_to_read, learn_to_see, learn_clips)
+        for learn in (*lessons, tune) if recipe.tuning_steps else lessons:
             done = work / learn.__name__
             if not (done / "model").is_dir():
-                learn(
-                    Student(adapter_for(model), tokenizer, sees_video=True), clips, recipe, report
-                )
+                taught = reading if learn is learn_to_read else clips
+                student = Student(adapter_for(model), tokenizer, sees_video=True)
+                learn(student, taught, recipe, report)
                 save_student(done, model, tokenizer)
             model, _ = load_checkpoint(done / "model", done / "tokenizer")
         student = Student(adapter_for(model), tokenizer, sees_video=True)
         accuracy = _accuracy(student, clips, recipe)
+        held_out = held_out_accuracy(student, every[len(clips) :])
     small: Any = model
     small = small.to(torch.bfloat16)
     save_student(folder, small, tokenizer)
@@ -88,6 +99,7 @@ def make(work: Path, folder: Path, recipe: Recipe, report: Callable[[str], None]
             "parameters": sum(weight.numel() for weight in model.parameters()),
             "vocabulary": len(tokenizer),
             "accuracy_on_seen_worlds": accuracy,
+            **({"accuracy_on_held_out_clips": held_out} if held_out else {}),
             "cpu_minutes": round((time.process_time() - began) / 60),
             "weights_sha256": sha256_file(folder / "model" / "model.safetensors"),
         },
@@ -144,6 +156,30 @@ def _accuracy(student: Student, clips: Sequence[RecipeClip], recipe: Recipe) -> 
         accuracy[name] = round(float(np.mean(right)), 3)
     student.adapter.model.train()
     return accuracy
+
+
+@torch.no_grad()
+def held_out_accuracy(student: Student, clips: Sequence[RecipeClip]) -> dict[str, float]:
+    """Accuracy of the questions of clips by category, without facts; empty without clips."""
+    packer = Packer(student.tokenizer, student.adapter)
+    right: dict[str, list[bool]] = {}
+    for start in range(0, len(clips), 10):
+        samples = [
+            Sample(
+                clip.clip_id,
+                tuple(question for question, _, _ in clip.read),
+                Visual(clip.frames, clip.times_s, clip.masks_kthw[:, 0]),
+                {},
+            )
+            for clip in clips[start : start + 10]
+        ]
+        batch = packer.pack(samples)
+        best = student.answer_scores(batch).argmax(dim=1)
+        asked = [question for sample in samples for question in sample.questions]
+        for question, correct in zip(asked, (best == batch.answer_index).tolist(), strict=True):
+            right.setdefault(question.category, []).append(correct)
+    student.adapter.model.train()
+    return {name: round(float(np.mean(found)), 3) for name, found in sorted(right.items())}
 
 
 if __name__ == "__main__":

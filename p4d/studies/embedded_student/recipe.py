@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """The recipe of the embedded student; its card records it."""
+    """The recipe of an embedded student; its card records it.
+
+    Attributes:
+        reading_clips: first clips, whose facts and questions are read and give the tokenizer.
+        held_out_clips: last clips, which are not trained on.
+        tuning_steps: steps of the last lesson, questions about clips; 0: there is none.
+        tuning_clips: clips of such a step, with `tuning_questions` questions each.
+    """
 
     first_world: int = 8_000_000
     worlds: int = 300
@@ -40,3 +47,16 @@ class Recipe:
     max_gradient_norm: float = 1.0
     text_loss_weight: float = 0.3
     visual_scale: float = 0.2
+    reading_clips: int = 600
+    held_out_clips: int = 0
+    tuning_steps: int = 0
+    tuning_clips: int = 16
+    tuning_questions: int = 4
+    tuning_seed: int = 5
+
+
+EMBEDDED_RECIPE = Recipe()
+"""Of p4d/students/embedded."""
+
+TUNED_RECIPE = Recipe(worlds=900, tubelet=8, held_out_clips=100, tuning_steps=1500)
+"""Of p4d/students/embedded_tuned."""

@@ -35,6 +35,19 @@ def facts_beside_clips(
     return samples
 
 
+def questions_about_clips(
+    clips: Sequence[RecipeClip], rng: np.random.Generator, recipe: Recipe
+) -> list[Sample]:
+    """Clips and some of their questions, without facts."""
+    samples = []
+    for k in rng.choice(len(clips), min(recipe.tuning_clips, len(clips)), replace=False):
+        clip = clips[int(k)]
+        chosen = rng.permutation(len(clip.read))[: recipe.tuning_questions]
+        visual = Visual(clip.frames, clip.times_s, clip.masks_kthw[:, 0])
+        samples.append(Sample(clip.clip_id, tuple(clip.read[i][0] for i in chosen), visual, {}))
+    return samples
+
+
 def picture_samples(
     clips: Sequence[RecipeClip],
     rng: np.random.Generator,

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import platform
 import shutil
 import socket
 import sys
@@ -28,6 +27,7 @@ from typing import Any
 
 from p4d.atomic import out_of_space
 from p4d.compute.cost import Cost
+from p4d.compute.place import computed_on
 from p4d.config import Params
 from p4d.errors import ContractError, P4DError, RefusedError, StoreError
 from p4d.held_mark import held
@@ -143,22 +143,6 @@ def compute(
         store.write_record(result_name(task.fingerprint), result.to_plain(), folder)
         reached("result_written")
     return result
-
-
-def computed_on(device: str, engine: str) -> dict[str, str]:
-    """Where this process computes: for the ledger."""
-    return {
-        "host": socket.gethostname(),
-        "device": device,
-        "cpu": " ".join(filter(None, (platform.machine(), _cpu_kernels()))),
-        "engine": engine,
-    }
-
-
-def _cpu_kernels() -> str:
-    """Which vector kernels torch uses here, as they change bits; empty if torch was not used."""
-    torch = sys.modules.get("torch")
-    return "" if torch is None else str(torch.backends.cpu.get_cpu_capability())
 
 
 def _device(task: RemoteTask) -> str:

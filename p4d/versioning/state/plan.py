@@ -35,10 +35,12 @@ class Plan:
     Attributes:
         wanted: artifacts to make or to check.
         blocked: fresh artifacts that failed a gate, with the reason; their readers wait.
+        versions: by name of a fresh artifact, its MD5 and the version of its code.
     """
 
     wanted: frozenset[ArtifactKey]
     blocked: Mapping[ArtifactKey, str]
+    versions: Mapping[str, tuple[str, str]]
 
 
 def make_plan(
@@ -59,11 +61,15 @@ def make_plan(
     blocked: dict[ArtifactKey, str] = {}
     waiting: set[ArtifactKey] = set()
     wanted: set[ArtifactKey] = set()
+    versions: dict[str, tuple[str, str]] = {}
     with Workspace(project) as workspace:
         if checks_version is None:
             checks_version = check_records.checks_version(workspace)
+        code = {stage.name: workspace.code_version(stage) for stage in workspace.stages}
         for key in workspace.all_keys():
             now, reads = workspace.status(key), _reads(workspace, key)
+            if now.state == "fresh":
+                versions[str(key)] = (now.md5 or "", code[key.stage])
             if now.state == "fresh" and not wanted & reads:
                 version = ArtifactVersion(key, now.md5 or "")
                 if not is_checked_with(index, gates, version, checks_version):
@@ -75,7 +81,7 @@ def make_plan(
                 waiting.add(key)
             else:
                 wanted.add(key)
-    return Plan(wanted=frozenset(wanted), blocked=blocked)
+    return Plan(wanted=frozenset(wanted), blocked=blocked, versions=versions)
 
 
 def _reads(workspace: Workspace, key: ArtifactKey) -> set[ArtifactKey]:

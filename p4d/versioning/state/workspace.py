@@ -11,7 +11,7 @@ import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from p4d.errors import ConfigError, ContractError, LedgerError
 from p4d.pipeline import Stage
@@ -74,7 +74,7 @@ class Workspace:
         self._code_lists: dict[str, Mapping[str, Digest] | None] = {}
         self._locks: dict[str, LockFile] = {}
 
-    def __enter__(self) -> Workspace:
+    def __enter__(self) -> Self:
         """The workspace itself."""
         return self
 

@@ -14,11 +14,19 @@ from benchmarks.reality.looks.shapes import SHAPES, mesh_of
 from benchmarks.reality.looks.truth import LookTruth
 from p4d.questions.facts.table import Fact, Source, quantity, word
 from p4d.questions.facts.vocabulary import (
+    FORMER,
+    LATTER,
     MOTION,
+    NEARING,
+    OF_TWO,
     PICTURE_DIRECTIONS,
     PICTURE_SIDES,
     QUADRANTS,
+    SIDES,
     STAYS,
+    VIEW_MOVES,
+    VIEW_RESTS,
+    VIEW_STATES,
 )
 
 FRAMES, SIDE, FOCAL = 5, 64, 64.0
@@ -47,6 +55,7 @@ def judge() -> Judge:
         K_33=np.array([[FOCAL, 0, 32], [0, FOCAL, 32], [0, 0, 1]]),
         size_m_k3=np.full((2, 3), 0.5),
         at_s_t=TIME_NS * 1e-9,
+        size_px=(SIDE, SIDE),
     )
     masks = np.zeros((4, SIDE, SIDE), bool)
     masks[0] = instance[0] == 1
@@ -78,6 +87,14 @@ def said(kind: str, text: str, vocabulary: tuple[str, ...], *regions: str, end: 
         (said("picture_direction", "up", PICTURE_DIRECTIONS, GOES), Verdict.WRONG),
         (said("screen_direction", STAYS, PICTURE_DIRECTIONS, GOES), Verdict.WRONG),
         (said("screen_direction", STAYS, PICTURE_DIRECTIONS, REST), Verdict.RIGHT),
+        (said("left_or_right", "right", SIDES, GOES), Verdict.RIGHT),
+        (said("left_or_right", "left", SIDES, GOES), Verdict.WRONG),
+        (said("goes_farther", LATTER, OF_TWO, REST, GOES), Verdict.RIGHT),
+        (said("goes_farther", FORMER, OF_TWO, REST, GOES), Verdict.WRONG),
+        (said("gap_in_picture", NEARING[1], NEARING, REST, GOES), Verdict.RIGHT),
+        (said("gap_in_picture", NEARING[0], NEARING, REST, GOES), Verdict.WRONG),
+        (said("view", VIEW_RESTS, VIEW_STATES), Verdict.RIGHT),
+        (said("view", VIEW_MOVES, VIEW_STATES), Verdict.WRONG),
         (said("quadrant", "lower left", QUADRANTS, REST, end=0), Verdict.RIGHT),
         (said("quadrant", "upper left", QUADRANTS, REST, end=0), Verdict.WRONG),
         (said("picture_side", "left and below", PICTURE_SIDES, REST, GOES, end=0), Verdict.RIGHT),
@@ -92,13 +109,17 @@ def test_words(judge: Judge, fact: Fact, verdict: Verdict) -> None:
     ("kind", "value", "sigma", "verdict"),
     [
         ("moving_count", 1.0, 0.1, Verdict.RIGHT),
+        ("rightward_count", 1.0, 0.1, Verdict.RIGHT),
+        ("leftward_count", 1.0, 0.1, Verdict.WRONG),
+        ("screen_shift", 25.0, 1.0, Verdict.RIGHT),
+        ("screen_shift", 20.0, 1.0, Verdict.WRONG),
         ("moving_count", 2.0, 0.1, Verdict.WRONG),
         ("displacement", 1.1, 0.05, Verdict.RIGHT),
         ("displacement", 1.1, 0.02, Verdict.WRONG),
     ],
 )
 def test_numbers(judge: Judge, kind: str, value: float, sigma: float, verdict: Verdict) -> None:
-    regions = [REST, GOES] if kind == "moving_count" else [GOES]
+    regions = [REST, GOES] if kind.endswith("_count") else [GOES]
     fact = quantity(
         SOURCE, kind, value, sigma, unit="count" if len(regions) > 1 else "m", frame="world",
         method="planted", region_ids=regions, span_ns=(0, int(TIME_NS[-1])),
@@ -110,10 +131,25 @@ def test_a_question_is_as_untrue_as_its_worst_fact(judge: Judge) -> None:
     true = said("moving", "moving", MOTION, GOES)
     false = said("picture_direction", "left", PICTURE_DIRECTIONS, GOES)
     unknown = said("course", "moves all the time", ("moves all the time",), GOES)
-    assert judge.question([true]) is Verdict.RIGHT
-    assert judge.question([true, unknown]) is Verdict.UNJUDGED
-    assert judge.question([unknown, false, true]) is Verdict.WRONG
-    assert judge.question([false, said("moving", "still", MOTION, EMPTY)]) is Verdict.NOTHING
+    assert judge.question([true], [], "") is Verdict.RIGHT
+    assert judge.question([true, unknown], [], "") is Verdict.UNJUDGED
+    assert judge.question([unknown, false, true], [], "") is Verdict.WRONG
+    assert (
+        judge.question([false, said("moving", "still", MOTION, EMPTY)], [], "") is Verdict.NOTHING
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"), [("1.1 m", Verdict.RIGHT), ("0.5 m", Verdict.WRONG)]
+)
+def test_the_right_option_is_the_nearest_to_the_truth(
+    judge: Judge, answer: str, verdict: Verdict
+) -> None:
+    fact = quantity(
+        SOURCE, "displacement", float(answer.split()[0]), 0.01, unit="m", frame="world",
+        method="planted", region_ids=[GOES], span_ns=(0, int(TIME_NS[-1])),
+    )  # fmt: skip
+    assert judge.question([fact], ["0.5 m", "1.1 m", "1.7 m", "2.3 m"], answer) is verdict
 
 
 def test_marks_on_several_objects_are_seen(judge: Judge) -> None:

@@ -51,6 +51,7 @@ def test_every_category_is_asked(composed):
 OF_PATHS = {
     "place_across", "place_down", "shift_in_picture", "speed_in_picture", "view_direction",
     "view_rests", "left_or_right", "up_or_down", "gap_in_picture", "faster_in_picture",
+    "going_left", "going_right", "left_in_picture",
 }  # fmt: skip
 """Families that only clips without truth are asked."""
 

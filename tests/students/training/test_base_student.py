@@ -7,7 +7,7 @@ from safetensors.torch import load_file
 from p4d.artifacts import read_json, write_json
 from p4d.config import replace_params
 from p4d.errors import ContractError
-from p4d.students import load
+from p4d.students import embedded, load
 from p4d.students.model.adapters import FAMILIES, initial_model
 from p4d.students.model.adapters.picture_format import PictureFormat
 from p4d.students.model.chat import REGION_MARKS
@@ -117,3 +117,13 @@ def test_a_hub_id_that_cannot_be_fetched_names_the_way_out(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ContractError, match="hf download org/model --local-dir"):
         from_checkpoint("org/model@0123abc", size_px=64, seed=0)
+
+
+@pytest.mark.parametrize("name", embedded.FOLDERS)
+def test_an_embedded_student_keeps_its_weights_and_reads_as_it_learned(project, tmp_path, name):
+    student = from_folder(project, name, tmp_path / "out")
+    card = read_json(tmp_path / "out" / "card.json")
+    assert (card["region_prompt"], card["answers"]) == ("tokens", "option")
+    theirs = load(embedded.FOLDERS[name]).adapter.model
+    for weight, other in zip(student.adapter.model.parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(weight, other)

@@ -39,6 +39,7 @@ PAPER = {
     "training.batch": 1024,
     "training.learning_rate": 1e-5,
     "training.warmup_fraction": 0.03,
+    "training.optimizer": "adamw",
     "training.weight_decay": 0.0,
     "training.gradient_norms": "together",
     "training.trainable": "frozen_encoder",

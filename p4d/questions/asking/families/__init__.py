@@ -1,4 +1,4 @@
-"""Families of questions: 71 kinds of questions in the nine categories of R4D-Bench.
+"""Families of questions: 75 kinds of questions in the nine categories of R4D-Bench.
 
 - One module per category holds its families: the facts each needs and the rule for its options.
 - `phrasings.yaml` holds the texts. Edit it to change how a question is asked.

@@ -15,4 +15,8 @@ FAMILIES = (
     count_family(CATEGORY, "faster_objects", "world", "faster_count"),
     count_family(CATEGORY, "nearer_objects", "camera_at", "nearer_count"),
     count_family(CATEGORY, "objects_to_the_left", "camera_at", "left_count"),
+    # Of a plain video, with few marks: two options.
+    count_family(CATEGORY, "going_left", "picture", "leftward_count", max_options=2),
+    count_family(CATEGORY, "going_right", "picture", "rightward_count", max_options=2),
+    count_family(CATEGORY, "left_in_picture", "picture", "picture_left_count", max_options=2),
 )

@@ -92,6 +92,19 @@ FAMILIES = (
         {**{way: way for way in PICTURE_DIRECTIONS}, STAYS: NOT_MOVING},
         always=(NOT_MOVING,),
     ),
+    QuestionFamily(
+        category=CATEGORY,
+        name="premise_mark_in_picture",
+        frame="picture",
+        evidence=(
+            Evidence(
+                kinds=("picture_direction", "moving"), answer_word=_direction_of_motion
+            ),
+            Evidence(kinds=("unmarked_number",), answer_word=_always(NO_SUCH_OBJECT)),
+        ),
+        rule=Words(always=(NO_SUCH_OBJECT,)),
+        by_mark=True,  # a high number is more often absent
+    ),
     word_family(
         CATEGORY, "premise_spins", "world", "rotation", _SPINS, always=(NOT_SPINNING,),
     ),

@@ -169,14 +169,16 @@ def two_words_family(
     )
 
 
-def count_family(category: str, name: str, frame: str, kind: str) -> QuestionFamily:
+def count_family(
+    category: str, name: str, frame: str, kind: str, *, max_options: int | None = None
+) -> QuestionFamily:
     """A family that asks for a count."""
     return QuestionFamily(
         category=category,
         name=name,
         frame=frame,
         evidence=(Evidence(kinds=(kind,)),),
-        rule=Counts(),
+        rule=Counts(max_options=max_options),
     )
 
 

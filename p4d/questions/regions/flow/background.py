@@ -105,6 +105,11 @@ def _resting(cv: Any, paths: PointPaths) -> Background | None:  # noqa: ANN401
     rests = usable & (np.where(paths.known_nt, away, 0.0).max(axis=1) <= REST_PX)
     if rests.sum() < max(LEAST_POINTS, LEAST_RESTING * usable.sum()):
         return None
+    # A camera that goes around a thing keeps a band of the picture in place, and not its borders:
+    # there 0.3 of the points kept theirs, and 0.86 and more where a camera rested.
+    border = usable & _near_border(paths)
+    if (rests & border).sum() < LEAST_BORDER * max(1, border.sum()):
+        return None
     hull = cv.convexHull(paths.start_n2[rests])
     if cv.contourArea(hull) < LEAST_SPREAD * height * width:
         return None
@@ -140,7 +145,7 @@ def _certain(
     """Whether the inliers are the background and not something large in front of it."""
     height, width = paths.size_hw
     share = paths.start_n2 / (width, height)
-    border = known & ((share < BORDER) | (share > 1 - BORDER)).any(axis=1)
+    border = known & _near_border(paths)
     quarter = 2 * (share[:, 1] > 0.5) + (share[:, 0] > 0.5)
     quarters = np.bincount(quarter[inlier], minlength=4)
     return bool(
@@ -148,3 +153,10 @@ def _certain(
         and (inlier & border).sum() >= LEAST_BORDER * max(1, border.sum())
         and (quarters >= LEAST_QUARTER).sum() >= 3
     )
+
+
+def _near_border(paths: PointPaths) -> NDArray[np.bool_]:
+    """Points that start near a border of the picture."""
+    height, width = paths.size_hw
+    share = paths.start_n2 / (width, height)
+    return np.asarray(((share < BORDER) | (share > 1 - BORDER)).any(axis=1))

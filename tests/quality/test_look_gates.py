@@ -1,0 +1,53 @@
+"""An unseen look on which questions are untrue blocks the expert that labelled it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from p4d.artifacts import write_json
+from p4d.errors import ContractError
+from p4d.quality.gates import GATES
+from p4d.quality.look_gates import record_looks, unseen_looks_are_measured, unseen_looks_hold
+
+DIGEST = "a" * 64
+
+
+@pytest.fixture
+def expert(tmp_path: Path) -> Path:
+    write_json(tmp_path / "card.json", {"digest": DIGEST})
+    return tmp_path
+
+
+def look(asked: int, untrue: int) -> dict[str, object]:
+    return {"clips": 60, "asked": asked, "untrue": untrue, "marks_on_nothing": 0, "more": 1}
+
+
+def test_a_look_that_fails_is_an_offender(expert: Path) -> None:
+    path = expert / "looks.json"
+    record_looks(DIGEST, {"one": look(200, 6), "other": look(200, 7)}, "measured", path)
+    metrics, offenders = unseen_looks_hold(expert, path)
+    assert metrics == {"looks": 2}
+    assert offenders.to_dicts() == [{"look": "other", "asked": 200, "untrue": 7}]
+
+
+def test_records_of_other_experts_do_not_count(expert: Path) -> None:
+    path = expert / "looks.json"
+    record_looks("b" * 64, {"one": look(200, 100), "other": look(200, 100)}, "measured", path)
+    assert unseen_looks_hold(expert, path)[1].is_empty()
+    assert unseen_looks_are_measured(expert, path)[1].to_dicts() == [{"looks": 0, "needed": 2}]
+    record_looks(DIGEST, {"one": look(10, 0), "other": look(0, 0)}, "measured", path)
+    assert unseen_looks_are_measured(expert, path)[1].is_empty()
+    assert unseen_looks_hold(expert, path)[1].is_empty()
+
+
+def test_an_expert_without_a_digest_cannot_pass(tmp_path: Path) -> None:
+    with pytest.raises(ContractError, match=r"card\.json"):
+        unseen_looks_hold(tmp_path)
+
+
+def test_the_gate_blocks() -> None:
+    found = {gate.name: gate.blocking for gate in GATES["expert"]}
+    assert found["unseen_looks_hold"]
+    assert not found["unseen_looks_are_measured"]
