@@ -78,7 +78,8 @@ bench-distillation: setup-run  ## Compare SFT and P4D, within 60 minutes on two 
 doors: setup  ## Each dataset's fixture to an export that its consumers load; benchmarks/results/doors.json
 	@rm -rf benchmarks/.cache/doors
 	@python -m benchmarks.doors journey --work benchmarks/.cache/doors
-	@P4D_PROJECT=benchmarks/.cache/doors/journey/project python -m benchmarks.doors datasets teachers exports
+	@P4D_PROJECT=benchmarks/.cache/doors/journey/project python -m benchmarks.doors \
+	  datasets teachers exports $(if $(wildcard benchmark_data/r4d-world),benchmark)
 
 r4d-world: setup-run  ## Make the embedded benchmark in benchmark_data/r4d-world
 	@p4d benchmark make benchmark_data/r4d-world

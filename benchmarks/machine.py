@@ -58,13 +58,15 @@ def clean_commit(root: Path) -> str:
         ContractError: files differ from the commit, so a figure would name code that nobody has.
     """
     asked = ["git", "status", "--porcelain", "--untracked-files=normal"]
-    changed = subprocess.run(asked, cwd=root, capture_output=True, text=True, check=True).stdout
+    changed = subprocess.run(
+        asked, cwd=root, capture_output=True, text=True, encoding="utf-8", check=True
+    ).stdout
     if changed.strip():
         names = ", ".join(line[3:] for line in changed.splitlines()[:5])
         raise ContractError(f"{root} has uncommitted changes ({names}); commit them, then measure")
     found = ["git", "rev-parse", "--short=12", "HEAD"]
     return subprocess.run(
-        found, cwd=root, capture_output=True, text=True, check=True
+        found, cwd=root, capture_output=True, text=True, encoding="utf-8", check=True
     ).stdout.strip()
 
 

@@ -56,6 +56,24 @@ class Needs:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reopened:
+    """An earlier version of another stage, which a stage's own last version names.
+
+    It is opened from the cache and stays in no artifact of the reader: once it is purged, nobody
+    has it any more.
+
+    Attributes:
+        stage: whose version.
+        file: JSON file of the reader's own last version.
+        key: of that file, with the data version (`md5:...`) or null.
+    """
+
+    stage: str
+    file: str
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stage:
     """One step of the pipeline.
 
@@ -77,6 +95,7 @@ class Stage:
             nothing for this stage until the pinning input is made again.
         previous: whether the function may read the stage's own last version; if it is required (an
             append-only ledger), the stage does not start over when that version is lost.
+        reopens: an earlier version that the function may read beside its inputs.
         needs: what it takes of a machine, so that as many run side by side as fit.
     """
 
@@ -95,6 +114,7 @@ class Stage:
     pins: str = ""
     pinned: tuple[str, ...] = ()
     previous: Literal["unread", "optional", "required"] = "unread"
+    reopens: Reopened | None = None
     needs: Needs = Needs()
 
     @property
@@ -145,6 +165,8 @@ class StageInputs:
             `stage@shard`; safe to write into an artifact, as it is content.
         excluded: upstream shards that a fan-in leaves out, with the reason.
         previous: the stage's own last version, if declared and there is one.
+        reopened: folder of the earlier version that `Stage.reopens` declares; None if none is named
+            or the cache no longer has it.
         work: work directory that survives a kill of the process and is removed when the result is
             published; never an artifact. None if no work directory is kept.
         progress: call it as `(done, total, note)` from time to time.
@@ -160,6 +182,7 @@ class StageInputs:
     versions: Mapping[str, str] = field(default_factory=dict)
     excluded: Mapping[str, str] = field(default_factory=dict)
     previous: Path | None = None
+    reopened: Path | None = None
     work: Path | None = None
     progress: Callable[[int, int, str], None] = _ignore_progress
 
@@ -396,6 +419,7 @@ STAGES: tuple[Stage, ...] = (
         pinned=("clips", "regions"),  # for a champion that answers changed questions again
         params=("clips", "promotion", "evaluation"),
         previous="required",
+        reopens=Reopened(stage="student_p4d", file="decision.json", key="champion"),
     ),
 )
 

@@ -118,6 +118,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         collect(work, CHECKOUT, corpus_of(work), seeds=options.seeds)
         return
     clean_commit(CHECKOUT)
+    if options.what == "measure" and not options.recorded:
+        committed_choices(CHECKOUT, None)  # before the corpus is drawn, which takes minutes
     until_s = time.monotonic() + 60 * options.minutes - COLLECTING_S
     prepare(work, options.worlds, settings(options.steps, RunSpec("sft")), options.processes)
     if options.recorded:

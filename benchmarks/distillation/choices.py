@@ -81,8 +81,8 @@ def _best(rows: Sequence[Mapping[str, Any]], arm: str) -> dict[str, Any]:
     return chosen
 
 
-def committed_choices(checkout: Path, corpus: str) -> dict[str, Any]:
-    """Return the choices, if they are in the history and of this corpus.
+def committed_choices(checkout: Path, corpus: str | None) -> dict[str, Any]:
+    """Return the choices, if they are in the history and of this corpus (None: of any).
 
     Raises:
         ContractError: they are missing, not committed, changed since, or of another corpus.
@@ -92,11 +92,13 @@ def committed_choices(checkout: Path, corpus: str) -> dict[str, Any]:
     if not path.is_file():
         raise ContractError(f"{FILE} is missing, so the test split stays closed; {way_out}")
     asked = ["git", "status", "--porcelain", "--", str(FILE)]
-    state = subprocess.run(asked, cwd=checkout, capture_output=True, text=True, check=True).stdout
+    state = subprocess.run(
+        asked, cwd=checkout, capture_output=True, text=True, encoding="utf-8", check=True
+    ).stdout
     if state.strip():
         raise ContractError(f"{FILE} is not committed, so the test split stays closed; commit it")
     choices: dict[str, Any] = read_json(path)
-    if choices["corpus"] != corpus:
+    if corpus is not None and choices["corpus"] != corpus:
         raise ContractError(
             f"{FILE} was chosen on {choices['corpus']}, and {corpus} is there now; {way_out}"
         )

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.doors [PART ...]`: journey, datasets, teachers, exports; default: all."""
+"""`python -m benchmarks.doors [PART ...]`: the parts of `part.py`; default: all."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import importlib.util
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-PARTS = ("journey", "datasets", "teachers", "exports")
+PARTS = ("journey", "datasets", "teachers", "exports", "benchmark")
 """The parts in the order in which they run: each is a key of the results."""
 
 Measure = Callable[[Path], Mapping[str, object]]
@@ -17,6 +17,7 @@ Measure = Callable[[Path], Mapping[str, object]]
 `datasets`: per format `{"frames", "facts": {kind: count}, "checks": {name: passed}}`.
 `teachers`: per name `{"modalities", "size_px", "clips_per_cpu_s", "quality"}`.
 `exports`: per consumer `{"rows", "equal"}`.
+`benchmark`: the same of R4D-World as a task of lmms-eval.
 A part raises what went wrong; it writes nothing outside of the work folder.
 """
 

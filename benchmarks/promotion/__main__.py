@@ -7,7 +7,7 @@ from benchmarks.promotion.simulation import HeldOut, false_promotions, power
 from p4d.artifacts import write_json
 from p4d.project import Project
 
-TRIES, SETS = 100, 4000
+TRIES, SETS, SETS_OF_POWER = 100, 4000, 1000
 GROUPS = (20, 60, 200)
 QUESTIONS_PER_GROUP = 15
 GAINS = (0.02, 0.05, 0.1, 0.15)
@@ -29,7 +29,9 @@ def main() -> None:
         }
         found = {
             f"{gain:g}": {
-                str(number): power(held_out, gain=gain, alpha=alpha, number=number, sets=SETS)
+                str(number): power(
+                    held_out, gain=gain, alpha=alpha, number=number, sets=SETS_OF_POWER
+                )
                 for number in NUMBERS
             }
             for gain in GAINS
@@ -42,6 +44,7 @@ def main() -> None:
         "alpha": alpha,
         "challengers": TRIES,
         "held_out_sets": SETS,
+        "held_out_sets_of_power": SETS_OF_POWER,
         "questions_per_group": QUESTIONS_PER_GROUP,
         "by_groups": rows,
     }

@@ -274,8 +274,9 @@ def environment(identifier: str, at: str | None) -> None:
 def report(identifier: str, output: Path, at: str | None) -> None:
     """Write one offline HTML page with everything behind IDENTIFIER, for readers from outside."""
     from p4d.audit.page.report import write_report
+    from p4d.display.evidence_pictures import evidence_pictures
 
-    evidence = write_report(Project.find(), identifier, output, at=at)
+    evidence = write_report(Project.find(), identifier, output, at=at, draw=evidence_pictures)
     echo(f"{output}: {len(evidence.entries)} versions")
 
 

@@ -64,7 +64,7 @@ class PromotionParams:
         protected_categories: categories that must be shown not to fall further; the others must
             not be shown to.
         min_shared_questions: share of today's questions that a champion must have answered to be
-            compared on them, if its weights were not kept (those of an earlier version).
+            compared on them, if the cache no longer has its weights.
         max_general_drop: largest fall allowed on the held-out external rows (share of the tokens of
             an answer that are predicted), against the champion, or against the base student; 1
             asks for nothing.

@@ -31,3 +31,11 @@ def test_a_date_shows_what_was_known_then(project):
     assert "decision 2" in champion_text(project, "2026-03-01")
     with pytest.raises(ConfigError, match="is no date"):
         champion_text(project, "yesterday")
+
+
+def test_a_decision_states_its_try_and_error_rate(project):
+    """The first decision is of a version that did not count tries."""
+    text = champion_text(project, "2026-03-01")
+    second = next(line for line in text.splitlines() if "decision 2" in line)
+    assert second.endswith("try 1 at error rate 0.03")
+    assert "error rate" not in text.split("decision 2")[0]

@@ -8,25 +8,19 @@ import numpy as np
 import pytest
 from numpy.linalg import inv
 
-from benchmarks.reality.conventions import caught
 from p4d.datasets.convert import convert
 from p4d.datasets.formats import movi
 from p4d.datasets.kitti import odometry
 from p4d.datasets.scannet import reader as scannet
 from p4d.datasets.sintel import reader as sintel
 from p4d.datasets.tum import reader as tum
-from p4d.truth import path_for, read
-from p4d.truth.fit import fits_of
-from p4d.video.appearance import area_mean
-from p4d.video.decoding.decode import decode
+from tests.datasets.gates import found_in
 from tests.datasets.layouts import kitti
 from tests.datasets.layouts.lenses import BONN
 from tests.datasets.layouts.movi import write_movi
 from tests.datasets.layouts.scannet import write_scannet, write_sens
 from tests.datasets.layouts.sintel import write_sintel
 from tests.datasets.layouts.tum import write_long_tum
-
-SIDE_PX, CLIP_FRAMES, STEP_S = 64, 8, 0.25
 
 FIXTURES = {
     # (format, sequence or the folder's name, folder, writer)
@@ -63,18 +57,7 @@ def offenders(name, folder, out):
     """Videos that the gates name in a converted fixture, and the fits of one clip of it."""
     kind, sequence, _, _ = FIXTURES[name]
     made = convert(kind, folder, sequence or folder.name, out, {})
-    truth = read(path_for(made.video))
-    indices = np.searchsorted(truth.pts_ns, STEP_S * 1e9 * np.arange(CLIP_FRAMES) - 1e6)
-    assert indices[-1] < len(truth.pts_ns)
-    pictures = [frame.rgb() for frame in decode(made.video)]
-    rgb = np.stack([area_mean(pictures[i], SIDE_PX, SIDE_PX) for i in indices])
-    found = {fit.reading: fit for fit in fits_of(truth, indices, rgb)}
-    rows = [
-        {"clip_id": "clip", "video_id": "vid", "reading": fit.reading, "coverage": fit.coverage,
-         "error_levels": fit.error_levels.tolist()}
-        for fit in found.values()
-    ]  # fmt: skip
-    return set.union(*caught(rows)), found
+    return found_in(made.video)
 
 
 @pytest.mark.parametrize("name", FIXTURES)

@@ -11,6 +11,7 @@ from p4d.artifacts import read_json
 from p4d.cli.app import cli
 from p4d.datasets.registry import BY_FORMAT
 from p4d.truth import path_for, read
+from tests.datasets.gates import found_in
 from tests.video.media import make_project
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "datasets.md").read_text()
@@ -36,6 +37,10 @@ def test_the_capture_of_the_page_lands(tmp_path, monkeypatch):
     assert truth.gives == ("intrinsics", "camera_poses", "depth")
     assert truth.camera.valid.all()
     assert truth.background == "still"
+    found, fits = found_in(video)
+    assert not found
+    still = fits["identity"].error_levels.mean()
+    assert fits["stated"].error_levels.mean() < 0.4 * still
     (shard,) = project.shards()
     (row,) = read_json(project.shards_dir / f"{shard}.json")["files"]
     assert row["origin"]["terms_id"] == "own"

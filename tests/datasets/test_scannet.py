@@ -76,6 +76,15 @@ def test_depth_is_that_of_the_colour_camera(tmp_path, apart):
             check_depth(naive, made.z_colour_thw[0], 0.8)
 
 
+def test_extrinsics_may_be_left_out(tmp_path):
+    made = write_scannet(tmp_path / "scene0000_00", apart=True)
+    aligned = truth_of(made, tmp_path, extrinsics="none")
+    with pytest.raises(AssertionError):  # as if both cameras were at one place
+        check_depth(aligned.depth[0], made.z_colour_thw[0], 0.8)
+    with pytest.raises(DatasetError, match="expected scene or none"):
+        converted(made, tmp_path, extrinsics="both")
+
+
 def test_a_lost_pose_keeps_its_frame_and_the_world_is_turned_up(made, tmp_path):
     done = converted(made, tmp_path)
     truth = read(path_for(done.video))

@@ -529,6 +529,7 @@ def decisions() -> list[dict]:
             "decision": "refused",
             "incumbent": f"md5:{md5('student_p4d')}",
             "reasons": ["this version is champion already"],
+            "error_rate": {"alpha": 0.05, "alpha_of_try": 0.0303964, "spent": False, "try": 1},
         },
     ]
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from p4d.artifacts import write_bytes
 from p4d.audit.evidence import AuditEvidence, VersionEvidence, by_stage, collect
@@ -26,6 +26,7 @@ _MOST_GAPS = 12
 _MOST_DETAIL = 240
 
 _SECTIONS = {
+    "pictures": "Pictures",
     "graph": "Where it comes from",
     "chain": "Step by step",
     "sources": "Source videos and their licences",
@@ -64,28 +65,55 @@ p4d audit bundle '{id}' --at {at} --with-data -o bundle.zip
 unzip bundle.zip -d bundle && python3 bundle/verify.py bundle"""
 
 
+class Picture(NamedTuple):
+    """A picture of the page: what it shows, and its bytes as PNG."""
+
+    caption: str
+    png: bytes
+
+
+Draw = Callable[[AuditEvidence], Sequence[Picture]]
+
+
+def _no_pictures(evidence: AuditEvidence) -> Sequence[Picture]:
+    del evidence
+    return ()
+
+
 def write_report(
     project: Project,
     identifier: str,
     path: Path,
     at: str | None = None,
+    *,
+    draw: Draw = _no_pictures,
 ) -> AuditEvidence:
     """Write the page about an id to `path` and return the evidence it shows.
+
+    Args:
+        project: where.
+        identifier: what the page is about.
+        path: the page.
+        at: hash of an older version.
+        draw: makes the pictures of the page from recorded bytes.
 
     Raises:
         LedgerError: nothing recorded has that name, or the ledger is damaged.
     """
     evidence = collect(project, identifier, at)
-    write_bytes(path, report_html(evidence, project.stages).encode())
+    write_bytes(path, report_html(evidence, project.stages, draw(evidence)).encode())
     return evidence
 
 
-def report_html(evidence: AuditEvidence, stages: Sequence[Stage]) -> str:
+def report_html(
+    evidence: AuditEvidence, stages: Sequence[Stage], pictures: Sequence[Picture] = ()
+) -> str:
     """The page as HTML."""
     checks = list(_checks(evidence.entries))
     params = _params(evidence.entries)
     left_out = {"chain"} if all(c.kind == "artifact" for c in evidence.tree.children) else set()
     left_out |= set() if params else {"params"}
+    left_out |= set() if pictures else {"pictures"}
     environments = Counter(entry.record["env"] for entry in evidence.entries if entry.record)
     return render(
         "audit/page/report.html.j2",
@@ -95,6 +123,7 @@ def report_html(evidence: AuditEvidence, stages: Sequence[Stage]) -> str:
         claim=_claim(evidence),
         videos_used=sum(row["outcome"] == "ok" for row in evidence.sources),
         badges=_badges(evidence),
+        pictures=[(one.caption, data_uri(one.png, "image/png")) for one in pictures],
         gaps=_folded(evidence.gaps),
         picture=lineage_svg(evidence.entries, [stage.name for stage in stages]),
         licences=_licences(evidence.sources),

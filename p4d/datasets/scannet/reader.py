@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from p4d.datasets.capture import Capture, CapturedFrame, CapturedObject, Terms
 from p4d.datasets.numbered import numbered_files
 from p4d.datasets.pictures import read_depth_u16, read_palette_ids, read_rgb
-from p4d.datasets.reader import Option, Options, number_option
+from p4d.datasets.reader import Option, Options, number_option, option
 from p4d.datasets.registration import Registration
 from p4d.datasets.scannet.scene_text import (
     pinhole_of,
@@ -49,6 +49,12 @@ class ScanNetReader:
     title = "ScanNet exports and .sens streams"
     options: Sequence[Option] = (
         Option("fps", "30", "frames per second, declared: the stamps of ScanNet are often 0"),
+        Option(
+            "extrinsics",
+            "scene",
+            "scene: depth is carried by colorToDepthExtrinsics of SCENE.txt where it has them; "
+            "none: by the intrinsics alone",
+        ),
     )
 
     def recognise(self, folder: Path) -> bool:
@@ -79,9 +85,11 @@ class ScanNetReader:
         if align is not None:
             poses = align @ poses
             notes.append("world: turned by axisAlignment, so that z is up")
-        registration = _registration(scan, scene.get("colorToDepthExtrinsics"), problems)
+        depth_T_colour = self._depth_T_colour(scene, options)
+        registration = _registration(scan, depth_T_colour, problems)
         if registration:
-            notes.append("depth: carried to the colour camera by both intrinsics")
+            by = "by both intrinsics" if depth_T_colour is None else "by colorToDepthExtrinsics"
+            notes.append(f"depth: carried to the colour camera {by}")
         times_ns, times = scan.times(number_option(self, options, "fps"))
         objects, masks = _instances(folder, sequence, scan.numbers, problems)
         return Capture(
@@ -104,6 +112,19 @@ class ScanNetReader:
             notes=tuple(notes),
             problems=tuple(problems),
         )
+
+    def _depth_T_colour(
+        self, scene: Mapping[str, NDArray[np.float64]], options: Options
+    ) -> NDArray[np.float64] | None:
+        """What SCENE.txt states, unless the user has it left out.
+
+        Its makers call colour and depth aligned (ScanNet, issue 92), users found that they are not
+        (issues 24 and 101), and the folder cannot tell.
+        """
+        chosen = option(self, options, "extrinsics")
+        if chosen not in ("scene", "none"):
+            raise DatasetError(f"--set extrinsics={chosen[:40]}: expected scene or none")
+        return scene.get("colorToDepthExtrinsics") if chosen == "scene" else None
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,13 @@
 """The champion that a challenger is compared with, and its answers to today's questions.
 
 A comparison is paired: both answered the same questions. The champion's answers are kept in the
-artifact of the stage, with its weights. If the held-out questions have changed since, the champion
-answers them all again, as the arms of today's evaluation were asked.
+artifact of the stage. If the held-out questions have changed since, the champion is opened from the
+cache and answers them all again, as the arms of today's evaluation were asked.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,12 +28,6 @@ from p4d.students.data.clip_reader import ClipReader
 from p4d.students.data.questions import load_questions
 from p4d.students.model.student import load
 
-WEIGHTS = "student"
-"""Folder of the artifact with the champion's weights, tokenizer and card."""
-
-_PARTS = ("model", "tokenizer", "card.json")
-"""What a student is loaded from; curves and training-only weights are left out."""
-
 _KEPT = ("qa_id", "clip_id", "category", "group", "answer_index", "correct")
 
 
@@ -46,7 +39,7 @@ class Incumbent:
         version: data version of its checkpoint.
         answers: its answers: `qa_id`, `category`, `group`, `answer_index` (the correct option at
             that time), `correct`.
-        weights: folder to load it from; None for a champion of an earlier version, which kept none.
+        weights: folder to load it from; None if the cache no longer has it.
         answered: `at its promotion` or `again`, when the questions had changed.
     """
 
@@ -56,7 +49,9 @@ class Incumbent:
     answered: str = "at its promotion"
 
     @classmethod
-    def after(cls, history: Sequence[Mapping[str, Any]], folder: Path | None) -> Incumbent | None:
+    def after(
+        cls, history: Sequence[Mapping[str, Any]], folder: Path | None, weights: Path | None = None
+    ) -> Incumbent | None:
         """Return the champion at the end of a ledger, or None.
 
         Raises:
@@ -68,8 +63,7 @@ class Incumbent:
         answers = read_answers(folder)
         if answers is None:
             raise ContractError(f"{folder / ANSWERS} is missing, but {version} is champion")
-        weights = folder / WEIGHTS
-        return cls(version, answers, weights if weights.is_dir() else None)
+        return cls(version, answers, weights)
 
     def on(self, own: pl.DataFrame, inputs: StageInputs) -> Incumbent:
         """The champion with answers to exactly the questions of `own`, if it can give them.
@@ -103,15 +97,3 @@ class Incumbent:
 def kept_answers(predictions: pl.DataFrame) -> pl.DataFrame:
     """The columns of predictions that the next comparison needs."""
     return predictions.select(_KEPT)
-
-
-def keep_weights(source: Path | None, out: Path) -> None:
-    """Copy what a student is loaded from into the artifact of the champion."""
-    if source is None:
-        return
-    for name in _PARTS:
-        if (source / name).is_dir():
-            shutil.copytree(source / name, out / WEIGHTS / name)
-        elif (source / name).is_file():
-            (out / WEIGHTS).mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source / name, out / WEIGHTS / name)

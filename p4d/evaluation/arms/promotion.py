@@ -38,7 +38,7 @@ from p4d.evaluation.arms.champion_ledger import (
 from p4d.evaluation.arms.compare_arms import CHALLENGER
 from p4d.evaluation.arms.error_spending import ErrorSpending
 from p4d.evaluation.arms.general import BASE, GENERAL_FILE, general_drop
-from p4d.evaluation.arms.incumbent import WEIGHTS, Incumbent, keep_weights, kept_answers
+from p4d.evaluation.arms.incumbent import Incumbent, kept_answers
 from p4d.evaluation.arms.promotion_rule import decide, rule_as_dict
 from p4d.evaluation.scoring.statistics import Bootstrap
 from p4d.ids import content_id
@@ -50,11 +50,10 @@ CHALLENGER_STAGE = "student_p4d"
 def build_champion(inputs: StageInputs, out: Path) -> StageReport:
     """Decide, and append the decision to the ledger of the previous version.
 
-    Writes `decision.json`, `champions.jsonl`, `champion_answers.parquet` (the champion's answers to
-    each question it was last compared on, for the next challenger) and `student/` (its weights,
-    with which it answers other questions). The last two are absent while there is no champion.
-    `champion_general.parquet` has its scores on held-out external rows, if there were any. A
-    repeated run on the same evaluation and rule writes the same files.
+    Writes `decision.json`, `champions.jsonl` and `champion_answers.parquet` (the champion's answers
+    to each question it was last compared on, for the next challenger). The last one is absent while
+    there is no champion. `champion_general.parquet` has its scores on held-out external rows, if
+    there were any. A repeated run on the same evaluation and rule writes the same files.
 
     Raises:
         ContractError: the versions of the inputs are unknown, an arm of the evaluation is missing,
@@ -71,12 +70,11 @@ def build_champion(inputs: StageInputs, out: Path) -> StageReport:
     if previous and history and history[-1]["key"] == key:
         kept = read_answers(previous), read_general(previous)
         write_decision(out, history[-1], history, *kept)
-        keep_weights(previous / WEIGHTS, out)
         return _report(history[-1])
 
     predictions = read_table(inputs.folder("evaluation") / "predictions.parquet")
     own = predictions.filter(arm=CHALLENGER)
-    incumbent = Incumbent.after(history, previous)
+    incumbent = Incumbent.after(history, previous, inputs.reopened)
     if incumbent:
         incumbent = incumbent.on(own, inputs)
     spending = ErrorSpending.of_next_try(
@@ -97,8 +95,6 @@ def build_champion(inputs: StageInputs, out: Path) -> StageReport:
     answers = kept_answers(own) if promoted else (incumbent.answers if incumbent else None)
     scores = general.own if promoted else (general.incumbent if incumbent else None)
     write_decision(out, record, [*history, record], answers, scores)
-    weights = inputs.folder(CHALLENGER_STAGE) if promoted else incumbent and incumbent.weights
-    keep_weights(weights or None, out)
     return _report(record)
 
 

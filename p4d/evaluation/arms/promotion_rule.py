@@ -221,8 +221,8 @@ def later(tested: Comparison, rule: PromotionParams) -> Reasons:
             [],
             [
                 f"the champion answered {tested.shared:.0%} of these questions, too few to "
-                "compare, and it was promoted before its weights were kept with the decision; "
-                "evaluate once on the questions of its promotion (`p4d why champion` names them)"
+                "compare, and the cache no longer has its weights; `dvc fetch` them, "
+                "or evaluate once on the questions of its promotion (`p4d why champion`)"
             ],
         )
     gain = tested.over_decisive[AVERAGE]

@@ -17,7 +17,7 @@ from p4d.quality.gates import blocking_gates
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.dvc.lock_file import LockEntry
 from p4d.versioning.dvc.pipeline_file import address, manifest_path, out_path
-from p4d.versioning.files.artifact_key import ArtifactKey
+from p4d.versioning.files.artifact_key import ArtifactKey, bare_md5
 from p4d.versioning.files.hashes import Digest
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.run.lock_recorder import LockRecorder, lock_recorder
@@ -125,6 +125,7 @@ def stage_inputs(workspace: Workspace, run: StageRun, previous: Path | None) -> 
         versions=run.inputs.versions,
         excluded=run.inputs.excluded,
         previous=previous,
+        reopened=reopened_version(run.project, stage, previous),
     )
 
 
@@ -151,6 +152,26 @@ def previous_version(workspace: Workspace, run: StageRun) -> Path | None:
             f"nor in the cache; `dvc pull {address(run.key)}` restores it"
         )
     return None
+
+
+def reopened_version(project: Project, stage: Stage, previous: Path | None) -> Path | None:
+    """A folder with the version that a stage's last version names, from the cache.
+
+    None if the stage declares none, none is named, or the cache no longer has it.
+    """
+    declared = stage.reopens
+    if declared is None or previous is None or not (previous / declared.file).is_file():
+        return None
+    named = json.loads((previous / declared.file).read_text(encoding="utf-8")).get(declared.key)
+    if not named:
+        return None
+    md5 = bare_md5(named)
+    if not dvc_store.is_stored(project.root, md5):
+        return None
+    copy = project.state / "reopened" / md5
+    if not copy.exists():
+        dvc_store.checkout(project.root, md5, copy)
+    return copy
 
 
 def _manifest(run: StageRun) -> Mapping[str, Any] | None:

@@ -48,6 +48,7 @@ def test_the_test_split_stays_closed_until_choices_are_committed(checkout):
         committed_choices(checkout, "corpus_a")
     commit_all(checkout)
     assert committed_choices(checkout, "corpus_a")["questions"] == 70
+    assert committed_choices(checkout, None)["corpus"] == "corpus_a"
     with pytest.raises(ContractError, match="chosen on corpus_a, and corpus_b is there now"):
         committed_choices(checkout, "corpus_b")
     write_json(checkout / FILE, {**read_json(checkout / FILE), "questions": 71})

@@ -1,4 +1,4 @@
-"""The champion answers questions that have changed, with the weights that were kept with it."""
+"""The champion answers questions that have changed, with the weights of its recorded version."""
 
 import dataclasses
 
@@ -8,7 +8,6 @@ import pytest
 from p4d.artifacts import read_json, read_table, write_table
 from p4d.evaluation.answering.visuals import ClipVisuals, FirstFrames
 from p4d.evaluation.arms.compare_arms import ARMS, FIRST_FRAME, answer, asking_of, build_evaluation
-from p4d.evaluation.arms.incumbent import WEIGHTS
 from p4d.evaluation.arms.promotion import build_champion
 from p4d.pipeline import StageInputs, stage_named
 from p4d.students import load
@@ -39,11 +38,12 @@ def project(tmp_path_factory):
     return project
 
 
-def decide(project, out, *, evaluation, challenger, previous=None):
+def decide(project, out, *, evaluation, challenger, previous=None, reopened=None):
     inputs = project.inputs(
         "champion",
         versions={"evaluation": evaluation, "student_p4d": challenger},
         previous=previous,
+        reopened=reopened,
     )
     build_champion(inputs, out)
     return read_json(out / "decision.json")
@@ -88,15 +88,12 @@ def test_first_frames_show_nothing_that_comes_later(project):
     assert still.times_s.tolist()[1:] == whole.times_s.tolist()[1:]
 
 
-def test_a_champion_keeps_what_it_is_loaded_from(project, tmp_path):
-    assert decide(project, tmp_path / "c", evaluation="md5:e", challenger="md5:a")[
-        "decision"
-    ] == "promoted"  # fmt: skip
-    kept = sorted(p.name for p in (tmp_path / "c" / WEIGHTS).iterdir())
-    assert kept == ["card.json", "model", "tokenizer"]
-    again = answers_of(project, tmp_path / "c" / WEIGHTS)
-    own = answers_of(project, project.root / "student_p4d")
-    assert again["predicted_index"].to_list() == own["predicted_index"].to_list()
+def test_a_champion_has_no_weights_of_its_own(project, tmp_path):
+    """A takedown purges the student's version, and no later decision may still hold its weights."""
+    decide(project, tmp_path / "c", evaluation="md5:e", challenger="md5:a")
+    assert sorted(path.name for path in (tmp_path / "c").iterdir()) == [
+        "champion_answers.parquet", "champions.jsonl", "decision.json",
+    ]  # fmt: skip
 
 
 def test_a_champion_answers_changed_questions_again(project, tmp_path):
@@ -120,7 +117,12 @@ def test_a_champion_answers_changed_questions_again(project, tmp_path):
     write_table(base.root / "release" / "clips.parquet", clips, sort_by=["clip_id"])
     build_evaluation(base.inputs("evaluation"), base.root / "evaluation")
     decision = decide(
-        base, tmp_path / "two", evaluation="md5:f", challenger="md5:b", previous=tmp_path / "one"
+        base,
+        tmp_path / "two",
+        evaluation="md5:f",
+        challenger="md5:b",
+        previous=tmp_path / "one",
+        reopened=project.root / "student_sft",
     )
     assert decision["compared_with"] == "incumbent"
     assert decision["evidence"]["incumbent_answered"] == "again"
@@ -132,16 +134,15 @@ def test_a_champion_answers_changed_questions_again(project, tmp_path):
 
 
 def test_an_unchanged_evaluation_asks_the_champion_nothing(project, tmp_path):
-    """Its weights may then even be gone."""
+    """Its weights may then even be gone: nothing is loaded from this folder."""
     decide(project, tmp_path / "one", evaluation="md5:e", challenger="md5:a")
-    card = tmp_path / "one" / WEIGHTS / "card.json"
-    card.unlink()
     found = decide(
         project,
         tmp_path / "two",
         evaluation="md5:f",
         challenger="md5:b",
         previous=tmp_path / "one",
+        reopened=tmp_path / "nothing",
     )
     assert found["evidence"]["incumbent_answered"] == "at its promotion"
 
