@@ -62,7 +62,7 @@ SHOT_SCHEMA: dict[str, pl.DataType] = {
     "ends_in": pl.String(),
     "next_frame": pl.Int64(),
 }
-"""`ends_in`: cut, fade or, at the end of the video, null; `next_frame`: where the
+"""`ends_in`: cut, fade, dissolve or, at the end of the video, null; `next_frame`: where the
 transition ends, the first frame of the next shot."""
 
 _CHUNK_BYTES = 1 << 20

@@ -105,7 +105,7 @@ def path_facts(
         span_ns = int(time_ns[begin]), int(time_ns[end])
         for k, region_id in enumerate(region_ids):
             yield from _movements(source, region_id, paths, k, (begin, end), span_ns)
-        all_moved = float(paths.all_moved_px_t[end] - paths.all_moved_px_t[begin]) / longest_px
+        all_moved = float(paths.all_moved_px_tt[begin, end]) / longest_px
         view_t42 = paths.view_t42[begin : end + 1] / longest_px
         yield from view_facts(source, view_t42, all_moved, span_ns)
         for one, other in permutations(range(len(region_ids)), 2):
@@ -255,7 +255,7 @@ def view_facts(
     Args:
         source: teacher and clip.
         view_t42: places of four points of the background, as shares of the longer side.
-        all_moved: what nearly all of the picture moves at least, likewise.
+        all_moved: how far nearly all of the picture gets at least, likewise.
         span_ns: interval.
     """
     about: dict[str, Any] = {"frame": "picture", "span_ns": span_ns}

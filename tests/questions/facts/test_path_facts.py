@@ -29,7 +29,7 @@ def _facts(*places, flow=None, view=None, all_moved=0.0, own=None):
         own_kt2=place if own is None else np.array(own),
         flow_kt2=place if flow is None else np.array(flow),
         view_t42=still if view is None else still + view[:, None],
-        all_moved_px_t=np.linspace(0, all_moved, 8),
+        all_moved_px_tt=all_moved * np.abs(np.subtract.outer(range(8), range(8))) / 7,
         size_px_2=SIZE,
     )
     region_ids = [f"reg_{k}" for k in range(len(place))]

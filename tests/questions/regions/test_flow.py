@@ -67,7 +67,7 @@ def test_a_thing_before_a_resting_camera_has_its_outline_and_its_path():
     both, either = mask & squashed(truth, 64), mask | squashed(truth, 64)
     assert both.sum() / either.sum() > 0.7
     assert motion.view_t42 == pytest.approx(np.repeat(motion.view_t42[:1], 8, axis=0))
-    assert motion.all_moved_px_t[-1] < 0.5
+    assert motion.all_moved_px_tt[0, -1] < 0.5
 
 
 def test_the_motion_of_the_camera_is_taken_out():
@@ -79,7 +79,7 @@ def test_the_motion_of_the_camera_is_taken_out():
     assert motion.view_t42[-1] - motion.view_t42[0] == pytest.approx(
         np.tile([-28.0, 0.0], (4, 1)), abs=1
     )
-    assert motion.all_moved_px_t[-1] > 20
+    assert motion.all_moved_px_tt[0, -1] > 20
 
 
 def test_what_only_rests_is_no_thing():
@@ -134,3 +134,10 @@ def test_a_small_mask_is_never_lost_when_it_is_squashed():
     rows, columns = np.nonzero(small)
     assert abs(rows.mean() - 105 * 64 / 480) < 1
     assert abs(columns.mean() - 201.5 * 64 / 640) < 1
+
+
+def test_noise_of_single_frames_does_not_add_up_to_a_motion_of_the_view():
+    rng = np.random.default_rng(3)
+    still = _clip().astype(np.int16)
+    noisy = (still + rng.normal(0, 6, still.shape)).clip(0, 255).astype(np.uint8)
+    assert _measured(noisy).all_moved_px_tt[0, -1] < 0.5

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from p4d.questions.regions.flow.background import Background, background, through
 from p4d.questions.regions.flow.blobs import Blob, blobs
-from p4d.questions.regions.flow.paths import PointPaths, follow_points
+from p4d.questions.regions.flow.paths import PointPaths, follow_points, least_moved_px
 from p4d.video.appearance import grey_levels
 
 LEAST_OWN_SHARE = 0.03
@@ -51,8 +51,8 @@ class ClipMotion:
         doubts: why other parts of the picture are no things.
         view_t42: places of the corners of the first picture's middle at the instants of the clip,
             as the background carries them; NaN if the background is not certain.
-        all_moved_px_t: what nearly all of the picture has moved at least, added up from the first
-            picture to the instants of the clip; NaN if that is not known.
+        all_moved_px_tt: how far nearly all of the picture gets at least, between any two instants
+            of the clip; NaN if that is not known.
         size_px_2: width and height of the analysed pictures.
         side_px: of the masks.
     """
@@ -60,7 +60,7 @@ class ClipMotion:
     things: tuple[ThingMotion, ...]
     doubts: tuple[str, ...]
     view_t42: NDArray[np.float64]
-    all_moved_px_t: NDArray[np.float64]
+    all_moved_px_tt: NDArray[np.float64]
     size_px_2: tuple[int, int]
     side_px: int
 
@@ -82,13 +82,13 @@ def clip_motion(
     height, width = rgb_thw3.shape[1:3]
     middle = np.array([[0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75]]) * (width, height)
     paths = follow_points(cv, grey_levels(rgb_thw3))
-    all_moved = np.cumsum(paths.least_step_px_t)[list(instants)]
+    all_moved = np.array([[least_moved_px(paths, a, b) for b in instants] for a in instants])
     still = background(cv, paths)
     if still is None:
         unknown = np.full((len(instants), 4, 2), np.nan)
         return ClipMotion(
             things=(), doubts=("the motion of the background is not certain",), view_t42=unknown,
-            all_moved_px_t=all_moved, size_px_2=(width, height), side_px=side_px,
+            all_moved_px_tt=all_moved, size_px_2=(width, height), side_px=side_px,
         )  # fmt: skip
     found, doubts = [], []
     for blob in blobs(cv, rgb_thw3, still):
@@ -101,7 +101,7 @@ def clip_motion(
         things=tuple(found),
         doubts=tuple(doubts),
         view_t42=np.stack([still.moved(middle, t) for t in instants]),
-        all_moved_px_t=all_moved,
+        all_moved_px_tt=all_moved,
         size_px_2=(width, height),
         side_px=side_px,
     )

@@ -21,11 +21,7 @@ LEAST_TEXTURE_LEVELS2 = 4.0
 place could be anywhere along an edge or on a plain surface."""
 
 LEAST_CERTAIN = 40
-"""Textured points of a frame whose flow closes its cycle, for `least_step_px_t`."""
-
-NOISE_STEP_PX = 0.7
-"""Shorter steps of a picture may be noise, which adds up: with a noise of 30 grey levels the
-pictures of cameras at rest had up to 0.5 px a step, those of a slow pan 2.5 and more."""
+"""Textured points whose place must be known, for `least_moved_px`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,15 +32,12 @@ class PointPaths:
         xy_nt2: places [N, T, 2] in px of the pictures, pixel centres at whole numbers.
         known_nt: whether a place is known.
         textured_n: whether the flow of a point is its own, and not that of a neighbour.
-        least_step_px_t: what nine of ten textured points of each frame move at least, from the
-            frame before; NaN if there are too few of them.
         size_hw: of the pictures.
     """
 
     xy_nt2: NDArray[np.float32]
     known_nt: NDArray[np.bool_]
     textured_n: NDArray[np.bool_]
-    least_step_px_t: NDArray[np.float64]
     size_hw: tuple[int, int]
 
     @cached_property
@@ -72,13 +65,11 @@ def follow_points(cv: Any, grey_thw: NDArray[np.uint8]) -> PointPaths:  # noqa: 
     xy = np.repeat(start[:, None], frames, axis=1)
     known = np.zeros((len(start), frames), bool)
     known[:, 0] = True
-    least_step = np.zeros(frames)
     textured = _textured(cv, grey_thw[0], start)
     for t in range(1, frames):
         forward = dis_flow(cv, grey_thw[t - 1], grey_thw[t])
         backward = dis_flow(cv, grey_thw[t], grey_thw[t - 1])
         closes = cycle_closes(forward, backward)
-        least_step[t] = _least_step(cv, grey_thw[t - 1], forward, closes, start)
         at = xy[:, t - 1]
         moved = at + bilinear(cv, forward, at)
         column, row = np.rint(at).astype(int).T
@@ -90,7 +81,6 @@ def follow_points(cv: Any, grey_thw: NDArray[np.uint8]) -> PointPaths:  # noqa: 
         xy_nt2=xy,
         known_nt=known,
         textured_n=textured,
-        least_step_px_t=least_step,
         size_hw=(height, width),
     )
 
@@ -102,21 +92,17 @@ def _textured(cv: Any, grey_hw: NDArray[np.uint8], at_n2: NDArray) -> NDArray[np
     return np.asarray(texture[row, column] >= LEAST_TEXTURE_LEVELS2)
 
 
-def _least_step(
-    cv: Any,  # noqa: ANN401
-    grey_hw: NDArray[np.uint8],
-    forward_hw2: NDArray,
-    closes_hw: NDArray[np.bool_],
-    at_n2: NDArray,
-) -> float:
-    """The tenth percentile of how far the textured points of a grid move; 0 if it may be noise."""
-    column, row = at_n2.astype(int).T
-    certain = _textured(cv, grey_hw, at_n2) & closes_hw[row, column]
-    if certain.sum() < LEAST_CERTAIN:
+def least_moved_px(paths: PointPaths, begin: int, end: int) -> float:
+    """How far nine of ten textured points get at least between two frames.
+
+    From end to end, so that errors of single frames do not add up. NaN if few points are known at
+    both ends.
+    """
+    known = paths.textured_n & paths.known_nt[:, max(begin, end)]
+    if known.sum() < LEAST_CERTAIN:
         return float("nan")
-    lengths = np.linalg.norm(forward_hw2[row[certain], column[certain]], axis=1)
-    least = float(np.percentile(lengths, 10))
-    return least if least >= NOISE_STEP_PX else 0.0
+    moved = paths.xy_nt2[known, end] - paths.xy_nt2[known, begin]
+    return float(np.percentile(np.linalg.norm(moved, axis=1), 10))
 
 
 def bilinear(cv: Any, values: NDArray, at_n2: NDArray) -> NDArray:  # noqa: ANN401

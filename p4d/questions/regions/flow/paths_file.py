@@ -4,7 +4,7 @@ Per clip, in px of pictures of `size_px_2` (width, height), at the instants of t
 
 - `{clip}.place_kt2`, `{clip}.own_kt2`, `{clip}.flow_kt2`: places of the regions in mark order, as
   `ThingMotion` has them; without regions of this source, K is 0;
-- `{clip}.view_t42`, `{clip}.all_moved_px_t`, `{clip}.size_px_2`: as `ClipMotion` has them.
+- `{clip}.view_t42`, `{clip}.all_moved_px_tt`, `{clip}.size_px_2`: as `ClipMotion` has them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class ClipPaths:
     own_kt2: NDArray[np.float64]
     flow_kt2: NDArray[np.float64]
     view_t42: NDArray[np.float64]
-    all_moved_px_t: NDArray[np.float64]
+    all_moved_px_tt: NDArray[np.float64]
     size_px_2: NDArray[np.float64]
 
 
@@ -42,12 +42,12 @@ def clip_paths(clip_id: str, motion: ClipMotion, keys: Sequence[int]) -> dict[st
         f"{clip_id}.own_kt2": np.stack([each.own_t2 for each in kept]) if kept else none,
         f"{clip_id}.flow_kt2": np.stack([each.flow_t2 for each in kept]) if kept else none,
         f"{clip_id}.view_t42": motion.view_t42,
-        f"{clip_id}.all_moved_px_t": motion.all_moved_px_t,
+        f"{clip_id}.all_moved_px_tt": motion.all_moved_px_tt,
         f"{clip_id}.size_px_2": np.array(motion.size_px_2, dtype=np.float64),
     }
 
 
 def read_clip_paths(arrays: Arrays, clip_id: str) -> ClipPaths:
     """Read the arrays of one clip back."""
-    names = ("place_kt2", "own_kt2", "flow_kt2", "view_t42", "all_moved_px_t", "size_px_2")
+    names = ("place_kt2", "own_kt2", "flow_kt2", "view_t42", "all_moved_px_tt", "size_px_2")
     return ClipPaths(**{name: arrays[f"{clip_id}.{name}"] for name in names})
