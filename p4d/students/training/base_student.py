@@ -40,7 +40,7 @@ def build_base_student(inputs: StageInputs, out: Path) -> StageReport:
             frames=clips.frames,
             settings=None if params.checkpoint in FOLDERS else _settings(params),
         )
-        if params.checkpoint in FOLDERS:  # it has its own way with regions and answers, not times
+        if params.checkpoint in FOLDERS:  # it has its own regions and answers; times are chosen
             replace(PromptSettings.of(model), time=params.time).store(model)
     else:
         texts = [question_turn(item.question, item.options) for item in questions]
