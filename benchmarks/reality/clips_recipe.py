@@ -184,9 +184,10 @@ VIDEOS = (
         "fc7e05ed802c94d74e9005e3bc53d5abfd36ab4b63be1602f6cfe697b789c418",
     ),
 )
-"""Recordings only. Left out of the same packages, as nobody filmed them: `bigbuckbunny`, the two
+"""Chosen by file names, before any was seen. Left out of the same packages: `bigbuckbunny`, the two
 `Megamind`, `a.mp4`, `world.mp4` and `extra_channel_attached_pic*` are rendered or test pictures;
-`v2s.mov` and `carphone_distorted.mp4` are copies."""
+`v2s.mov` and `carphone_distorted.mp4` are copies. `no_face.mp4` and parts of `noface_face.mov` and
+`face_noface.mov` turned out to be animation; they stay, as the halves were drawn with them."""
 
 HALVES = ("development", "held out")
 
