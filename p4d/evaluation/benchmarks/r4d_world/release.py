@@ -40,12 +40,15 @@ class Edition:
         card, datasheet: write its README and its datasheet.
         world_of: what the videos of one world have in common, from the name of one; intervals
             resample worlds.
+        refusals: whether the candidates that were not asked are released. They count all families,
+            also those that an edition does not ask, and so change when a family is added.
     """
 
     name: str
     card: Callable[[Mapping[str, Any], Mapping[str, int]], str]
     datasheet: Callable[[Mapping[str, Any]], str]
     world_of: Callable[[str], str]
+    refusals: bool = True
 
 
 R4D_WORLD = Edition(NAME, card, datasheet, lambda name: f"{name}.mp4")
@@ -102,6 +105,8 @@ def write_release(
             target = folder / "stages" / stage / shard
             target.mkdir(parents=True, exist_ok=True)
             for file in files:
+                if file == "refusals.parquet" and not edition.refusals:
+                    continue
                 shutil.copyfile(build / stage / shard / file, target / file)
     rows = chosen.table.to_dicts()
     write_json(folder / "test.json", [_record(row, names, edition) for row in rows])

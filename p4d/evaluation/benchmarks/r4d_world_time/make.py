@@ -39,7 +39,9 @@ SEED = 20_261_130
 WORLDS = 24
 PICTURES, SIDE_PX = 8, 192
 
-EDITION = Edition("r4d-world-time", card, datasheet, lambda name: name.rpartition("_")[0])
+EDITION = Edition(
+    "r4d-world-time", card, datasheet, lambda name: name.rpartition("_")[0], refusals=False
+)
 FROZEN = Path(__file__).with_name("r4d_world_time.sha256")
 
 SECTIONS: Mapping[str, Mapping[str, Any]] = {
