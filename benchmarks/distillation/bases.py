@@ -1,4 +1,4 @@
-"""Variants of the base student: other tubelets, no time encoding."""
+"""Variants of the base student: other tubelets, an untrained encoder, no time encoding."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmarks.distillation.plan import BASE, LONG_TUBELETS, UNTIMED
+from benchmarks.distillation.plan import BASE, LONG_TUBELETS, NEW_ENCODER, UNTIMED
 from p4d.artifacts import read_json, write_json
+from p4d.determinism import deterministic
 from p4d.errors import ContractError
 from p4d.students.model.adapters.qwen_vl_network import QwenVL
 from p4d.students.model.prompt_settings import PromptSettings
@@ -68,6 +69,12 @@ def inflate_tubelets(model: QwenVL, frames: int) -> None:
     model.config.vision_config.temporal_patch_size = frames
 
 
+def _untrained_encoder(model: QwenVL) -> None:
+    with deterministic(1, seed=0):
+        drawn: Any = type(model)(model.config)
+    model.model.visual.load_state_dict(drawn.model.visual.state_dict())
+
+
 def _without_time(model: QwenVL) -> None:
     dataclasses.replace(PromptSettings.of(model), time="none").store(model)
 
@@ -76,13 +83,18 @@ def _longer(model: QwenVL) -> None:
     inflate_tubelets(model, FRAMES)
 
 
-def _both(model: QwenVL) -> None:
-    _longer(model)
-    _without_time(model)
+def _untimed(change: Callable[[QwenVL], None]) -> Callable[[QwenVL], None]:
+    def both(model: QwenVL) -> None:
+        change(model)
+        _without_time(model)
+
+    return both
 
 
 _CHANGES: Mapping[str, Callable[[QwenVL], None]] = {
     LONG_TUBELETS: _longer,
+    NEW_ENCODER: _untrained_encoder,
     BASE + UNTIMED: _without_time,
-    LONG_TUBELETS + UNTIMED: _both,
+    LONG_TUBELETS + UNTIMED: _untimed(_longer),
+    NEW_ENCODER + UNTIMED: _untimed(_untrained_encoder),
 }

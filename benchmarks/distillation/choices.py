@@ -54,7 +54,7 @@ def write_choices(
     ]
     best = {arm: _best(rows, arm) for arm in ("sft", "p4d")}
     found = {
-        "what": "tubelets and learning rate of SFT; tubelets and target_ratio of P4D",
+        "what": "encoder, optimizer and learning rate of SFT; encoder, optimizer and weight of P4D",
         "by": "mean accuracy over categories on the validation split of the corpus",
         "made": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "commit": commits[0],

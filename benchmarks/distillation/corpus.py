@@ -9,7 +9,14 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from benchmarks.distillation.plan import BASE, CLIPS, LONG_TUBELETS, RELEASES, UNTIMED
+from benchmarks.distillation.plan import (
+    BASE,
+    CLIPS,
+    LONG_TUBELETS,
+    NEW_ENCODER,
+    RELEASES,
+    UNTIMED,
+)
 from benchmarks.distillation.report import INFERENCE
 from p4d.config import Params
 from p4d.ids import content_id, sha256_file
@@ -18,7 +25,13 @@ from p4d.worlds.clip_shards import write_clip_shard
 
 FIRST_WORLD, WORLDS_PER_SHARD = 9_000_000, 150
 PER_SHARD = ("labels", "regions", "facts", "questions")
-VARIANTS = (*RELEASES, *CLIPS, LONG_TUBELETS, BASE + UNTIMED, LONG_TUBELETS + UNTIMED)
+_BASES = (LONG_TUBELETS, NEW_ENCODER)
+VARIANTS = (
+    *RELEASES,
+    *CLIPS,
+    *_BASES,
+    *(base + UNTIMED for base in (BASE, *_BASES)),
+)
 STAGES = ("expert_worlds", "expert", *PER_SHARD, "release", "base_student")
 
 

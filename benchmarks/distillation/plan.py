@@ -16,6 +16,13 @@ from p4d.students.embedded import CORE_FAMILIES
 BASE, LONG_TUBELETS, UNTIMED = "base_student", "base_student_t8", "_untimed"
 """The base, its variant with tubelets of a whole clip, and what is added for no time encoding."""
 
+NEW_ENCODER = "base_student_new"
+"""The base with an untrained encoder: with Muon one learns motion, where a trained one does not."""
+
+MUON = {"optimizer": "muon", "learning_rate": 0.001, "muon_rate": 2.5, "encoder_rate": 2.0}
+PERCEPTION_FIRST = {"warmup_fraction": 0.5, "warmup_sft_weight": 0.0, "until_fraction": 1.0}
+"""Settings that made a student see fastest (docs/regime.md)."""
+
 RELEASES = ("release_timed", "release_perfect_facts", "release_all_facts")
 CLIPS = ("clips_first_frame", "clips_burned")
 """Variants of release and clips, made by `variants.py`."""
@@ -115,6 +122,7 @@ def _candidates() -> tuple[RunSpec, ...]:
     bases = {"t4": BASE, "t8": LONG_TUBELETS}
     rates = {"lr1": 0.001, "lr2": 0.002, "lr4": 0.004}
     ratios = {"r2": 2.0, "r4": 4.0}
+    encoders = {"t4": BASE, "t8": LONG_TUBELETS, "new": NEW_ENCODER}
     candidate = partial(RunSpec, seed=100, role="candidate")
     return (
         *(
@@ -134,6 +142,18 @@ def _candidates() -> tuple[RunSpec, ...]:
             )
             for t, base in bases.items()
             for r, ratio in ratios.items()
+        ),
+        *(
+            candidate(f"choose_sft_{e}_muon", base=base, training=MUON, chooses="sft")
+            for e, base in encoders.items()
+        ),
+        candidate(
+            "choose_p4d_new_muon",
+            stage="student_p4d",
+            base=NEW_ENCODER,
+            training=MUON,
+            distillation=PERCEPTION_FIRST,
+            chooses="p4d",
         ),
     )
 

@@ -13,7 +13,7 @@ from benchmarks.distillation.controls.fitting import ControlRun
 from benchmarks.distillation.controls.frame_differences import DifferenceLabels, frame_differences
 from benchmarks.distillation.controls.other_clips import LabelsOfOthers, partners_of
 from benchmarks.distillation.controls.teacher_cues import CueEmbedding, cues_added
-from benchmarks.distillation.plan import BASE, LONG_TUBELETS, UNTIMED, RunSpec
+from benchmarks.distillation.plan import BASE, LONG_TUBELETS, NEW_ENCODER, UNTIMED, RunSpec
 from benchmarks.distillation.run import stage_of, student_code
 from p4d.errors import ContractError
 from p4d.evaluation.answering.visuals import ClipVisuals
@@ -190,7 +190,8 @@ def test_variants_of_the_base_load_and_differ_in_one_thing(project, monkeypatch)
     frames, times = frames_and_times(project)
     of = {
         name: load(project.root / name)
-        for name in (BASE, BASE + UNTIMED, LONG_TUBELETS, LONG_TUBELETS + UNTIMED)
+        for base in (BASE, LONG_TUBELETS, NEW_ENCODER)
+        for name in (base, base + UNTIMED)
     }
     later = times * 7 + 1
     for name, student in of.items():
@@ -200,6 +201,13 @@ def test_variants_of_the_base_load_and_differ_in_one_thing(project, monkeypatch)
         assert tells_time == (not name.endswith(UNTIMED))
     slots = {name: student.visual_tokens(tiny.FRAMES) for name, student in of.items()}
     assert slots[LONG_TUBELETS] * 2 == slots[BASE] == slots[BASE + UNTIMED]
+    new = dict(of[NEW_ENCODER].adapter.model.named_parameters())
+    changed = {
+        name
+        for name, weight in of[BASE].adapter.model.named_parameters()
+        if not torch.equal(weight, new[name])
+    }
+    assert changed and all(name.startswith("model.visual.") for name in changed)
 
 
 def test_the_code_of_a_row_covers_its_control():
