@@ -88,8 +88,8 @@ def _ask_one(project: Project) -> None:
     echo(
         f"\n{example.command(project.root)}\n"
         f"  {reply.text} ({reply.ranked[0][1]:.0%}; {outcome})\n"
-        f"One of {example.better} held-out questions that p4d answers correctly and sft does not; "
-        f"the opposite holds for {example.worse}."
+        f"Held-out questions that p4d answers correctly and sft does not: {example.better}; "
+        f"the opposite: {example.worse}"
     )
 
 

@@ -1,8 +1,8 @@
 """One held-out question with its clip, in the form in which `p4d ask` takes it.
 
 `make demo` ends with it: the question is about a video of the inbox that no student was trained on.
-It is one of those that the first arm answers correctly and the second does not; how many there are
-is stated beside it, as one example proves nothing.
+It is preferably one that P4D answers correctly and SFT does not. How many of these there are, and
+how many of the opposite outcome, is stated beside it, as one example proves nothing.
 """
 
 from __future__ import annotations
@@ -54,34 +54,43 @@ class HeldOutExample:
 def held_out_example(
     project: Project, pictures: Path, *, arm: str = "p4d", other: str = "sft"
 ) -> HeldOutExample | None:
-    """The first question, by id, about motion that `arm` answers correctly and `other` does not.
+    """A test question about a video that is still in the inbox.
+
+    It is preferably one that `arm` answers correctly and `other` does not, then one that `arm`
+    answers correctly, and in both cases about the motion of a marked region; the first by id.
 
     Args:
         project: has an evaluation.
         pictures: folder that masks of the regions are written to, one picture per region.
-        arm: the arm that answers it correctly.
-        other: the arm that does not.
+        arm: the arm that is shown.
+        other: the arm that it is compared with.
 
     Returns:
-        None if there is no such question about a video that is still in the inbox.
+        None if no video with a test question is in the inbox.
     """
     answered = read_table(project.data / "evaluation" / "predictions.parquet")
     outcomes = answered.pivot(on="arm", index="qa_id", values="correct")
-    better = outcomes.filter(pl.col(arm) & ~pl.col(other))
-    worse = outcomes.filter(~pl.col(arm) & pl.col(other))
-    questions = read_table(project.data / "release" / "questions.parquet")
-    candidates = questions.filter(
-        pl.col("qa_id").is_in(better["qa_id"].implode())
-        & pl.col("dynamic")
-        & pl.col("question").str.contains("<obj_", literal=True)
+    better = outcomes.filter(pl.col(arm) & ~pl.col(other))["qa_id"]
+    worse = outcomes.filter(~pl.col(arm) & pl.col(other))["qa_id"]
+    correct = outcomes.filter(pl.col(arm))["qa_id"]
+    asked = read_table(project.data / "release" / "questions.parquet").filter(
+        pl.col("qa_id").is_in(outcomes["qa_id"].implode())
     )
-    for row in candidates.sort("qa_id").iter_rows(named=True):
+    ranked = asked.sort(
+        pl.col("qa_id").is_in(better.implode()),
+        pl.col("qa_id").is_in(correct.implode()),
+        pl.col("dynamic"),
+        pl.col("question").str.contains("<obj_", literal=True),
+        pl.col("qa_id"),
+        descending=[True, True, True, True, False],
+    )
+    for row in ranked.iter_rows(named=True):
         found = _asked(project, row, pictures)
         if found is not None:
-            video, asked = found
+            video, question = found
             return HeldOutExample(
                 video=video,
-                asked=asked,
+                asked=question,
                 answer=row["options"][row["answer_index"]],
                 better=len(better),
                 worse=len(worse),
