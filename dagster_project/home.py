@@ -19,7 +19,7 @@ import yaml
 from dagster_project.dagster_internals import initialize_pools
 from dagster_project.slots import LABELLING, TRAINING
 from dagster_project.todo import POSTGRES
-from p4d.atomic import write_durably
+from p4d.atomic import replacing
 from p4d.distribution import tool_setting
 from p4d.errors import ConfigError, OrchestrationError
 from p4d.project import Project
@@ -40,7 +40,8 @@ OPENING = 0x70346464
 def prepare_home(project: Project) -> Path:
     """Make `.dagster/`, with the settings of the project; returns it.
 
-    They are a link to dagster.yaml at the root, or with PostgreSQL a copy with its storage.
+    They are a link to dagster.yaml at the root, or with PostgreSQL a copy with its storage. Several
+    processes may do this at once.
 
     Raises:
         ConfigError: the project has no settings, or PostgreSQL is asked for and its package is
@@ -55,12 +56,12 @@ def prepare_home(project: Project) -> Path:
     if os.environ.get(POSTGRES):
         text = _on_postgres(settings)
         if link.is_symlink() or not link.is_file() or link.read_text(encoding="utf-8") != text:
-            link.unlink(missing_ok=True)
-            write_durably(link, text.encode())
+            with replacing(link, durable=True) as temporary:
+                temporary.write_text(text, encoding="utf-8")
         return home
-    if not link.is_symlink() or link.readlink() != target:
-        link.unlink(missing_ok=True)  # earlier versions kept a copy
-        link.symlink_to(target)
+    if not link.is_symlink() or link.readlink() != target:  # earlier versions kept a copy
+        with replacing(link) as temporary:
+            temporary.symlink_to(target)
     return home
 
 

@@ -142,7 +142,7 @@ def test_a_real_clip_gets_a_motion_region_and_facts_of_the_picture(flow):
     words = {f.kind: f.value_text or f.value for f in whole}
     assert words == {
         "moving": "moving", "picture_direction": "right", "screen_direction": "right",
-        "moving_count": 1.0,
+        "moving_count": 1.0, "unmarked_number": 2.0,
     }  # fmt: skip
     places = {f.start_ns: f.value_text for f in facts if f.kind == "quadrant"}
     assert set(places.values()) == {"upper left"}
