@@ -296,13 +296,14 @@ LABELS = Suite(
 
 FACTS = Suite(
     name="facts",
-    # Exact facts are measured on truth, which needs no label.
+    # No label stands behind exact facts, which are measured on truth, nor behind those of the source
+    # `flow` of regions, which are measured on the frames of the video.
     query="""
         select
             f.* exclude (shard),
             len(list_filter(
                 string_split(coalesce(f.teacher, '?'), '+'),
-                lambda x: x <> 'exact' and not list_contains(t.names, x)
+                lambda x: x not in ('exact', 'flow_dis') and not list_contains(t.names, x)
             )) as unknown_teachers
         from stg_facts as f
         cross join (

@@ -102,7 +102,13 @@ def test_shard_of_which_nothing_is_usable_is_blocked_at_its_clips_alone(tables, 
 
 @pytest.mark.parametrize(
     ("teacher", "known"),
-    [("exact", True), ("expert4d", True), ("expert4d+exact", True), ("expert4d+oracle", False)],
+    [
+        ("exact", True),
+        ("flow_dis", True),
+        ("expert4d", True),
+        ("expert4d+exact", True),
+        ("expert4d+oracle", False),
+    ],
 )
 def test_facts_name_teachers_that_labelled(tables, tmp_path, teacher, known):
     name = f"facts/{SHARD}/facts.parquet"
