@@ -296,8 +296,8 @@ LABELS = Suite(
 
 FACTS = Suite(
     name="facts",
-    # No label stands behind exact facts, which are measured on truth, nor behind those of regions of
-    # source `flow`, which are measured on the frames of the video.
+    # No label stands behind exact facts, which are measured on truth, nor behind facts of regions
+    # of source `flow`, which are measured on the frames of the video.
     query="""
         select
             f.* exclude (shard),
