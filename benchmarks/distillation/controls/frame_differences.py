@@ -18,14 +18,13 @@ from torch import Tensor
 
 from benchmarks.distillation.controls.fitting import ControlRun, fit
 from p4d.errors import ContractError
-from p4d.ids import seed_for
 from p4d.students.data.clip_reader import ClipReader
 from p4d.students.data.samples import LATENTS, LabelReader
 from p4d.students.distillation.losses import AutoBalance, TermWeights
-from p4d.students.distillation.perception import DecoderSizes, LatentStats, PerceptionDecoder
+from p4d.students.distillation.perception import LatentStats
 from p4d.students.model.student import Student, load
 from p4d.students.training.arm import Distillation
-from p4d.students.training.distillation_setup import DistillationSetup
+from p4d.students.training.distillation_setup import DistillationSetup, new_decoder
 from p4d.students.training.run import Phases
 from p4d.teachers.protocol import DenseMaps
 
@@ -118,21 +117,13 @@ def difference_setup(run: ControlRun, student: Student) -> DistillationSetup:
     targets = [labels.read(shards[clip], clip)[LATENTS] for clip in measured]
     teacher = NoTeacher(targets[0].shape)
     stats = LatentStats.of(targets)
-    hooks, tubelets, rows, columns, width = teacher.latent_shape
-    sizes = DecoderSizes(
-        student_width=student.adapter.hidden_width,
-        student_grid=student.adapter.frame_grid(),
-        slots=params.clips.frames // student.adapter.frames_per_slot,
-        hooks=hooks,
-        latent_grid=(tubelets, rows, columns),
-        latent_width=width,
-        hidden_width=params.distillation.hidden_width,
-        init=params.distillation.decoder_init,
-        rearrange=params.distillation.rearrange,
+    decoder = new_decoder(
+        student,
+        teacher.latent_shape,
+        params.distillation,
+        frames=params.clips.frames,
+        seed=params.training.seed,
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_for("perception decoder", params.training.seed))
-        decoder = PerceptionDecoder(sizes)
     distilled = math.ceil(params.distillation.until_fraction * params.training.steps)
     return DistillationSetup(
         labels=labels,

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student_t
 
-from p4d.errors import ContractError
-from p4d.evaluation.scoring.statistics import Interval
+from p4d.evaluation.scoring.statistics import Interval, cluster_interval
 
 
 @dataclass(frozen=True)
@@ -41,23 +40,12 @@ class ClusterT:
             ContractError: no values, or not one cluster per value.
         """
         del seed
-        numbers = np.asarray(values, np.float64)
-        if not len(numbers) or len(numbers) != len(clusters):
-            raise ContractError(f"{len(numbers)} values with {len(clusters)} clusters")
-        names, member = np.unique(np.asarray(clusters, dtype=str), return_inverse=True)
-        low, high = bounds
-        if len(names) > 1:
-            sums = np.bincount(member, weights=numbers, minlength=len(names))
-            counts = np.bincount(member, minlength=len(names))
-            ends = cluster_t_bounds(sums, counts, self.tail)
-            low, high = (float(np.clip(end, *bounds)) for end in ends)
-        return Interval(
-            value=round(float(numbers.mean()), 6),
-            low=round(low, 6),
-            high=round(high, 6),
-            n=len(numbers),
-            clusters=len(names),
-        )
+
+        def ends(sums: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
+            low, high = cluster_t_bounds(sums, counts, self.tail)
+            return float(np.clip(low, *bounds)), float(np.clip(high, *bounds))
+
+        return cluster_interval(values, clusters, ends, bounds)
 
 
 def cluster_t_bounds(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol, TypeVar
 
@@ -99,18 +99,42 @@ def cluster_bootstrap(
     Raises:
         ContractError: no values, or not one cluster per value.
     """
+
+    def ends(sums: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
+        drawn = np.random.default_rng(seed).integers(0, len(sums), (bootstrap.samples, len(sums)))
+        means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+        tail = (1 - bootstrap.confidence) / 2
+        low, high = np.quantile(means, [tail, 1 - tail])
+        return float(low), float(high)
+
+    return cluster_interval(values, clusters, ends, bounds)
+
+
+def cluster_interval(
+    values: Sequence[float] | np.ndarray,
+    clusters: Sequence[str],
+    ends: Callable[[np.ndarray, np.ndarray], tuple[float, float]],
+    bounds: tuple[float, float],
+) -> Interval:
+    """The mean of `values`, with the ends that a method gives for more than one cluster.
+
+    Args:
+        values: one per question.
+        clusters: of each question.
+        ends: from the sum and the number of the values of each cluster.
+        bounds: least and greatest possible value, the interval of a single cluster.
+
+    Raises:
+        ContractError: no values, or not one cluster per value.
+    """
     numbers = np.asarray(values, np.float64)
     if not len(numbers) or len(numbers) != len(clusters):
         raise ContractError(f"{len(numbers)} values with {len(clusters)} clusters")
     names, member = np.unique(np.asarray(clusters, dtype=str), return_inverse=True)
-    sums = np.bincount(member, weights=numbers, minlength=len(names))
-    counts = np.bincount(member, minlength=len(names))
     low, high = bounds
     if len(names) > 1:
-        drawn = np.random.default_rng(seed).integers(0, len(names), (bootstrap.samples, len(names)))
-        means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-        tail = (1 - bootstrap.confidence) / 2
-        low, high = np.quantile(means, [tail, 1 - tail])
+        sums = np.bincount(member, weights=numbers, minlength=len(names))
+        low, high = ends(sums, np.bincount(member, minlength=len(names)))
     return Interval(
         value=round(float(numbers.mean()), 6),
         low=round(float(low), 6),

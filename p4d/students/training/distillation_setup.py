@@ -99,7 +99,9 @@ def set_up_distillation(
         ray_grid=ray_grid,
     )
     without = _count_without_labels(train_clips, labels, params.teacher)
-    decoder = _decoder(base, expert, settings)
+    decoder = new_decoder(
+        base, expert.latent_shape, params, frames=settings.clips.frames, seed=settings.training.seed
+    )
     distilled_steps = math.ceil(params.until_fraction * settings.training.steps)
     unlabelled = None
     if params.unlabelled_clips:
@@ -202,21 +204,32 @@ def _layer(base: Student, params: DistillationParams) -> int:
     return params.student_layer
 
 
-def _decoder(base: Student, expert: LatentTeacher, settings: _Settings) -> PerceptionDecoder:
-    hooks, tubelets, rows, columns, latent_width = expert.latent_shape
+def new_decoder(
+    base: Student,
+    latent_shape: tuple[int, int, int, int, int],
+    params: DistillationParams,
+    *,
+    frames: int,
+    seed: int,
+) -> PerceptionDecoder:
+    """An untrained decoder for clips of `frames` frames; equal seeds give equal weights.
+
+    `latent_shape` is (hooks, tubelets, rows, columns, width) of the teacher's latents.
+    """
+    hooks, tubelets, rows, columns, latent_width = latent_shape
     sizes = DecoderSizes(
         student_width=base.adapter.hidden_width,
         student_grid=base.adapter.frame_grid(),
-        slots=settings.clips.frames // base.adapter.frames_per_slot,
+        slots=frames // base.adapter.frames_per_slot,
         hooks=hooks,
         latent_grid=(tubelets, rows, columns),
         latent_width=latent_width,
-        hidden_width=settings.distillation.hidden_width,
-        init=settings.distillation.decoder_init,
-        rearrange=settings.distillation.rearrange,
+        hidden_width=params.hidden_width,
+        init=params.decoder_init,
+        rearrange=params.rearrange,
     )
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_for("perception decoder", settings.training.seed))
+        torch.manual_seed(seed_for("perception decoder", seed))
         return PerceptionDecoder(sizes)
 
 

@@ -98,6 +98,8 @@ SECTIONS: Mapping[str, Mapping[str, Any]] = {
 
 Progress = Callable[[str, int, int, str], None]
 
+STAGES = ("videos", "clips", "regions", "facts", "questions")
+
 
 @dataclass(frozen=True)
 class MadeRelease:
@@ -142,12 +144,7 @@ def make(
     if not _worlds_are_current(build / "inbox", fixed.worlds):
         shutil.rmtree(build)
     _write_worlds(build / "inbox", fixed.worlds, worlds, progress)
-    shards = landed(build, fixed)
-    for shard in shards:  # facts come from exact truth, so no labels are made
-        (build / "labels" / shard).mkdir(parents=True, exist_ok=True)
-    stages = ("videos", "clips", "regions", "facts", "questions")
-    drop_stale(build, fixed, stages)
-    run_stages(build, fixed, stages, shards, progress=progress)
+    shards = asked_shards(build, fixed, progress)
     table = pl.concat(questions_of(build, shard) for shard in shards)
     quotas = {name: -(-share * worlds // WORLDS) for name, share in SHARES.items()}
     chosen = ChosenQuestions(choose(table, quotas), worlds)
@@ -160,6 +157,16 @@ def make(
         chosen.worlds,
         compare_with_frozen(folder, full=worlds == WORLDS, freeze=freeze),
     )
+
+
+def asked_shards(build: Path, params: Params, progress: Progress) -> list[str]:
+    """Land `build/inbox` and run the stages up to questions; returns the shards."""
+    shards = landed(build, params)
+    for shard in shards:  # facts come from exact truth, so no labels are made
+        (build / "labels" / shard).mkdir(parents=True, exist_ok=True)
+    drop_stale(build, params, STAGES)
+    run_stages(build, params, STAGES, shards, progress=progress)
+    return shards
 
 
 def questions_of(build: Path, shard: str) -> pl.DataFrame:

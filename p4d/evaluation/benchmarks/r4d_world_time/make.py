@@ -22,7 +22,7 @@ from p4d.evaluation.benchmarks.r4d_world.make import (
     APPEARANCE,
     MadeRelease,
     Progress,
-    landed,
+    asked_shards,
     questions_of,
 )
 from p4d.evaluation.benchmarks.r4d_world.make import SECTIONS as OF_R4D_WORLD
@@ -31,7 +31,6 @@ from p4d.evaluation.benchmarks.r4d_world_time.texts import card, datasheet
 from p4d.evaluation.benchmarks.r4d_world_time.videos import write_takes
 from p4d.ids import seed_for
 from p4d.questions.asking.families.seconds import FAMILIES
-from p4d.standalone import drop_stale, run_stages
 from p4d.workers import spawn_pool
 from p4d.worlds.retimed import TAKES
 
@@ -58,8 +57,6 @@ SECTIONS: Mapping[str, Mapping[str, Any]] = {
 }
 """Parameters that are fixed here, because the benchmark must not change with params.yaml."""
 
-STAGES = ("videos", "clips", "regions", "facts", "questions")
-
 
 def make(
     folder: Path,
@@ -84,11 +81,7 @@ def make(
     fixed = replace_params(params, **SECTIONS)
     build = folder / ".build"
     _write_worlds(build / "inbox", worlds, progress)
-    shards = landed(build, fixed)
-    for shard in shards:  # facts come from exact truth, so no labels are made
-        (build / "labels" / shard).mkdir(parents=True, exist_ok=True)
-    drop_stale(build, fixed, STAGES)
-    run_stages(build, fixed, STAGES, shards, progress=progress)
+    shards = asked_shards(build, fixed, progress)
     # Groups are drawn within a shard, so they are whole even if two shards share a world's takes.
     table = pl.concat(questions_of(build, shard) for shard in shards).sort("qa_id")
     chosen = ChosenQuestions(table, worlds)
