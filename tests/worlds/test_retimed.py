@@ -57,7 +57,7 @@ def test_takes_of_a_world_differ_and_are_the_same_again():
         assert takes == takes_of(seed, PICTURES)
         assert len({take.times_ms for take in takes}) == TAKES
         lengths = sorted(take.times_ms[-1] for take in takes)
-        assert lengths[-1] > 3 * lengths[0]  # one picture of 8 s is not told from one of 1 s
+        assert lengths[-1] > 3 * lengths[0]  # the same picture stands for 8 s and for 1 s
 
 
 @pytest.mark.parametrize("appearance", ["default", "heldout"])

@@ -30,10 +30,10 @@ def with_texts(work: Path, shards: Sequence[str]) -> None:
     target = work / FOLDER
     if target.is_dir():
         return
-    told = {clip: text for shard in shards for clip, text in _texts(work, shard).items()}
+    texts = {clip: text for shard in shards for clip, text in _texts(work, shard).items()}
     table = read_table(work / "release" / "questions.parquet")
     questions = [
-        told[row["clip_id"]].about(row["question"]) + row["question"]
+        texts[row["clip_id"]].about(row["question"]) + row["question"]
         for row in table.iter_rows(named=True)
     ]
     unfinished = work / f".{FOLDER}"

@@ -2,7 +2,7 @@
 
     python3 verify.py [FOLDER_OR_ZIP] [--head SHA256]
 
-It stays one file of plain Python: it is copied into every bundle as verify.py, and whoever checks a
+It stays one file of plain Python: every bundle has a copy as verify.py, and a person who checks the
 bundle reads it as a whole. Take it from somebody you trust: the copy in a bundle is as good as who
 gave it to you.
 It proves, from the bytes in the bundle alone, that

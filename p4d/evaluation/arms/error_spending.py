@@ -3,8 +3,8 @@
 The k-th challenger of a champion is tested at `alpha * 6 / (pi^2 k^2)`, one-sided. All parts
 together are `alpha`, so the probability that any challenger that is no better than its champion is
 promoted is at most `alpha`, however many come and however much their answers have in common
-(Bonferroni's inequality with a sum that converges; Foster and Stine 2008 call it alpha-spending). A
-promotion begins anew, against the new champion.
+(Bonferroni's inequality with a sum that converges; Foster and Stine 2008 call it alpha-spending).
+After a promotion the count begins again, against the new champion.
 
 Tries are counted in the champion ledger, which is append-only and a part of every version of the
 champion. Nothing but a promotion lowers the count: other questions, another rule and another
