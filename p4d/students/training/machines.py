@@ -54,14 +54,16 @@ def gathered(call: Callable[[], Value]) -> list[Value]:
         P4DError: what it raised here, else what it raised in the first process where it failed.
     """
     rank, count = process()
-    value, failure = None, None
+    value: Value | None = None
+    failure: P4DError | None = None
     try:
         value = call()
     except P4DError as error:
         failure = error
     except OSError as error:
         failure = StoreError(f"a checkpoint could not be read or written: {error}")
-    every = [(value, failure and (type(failure), str(failure)))] * count
+    said = (type(failure), str(failure)) if failure is not None else None
+    every = [(value, said)] * count
     if count > 1:
         torch.distributed.all_gather_object(every, every[rank])
     if failure is not None:
