@@ -13,7 +13,7 @@ import json
 import shutil
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from p4d.versioning.files.hashes import Digest, Tree, tree_of
 from p4d.versioning.files.project_lock import project_lock
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.state.workspace import Workspace
-from p4d.versioning.storage.push import WORKERS, open_remote
+from p4d.versioning.storage.push import WORKERS, clients_errors, open_remote
 
 Note = Callable[[str], None]
 """Takes one line for the user."""
@@ -111,15 +111,17 @@ class Fetcher:
         def one(oid: str) -> str | None:
             path = odb.oid_to_path(oid)
             try:
-                dvc_store.store_object(root, oid, lambda: odb.fs.open(path, "rb"), wanted[oid])
-            except FileNotFoundError:
+                with clients_errors(name), suppress(FileNotFoundError):
+                    dvc_store.store_object(root, oid, lambda: odb.fs.open(path, "rb"), wanted[oid])
+                    return None
                 return wanted[oid]
             except PublishError as error:
+                if isinstance(error.__cause__, Exception):  # of the client
+                    raise
                 raise PublishError(
                     f"{name} gave other bytes than {oid} for {wanted[oid]}; `p4d push --rehash` in "
                     "the project that made it names all such objects"
                 ) from error
-            return None
 
         with ThreadPoolExecutor(WORKERS) as pool:
             missing = [found for found in pool.map(one, lacking) if found is not None]
