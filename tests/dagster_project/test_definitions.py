@@ -64,7 +64,7 @@ def test_each_stage_with_gates_has_one_check_that_names_them_and_blocks_where_on
     }
     assert any(checks.values())
     for key in GRAPH.asset_check_keys:
-        text = GRAPH.get(key).get_spec(key).description
+        text = GRAPH.get_check_spec(key).description
         for gate in GATES[key.asset_key.to_user_string()]:
             kind = "blocks" if gate.blocking else "warns"
             assert f"- `{gate.name}` ({kind}): {gate.description}" in text.splitlines()
