@@ -205,7 +205,8 @@ def label_clips(
             for done, total, found in _in_turn(works):
                 kept[found[0].teacher.name] += found
                 progress(done, total, f"labelled by {found[0].teacher.name}")
-        outcomes, rows = [], []
+        outcomes: list[LabelOutcome] = []
+        rows: list[dict[str, Any]] = []
         for one in (each for name in kept for each in kept[name]):
             for clip_id, label in one.results():
                 outcomes.append(_outcome(clips, clip_id, one.teacher, label.reason))
