@@ -5,12 +5,12 @@ from typing import Any
 
 import dagster as dg
 
+from dagster_project.gates_check import check_spec
 from dagster_project.partitions import SHARDS
 from dagster_project.resources import StageConfig, StageRunner
 from dagster_project.shards.runs import run_shards
 from dagster_project.shards.stage import ShardStage
 from dagster_project.slots import LABELLING
-from dagster_project.stage_checks import check_spec
 from p4d.quality.gates import GATES
 
 SHARD_OP = "label_shards"

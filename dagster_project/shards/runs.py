@@ -15,12 +15,12 @@ from typing import TypeAlias
 import dagster as dg
 
 from dagster_project.dagster_internals import check_target, recorded_outputs, version_tags
+from dagster_project.gates_check import CHECK, evaluated
 from dagster_project.metadata import version_metadata
 from dagster_project.reconcile import FAILURE, KIND, input_versions
 from dagster_project.resources import StageConfig, StageRunner
 from dagster_project.shards.failures import ArtifactFailure, as_failure, check_failure
 from dagster_project.shards.stage import ShardRun, ShardStage
-from dagster_project.stage_checks import CHECK, evaluated
 from p4d.compute.engine import Engine
 from p4d.compute.side_by_side import Later, side_by_side
 from p4d.errors import HistoryError, P4DError
