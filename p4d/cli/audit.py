@@ -127,6 +127,8 @@ def audit() -> None:
 )
 @click.option(
     "--public-key",
+    envvar="P4D_PUBLIC_KEY",  # as in proof/signing.py, which is imported only when it is needed
+    show_envvar=True,
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Fail unless this key signed the project (`p4d audit sign`) and it continues what was "
     "signed. Keep the key elsewhere than the project.",
@@ -139,6 +141,7 @@ def verify(
     In a clone that has no artifact yet, the ledger and dvc.lock are compared here, and the objects
     are read back and hashed at DVC's default remote.
     """
+    from p4d.audit.proof.signing import check_signature
     from p4d.audit.proof.verify import verify as verify_local
     from p4d.audit.withheld import withheld_objects
     from p4d.progress import bar
@@ -147,16 +150,16 @@ def verify(
     from p4d.versioning.storage.push import verify_remote
 
     project = Project.find()
-    signed_ok = public_key is None or _signature_holds(project, public_key)
     with Workspace(project) as workspace:
         elsewhere = is_without_artifacts(workspace)
-    texts, ok = [], signed_ok
+    signature = check_signature(project, public_key, files=not elsewhere)
+    texts, ok = [signature.text] if signature.text else [], signature.ok
     if remote is None:
         with bar("verify", unit="MiB") as progress:
             local = verify_local(
                 project, progress=progress, resume=resume, head=head, files=not elsewhere
             )
-        texts, ok = [local.render_text()], ok and local.ok
+        texts, ok = [*texts, local.render_text()], ok and local.ok
     if remote is not None or elsewhere:
         with Fetcher(project, lambda line: echo(line, err=True)) as fetcher:
             fetcher.lists()
@@ -172,22 +175,6 @@ def verify(
     echo("\n".join(texts))
     if not ok:
         sys.exit(1)
-
-
-def _signature_holds(project: Project, public_key: Path) -> bool:
-    """Print what a signature proves; False if the project is not what was signed."""
-    from p4d.audit.proof.signing import compare, verify_signature
-
-    signed = verify_signature(project, public_key)
-    problems = compare(project, signed)
-    for each in problems:
-        echo(f"{each.kind}: {each.path}: {each.detail}")
-    echo(
-        f"{'signed' if not problems else 'NOT AS SIGNED'} with {public_key.name} at {signed.at}: "
-        f"ledger up to line {signed.lines}, {', '.join(signed.stages) or 'no release yet'} "
-        f"({len(signed.files)} files)"
-    )
-    return not problems
 
 
 @audit.command()
