@@ -15,6 +15,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import torch
 from torch.utils.data import Dataset
 
 from p4d.artifacts import write_arrays, write_bytes, write_json
@@ -30,6 +31,7 @@ from p4d.students.data.mixed import CLIPS, MixedSamples, MixPlan, sets_of_mix
 from p4d.students.data.questions import Question, load_questions
 from p4d.students.data.samples import RowOrder, Sample, TrainingSamples
 from p4d.students.distillation.probes import PROBES_FILE
+from p4d.students.model.attention import use_attention
 from p4d.students.model.chat import REGION_MARKS
 from p4d.students.model.prompt_settings import PromptSettings
 from p4d.students.model.student import Student, save_student
@@ -76,6 +78,9 @@ def _build(
 ) -> StageReport:
     params: TrainingParams = inputs.params("training")
     base, unread = open_base(inputs.folder("base_student"), params)
+    if params.attention != "sdpa":  # what it was loaded with
+        device = torch.device(params.device)
+        use_attention(base.adapter.model, params.attention, device, "training.attention")
     counts = prepare(base.adapter, params, _region_tokens(base))
     questions = load_questions(inputs.folder("release"), "train")
     if not questions:
