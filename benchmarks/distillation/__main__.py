@@ -13,7 +13,17 @@ from benchmarks.distillation.bases import make_bases
 from benchmarks.distillation.choices import apply, committed_choices, write_choices
 from benchmarks.distillation.corpus import corpus_of, prepare, shards_of
 from benchmarks.distillation.demo import record_demo
-from benchmarks.distillation.plan import CANDIDATES, SEEDS, VAL, RunSpec, plan, settings
+from benchmarks.distillation.plan import (
+    CANDIDATES,
+    CHOICES,
+    SEEDS,
+    STEPS,
+    VAL,
+    WORLDS,
+    RunSpec,
+    plan,
+    settings,
+)
 from benchmarks.distillation.report import collect, measured_ratio, restore
 from benchmarks.distillation.run import is_done, measured_row, perform
 from benchmarks.distillation.schedule import costs_of, fitting
@@ -54,6 +64,7 @@ def drop_others(work: Path) -> None:
 def choose(work: Path, arguments: argparse.Namespace) -> None:
     """Train the candidates, ask them the validation questions, and write the choices."""
     make_bases(work)
+    make_variants(work, shards_of(work), CANDIDATES)
     perform(work, CANDIDATES, arguments)
     asked = len(load_questions(work / "release", VAL))
     results = _finished(work, corpus_of(work))
@@ -64,7 +75,6 @@ def choose(work: Path, arguments: argparse.Namespace) -> None:
 def measure(work: Path, arguments: argparse.Namespace, until_s: float) -> list[str]:
     """Run what fits into the time, the most important first; return what was left out."""
     make_bases(work)
-    make_variants(work, shards_of(work))
     while True:
         corpus, commit = corpus_of(work), clean_commit(CHECKOUT)
         results = _finished(work, corpus)
@@ -72,13 +82,14 @@ def measure(work: Path, arguments: argparse.Namespace, until_s: float) -> list[s
             run for run in planned(work, arguments) if not is_done(work, run, corpus, commit)
         ]
         # The arm of equal time can be planned when SFT and P4D have been measured.
-        first = [run for run in missing if run.arm in ("sft", "p4d")]
+        first = [run for run in missing if run.arm in CHOICES]
         chosen, _ = fitting(
             first or missing,
             costs_of(results, arguments.steps),
             seconds=until_s - time.monotonic(),
             processes=arguments.processes,
         )
+        make_variants(work, shards_of(work), chosen)
         failed = perform(work, chosen, arguments)
         if failed or not chosen or not first:
             now = [r for r in planned(work, arguments) if not is_done(work, r, corpus, commit)]
@@ -99,8 +110,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=distillation.__doc__)
     parser.add_argument("what", nargs="?", choices=["measure", "choose"], default="measure")
     parser.add_argument("--work", type=Path, default=CHECKOUT / "benchmark_data" / "distillation")
-    parser.add_argument("--worlds", type=int, default=1800)
-    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--worlds", type=int, default=WORLDS)
+    parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument(

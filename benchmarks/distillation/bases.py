@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmarks.distillation.plan import BASE, LONG_TUBELETS, NEW_ENCODER, UNTIMED
+from benchmarks.distillation.plan import BASE, LONG_TUBELETS, NEW_ENCODER, NEW_LONG, UNTIMED
 from p4d.artifacts import read_json, write_json
 from p4d.determinism import deterministic
 from p4d.errors import ContractError
@@ -83,6 +83,11 @@ def _longer(model: QwenVL) -> None:
     inflate_tubelets(model, FRAMES)
 
 
+def _longer_and_untrained(model: QwenVL) -> None:
+    _longer(model)  # first, so that the kernel of a whole clip is drawn, not inflated
+    _untrained_encoder(model)
+
+
 def _untimed(change: Callable[[QwenVL], None]) -> Callable[[QwenVL], None]:
     def both(model: QwenVL) -> None:
         change(model)
@@ -94,7 +99,9 @@ def _untimed(change: Callable[[QwenVL], None]) -> Callable[[QwenVL], None]:
 _CHANGES: Mapping[str, Callable[[QwenVL], None]] = {
     LONG_TUBELETS: _longer,
     NEW_ENCODER: _untrained_encoder,
+    NEW_LONG: _longer_and_untrained,
     BASE + UNTIMED: _without_time,
     LONG_TUBELETS + UNTIMED: _untimed(_longer),
     NEW_ENCODER + UNTIMED: _untimed(_untrained_encoder),
+    NEW_LONG + UNTIMED: _untimed(_longer_and_untrained),
 }

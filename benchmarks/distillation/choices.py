@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.distillation.plan import CANDIDATES, RunSpec
+from benchmarks.distillation.plan import CANDIDATES, CHOICES, EXCLUDED, RunSpec
 from p4d.artifacts import read_json, write_json
 from p4d.errors import ContractError
 
@@ -52,15 +52,17 @@ def write_choices(
         }
         for run in CANDIDATES
     ]
-    best = {arm: _best(rows, arm) for arm in ("sft", "p4d")}
+    best = {arm: _best(rows, arm) for arm in CHOICES}
     found = {
-        "what": "encoder, optimizer and learning rate of SFT; encoder, optimizer and weight of P4D",
+        "what": "encoder, tubelets, length and perception first, of SFT and P4D with all questions "
+        "and with those about a tenth of the videos",
         "by": "mean accuracy over categories on the validation split of the corpus",
         "made": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "commit": commits[0],
         "corpus": corpus,
         "questions": asked,
         "candidates": rows,
+        "excluded": EXCLUDED,
         "chosen": best,
     }
     write_json(checkout / FILE, found)

@@ -14,6 +14,7 @@ from benchmarks.distillation.plan import (
     CLIPS,
     LONG_TUBELETS,
     NEW_ENCODER,
+    NEW_LONG,
     RELEASES,
     UNTIMED,
 )
@@ -25,7 +26,7 @@ from p4d.worlds.clip_shards import write_clip_shard
 
 FIRST_WORLD, WORLDS_PER_SHARD = 9_000_000, 150
 PER_SHARD = ("labels", "regions", "facts", "questions")
-_BASES = (LONG_TUBELETS, NEW_ENCODER)
+_BASES = (LONG_TUBELETS, NEW_ENCODER, NEW_LONG)
 VARIANTS = (
     *RELEASES,
     *CLIPS,
