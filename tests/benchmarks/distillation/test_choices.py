@@ -6,7 +6,18 @@ import subprocess
 import pytest
 
 from benchmarks.distillation.choices import FILE, apply, committed_choices, write_choices
-from benchmarks.distillation.plan import CANDIDATES, LONG_TUBELETS, RunSpec, plan
+from benchmarks.distillation.plan import (
+    CANDIDATES,
+    CHOICES,
+    EXCLUDED,
+    FEW,
+    LONG_TUBELETS,
+    LONGER,
+    MUON,
+    NEW_ENCODER,
+    RunSpec,
+    plan,
+)
 from benchmarks.machine import clean_commit
 from p4d.artifacts import read_json, write_json
 from p4d.errors import ContractError
@@ -43,7 +54,7 @@ def results(best, accuracy=0.4, commit="abc"):
 def test_the_test_split_stays_closed_until_choices_are_committed(checkout):
     with pytest.raises(ContractError, match=r"missing, so the test split stays closed.*choose"):
         committed_choices(checkout, "corpus_a")
-    write_choices(checkout, results({"choose_sft_t8_lr2-100"}), "corpus_a", asked=70)
+    write_choices(checkout, results({"choose_sft_t8-100"}), "corpus_a", asked=70)
     with pytest.raises(ContractError, match="not committed"):
         committed_choices(checkout, "corpus_a")
     commit_all(checkout)
@@ -57,19 +68,33 @@ def test_the_test_split_stays_closed_until_choices_are_committed(checkout):
 
 
 def test_the_best_setting_of_each_arm_is_chosen(checkout):
-    best = {"choose_sft_t8_lr1-100", "choose_p4d_t4_r4-100"}
+    best = {"choose_sft_t8-100", "choose_p4d_new_half-100", "choose_sft_few_t8_short-100"}
     found = write_choices(checkout, results(best), "corpus_a", asked=70)
+    assert set(found["chosen"]) == set(CHOICES)
     assert found["chosen"]["sft"]["base"] == LONG_TUBELETS
-    assert found["chosen"]["sft"]["training"] == {"learning_rate": 0.001}
-    assert found["chosen"]["p4d"]["distillation"] == {"target_ratio": 4.0}
+    assert found["chosen"]["p4d"]["distillation"]["warmup_fraction"] == 0.5
+    assert found["chosen"]["sft_few"]["length"] == 0.5
     assert {row["name"] for row in found["candidates"]} == {run.name for run in CANDIDATES}
-    sft, p4d = (apply(run, found) for run in plan(1, None)[:2])
-    assert (sft.base, dict(sft.training)) == (LONG_TUBELETS, {"learning_rate": 0.001})
-    assert dict(p4d.distillation) == {"target_ratio": 4.0}
+    assert found["excluded"] == EXCLUDED
+    sft, p4d, sft_few, _ = (apply(run, found) for run in plan(1, None)[:4])
+    assert (sft.base, dict(sft.training)) == (LONG_TUBELETS, MUON)
+    assert (p4d.base, p4d.distillation["until_fraction"]) == (NEW_ENCODER, 1.0)
+    assert (sft_few.length, sft_few.release) == (0.5, FEW)
+    longer = next(run for run in plan(1, None) if run.arm == "sft_longer")
+    assert apply(longer, found).length == LONGER
+
+
+def test_sft_and_p4d_have_as_many_candidates_and_the_same_questions():
+    of = {arm: [run for run in CANDIDATES if run.chooses == arm] for arm in CHOICES}
+    assert [len(of[arm]) for arm in CHOICES] == [3, 3, 3, 3]
+    for arm, runs in of.items():
+        assert {run.release == FEW for run in runs} == {arm.endswith("few")}
 
 
 def test_candidates_use_other_seeds_than_the_arms_and_another_split():
     arms = plan(5, 1.1)
+    assert "p4d_equal_time-4" in {run.name for run in arms}
+    assert "p4d_equal_time-0" not in {run.name for run in plan(5, 0.9)}  # P4D itself is it
     assert not {run.seed for run in CANDIDATES} & {run.seed for run in arms}
     assert {run.split for run in CANDIDATES} == {"val"}
     assert {run.split for run in arms} == {"test"}
@@ -77,7 +102,12 @@ def test_candidates_use_other_seeds_than_the_arms_and_another_split():
 
 def test_a_run_keeps_what_it_changes_itself():
     exact = next(run for run in plan(1, None) if run.arm == "p4d_exact")
-    setting = {"base": LONG_TUBELETS, "training": {}, "distillation": {"latents": True, "x": 1}}
+    setting = {
+        "base": LONG_TUBELETS,
+        "length": 1.0,
+        "training": {},
+        "distillation": {"latents": True, "x": 1},
+    }
     found = apply(exact, {"chosen": {"p4d": setting}})
     assert found.distillation["latents"] is False
     assert found.distillation["x"] == 1
@@ -87,11 +117,11 @@ def test_a_run_keeps_what_it_changes_itself():
 
 def test_a_choice_needs_every_candidate_of_one_commit(checkout):
     some = results(set())
-    del some["choose_sft_t4_lr1-100"]
-    with pytest.raises(ContractError, match="choose_sft_t4_lr1-100"):
+    del some["choose_sft_t8-100"]
+    with pytest.raises(ContractError, match="choose_sft_t8-100"):
         write_choices(checkout, some, "corpus_a", asked=70)
     mixed = results(set())
-    mixed["choose_sft_t4_lr1-100"]["commit"] = "def"
+    mixed["choose_sft_t8-100"]["commit"] = "def"
     with pytest.raises(ContractError, match="commits abc, def"):
         write_choices(checkout, mixed, "corpus_a", asked=70)
     assert not (checkout / FILE).exists()

@@ -13,7 +13,14 @@ from benchmarks.distillation.controls.fitting import ControlRun
 from benchmarks.distillation.controls.frame_differences import DifferenceLabels, frame_differences
 from benchmarks.distillation.controls.other_clips import LabelsOfOthers, partners_of
 from benchmarks.distillation.controls.teacher_cues import CueEmbedding, cues_added
-from benchmarks.distillation.plan import BASE, LONG_TUBELETS, NEW_ENCODER, UNTIMED, RunSpec
+from benchmarks.distillation.plan import (
+    BASE,
+    LONG_TUBELETS,
+    NEW_ENCODER,
+    NEW_LONG,
+    UNTIMED,
+    RunSpec,
+)
 from benchmarks.distillation.run import stage_of, student_code
 from p4d.errors import ContractError
 from p4d.evaluation.answering.visuals import ClipVisuals
@@ -190,7 +197,7 @@ def test_variants_of_the_base_load_and_differ_in_one_thing(project, monkeypatch)
     frames, times = frames_and_times(project)
     of = {
         name: load(project.root / name)
-        for base in (BASE, LONG_TUBELETS, NEW_ENCODER)
+        for base in (BASE, LONG_TUBELETS, NEW_ENCODER, NEW_LONG)
         for name in (base, base + UNTIMED)
     }
     later = times * 7 + 1
@@ -200,6 +207,7 @@ def test_variants_of_the_base_load_and_differ_in_one_thing(project, monkeypatch)
         )
         assert tells_time == (not name.endswith(UNTIMED))
     slots = {name: student.visual_tokens(tiny.FRAMES) for name, student in of.items()}
+    assert slots[NEW_LONG] == slots[LONG_TUBELETS]
     assert slots[LONG_TUBELETS] * 2 == slots[BASE] == slots[BASE + UNTIMED]
     new = dict(of[NEW_ENCODER].adapter.model.named_parameters())
     changed = {
