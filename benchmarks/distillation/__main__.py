@@ -46,11 +46,16 @@ def planned(work: Path, arguments: argparse.Namespace) -> list[RunSpec]:
 
 
 def _finished(work: Path, corpus: str) -> dict[str, dict[str, object]]:
-    """Return the runs of this corpus and commit; others are made again."""
+    """Return the runs of this corpus and commit, and candidates that this code trained."""
     commit = clean_commit(CHECKOUT)
     found = {path.stem: read_json(path) for path in sorted((work / "runs").glob("*.json"))}
+    candidates = {run.name for run in CANDIDATES if is_done(work, run, corpus, commit)}
     now = (corpus, commit)
-    return {name: one for name, one in found.items() if (one["corpus"], one["commit"]) == now}
+    return {
+        name: one
+        for name, one in found.items()
+        if name in candidates or (one["corpus"], one["commit"]) == now
+    }
 
 
 def drop_others(work: Path) -> None:

@@ -14,10 +14,11 @@ from benchmarks.distillation.plan import (
     LONG_TUBELETS,
     LONGER,
     MUON,
-    NEW_ENCODER,
+    NEW_LONG,
     RunSpec,
     plan,
 )
+from benchmarks.distillation.run import is_done, student_code
 from benchmarks.machine import clean_commit
 from p4d.artifacts import read_json, write_json
 from p4d.errors import ContractError
@@ -40,12 +41,13 @@ def commit_all(checkout):
     subprocess.run(["git", "commit", "-qm", "choices"], cwd=checkout, check=True)
 
 
-def results(best, accuracy=0.4, commit="abc"):
+def results(best, accuracy=0.4, code="abc"):
     return {
         run.name: {
             "val_accuracy": accuracy + (0.1 if run.name in best else 0.0),
             "cpu_s": 10.0,
-            "commit": commit,
+            "commit": f"commit of {run.name}",
+            "student_code": f"{code} {run.stage}",
         }
         for run in CANDIDATES
     }
@@ -68,17 +70,17 @@ def test_the_test_split_stays_closed_until_choices_are_committed(checkout):
 
 
 def test_the_best_setting_of_each_arm_is_chosen(checkout):
-    best = {"choose_sft_t8-100", "choose_p4d_new_half-100", "choose_sft_few_t8_short-100"}
+    best = {"choose_sft_t8-100", "choose_p4d_new_t8_third-100", "choose_sft_few_t8_short-100"}
     found = write_choices(checkout, results(best), "corpus_a", asked=70)
     assert set(found["chosen"]) == set(CHOICES)
     assert found["chosen"]["sft"]["base"] == LONG_TUBELETS
-    assert found["chosen"]["p4d"]["distillation"]["warmup_fraction"] == 0.5
+    assert found["chosen"]["p4d"]["distillation"]["warmup_fraction"] == 0.3
     assert found["chosen"]["sft_few"]["length"] == 0.5
     assert {row["name"] for row in found["candidates"]} == {run.name for run in CANDIDATES}
     assert found["excluded"] == EXCLUDED
     sft, p4d, sft_few, _ = (apply(run, found) for run in plan(1, None)[:4])
     assert (sft.base, dict(sft.training)) == (LONG_TUBELETS, MUON)
-    assert (p4d.base, p4d.distillation["until_fraction"]) == (NEW_ENCODER, 1.0)
+    assert (p4d.base, p4d.distillation["until_fraction"]) == (NEW_LONG, 1.0)
     assert (sft_few.length, sft_few.release) == (0.5, FEW)
     longer = next(run for run in plan(1, None) if run.arm == "sft_longer")
     assert apply(longer, found).length == LONGER
@@ -86,7 +88,7 @@ def test_the_best_setting_of_each_arm_is_chosen(checkout):
 
 def test_sft_and_p4d_have_as_many_candidates_and_the_same_questions():
     of = {arm: [run for run in CANDIDATES if run.chooses == arm] for arm in CHOICES}
-    assert [len(of[arm]) for arm in CHOICES] == [3, 3, 3, 3]
+    assert [len(of[arm]) for arm in CHOICES] == [2, 2, 2, 2]
     for arm, runs in of.items():
         assert {run.release == FEW for run in runs} == {arm.endswith("few")}
 
@@ -115,16 +117,37 @@ def test_a_run_keeps_what_it_changes_itself():
     assert apply(RunSpec("text_only"), {"chosen": {}}) == RunSpec("text_only")
 
 
-def test_a_choice_needs_every_candidate_of_one_commit(checkout):
+def test_a_choice_needs_every_candidate_of_one_code(checkout):
     some = results(set())
     del some["choose_sft_t8-100"]
     with pytest.raises(ContractError, match="choose_sft_t8-100"):
         write_choices(checkout, some, "corpus_a", asked=70)
     mixed = results(set())
-    mixed["choose_sft_t8-100"]["commit"] = "def"
-    with pytest.raises(ContractError, match="commits abc, def"):
+    mixed["choose_sft_t8-100"]["student_code"] = "def"
+    with pytest.raises(ContractError, match="student_sft were trained by different code"):
         write_choices(checkout, mixed, "corpus_a", asked=70)
     assert not (checkout / FILE).exists()
+
+
+def test_a_candidate_counts_in_a_later_commit_only_of_the_same_code(tmp_path):
+    candidate = CANDIDATES[0]
+    arm = dataclasses.replace(candidate, arm="sft", role="arm")
+    for run in (candidate, arm):
+        row = {
+            "corpus": "corpus_a",
+            "commit": "then",
+            "run": dataclasses.asdict(run),
+            "student_code": student_code(run),
+        }
+        write_json(tmp_path / "runs" / f"{run.name}.json", row)
+        assert is_done(tmp_path, run, "corpus_a", "then")
+        assert is_done(tmp_path, run, "corpus_a", "now") == (run is candidate)
+        assert not is_done(tmp_path, run, "corpus_b", "then")
+    changed = read_json(tmp_path / "runs" / f"{candidate.name}.json") | {"student_code": "other"}
+    write_json(tmp_path / "runs" / f"{candidate.name}.json", changed)
+    assert not is_done(tmp_path, candidate, "corpus_a", "now")
+    longer = dataclasses.replace(candidate, length=2.0)
+    assert not is_done(tmp_path, longer, "corpus_a", "then")
 
 
 def test_a_tree_with_changes_is_refused(checkout):
