@@ -15,7 +15,7 @@ from benchmarks.distillation.corpus import corpus_of, prepare, shards_of
 from benchmarks.distillation.demo import record_demo
 from benchmarks.distillation.plan import (
     CANDIDATES,
-    CHOICES,
+    FIRST,
     SEEDS,
     STEPS,
     VAL,
@@ -87,7 +87,7 @@ def measure(work: Path, arguments: argparse.Namespace, until_s: float) -> list[s
             run for run in planned(work, arguments) if not is_done(work, run, corpus, commit)
         ]
         # The arm of equal time can be planned when SFT and P4D have been measured.
-        first = [run for run in missing if run.arm in CHOICES]
+        first = [run for run in missing if run.arm in FIRST]
         chosen, _ = fitting(
             first or missing,
             costs_of(results, arguments.steps),

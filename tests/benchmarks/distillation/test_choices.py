@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.distillation.choices import FILE, apply, committed_choices, write_choices
 from benchmarks.distillation.plan import (
-    BASE,
+    ALL_CLIPS,
     CANDIDATES,
     CHOICES,
     EXCLUDED,
@@ -15,6 +15,7 @@ from benchmarks.distillation.plan import (
     LONGER,
     MUON,
     NEW_ENCODER,
+    PERCEPTION_FIRST,
     RunSpec,
     plan,
 )
@@ -70,28 +71,24 @@ def test_the_test_split_stays_closed_until_choices_are_committed(checkout):
 
 
 def test_the_best_setting_of_each_arm_is_chosen(checkout):
-    best = {"choose_sft-100", "choose_p4d_most-100", "choose_sft_few_new-100"}
-    found = write_choices(checkout, results(best), "corpus_a", asked=70)
+    found = write_choices(checkout, results({"choose_sft_new-100"}), "corpus_a", asked=70)
     assert set(found["chosen"]) == set(CHOICES)
-    assert found["chosen"]["sft"]["base"] == BASE
-    assert found["chosen"]["p4d"]["distillation"]["warmup_fraction"] == 0.65
-    assert found["chosen"]["sft_few"]["base"] == NEW_ENCODER
+    assert found["chosen"]["sft"]["base"] == NEW_ENCODER
+    assert found["chosen"]["p4d"]["distillation"] == PERCEPTION_FIRST
     assert {row["name"] for row in found["candidates"]} == {run.name for run in CANDIDATES}
     assert found["excluded"] == EXCLUDED
-    sft, p4d, sft_few, _ = (apply(run, found) for run in plan(1, None)[:4])
-    assert (sft.base, dict(sft.training)) == (BASE, MUON)
+    sft, p4d, sft_few, p4d_few = (apply(run, found) for run in plan(1, None)[:4])
+    assert (sft.base, dict(sft.training)) == (NEW_ENCODER, MUON)
     assert (p4d.base, p4d.distillation["until_fraction"]) == (NEW_ENCODER, 1.0)
     assert (sft_few.base, sft_few.release) == (NEW_ENCODER, FEW)
+    assert p4d_few.distillation == PERCEPTION_FIRST | ALL_CLIPS
     longer = next(run for run in plan(1, None) if run.arm == "sft_longer")
     assert apply(longer, found).length == LONGER
 
 
-def test_sft_has_no_fewer_candidates_than_p4d_and_the_same_questions():
-    of = {arm: [run for run in CANDIDATES if run.chooses == arm] for arm in CHOICES}
-    assert len(of["sft"]) >= len(of["p4d"]) >= 1
-    assert len(of["sft_few"]) >= len(of["p4d_few"]) >= 1
-    for arm, runs in of.items():
-        assert {run.release == FEW for run in runs} == {arm.endswith("few")}
+def test_sft_has_no_fewer_candidates_than_p4d():
+    of = [run.chooses for run in CANDIDATES]
+    assert of.count("sft") >= of.count("p4d") >= 1
 
 
 def test_candidates_use_other_seeds_than_the_arms_and_another_split():
