@@ -155,6 +155,7 @@ PERCEPTION_FIRST = {
     "warmup_sft_weight": 0.0,
     "until_fraction": 1.0,
     "maps_every": 1,
+    "unlabelled_clips": 0,
 }
 """The encoder learns from the teacher alone for half of the steps, and goes on to the end."""
 
