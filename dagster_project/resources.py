@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ import dagster as dg
 
 from dagster_project.arms import companions, side_by_side
 from dagster_project.dead_runs import PROCESS_TAG, process_identity
-from dagster_project.metadata import check_metadata, version_metadata
+from dagster_project.metadata import version_metadata
 from p4d.compute.ahead import Ahead
 from p4d.compute.engine import Engine, ThisProcess
 from p4d.compute.local import LocalWorkers
@@ -28,7 +28,7 @@ from p4d.foreign_text import one_line
 from p4d.progress import Pace, Progress
 from p4d.project import Project
 from p4d.quality.results import CheckResult
-from p4d.versioning.files.artifact_key import ArtifactKey
+from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.remote.engine import open_engine
 from p4d.versioning.run.check_published import check_published
 from p4d.versioning.run.jobs import make_job
@@ -37,8 +37,6 @@ from p4d.versioning.run.run_stage import Materialization
 
 if TYPE_CHECKING:
     from p4d.video.landing import LandingReport
-
-SEVERITY = {"critical": dg.AssetCheckSeverity.ERROR, "warning": dg.AssetCheckSeverity.WARN}
 
 # Seconds between two lines of progress.
 _PROGRESS_S = 5.0
@@ -178,33 +176,17 @@ class StageRunner(dg.ConfigurableResource):
         on_cluster = settings.engine == "ray"
         return open_engine(self.project.root, settings) if on_cluster else ThisProcess()
 
-    def check(
-        self,
-        key: ArtifactKey,
-        run_id: str,
-        only: Sequence[str],
-        failed: Callable[[CheckResult], None],
-    ) -> Iterator[dg.AssetCheckResult]:
-        """Run checks of a stage on its published version; the ledger records them first.
+    def check(self, key: ArtifactKey, run_id: str) -> tuple[ArtifactVersion, Sequence[CheckResult]]:
+        """Run the gates of a stage on its published version; the ledger records the results.
 
         Args:
             key: whose version.
             run_id: of the run.
-            only: names of the checks.
-            failed: takes each blocking one that failed.
+
+        Raises:
+            P4DError: of the library.
         """
-        version, results = check_published(self.project, key, run_id=run_id, only=only)
-        for result in results:
-            if result.blocking and not result.passed:
-                failed(result)
-            yield dg.AssetCheckResult(
-                asset_key=key.stage,
-                check_name=result.name,
-                passed=result.passed,
-                severity=SEVERITY[result.severity],
-                description=result.description,
-                metadata=check_metadata(version, result.details),
-            )
+        return check_published(self.project, key, run_id=run_id)
 
     def tell(self, context: dg.AssetExecutionContext, line: str) -> None:
         """Write a line of progress to the log of the run, and to the terminal."""

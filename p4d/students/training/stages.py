@@ -110,7 +110,8 @@ def _build(
         probes=setup.probes.probes if setup.probes else None,
         progress=inputs.progress,
         work=inputs.work,
-        identity=_identity(inputs),
+        shared=inputs.shared,
+        identity=run_identity(inputs),
     )
     result = train_arm(Arm(base.adapter, setup.distillation), run)
     last = _mean_of_last(result.rows)
@@ -197,7 +198,7 @@ def _write_curves(out: Path, result: TrainingResult, setup: DistillationSetup) -
         write_arrays(out / PROBES_FILE, {**setup.probes.fixed, **predicted}, meta=setup.probes.meta)
 
 
-def _identity(inputs: StageInputs) -> str:
+def run_identity(inputs: StageInputs) -> str:
     """Digest of what a run depends on, so that it resumes from its own checkpoint only."""
     sections = {
         name: dataclasses.asdict(inputs.params(name)) for name in sorted(inputs.stage.params)
