@@ -1,6 +1,8 @@
 """Named jobs for the routine tasks: label a shard, train the expert, retrain, audit, clean up."""
 
+import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -8,6 +10,8 @@ import dagster as dg
 from dagster_project.history import KEEP_DAYS, prune
 from dagster_project.resources import StageRunner
 from p4d import audit
+from p4d.audit.proof.signing import PUBLIC_KEY, SignatureCheck, check_signature
+from p4d.errors import LedgerError
 from p4d.foreign_text import fenced
 from p4d.pipeline import STAGES
 
@@ -65,9 +69,15 @@ def retraining(instance: dg.DagsterInstance) -> str | None:
 def verify_everything(context: dg.OpExecutionContext, stage_runner: StageRunner) -> None:
     """Run `p4d audit verify` as a step."""
     report = audit.verify(stage_runner.project)
-    context.add_output_metadata({"report": dg.MetadataValue.md(fenced(report.render_text()))})
-    if not report.ok:
-        raise dg.Failure(description=report.render_text(), allow_retries=False)
+    key = os.environ.get(PUBLIC_KEY)
+    try:
+        signature = check_signature(stage_runner.project, Path(key) if key else None)
+    except LedgerError as error:
+        signature = SignatureCheck(str(error), ok=False)
+    text = "\n".join(part for part in (signature.text, report.render_text()) if part)
+    context.add_output_metadata({"report": dg.MetadataValue.md(fenced(text))})
+    if not (report.ok and signature.ok):
+        raise dg.Failure(description=text, allow_retries=False)
 
 
 @dg.job(name="audit", description="Verifies that all artifacts match the ledger.")

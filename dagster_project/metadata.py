@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,8 @@ from dagster_project.asset_page import explorer_link, file_of, main_table
 from p4d.foreign_text import one_line
 from p4d.pipeline import stage_named
 from p4d.project import Project
+from p4d.quality.finding import finding
+from p4d.quality.results import CheckResult
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.run.run_stage import Materialization
 
@@ -71,20 +73,41 @@ def _row_count(made: Materialization) -> int | None:
     return lines - 1 if path.suffix == ".csv" else lines
 
 
-def check_metadata(version: ArtifactVersion, details: Mapping[str, Any]) -> dict[str, Any]:
-    """The checked version, the numbers of a check and its offending rows.
+def gates_metadata(version: ArtifactVersion, results: Sequence[CheckResult]) -> dict[str, Any]:
+    """The checked version, a row for each gate with what it found, and offending rows by gate.
 
     Args:
         version: the checked version.
-        details: what the ledger keeps of the check: its description, numbers and offending rows.
+        results: of its gates; those that failed are shown first.
     """
-    kept = {name: value for name, value in details.items() if name != "description"}
-    rows = kept.pop("offending_rows", [])
-    metadata: dict[str, Any] = {"version": version.data_version}
-    metadata |= {name: _value(value) for name, value in kept.items()}
-    if rows:
-        metadata["offending rows"] = dg.MetadataValue.json(list(rows))
+    ordered = sorted(results, key=lambda result: (result.passed, not result.blocking))
+    metadata: dict[str, Any] = {
+        "version": version.data_version,
+        "gates": dg.MetadataValue.table(
+            [dg.TableRecord(_gate_row(result)) for result in ordered], schema=_GATE_COLUMNS
+        ),
+    }
+    if rows := {each.name: list(each.sample) for each in ordered if each.sample}:
+        metadata["offending rows"] = dg.MetadataValue.json(rows)
     return metadata
+
+
+_GATE_COLUMNS = dg.TableSchema(
+    [
+        dg.TableColumn("gate", description="what holds when it passes, in short"),
+        dg.TableColumn("result", description="passed, warns or blocks"),
+        dg.TableColumn("found", description="values that were found, and the limits"),
+    ]
+)
+
+
+def _gate_row(result: CheckResult) -> dict[str, str]:
+    failed = "blocks" if result.blocking else "warns"
+    return {
+        "gate": result.name,
+        "result": "passed" if result.passed else failed,
+        "found": one_line(finding(result.details)),
+    }
 
 
 def _folders(project: Project, key: ArtifactKey) -> dict[str, Path]:

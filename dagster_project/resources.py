@@ -8,23 +8,27 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from dagster_project.arms import companions, side_by_side
 from dagster_project.dead_runs import PROCESS_TAG, process_identity
-from dagster_project.metadata import check_metadata, version_metadata
+from dagster_project.metadata import version_metadata
+from p4d.compute.ahead import Ahead
 from p4d.compute.engine import Engine, ThisProcess
+from p4d.compute.local import LocalWorkers
 from p4d.compute.settings import read_settings
 from p4d.compute.side_by_side import Later
 from p4d.errors import P4DError
 from p4d.foreign_text import one_line
-from p4d.progress import Pace
+from p4d.progress import Pace, Progress
 from p4d.project import Project
 from p4d.quality.results import CheckResult
-from p4d.versioning.files.artifact_key import ArtifactKey
+from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.remote.engine import open_engine
 from p4d.versioning.run.check_published import check_published
 from p4d.versioning.run.jobs import make_job
@@ -33,8 +37,6 @@ from p4d.versioning.run.run_stage import Materialization
 
 if TYPE_CHECKING:
     from p4d.video.landing import LandingReport
-
-SEVERITY = {"critical": dg.AssetCheckSeverity.ERROR, "warning": dg.AssetCheckSeverity.WARN}
 
 # Seconds between two lines of progress.
 _PROGRESS_S = 5.0
@@ -64,6 +66,19 @@ class StageRunner(dg.ConfigurableResource):
 
     root: str
     progress_to_terminal: bool = False
+    _arms: Ahead | None = None
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Begin a run: nothing trains yet."""
+        del context
+        self._arms = None
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """End a run, and the arms that were trained ahead of their steps, if it was stopped."""
+        del context
+        if self._arms is not None:
+            self._arms.close()
+            self._arms = None
 
     @property
     def project(self) -> Project:
@@ -112,8 +127,7 @@ class StageRunner(dg.ConfigurableResource):
         self.mark_process(context)
         key = ArtifactKey(context.asset_key.to_user_string())
         try:
-            with self._engine() as engine:
-                made = self.make(context, key, force=config.force, engine=engine)
+            made = self._made(context, key, force=config.force)
         except P4DError as error:
             raise dg.Failure(
                 description=f"{type(error).__name__}: {error}", allow_retries=False
@@ -122,39 +136,57 @@ class StageRunner(dg.ConfigurableResource):
         context.add_asset_metadata(version_metadata(self.project, made), asset_key=key.stage)
         return dg.MaterializeResult(data_version=dg.DataVersion(made.data_version))
 
+    def _made(
+        self, context: dg.AssetExecutionContext, key: ArtifactKey, *, force: bool
+    ) -> Materialization:
+        """Run the stage of an asset; of an arm, with other arms of the run side by side."""
+        if not force:
+            self._start_arms(context, key)
+        if self._arms is None or not self._arms.has(str(key)):
+            with self._engine() as engine:
+                return self.make(context, key, force=force, engine=engine)
+        reports: dict[str, Progress] = {}
+
+        def report(name: str, done: int, total: int, note: str) -> None:
+            if name not in reports:
+                reports[name] = self._progress(context, ArtifactKey.parse(name))
+            reports[name](done, total, note)
+
+        made: Materialization = self._arms.result(str(key), report)
+        return made
+
+    def _start_arms(self, context: dg.AssetExecutionContext, key: ArtifactKey) -> None:
+        """Start an arm and those that can start with it, if the machine has cores for several."""
+        selected = {asset.to_user_string() for asset in context.run.asset_selection or ()}
+        others = companions(key.stage, selected)
+        settings = read_settings(self.project.root)
+        width = side_by_side(self.project.params.training, settings)
+        if not others or width == 1:
+            return
+        if self._arms is None:
+            self._arms = Ahead(LocalWorkers(replace(settings, workers=width)))
+        for name in (key.stage, *others):
+            self._arms.start(
+                make_job(self.project, ArtifactKey(name), run_id=context.run_id, force=False)
+            )
+
     def _engine(self) -> Engine:
         """Of one stage: the cluster, if `compute.yaml` names one, else this process."""
         settings = read_settings(self.project.root)
         on_cluster = settings.engine == "ray"
         return open_engine(self.project.root, settings) if on_cluster else ThisProcess()
 
-    def check(
-        self,
-        key: ArtifactKey,
-        run_id: str,
-        only: Sequence[str],
-        failed: Callable[[CheckResult], None],
-    ) -> Iterator[dg.AssetCheckResult]:
-        """Run checks of a stage on its published version; the ledger records them first.
+    def check(self, key: ArtifactKey, run_id: str) -> tuple[ArtifactVersion, Sequence[CheckResult]]:
+        """Run the gates of a stage on its published version; the ledger records the results.
 
         Args:
             key: whose version.
             run_id: of the run.
-            only: names of the checks.
-            failed: takes each blocking one that failed.
+
+        Raises:
+            P4DError: of the library.
         """
-        version, results = check_published(self.project, key, run_id=run_id, only=only)
-        for result in results:
-            if result.blocking and not result.passed:
-                failed(result)
-            yield dg.AssetCheckResult(
-                asset_key=key.stage,
-                check_name=result.name,
-                passed=result.passed,
-                severity=SEVERITY[result.severity],
-                description=result.description,
-                metadata=check_metadata(version, result.details),
-            )
+        return check_published(self.project, key, run_id=run_id)
 
     def tell(self, context: dg.AssetExecutionContext, line: str) -> None:
         """Write a line of progress to the log of the run, and to the terminal."""

@@ -13,7 +13,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from p4d.config import Params
 from p4d.errors import ContractError
@@ -144,6 +144,35 @@ class StageReport:
     metrics: Mapping[str, float | int | str] = field(default_factory=dict)
 
 
+class SharedFolder(Protocol):
+    """A folder of one run that outlives every machine: files, and a record that says which count.
+
+    `p4d/versioning/remote/run_folder.py` keeps it in the object store. All methods raise StoreError
+    if the store does not answer or refuses.
+    """
+
+    @property
+    def url(self) -> str:
+        """Where it is, for messages."""
+        ...
+
+    def read(self) -> dict[str, Any] | None:
+        """What the record says; None if there is none."""
+        ...
+
+    def send(self, folder: Path, *, without: str | None = None) -> dict[str, str]:
+        """Upload all files below a folder but one in it; returns their hashes by name."""
+        ...
+
+    def write(self, files: Mapping[str, str], about: Mapping[str, Any]) -> None:
+        """Make sent files those that count; the earlier ones are removed."""
+        ...
+
+    def fetch(self, folder: Path) -> None:
+        """Download the files that count; the folder appears once all are there, verified."""
+        ...
+
+
 def _ignore_progress(done: int, total: int, note: str) -> None:
     del done, total, note
 
@@ -169,6 +198,8 @@ class StageInputs:
             or the cache no longer has it.
         work: work directory that survives a kill of the process and is removed when the result is
             published; never an artifact. None if no work directory is kept.
+        shared: outlives the machine, too: a stage that resumes keeps there what another machine
+            needs for it. None if there is no object store.
         progress: call it as `(done, total, note)` from time to time.
     """
 
@@ -184,6 +215,7 @@ class StageInputs:
     previous: Path | None = None
     reopened: Path | None = None
     work: Path | None = None
+    shared: SharedFolder | None = None
     progress: Callable[[int, int, str], None] = _ignore_progress
 
     def params(self, section: str) -> Any:  # noqa: ANN401 - one dataclass per section

@@ -289,7 +289,7 @@ def _renamed(facts: Iterable[Fact], match: Mapping[str, str]) -> Iterator[Fact]:
     for fact in facts:
         names = tuple(match[r] for r in fact.region_ids if r in match)
         if len(set(names)) == len(fact.region_ids):
-            yield dataclasses.replace(fact, region_ids=names)
+            yield fact._replace(region_ids=names)
 
 
 def prepare(folder: Path, expert: Path, params: Params, worlds: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from benchmarks.machine import CHECKOUT, RESULTS, describe, merge_results
-from benchmarks.scale import growth, shards
+from benchmarks.scale import growth, labels, shards
 from p4d.artifacts import read_json
 
 FIGURES = RESULTS / "scale.json"
@@ -21,6 +21,7 @@ _OF_THE_LARGEST = ("status_one_shard_s", "plan_rss_mb")
 PARTS: Mapping[str, Part] = {
     "growth": lambda given: growth.measure([int(n) for n in given["sizes"].split(",")]),
     "overhead": lambda given: shards.measure_overhead(_finished(given), given["shards"]),
+    "labels": lambda given: labels.measure(_finished(given)),
     "local": lambda given: shards.measure_local(_finished(given), given["shards"]),
 }
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from dagster_project.gates_check import check_spec
 from dagster_project.partitions import SHARDS
 from dagster_project.resources import StageConfig, StageRunner
 from dagster_project.shards.runs import run_shards
@@ -26,17 +27,7 @@ def shard_assets(stages: Sequence[ShardStage]) -> dg.AssetsDefinition:
     Args:
         stages: in pipeline order.
     """
-    checks = [
-        dg.AssetCheckSpec(
-            gate.name,
-            asset=each.stage.name,
-            description=gate.description,
-            blocking=gate.blocking,
-            partitions_def=SHARDS,
-        )
-        for each in stages
-        for gate in GATES.get(each.stage.name, ())
-    ]
+    checks = [check_spec(each.stage, SHARDS) for each in stages if GATES.get(each.stage.name)]
 
     @dg.multi_asset(
         name=SHARD_OP,

@@ -14,15 +14,11 @@ from typing import TypeAlias
 
 import dagster as dg
 
-from dagster_project.dagster_internals import (
-    CheckTarget,
-    check_target,
-    recorded_outputs,
-    version_tags,
-)
-from dagster_project.metadata import check_metadata, version_metadata
+from dagster_project.dagster_internals import check_target, recorded_outputs, version_tags
+from dagster_project.gates_check import CHECK, evaluated
+from dagster_project.metadata import version_metadata
 from dagster_project.reconcile import FAILURE, KIND, input_versions
-from dagster_project.resources import SEVERITY, StageConfig, StageRunner
+from dagster_project.resources import StageConfig, StageRunner
 from dagster_project.shards.failures import ArtifactFailure, as_failure, check_failure
 from dagster_project.shards.stage import ShardRun, ShardStage
 from p4d.compute.engine import Engine
@@ -67,7 +63,9 @@ def run_shards(
             stages=stages,
             engine=engine,
             assets={key.to_user_string() for key in context.selected_asset_keys},
-            checks=_selected_checks(context),
+            checks={
+                check.asset_key.to_user_string() for check in context.selected_asset_check_keys
+            },
         )
         width = max(1, min(engine.width, len(shards)))
         outcomes = side_by_side(shards, work.run, width=width, stop=engine.close)
@@ -83,14 +81,6 @@ def _shards_of(context: dg.AssetExecutionContext) -> list[str]:
     if context.has_partition_key or context.has_partition_key_range:
         return list(context.partition_keys)
     return list(context.instance.get_dynamic_partitions("shards"))
-
-
-def _selected_checks(context: dg.AssetExecutionContext) -> dict[str, list[str]]:
-    """Names of the selected checks, by asset."""
-    found: dict[str, list[str]] = {}
-    for check in context.selected_asset_check_keys:
-        found.setdefault(check.asset_key.to_user_string(), []).append(check.name)
-    return found
 
 
 @dataclass(frozen=True)
@@ -140,7 +130,7 @@ class _ShardWork:
 
     Attributes:
         assets: names of the selected assets.
-        checks: names of the selected checks, by asset.
+        checks: names of the assets whose check is selected.
     """
 
     context: dg.AssetExecutionContext
@@ -149,7 +139,7 @@ class _ShardWork:
     stages: Sequence[ShardStage]
     engine: Engine
     assets: Collection[str]
-    checks: dict[str, list[str]]
+    checks: Collection[str]
 
     def run(self, shard: str, later: Later) -> Iterator[Outcome]:
         """The selected stages and checks of one shard, in order."""
@@ -189,10 +179,8 @@ class _ShardWork:
         return _Made(made, time.monotonic() - started)
 
     def _check(self, key: ArtifactKey) -> _Checked:
-        """Run the selected checks of a published version; the ledger records them first."""
-        job = check_job(
-            self.runner.project, key, run_id=self.context.run_id, only=self.checks[key.stage]
-        )
+        """Run the gates of a published version; the ledger records them first."""
+        job = check_job(self.runner.project, key, run_id=self.context.run_id)
         return _Checked(*self.engine.run(job, lambda done, total, note: None))
 
 
@@ -234,7 +222,7 @@ class _Recorder:
                 self.context.log.info(f"{made.key}: {how} {made.md5} in {wall_s:.1f} s")
                 yield self._materialization(made)
             case _Checked(version, results):
-                yield from self._evaluations(version, results)
+                yield self._evaluation(version, results)
             case _Failed(key, error):
                 yield self._failed(key, error)
 
@@ -267,33 +255,22 @@ class _Recorder:
             ),
         )
 
-    def _evaluations(
+    def _evaluation(
         self, version: ArtifactVersion, results: Sequence[CheckResult]
-    ) -> Iterator[dg.AssetCheckEvaluation]:
+    ) -> dg.AssetCheckEvaluation:
         key = version.key
-        target = check_target(self.context.instance, key.stage, key.shard)
         for result in results:
             if not result.passed and result.blocking:
                 failure = check_failure(key, result)
                 self.failures.append(failure)
                 self.context.log.error(failure.text)
-            yield self._evaluation(version, result, target)
-
-    def _evaluation(
-        self, version: ArtifactVersion, result: CheckResult, target: CheckTarget | None
-    ) -> dg.AssetCheckEvaluation:
-        key = version.key
-        gate = next(gate for gate in GATES[key.stage] if gate.name == result.name)
         return dg.AssetCheckEvaluation(
             asset_key=dg.AssetKey(key.stage),
-            check_name=result.name,
+            check_name=CHECK,
             partition=key.shard,
-            passed=result.passed,
-            severity=SEVERITY[result.severity],
-            description=result.description,
-            metadata=check_metadata(version, result.details),
-            target_materialization_data=target,
-            blocking=gate.blocking,
+            target_materialization_data=check_target(self.context.instance, key.stage, key.shard),
+            blocking=any(gate.blocking for gate in GATES[key.stage]),
+            **evaluated(version, results),
         )
 
     def _failed(self, key: ArtifactKey, error: Exception) -> dg.AssetObservation:

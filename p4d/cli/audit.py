@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from p4d.cli.echo import echo
+from p4d.cli.echo import echo, name_missing_ledger
 from p4d.project import Project
 
 _AT = click.option(
@@ -36,6 +36,7 @@ def why(identifier: str, at: str | None, as_json: bool) -> None:
     from p4d.versioning.storage.fetch import Fetcher
 
     project = Project.find()
+    name_missing_ledger(project)
     with Fetcher(project, lambda line: echo(line, err=True)) as fetcher:
         node = explain(project, identifier, at=at, fetch=fetcher.file)
     echo(json.dumps(node.to_json(), indent=2) if as_json else node.render_text())
@@ -51,8 +52,12 @@ def why(identifier: str, at: str | None, as_json: bool) -> None:
 def champion(on: str | None) -> None:
     """Print which student is champion, or was at a time, and why."""
     from p4d.audit.champion import champion_text
+    from p4d.versioning.storage.fetch import bring_what_is_read
 
-    echo(champion_text(Project.find(), on))
+    project = Project.find()
+    name_missing_ledger(project)
+    bring_what_is_read(project, {"champion"}, lambda line: echo(line, err=True))
+    echo(champion_text(project, on))
 
 
 @click.command()
@@ -60,10 +65,17 @@ def champion(on: str | None) -> None:
 @click.argument("dest", type=click.Path(path_type=Path))
 @_AT
 def restore(identifier: str, dest: Path, at: str | None) -> None:
-    """Copy the version that is or holds IDENTIFIER, current or superseded, to DEST."""
-    from p4d.audit.lookup.restore import restore as restore_version
+    """Copy the version that is or holds IDENTIFIER, current or superseded, to DEST.
 
-    echo(restore_version(Project.find(), identifier, dest, at=at))
+    What the cache lacks comes from DVC's default remote, if there is one.
+    """
+    from p4d.audit.lookup.restore import restore as restore_version
+    from p4d.versioning.storage.fetch import Fetcher
+
+    project = Project.find()
+    name_missing_ledger(project)
+    with Fetcher(project, lambda line: echo(line, err=True)) as fetcher:
+        echo(restore_version(project, identifier, dest, at=at, fetcher=fetcher))
 
 
 @click.command()
@@ -127,6 +139,8 @@ def audit() -> None:
 )
 @click.option(
     "--public-key",
+    envvar="P4D_PUBLIC_KEY",  # as in proof/signing.py, which is imported only when it is needed
+    show_envvar=True,
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Fail unless this key signed the project (`p4d audit sign`) and it continues what was "
     "signed. Keep the key elsewhere than the project.",
@@ -139,6 +153,7 @@ def verify(
     In a clone that has no artifact yet, the ledger and dvc.lock are compared here, and the objects
     are read back and hashed at DVC's default remote.
     """
+    from p4d.audit.proof.signing import check_signature
     from p4d.audit.proof.verify import verify as verify_local
     from p4d.audit.withheld import withheld_objects
     from p4d.progress import bar
@@ -147,16 +162,16 @@ def verify(
     from p4d.versioning.storage.push import verify_remote
 
     project = Project.find()
-    signed_ok = public_key is None or _signature_holds(project, public_key)
     with Workspace(project) as workspace:
         elsewhere = is_without_artifacts(workspace)
-    texts, ok = [], signed_ok
+    signature = check_signature(project, public_key, files=not elsewhere)
+    texts, ok = [signature.text] if signature.text else [], signature.ok
     if remote is None:
         with bar("verify", unit="MiB") as progress:
             local = verify_local(
                 project, progress=progress, resume=resume, head=head, files=not elsewhere
             )
-        texts, ok = [local.render_text()], ok and local.ok
+        texts, ok = [*texts, local.render_text()], ok and local.ok
     if remote is not None or elsewhere:
         with Fetcher(project, lambda line: echo(line, err=True)) as fetcher:
             fetcher.lists()
@@ -172,22 +187,6 @@ def verify(
     echo("\n".join(texts))
     if not ok:
         sys.exit(1)
-
-
-def _signature_holds(project: Project, public_key: Path) -> bool:
-    """Print what a signature proves; False if the project is not what was signed."""
-    from p4d.audit.proof.signing import compare, verify_signature
-
-    signed = verify_signature(project, public_key)
-    problems = compare(project, signed)
-    for each in problems:
-        echo(f"{each.kind}: {each.path}: {each.detail}")
-    echo(
-        f"{'signed' if not problems else 'NOT AS SIGNED'} with {public_key.name} at {signed.at}: "
-        f"ledger up to line {signed.lines}, {', '.join(signed.stages) or 'no release yet'} "
-        f"({len(signed.files)} files)"
-    )
-    return not problems
 
 
 @audit.command()

@@ -22,6 +22,15 @@ from p4d.project import Project
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Such as configs/paper.yaml; --set comes after it.",
 )
+@click.option(
+    "--store",
+    is_flag=False,
+    flag_value="",
+    metavar="[REMOTE]",
+    help="Keep checkpoints and the student in this DVC remote (default: the default remote), for "
+    "processes on machines without a common folder, and to resume elsewhere.",
+)
+@click.option("--run", metavar="NAME", help="With --store: its name there; default: that of OUT.")
 @click.option("--dry-run", is_flag=True, help="Count memory and run steps of a cut; no data.")
 @click.option(
     "--model",
@@ -34,18 +43,23 @@ def train(
     settings: tuple[str, ...],
     data: Path | None,
     preset: Path | None,
+    store: str | None,
+    run: str | None,
     dry_run: bool,
     model: Path | None,
 ) -> None:
     """Train ARM on the pipeline's folders without publishing it; torchrun can start this, too.
 
-    With --dry-run nothing is trained or written: the memory of the real network is counted, and
-    three steps of a cut of it are run.
+    In a clone without artifacts the inputs come from DVC's default remote first. With --dry-run
+    nothing is trained or written: the memory of the real network is counted, and three steps of a
+    cut of it are run.
     """
     from p4d.config.presets import read_preset, with_preset
     from p4d.progress import bar
+    from p4d.students.training.launch import bring_inputs, with_settings
     from p4d.students.training.launch import train as train_student
-    from p4d.students.training.launch import with_settings
+    from p4d.versioning.remote.object_store import StoreAddress
+    from p4d.versioning.remote.run_folder import RunFolder
 
     project = Project.find_or_here() if dry_run else Project.find()
     raw = with_preset(project.raw_params, read_preset(preset)) if preset else project.raw_params
@@ -59,8 +73,20 @@ def train(
         return
     if out is None:
         raise click.UsageError("--out DIR is needed to train")
+    shared = None
+    if store is not None:
+        shared = RunFolder(StoreAddress.of_project(project.root, store or None), run or out.name)
+    if data is None:
+        bring_inputs(project, arm, lambda line: echo(line, err=True))
     with bar(arm) as progress:
-        train_student(arm, out, data=data or project.data, params=params, progress=progress)
+        train_student(
+            arm,
+            out,
+            data=data or project.data,
+            params=params,
+            progress=progress,
+            shared=shared,
+        )
 
 
 @click.command()
@@ -87,7 +113,7 @@ def ask(
     """Ask a student about regions of any VIDEO."""
     from p4d.students.use import ask as asking
 
-    loaded, folder = asking.load_asked(student)
+    loaded, folder = asking.load_asked(student, lambda line: echo(line, err=True))
     answer = asking.ask_video(
         loaded,
         video,

@@ -111,7 +111,7 @@ def _drawn(
     pictures: Sequence[Sequence[np.ndarray]], captions: Sequence[str], tile_px: int
 ) -> bytes:
     drawn = sheet(pictures, captions=captions, titles=TITLES, tile_px=tile_px)
-    return png(with_keys(drawn, [depth_key(), flow_key(), motion_key()]))
+    return png(with_keys(drawn, [depth_key(), flow_key(), motion_key()]), optimize=False)
 
 
 def _scale_kinds(labels: Path, clip_id: str) -> dict[str, str]:

@@ -61,7 +61,9 @@ def cards_picture(items: Iterable[Item]) -> bytes:
     """Cards of questions, two in a row, as PNG."""
     cards = [question_card(item) for item in items]
     rows = [cards[start : start + _COLUMNS] for start in range(0, len(cards), _COLUMNS)]
-    return png(np.concatenate([_row(row) for row in rows])) if rows else notice("no question")
+    if not rows:
+        return notice("no question")
+    return png(np.concatenate([_row(row) for row in rows]), optimize=False)
 
 
 def by_category(asked: pl.DataFrame, count: int) -> pl.DataFrame:

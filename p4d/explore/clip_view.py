@@ -26,7 +26,7 @@ from p4d.review.question_view import basis, question_parts
 from p4d.review.verdicts import LETTERS, Verdict
 from p4d.truth.clip_parts import CLIP_PARTS, stated_parts
 
-_FACT_COLUMNS = list(Fact.__dataclass_fields__)
+_FACT_COLUMNS = list(Fact._fields)
 
 
 @dataclass(frozen=True, kw_only=True)

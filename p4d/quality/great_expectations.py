@@ -16,6 +16,7 @@ import logging
 import math
 import os
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 import polars as pl
@@ -38,10 +39,13 @@ def validate(suite: Suite, frame: pl.DataFrame) -> list[CheckResult]:
     Raises:
         GateError: Great Expectations returned no result for an expectation.
     """
-    return [_check(expectation, suite.key, frame) for expectation in suite.expectations]
+    engine = _Engine()
+    return [_check(expectation, suite.key, frame, engine) for expectation in suite.expectations]
 
 
-def _check(expectation: Expectation, key: tuple[str, ...], frame: pl.DataFrame) -> CheckResult:
+def _check(
+    expectation: Expectation, key: tuple[str, ...], frame: pl.DataFrame, engine: _Engine
+) -> CheckResult:
     columns = _columns(expectation)
     asked = [*expectation.where, *columns]
     if missing := [name for name in asked if name not in frame.columns]:
@@ -58,7 +62,7 @@ def _check(expectation: Expectation, key: tuple[str, ...], frame: pl.DataFrame) 
     limits = expectation.limits
     if rows.is_empty() and expectation.kind != _ROW_COUNT:
         return _result(expectation, True, {"rows": 0, **limits})
-    found = _great_expectations(expectation, rows.select(columns or rows.columns[:1]))
+    found = engine.validate(expectation, rows.select(columns or rows.columns[:1]))
     metrics: dict[str, float | int | str] = {"rows": len(rows), **limits}
     if error := _hidden_error(found.get("exception_info") or {}):
         return _result(expectation, False, {**metrics, "error": error})
@@ -78,26 +82,37 @@ def _check(expectation: Expectation, key: tuple[str, ...], frame: pl.DataFrame) 
     return _result(expectation, bool(found["success"]), metrics, sample)
 
 
-def _great_expectations(expectation: Expectation, rows: pl.DataFrame) -> dict[str, Any]:
-    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-    import great_expectations as gx  # takes three seconds: only if a suite runs
-    from great_expectations.data_context.types.base import ProgressBarsConfig
+class _Engine:
+    """Great Expectations for one suite: its context costs more than most expectations."""
 
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    batch = (
-        context.data_sources.add_pandas("frame")
-        .add_dataframe_asset("frame")
-        .add_batch_definition_whole_dataframe("frame")
-        .get_batch({"dataframe": rows.to_pandas()})
-    )
-    kind = getattr(gx.expectations, expectation.kind)
-    found = batch.validate(kind(**expectation.arguments), result_format="SUMMARY")
-    if found is None:
-        raise GateError(f"Great Expectations returned no result for {expectation.name}")
-    plain: dict[str, Any] = _plain(found.to_json_dict())
-    return plain
+    @cached_property
+    def _batches(self) -> Any:  # noqa: ANN401 - a type of a library that is imported late
+        """Makes a batch of a table."""
+        os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+        import great_expectations as gx  # takes three seconds: only if a suite runs
+        from great_expectations.data_context.types.base import ProgressBarsConfig
+
+        logging.getLogger("great_expectations").setLevel(logging.WARNING)
+        context = gx.get_context(mode="ephemeral")
+        context.variables.progress_bars = ProgressBarsConfig(globally=False)
+        asset = context.data_sources.add_pandas("frame").add_dataframe_asset("frame")
+        return asset.add_batch_definition_whole_dataframe("frame")
+
+    def validate(self, expectation: Expectation, rows: pl.DataFrame) -> dict[str, Any]:
+        """The result of an expectation, as plain values.
+
+        Raises:
+            GateError: there is none.
+        """
+        batch = self._batches.get_batch({"dataframe": rows.to_pandas()})
+        from great_expectations import expectations
+
+        kind = getattr(expectations, expectation.kind)
+        found = batch.validate(kind(**expectation.arguments), result_format="SUMMARY")
+        if found is None:
+            raise GateError(f"Great Expectations returned no result for {expectation.name}")
+        plain: dict[str, Any] = _plain(found.to_json_dict())
+        return plain
 
 
 def _absent(rows: pl.DataFrame, columns: list[str]) -> list[pl.Expr]:

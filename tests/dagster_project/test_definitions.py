@@ -54,15 +54,20 @@ def test_the_dvc_graph_equals_the_asset_graph():
         assert ("matrix" in stage) == BY_NAME[name].per_shard
 
 
-def test_every_gate_is_an_asset_check_and_blocks_where_it_should():
+def test_each_stage_with_gates_has_one_check_that_names_them_and_blocks_where_one_does():
     checks = {
         (key.asset_key.to_user_string(), key.name): GRAPH.get(key).blocking
         for key in GRAPH.asset_check_keys
     }
     assert checks == {
-        (stage, gate.name): gate.blocking for stage, gates in GATES.items() for gate in gates
+        (stage, "gates"): any(gate.blocking for gate in gates) for stage, gates in GATES.items()
     }
     assert any(checks.values())
+    for key in GRAPH.asset_check_keys:
+        text = GRAPH.get_check_spec(key).description
+        for gate in GATES[key.asset_key.to_user_string()]:
+            kind = "blocks" if gate.blocking else "warns"
+            assert f"- `{gate.name}` ({kind}): {gate.description}" in text.splitlines()
 
 
 @pytest.mark.parametrize("name", JOBS)

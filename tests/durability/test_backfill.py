@@ -141,7 +141,7 @@ def test_checks_run_alone_and_on_a_range(toy, ui):
         "mutation { launchPipelineExecution(executionParams: {selector: {"
         'pipelineName: "__ASSET_JOB", repositoryName: "__repository__", '
         'repositoryLocationName: "dagster_project.definitions", assetSelection: [], '
-        'assetCheckSelection: [{assetKey: {path: ["labels"]}, name: "labels_are_good"}]}, '
+        'assetCheckSelection: [{assetKey: {path: ["labels"]}, name: "gates"}]}, '
         'mode: "default", executionMetadata: {tags: ['
         f'{{key: "dagster/asset_partition_range_start", value: "{SHARDS[0]}"}}, '
         f'{{key: "dagster/asset_partition_range_end", value: "{SHARDS[-1]}"}}]}}}}) '

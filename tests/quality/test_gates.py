@@ -118,15 +118,6 @@ def test_facts_name_teachers_that_labelled(tables, tmp_path, teacher, known):
     assert found["teachers_are_known"] == known
 
 
-def test_some_gates_can_be_run_alone_in_their_order(tables, tmp_path):
-    root = example.write(tmp_path, tables)
-    names = ["most_labels_are_good", "no_nan", "exact_flow_is_exact"]
-    folders = example.folders(root, "labels", needed_upstreams("labels"))
-    found = [r.name for r in check_folders("labels", folders, names)]
-    assert found == ["no_nan", "exact_flow_is_exact", "most_labels_are_good"]
-    assert check_folders("labels", folders, ()) == []
-
-
 def test_shards_may_be_given_by_the_folder_that_holds_them(tables, tmp_path):
     root = example.write(tmp_path, tables)
     name = "release/questions.parquet"

@@ -17,6 +17,7 @@ from typing import Any
 from p4d.artifacts import read_json
 from p4d.audit.evidence import AuditEvidence, VersionEvidence, collect
 from p4d.audit.proof import bundle_verifier
+from p4d.audit.proof.signing import carried
 from p4d.audit.withheld import withheld_objects
 from p4d.errors import LedgerError
 from p4d.ids import sha256_file
@@ -43,6 +44,8 @@ It needs nothing but Python; `verify.py` is short enough to be read. It checks t
 `ledger.jsonl`, the lineage in `bundle.json`, and every object against its name. A chain cannot
 prove that it is the only one: get the head of the ledger, {head},
 from a source you trust, and pass it with `--head`. Take `verify.py` from such a source as well.
+If the ledger was signed, `signatures/` has the signature, and `--public-key FILE` checks it against
+a key that you hold. The archive does not carry the key.
 
 Status 0 means proven. Status 2 means proven but for what the last line names: a row of a Parquet
 file is claimed, which Python alone cannot read, or the bundle leaves a file out.
@@ -53,6 +56,7 @@ file is claimed, which Python alone cannot read, or the bundle leaves a file out
 | `ledger.jsonl` | the whole ledger: one line per version, check and takedown |
 | `objects/` | lists of files and {what}, named after their MD5 as in DVC's cache |
 | `manifests/` | what landed in each shard: names, SHA-256, licences |
+| `signatures/` | a signed statement on the ledger, the release and the students, if there is one |
 | `SHA256SUMS` | for `sha256sum -c SHA256SUMS` |
 """
 
@@ -68,6 +72,7 @@ class WrittenBundle:
         withheld: files that are not in it, as the terms of a video forbid it, each with the reason.
         sha256: of the archive.
         head: SHA-256 of the ledger's last line, to be published separately from the archive.
+        signed: line of the ledger up to which it is signed; None without a signature.
     """
 
     path: Path
@@ -76,14 +81,19 @@ class WrittenBundle:
     sha256: str
     head: str
     withheld: tuple[str, ...] = ()
+    signed: int | None = None
 
     def __str__(self) -> str:
-        """Three lines, and one for the files that are withheld."""
+        """Three lines, and one each for the files that are withheld and for a signature."""
+        signed = (
+            f"signed up to line {self.signed} of the ledger: `verify.py --public-key` checks it\n"
+        )
         kept = f"left out, as terms forbid it: {len(self.withheld)} files, for example "
         return (
             f"{self.path}: {self.versions} versions, {self.objects} objects\n"
             + (f"{kept}{self.withheld[0]}\n" if self.withheld else "")
             + f"sha256 {self.sha256}\n"
+            f"{signed if self.signed else ''}"
             f"head of the ledger, to be given separately: {self.head}"
         )
 
@@ -107,13 +117,15 @@ def write_bundle(
         at: first digits of the md5 of the version wanted.
 
     Raises:
-        LedgerError: nothing recorded has that name, the ledger is damaged, or a version's list of
-            files (with `with_data` any file) is not in the cache.
+        LedgerError: nothing recorded has that name, the ledger is damaged or does not continue the
+            signed one, or a version's list of files (with `with_data` any file) is not in the
+            cache.
     """
     evidence = collect(project, identifier, at)
     withheld = withheld_objects(project) if with_data else {}
     objects = _objects(project, evidence, with_data, withheld)
     manifests = _manifests(project, evidence)
+    signature = carried(project)
     contents: dict[str, bytes | Path] = {
         "verify.py": Path(bundle_verifier.__file__),
         "README.md": README.format(
@@ -121,11 +133,14 @@ def write_bundle(
             head=evidence.head,
             what=_what(with_data, withheld),
         ).encode(),
-        "bundle.json": _json(_about(evidence, manifests)),
+        "bundle.json": _json(_about(evidence, manifests, signed=signature is not None)),
         "ledger.jsonl": evidence.ledger,
         **{f"objects/{md5[:2]}/{md5[2:]}": file for md5, file in objects.items()},
         **{f"manifests/{shard}.json": path for shard, path in manifests.items()},
     }
+    if signature is not None:
+        contents[bundle_verifier.STATEMENT] = signature.statement
+        contents[bundle_verifier.SIGNATURE] = signature.signature
     sums = "".join(f"{_sha256(contents[name])}  {name}\n" for name in sorted(contents))
     contents["SHA256SUMS"] = sums.encode()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -141,6 +156,7 @@ def write_bundle(
         sha256_file(path),
         evidence.head,
         _left_out(evidence, withheld),
+        signature.lines if signature else None,
     )
 
 
@@ -158,11 +174,13 @@ def _what(with_data: bool, withheld: Mapping[str, str]) -> str:
     return "all data but pictures of videos whose terms forbid redistribution"
 
 
-def _about(evidence: AuditEvidence, manifests: Mapping[str, Path]) -> dict[str, Any]:
+def _about(
+    evidence: AuditEvidence, manifests: Mapping[str, Path], *, signed: bool
+) -> dict[str, Any]:
     """What the verifier checks, and nothing that it cannot check."""
     named, own = evidence.named, evidence.own
     return {
-        "schema": bundle_verifier.SCHEMA,
+        "schema": bundle_verifier.SIGNED_SCHEMA if signed else bundle_verifier.SCHEMA,
         "claim": {
             "id": own.key if named.kind == "artifact" else named.id,
             "kind": named.kind,

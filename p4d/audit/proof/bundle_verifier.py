@@ -1,6 +1,6 @@
 """Checks an audit bundle. Needs Python 3.8 or later and nothing else, not even the project.
 
-    python3 verify.py [FOLDER_OR_ZIP] [--head SHA256]
+    python3 verify.py [FOLDER_OR_ZIP] [--head SHA256] [--public-key FILE]
 
 It stays one file of plain Python: every bundle has a copy as verify.py, and a person who checks the
 bundle reads it as a whole. Take it from somebody you trust: the copy in a bundle is as good as who
@@ -15,17 +15,22 @@ It proves, from the bytes in the bundle alone, that
    to a version, with the MD5 that the version names and the SHA-256 and size that the bundle lists;
 5. the sources are the rows of the manifests that the ledger names by MD5, with name, SHA-256,
    licence and origin, and the id of a video is the start of its SHA-256;
-6. the claim is exactly what the claimed version gives, where it gives it in JSON or CSV.
+6. the claim is exactly what the claimed version gives, where it gives it in JSON or CSV;
+7. the signature that the bundle carries was made with the key that you hold (`--public-key`), the
+   ledger continues the one that was signed, and the files of a signed version are the signed ones.
 
 Exit status 0: all of that holds. 2: all but what the last line names: a claim in a Parquet file, or
-in a file that the bundle leaves out, cannot be read here. 1: something is wrong; every fault is
-named. Whether the data, the code or the checks are any good is not checked: failed checks are
+in a file that the bundle leaves out, cannot be read here; what was recorded after the signature is
+not signed. 1: something is wrong; every fault is named. A signature that is missing, foreign (made
+with another key) or broken (altered, or of another ledger) is a fault of that name.
+ Whether the data, the code or the checks are any good is not checked: failed checks are
 listed, not hidden. README.md is not checked either.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import csv
 import hashlib
 import io
@@ -40,8 +45,10 @@ from typing import Any, Dict, Iterator, Tuple  # noqa: UP035 - runs on Python 3.
 Json = Dict[str, Any]  # noqa: UP006
 Made = Tuple[str, str]  # noqa: UP006 - key and MD5 of a version
 
-SCHEMA = 2
-"""The form of bundle.json. An older bundle is checked by the verify.py that it came with."""
+SCHEMA, SIGNED_SCHEMA = 2, 3
+"""The forms of bundle.json: without a signature in the bundle, and with one. An older bundle is
+checked by the verify.py that it came with."""
+STATEMENT, SIGNATURE = SIGNED_FILES = ("signatures/statement.json", "signatures/statement.sig")
 TEXT_BYTES = 64 << 20
 """Largest file that is read as a whole: lists of files, numbers, bundle.json."""
 LINE_BYTES = 16 << 20
@@ -126,9 +133,10 @@ class Bundle:
 class Verifier:
     """Collects faults, and what is left unproven; a bundle without any of both is proven."""
 
-    def __init__(self, bundle: Bundle, head: str | None) -> None:
+    def __init__(self, bundle: Bundle, head: str | None, key: bytes | None = None) -> None:
         self.bundle = bundle
         self.head = head
+        self.key = key  # of the person who is to have signed: 32 bytes, Ed25519
         self.faults: list[str] = []
         self.facts: list[str] = []
         self.packages: dict[str, int] = {}  # installed packages that made versions, and how many
@@ -141,6 +149,8 @@ class Verifier:
         self.made_in: dict[Made, int] = {}
         self.checks: dict[tuple[str, str, str], Json] = {}
         self.listed: dict[Made, dict[str, str]] = {}
+        self.signed: Json = {}  # the statement that was signed
+        self.signed_head = ""  # SHA-256 of the line of the ledger that the statement names
 
     def run(self) -> int:
         """Check everything; returns the exit status."""
@@ -163,10 +173,12 @@ class Verifier:
         if missing:
             return
         about = json.loads(self.bundle.read("bundle.json").decode(), object_pairs_hook=_unique)
-        if about.get("schema") != SCHEMA:
+        if about.get("schema") not in (SCHEMA, SIGNED_SCHEMA):
             raise BundleError(
-                "bundle.json has schema {}, this program reads {}: check the bundle with the "
-                "verify.py of the version that wrote it".format(about.get("schema"), SCHEMA)
+                "bundle.json has schema {}, this program reads {} and {}: check the bundle with "
+                "the verify.py of the version that wrote it".format(
+                    about.get("schema"), SCHEMA, SIGNED_SCHEMA
+                )
             )
         _has_keys(about, "bundle.json", "schema", "claim", "head", "lines", "versions", "sources")
         _has_keys(about["claim"], "the claim", "id", "kind", "says", "file", "version")
@@ -176,9 +188,11 @@ class Verifier:
             for file in version["files"]:
                 _has_keys(file, "a file", "path", "md5", "sha256", "nbytes")
         self.check_sums(self.check_names(about))
+        self.read_signature()
         self.read_ledger(about)
         self.check_objects()
         self.check_lineage(about)
+        self.check_signed(about)
         self.check_sources(about)
         self.check_claim(about)
         self.list_checks(about)
@@ -193,7 +207,7 @@ class Verifier:
         Returns the names of the files that do; the others are not read.
         """
         belongs: dict[str, Any] = dict.fromkeys(
-            ("README.md", "SHA256SUMS", "bundle.json", "ledger.jsonl", "verify.py")
+            ("README.md", "SHA256SUMS", "bundle.json", "ledger.jsonl", "verify.py", *SIGNED_FILES)
         )
         for version in about["versions"]:
             belongs[_object(version["md5"])] = None
@@ -256,6 +270,8 @@ class Verifier:
             previous = hashlib.sha256(line).hexdigest()
             if number in numbers:
                 self.records[number] = (record, previous)
+            if number == self.signed.get("ledger_lines"):
+                self.signed_head = previous
             if kind not in ("materialization", "check"):
                 continue
             made = (_key(record), record["md5"])
@@ -273,6 +289,90 @@ class Verifier:
             self.fault(f"the ledger ends in {previous}, you were given {self.head}")
         known = "the one you were given" if self.head else "compare it with one you trust"
         self.facts.append(f"ledger of {number} lines, head {previous} ({known})")
+
+    def read_signature(self) -> None:
+        """The statement in the bundle, and whether the key that was given signed it."""
+        missing = [name for name in SIGNED_FILES if name not in self.hashes]
+        if len(missing) == 2:
+            if self.key:
+                self.fault("signature missing: the bundle carries none, and you gave a key")
+            return
+        if missing:
+            self.fault(f"signature broken: {missing[0]} is missing")
+            return
+        payload = self.bundle.read(STATEMENT)
+        try:
+            signed = json.loads(payload.decode(), object_pairs_hook=_unique)
+            numbers = [signed["schema"], signed["ledger_lines"]]
+            holds = (
+                all(type(number) is int for number in numbers)
+                and all(isinstance(signed[name], str) for name in ("ledger_head", "at"))
+                and all(isinstance(signed[name], dict) for name in ("stages", "files"))
+            )
+        except (ValueError, KeyError, TypeError):
+            holds = False
+        if not holds:
+            self.fault(f"signature broken: {STATEMENT} is no statement")
+            return
+        self.signed = signed
+        if self.key is None:
+            self.facts.append(
+                "signed at {}; the signature was not checked, as you gave no --public-key".format(
+                    signed["at"]
+                )
+            )
+        elif not signature_holds(self.key, payload, self.bundle.read(SIGNATURE)):
+            given = hashlib.sha256(self.key).hexdigest()
+            made = signed.get("key")
+            if made not in (None, given):
+                self.fault(f"signature foreign: made with key {made}, yours is {given}")
+            else:
+                self.fault(
+                    f"signature broken: your key did not sign {STATEMENT}, or it was altered since"
+                )
+        else:
+            self.facts.append("signed at {} with the key that you gave".format(signed["at"]))
+
+    def check_signed(self, about: Json) -> None:
+        """The ledger continues the signed one, and signed versions have the signed files."""
+        if not self.signed:
+            return
+        lines, later = self.signed["ledger_lines"], 0
+        if self.signed_head != self.signed["ledger_head"]:
+            self.fault(f"signature broken: the ledger does not continue the signed {lines} lines")
+            return
+        for version in about["versions"]:
+            later += (version["line"] or 0) > lines
+            stage = version["key"]
+            if self.signed["stages"].get(stage) != version["md5"]:
+                continue
+            prefix = f"data/{stage}/"
+            signed = {
+                path[len(prefix) :]: sha256
+                for path, sha256 in self.signed["files"].items()
+                if path.startswith(prefix)
+            }
+            if set(signed) != {file["path"] for file in version["files"]}:
+                self.fault(f"signature broken: {stage} has other files than were signed")
+            for file in version["files"]:
+                if file["sha256"] not in (None, signed.get(file["path"])):
+                    self.fault(
+                        "signature broken: {} of {} is not what was signed".format(
+                            file["path"], stage
+                        )
+                    )
+        self.facts.append(
+            "  the signature covers the ledger up to line {}, and the files of {}".format(
+                lines, ", ".join(sorted(self.signed["stages"])) or "no model"
+            )
+        )
+        if about["lines"] > lines:
+            self.facts.append("  {} later lines are not signed".format(about["lines"] - lines))
+        if later and self.key:
+            self.unproven.append(
+                f"the signature: {later} versions were recorded after line {lines}, the last one "
+                "that is signed"
+            )
 
     def check_objects(self) -> None:
         """An object is named after the MD5 of its content."""
@@ -587,6 +687,80 @@ def _plain(value: Any) -> Any:  # noqa: ANN401
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
+# Ed25519 as in RFC 8032, section 5.1, for checking alone: nothing here is secret, so nothing has to
+# take equal time. Points are (x, y, z, xy/z) with the coordinates x/z and y/z.
+Point = Tuple[int, int, int, int]  # noqa: UP006
+PRIME = 2**255 - 19
+ORDER = 2**252 + 27742317777372353535851937790883648493
+CURVE = -121665 * pow(121666, PRIME - 2, PRIME) % PRIME
+HALF_TURN = pow(2, (PRIME - 1) // 4, PRIME)  # a square root of -1
+KEY_PREFIX = bytes.fromhex("302a300506032b6570032100")  # of an Ed25519 key in DER
+
+
+def _added(one: Point, other: Point) -> Point:
+    a = (one[1] - one[0]) * (other[1] - other[0])
+    b = (one[1] + one[0]) * (other[1] + other[0])
+    c = 2 * CURVE * one[3] * other[3]
+    d = 2 * one[2] * other[2]
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % PRIME, g * h % PRIME, f * g % PRIME, e * h % PRIME
+
+
+def _times(count: int, point: Point) -> Point:
+    total = (0, 1, 1, 0)
+    while count:
+        if count & 1:
+            total = _added(total, point)
+        point = _added(point, point)
+        count >>= 1
+    return total
+
+
+def _point(encoded: bytes) -> Point | None:
+    """The point of 32 bytes; None if there is none."""
+    number = int.from_bytes(encoded, "little")
+    sign, y = number >> 255, number & ((1 << 255) - 1)
+    if y >= PRIME:
+        return None
+    square = (y * y - 1) * pow(CURVE * y * y + 1, PRIME - 2, PRIME) % PRIME
+    x = pow(square, (PRIME + 3) // 8, PRIME)
+    if (x * x - square) % PRIME:
+        x = x * HALF_TURN % PRIME
+    if (x * x - square) % PRIME or (x == 0 and sign):
+        return None
+    if x & 1 != sign:
+        x = PRIME - x
+    return x, y, 1, x * y % PRIME
+
+
+def signature_holds(key: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether the owner of an Ed25519 key of 32 bytes signed a message."""
+    signer = _point(key)
+    base = _point(bytes([0x58]) + bytes([0x66]) * 31)
+    scalar = int.from_bytes(signature[32:], "little")
+    if len(signature) != 64 or scalar >= ORDER or signer is None or base is None:
+        return False
+    digest = hashlib.sha512(signature[:32] + key + message).digest()
+    challenge = int.from_bytes(digest, "little") % ORDER
+    negated = (PRIME - signer[0], signer[1], 1, PRIME - signer[3])
+    x, y, z, _ = _added(_times(scalar, base), _times(challenge, negated))
+    inverse = pow(z, PRIME - 2, PRIME)
+    x, y = x * inverse % PRIME, y * inverse % PRIME
+    return (y | (x & 1) << 255).to_bytes(32, "little") == signature[:32]
+
+
+def read_key(path: str) -> bytes:
+    """The 32 bytes of a public key in PEM, as `openssl pkey -pubout` writes it."""
+    lines = pathlib.Path(path).read_text("ascii").split("\n")
+    body = "".join(line.strip() for line in lines if "-----" not in line)
+    encoded = base64.b64decode(body, validate=True)
+    if "-----BEGIN PUBLIC KEY-----" not in lines or len(encoded) != len(KEY_PREFIX) + 32:
+        raise ValueError("it is no public key of Ed25519 in PEM")
+    if not encoded.startswith(KEY_PREFIX):
+        raise ValueError("it is no public key of Ed25519 in PEM")
+    return encoded[len(KEY_PREFIX) :]
+
+
 def shown(text: str) -> str:
     """Text of the bundle for a terminal: one line of ASCII without control codes, cut."""
     line = ascii(text)[1:-1]
@@ -610,14 +784,25 @@ def main(arguments: list[str] | None = None) -> int:
         "bundle", nargs="?", default=str(here), help="folder or .zip; default: here"
     )
     parser.add_argument("--head", help="SHA-256 of the ledger's last line, from a source you trust")
+    parser.add_argument(
+        "--public-key", metavar="FILE", help="key in PEM that must have signed; from elsewhere"
+    )
     given = parser.parse_args(arguments)
     write = sys.stdout.write
+    key = None
+    if given.public_key:
+        try:
+            key = read_key(given.public_key)
+        except (OSError, ValueError) as error:
+            write(shown(f"FAULT: {given.public_key} cannot be read as a key: {error}"))
+            write("\n1 faults\n")
+            return 1
     try:
         bundle = Bundle(given.bundle)
     except (OSError, ValueError, BundleError, zipfile.BadZipFile, NotImplementedError) as error:
         write(shown(f"FAULT: {given.bundle} cannot be read as a bundle: {error}") + "\n1 faults\n")
         return 1
-    verifier = Verifier(bundle, given.head)
+    verifier = Verifier(bundle, given.head, key)
     status = verifier.run()
     for fact in verifier.facts:
         write(shown(fact) + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import permutations
 
@@ -13,6 +14,8 @@ from p4d.questions.facts.scene.margins import (
     MIN_MOVEMENT_PX,
     MIN_STRAIGHTNESS,
     dominant,
+    row_lengths,
+    vector_length,
 )
 from p4d.questions.facts.table import Fact, Source, word
 from p4d.questions.facts.vocabulary import PICTURE_SIDES, QUADRANTS, STAYS
@@ -39,32 +42,43 @@ def picture_facts(
         sigma_px: error of a centre.
 
     """
-    for k, uv_px in centre_px.items():
-        off_px = uv_px - size_px_2 / 2
+    middle_u, middle_v = (size_px_2 / 2).tolist()
+    places = {k: (float(uv_px[0]), float(uv_px[1])) for k, uv_px in centre_px.items()}
+    for k, (u, v) in places.items():
+        right_px, down_px = u - middle_u, v - middle_v
         yield word(
-            source, "quadrant", QUADRANTS[2 * int(off_px[1] > 0) + int(off_px[0] > 0)],
-            float(np.abs(off_px).min()) / sigma_px, QUADRANTS, frame="picture",
+            source, "quadrant", QUADRANTS[2 * int(down_px > 0) + int(right_px > 0)],
+            _least(right_px, down_px) / sigma_px, QUADRANTS, frame="picture",
             method="centre against the middle of the picture", region_ids=[region_ids[k]],
             span_ns=at,
         )  # fmt: skip
-    for one, other in permutations(sorted(centre_px), 2):
-        off_px = centre_px[one] - centre_px[other]
+    for one, other in permutations(sorted(places), 2):
+        right_px = places[one][0] - places[other][0]
+        down_px = places[one][1] - places[other][1]
         yield word(
-            source, "picture_side", PICTURE_SIDES[2 * int(off_px[1] > 0) + int(off_px[0] > 0)],
-            float(np.abs(off_px).min()) / (2**0.5 * sigma_px), PICTURE_SIDES, frame="picture",
+            source, "picture_side", PICTURE_SIDES[2 * int(down_px > 0) + int(right_px > 0)],
+            _least(right_px, down_px) / (2**0.5 * sigma_px), PICTURE_SIDES, frame="picture",
             method="centres in the picture", region_ids=[region_ids[one], region_ids[other]],
             span_ns=at,
         )  # fmt: skip
 
 
+def _least(right_px: float, down_px: float) -> float:
+    """The smaller size; NaN if either is."""
+    sizes = abs(right_px), abs(down_px)
+    return math.nan if sizes[0] != sizes[0] else min(sizes[1], sizes[0])
+
+
 def picture_direction(
-    moved_px_2: np.ndarray, sigma_px: float, heading_sigma_rad: float = HEADING_SIGMA_RAD
+    moved_px_2: Sequence[float] | np.ndarray,
+    sigma_px: float,
+    heading_sigma_rad: float = HEADING_SIGMA_RAD,
 ) -> tuple[str, float]:
     """Return the nearest of left, right, up, down and its margin; v points down in an image."""
     axis, sign, heading_margin = dominant(moved_px_2)
     heading_margin *= HEADING_SIGMA_RAD / heading_sigma_rad
     text = (("left", "right"), ("up", "down"))[axis][int(sign > 0)]
-    length_px = float(np.linalg.norm(moved_px_2))
+    length_px = math.hypot(*moved_px_2)
     # The heading of a short movement is uncertain.
     return text, min(heading_margin, (length_px - MIN_MOVEMENT_PX) / sigma_px)
 
@@ -72,14 +86,14 @@ def picture_direction(
 def screen_direction(places_px_t2: np.ndarray, sigma_px: float = HALF_PIXEL) -> tuple[str, float]:
     """Return the word for a path through the image, [T, 2] (u, v), and its margin."""
     moved_px = places_px_t2[-1] - places_px_t2[0]
-    length_px = float(np.linalg.norm(moved_px))
+    length_px = vector_length(moved_px)
     if length_px <= MIN_MOVEMENT_PX:
-        extent_px = float(np.linalg.norm(places_px_t2 - places_px_t2[0], axis=1).max())
+        extent_px = float(row_lengths(places_px_t2 - places_px_t2[0]).max())
         return STAYS, (MIN_MOVEMENT_PX - extent_px) / sigma_px
     axis, sign, heading_margin = dominant(moved_px)
-    path_px = float(np.linalg.norm(np.diff(places_px_t2, axis=0), axis=1).sum())
+    path_px = float(row_lengths(places_px_t2[1:] - places_px_t2[:-1]).sum())
     straight = path_px * MIN_STRAIGHTNESS <= length_px
-    heading_margin /= float(np.hypot(1.0, sigma_px / length_px / HEADING_SIGMA_RAD))
+    heading_margin /= math.hypot(1.0, sigma_px / length_px / HEADING_SIGMA_RAD)
     text = (("left", "right"), ("up", "down"))[axis][int(sign > 0)]
     margin = min(heading_margin, (length_px - MIN_MOVEMENT_PX) / sigma_px)
     return text, margin if straight else 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def build_facts(inputs: StageInputs, out: Path) -> StageReport:
             if not readers.parts.parts[clip_id].gives:
                 measured += picture_counts(measured, region_ids.get(clip_id, ()))
             # A NaN in truth or labels invalidates its own facts, not the clip.
-            finite = [fact for fact in measured if np.isfinite([fact.value, fact.sigma]).all()]
+            finite = [f for f in measured if isfinite(f.value) and isfinite(f.sigma)]
             left_out += len(measured) - len(finite)
             facts.extend(finite)
             outcomes.append(_outcome(clip_id, finite, camera_counts=not readers.whole(clip_id)))

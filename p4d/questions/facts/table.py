@@ -8,15 +8,17 @@ fact, the gap between options divided by sigma is the margin of the answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from p4d.artifacts import read_table, write_table
-from p4d.ids import content_id
+from p4d.ids import canonical_json
 
 SCHEMA: dict[str, Any] = {
     "fact_id": pl.String,
@@ -50,9 +52,12 @@ class Source:
     teacher_digest: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fact:
-    """One row of `facts.parquet`; times are relative to the clip's start."""
+class Fact(NamedTuple):
+    """One row of `facts.parquet`; times are relative to the clip's start.
+
+    A named tuple, because a shard has tens of thousands: it is made in a third of the time of a
+    frozen dataclass, and columns are transposed rows.
+    """
 
     fact_id: str
     clip_id: str
@@ -77,7 +82,7 @@ class Fact:
 
     def row(self) -> dict[str, Any]:
         """Return the row of the table."""
-        return {**vars(self), "region_ids": list(self.region_ids)}
+        return {**self._asdict(), "region_ids": list(self.region_ids)}
 
 
 def quantity(
@@ -141,28 +146,62 @@ def _fact(
     span_ns: tuple[int, int],
 ) -> Fact:
     start_ns, end_ns = span_ns
-    identity = (source.clip_id, kind, list(region_ids), start_ns, end_ns, frame, source.teacher)
+    regions = tuple(region_ids)
     return Fact(
-        fact_id=content_id("fact", *identity),
-        kind=kind,
-        region_ids=tuple(region_ids),
-        start_ns=int(start_ns),
-        end_ns=int(end_ns),
-        value=round(float(value), 6),
-        value_text=text,
-        unit=unit,
+        _fact_id(source, kind, regions, span_ns, frame),
+        source.clip_id,
+        kind,
+        regions,
+        int(start_ns),
+        int(end_ns),
+        round(float(value), 6),
+        text,
+        unit,
         # A NaN stays a NaN: the stage counts facts that are not finite and leaves them out.
-        sigma=round(max(SIGMA_MIN, min(SIGMA_MAX, float(sigma))), 6) if sigma == sigma else sigma,
-        frame=frame,
-        method=method,
-        **vars(source),
+        round(max(SIGMA_MIN, min(SIGMA_MAX, float(sigma))), 6) if sigma == sigma else sigma,
+        frame,
+        method,
+        source.scale_kind,
+        source.teacher,
+        source.teacher_digest,
     )
 
 
-def write_facts(path: Path, facts: Iterable[Fact]) -> None:
+def _fact_id(
+    source: Source, kind: str, regions: tuple[str, ...], span_ns: tuple[int, int], frame: str
+) -> str:
+    """`content_id("fact", clip_id, kind, regions, start_ns, end_ns, frame, teacher)`.
+
+    The canonical JSON is joined from strings that were encoded once: a shard repeats the same few.
+    """
+    listed = ",".join(map(_encoded, regions))
+    text = (
+        f"[{_encoded(source.clip_id)},{_encoded(kind)},[{listed}],{span_ns[0]},{span_ns[1]},"
+        f"{_encoded(frame)},{_encoded(source.teacher)}]"
+    )
+    return f"fact_{sha256(text.encode()).hexdigest()[:16]}"
+
+
+_encoded = lru_cache(maxsize=4096)(canonical_json)
+
+
+def write_facts(path: Path, facts: Sequence[Fact]) -> None:
     """Write facts in the declared schema."""
-    frame = pl.DataFrame([fact.row() for fact in facts], schema=SCHEMA)
+    columns = zip(*facts, strict=True) if facts else ((),) * len(SCHEMA)
+    frame = pl.DataFrame(
+        {
+            name: _list_column(column) if name == "region_ids" else pl.Series(column, dtype=dtype)
+            for (name, dtype), column in zip(SCHEMA.items(), columns, strict=True)
+        }
+    )
     write_table(path, frame, sort_by=["clip_id", "fact_id"])
+
+
+def _list_column(lists: Sequence[tuple[str, ...]]) -> pl.Series:
+    """A column of lists; the same few repeat, so each distinct one is converted once."""
+    number = {each: code for code, each in enumerate(dict.fromkeys(lists))}
+    distinct = pl.Series([list(each) for each in number], dtype=pl.List(pl.String))
+    return distinct.gather([number[each] for each in lists])
 
 
 def read_facts(path: Path) -> dict[str, list[Fact]]:

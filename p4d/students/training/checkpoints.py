@@ -7,6 +7,10 @@ nothing is pickled. Of a sharded model each process writes its own part (`shard_
 process needs memory for the whole. A run may resume with another number of processes (results are
 then equal up to rounding, not bit by bit).
 
+Processes on machines without a common folder keep checkpoints in a `SharedFolder` of the object
+store: each machine sends its files, then the first process writes the record that names all of
+them. Any machine resumes from there.
+
 Checkpoints are scratch: they are kept in the work folder of a stage, never in an artifact.
 """
 
@@ -35,6 +39,8 @@ from torch.distributed.tensor import DTensor
 from p4d.artifacts import read_json, write_bytes
 from p4d.atomic import sync_folder
 from p4d.errors import TrainingError
+from p4d.pipeline import SharedFolder
+from p4d.students.training.machines import Role, barrier, gathered, process, role_in
 from p4d.students.training.shard_files import names_in, read_parts, write_parts
 
 WEIGHTS, OPTIMIZER, STATE, PROBES = (
@@ -49,16 +55,34 @@ _FULL = StateDictOptions(full_state_dict=True, cpu_offload=True)
 class Checkpoints:
     """The checkpoints of one run in one folder; only the newest is kept."""
 
-    def __init__(self, folder: Path, identity: str) -> None:
-        """`folder` holds them; `identity` names the inputs and parameters of the run."""
-        self._folder, self._identity = folder, identity
+    def __init__(self, folder: Path, identity: str, shared: SharedFolder | None = None) -> None:
+        """No process takes part in anything yet.
+
+        Args:
+            folder: holds them; of this machine alone if there is a `shared` one.
+            identity: names the inputs and parameters of the run.
+            shared: holds them for all machines.
+        """
+        self._folder, self._identity, self._shared = folder, identity, shared
+        self._own_role: Role | None = None
+
+    def meet(self) -> None:
+        """Settle who writes where, before any step is done; all processes take part.
+
+        Raises:
+            TrainingError: the processes see several folders, and there is no shared one.
+        """
+        self._role()
 
     def newest(self) -> Path | None:
-        """The last complete checkpoint.
+        """The last complete checkpoint; all processes take part if there is a shared folder.
 
         Raises:
             TrainingError: it belongs to a run with other inputs or parameters.
+            StoreError: the object store fails.
         """
+        if self._shared is not None:
+            self._bring(self._shared)
         found = sorted(self._folder.glob("checkpoint-*"))
         if not found:
             return None
@@ -79,7 +103,7 @@ class Checkpoints:
         *,
         also: Callable[[Path], None] = lambda folder: None,
     ) -> None:
-        """Write the checkpoint of `step`; all processes take part, and the first one writes.
+        """Write the checkpoint of `step`; all processes take part.
 
         Args:
             step: optimizer steps done.
@@ -88,6 +112,11 @@ class Checkpoints:
             state: plain values that `read_state` returns.
             probes: tensors that `read_probes` returns.
             also: writes further files into the folder before it is renamed.
+
+        Raises:
+            TrainingError: the processes see several folders and there is no shared one, or another
+                run writes to it.
+            StoreError: the object store fails.
         """
         in_parts, rank = sharded(model), process()[0]
         options = StateDictOptions() if in_parts else _FULL
@@ -96,7 +125,8 @@ class Checkpoints:
         tensors, scalars = _flattened(moments.get("state", {}))
         place = self._folder / f"checkpoint-{step:07d}"
         new = self._folder / f".{place.name}.new"
-        if rank == 0:
+        role = self._role()
+        if role.leads:
             shutil.rmtree(new, ignore_errors=True)
             new.mkdir(parents=True)
         barrier()
@@ -114,16 +144,83 @@ class Checkpoints:
                 content["scalars"] = {name: value.item() for name, value in scalars.items()}
             # Not sorted: the order of a curve's columns is part of it.
             write_bytes(new / STATE, json.dumps(content, allow_nan=False).encode())
-        barrier()
-        if rank == 0:
             also(new)
+        barrier()
+        if self._shared is not None:
+            self._send(self._shared, new if role.leads else None, step)
+        if role.leads and role.one_folder:
             _flush(new)
             new.rename(place)
             sync_folder(self._folder)
-            for old in self._folder.glob("checkpoint-*"):
-                if old != place:
-                    shutil.rmtree(old)
+            self._drop_all_but(place)
+        elif role.leads:  # a part of a checkpoint: the whole one is in the shared folder
+            shutil.rmtree(new)
         barrier()
+
+    def _send(self, shared: SharedFolder, new: Path | None, step: int) -> None:
+        """Send what this machine wrote; then the first process makes all of it count."""
+        files: dict[str, str] = {}
+        for sent in gathered(lambda: shared.send(new) if new else {}):
+            files |= sent
+
+        def record() -> None:
+            there = shared.read()
+            if there is not None and there["step"] >= step:
+                raise TrainingError(
+                    f"{shared.url} has a checkpoint of step {there['step']} that this run, now at "
+                    f"step {step}, did not write: another run uses the same name; name another"
+                )
+            shared.write(files, {"identity": self._identity, "step": step})
+
+        gathered(record if process()[0] == 0 else lambda: None)
+
+    def _bring(self, shared: SharedFolder) -> None:
+        """Make the checkpoint of the shared folder the one that is here, on every machine."""
+        role = self._role()
+        first = process()[0] == 0
+        there = gathered(lambda: shared.read() if first else None)[0]
+        if there is None:
+            if role.leads and not role.one_folder:
+                self._drop_all_but(None)  # what other machines lack cannot be resumed from
+            barrier()
+            return
+        if there["identity"] != self._identity:
+            raise TrainingError(
+                f"{shared.url} belongs to a run with other inputs, parameters or code; name "
+                "another run, or remove it to start over"
+            )
+        if there.get("finished"):
+            raise TrainingError(f"{shared.url}: the run has finished; the same command brings it")
+        place = self._folder / f"checkpoint-{there['step']:07d}"
+
+        def take() -> None:
+            if role.leads and not place.is_dir():
+                shared.fetch(place)
+            if role.leads:
+                self._drop_all_but(place)
+
+        gathered(take)
+
+    def _drop_all_but(self, kept: Path | None) -> None:
+        for old in self._folder.glob("checkpoint-*"):
+            if old != kept:
+                shutil.rmtree(old)
+
+    def _role(self) -> Role:
+        """The role of this process in the folder.
+
+        Raises:
+            TrainingError: the processes see several folders, and there is no shared one.
+        """
+        if self._own_role is None:
+            self._own_role = role_in(self._folder)
+        if not self._own_role.one_folder and self._shared is None:
+            raise TrainingError(
+                f"{self._folder} is another folder on another machine, so a checkpoint would have "
+                "parts in several; name an object store with --store, or a folder that all "
+                "processes see"
+            )
+        return self._own_role
 
 
 def read_state(checkpoint: Path) -> dict[str, Any]:
@@ -226,19 +323,6 @@ def put_together(model: nn.Module) -> None:
             made[shard] = nn.Parameter(whole[name], requires_grad=shard.requires_grad)
         owner, _, own_name = name.rpartition(".")
         setattr(model.get_submodule(owner), own_name, made[shard])
-
-
-def process() -> tuple[int, int]:
-    """Rank of this process and how many there are."""
-    if not torch.distributed.is_initialized():
-        return 0, 1
-    return torch.distributed.get_rank(), torch.distributed.get_world_size()
-
-
-def barrier() -> None:
-    """Wait for the other processes, if there are any."""
-    if process()[1] > 1:
-        torch.distributed.barrier()
 
 
 def _random_file(rank: int) -> str:

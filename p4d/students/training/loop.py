@@ -47,7 +47,10 @@ def train_arm(arm: Arm, run: TrainingRun) -> TrainingResult:
         arm.place(params.device)
         if params.gradient_checkpointing:
             arm.student.gradient_checkpointing_enable({"use_reentrant": False})
-        store = Checkpoints(work / "checkpoints", run.identity) if work else None
+        _ = arguments.device  # joins the other processes, if there are any
+        store = Checkpoints(work / "checkpoints", run.identity, run.shared) if work else None
+        if store and params.save_steps:
+            store.meet()
         newest = store.newest() if store else None
         if newest is not None:
             state.restore(newest)

@@ -9,10 +9,12 @@ from pathlib import Path
 from torch import Tensor
 
 from p4d.config import TrainingParams
+from p4d.pipeline import SharedFolder
 from p4d.students.data.unlabelled import UnlabelledClips
 from p4d.students.distillation.losses import TermWeights
 from p4d.students.model.batch import PackedBatch
 from p4d.students.training.live import Times
+from p4d.students.training.sharded_loading import UnreadWeights
 from p4d.students.training.steps import BatchPacker, Rows
 
 Progress = Callable[[int, int, str], None]
@@ -74,6 +76,8 @@ class TrainingRun:
         probes: what is predicted along the way; None: nothing.
         progress: called as `(steps done, steps, note)` after each step.
         work: scratch folder of checkpoints and live metrics; None: neither is written.
+        shared: keeps checkpoints for other machines; None: `work` alone does.
+        unread: weights of the student that are read once it is sharded; None: it has them.
         identity: names inputs and parameters; the run does not resume from a checkpoint of
             another identity.
     """
@@ -87,6 +91,8 @@ class TrainingRun:
     probes: Probes | None = None
     progress: Progress = _report_nothing
     work: Path | None = None
+    shared: SharedFolder | None = None
+    unread: UnreadWeights | None = None
     identity: str = ""
 
 

@@ -31,15 +31,17 @@ from p4d.students.data.mixed import CLIPS, MixedSamples, MixPlan, sets_of_mix
 from p4d.students.data.questions import Question, load_questions
 from p4d.students.data.samples import RowOrder, Sample, TrainingSamples
 from p4d.students.distillation.probes import PROBES_FILE
+from p4d.students.model.attention import use_attention
 from p4d.students.model.chat import REGION_MARKS
 from p4d.students.model.prompt_settings import PromptSettings
-from p4d.students.model.student import Student, load, save_student
+from p4d.students.model.student import Student, save_student
 from p4d.students.model.tokenizer import token_id
 from p4d.students.training import checkpoints
 from p4d.students.training.arm import Arm
 from p4d.students.training.distillation_setup import DistillationSetup, set_up_distillation
 from p4d.students.training.loop import train_arm
 from p4d.students.training.run import TrainingResult, TrainingRun
+from p4d.students.training.sharded_loading import open_base
 from p4d.students.training.trainable import WeightCounts, merged, prepare
 
 
@@ -75,7 +77,10 @@ def _build(
     labels_as_text: bool = False,
 ) -> StageReport:
     params: TrainingParams = inputs.params("training")
-    base = load(inputs.folder("base_student"), dtype=getattr(torch, params.weights))
+    base, unread = open_base(inputs.folder("base_student"), params)
+    if params.attention != "sdpa":  # what it was loaded with
+        device = torch.device(params.device)
+        use_attention(base.adapter.model, params.attention, device, "training.attention")
     counts = prepare(base.adapter, params, _region_tokens(base))
     questions = load_questions(inputs.folder("release"), "train")
     if not questions:
@@ -110,7 +115,9 @@ def _build(
         probes=setup.probes.probes if setup.probes else None,
         progress=inputs.progress,
         work=inputs.work,
-        identity=_identity(inputs),
+        shared=inputs.shared,
+        unread=unread,
+        identity=run_identity(inputs),
     )
     result = train_arm(Arm(base.adapter, setup.distillation), run)
     last = _mean_of_last(result.rows)
@@ -197,7 +204,7 @@ def _write_curves(out: Path, result: TrainingResult, setup: DistillationSetup) -
         write_arrays(out / PROBES_FILE, {**setup.probes.fixed, **predicted}, meta=setup.probes.meta)
 
 
-def _identity(inputs: StageInputs) -> str:
+def run_identity(inputs: StageInputs) -> str:
     """Digest of what a run depends on, so that it resumes from its own checkpoint only."""
     sections = {
         name: dataclasses.asdict(inputs.params(name)) for name in sorted(inputs.stage.params)

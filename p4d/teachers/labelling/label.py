@@ -1,12 +1,13 @@
 """Stage `labels`: every teacher labels every clip that it can; labels are stored, then measured.
 
 A label that breaks the contract becomes a failed row with its reason and has no arrays; the shard
-continues. Statistics are computed from the store as written, so they also cover the codec.
+continues. Statistics are computed from what is stored, so they also cover the codec.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -23,11 +24,12 @@ from p4d.errors import LabelError
 from p4d.ids import seed_for
 from p4d.pipeline import StageInputs, StageReport
 from p4d.teachers.expert4d.network import read_config
+from p4d.teachers.labelling.behind import Behind, Kept
 from p4d.teachers.labelling.clip_truth import ClipTruths
 from p4d.teachers.labelling.sources import write_record
-from p4d.teachers.labelling.statistics import STATS_SCHEMA, label_statistics
-from p4d.teachers.labelling.store import LabelStore, LabelWriter
-from p4d.teachers.protocol import ClipInput, LabelArrays, Teacher
+from p4d.teachers.labelling.statistics import STATS_SCHEMA
+from p4d.teachers.labelling.store import LabelWriter
+from p4d.teachers.protocol import ClipInput, Teacher
 from p4d.teachers.registry import make_teachers
 from p4d.video.source_frames import ReadFrames, SourceFrames, SourceSize
 
@@ -196,36 +198,76 @@ def label_clips(
         One outcome per clip and teacher.
     """
     writer = LabelWriter()
-    outcomes: list[LabelOutcome] = []
-    for teacher in teachers:
-        wanted = [c for c in clips.clip_ids if clips.has_truth(c) or not teacher.needs_truth]
-        done = 0
-        for given in _batches(clips, teacher, wanted, teacher.batch or batch):
-            reasons = _label_batch(teacher, given, writer)
-            outcomes += [
-                LabelOutcome(
-                    clip_id=c,
-                    teacher=teacher,
-                    reason=reasons[c],
-                    scale_kind=clips.scale_kind(c) if teacher.needs_truth else teacher.scale_kind,
-                )
-                for c in reasons
-            ]
-            done += len(given)
-            progress(done, len(wanted), f"labelled by {teacher.name}")
+    kept: dict[str, list[_Batch]] = {teacher.name: [] for teacher in teachers}
+    with Behind(writer, tokens_hw) as behind:
+        for group in _together(teachers):
+            works = [_labelled(clips, teacher, batch, behind) for teacher in group]
+            for done, total, found in _in_turn(works):
+                kept[found[0].teacher.name] += found
+                progress(done, total, f"labelled by {found[0].teacher.name}")
+        outcomes: list[LabelOutcome] = []
+        rows: list[dict[str, Any]] = []
+        for one in (each for name in kept for each in kept[name]):
+            for clip_id, label in one.results():
+                outcomes.append(_outcome(clips, clip_id, one.teacher, label.reason))
+                rows += label.statistics
     writer.write(out)
     index = pl.DataFrame([one.row() for one in outcomes], schema=INDEX_SCHEMA)
     write_table(out / "index.parquet", index, sort_by=["clip_id", "teacher"])
-    store = LabelStore(out)
-    rows = [
-        row
-        for one in outcomes
-        if one.reason is None
-        for row in label_statistics(store, one.teacher, clips.read(one.clip_id), tokens_hw)
-    ]
     stats = pl.DataFrame(rows, schema=STATS_SCHEMA)
     write_table(out / "label_stats.parquet", stats, sort_by=["clip_id", "teacher", "modality"])
     return outcomes
+
+
+def _together(teachers: Sequence[Teacher]) -> Iterator[list[Teacher]]:
+    """Teachers that take turns: those that read no labels of others, then each other one."""
+    yield [teacher for teacher in teachers if not teacher.uses]
+    yield from ([teacher] for teacher in teachers if teacher.uses)
+
+
+def _in_turn(works: Sequence[Iterator[_Done]]) -> Iterator[_Done]:
+    """A batch of each in turn: what a fast teacher leaves to be stored is stored beside a slow."""
+    left = list(works)
+    while left:
+        for work in list(left):
+            found = next(work, None)
+            if found is None:
+                left.remove(work)
+            else:
+                yield found
+
+
+def _outcome(clips: ShardClips, clip_id: str, teacher: Teacher, reason: str | None) -> LabelOutcome:
+    kind = clips.scale_kind(clip_id) if teacher.needs_truth else teacher.scale_kind
+    return LabelOutcome(clip_id=clip_id, teacher=teacher, reason=reason, scale_kind=kind)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Batch:
+    """Clips that a teacher labelled in one call, or one that it refused with a reason."""
+
+    teacher: Teacher
+    clip_ids: Sequence[str]
+    labels: Future[list[Kept]] | Kept
+
+    def results(self) -> Iterator[tuple[str, Kept]]:
+        """Each clip with what became of its label; waits until they are stored."""
+        found = [self.labels] if isinstance(self.labels, Kept) else self.labels.result()
+        return zip(self.clip_ids, found, strict=True)
+
+
+_Done = tuple[int, int, list[_Batch]]
+"""Clips that a teacher did so far, all of its clips, and its last batch."""
+
+
+def _labelled(clips: ShardClips, teacher: Teacher, batch: int, behind: Behind) -> Iterator[_Done]:
+    """Label the clips of a teacher, batch by batch."""
+    wanted = [c for c in clips.clip_ids if clips.has_truth(c) or not teacher.needs_truth]
+    done = 0
+    for given in _batches(clips, teacher, wanted, teacher.batch or batch):
+        found = _label_batch(clips, teacher, given, behind)
+        done += len(given)
+        yield done, len(wanted), found
 
 
 _Read = Callable[[], ClipInput]
@@ -261,33 +303,27 @@ def _from_source(
 
 
 def _label_batch(
-    teacher: Teacher, given: Mapping[str, _Read], writer: LabelWriter
-) -> dict[str, str | None]:
-    """Reason of failure or None, by clip. A batch that fails is repeated clip by clip."""
+    clips: ShardClips, teacher: Teacher, given: Mapping[str, _Read], behind: Behind
+) -> list[_Batch]:
+    """The labels of a batch on their way to the store. One that fails is repeated clip by clip."""
     try:
-        labels = teacher.label([_with_labels(read(), teacher, writer) for read in given.values()])
+        read = [_with_labels(read(), teacher, behind) for read in given.values()]
+        labels = teacher.label(read)
     except LabelError as error:
         if len(given) == 1:
-            return dict.fromkeys(given, str(error))
-        single = [_label_batch(teacher, {c: read}, writer) for c, read in given.items()]
-        return {clip_id: reason for one in single for clip_id, reason in one.items()}
-    return {
-        clip_id: _add(writer, clip_id, teacher.name, arrays)
-        for clip_id, arrays in zip(given, labels, strict=True)
-    }
+            failed = Kept(reason=str(error))
+            return [_Batch(teacher=teacher, clip_ids=list(given), labels=failed)]
+        single = [_label_batch(clips, teacher, {c: one}, behind) for c, one in given.items()]
+        return [batch for found in single for batch in found]
+    # Statistics are of the square frames, whatever the teacher saw.
+    square = read if teacher.reads is None else [clips.read(clip_id) for clip_id in given]
+    stored = behind.keep(teacher, list(zip(square, labels, strict=True)))
+    return [_Batch(teacher=teacher, clip_ids=list(given), labels=stored)]
 
 
-def _with_labels(clip: ClipInput, teacher: Teacher, writer: LabelWriter) -> ClipInput:
+def _with_labels(clip: ClipInput, teacher: Teacher, behind: Behind) -> ClipInput:
     """The clip with the stored labels of the teachers that this one uses."""
     if not teacher.uses:
         return clip
-    store = writer.stored()
+    store = behind.stored()
     return replace(clip, labels={name: store.get_all(clip.clip_id, name) for name in teacher.uses})
-
-
-def _add(writer: LabelWriter, clip_id: str, teacher: str, arrays: LabelArrays) -> str | None:
-    try:
-        writer.add(clip_id, teacher, arrays)
-    except LabelError as error:
-        return str(error)
-    return None

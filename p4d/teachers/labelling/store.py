@@ -58,6 +58,7 @@ class LabelWriter:
         self._arrays: dict[str, NDArray] = {}
         self._latents: dict[str, NDArray] = {}
         self._shapes: dict[str, list[int]] = {}
+        self._added: set[tuple[str, str]] = set()
 
     def add(self, clip_id: str, teacher: str, arrays: LabelArrays) -> None:
         """Encode the label of one clip.
@@ -65,9 +66,10 @@ class LabelWriter:
         Raises:
             LabelError: the label breaks the contract, or exists already; nothing of it is kept.
         """
-        if any(key.startswith(f"{clip_id}.{teacher}.") for key in self._arrays):
+        if (clip_id, teacher) in self._added:
             raise LabelError(f"clip {clip_id} already has a label by {teacher}")
         check_labels(arrays)
+        self._added.add((clip_id, teacher))
         for modality, values in arrays.present().items():
             key = f"{clip_id}.{teacher}.{modality}"
             if modality in PACKED:

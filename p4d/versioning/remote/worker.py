@@ -22,6 +22,7 @@ import traceback
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from p4d.versioning.files.hashes import Tree, file_md5, tree_of
 from p4d.versioning.ledger.record import plain
 from p4d.versioning.remote import task as messages
 from p4d.versioning.remote.object_store import WORKERS, ObjectStore, StoreAddress
+from p4d.versioning.remote.run_folder import RunFolder
 from p4d.versioning.remote.same_code import refuse_other_code, refuse_other_environment
 from p4d.versioning.remote.task import Failure, RemoteResult, RemoteTask, result_name
 from p4d.versioning.run.staging import check_staged
@@ -113,7 +115,10 @@ def compute(
     reached("task_read")
     with _task_folder(scratch) as folder:
         begun = time.monotonic()
+        # What a node leaves there when it dies, the next one goes on from.
+        shared = RunFolder(store.address, f"task-{task.fingerprint}")
         given, fetched = _inputs(task, store, scratch / "objects", folder, progress)
+        given = replace(given, shared=shared)
         fetch_s = time.monotonic() - begun
         reached("inputs_fetched")
         with Cost() as cost:
@@ -142,6 +147,8 @@ def compute(
         )
         store.write_record(result_name(task.fingerprint), result.to_plain(), folder)
         reached("result_written")
+        if shared.used:
+            shared.clear()
     return result
 
 

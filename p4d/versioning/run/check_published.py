@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from p4d.errors import PublishError
 from p4d.project import Project
@@ -17,7 +17,7 @@ from p4d.versioning.state.workspace import Workspace
 
 
 def check_published(
-    project: Project, key: ArtifactKey, *, run_id: str, only: Collection[str] | None = None
+    project: Project, key: ArtifactKey, *, run_id: str
 ) -> tuple[ArtifactVersion, Sequence[CheckResult]]:
     """Run the checks of a stage on its published version; returns the version and the results.
 
@@ -25,7 +25,6 @@ def check_published(
         project: where.
         key: whose version.
         run_id: of the caller.
-        only: names of checks; default: all of the stage. The results of others stay as recorded.
 
     Raises:
         PublishError: nothing is published, or the files are not (or did not stay) that version.
@@ -36,7 +35,7 @@ def check_published(
         version = checks_version(workspace)
     if before is None:
         raise PublishError(f"the folder of {key} is not its published version; make it first")
-    results = check_artifact(project, key.stage, key.shard, only)
+    results = check_artifact(project, key.stage, key.shard)
     with locked(project):
         with Workspace(project) as workspace:
             after = _published(workspace, key, recorder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from p4d.compute.engine import Job
 from p4d.compute.stage_call import Compute
@@ -28,15 +28,14 @@ def make_job(
 
 
 def check_job(
-    project: Project, key: ArtifactKey, *, run_id: str, only: Collection[str] | None = None
+    project: Project, key: ArtifactKey, *, run_id: str
 ) -> Job[tuple[ArtifactVersion, Sequence[CheckResult]]]:
     """The job that checks the published version of an artifact; see `check_published`."""
-    chosen = None if only is None else tuple(only)
     return Job(
         name=f"checks of {key}",
         needs=Needs(),
         function=_check,
-        arguments=(project, key, run_id, chosen),
+        arguments=(project, key, run_id),
     )
 
 
@@ -56,10 +55,9 @@ def _check(
     project: Project,
     key: ArtifactKey,
     run_id: str,
-    only: tuple[str, ...] | None,
     *,
     progress: Progress,
     compute: Compute,
 ) -> tuple[ArtifactVersion, Sequence[CheckResult]]:
     del progress, compute  # checks read the published files, here
-    return check_published(project, key, run_id=run_id, only=only)
+    return check_published(project, key, run_id=run_id)

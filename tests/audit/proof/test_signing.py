@@ -14,7 +14,15 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from p4d.audit.proof.signing import FOLDER, SIGNATURE, STATEMENT, compare, sign, verify_signature
+from p4d.audit.proof.signing import (
+    FOLDER,
+    SIGNATURE,
+    STATEMENT,
+    check_signature,
+    compare,
+    sign,
+    verify_signature,
+)
 from p4d.errors import LedgerError
 from p4d.pipeline import Stage
 from p4d.project import Project
@@ -87,10 +95,29 @@ def test_history_that_was_rewritten_whole_is_found(signed):
     assert faults(fake, public) == [("altered", LEDGER_PATH)]
 
 
+def test_without_a_key_a_signature_is_compared_and_its_owner_left_open(signed):
+    fake, (_, public) = signed
+    found = check_signature(fake.project, None)
+    assert (found.ok, "signed by an unknown key (--public-key)" in found.text) == (True, True)
+    assert "signed with auditor.pub at" in check_signature(fake.project, public).text
+    # A clone without artifacts: the ledger alone is compared.
+    shutil.rmtree(fake.out("release"))
+    assert not check_signature(fake.project, None).ok
+    assert "none of them here" in check_signature(fake.project, None, files=False).text
+    lines = (fake.root / LEDGER_PATH).read_bytes().splitlines(keepends=True)
+    (fake.root / LEDGER_PATH).write_bytes(b"".join(lines[:-1]))
+    found = check_signature(fake.project, None, files=False)
+    assert (found.ok, "NOT AS SIGNED" in found.text) == (False, True)
+    shutil.rmtree(fake.root / FOLDER)
+    assert check_signature(fake.project, None).ok
+    with pytest.raises(LedgerError, match="is missing"):
+        check_signature(fake.project, public)
+
+
 def test_a_forged_statement_or_another_key_does_not_hold(signed, tmp_path):
     fake, (_, public) = signed
     _, stranger = pem(Ed25519PrivateKey.generate(), tmp_path, "stranger")
-    with pytest.raises(LedgerError, match=r"was not signed by stranger\.pub"):
+    with pytest.raises(LedgerError, match=r"signed by another key .* than stranger\.pub"):
         verify_signature(fake.project, stranger)
     path = fake.root / FOLDER / STATEMENT
     forged = json.loads(path.read_text())
@@ -126,6 +153,16 @@ def test_keys_that_are_none_are_named(signed, tmp_path):
         sign(fake.project, public)
     with pytest.raises(LedgerError, match="no public key that can be read"):
         verify_signature(fake.project, key)
+
+
+def test_what_is_not_here_as_recorded_is_not_signed(signed):
+    fake, (key, _) = signed
+    (fake.out("release") / "weights.safetensors").write_text("another")
+    with pytest.raises(LedgerError, match=r"data/release is not the version that dvc\.lock"):
+        sign(fake.project, key)
+    shutil.rmtree(fake.out("release"))
+    with pytest.raises(LedgerError, match="`dvc pull` or `dvc checkout` brings it"):
+        sign(fake.project, key)
 
 
 def test_an_empty_ledger_is_not_signed(fake, tmp_path):

@@ -87,13 +87,13 @@ def test_a_changed_fact_changes_the_recomputed_answer(clips, composed):
     other = next(i for i in range(4) if i != row["answer_index"])
     (fact_id,) = row["fact_ids"]
     value = float(row["options"][other].split()[0])
-    changed = {**facts, fact_id: dataclasses.replace(facts[fact_id], value=value)}
+    changed = {**facts, fact_id: facts[fact_id]._replace(value=value)}
     assert recompute(row, changed) == other
 
 
 def test_a_question_of_other_facts_has_another_id(clips, composed):
     def renamed(fact):
-        return dataclasses.replace(fact, fact_id=f"{fact.fact_id}_b")
+        return fact._replace(fact_id=f"{fact.fact_id}_b")
 
     again = compose_clips([with_facts(clip, renamed) for clip in clips], QUESTIONS, SPLITS)
     ids = {row["qa_id"] for row in composed.questions}
@@ -273,7 +273,7 @@ def test_the_counting_reader_does_find_a_prior_where_there_is_one():
 
 
 def test_uncertain_facts_are_not_asked_about(clips):
-    doubtful = [with_facts(c, lambda f: dataclasses.replace(f, sigma=50.0)) for c in clips[:12]]
+    doubtful = [with_facts(c, lambda f: f._replace(sigma=50.0)) for c in clips[:12]]
     composed = compose_clips(doubtful, QUESTIONS, SPLITS)
     assert composed.questions == []
     assert {row["reason"] for row in composed.rejected} >= {UNCERTAIN}

@@ -10,8 +10,11 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
+from p4d.errors import TrainingError
 from p4d.students.training.checkpoints import Checkpoints, restore_optimizer, restore_weights
 from p4d.students.training.master_adamw import MasterAdamW
+from p4d.versioning.remote.object_store import StoreAddress
+from p4d.versioning.remote.run_folder import RunFolder
 
 OPTIMIZERS = {"adamw": torch.optim.AdamW, "master": MasterAdamW}
 WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
@@ -59,8 +62,11 @@ def keep(network: nn.Module, path: Path) -> None:
         save_file(whole, path)
 
 
-def run(rank: int, folder: str, kinds: tuple[str, ...]) -> None:
-    """Two steps, a checkpoint, a third step; then a new network goes on from the checkpoint."""
+def run(rank: int, folder: str, kinds: tuple[str, ...], apart: bool = False) -> None:
+    """Two steps, a checkpoint, a third step; then a new network goes on from the checkpoint.
+
+    apart: the processes have folders of their own, and share a store; without it they refuse.
+    """
     torch.set_num_threads(1)
     place = Path(folder)
     torch.distributed.init_process_group(
@@ -70,6 +76,14 @@ def run(rank: int, folder: str, kinds: tuple[str, ...]) -> None:
         network, optimizer = made(kind, seed=1)
         steps(network, optimizer, range(2))
         store = Checkpoints(place / kind, "run")
+        if apart:
+            own = place / f"node-{rank}" / kind
+            try:
+                Checkpoints(own, "run").meet()
+            except TrainingError as error:
+                (place / f"refused-{rank}").write_text(str(error))
+            store = Checkpoints(own, "run", RunFolder(StoreAddress(str(place / "store")), kind))
+        store.meet()
         store.write(2, network, optimizer, {"rows": [rank]}, {"map": torch.ones(2)})
         steps(network, optimizer, range(2, 3))
         keep(network, place / f"{kind}-undisturbed.safetensors")

@@ -43,6 +43,28 @@ def test_resumed_processes_end_with_the_same_bits(shared, kind):
         assert torch.equal(value, other[name]), name
 
 
+def test_processes_without_a_common_folder_keep_their_parts_in_a_store(tmp_path):
+    torch.multiprocessing.spawn(
+        sharding.run, (str(tmp_path), ("adamw",), True), nprocs=sharding.PROCESSES
+    )
+    one, other = (
+        load_file(tmp_path / f"adamw-{name}.safetensors") for name in ("undisturbed", "resumed")
+    )
+    assert one.keys() == other.keys()
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+    for rank in range(sharding.PROCESSES):
+        said = (tmp_path / f"refused-{rank}").read_text()
+        assert "name an object store with --store" in said
+        (whole,) = (tmp_path / f"node-{rank}" / "adamw").iterdir()
+        assert sorted(path.name for path in (whole / "weights").iterdir()) == [
+            "shard-00001-model-00001-of-00001.safetensors",
+            "shard-00002-model-00001-of-00001.safetensors",
+        ]
+        assert {path.name for path in whole.glob("random-*")} == {
+            "random-0.safetensors", "random-1.safetensors",
+        }  # fmt: skip
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_process_goes_on_where_two_were(shared, kind):
     network, optimizer = sharding.made(kind, seed=3)

@@ -15,6 +15,8 @@ from p4d.questions.facts.scene.margins import (
     POSITION_SIGMA_M,
     beyond,
     dominant,
+    row_lengths,
+    vector_length,
 )
 from p4d.questions.facts.scene.turns import turn_of
 from p4d.questions.facts.table import Fact, quantity, word
@@ -34,13 +36,13 @@ def _camera_motion(scene: Scene, begin: int, end: int, params: FactsParams) -> I
     span_ns = scene.span(begin, end)
     path_m_t3 = scene.world_T_cam_t44[begin : end + 1, :3, 3]
     moved_m_3 = path_m_t3[-1] - path_m_t3[0]
-    extent_m = float(np.linalg.norm(path_m_t3 - path_m_t3[0], axis=1).max())
-    path_m = float(np.linalg.norm(np.diff(path_m_t3, axis=0), axis=1).sum())
+    extent_m = float(row_lengths(path_m_t3 - path_m_t3[0]).max())
+    path_m = float(row_lengths(path_m_t3[1:] - path_m_t3[:-1]).sum())
     naming_m = scene.camera_naming_m(begin) + scene.camera_naming_m(end)
     sigma_m = 2 * (POSITION_SIGMA_M + scene.camera_sigma_m) + naming_m
     if scene.metric:
         yield quantity(
-            scene.source, "camera_displacement", float(np.linalg.norm(moved_m_3)), sigma_m,
+            scene.source, "camera_displacement", vector_length(moved_m_3), sigma_m,
             unit="m", frame="world", method="camera centre", span_ns=span_ns,
         )  # fmt: skip
         seconds = scene.seconds(begin, end)
@@ -51,9 +53,9 @@ def _camera_motion(scene: Scene, begin: int, end: int, params: FactsParams) -> I
     moves_margin = beyond(extent_m, params.moving_threshold_m, sigma_m, sigma_m)
     text, margin = STEADY, -moves_margin
     if moves_margin > 0:
-        axis, sign, heading_margin = dominant(scene.level_axes() @ moved_m_3)
+        axis, sign, heading_margin = dominant(scene.level_axes @ moved_m_3)
         text = (("left", "right"), ("down", "up"), ("backward", "forward"))[axis][int(sign > 0)]
-        straight = path_m * MIN_STRAIGHTNESS <= float(np.linalg.norm(moved_m_3))
+        straight = path_m * MIN_STRAIGHTNESS <= vector_length(moved_m_3)
         margin = min(moves_margin, heading_margin) if straight else 0.0
     yield word(
         scene.source, "camera_direction", text, margin, CAMERA_DIRECTIONS, frame="camera_first",
@@ -75,7 +77,7 @@ def _camera_turn(scene: Scene, begin: int, end: int) -> Iterator[Fact]:
     text, margin = STEADY_VIEW, -enough
     if enough > 0:
         text = (CAMERA_TURNS[0:2], (CAMERA_TURNS[3], CAMERA_TURNS[2]))[axis][int(sign > 0)]
-        steady = float(np.linalg.norm(turn.sum_rad)) >= STEADY_AXIS * turn.total_rad
+        steady = vector_length(turn.sum_rad) >= STEADY_AXIS * turn.total_rad
         margin = min(enough, heading_margin) if steady else 0.0
     yield word(
         scene.source, "camera_turn", text, margin, CAMERA_TURNS, frame="camera_first",

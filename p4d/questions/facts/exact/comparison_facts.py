@@ -6,15 +6,14 @@ four marks, so that each of four options names a marked object.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import combinations
-
-import numpy as np
 
 from p4d.config import FactsParams
 from p4d.questions.facts.scene.geometry import Scene
 from p4d.questions.facts.scene.trajectory import Trajectory
-from p4d.questions.facts.scene.turns import TURN_SIGMA_RAD, turn_of
+from p4d.questions.facts.scene.turns import TURN_SIGMA_RAD
 from p4d.questions.facts.table import Fact, quantity, word
 from p4d.questions.facts.vocabulary import OBJECTS
 
@@ -51,10 +50,13 @@ def extreme_fact(
     method: str,
 ) -> Fact:
     """Return which object has the smallest value, as `object k` with the number of its mark."""
-    first, second = np.argsort(values, kind="stable")[:2]
-    margin = (values[second] - values[first]) / float(np.hypot(sigmas[first], sigmas[second]))
+    # NaN comes last, as in a sort of numpy.
+    first, second = sorted(range(len(values)), key=lambda k: (values[k] != values[k], values[k]))[
+        :2
+    ]
+    margin = (values[second] - values[first]) / math.hypot(sigmas[first], sigmas[second])
     return word(
-        scene.source, kind, OBJECTS[int(first)], margin, OBJECTS, frame=frame,
+        scene.source, kind, OBJECTS[first], margin, OBJECTS, frame=frame,
         method=f"{method}, least of all marked", region_ids=scene.region_ids,
         span_ns=span_ns,
     )  # fmt: skip
@@ -85,10 +87,7 @@ def interval_comparisons(
             method="sum of `moving`", region_ids=[scene.region_ids[k] for k in trio],
             span_ns=span_ns,
         )  # fmt: skip
-    turns_rad = [
-        turn_of(scene.world_T_obj_kt44[t.k, t.begin : t.end + 1, :3, :3]).total_rad
-        for t in trajectories
-    ]
+    turns_rad = [scene.turn(t.k, t.begin, t.end).total_rad for t in trajectories]
     yield _count_beyond(
         scene, "turning_count",
         [(rad - params.turning_threshold_rad) / TURN_SIGMA_RAD for rad in turns_rad],
@@ -120,7 +119,7 @@ def _ranks_and_extremes(
     sigmas = [2**0.5 * t.sigma_m for t in trajectories]
     for one in trajectories:
         longer = [
-            (other.path_m - one.path_m) / float(np.hypot(sigmas[other.k], sigmas[one.k]))
+            (other.path_m - one.path_m) / math.hypot(sigmas[other.k], sigmas[one.k])
             for other in trajectories
             if other is not one
         ]
@@ -133,7 +132,8 @@ def _ranks_and_extremes(
             scene, "fastest", [-t.path_m for t in trajectories], sigmas, span_ns, frame="world",
             method="negative path lengths in the same time",
         )  # fmt: skip
-        closest = [float(scene.range_m(t.k, *frames).min()) for t in trajectories]
+        begin, end = frames
+        closest = [float(scene.range_m_kt[t.k, begin : end + 1].min()) for t in trajectories]
         yield extreme_fact(
             scene, "comes_closest", closest, sigmas, span_ns, frame="camera_at",
             method="least distances to the camera at any frame",

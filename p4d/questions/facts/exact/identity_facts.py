@@ -22,7 +22,7 @@ def identity_facts(scene: Scene) -> Iterator[Fact]:
         )  # fmt: skip
     if not scene.metric:
         return
-    extents_m = scene.size_m_k3.max(axis=1)
+    extents_m = scene.size_m_k3.max(axis=1).tolist()
     for region_id, extent_m in zip(scene.region_ids, extents_m, strict=True):
         yield quantity(
             scene.source, "size_longest", extent_m, EXTENT_SIGMA_M, unit="m", frame="object",
@@ -33,8 +33,8 @@ def identity_facts(scene: Scene) -> Iterator[Fact]:
         sigmas = [EXTENT_SIGMA_M] * len(extents_m)
         for kind, sign in (("largest", -1.0), ("smallest", 1.0)):
             yield extreme_fact(
-                scene, kind, list(sign * extents_m), sigmas, whole, frame="object",
-                method="longest extents",
+                scene, kind, [sign * extent_m for extent_m in extents_m], sigmas, whole,
+                frame="object", method="longest extents",
             )  # fmt: skip
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, permutations
@@ -32,7 +33,9 @@ class _View:
     Attributes:
         scene: the geometry.
         frame: the instant.
+        at: its time, twice.
         camera_m: centres in the camera, [3] each.
+        height_m: of the centres in the world.
         sigma_m: errors of the centres.
         range_m: distances from the camera.
         bearing_rad: angles to the right of the optical axis.
@@ -40,32 +43,33 @@ class _View:
 
     scene: Scene
     frame: int
-    camera_m: dict[int, np.ndarray]
+    at: tuple[int, int]
+    camera_m: dict[int, list[float]]
+    height_m: dict[int, float]
     sigma_m: dict[int, float]
     range_m: dict[int, float]
     bearing_rad: dict[int, float]
 
-    @property
-    def at(self) -> tuple[int, int]:
-        return self.scene.span(self.frame, self.frame)
-
-    def world_m(self, k: int) -> np.ndarray:
-        return np.asarray(self.scene.centre_m_kt3[k, self.frame])
-
     def ids(self, *objects: int) -> list[str]:
         return [self.scene.region_ids[k] for k in objects]
 
+    def both_m(self, a: int, b: int) -> float:
+        """Error of the difference of two centres."""
+        return math.hypot(self.sigma_m[a], self.sigma_m[b])
+
 
 def _view(scene: Scene, frame: int) -> _View:
-    seen = [k for k in range(len(scene.region_ids)) if scene.visible_kt[k, frame]]
-    camera_m = {k: scene.where(k, frame) for k in seen}
+    seen = np.flatnonzero(scene.visible_kt[:, frame]).tolist()
+    camera_m: dict[int, list[float]] = {k: scene.camera_m_kt3[k, frame].tolist() for k in seen}
     return _View(
         scene=scene,
         frame=frame,
+        at=scene.span(frame, frame),
         camera_m=camera_m,
+        height_m={k: float(scene.centre_m_kt3[k, frame, 2]) for k in seen},
         sigma_m={k: scene.position_sigma_m(k, frame) for k in seen},
-        range_m={k: float(np.linalg.norm(camera_m[k])) for k in seen},
-        bearing_rad={k: float(np.arctan2(camera_m[k][0], camera_m[k][2])) for k in seen},
+        range_m={k: math.hypot(*place) for k, place in camera_m.items()},
+        bearing_rad={k: math.atan2(place[0], place[2]) for k, place in camera_m.items()},
     )
 
 
@@ -76,7 +80,7 @@ def instant_facts(scene: Scene, frame: int) -> Iterator[Fact]:
         yield from _places(view)
     for a, b in permutations(view.camera_m, 2):
         yield from _orders(view, a, b)
-    centre_px = {k: scene.pixel(k, frame) for k in view.camera_m}
+    centre_px = {k: scene.pixel_kt2[k, frame] for k in view.camera_m}
     size_px_2 = 2 * scene.K_33[:2, 2]
     yield from picture_facts(scene.source, scene.region_ids, centre_px, size_px_2, view.at)
     if len(view.camera_m) == len(scene.region_ids):
@@ -97,10 +101,11 @@ def _places(view: _View) -> Iterator[Fact]:
             frame="camera_at", method="centre of the object's box to camera centre",
             region_ids=view.ids(k), span_ns=view.at,
         )  # fmt: skip
+    centre_m_k3 = view.scene.centre_m_kt3[:, view.frame].tolist()
     for a, b in combinations(view.camera_m, 2):
         yield quantity(
-            source, "distance", float(np.linalg.norm(view.world_m(a) - view.world_m(b))),
-            float(np.hypot(view.sigma_m[a], view.sigma_m[b])), unit="m", frame="world",
+            source, "distance", math.dist(centre_m_k3[a], centre_m_k3[b]),
+            view.both_m(a, b), unit="m", frame="world",
             method="between the centres of the boxes", region_ids=view.ids(a, b), span_ns=view.at,
         )  # fmt: skip
 
@@ -108,7 +113,7 @@ def _places(view: _View) -> Iterator[Fact]:
 def _orders(view: _View, a: int, b: int) -> Iterator[Fact]:
     """Where one object is relative to another: nearer, left, higher."""
     source, pair = view.scene.source, view.ids(a, b)
-    sigma_m = float(np.hypot(view.sigma_m[a], view.sigma_m[b]))
+    sigma_m = view.both_m(a, b)
     farther_m = view.range_m[a] - view.range_m[b]
     yield word(
         source, "depth_order", DEPTHS[int(farther_m > 0)], abs(farther_m) / sigma_m, DEPTHS,
@@ -123,7 +128,7 @@ def _orders(view: _View, a: int, b: int) -> Iterator[Fact]:
         source, "side", SIDES[int(right_rad > 0)], margin, SIDES, frame="camera_at",
         method="camera x and bearing of the centres agree", region_ids=pair, span_ns=view.at,
     )  # fmt: skip
-    higher_m = float(view.world_m(a)[2] - view.world_m(b)[2])
+    higher_m = view.height_m[a] - view.height_m[b]
     yield word(
         source, "height_order", HEIGHTS[int(higher_m < 0)], abs(higher_m) / sigma_m, HEIGHTS,
         frame="world", method="heights of the centres of the boxes", region_ids=pair,
@@ -136,10 +141,7 @@ def _ranks(view: _View) -> Iterator[Fact]:
     scene, objects = view.scene, list(view.camera_m)
     for k in objects:
         others = [o for o in objects if o != k]
-        nearer = [
-            (view.range_m[k] - view.range_m[o]) / np.hypot(view.sigma_m[k], view.sigma_m[o])
-            for o in others
-        ]
+        nearer = [(view.range_m[k] - view.range_m[o]) / view.both_m(k, o) for o in others]
         yield rank_fact(
             scene, "nearer_count", k, nearer, view.at, frame="camera_at",
             method="marked objects with a smaller range than this one",
@@ -164,8 +166,7 @@ def _who_is_there(view: _View) -> Iterator[Fact]:
     """That object k, and no other, is at the place of object k."""
     for k in view.camera_m:
         gaps = [
-            float(np.linalg.norm(view.camera_m[k] - view.camera_m[o]))
-            / float(np.hypot(view.sigma_m[k], view.sigma_m[o]))
+            math.dist(view.camera_m[k], view.camera_m[o]) / view.both_m(k, o)
             for o in view.camera_m
             if o != k
         ]
@@ -189,11 +190,11 @@ def when_facts(scene: Scene, frames: Sequence[int], params: FactsParams) -> Iter
     for k, region_id in enumerate(scene.region_ids):
         if not all(scene.visible_kt[k, frame] for frame in frames):
             continue
-        places = [scene.where(k, frame) for frame in frames]
+        places = scene.camera_m_kt3[k, list(frames)].tolist()
         sigmas = [scene.position_sigma_m(k, f) for f in frames]
         for i, frame in enumerate(frames):
             gaps = [
-                float(np.linalg.norm(places[i] - places[j])) / float(np.hypot(sigmas[i], sigmas[j]))
+                math.dist(places[i], places[j]) / math.hypot(sigmas[i], sigmas[j])
                 for j in range(len(frames))
                 if j != i
             ]

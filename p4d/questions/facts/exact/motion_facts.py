@@ -11,16 +11,14 @@ from collections.abc import Iterator
 import numpy as np
 
 from p4d.config import FactsParams
-from p4d.geometry.cameras import project
 from p4d.questions.facts.picture_facts import picture_direction
 from p4d.questions.facts.scene.geometry import Scene
-from p4d.questions.facts.scene.margins import dominant, length_sigma, path_sigma_m
+from p4d.questions.facts.scene.margins import dominant, length_sigma
 from p4d.questions.facts.scene.trajectory import Trajectory
 from p4d.questions.facts.scene.turns import (
     MAX_STEP_RAD,
     TURN_SIGMA_RAD,
     AccumulatedTurn,
-    turn_of,
 )
 from p4d.questions.facts.table import Fact, quantity, word
 from p4d.questions.facts.vocabulary import (
@@ -42,7 +40,7 @@ def motion_facts(scene: Scene, trajectory: Trajectory, params: FactsParams) -> I
     span_ns, region = scene.span(begin, end), [scene.region_ids[trajectory.k]]
     if scene.metric:
         yield from _lengths(scene, trajectory)
-    turn = turn_of(scene.world_T_obj_kt44[trajectory.k, begin : end + 1, :3, :3])
+    turn = scene.turn(trajectory.k, begin, end)
     turns_margin = (turn.total_rad - params.turning_threshold_rad) / TURN_SIGMA_RAD
     moving_margin = max(trajectory.moves_margin, turns_margin)
     yield word(
@@ -50,7 +48,7 @@ def motion_facts(scene: Scene, trajectory: Trajectory, params: FactsParams) -> I
         frame="world", method="changes place or turns, beyond the thresholds", region_ids=region,
         span_ns=span_ns,
     )  # fmt: skip
-    text, margin = _direction(trajectory, scene.level_axes() @ trajectory.moved_m_3)
+    text, margin = _direction(trajectory, scene.level_axes @ trajectory.moved_m_3)
     yield word(
         scene.source, "direction", text, margin, DIRECTIONS, frame="camera_first",
         method="level axes of the first camera", region_ids=region, span_ns=span_ns,
@@ -73,9 +71,9 @@ def _lengths(scene: Scene, trajectory: Trajectory) -> Iterator[Fact]:
     """Displacement, path length and mean speed."""
     span_ns, region = scene.span(trajectory.begin, trajectory.end), [scene.region_ids[trajectory.k]]
     sigma_m = 2**0.5 * trajectory.sigma_m
-    displacement_m = float(np.linalg.norm(trajectory.moved_m_3))
-    right_m, up_m, ahead_m = scene.level_axes() @ trajectory.moved_m_3
-    path_error_m = path_sigma_m(trajectory.points_m_t3, trajectory.sigma_m)
+    displacement_m = trajectory.displacement_m
+    right_m, up_m, ahead_m = scene.level_axes @ trajectory.moved_m_3
+    path_error_m = trajectory.path_sigma_m
     for kind, value, error_m, frame in (
         ("displacement", displacement_m, length_sigma(displacement_m, sigma_m), "world"),
         ("displacement_right", right_m, sigma_m, "camera_first"),
@@ -108,12 +106,12 @@ def _direction(trajectory: Trajectory, level_m_3: np.ndarray) -> tuple[str, floa
 def _picture_direction(scene: Scene, trajectory: Trajectory) -> Iterator[Fact]:
     """Direction in the image without camera motion: both places in the camera at the start."""
     places_m = scene.centre_m_kt3[trajectory.k, [trajectory.begin, trajectory.end]]
-    uv_px, z_m = project(places_m, scene.K_33, scene.world_T_cam_t44[trajectory.begin])
-    if not (z_m > 0).all():
+    (u0, v0), (u1, v1) = scene.pixels_from(trajectory.begin, places_m).tolist()
+    if u0 != u0 or u1 != u1:  # behind the camera
         return
     text, margin = STAYS, -trajectory.moves_margin
     if trajectory.moves_margin > 0:
-        text, margin = picture_direction(uv_px[1] - uv_px[0], sigma_px=1.0)
+        text, margin = picture_direction((u1 - u0, v1 - v0), sigma_px=1.0)
         margin = min(trajectory.moves_margin, margin) if trajectory.straight else 0.0
     yield word(
         scene.source, "picture_direction", text, margin, PICTURE_DIRECTIONS, frame="camera_first",

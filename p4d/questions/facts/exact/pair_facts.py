@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-
-import numpy as np
 
 from p4d.config import FactsParams
 from p4d.questions.facts.exact.trajectory_facts import trend
 from p4d.questions.facts.scene.geometry import Scene
+from p4d.questions.facts.scene.margins import row_lengths
 from p4d.questions.facts.scene.trajectory import Trajectory, onsets_apart
 from p4d.questions.facts.table import Fact, quantity, word
 from p4d.questions.facts.vocabulary import (
@@ -30,8 +30,8 @@ def pair_facts(
     """Yield the facts of two trajectories between the same frames."""
     begin, end = one.begin, one.end
     span_ns, pair = scene.span(begin, end), [scene.region_ids[one.k], scene.region_ids[other.k]]
-    gap_m_t = np.linalg.norm(one.points_m_t3 - other.points_m_t3, axis=1)
-    sigma_m = 2**0.5 * float(np.hypot(one.sigma_m, other.sigma_m))
+    gap_m_t = row_lengths(one.points_m_t3 - other.points_m_t3)
+    sigma_m = 2**0.5 * math.hypot(one.sigma_m, other.sigma_m)
     text, margin = trend(gap_m_t, params.moving_threshold_m, sigma_m, scene.rest_sigma_m)
     yield word(
         scene.source, "gap_trend", text, margin, TRENDS, frame="world",
@@ -58,8 +58,8 @@ def pair_facts(
 def _moves_first(one: Trajectory, other: Trajectory) -> tuple[str, float]:
     """Return which begins to move first; onsets in neighbouring steps are not separated."""
     sure = min(abs(one.moves_margin), abs(other.moves_margin))
-    if not (one.moves.any() and other.moves.any()):
-        return FORMER if one.moves.any() else LATTER if other.moves.any() else NEITHER, sure
+    if not (one.any_moves and other.any_moves):
+        return FORMER if one.any_moves else LATTER if other.any_moves else NEITHER, sure
     first, second = one.start, other.start
     if first.frame == second.frame:
         # Only motion from the very start is certain to be simultaneous.
@@ -70,9 +70,9 @@ def _moves_first(one: Trajectory, other: Trajectory) -> tuple[str, float]:
 def _rests_first(one: Trajectory, other: Trajectory) -> tuple[str, float]:
     """Return which comes to rest first, of two that move or two that do not."""
     sure = min(abs(one.moves_margin), abs(other.moves_margin))
-    if not one.moves.any() and not other.moves.any():
+    if not one.any_moves and not other.any_moves:
         return NEVER_MOVE, sure
-    if not (one.moves.any() and other.moves.any()):
+    if not (one.any_moves and other.any_moves):
         return NEVER_MOVE, 0.0  # an object that never moved does not come to rest
     last, second = one.stop, other.stop
     if last.frame == second.frame == 0:

@@ -15,7 +15,6 @@ import numpy as np
 
 from p4d.config import FactsParams
 from p4d.questions.facts.scene.geometry import Scene
-from p4d.questions.facts.scene.margins import path_sigma_m
 from p4d.questions.facts.scene.trajectory import STEP_M, Trajectory, trajectory_of
 from p4d.questions.facts.table import Fact, quantity
 
@@ -90,7 +89,7 @@ def course_of(scene: Scene, whole: Trajectory) -> Course | None:
         first_sigma_s=sigma_s(first, start.margin),
         last_sigma_s=sigma_s(last, stop.margin),
         path_m=whole.path_m,
-        path_sigma_m=path_sigma_m(whole.points_m_t3, whole.sigma_m),
+        path_sigma_m=whole.path_sigma_m,
         rests_before=first > 0,
         rests_after=last < len(moves),
     )

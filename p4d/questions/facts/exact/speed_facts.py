@@ -18,7 +18,7 @@ def speed_facts(scene: Scene, trajectory: Trajectory) -> Iterator[Fact]:
     """Yield the speeds of one trajectory, in a metric scene."""
     begin, end = trajectory.begin, trajectory.end
     region, span_ns = [scene.region_ids[trajectory.k]], scene.span(begin, end)
-    displacement_m = float(np.linalg.norm(trajectory.moved_m_3))
+    displacement_m = trajectory.displacement_m
     if displacement_m > 5 * 2**0.5 * trajectory.sigma_m:
         ratio = trajectory.path_m / displacement_m
         # On a straight path both have the same error, and their ratio has none.

@@ -6,6 +6,7 @@ constancy must be measured (the errors of poses). Between the two no answer is c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,7 +14,12 @@ import numpy as np
 from p4d.config import FactsParams
 from p4d.questions.facts.picture_facts import screen_direction
 from p4d.questions.facts.scene.geometry import Scene
-from p4d.questions.facts.scene.margins import HEADING_SIGMA_RAD, dominant
+from p4d.questions.facts.scene.margins import (
+    HEADING_SIGMA_RAD,
+    dominant,
+    row_lengths,
+    vector_length,
+)
 from p4d.questions.facts.scene.trajectory import STEP_M, Trajectory
 from p4d.questions.facts.table import Fact, word
 from p4d.questions.facts.vocabulary import (
@@ -39,7 +45,7 @@ def trajectory_facts(scene: Scene, trajectory: Trajectory, params: FactsParams) 
     """Yield the facts of one trajectory that words describe."""
     span_ns, region = scene.span(trajectory.begin, trajectory.end), [scene.region_ids[trajectory.k]]
     text, margin = trend(
-        scene.range_m(trajectory.k, trajectory.begin, trajectory.end),
+        scene.range_m_kt[trajectory.k, trajectory.begin : trajectory.end + 1],
         params.moving_threshold_m,
         2**0.5 * trajectory.sigma_m,
         trajectory.rest_sigma_m,
@@ -72,14 +78,15 @@ def trend(
     values: np.ndarray, threshold: float, visible_sigma: float, rest_sigma: float
 ) -> tuple[str, float]:
     """Return the word of TRENDS for a distance over time, and its margin."""
-    fall, climb = values[0] - values.min(), values.max() - values[0]
-    rise_after, fall_after = values[-1] - values.min(), values.max() - values[-1]
+    ends = values[0], values[-1], values.min(), values.max()
+    first, last, least, most = (float(value) for value in ends)
+    fall, climb, rise_after, fall_after = first - least, most - first, last - least, most - last
 
     def is_seen(change: float) -> float:
-        return float(change - threshold) / visible_sigma
+        return (change - threshold) / visible_sigma
 
     def is_none(change: float) -> float:
-        return float(threshold - change) / rest_sigma
+        return (threshold - change) / rest_sigma
 
     margins = (
         min(is_seen(fall), is_none(climb), is_none(rise_after)),
@@ -88,7 +95,7 @@ def trend(
         min(is_seen(climb), is_seen(fall_after), is_none(fall)),
         min(is_none(fall), is_none(climb)),
     )
-    best = int(np.argmax(margins))
+    best = margins.index(max(margins))
     return TRENDS[best], margins[best]
 
 
@@ -97,7 +104,7 @@ def _screen_direction(scene: Scene, trajectory: Trajectory) -> Iterator[Fact]:
     begin, end = trajectory.begin, trajectory.end
     if not (scene.visible_kt[trajectory.k, begin] and scene.visible_kt[trajectory.k, end]):
         return
-    places_px = np.array([scene.pixel(trajectory.k, frame) for frame in range(begin, end + 1)])
+    places_px = scene.pixel_kt2[trajectory.k, begin : end + 1]
     text, margin = screen_direction(places_px)
     yield word(
         scene.source, "screen_direction", text, margin, PICTURE_DIRECTIONS, frame="picture",
@@ -142,7 +149,7 @@ def _shape(trajectory: Trajectory) -> tuple[str, float]:
     if trajectory.moves_margin <= 0:
         return STAYS, -trajectory.moves_margin
     points = trajectory.points_m_t3 - trajectory.points_m_t3[0]
-    length_m = float(np.linalg.norm(points[-1]))
+    length_m = vector_length(points[-1])
     sigma_m, measured_m = 2**0.5 * trajectory.sigma_m, trajectory.rest_sigma_m
     rise_m = float(points[:, 2].max() - max(0.0, points[-1, 2]))
     if rise_m > LEAST_BEND_M:
@@ -152,8 +159,8 @@ def _shape(trajectory: Trajectory) -> tuple[str, float]:
     ahead = points[-1] / length_m
     along_m = points @ ahead
     off_m = points - along_m[:, None] * ahead
-    farthest = int(np.linalg.norm(off_m, axis=1).argmax())
-    bend_m = float(np.linalg.norm(off_m[farthest]))
+    farthest = int(row_lengths(off_m).argmax())
+    bend_m = vector_length(off_m[farthest])
     monotone = bool((np.diff(along_m) > -measured_m).all())
     if bend_m <= LEAST_BEND_M:
         margin = (LEAST_BEND_M - bend_m) / measured_m
@@ -171,13 +178,13 @@ def _own_sides(scene: Scene, trajectory: Trajectory) -> Iterator[Fact]:
     """Where the others are at the start, as the object sees them when it faces its motion."""
     begin, end = trajectory.begin, trajectory.end
     ahead = trajectory.moved_m_3 * (1.0, 1.0, 0.0)
-    length_m = float(np.linalg.norm(ahead))
+    length_m = vector_length(ahead)
     climbs = abs(trajectory.moved_m_3[2]) > 0.5 * length_m
     if trajectory.moves_margin <= 0 or not trajectory.straight or climbs or length_m < STEP_M:
         return
     ahead = ahead / length_m
     left = np.array([-ahead[1], ahead[0], 0.0])
-    heading_sigma_rad = float(np.hypot(HEADING_SIGMA_RAD, 2**0.5 * trajectory.sigma_m / length_m))
+    heading_sigma_rad = math.hypot(HEADING_SIGMA_RAD, 2**0.5 * trajectory.sigma_m / length_m)
     for other, region_id in enumerate(scene.region_ids):
         if other == trajectory.k or not scene.visible_kt[other, begin]:
             continue
@@ -185,7 +192,7 @@ def _own_sides(scene: Scene, trajectory: Trajectory) -> Iterator[Fact]:
         level_m = np.array([offset_m @ ahead, offset_m @ left])
         axis, sign, border_margin = dominant(level_m)
         sigma_rad = np.hypot(
-            heading_sigma_rad, 2**0.5 * trajectory.sigma_m / np.linalg.norm(level_m)
+            heading_sigma_rad, 2**0.5 * trajectory.sigma_m / vector_length(level_m)
         )
         text = ((OWN_SIDES[1], OWN_SIDES[0]), (OWN_SIDES[3], OWN_SIDES[2]))[axis][int(sign > 0)]
         border_margin *= HEADING_SIGMA_RAD / float(sigma_rad)

@@ -8,9 +8,9 @@ import numpy as np
 
 from p4d.config import FactsParams
 from p4d.questions.facts.scene.geometry import Scene
-from p4d.questions.facts.scene.margins import dominant
+from p4d.questions.facts.scene.margins import dominant, vector_length
 from p4d.questions.facts.scene.trajectory import Trajectory
-from p4d.questions.facts.scene.turns import MAX_STEP_RAD, TURN_SIGMA_RAD, turn_of
+from p4d.questions.facts.scene.turns import MAX_STEP_RAD, TURN_SIGMA_RAD
 from p4d.questions.facts.table import Fact, quantity, word
 from p4d.questions.facts.vocabulary import NOT_ROTATING, SEEN_TURNS
 
@@ -21,8 +21,8 @@ def turning_facts(scene: Scene, trajectory: Trajectory, params: FactsParams) -> 
     """Yield the facts about the rotation of one object between two frames."""
     k, begin, end = trajectory.k, trajectory.begin, trajectory.end
     region, span_ns = [scene.region_ids[k]], scene.span(begin, end)
-    turn = turn_of(scene.world_T_obj_kt44[k, begin : end + 1, :3, :3])
-    steady = float(np.linalg.norm(turn.sum_rad)) >= STEADY_AXIS * turn.total_rad
+    turn = scene.turn(k, begin, end)
+    steady = vector_length(turn.sum_rad) >= STEADY_AXIS * turn.total_rad
     known = turn.largest_step_rad <= MAX_STEP_RAD
     enough = (turn.total_rad - params.turning_threshold_rad) / TURN_SIGMA_RAD
     text, margin = NOT_ROTATING, -enough if known else 0.0
@@ -58,8 +58,8 @@ def _view_axes(scene: Scene, k: int, frame: int) -> np.ndarray:
     """Return rows right, up and towards the viewer in the world, for a viewer of the object."""
     camera = scene.world_T_cam_t44[frame]
     towards = camera[:3, 3] - scene.centre_m_kt3[k, frame]
-    towards = towards / np.linalg.norm(towards)
+    towards = towards / vector_length(towards)
     up = -camera[:3, 1]
     up = up - (up @ towards) * towards
-    up = up / np.linalg.norm(up)
+    up = up / vector_length(up)
     return np.stack([np.cross(up, towards), up, towards])

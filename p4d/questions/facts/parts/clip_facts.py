@@ -191,7 +191,7 @@ def _held(places: Places) -> np.ndarray:
 def _of_typical_range(scene: Scene) -> Scene:
     """A scene of relative scale in units that suit sigmas in metres; orders do not change."""
     ranges = [
-        float(np.linalg.norm(scene.where(k, t)))
+        float(np.linalg.norm(scene.camera_m_kt3[k, t]))
         for k, t in zip(*np.nonzero(scene.visible_kt), strict=True)
     ]
     factor = TYPICAL_RANGE / float(np.median(ranges)) if ranges else 1.0

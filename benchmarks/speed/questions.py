@@ -1,0 +1,132 @@
+"""Facts and questions per processor second, on the shards of a project that has made them.
+
+    python -m benchmarks.speed.questions [--project .] [--rounds 5]
+
+The stages `facts` and `questions` run again for each shard, in this process and on one thread, from
+the clips, labels and regions that the project holds; files are read and written as in a run. What
+they write must equal what the project holds, byte for byte. Writes `facts_questions_per_s` of
+`benchmarks/results/reality.json`, from the round of median speed:
+
+- `per_s`: questions asked over the seconds of both stages, geometry included;
+- `facts_per_s`, `questions_per_s`: each stage by itself. A clip's facts give some 18 questions that
+  are asked, out of thousands that they could answer.
+
+`elsewhere` is the speed of VLM-3R's generators, geometry included, which was measured in an earlier
+study of this project and not in this run. It counts other questions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.machine import CHECKOUT
+from benchmarks.reality import record
+from p4d.errors import ContractError
+from p4d.pipeline import StageInputs, StageReport, stage_named
+from p4d.project import Project
+
+VLM_3R_PER_S = 2041
+SOURCE = "the reality check of November 2026, section 4; not measured in this run"
+
+
+@dataclass(frozen=True)
+class Round:
+    """What all shards gave in one round, and the processor seconds of both stages."""
+
+    facts: int
+    questions: int
+    facts_cpu_s: float
+    questions_cpu_s: float
+
+    @property
+    def per_s(self) -> float:
+        """Questions per second of both stages."""
+        return self.questions / (self.facts_cpu_s + self.questions_cpu_s)
+
+
+def run_stage(
+    project: Project, name: str, shard: str, folders: Mapping[str, Path], out: Path
+) -> tuple[StageReport, float]:
+    """Run one stage of a shard into `out`; its report and its processor seconds.
+
+    Raises:
+        ContractError: a file differs from the project's own.
+    """
+    stage = stage_named(name)
+    inputs = StageInputs(
+        stage=stage,
+        all_params=project.params,
+        folders={each: folders[each] for each in stage.reads},
+        shard=shard,
+        manifest=None,
+        inbox=None,
+        versions={},
+        progress=lambda done, total, note: None,
+    )
+    out.mkdir(parents=True)
+    run = stage.load()  # imports are no part of a stage
+    started = time.process_time()
+    report = run(inputs, out)
+    cpu_s = time.process_time() - started
+    for made in out.iterdir():
+        if made.read_bytes() != (project.data / name / shard / made.name).read_bytes():
+            raise ContractError(
+                f"{name}@{shard}: {made.name} differs from the project's; run make up"
+            )
+    return report, cpu_s
+
+
+def one_round(project: Project, out: Path) -> Round:
+    """Both stages of all shards."""
+    facts = questions = 0
+    facts_cpu_s = questions_cpu_s = 0.0
+    for shard in project.shards():
+        folders = {
+            name: project.data / name / shard for name in ("clips", "labels", "regions", "facts")
+        }
+        made, cpu_s = run_stage(project, "facts", shard, folders, out / "facts" / shard)
+        facts += int(made.metrics["facts"])
+        facts_cpu_s += cpu_s
+        made, cpu_s = run_stage(project, "questions", shard, folders, out / "questions" / shard)
+        questions += int(made.metrics["questions"])
+        questions_cpu_s += cpu_s
+    return Round(facts, questions, facts_cpu_s, questions_cpu_s)
+
+
+def main() -> None:
+    """Measure, and record the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--project", type=Path, default=CHECKOUT)
+    parser.add_argument("--rounds", type=int, default=5)
+    wanted = parser.parse_args()
+    project = Project(wanted.project.resolve())
+    rounds = []
+    for number in range(wanted.rounds):
+        with TemporaryDirectory() as name:
+            rounds.append(one_round(project, Path(name)))
+        print(number, rounds[-1], round(rounds[-1].per_s), flush=True)
+    middle = sorted(rounds, key=lambda one: one.per_s)[len(rounds) // 2]
+    figures = {
+        "per_s": round(middle.per_s),
+        "per_s_rounds": [round(one.per_s) for one in rounds],
+        "facts_per_s": round(middle.facts / middle.facts_cpu_s),
+        "questions_per_s": round(middle.questions / middle.questions_cpu_s),
+        "shards": len(project.shards()),
+        "facts": middle.facts,
+        "questions": middle.questions,
+        "facts_cpu_s": round(middle.facts_cpu_s, 3),
+        "questions_cpu_s": round(middle.questions_cpu_s, 3),
+        "seconds_are": "of one processor",
+        "elsewhere": {"vlm_3r_generators_per_s": VLM_3R_PER_S, "source": SOURCE},
+    }
+    command = "python -m benchmarks.speed.questions"
+    record("facts_questions_per_s", figures, f"{command} --rounds {wanted.rounds}, after make demo")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Stores and measures labels in one thread, while the teachers label the next clips.
+
+Encoding and statistics are NumPy and blosc2 alone. After the forward passes they take half as long
+again; beside them they cost a second processor and little time. There is one thread, so labels are
+stored one after another, and at most two batches wait in memory.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from p4d.errors import LabelError
+from p4d.teachers.labelling.statistics import label_statistics
+from p4d.teachers.labelling.store import LabelStore, LabelWriter
+from p4d.teachers.protocol import ClipInput, LabelArrays, Teacher
+
+_WAITING = 2
+"""Batches that may wait."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A label that was stored and measured, or why it was not.
+
+    Attributes:
+        reason: None if it is stored.
+        statistics: its rows of `label_stats.parquet`.
+    """
+
+    reason: str | None
+    statistics: Sequence[dict[str, Any]] = ()
+
+
+class Behind:
+    """The thread; a context manager, whose end waits for it."""
+
+    def __init__(self, writer: LabelWriter, tokens_hw: int) -> None:
+        """Store by `writer`; exact rays are compared on a grid of side `tokens_hw`."""
+        self._writer, self._tokens_hw = writer, tokens_hw
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="labels")
+        self._batches: deque[Future[list[Kept]]] = deque()
+
+    def __enter__(self) -> Self:
+        """The thread itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Wait for what is under way; after an error drop what waits."""
+        self._thread.shutdown(cancel_futures=kind is not None)
+
+    def keep(
+        self, teacher: Teacher, labels: Sequence[tuple[ClipInput, LabelArrays]]
+    ) -> Future[list[Kept]]:
+        """Store and measure the labels of a batch of clips, in order.
+
+        Waits as long as two batches are waiting.
+        """
+        while len(self._batches) >= _WAITING:
+            self._batches.popleft().result()
+        batch = self._thread.submit(
+            lambda: [self._keep(teacher, clip, arrays) for clip, arrays in labels]
+        )
+        self._batches.append(batch)
+        return batch
+
+    def stored(self) -> LabelStore:
+        """What is stored; waits for what is on its way."""
+        while self._batches:
+            self._batches.popleft().result()
+        return self._writer.stored()
+
+    def _keep(self, teacher: Teacher, clip: ClipInput, arrays: LabelArrays) -> Kept:
+        try:
+            self._writer.add(clip.clip_id, teacher.name, arrays)
+        except LabelError as error:
+            return Kept(reason=str(error))
+        # As a reader of the files decodes it, so that statistics cover the codec.
+        rows = label_statistics(self._writer.stored(), teacher, clip, self._tokens_hw)
+        return Kept(reason=None, statistics=rows)
