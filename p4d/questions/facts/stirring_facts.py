@@ -85,14 +85,14 @@ def stirring_facts(
         (first, one), _, (last, other) = thirds
         if first != last:
             yield word(source, kind, words[int(last)], min(one, other), words, **about)
-    for edge, (part, words) in EDGES.items():
+    for edge, (part, places) in EDGES.items():
         moves, margin = found.moves(part)
         yield word(source, f"stirring_{edge}", STIRRING[int(moves)], margin, STIRRING, **about)
         stirs, still = found.stirs_33[part], found.still_33[part]
         there = stirs > still
         if there.sum() == 1:
-            text, margin = words[int(there.argmax())], float(np.maximum(stirs, still).min())
-            yield word(source, f"stirring_where_{edge}", text, margin, words, **about)
+            text, margin = places[int(there.argmax())], float(np.maximum(stirs, still).min())
+            yield word(source, f"stirring_where_{edge}", text, margin, places, **about)
 
 
 def stirring_times(source: Source, time_ns: NDArray, paths: ClipPaths) -> Iterator[Fact]:
