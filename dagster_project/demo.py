@@ -80,7 +80,7 @@ def _ask_one(project: Project) -> None:
     example = held_out_example(project, project.root / "reports" / "example")
     if example is None:
         return
-    student, folder = ask.load_asked(None)
+    student, folder = ask.load_asked(None, echo)
     clips = ask.sampling_of(folder, project.params.clips)
     reply = ask.ask_video(student, example.video, example.asked, clips)
     ask.save_picture(project.root / "reports" / "example" / "regions.png", reply.picture_hw3)

@@ -9,19 +9,23 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from dagster_project.arms import companions, side_by_side
 from dagster_project.dead_runs import PROCESS_TAG, process_identity
 from dagster_project.metadata import version_metadata
+from p4d.compute.ahead import Ahead
 from p4d.compute.engine import Engine, ThisProcess
+from p4d.compute.local import LocalWorkers
 from p4d.compute.settings import read_settings
 from p4d.compute.side_by_side import Later
 from p4d.errors import P4DError
 from p4d.foreign_text import one_line
-from p4d.progress import Pace
+from p4d.progress import Pace, Progress
 from p4d.project import Project
 from p4d.quality.results import CheckResult
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
@@ -62,6 +66,19 @@ class StageRunner(dg.ConfigurableResource):
 
     root: str
     progress_to_terminal: bool = False
+    _arms: Ahead | None = None
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Begin a run: nothing trains yet."""
+        del context
+        self._arms = None
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """End a run, and the arms that were trained ahead of their steps, if it was stopped."""
+        del context
+        if self._arms is not None:
+            self._arms.close()
+            self._arms = None
 
     @property
     def project(self) -> Project:
@@ -110,8 +127,7 @@ class StageRunner(dg.ConfigurableResource):
         self.mark_process(context)
         key = ArtifactKey(context.asset_key.to_user_string())
         try:
-            with self._engine() as engine:
-                made = self.make(context, key, force=config.force, engine=engine)
+            made = self._made(context, key, force=config.force)
         except P4DError as error:
             raise dg.Failure(
                 description=f"{type(error).__name__}: {error}", allow_retries=False
@@ -119,6 +135,40 @@ class StageRunner(dg.ConfigurableResource):
         # Metadata of the asset: that of the result is stored with the output once more.
         context.add_asset_metadata(version_metadata(self.project, made), asset_key=key.stage)
         return dg.MaterializeResult(data_version=dg.DataVersion(made.data_version))
+
+    def _made(
+        self, context: dg.AssetExecutionContext, key: ArtifactKey, *, force: bool
+    ) -> Materialization:
+        """Run the stage of an asset; of an arm, with other arms of the run side by side."""
+        if not force:
+            self._start_arms(context, key)
+        if self._arms is None or not self._arms.has(str(key)):
+            with self._engine() as engine:
+                return self.make(context, key, force=force, engine=engine)
+        reports: dict[str, Progress] = {}
+
+        def report(name: str, done: int, total: int, note: str) -> None:
+            if name not in reports:
+                reports[name] = self._progress(context, ArtifactKey.parse(name))
+            reports[name](done, total, note)
+
+        made: Materialization = self._arms.result(str(key), report)
+        return made
+
+    def _start_arms(self, context: dg.AssetExecutionContext, key: ArtifactKey) -> None:
+        """Start an arm and those that can start with it, if the machine has cores for several."""
+        selected = {asset.to_user_string() for asset in context.run.asset_selection or ()}
+        others = companions(key.stage, selected)
+        settings = read_settings(self.project.root)
+        width = side_by_side(self.project.params.training, settings)
+        if not others or width == 1:
+            return
+        if self._arms is None:
+            self._arms = Ahead(LocalWorkers(replace(settings, workers=width)))
+        for name in (key.stage, *others):
+            self._arms.start(
+                make_job(self.project, ArtifactKey(name), run_id=context.run_id, force=False)
+            )
 
     def _engine(self) -> Engine:
         """Of one stage: the cluster, if `compute.yaml` names one, else this process."""

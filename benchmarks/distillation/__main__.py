@@ -13,7 +13,17 @@ from benchmarks.distillation.bases import make_bases
 from benchmarks.distillation.choices import apply, committed_choices, write_choices
 from benchmarks.distillation.corpus import corpus_of, prepare, shards_of
 from benchmarks.distillation.demo import record_demo
-from benchmarks.distillation.plan import CANDIDATES, SEEDS, VAL, RunSpec, plan, settings
+from benchmarks.distillation.plan import (
+    CANDIDATES,
+    FIRST,
+    SEEDS,
+    STEPS,
+    VAL,
+    WORLDS,
+    RunSpec,
+    plan,
+    settings,
+)
 from benchmarks.distillation.report import collect, measured_ratio, restore
 from benchmarks.distillation.run import is_done, measured_row, perform
 from benchmarks.distillation.schedule import costs_of, fitting
@@ -36,11 +46,16 @@ def planned(work: Path, arguments: argparse.Namespace) -> list[RunSpec]:
 
 
 def _finished(work: Path, corpus: str) -> dict[str, dict[str, object]]:
-    """Return the runs of this corpus and commit; others are made again."""
+    """Return the runs of this corpus and commit, and candidates that this code trained."""
     commit = clean_commit(CHECKOUT)
     found = {path.stem: read_json(path) for path in sorted((work / "runs").glob("*.json"))}
+    candidates = {run.name for run in CANDIDATES if is_done(work, run, corpus, commit)}
     now = (corpus, commit)
-    return {name: one for name, one in found.items() if (one["corpus"], one["commit"]) == now}
+    return {
+        name: one
+        for name, one in found.items()
+        if name in candidates or (one["corpus"], one["commit"]) == now
+    }
 
 
 def drop_others(work: Path) -> None:
@@ -54,6 +69,7 @@ def drop_others(work: Path) -> None:
 def choose(work: Path, arguments: argparse.Namespace) -> None:
     """Train the candidates, ask them the validation questions, and write the choices."""
     make_bases(work)
+    make_variants(work, shards_of(work), CANDIDATES)
     perform(work, CANDIDATES, arguments)
     asked = len(load_questions(work / "release", VAL))
     results = _finished(work, corpus_of(work))
@@ -64,7 +80,6 @@ def choose(work: Path, arguments: argparse.Namespace) -> None:
 def measure(work: Path, arguments: argparse.Namespace, until_s: float) -> list[str]:
     """Run what fits into the time, the most important first; return what was left out."""
     make_bases(work)
-    make_variants(work, shards_of(work))
     while True:
         corpus, commit = corpus_of(work), clean_commit(CHECKOUT)
         results = _finished(work, corpus)
@@ -72,13 +87,14 @@ def measure(work: Path, arguments: argparse.Namespace, until_s: float) -> list[s
             run for run in planned(work, arguments) if not is_done(work, run, corpus, commit)
         ]
         # The arm of equal time can be planned when SFT and P4D have been measured.
-        first = [run for run in missing if run.arm in ("sft", "p4d")]
+        first = [run for run in missing if run.arm in FIRST]
         chosen, _ = fitting(
             first or missing,
             costs_of(results, arguments.steps),
             seconds=until_s - time.monotonic(),
             processes=arguments.processes,
         )
+        make_variants(work, shards_of(work), chosen)
         failed = perform(work, chosen, arguments)
         if failed or not chosen or not first:
             now = [r for r in planned(work, arguments) if not is_done(work, r, corpus, commit)]
@@ -99,8 +115,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=distillation.__doc__)
     parser.add_argument("what", nargs="?", choices=["measure", "choose"], default="measure")
     parser.add_argument("--work", type=Path, default=CHECKOUT / "benchmark_data" / "distillation")
-    parser.add_argument("--worlds", type=int, default=1800)
-    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--worlds", type=int, default=WORLDS)
+    parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument(

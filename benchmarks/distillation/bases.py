@@ -1,4 +1,4 @@
-"""Variants of the base student: other tubelets, an untrained encoder, no time encoding."""
+"""Variants of the base student: an untrained encoder, no time encoding."""
 
 from __future__ import annotations
 
@@ -8,19 +8,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import nn
-
-from benchmarks.distillation.plan import BASE, LONG_TUBELETS, NEW_ENCODER, UNTIMED
+from benchmarks.distillation.plan import BASE, NEW_ENCODER, UNTIMED
 from p4d.artifacts import read_json, write_json
 from p4d.determinism import deterministic
-from p4d.errors import ContractError
 from p4d.students.model.adapters.qwen_vl_network import QwenVL
 from p4d.students.model.prompt_settings import PromptSettings
 from p4d.students.model.student import load, save_student
-
-FRAMES = 8
-"""Frames of a long tubelet: a whole clip."""
 
 
 def make_bases(work: Path) -> None:
@@ -41,34 +34,6 @@ def make_bases(work: Path) -> None:
         unfinished.rename(work / name)
 
 
-def inflate_tubelets(model: QwenVL, frames: int) -> None:
-    """Let the patch embedding cover `frames` frames, so that one token shows a longer motion.
-
-    The kernel is repeated along time and divided by the number of repetitions, as Carreira and
-    Zisserman (2017) inflate kernels. A clip in which nothing moves is embedded as before, so the
-    base keeps what it knows about stills. Nothing is trained.
-
-    Raises:
-        ContractError: the frames are no multiple of those of the model.
-    """
-    embed: Any = model.model.visual.patch_embed
-    before: int = model.config.vision_config.temporal_patch_size
-    if frames % before:
-        raise ContractError(f"tubelets of {frames} frames are no multiple of {before}")
-    old, times = embed.proj, frames // before
-    kernel = (frames, *old.kernel_size[1:])
-    new = nn.Conv3d(
-        old.in_channels, old.out_channels, kernel, stride=kernel, bias=old.bias is not None
-    )
-    with torch.no_grad():
-        new.weight.copy_(old.weight.repeat(1, 1, times, 1, 1) / times)
-        if new.bias is not None:
-            new.bias.copy_(old.bias)
-    embed.proj = new
-    embed.temporal_patch_size = frames
-    model.config.vision_config.temporal_patch_size = frames
-
-
 def _untrained_encoder(model: QwenVL) -> None:
     with deterministic(1, seed=0):
         drawn: Any = type(model)(model.config)
@@ -77,10 +42,6 @@ def _untrained_encoder(model: QwenVL) -> None:
 
 def _without_time(model: QwenVL) -> None:
     dataclasses.replace(PromptSettings.of(model), time="none").store(model)
-
-
-def _longer(model: QwenVL) -> None:
-    inflate_tubelets(model, FRAMES)
 
 
 def _untimed(change: Callable[[QwenVL], None]) -> Callable[[QwenVL], None]:
@@ -92,9 +53,7 @@ def _untimed(change: Callable[[QwenVL], None]) -> Callable[[QwenVL], None]:
 
 
 _CHANGES: Mapping[str, Callable[[QwenVL], None]] = {
-    LONG_TUBELETS: _longer,
     NEW_ENCODER: _untrained_encoder,
     BASE + UNTIMED: _without_time,
-    LONG_TUBELETS + UNTIMED: _untimed(_longer),
     NEW_ENCODER + UNTIMED: _untimed(_untrained_encoder),
 }

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.distillation.plan import CANDIDATES, RunSpec
+from benchmarks.distillation.plan import CANDIDATES, CHOICES, EXCLUDED, RunSpec
 from p4d.artifacts import read_json, write_json
 from p4d.errors import ContractError
 
@@ -33,14 +33,17 @@ def write_choices(
         asked: number of validation questions.
 
     Raises:
-        ContractError: a candidate has not run, or candidates are of several commits.
+        ContractError: a candidate has not run, or candidates of a stage are of different code.
     """
     missing = [run.name for run in CANDIDATES if run.name not in results]
     if missing:
         raise ContractError(f"not every candidate has run: {', '.join(missing)}; choose again")
-    commits = sorted({results[run.name]["commit"] for run in CANDIDATES})
-    if len(commits) > 1:
-        raise ContractError(f"the candidates are of the commits {', '.join(commits)}")
+    for stage in sorted({run.stage for run in CANDIDATES}):
+        of = {results[r.name]["student_code"] for r in CANDIDATES if r.stage == stage}
+        if len(of) > 1:
+            raise ContractError(
+                f"candidates of {stage} were trained by different code; choose again"
+            )
     rows = [
         {
             "arm": run.chooses,
@@ -49,18 +52,21 @@ def write_choices(
             "seed": run.seed,
             "accuracy": results[run.name]["val_accuracy"],
             "cpu_s": results[run.name]["cpu_s"],
+            "commit": results[run.name]["commit"],
+            "student_code": results[run.name]["student_code"],
         }
         for run in CANDIDATES
     ]
-    best = {arm: _best(rows, arm) for arm in ("sft", "p4d")}
+    best = {arm: _best(rows, arm) for arm in CHOICES}
     found = {
-        "what": "encoder, optimizer and learning rate of SFT; encoder, optimizer and weight of P4D",
+        "what": "encoder and optimizer of SFT; P4D has one candidate, and the arms with few "
+        "questions take the settings of those with all",
         "by": "mean accuracy over categories on the validation split of the corpus",
         "made": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "commit": commits[0],
         "corpus": corpus,
         "questions": asked,
         "candidates": rows,
+        "excluded": EXCLUDED,
         "chosen": best,
     }
     write_json(checkout / FILE, found)

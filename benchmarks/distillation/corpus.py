@@ -12,7 +12,6 @@ from pathlib import Path
 from benchmarks.distillation.plan import (
     BASE,
     CLIPS,
-    LONG_TUBELETS,
     NEW_ENCODER,
     RELEASES,
     UNTIMED,
@@ -25,12 +24,11 @@ from p4d.worlds.clip_shards import write_clip_shard
 
 FIRST_WORLD, WORLDS_PER_SHARD = 9_000_000, 150
 PER_SHARD = ("labels", "regions", "facts", "questions")
-_BASES = (LONG_TUBELETS, NEW_ENCODER)
 VARIANTS = (
     *RELEASES,
     *CLIPS,
-    *_BASES,
-    *(base + UNTIMED for base in (BASE, *_BASES)),
+    NEW_ENCODER,
+    *(base + UNTIMED for base in (BASE, NEW_ENCODER)),
 )
 STAGES = ("expert_worlds", "expert", *PER_SHARD, "release", "base_student")
 

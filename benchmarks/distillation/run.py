@@ -179,13 +179,19 @@ def _print_progress(name: str, done: int, total: int, note: str) -> None:
 
 
 def is_done(work: Path, run: RunSpec, corpus: str, commit: str) -> bool:
-    """Whether a run has been made of this corpus by this commit, at this setting."""
+    """Whether a run has been made of this corpus by this commit, at this setting.
+
+    A candidate, which is in no table, also counts if the same code trained it in another commit.
+    """
     path = work / "runs" / f"{run.name}.json"
     if not path.is_file():
         return False
     result = read_json(path)
     asked = json.loads(json.dumps(dataclasses.asdict(run)))
-    return (result["corpus"], result["commit"], result["run"]) == (corpus, commit, asked)
+    if (result["corpus"], result["run"]) != (corpus, asked):
+        return False
+    same = run.role == "candidate" and result["student_code"] == student_code(run)
+    return bool(same or result["commit"] == commit)
 
 
 def perform(work: Path, runs: Sequence[RunSpec], arguments: argparse.Namespace) -> list[str]:

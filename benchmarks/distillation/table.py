@@ -24,9 +24,11 @@ TITLES = {
     "sft": "SFT",
     "sft_longer": "SFT, 20 % more steps",
     "p4d": "P4D",
+    "sft_few": "SFT, questions about a tenth of the videos",
+    "p4d_few": "P4D, the same questions, distilled from all videos",
     "p4d_equal_time": "P4D, equal time",
     "p4d_exact": "P4D, exact truth as teacher",
-    "to_the_end": "P4D, distilling to the end",
+    "until_70_percent": "P4D, distilling in 70 % of the steps",
 }
 
 
@@ -68,6 +70,7 @@ def headline(report: Mapping[str, Any]) -> list[str]:
     shown = {
         "trained families, equal steps": gains.get("equal_steps"),
         "trained families, equal processor time": gains.get("equal_time"),
+        "questions about a tenth of the videos, all videos distilled": gains.get("few_questions"),
         "trained families, looks that nothing was trained on (R4D-World)": gains.get("unseen_looks")
         or frozen.get("trained_families", {}).get("gain"),
         "all families (R4D-World)": gains.get("all_families") or frozen.get("all", {}).get("gain"),

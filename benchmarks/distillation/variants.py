@@ -7,25 +7,28 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from benchmarks.distillation.plan import CLIPS, RELEASES
+from benchmarks.distillation.plan import CLIPS, FEW, FEW_SHARE, RELEASES, RunSpec
 from p4d.artifacts import Arrays, read_table, write_arrays, write_table
+from p4d.ids import seed_for
 from p4d.students.data.fact_text import FactTexts, with_facts
 from p4d.students.data.questions import Question
 
 
-def make_variants(work: Path, shards: Sequence[str]) -> None:
-    """Make the variants of release and clips that controls and ablations train on."""
+def make_variants(work: Path, shards: Sequence[str], runs: Collection[RunSpec]) -> None:
+    """Make the variants of release and clips that these runs read and that are missing."""
     for name in RELEASES:
-        if (work / name).is_dir():
+        if (work / name).is_dir() or name not in {run.release for run in runs}:
             continue
         table = read_table(work / "release" / "questions.parquet")
-        if name == "release_timed":
+        if name == FEW:
+            table = few_questions(table)
+        elif name == "release_timed":
             times = "The frames are 0.25 sec apart: 0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75 sec.\n"
             table = table.with_columns(question=pl.lit(times) + pl.col("question"))
         else:
@@ -45,8 +48,19 @@ def make_variants(work: Path, shards: Sequence[str]) -> None:
         write_table(unfinished / "questions.parquet", table, sort_by=["qa_id"])
         unfinished.rename(work / name)
     for name in CLIPS:
-        for shard in shards:
+        for shard in shards if name in {run.clips for run in runs} else ():
             _clips_variant(work, name, shard)
+
+
+def few_questions(table: pl.DataFrame) -> pl.DataFrame:
+    """The questions without those about most videos of the train split; the others stay whole.
+
+    The videos that keep theirs are drawn by their ids, so every seed and arm has the same.
+    """
+    train = table.filter(pl.col("split") == "train")["video_id"].unique().to_list()
+    order = sorted(train, key=lambda video: seed_for("few questions", video))
+    kept = order[: max(1, round(FEW_SHARE * len(order)))]
+    return table.filter((pl.col("split") != "train") | pl.col("video_id").is_in(kept))
 
 
 def _clips_variant(work: Path, name: str, shard: str) -> None:

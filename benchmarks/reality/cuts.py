@@ -5,7 +5,7 @@
 Two worlds of p4d's own renderer are joined at a known frame and encoded; rates, sizes and
 compression vary; fades and dissolves are planted likewise. What must not be found:
 the worlds alone, with every frame doubled, with a bright frame in the middle (a flash), and a pan
-over a wide picture.
+over a wide picture, fast and slow.
 """
 
 from __future__ import annotations
@@ -88,12 +88,14 @@ def planted(number: int) -> list[Planted]:
     wide = np.concatenate([first[0], second[0], first[-1]], axis=1)
     step = max(1, 2 * SIDE_PX // len(first))
     pan = [wide[:, i * step : i * step + SIDE_PX] for i in range(2 * SIDE_PX // step)]
+    slow_pan = [wide[:, i : i + SIDE_PX] for i in range(2 * SIDE_PX)]
     return [
         *videos,
         Planted("world", first, None),
         Planted("doubled_frames", np.repeat(second, 2, axis=0), None),
         Planted("flash", flash, None),
         Planted("pan", np.stack(pan), None),
+        Planted("slow_pan", np.stack(slow_pan), None),
     ]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from p4d.cli.echo import echo
+from p4d.cli.echo import echo, name_missing_ledger
 from p4d.project import Project
 
 _AT = click.option(
@@ -36,6 +36,7 @@ def why(identifier: str, at: str | None, as_json: bool) -> None:
     from p4d.versioning.storage.fetch import Fetcher
 
     project = Project.find()
+    name_missing_ledger(project)
     with Fetcher(project, lambda line: echo(line, err=True)) as fetcher:
         node = explain(project, identifier, at=at, fetch=fetcher.file)
     echo(json.dumps(node.to_json(), indent=2) if as_json else node.render_text())
@@ -51,8 +52,12 @@ def why(identifier: str, at: str | None, as_json: bool) -> None:
 def champion(on: str | None) -> None:
     """Print which student is champion, or was at a time, and why."""
     from p4d.audit.champion import champion_text
+    from p4d.versioning.storage.fetch import bring_what_is_read
 
-    echo(champion_text(Project.find(), on))
+    project = Project.find()
+    name_missing_ledger(project)
+    bring_what_is_read(project, {"champion"}, lambda line: echo(line, err=True))
+    echo(champion_text(project, on))
 
 
 @click.command()
@@ -60,10 +65,17 @@ def champion(on: str | None) -> None:
 @click.argument("dest", type=click.Path(path_type=Path))
 @_AT
 def restore(identifier: str, dest: Path, at: str | None) -> None:
-    """Copy the version that is or holds IDENTIFIER, current or superseded, to DEST."""
-    from p4d.audit.lookup.restore import restore as restore_version
+    """Copy the version that is or holds IDENTIFIER, current or superseded, to DEST.
 
-    echo(restore_version(Project.find(), identifier, dest, at=at))
+    What the cache lacks comes from DVC's default remote, if there is one.
+    """
+    from p4d.audit.lookup.restore import restore as restore_version
+    from p4d.versioning.storage.fetch import Fetcher
+
+    project = Project.find()
+    name_missing_ledger(project)
+    with Fetcher(project, lambda line: echo(line, err=True)) as fetcher:
+        echo(restore_version(project, identifier, dest, at=at, fetcher=fetcher))
 
 
 @click.command()

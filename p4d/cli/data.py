@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from p4d.cli.echo import echo
+from p4d.cli.echo import echo, name_missing_ledger
 from p4d.cli.renamed import RenamedOptions
 from p4d.cli.settings import settings_of
 from p4d.project import Project
@@ -35,17 +35,13 @@ def sql(name: str, settings: tuple[str, ...]) -> None:
     import polars as pl
 
     from p4d.sql_files import stages_read
-    from p4d.versioning.state.workspace import Workspace
-    from p4d.versioning.storage.fetch import Fetcher, is_without_artifacts
+    from p4d.versioning.storage.fetch import bring_what_is_read
     from p4d.warehouse import Warehouse, text_of
 
     parameters, project = settings_of(settings), Project.find()
+    name_missing_ledger(project)
     stages = stages_read(text_of(name)) - {"ledger"}
-    with Workspace(project) as workspace:
-        elsewhere = is_without_artifacts(workspace, stages)
-    if elsewhere:
-        with Fetcher(project, lambda line: echo(line, err=True)) as fetcher:
-            fetcher.bring(stages)
+    bring_what_is_read(project, stages, lambda line: echo(line, err=True))
     with pl.Config(tbl_rows=200, tbl_cols=30, fmt_str_lengths=60):
         echo(Warehouse(project).query(name, **parameters))
 
@@ -55,7 +51,9 @@ def summary() -> None:
     """Print a summary of everything that is published."""
     from p4d.display.summary import build_summary, render
 
-    echo(render(build_summary(Project.find())))
+    project = Project.find()
+    name_missing_ledger(project)
+    echo(render(build_summary(project)))
 
 
 @click.command()

@@ -113,7 +113,7 @@ def ask(
     """Ask a student about regions of any VIDEO."""
     from p4d.students.use import ask as asking
 
-    loaded, folder = asking.load_asked(student)
+    loaded, folder = asking.load_asked(student, lambda line: echo(line, err=True))
     answer = asking.ask_video(
         loaded,
         video,

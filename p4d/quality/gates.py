@@ -102,6 +102,7 @@ _SQL_GATES: Mapping[str, Mapping[str, Severity]] = {
     },
     "release": {
         "no_leakage": "critical",
+        "no_copies_across_splits": "critical",
         "no_near_duplicates_across_splits": "critical",
         "questions_are_in_their_split": "critical",
         "questions_are_unchanged": "critical",

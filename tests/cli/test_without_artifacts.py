@@ -45,3 +45,23 @@ def test_sql_over_the_ledger_fetches_nothing(clone):
     found = p4d(clone, "sql", "failed_checks")
     assert LINE not in found.stderr
     assert not (clone.root / ".dvc" / "cache").exists()
+
+
+def test_a_clone_without_the_ledger_is_told_how_to_get_it(clone, tmp_path):
+    """Of git's files alone: what was committed, and the branch of the ledger at the origin."""
+    clone.run("git", "add", "-A")
+    clone.run("git", "commit", "-q", "-m", "corpus")
+    (clone.root / "data" / "ledger" / "ledger.jsonl").unlink()
+    clone.run("git", "update-ref", "refs/remotes/origin/p4d-ledger", "p4d-ledger")
+    clone.run("git", "branch", "-D", "p4d-ledger")
+    for command in (("why", f"labels@{SHARDS[0]}"), ("sql", "failed_checks"), ("summary",)):
+        assert "`p4d audit fetch` brings it" in p4d(clone, *command).stderr, command
+    p4d(clone, "audit", "fetch")
+    assert "audit fetch" not in p4d(clone, "sql", "failed_checks").stderr
+
+
+def test_a_version_is_restored_from_the_remote(clone, tmp_path):
+    found = p4d(clone, "restore", f"labels@{SHARDS[0]}", str(tmp_path / "there"))
+    assert "verified" in found.stdout
+    assert found.stderr.count(LINE) == 1
+    assert any((tmp_path / "there").iterdir())

@@ -80,6 +80,33 @@ def test_a_scene_that_only_grows_darker_is_no_dissolve():
     assert find_transitions((film * light).astype(np.uint8), SHOTS) == []
 
 
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("level", [0, 255])
+def test_a_short_fade_through_a_plain_picture_is_found(count, level):
+    one, other = scene(1), scene(2)
+    plain = np.full((2, 18, 32), level, np.uint8)
+    parts = [
+        one, blend(one[-1], plain[0], count), plain, blend(plain[0], other[0], count), other,
+    ]  # fmt: skip
+    (fade,) = find_transitions(np.concatenate(parts), SHOTS)
+    assert fade.kind == "fade"
+    assert fade.first <= 32
+    assert fade.end >= 30 + count
+
+
+def test_a_plain_picture_between_pictures_of_one_scene_is_no_fade():
+    film = scene(1, 40)
+    film[20] = 0
+    assert find_transitions(film, SHOTS) == []
+
+
+@pytest.mark.parametrize("speed", [0.05, 0.1, 0.15, 0.2, 0.3, 0.5])
+def test_a_pan_is_no_dissolve(speed):
+    """On small pictures a slow pan blends neighbouring cells."""
+    for seed in range(4):
+        assert find_transitions(scene(seed, 60, speed=speed), SHOTS) == []
+
+
 def flashed(film):
     film = film.copy()
     film[15] = 255

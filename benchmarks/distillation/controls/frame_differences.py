@@ -132,7 +132,11 @@ def difference_setup(run: ControlRun, student: Student) -> DistillationSetup:
             decoder, teacher, stats, (), latents=True, layer=params.distillation.student_layer
         ),
         weights=TermWeights(params.distillation.preset, AutoBalance.of(params.distillation)),
-        phases=Phases(distilled_steps=distilled),
+        phases=Phases(
+            warmup_steps=round(params.distillation.warmup_fraction * params.training.steps),
+            warmup_sft_weight=params.distillation.warmup_sft_weight,
+            distilled_steps=distilled,
+        ),
     )
 
 

@@ -12,6 +12,7 @@ from p4d.errors import ContractError, LedgerError
 from p4d.project import Project
 from p4d.versioning.dvc import cache as dvc_store
 from p4d.versioning.files.artifact_key import bare_md5
+from p4d.versioning.storage.fetch import Fetcher
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ def restore(
     identifier: str,
     destination: Path,
     at: str | None = None,
+    fetcher: Fetcher | None = None,
 ) -> Restored:
     """Copy the version that is or holds `identifier` out of the cache.
 
@@ -53,13 +55,15 @@ def restore(
         destination: a path that does not exist yet.
         at: first digits of the md5 of the wanted version; default: the current one, or the last
             that holds the id.
+        fetcher: brings what the cache lacks.
 
     Raises:
         ContractError: a stage with shards is named without one.
         LedgerError: no such version is recorded, or several are.
-        PublishError: the destination exists, or an object is missing or damaged.
+        PublishError: the destination exists, an object is missing or damaged, or the remote cannot
+            be used.
     """
-    found = _find(project, identifier, at)
+    found = _find(project, identifier, at, fetcher)
     if found is None:
         md5, key, holds = bare_md5(identifier), None, None
     else:
@@ -71,13 +75,17 @@ def restore(
                 f"{key} was never made, or dvc.lock lost it: name a version with --at"
             )
         holds = f"{found.id} is in {destination / found.file}" if found.file else None
+    if fetcher is not None:
+        fetcher.version(md5, key or md5)
     tree = dvc_store.checkout(project.root, md5, destination)
     return Restored(key, md5, len(tree.files), destination, holds)
 
 
-def _find(project: Project, identifier: str, at: str | None) -> Entity | None:
+def _find(
+    project: Project, identifier: str, at: str | None, fetcher: Fetcher | None
+) -> Entity | None:
     """What the id names; None for the whole hash of an object that is not recorded."""
-    with Lookup(project) as lookup:
+    with Lookup(project, fetcher.file if fetcher else None) as lookup:
         try:
             return Resolver(lookup).resolve(identifier, at)
         except LedgerError:

@@ -23,7 +23,7 @@ from p4d.errors import LedgerError
 from p4d.ids import canonical_json, sha256_file
 from p4d.project import Project
 from p4d.versioning.dvc.lock_file import LockFile
-from p4d.versioning.files.hashes import walk_files
+from p4d.versioning.files.hashes import tree_of, walk_files
 from p4d.versioning.ledger.continuity import holds_head
 from p4d.versioning.ledger.ledger import LEDGER_PATH, Ledger
 from p4d.versioning.ledger.problem import Problem
@@ -95,7 +95,8 @@ def sign(project: Project, key: Path) -> Signed:
         key: private key, Ed25519 in PEM, as `openssl genpkey -algorithm ed25519` writes it.
 
     Raises:
-        LedgerError: the ledger is broken or empty, or the key is none.
+        LedgerError: the ledger is broken or empty, the key is none, or the release or a student is
+            not in place as it was recorded.
     """
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -252,8 +253,13 @@ def _statement(project: Project) -> dict[str, Any]:
             continue
         folder = project.data / stage.name
         md5 = lock.output_md5(stage.name, f"data/{stage.name}")
-        if md5 is None or not folder.is_dir():
+        if md5 is None:
             continue
+        if not folder.is_dir() or tree_of(folder).digest.md5 != md5:
+            raise LedgerError(
+                f"data/{stage.name} is not the version that dvc.lock records, so it cannot be "
+                "signed; `dvc pull` or `dvc checkout` brings it"
+            )
         stages[stage.name] = md5
         for name, _ in sorted(walk_files(folder)):
             files[f"data/{stage.name}/{name}"] = sha256_file(folder / name)

@@ -346,6 +346,8 @@ class _Verifier:
             self._report(kind, str(shown), detail)
 
     def _unexplained(self, objects: set[str]) -> Iterator[str]:
+        if not self._files:  # objects of versions that are elsewhere, as they were read
+            return
         known = {self._object(oid) for oid in objects}
         for path in sorted(self._cache.glob("??/*")):
             if path not in known and not path.name.startswith("."):

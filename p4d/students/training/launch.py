@@ -19,7 +19,7 @@ from __future__ import annotations
 import copy
 import os
 import shutil
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,7 @@ from p4d.errors import ConfigError, ContractError, TrainingError
 from p4d.pipeline import SharedFolder, Stage, StageInputs, StageReport, stage_named
 from p4d.project import Project
 from p4d.students.training.stages import run_identity
-from p4d.versioning.dvc.config import default_remote
-from p4d.versioning.files.project_lock import project_lock
-from p4d.versioning.state.workspace import Workspace
-from p4d.versioning.storage.fetch import Fetcher, is_without_artifacts
+from p4d.versioning.storage.fetch import bring_what_is_read
 
 ARMS = ("sft", "p4d", "blind", "labels")
 LABELS_ARM = Stage(
@@ -113,14 +110,7 @@ def bring_inputs(project: Project, arm: str, note: Callable[[str], None]) -> Non
     Raises:
         PublishError: the remote cannot be used, lacks an object, or gave other bytes.
     """
-    needed: Collection[str] = _stage_of(arm).reads
-    if default_remote(project.root) is None:
-        return
-    with project_lock(project), Workspace(project) as workspace:
-        absent = is_without_artifacts(workspace, needed)
-    if absent:
-        with Fetcher(project, note) as fetcher:
-            fetcher.bring(needed)
+    bring_what_is_read(project, _stage_of(arm).reads, note)
 
 
 def _stage_of(arm: str) -> Stage:

@@ -28,6 +28,7 @@ from p4d.students.model.published.frame_sampling import FrameSampling
 from p4d.students.model.student import MAX_CARD_BYTES, Student
 from p4d.students.use.video_clip import SampledClip, region_mask, sample_as_published, sample_clip
 from p4d.versioning.files.artifact_key import bare_md5
+from p4d.versioning.storage.fetch import Fetcher, Note, bring_what_is_read
 
 PICTURE_PX = 512
 """Minimum shorter side of the picture that shows the regions to people."""
@@ -166,31 +167,36 @@ def _answer(
     return ranked[0][0], tuple(ranked)
 
 
-def student_folder(project: Project) -> Path:
-    """The promoted champion, restored from the cache if needed, else the last P4D student.
+def student_folder(project: Project, note: Note) -> Path:
+    """The promoted champion, restored if needed, else the last P4D student.
+
+    In a clone without artifacts, either comes from DVC's default remote; `note` is called then.
 
     Raises:
         ContractError: the project has no student yet.
     """
+    bring_what_is_read(project, {"champion"}, note)
     decision = project.data / "champion" / "decision.json"
     champion = read_json(decision).get("champion") if decision.is_file() else None
     if champion:
         folder = project.state / "students" / bare_md5(champion)
         if not folder.is_dir():
-            restore(project, "student_p4d", folder, at=champion)
+            with Fetcher(project, note) as fetcher:
+                restore(project, "student_p4d", folder, at=champion, fetcher=fetcher)
         return folder
+    bring_what_is_read(project, {"student_p4d"}, note)
     folder = project.data / "student_p4d"
     if not (folder / "card.json").is_file():
         raise ContractError(
-            "there is no champion and no student_p4d in this project; run `make demo`, or name a "
-            "folder with --student"
+            "there is no champion and no student_p4d in this project; run `make demo`, in a clone "
+            "`dvc pull`, or name a folder with --student"
         )
     return folder
 
 
-def load_asked(folder: Path | None) -> tuple[Student, Path]:
+def load_asked(folder: Path | None, note: Note) -> tuple[Student, Path]:
     """The student of a folder, by default of the project, and the folder."""
-    found = folder or student_folder(Project.find())
+    found = folder or student_folder(Project.find(), note)
     return open_student(found), found
 
 

@@ -29,6 +29,9 @@ Progress = Callable[[int, int, str], None]
 BATCH = 64
 """Objects that are uploaded between two calls of the progress."""
 
+CLIENTS = ("botocore", "aiobotocore", "aiohttp", "azure", "google", "gcsfs", "requests", "paramiko")
+"""Packages of clients of remotes: their errors are no OSError."""
+
 _MOST_SHOWN = 5
 
 WORKERS = 16
@@ -182,16 +185,35 @@ def open_remote(project: Project, remote: str | None) -> Iterator[tuple[str, Any
     from dvc.repo import Repo
 
     dvc_store.ensure_initialised(project.root)  # DVC's state is private before DVC opens it
+    with clients_errors(remote or "of DVC"):
+        try:
+            with Repo(str(project.root)) as repo:
+                name = remote or repo.config["core"].get("remote")
+                if name is None:
+                    raise PublishError(
+                        "no remote is configured; `dvc remote add --default NAME URL` adds one"
+                    )
+                yield name, repo.cloud.get_remote_odb(name, "push")
+        except DvcException as error:
+            raise PublishError(f"remote {remote or 'of DVC'} cannot be used: {error}") from error
+
+
+@contextmanager
+def clients_errors(remote: str) -> Iterator[None]:
+    """Errors of the file system and of the remote's client, as ours.
+
+    Raises:
+        PublishError: the remote does not answer, or refuses.
+    """
     try:
-        with Repo(str(project.root)) as repo:
-            name = remote or repo.config["core"].get("remote")
-            if name is None:
-                raise PublishError(
-                    "no remote is configured; `dvc remote add --default NAME URL` adds one"
-                )
-            yield name, repo.cloud.get_remote_odb(name, "push")
-    except (DvcException, OSError) as error:
-        raise PublishError(f"remote {remote or 'of DVC'} cannot be used: {error}") from error
+        yield
+    except Exception as error:
+        if not isinstance(error, OSError) and not type(error).__module__.startswith(CLIENTS):
+            raise
+        raise PublishError(
+            f"remote {remote} cannot be used: {error}; is its address right, does it run, and are "
+            "the credentials in the environment, the profile or the role of this machine?"
+        ) from error
 
 
 def _send(project: Project, odb: Any, oids: list[str], progress: Progress) -> None:  # noqa: ANN401

@@ -155,6 +155,16 @@ def test_keys_that_are_none_are_named(signed, tmp_path):
         verify_signature(fake.project, key)
 
 
+def test_what_is_not_here_as_recorded_is_not_signed(signed):
+    fake, (key, _) = signed
+    (fake.out("release") / "weights.safetensors").write_text("another")
+    with pytest.raises(LedgerError, match=r"data/release is not the version that dvc\.lock"):
+        sign(fake.project, key)
+    shutil.rmtree(fake.out("release"))
+    with pytest.raises(LedgerError, match="`dvc pull` or `dvc checkout` brings it"):
+        sign(fake.project, key)
+
+
 def test_an_empty_ledger_is_not_signed(fake, tmp_path):
     key, _ = pem(Ed25519PrivateKey.generate(), tmp_path, "early")
     with pytest.raises(LedgerError, match="the ledger is empty"):

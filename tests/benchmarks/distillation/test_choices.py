@@ -6,7 +6,20 @@ import subprocess
 import pytest
 
 from benchmarks.distillation.choices import FILE, apply, committed_choices, write_choices
-from benchmarks.distillation.plan import CANDIDATES, LONG_TUBELETS, RunSpec, plan
+from benchmarks.distillation.plan import (
+    ALL_CLIPS,
+    CANDIDATES,
+    CHOICES,
+    EXCLUDED,
+    FEW,
+    LONGER,
+    MUON,
+    NEW_ENCODER,
+    PERCEPTION_FIRST,
+    RunSpec,
+    plan,
+)
+from benchmarks.distillation.run import is_done, student_code
 from benchmarks.machine import clean_commit
 from p4d.artifacts import read_json, write_json
 from p4d.errors import ContractError
@@ -29,12 +42,13 @@ def commit_all(checkout):
     subprocess.run(["git", "commit", "-qm", "choices"], cwd=checkout, check=True)
 
 
-def results(best, accuracy=0.4, commit="abc"):
+def results(best, accuracy=0.4, code="abc"):
     return {
         run.name: {
             "val_accuracy": accuracy + (0.1 if run.name in best else 0.0),
             "cpu_s": 10.0,
-            "commit": commit,
+            "commit": f"commit of {run.name}",
+            "student_code": f"{code} {run.stage}",
         }
         for run in CANDIDATES
     }
@@ -43,7 +57,7 @@ def results(best, accuracy=0.4, commit="abc"):
 def test_the_test_split_stays_closed_until_choices_are_committed(checkout):
     with pytest.raises(ContractError, match=r"missing, so the test split stays closed.*choose"):
         committed_choices(checkout, "corpus_a")
-    write_choices(checkout, results({"choose_sft_t8_lr2-100"}), "corpus_a", asked=70)
+    write_choices(checkout, results({"choose_sft-100"}), "corpus_a", asked=70)
     with pytest.raises(ContractError, match="not committed"):
         committed_choices(checkout, "corpus_a")
     commit_all(checkout)
@@ -57,19 +71,30 @@ def test_the_test_split_stays_closed_until_choices_are_committed(checkout):
 
 
 def test_the_best_setting_of_each_arm_is_chosen(checkout):
-    best = {"choose_sft_t8_lr1-100", "choose_p4d_t4_r4-100"}
-    found = write_choices(checkout, results(best), "corpus_a", asked=70)
-    assert found["chosen"]["sft"]["base"] == LONG_TUBELETS
-    assert found["chosen"]["sft"]["training"] == {"learning_rate": 0.001}
-    assert found["chosen"]["p4d"]["distillation"] == {"target_ratio": 4.0}
+    found = write_choices(checkout, results({"choose_sft_new-100"}), "corpus_a", asked=70)
+    assert set(found["chosen"]) == set(CHOICES)
+    assert found["chosen"]["sft"]["base"] == NEW_ENCODER
+    assert found["chosen"]["p4d"]["distillation"] == PERCEPTION_FIRST
     assert {row["name"] for row in found["candidates"]} == {run.name for run in CANDIDATES}
-    sft, p4d = (apply(run, found) for run in plan(1, None)[:2])
-    assert (sft.base, dict(sft.training)) == (LONG_TUBELETS, {"learning_rate": 0.001})
-    assert dict(p4d.distillation) == {"target_ratio": 4.0}
+    assert found["excluded"] == EXCLUDED
+    sft, p4d, sft_few, p4d_few = (apply(run, found) for run in plan(1, None)[:4])
+    assert (sft.base, dict(sft.training)) == (NEW_ENCODER, MUON)
+    assert (p4d.base, p4d.distillation["until_fraction"]) == (NEW_ENCODER, 1.0)
+    assert (sft_few.base, sft_few.release) == (NEW_ENCODER, FEW)
+    assert p4d_few.distillation == PERCEPTION_FIRST | ALL_CLIPS
+    longer = next(run for run in plan(1, None) if run.arm == "sft_longer")
+    assert apply(longer, found).length == LONGER
+
+
+def test_sft_has_no_fewer_candidates_than_p4d():
+    of = [run.chooses for run in CANDIDATES]
+    assert of.count("sft") >= of.count("p4d") >= 1
 
 
 def test_candidates_use_other_seeds_than_the_arms_and_another_split():
     arms = plan(5, 1.1)
+    assert "p4d_equal_time-4" in {run.name for run in arms}
+    assert "p4d_equal_time-0" not in {run.name for run in plan(5, 0.9)}  # P4D itself is it
     assert not {run.seed for run in CANDIDATES} & {run.seed for run in arms}
     assert {run.split for run in CANDIDATES} == {"val"}
     assert {run.split for run in arms} == {"test"}
@@ -77,24 +102,50 @@ def test_candidates_use_other_seeds_than_the_arms_and_another_split():
 
 def test_a_run_keeps_what_it_changes_itself():
     exact = next(run for run in plan(1, None) if run.arm == "p4d_exact")
-    setting = {"base": LONG_TUBELETS, "training": {}, "distillation": {"latents": True, "x": 1}}
+    setting = {
+        "base": NEW_ENCODER,
+        "length": 1.0,
+        "training": {},
+        "distillation": {"latents": True, "x": 1},
+    }
     found = apply(exact, {"chosen": {"p4d": setting}})
     assert found.distillation["latents"] is False
     assert found.distillation["x"] == 1
-    assert found.base == LONG_TUBELETS
+    assert found.base == NEW_ENCODER
     assert apply(RunSpec("text_only"), {"chosen": {}}) == RunSpec("text_only")
 
 
-def test_a_choice_needs_every_candidate_of_one_commit(checkout):
+def test_a_choice_needs_every_candidate_of_one_code(checkout):
     some = results(set())
-    del some["choose_sft_t4_lr1-100"]
-    with pytest.raises(ContractError, match="choose_sft_t4_lr1-100"):
+    del some["choose_sft-100"]
+    with pytest.raises(ContractError, match="choose_sft-100"):
         write_choices(checkout, some, "corpus_a", asked=70)
     mixed = results(set())
-    mixed["choose_sft_t4_lr1-100"]["commit"] = "def"
-    with pytest.raises(ContractError, match="commits abc, def"):
+    mixed["choose_sft-100"]["student_code"] = "def"
+    with pytest.raises(ContractError, match="student_sft were trained by different code"):
         write_choices(checkout, mixed, "corpus_a", asked=70)
     assert not (checkout / FILE).exists()
+
+
+def test_a_candidate_counts_in_a_later_commit_only_of_the_same_code(tmp_path):
+    candidate = CANDIDATES[0]
+    arm = dataclasses.replace(candidate, arm="sft", role="arm")
+    for run in (candidate, arm):
+        row = {
+            "corpus": "corpus_a",
+            "commit": "then",
+            "run": dataclasses.asdict(run),
+            "student_code": student_code(run),
+        }
+        write_json(tmp_path / "runs" / f"{run.name}.json", row)
+        assert is_done(tmp_path, run, "corpus_a", "then")
+        assert is_done(tmp_path, run, "corpus_a", "now") == (run is candidate)
+        assert not is_done(tmp_path, run, "corpus_b", "then")
+    changed = read_json(tmp_path / "runs" / f"{candidate.name}.json") | {"student_code": "other"}
+    write_json(tmp_path / "runs" / f"{candidate.name}.json", changed)
+    assert not is_done(tmp_path, candidate, "corpus_a", "now")
+    longer = dataclasses.replace(candidate, length=2.0)
+    assert not is_done(tmp_path, longer, "corpus_a", "then")
 
 
 def test_a_tree_with_changes_is_refused(checkout):
@@ -113,4 +164,4 @@ def test_every_control_of_a_comparison_is_a_run_of_its_own():
     } <= set(names)  # fmt: skip
     untimed = [run for run in plan(1, None) if run.untimed]
     assert {run.base_folder for run in untimed} == {"base_student_untimed"}
-    assert dataclasses.replace(untimed[0], base=LONG_TUBELETS).base_folder.endswith("t8_untimed")
+    assert dataclasses.replace(untimed[0], base=NEW_ENCODER).base_folder.endswith("new_untimed")

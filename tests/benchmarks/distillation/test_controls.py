@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from benchmarks.distillation.answers import chosen_options
-from benchmarks.distillation.bases import inflate_tubelets, make_bases
+from benchmarks.distillation.bases import make_bases
 from benchmarks.distillation.controls import CONTROLS
 from benchmarks.distillation.controls.fitting import ControlRun
 from benchmarks.distillation.controls.frame_differences import DifferenceLabels, frame_differences
 from benchmarks.distillation.controls.other_clips import LabelsOfOthers, partners_of
 from benchmarks.distillation.controls.teacher_cues import CueEmbedding, cues_added
-from benchmarks.distillation.plan import BASE, LONG_TUBELETS, NEW_ENCODER, UNTIMED, RunSpec
+from benchmarks.distillation.plan import BASE, NEW_ENCODER, UNTIMED, RunSpec
 from benchmarks.distillation.run import stage_of, student_code
 from p4d.errors import ContractError
 from p4d.evaluation.answering.visuals import ClipVisuals
@@ -172,25 +172,12 @@ def test_every_clip_gets_the_labels_of_another_video_once(project):
         partners_of(one_video, seed=3)
 
 
-def test_longer_tubelets_embed_a_still_as_before_and_halve_the_slots(project):
-    adapter = load(project.root / "base_student").adapter
-    embed = adapter.model.model.visual.patch_embed
-    still = torch.randn(1, 3, 1, PATCH_PX, PATCH_PX).expand(-1, -1, 2, -1, -1)
-    before = embed(still.reshape(1, -1))
-    inflate_tubelets(adapter.model, frames=4)
-    after = embed(still[:, :, :1].expand(-1, -1, 4, -1, -1).reshape(1, -1))
-    assert torch.allclose(before, after, atol=1e-5)
-    with pytest.raises(ContractError, match="no multiple of 4"):
-        inflate_tubelets(adapter.model, frames=6)
-
-
-def test_variants_of_the_base_load_and_differ_in_one_thing(project, monkeypatch):
-    monkeypatch.setattr("benchmarks.distillation.bases.FRAMES", tiny.FRAMES)
+def test_variants_of_the_base_load_and_differ_in_one_thing(project):
     make_bases(project.root)
     frames, times = frames_and_times(project)
     of = {
         name: load(project.root / name)
-        for base in (BASE, LONG_TUBELETS, NEW_ENCODER)
+        for base in (BASE, NEW_ENCODER)
         for name in (base, base + UNTIMED)
     }
     later = times * 7 + 1
@@ -199,8 +186,8 @@ def test_variants_of_the_base_load_and_differ_in_one_thing(project, monkeypatch)
             tokens(student.adapter, frames, times), tokens(student.adapter, frames, later)
         )
         assert tells_time == (not name.endswith(UNTIMED))
-    slots = {name: student.visual_tokens(tiny.FRAMES) for name, student in of.items()}
-    assert slots[LONG_TUBELETS] * 2 == slots[BASE] == slots[BASE + UNTIMED]
+    slots = {student.visual_tokens(tiny.FRAMES) for student in of.values()}
+    assert len(slots) == 1
     new = dict(of[NEW_ENCODER].adapter.model.named_parameters())
     changed = {
         name

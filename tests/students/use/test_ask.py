@@ -178,7 +178,7 @@ def test_the_command_prints_the_answer_and_saves_the_picture(project, video, tmp
 
 def test_a_project_without_students_is_an_error_with_the_way_out(tmp_path):
     with pytest.raises(ContractError, match="make demo"):
-        student_folder(Project(tmp_path))
+        student_folder(Project(tmp_path), print)
 
 
 ASK = """

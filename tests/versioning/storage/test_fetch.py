@@ -6,6 +6,7 @@ import pytest
 
 from p4d import audit
 from p4d.errors import PublishError
+from p4d.versioning.dvc.cache import store_tree
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
 from p4d.versioning.files.hashes import tree_of
 from p4d.versioning.storage.fetch import Fetcher, RecordedWorkspace, is_without_artifacts
@@ -64,10 +65,36 @@ def test_stages_come_when_they_are_read_and_are_what_was_published(clone, fetche
     with RecordedWorkspace(clone.project) as workspace:
         for key in (LABEL, ArtifactKey("gather")):
             assert tree_of(clone.out(str(key))).digest.md5 == workspace.recorded_md5(key)
-        assert not is_without_artifacts(workspace)
-        assert is_without_artifacts(workspace, {"take"})
+        # What was brought hides nothing: the state stays that of what the remote has.
+        assert is_without_artifacts(workspace)
+        assert is_without_artifacts(workspace, {"label"})
+    assert states(clone, fetcher) == {}
     assert not (clone.root / "data" / "take").exists()
     assert fetcher.bring({"label", "gather"}) == []
+    (clone.out("gather") / "mine.txt").write_text("edited")
+    assert "gather" in states(clone, fetcher)
+    clone.make("teach", force=True)
+    with RecordedWorkspace(clone.project) as workspace:
+        assert not is_without_artifacts(workspace), "an artifact was made here"
+
+
+def test_a_brought_version_follows_dvc_lock_unless_it_was_altered(clone, fetcher):
+    gather, path = ArtifactKey("gather"), clone.root / "dvc.lock"
+    fetcher.bring({"gather", "teach"})
+    old = path.read_text()
+    newer = clone.root / "newer"
+    shutil.copytree(clone.out("gather"), newer)
+    (newer / "more.txt").write_text("more")
+    tree = tree_of(newer)
+    with RecordedWorkspace(clone.project) as workspace:
+        path.write_text(old.replace(workspace.recorded_md5(gather), tree.digest.md5))
+    store_tree(clone.root, newer, tree)
+    assert fetcher.bring({"gather"}) == [gather]
+    assert tree_of(clone.out("gather")) == tree
+    path.write_text(old)
+    (clone.out("gather") / "more.txt").write_text("mine")
+    assert fetcher.bring({"gather"}) == []
+    assert (clone.out("gather") / "more.txt").read_text() == "mine"
 
 
 def test_one_file_of_a_version_comes_without_the_others(clone, fetcher):

@@ -1,11 +1,16 @@
 """Versions in object storage: an S3 interface served here, through DVC's own client."""
 
+import shutil
+
 import pytest
 
+from benchmarks.cluster.servers import free_port
 from p4d.errors import PublishError
 from p4d.versioning.ledger.ledger import Ledger
+from p4d.versioning.storage.fetch import Fetcher
 from p4d.versioning.storage.push import push, verify_remote
 from tests.versioning.fake import SHARDS
+from tests.versioning.remote.hostile_store import refusing
 from tests.versioning.s3_server import s3_bucket, s3_endpoint
 
 BUCKET = "versions"
@@ -94,6 +99,22 @@ def test_sending_goes_on_beside_a_run(stored, monkeypatch):
     assert report.ok
     assert not verify_remote(stored.project).ok  # the version made meanwhile is sent next time
     assert push(stored.project).sent == 2
+
+
+def test_a_store_where_nobody_answers_or_that_refuses_is_named(stored, monkeypatch):
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    cache = stored.root / ".dvc" / "cache"
+    said = r"remote store cannot be used: .*are the credentials"
+    with refusing("AccessDenied") as endpoint:
+        for address in (f"http://127.0.0.1:{free_port()}", endpoint):
+            stored.dvc("remote", "modify", "-q", "store", "endpointurl", address)
+            with pytest.raises(PublishError, match=r"cannot be used: "):
+                verify_remote(stored.project, rehash=True)
+            cache.rename(stored.root / "elsewhere")
+            with Fetcher(stored.project, print) as fetcher, pytest.raises(PublishError, match=said):
+                fetcher.lists()
+            shutil.rmtree(cache, ignore_errors=True)
+            (stored.root / "elsewhere").rename(cache)
 
 
 def test_no_remote_or_an_unknown_one_is_named(fake):
