@@ -11,6 +11,7 @@ import click
 from p4d.cli.echo import echo
 from p4d.cli.renamed import RenamedOptions
 from p4d.config.evaluation import DTYPES
+from p4d.config.training import ATTENTION
 from p4d.project import Project
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -42,6 +43,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option("--text-only", is_flag=True, help="Generate text; do not score options.")
 @click.option("--device", help="auto, cpu, cuda or cuda:N. Default: evaluation.device.")
 @click.option("--dtype", type=click.Choice(DTYPES), help="Default: evaluation.dtype.")
+@click.option("--attention", type=click.Choice(ATTENTION), help="Default: evaluation.attention.")
 def evaluate(name: str, model: Path, out: Path | None, text_only: bool, **chosen: Any) -> None:  # noqa: ANN401
     """Ask a model the questions of a benchmark. A stopped run continues with the same command."""
     from p4d.evaluation.benchmarks.registry import open_benchmark
@@ -52,7 +54,7 @@ def evaluate(name: str, model: Path, out: Path | None, text_only: bool, **chosen
     project = Project.find_or_here()
     benchmark = open_benchmark(name, project)
     folder = out or project.root / "reports" / "evaluation" / benchmark.name / model.name
-    for key in ("device", "dtype"):
+    for key in ("device", "dtype", "attention"):
         chosen[key] = chosen[key] or getattr(project.params.evaluation, key)
     settings = EvaluateSettings(**chosen, likelihood=not text_only)
     with bar(benchmark.name, unit="question") as progress:

@@ -59,6 +59,7 @@ class EvaluateSettings:
         likelihood: score options besides generating text.
         device: `auto` (a GPU if there is one), `cpu`, `cuda`, ...
         dtype: of the weights: `auto` (float32 on a CPU, bfloat16 on a GPU), or a type by name.
+        attention: the implementation of the network's attention.
     """
 
     batch: int = 8
@@ -71,6 +72,7 @@ class EvaluateSettings:
     likelihood: bool = True
     device: str = "cpu"
     dtype: str = "auto"
+    attention: str = "sdpa"
     threads: int = 2
 
 
@@ -120,7 +122,11 @@ def evaluate(
             f"{benchmark.folder} has no item that can be asked: {'; '.join(reasons[:3]) or 'empty'}"
         )
     student, placement = load_placed(
-        open_student, model, device=settings.device, dtype=settings.dtype
+        open_student,
+        model,
+        device=settings.device,
+        dtype=settings.dtype,
+        attention=settings.attention,
     )
     asked = _how_asked(benchmark, student, model, params, settings)
     views = {item.item_id: view_id(item) for item in items}
@@ -141,6 +147,7 @@ def evaluate(
         "size_px": asked.size_px,
         "threads": settings.threads,
         **({} if placement.dtype == "float32" else {"dtype": placement.dtype}),
+        **({} if settings.attention == "sdpa" else {"attention": placement.attention}),
         **{k: v for k, v in dataclasses.asdict(asking).items() if k != "questions_per_row"},
     }
     journal = Journal(out / JOURNAL, run)

@@ -111,7 +111,11 @@ def make_row(
     if name == "facts":
         asked = questions_with_facts(questions, _texts(data, release, shards))
     student, placement = load_placed(
-        load, model, device=params.evaluation.device, dtype=params.evaluation.dtype
+        load,
+        model,
+        device=params.evaluation.device,
+        dtype=params.evaluation.dtype,
+        attention=params.evaluation.attention,
     )
     asking = asking_of(params.evaluation, params.clips.frames)
     if name == "facts":  # their texts are too long for one row per clip
