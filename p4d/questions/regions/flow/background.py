@@ -48,6 +48,11 @@ class Background:
     is_part_n: NDArray[np.bool_]
     sigma_px: float
 
+    @property
+    def rests(self) -> bool:
+        """Whether nothing of it moves: the camera rests."""
+        return bool((self.frame_H_first_t33 == np.eye(3)).all())
+
     def moved(self, xy_n2: NDArray, t: int) -> NDArray[np.float64]:
         """Where the background at places of the first frame is in frame t."""
         return through(self.frame_H_first_t33[t], xy_n2)

@@ -20,8 +20,8 @@ LEAST_TEXTURE_LEVELS2 = 4.0
 """Smaller eigenvalue of the structure tensor of a window, squared grey levels per px2; below, a
 place could be anywhere along an edge or on a plain surface."""
 
-LEAST_CERTAIN = 40
-"""Textured points whose place must be known, for `least_moved_px`."""
+LEAST_CERTAIN, LEAST_QUARTER = 40, 5
+"""Textured points whose place must be known, in all and in each quarter, for `least_moved_px`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,16 +93,21 @@ def _textured(cv: Any, grey_hw: NDArray[np.uint8], at_n2: NDArray) -> NDArray[np
 
 
 def least_moved_px(paths: PointPaths, begin: int, end: int) -> float:
-    """How far nine of ten textured points get at least between two frames.
+    """How far nine of ten textured points get at least between two frames, and half of a quarter.
 
     From end to end, so that errors of single frames do not add up. NaN if few points are known at
-    both ends.
+    both ends, or none in a quarter of the picture: things may be all that has texture.
     """
     known = paths.textured_n & paths.known_nt[:, max(begin, end)]
     if known.sum() < LEAST_CERTAIN:
         return float("nan")
     moved = paths.xy_nt2[known, end] - paths.xy_nt2[known, begin]
-    return float(np.percentile(np.linalg.norm(moved, axis=1), 10))
+    length = np.linalg.norm(moved, axis=1)
+    upright = paths.start_n2[known] > np.array(paths.size_hw[::-1]) / 2
+    quarters = [length[(upright == each).all(axis=1)] for each in np.ndindex(2, 2)]
+    if min(map(len, quarters)) < LEAST_QUARTER:
+        return float("nan")
+    return float(min(np.percentile(length, 10), *(np.median(each) for each in quarters)))
 
 
 def bilinear(cv: Any, values: NDArray, at_n2: NDArray) -> NDArray:  # noqa: ANN401
