@@ -12,7 +12,8 @@ held out as whole looks: nothing is chosen on them, and they are opened for figu
 today. None of them is MuJoCo, which renders the worlds that train the expert.
 
 - `scenes.py`, `motions.py`, `shapes.py`: what is filmed; `tiny.py`, `raster.py`, `tracer.py`: the
-  renderers; `collage.py`: scenes and renderer of `collage`; `film.py`: blur, noise, rates, codecs, and the truth that stays aside.
+  renderers; `collage.py`: scenes and renderer of `collage`; `film.py`: blur, noise, rates, codecs,
+  and the truth that stays aside.
 - `truth.py` reads the truth of a clip, `judge.py` compares facts and questions with it, by
   `rules.py` and `picture_rules.py`.
 - `measure.py` runs landing to questions, and sums up. The extra `looks` brings the renderers.
