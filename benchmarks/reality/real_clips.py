@@ -8,7 +8,8 @@ of `p4d review` (accept, or drop with a reason that begins with wrong, about not
 `marks.jsonl` says of each mark whether it lies on one thing. Judgements are keyed by the content of
 a question, so they hold for as long as it is asked in the same way; others count as `unjudged`.
 Each is one viewer's, whom its `annotator` names: the authors, or a vision-language model; both
-looked at frames of the clips at the size at which they were measured. `--sheets` writes the pictures to look at, one PNG per clip.
+looked at frames of the clips at the size at which they were measured. `--sheets` writes the
+pictures to look at, one PNG per clip.
 """
 
 from __future__ import annotations
