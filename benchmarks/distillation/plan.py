@@ -141,15 +141,14 @@ EXCLUDED = {
     "tubelets of 4 frames": "SFT 0.43 where tubelets of 8 reach 0.47, P4D 0.60 and 0.58; they cost "
     "half as much again",
     "P4D from a trained encoder": "its flow is no better than zero after 300 steps of Muon",
+    "P4D with questions from the first step": "behind SFT at 600 steps of AdamW, ahead after 700",
     "weights that decay, maps of every fourth clip": "3.3 points less; motion is learned late",
 }
 """Settings that are no candidates, and the experiment that excludes each (docs/regime.md).
 
-Not tried at all: other learning rates of Muon; both arms have the same.
+Not tried at all: other learning rates of Muon, which both arms share; with Muon, questions from the
+first step of P4D.
 """
-
-JOINT = {"until_fraction": 1.0, "maps_every": 2}
-"""Questions and distillation from the first step to the last."""
 
 PERCEPTION_FIRST = {
     "warmup_fraction": 0.5,
@@ -177,13 +176,6 @@ def _candidates() -> tuple[RunSpec, ...]:
         ),
         sft("choose_sft"),
         sft("choose_sft_new", base=NEW_ENCODER),
-        sft(
-            "choose_p4d_joint",
-            stage="student_p4d",
-            base=NEW_ENCODER,
-            distillation=JOINT,
-            chooses="p4d",
-        ),
     )
 
 
