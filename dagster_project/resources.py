@@ -191,13 +191,18 @@ class StageRunner(dg.ConfigurableResource):
     def tell(self, context: dg.AssetExecutionContext, line: str) -> None:
         """Write a line of progress to the log of the run, and to the terminal."""
         context.log.info(line)
+        self._print(line)
+
+    def _print(self, line: str) -> None:
         if self.progress_to_terminal:
             sys.stderr.write(f"      {line}\n")
 
     def _progress(
         self, context: dg.AssetExecutionContext, key: ArtifactKey
     ) -> Callable[[int, int, str], None]:
-        pace, last = Pace(), time.monotonic()
+        """Lines of progress, every few seconds; what takes less has none in the log of the run."""
+        pace = Pace()
+        began = last = time.monotonic()
 
         def report(done: int, total: int, note: str) -> None:
             nonlocal last
@@ -207,7 +212,11 @@ class StageRunner(dg.ConfigurableResource):
                 return
             last = now
             text = f"{key}: {done} of {total} {one_line(note)}".rstrip()
-            self.tell(context, f"{text}; {left}" if left else text)
+            text = f"{text}; {left}" if left else text
+            if now - began < _PROGRESS_S:
+                self._print(text)
+            else:
+                self.tell(context, text)
 
         return report
 

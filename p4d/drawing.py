@@ -89,6 +89,13 @@ def motion_rgb(probability_hw: np.ndarray, rgb_hw3: np.ndarray | None = None) ->
     return np.rint(under * 0.4 * (1 - share) + np.array([255, 140, 0]) * share).astype(np.uint8)
 
 
+def quick_png(rgb_hw3: np.ndarray) -> bytes:
+    """PNG bytes of a u8 [H, W, 3] picture for one page: 20 % larger, in a tenth of the time."""
+    stream = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(rgb_hw3)).save(stream, "PNG", compress_level=1)
+    return stream.getvalue()
+
+
 def png(rgb_hw3: np.ndarray, *, optimize: bool = True) -> bytes:
     """PNG bytes of a u8 [H, W, 3] picture; without `optimize` 5 % larger and 20 times as fast."""
     stream = io.BytesIO()

@@ -15,10 +15,12 @@ from typing import Any, TypeVar
 
 import httpx
 import torch
+from accelerate import init_empty_weights
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from safetensors import SafetensorError, safe_open
-from transformers import AutoConfig, AutoProcessor, AutoTokenizer
+from transformers import AutoConfig, AutoProcessor, AutoTokenizer, GenerationConfig
+from transformers.initialization import no_init_weights
 
 from p4d.errors import ContractError
 from p4d.foreign_json import read_foreign_json
@@ -142,14 +144,7 @@ class ModelFolder:
             ContractError: the folder has no safetensors weights, or they are damaged, incomplete
                 or belong to another network; their names are in the message.
         """
-        config = self.config()
-        if not self.weights:
-            raise ContractError(
-                f"{self.path} holds no *.safetensors weights ({WEIGHTS} or {INDEX}); pickled "
-                "weights are never read"
-            )
-        if not any(name.endswith("lm_head.weight") for name in self.weight_shapes()):
-            _tie_head(config)
+        config = self._config_of_weights()
         chosen = kind
         if hasattr(kind, "_model_mapping"):
             try:
@@ -170,6 +165,34 @@ class ModelFolder:
         )
         self._check_report(report, exact=exact)
         return (network, report) if with_report else network
+
+    def outline(self, kind: Any, *, dtype: torch.dtype) -> Any:  # noqa: ANN401
+        """The network in evaluation mode, with its buffers and without the numbers of its weights.
+
+        The weights are on the meta device, until a process reads its part of them.
+
+        Raises:
+            ContractError: the folder has no safetensors weights, or is damaged.
+        """
+        config = self._config_of_weights()
+        with no_init_weights(), init_empty_weights(include_buffers=False):
+            network = kind._from_config(config, attn_implementation="sdpa", dtype=dtype)
+        network.tie_weights()
+        if (self.path / "generation_config.json").is_file():
+            network.generation_config = self._load(GenerationConfig.from_pretrained)
+        return network.eval()
+
+    def _config_of_weights(self) -> Any:  # noqa: ANN401
+        """The config of a network whose weights are here, tied if they lack a head."""
+        config = self.config()
+        if not self.weights:
+            raise ContractError(
+                f"{self.path} holds no *.safetensors weights ({WEIGHTS} or {INDEX}); pickled "
+                "weights are never read"
+            )
+        if not any(name.endswith("lm_head.weight") for name in self.weight_shapes()):
+            _tie_head(config)
+        return config
 
     def _check_report(self, report: Mapping[str, Any], *, exact: bool) -> None:
         """Raise for weights that transformers would draw at random or drop, with a warning."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from p4d.categories import CATEGORIES
 from p4d.config.section import check, check_at_least_1
+from p4d.config.training import ATTENTION
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
@@ -24,6 +25,7 @@ class EvaluationParams:
         device: `auto` (the first GPU if there is one, else the CPU), `cpu`, `cuda` or `cuda:N`.
         dtype: of the weights: `auto` (bfloat16 for models of a billion weights or more on a GPU,
             else float32), `float32`, `bfloat16` or `float16`.
+        attention: as `training.attention`; with `flash_attention_2`, of text and pictures alone.
         threads: CPU threads.
     """
 
@@ -34,6 +36,7 @@ class EvaluationParams:
     max_new_tokens: int
     device: str
     dtype: str
+    attention: str
     threads: int
 
     def __post_init__(self) -> None:
@@ -42,6 +45,7 @@ class EvaluationParams:
         check(self.generated_questions >= 0, self, "generated_questions must not be negative")
         check_at_least_1(self, "batch", "threads", "max_new_tokens")
         check(self.dtype in DTYPES, self, f"dtype must be one of {', '.join(DTYPES)}")
+        check(self.attention in ATTENTION, self, f"attention must be among {list(ATTENTION)}")
         known = re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device)
         check(known is not None, self, "device must be auto, cpu, cuda or cuda:N")
 

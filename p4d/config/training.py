@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from p4d.config.section import check, check_at_least_1, check_seed
 
+ATTENTION = ("sdpa", "eager", "flex_attention", "flash_attention_2")
+
 
 @dataclass(frozen=True, kw_only=True)
 class StudentParams:
@@ -107,6 +109,8 @@ class TrainingParams:
         precision: `bfloat16` is autocast; losses stay in float32.
         weights: type of the student's weights; with `bfloat16` the optimizer keeps a float32 copy
             of those that are trained, and its moments, in float32.
+        attention: of the student's network: `sdpa`, `eager`, `flex_attention` (needs CUDA) or
+            `flash_attention_2` (needs CUDA, its package, and `questions_per_clip: 1`).
         gradient_accumulation: parts in which the batch of a step is computed.
         save_steps: steps between checkpoints; 0: none are written.
     """
@@ -129,6 +133,7 @@ class TrainingParams:
     device: str
     precision: str
     weights: str
+    attention: str
     gradient_accumulation: int
     gradient_checkpointing: bool
     save_steps: int
@@ -149,6 +154,12 @@ class TrainingParams:
         known = ("float32", "bfloat16")
         check(self.precision in known, self, f"precision must be among {list(known)}")
         check(self.weights in known, self, f"weights must be among {list(known)}")
+        check(self.attention in ATTENTION, self, f"attention must be among {list(ATTENTION)}")
+        check(
+            self.attention != "flash_attention_2" or self.questions_per_clip == 1,
+            self,
+            "flash_attention_2 cannot separate packed questions: it needs questions_per_clip 1",
+        )
         check(
             self.weights == "float32" or self.precision == "bfloat16",
             self,

@@ -11,7 +11,7 @@ import polars as pl
 
 from p4d.artifacts import Arrays, read_table
 from p4d.display.colour_keys import depth_key, flow_key, motion_key, with_keys
-from p4d.drawing import depth_rgb, flow_rgb, motion_rgb, notice, png, sheet
+from p4d.drawing import depth_rgb, flow_rgb, motion_rgb, notice, quick_png, sheet
 
 TITLES = ("frame", "depth", "flow to the frame before", "motion")
 _TILE_PX = 192
@@ -111,7 +111,7 @@ def _drawn(
     pictures: Sequence[Sequence[np.ndarray]], captions: Sequence[str], tile_px: int
 ) -> bytes:
     drawn = sheet(pictures, captions=captions, titles=TITLES, tile_px=tile_px)
-    return png(with_keys(drawn, [depth_key(), flow_key(), motion_key()]), optimize=False)
+    return quick_png(with_keys(drawn, [depth_key(), flow_key(), motion_key()]))
 
 
 def _scale_kinds(labels: Path, clip_id: str) -> dict[str, str]:

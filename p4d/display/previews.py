@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from p4d.artifacts import Arrays, read_table
-from p4d.drawing import TILE_PX, notice, png, sheet
+from p4d.drawing import TILE_PX, notice, quick_png, sheet
 
 Folders = Mapping[str, Path]
 
@@ -36,7 +36,7 @@ def regions_rgb(rgb_hw3: np.ndarray, masks_khw: np.ndarray) -> np.ndarray:
 
 def frames_strip(rgb_thw3: np.ndarray, *, tile_px: int = TILE_PX) -> bytes:
     """The sampled frames of one clip side by side, as PNG."""
-    return png(sheet([list(rgb_thw3)], tile_px=tile_px), optimize=False)
+    return quick_png(sheet([list(rgb_thw3)], tile_px=tile_px))
 
 
 def clips_sheet(folders: Folders, clips: int = 6) -> bytes:
@@ -53,7 +53,7 @@ def clips_sheet(folders: Folders, clips: int = 6) -> bytes:
         f"{row['scale_kind']}"
         for row in chosen.iter_rows(named=True)
     ]
-    return png(sheet(rows, captions=captions, tile_px=_CLIP_PX), optimize=False)
+    return quick_png(sheet(rows, captions=captions, tile_px=_CLIP_PX))
 
 
 def regions_sheet(folders: Folders, clips: int = 4) -> bytes:
@@ -86,7 +86,7 @@ def _regions_drawn(folders: Folders, clip_ids: Sequence[str], regions: pl.DataFr
         own = regions.filter(pl.col("clip_id") == clip_id).sort("mark")
         named = [f"{r['mark']} {r['name'] or r['source']}" for r in own.iter_rows(named=True)]
         captions.append(f"{clip_id}  {', '.join(named)}")
-    return png(sheet(rows, captions=captions, titles=titles, tile_px=_REGION_PX), optimize=False)
+    return quick_png(sheet(rows, captions=captions, titles=titles, tile_px=_REGION_PX))
 
 
 def _spread(table: pl.DataFrame, count: int) -> pl.DataFrame:

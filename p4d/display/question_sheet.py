@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from p4d.artifacts import read_table
 from p4d.display.lettering import INK, PALE, PAPER, font, wrapped
-from p4d.drawing import notice, png
+from p4d.drawing import notice, quick_png
 from p4d.review.items import Item, fact_text, items_of_shard, sample_questions
 from p4d.review.question_view import basis
 from p4d.review.verdicts import LETTERS
@@ -63,7 +63,7 @@ def cards_picture(items: Iterable[Item]) -> bytes:
     rows = [cards[start : start + _COLUMNS] for start in range(0, len(cards), _COLUMNS)]
     if not rows:
         return notice("no question")
-    return png(np.concatenate([_row(row) for row in rows]), optimize=False)
+    return quick_png(np.concatenate([_row(row) for row in rows]))
 
 
 def by_category(asked: pl.DataFrame, count: int) -> pl.DataFrame:

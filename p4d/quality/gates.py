@@ -102,6 +102,7 @@ _SQL_GATES: Mapping[str, Mapping[str, Severity]] = {
     },
     "release": {
         "no_leakage": "critical",
+        "no_copies_across_splits": "critical",
         "no_near_duplicates_across_splits": "critical",
         "questions_are_in_their_split": "critical",
         "questions_are_unchanged": "critical",
@@ -197,8 +198,8 @@ _CODE_DESCRIPTIONS: Mapping[str, str] = {
     "counts_match": "The manifest counts what the tables hold.",
     "unseen_looks_are_measured": "At least two looks that the expert was not trained on are "
     "recorded.",
-    "unseen_looks_hold": "On each recorded look that the expert was not trained on, at most 3 % of "
-    "the questions are untrue.",
+    "unseen_looks_hold": "On each recorded look that the expert was not trained on, at least 60 "
+    "questions were judged and at most 3 % of them are untrue.",
     "weights_are_finite": "No weight is NaN or infinite.",
 }
 

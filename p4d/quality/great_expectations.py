@@ -12,11 +12,11 @@ Behaviour of GX 1.24, as measured, that this module corrects:
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import os
 from collections.abc import Iterable, Mapping
-from functools import cached_property
 from typing import Any
 
 import polars as pl
@@ -39,30 +39,44 @@ def validate(suite: Suite, frame: pl.DataFrame) -> list[CheckResult]:
     Raises:
         GateError: Great Expectations returned no result for an expectation.
     """
-    engine = _Engine()
-    return [_check(expectation, suite.key, frame, engine) for expectation in suite.expectations]
+    rows = _Rows(frame)
+    return [_check(expectation, suite.key, rows) for expectation in suite.expectations]
 
 
-def _check(
-    expectation: Expectation, key: tuple[str, ...], frame: pl.DataFrame, engine: _Engine
-) -> CheckResult:
+class _Rows:
+    """The rows of a table by the values that expectations ask for; several ask for the same."""
+
+    def __init__(self, frame: pl.DataFrame) -> None:
+        """All rows."""
+        self.columns = frame.columns
+        self._frame = frame
+        self._known: dict[tuple[tuple[str, str | int], ...], pl.DataFrame] = {}
+
+    def where(self, values: Mapping[str, str | int]) -> pl.DataFrame:
+        """The rows with these values."""
+        asked = tuple(values.items())
+        if asked not in self._known:
+            self._known[asked] = self._frame.filter(*(pl.col(n) == value for n, value in asked))
+        return self._known[asked]
+
+
+def _check(expectation: Expectation, key: tuple[str, ...], table: _Rows) -> CheckResult:
     columns = _columns(expectation)
     asked = [*expectation.where, *columns]
-    if missing := [name for name in asked if name not in frame.columns]:
+    if missing := [name for name in asked if name not in table.columns]:
         return _result(expectation, False, {"error": f"no column named {', '.join(missing)}"})
-    rows = frame.filter(*(pl.col(name) == value for name, value in expectation.where.items()))
-    absent = rows.filter(pl.any_horizontal(_absent(rows, columns)))
-    if expectation.optional:
+    rows = table.where(expectation.where)
+    if expectation.optional and any(rows[name].null_count() for name in columns):
         rows = rows.drop_nulls(columns)
-        absent = absent.drop_nulls(columns)
-    if not absent.is_empty():
+    if any(_is_absent(rows[name]).any() for name in columns):
+        absent = rows.filter(pl.any_horizontal([_is_absent(rows[name]) for name in columns]))
         shown = _sample(absent, [*key, *columns])
         counted = {"rows": len(rows), "absent": len(absent), **expectation.limits}
         return _result(expectation, False, counted, shown)
     limits = expectation.limits
     if rows.is_empty() and expectation.kind != _ROW_COUNT:
         return _result(expectation, True, {"rows": 0, **limits})
-    found = engine.validate(expectation, rows.select(columns or rows.columns[:1]))
+    found = _great_expectations(expectation, rows.select(columns or rows.columns[:1]))
     metrics: dict[str, float | int | str] = {"rows": len(rows), **limits}
     if error := _hidden_error(found.get("exception_info") or {}):
         return _result(expectation, False, {**metrics, "error": error})
@@ -82,46 +96,41 @@ def _check(
     return _result(expectation, bool(found["success"]), metrics, sample)
 
 
-class _Engine:
-    """Great Expectations for one suite: its context costs more than most expectations."""
+def _great_expectations(expectation: Expectation, rows: pl.DataFrame) -> dict[str, Any]:
+    batch = _batches().get_batch({"dataframe": rows.to_pandas()})
+    from great_expectations import expectations
 
-    @cached_property
-    def _batches(self) -> Any:  # noqa: ANN401 - a type of a library that is imported late
-        """Makes a batch of a table."""
-        os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-        import great_expectations as gx  # takes three seconds: only if a suite runs
-        from great_expectations.data_context.types.base import ProgressBarsConfig
-
-        logging.getLogger("great_expectations").setLevel(logging.WARNING)
-        context = gx.get_context(mode="ephemeral")
-        context.variables.progress_bars = ProgressBarsConfig(globally=False)
-        asset = context.data_sources.add_pandas("frame").add_dataframe_asset("frame")
-        return asset.add_batch_definition_whole_dataframe("frame")
-
-    def validate(self, expectation: Expectation, rows: pl.DataFrame) -> dict[str, Any]:
-        """The result of an expectation, as plain values.
-
-        Raises:
-            GateError: there is none.
-        """
-        batch = self._batches.get_batch({"dataframe": rows.to_pandas()})
-        from great_expectations import expectations
-
-        kind = getattr(expectations, expectation.kind)
-        found = batch.validate(kind(**expectation.arguments), result_format="SUMMARY")
-        if found is None:
-            raise GateError(f"Great Expectations returned no result for {expectation.name}")
-        plain: dict[str, Any] = _plain(found.to_json_dict())
-        return plain
+    kind = getattr(expectations, expectation.kind)
+    found = batch.validate(kind(**expectation.arguments), result_format="BASIC")
+    if found is None:
+        raise GateError(f"Great Expectations returned no result for {expectation.name}")
+    plain: dict[str, Any] = _plain(
+        {
+            "success": found.success,
+            "result": found.result,
+            "exception_info": found.exception_info,
+        }
+    )
+    return plain
 
 
-def _absent(rows: pl.DataFrame, columns: list[str]) -> list[pl.Expr]:
-    """Per column, whether a value is null or NaN."""
-    tests = [pl.lit(False)]
-    for name in columns:
-        nan = pl.col(name).is_nan() if rows[name].dtype.is_float() else pl.lit(False)
-        tests.append(pl.col(name).is_null() | nan)
-    return tests
+@functools.cache
+def _batches() -> Any:  # noqa: ANN401 - a type of a library that is imported late
+    """Makes a batch of a table; its context costs more than most expectations."""
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    import great_expectations as gx  # takes three seconds: only if a suite runs
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    asset = context.data_sources.add_pandas("frame").add_dataframe_asset("frame")
+    return asset.add_batch_definition_whole_dataframe("frame")
+
+
+def _is_absent(values: pl.Series) -> pl.Series:
+    """Whether a value is null or NaN."""
+    return values.is_null() | values.is_nan() if values.dtype.is_float() else values.is_null()
 
 
 def _columns(expectation: Expectation) -> list[str]:

@@ -14,6 +14,9 @@ from p4d.release.selection import ReleasedClips, ReleasedQuestions
 from p4d.review.verdicts import Applied
 from p4d.splits import SPLITS
 
+FIRST_COPY_BITS = 13.0
+"""The `release.copy_bits` of a release that states none."""
+
 
 def manifest_of(
     inputs: StageInputs,
@@ -42,6 +45,8 @@ def manifest_of(
         "excluded": dict(inputs.excluded),
         "left_out_videos": dict(sorted(clips.left_out_videos.items())),
         "duplicate_hamming_bits": params.duplicate_hamming_bits,
+        # Only another limit than the first is stated: the line would make every release new.
+        **({} if params.copy_bits == FIRST_COPY_BITS else {"copy_bits": params.copy_bits}),
         "splits": {name: _split_counts(name, clips.table, questions.table) for name in SPLITS},
         "counts": {
             "videos": clips.table["video_id"].n_unique(),

@@ -73,6 +73,19 @@ def clip(name: str, k: int, shard: str, outcome: str = "ok") -> dict:
     }
 
 
+def hashes(name: str, k: int) -> dict:
+    """Hashes of the four frames of a clip, each unlike any other."""
+
+    def of(kind: str) -> list[str]:
+        return [sha(f"{name} {k} {kind} {frame}")[:16] for frame in range(4)]
+
+    return {
+        "clip_id": f"clip_{name}{k}",
+        "frame_hash": of("plain"),
+        "mirrored_hash": of("mirrored"),
+    }
+
+
 def stats(clip_id: str, teacher: str, modality: str) -> dict:
     exact = teacher == "exact"
     limits = {"depth": (1.0, 9.0), "flow": (-3.0, 3.0), "motion": (0.0, 1.0), "rays": (-1.0, 1.0)}
@@ -188,6 +201,9 @@ def tables() -> Tables:
                 for i in range(8)
             ),
             f"clips/{shard}/clips.parquet": table(clips + dark),
+            f"clips/{shard}/frame_hashes.parquet": table(
+                hashes(n, k) for n in names for k in range(2) if (n, k) != ("sky", 1)
+            ),
             f"clips/{shard}/objects.parquet": table(
                 {
                     "clip_id": c,

@@ -255,6 +255,18 @@ BROKEN: dict[str, list[tuple[str, Breaking, dict]]] = {
             {"kind": "group", "splits": ["test", "train"]},
         ),
     ],
+    "release/no_copies_across_splits": [
+        (
+            "clips/{}/frame_hashes.parquet",
+            # The first clip of red, in train, shows that of sea, in test, one frame later.
+            put(
+                "frame_hash",
+                [example.sha("before")[:16], *example.hashes("sea", 0)["frame_hash"][:3]],
+                clip_id("clip_red0"),
+            ),
+            {"clip_id": "clip_red0", "other_clip_id": "clip_sea0", "bits": 0.0},
+        ),
+    ],
     "release/no_near_duplicates_across_splits": [
         (
             "clips/{}/clips.parquet",

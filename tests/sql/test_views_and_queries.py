@@ -36,6 +36,7 @@ EXPECTED: dict[str, tuple[int, dict]] = {
     "stg_videos": (4, {"shard": FIRST, "duration_ns": 4 * example.SECOND}),
     "stg_video_frames": (24, {"frame_index": 0, "pts_ns": 0}),
     "stg_clips": (6, {"clip_id": "clip_red0", "shard": FIRST, "phash": example.sha("red")[:16]}),
+    "stg_frame_hashes": (5, {"clip_id": "clip_red0"}),
     "stg_objects": (10, {"clip_id": "clip_red0", "instance": 1, "size_z_m": 0.6}),
     "stg_truth_parts": (1, {"clip_id": "clip_red0", "up": "unknown", "camera_frames": 2}),
     "stg_labels": (10, {"clip_id": "clip_red0", "teacher": "exact", "shard": FIRST}),

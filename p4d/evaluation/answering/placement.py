@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 
 from p4d.errors import ConfigError
+from p4d.students.model.attention import attention_of, use_attention
 from p4d.students.model.pretrained import weight_count
 from p4d.students.model.student import Student
 
@@ -41,7 +42,7 @@ class LoadStudent(Protocol):
 
 
 def load_placed(
-    load: LoadStudent, folder: Path, *, device: str, dtype: str
+    load: LoadStudent, folder: Path, *, device: str, dtype: str, attention: str = "sdpa"
 ) -> tuple[Student, Placement]:
     """Load a student in the precision in which it computes, and move it to a device.
 
@@ -54,9 +55,11 @@ def load_placed(
         folder: of a student, or of a checkpoint.
         device: `auto` is the first GPU if there is one, else the CPU.
         dtype: `auto` is bfloat16 for a large model on a GPU, else float32.
+        attention: the implementation to use (`p4d.students.model.attention`).
 
     Raises:
-        ConfigError: torch does not know the device, or it is not there.
+        ConfigError: torch does not know the device or it is not there, or the device or the network
+            cannot use that attention.
         ContractError: the folder holds no student, or is damaged.
     """
     chosen = _device(device)
@@ -70,12 +73,14 @@ def load_placed(
         model.to(device=chosen)  # type: ignore[call-arg, arg-type]
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"device {device}: {str(error).splitlines()[0]}") from error
+    if attention != "sdpa":  # what it was loaded with
+        use_attention(model, attention, chosen, "evaluation.attention")
     on_gpu = chosen.type == "cuda"
     placement = Placement(
         device=str(chosen),
         device_name=torch.cuda.get_device_name(chosen) if on_gpu else chosen.type,
         dtype=name,
-        attention=str(getattr(model.config, "_attn_implementation", None) or "eager"),
+        attention=attention_of(model),
     )
     return student, placement
 

@@ -73,7 +73,11 @@ def build_evaluation(inputs: StageInputs, out: Path) -> StageReport:
     unread = dataclasses.replace(params, generated_questions=0)
     for number, (arm, stage) in enumerate(ARMS.items(), start=1):
         student, placement = load_placed(
-            load, inputs.folder(stage), device=params.device, dtype=params.dtype
+            load,
+            inputs.folder(stage),
+            device=params.device,
+            dtype=params.dtype,
+            attention=params.attention,
         )
         with deterministic(params.threads, seed=0):
             tables.append(answer(student, questions, clips, asking, params, groups, arm=arm))
@@ -146,7 +150,11 @@ def _write_general(
     """Score the base student too, write all scores, and summarise them."""
     params: EvaluationParams = inputs.params("evaluation")
     base, _ = load_placed(
-        load, inputs.folder("base_student"), device=params.device, dtype=params.dtype
+        load,
+        inputs.folder("base_student"),
+        device=params.device,
+        dtype=params.dtype,
+        attention=params.attention,
     )
     with deterministic(params.threads, seed=0):
         scores = pl.concat([_general(base, rows, inputs, BASE), *of_arms])

@@ -87,7 +87,13 @@ class Incumbent:
         )
         asking = asking_of(params, inputs.params("clips").frames)
         unread = dataclasses.replace(params, generated_questions=0)
-        student, _ = load_placed(load, self.weights, device=params.device, dtype=params.dtype)
+        student, _ = load_placed(
+            load,
+            self.weights,
+            device=params.device,
+            dtype=params.dtype,
+            attention=params.attention,
+        )
         inputs.progress(0, 1, f"the champion answers {len(questions)} questions that have changed")
         with deterministic(params.threads, seed=0):
             table = answer(student, questions, clips, asking, unread, groups, arm="champion")

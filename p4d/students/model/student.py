@@ -17,6 +17,7 @@ from p4d.errors import ContractError
 from p4d.foreign_json import read_foreign_json
 from p4d.model_folder import ModelFolder
 from p4d.students.model.adapters import StudentAdapter, adapter_for, load_model
+from p4d.students.model.attention import mask_for
 from p4d.students.model.batch import PackedBatch
 from p4d.students.model.chat import LETTERS
 from p4d.students.model.new_rows import rows_of
@@ -106,9 +107,11 @@ def hidden_states(
         for layer in set(layers) - {-1, len(blocks)}:
             stack.enter_context(_kept(blocks, layer, kept))
         pictures = stack.enter_context(_seen(adapter, batch))
+        whole = batch.attention_mask()
         last = adapter.last_state(
             input_ids=batch.input_ids,
-            attention_mask=batch.attention_mask(),
+            attention_mask=whole,
+            blocks_mask=mask_for(adapter.model, batch, whole),
             position_ids=batch.position_ids,
             **pictures,
         )

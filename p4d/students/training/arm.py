@@ -108,8 +108,9 @@ class Arm(nn.Module):
         return self._adapter[0].encoder()
 
     def place(self, device: str) -> None:
-        """Move everything, including the expert, to `device`."""
-        self.to(device)
+        """Move everything that has numbers, including the expert, to `device`."""
+        if not any(weight.is_meta for weight in self.parameters()):
+            self.to(device)
         if self._distillation[0] is not None:
             self._distillation[0].expert.to(device)
 

@@ -14,6 +14,7 @@ from p4d.students.data.unlabelled import UnlabelledClips
 from p4d.students.distillation.losses import TermWeights
 from p4d.students.model.batch import PackedBatch
 from p4d.students.training.live import Times
+from p4d.students.training.sharded_loading import UnreadWeights
 from p4d.students.training.steps import BatchPacker, Rows
 
 Progress = Callable[[int, int, str], None]
@@ -76,6 +77,7 @@ class TrainingRun:
         progress: called as `(steps done, steps, note)` after each step.
         work: scratch folder of checkpoints and live metrics; None: neither is written.
         shared: keeps checkpoints for other machines; None: `work` alone does.
+        unread: weights of the student that are read once it is sharded; None: it has them.
         identity: names inputs and parameters; the run does not resume from a checkpoint of
             another identity.
     """
@@ -90,6 +92,7 @@ class TrainingRun:
     progress: Progress = _report_nothing
     work: Path | None = None
     shared: SharedFolder | None = None
+    unread: UnreadWeights | None = None
     identity: str = ""
 
 

@@ -31,15 +31,17 @@ from p4d.students.data.mixed import CLIPS, MixedSamples, MixPlan, sets_of_mix
 from p4d.students.data.questions import Question, load_questions
 from p4d.students.data.samples import RowOrder, Sample, TrainingSamples
 from p4d.students.distillation.probes import PROBES_FILE
+from p4d.students.model.attention import use_attention
 from p4d.students.model.chat import REGION_MARKS
 from p4d.students.model.prompt_settings import PromptSettings
-from p4d.students.model.student import Student, load, save_student
+from p4d.students.model.student import Student, save_student
 from p4d.students.model.tokenizer import token_id
 from p4d.students.training import checkpoints
 from p4d.students.training.arm import Arm
 from p4d.students.training.distillation_setup import DistillationSetup, set_up_distillation
 from p4d.students.training.loop import train_arm
 from p4d.students.training.run import TrainingResult, TrainingRun
+from p4d.students.training.sharded_loading import open_base
 from p4d.students.training.trainable import WeightCounts, merged, prepare
 
 
@@ -75,7 +77,10 @@ def _build(
     labels_as_text: bool = False,
 ) -> StageReport:
     params: TrainingParams = inputs.params("training")
-    base = load(inputs.folder("base_student"), dtype=getattr(torch, params.weights))
+    base, unread = open_base(inputs.folder("base_student"), params)
+    if params.attention != "sdpa":  # what it was loaded with
+        device = torch.device(params.device)
+        use_attention(base.adapter.model, params.attention, device, "training.attention")
     counts = prepare(base.adapter, params, _region_tokens(base))
     questions = load_questions(inputs.folder("release"), "train")
     if not questions:
@@ -111,6 +116,7 @@ def _build(
         progress=inputs.progress,
         work=inputs.work,
         shared=inputs.shared,
+        unread=unread,
         identity=run_identity(inputs),
     )
     result = train_arm(Arm(base.adapter, setup.distillation), run)

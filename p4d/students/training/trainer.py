@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 import torch.distributed
+from accelerate.utils.fsdp_utils import fsdp2_prepare_model
 from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
@@ -26,6 +27,7 @@ from p4d.students.training.arm import Arm
 from p4d.students.training.checkpoints import Checkpoints
 from p4d.students.training.live import Clock, LiveMetrics, Times
 from p4d.students.training.run import TrainingResult, TrainingRun
+from p4d.students.training.sharded_loading import read_shards
 from p4d.students.training.steps import Prefetched, Share, StepBatches
 
 logger = logging.getLogger(__name__)
@@ -112,6 +114,19 @@ class ArmTrainer(Trainer):
         self._terms: dict[str, Tensor] = {}
         self._computed = self._step_clips = self._step_tokens = 0
         self.times: Times | None = None
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """The optimizer; a student without numbers is sharded and read first.
+
+        accelerate shards later, and recognises weights by their place in memory, which those
+        without numbers do not have. What is sharded already, it takes as it is.
+        """
+        if self._run.unread is not None:
+            arm = self._arm
+            fsdp2_prepare_model(self.accelerator, arm)
+            read_shards(arm, arm.student, self._run.unread)
+        optimizer: torch.optim.Optimizer = super().create_optimizer(model)
+        return optimizer
 
     # --- data ---------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 
 from p4d.errors import ContractError
 from p4d.paths import FILE_ID, checked_id, relative_path, relative_paths
@@ -141,12 +142,15 @@ class HashCache:
 
     def digest(self, path: Path) -> Digest | None:
         """Hash of a file or folder, or None if there is none."""
-        if path.is_dir():
-            return self.tree(path).digest
-        if not path.is_file():
+        try:
+            found = path.stat()
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        stat = path.stat()
-        return self._files(path.parent, [(path.name, stat)], [self._key(path)])[path.name]
+        if S_ISDIR(found.st_mode):
+            return self.tree(path).digest
+        if not S_ISREG(found.st_mode):
+            return None
+        return self._files(path.parent, [(path.name, found)], [self._key(path)])[path.name]
 
     def tree(self, folder: Path) -> Tree:
         """Hashes of all files below `folder`."""

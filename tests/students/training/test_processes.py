@@ -1,6 +1,7 @@
 """Two processes on one machine, over gloo: the same steps as one process."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -103,4 +104,7 @@ def test_sharded_over_two_processes_it_learns_the_same(project, alone, tmp_path)
     program = "tests.students.training.sharded_on_cpu"
     done = launch(project, tmp_path / "out", launcher, *SETTINGS, program=program)
     assert "sharded: FSDPArm FSDPQwen2DecoderLayer FSDPSiglipEncoderLayer" in done.stderr
+    held = re.findall(r"rank (\d) holds (0\.\d\d) of the student", done.stderr)
+    assert sorted(rank for rank, _ in held) == ["0", "1"]
+    assert all(0.4 < float(part) < 0.6 for _, part in held)
     check_equal(tmp_path / "out", alone)

@@ -1,10 +1,13 @@
 """The code closure of a stage follows its imports."""
 
+import os
+import time
+
 import pytest
 
 from p4d.pipeline import STAGES, Stage
 from p4d.versioning.files.code_closure import code_files
-from p4d.versioning.files.hashes import HashCache
+from p4d.versioning.files.hashes import RACY_NS, HashCache
 
 
 def stage(entry, **rest):
@@ -50,6 +53,25 @@ def test_a_remembered_closure_follows_an_edit(tree):
         (tree / "pkg" / "side.py").write_text("import pkg.unused\n")
         after = code_files(stage("pkg.deep.two:f"), tree, cache)
     assert set(after) - set(before) == {"pkg/unused.py"}
+
+
+def test_a_closure_that_a_process_walked_before_follows_every_change(tree):
+    """Files at rest are walked once; what appears, goes or is edited shows nevertheless."""
+    one = stage("pkg.deep.one:f")
+    for file in tree.rglob("*.py"):
+        os.utime(file, (1_000, 1_000))
+    time.sleep(2 * RACY_NS / 1e9)  # changes of their times are at rest, too
+    before = code_files(one, tree)
+    assert code_files(one, tree) == before
+    (tree / "pkg" / "lazy").mkdir()
+    (tree / "pkg" / "lazy" / "__init__.py").write_text("")  # where no file was
+    assert set(code_files(one, tree)) - set(before) == {"pkg/lazy/__init__.py"}
+    (tree / "pkg" / "side.py").unlink()
+    assert "pkg/side.py" not in code_files(one, tree)
+    for number in range(5):  # faster than the clock of the file system, and of equal size
+        name = ("never", "named")[number % 2]
+        (tree / "pkg" / "base.py").write_text(f"import pkg.{name}\n")
+        assert ("pkg/never.py" in code_files(one, tree)) == (name == "never")
 
 
 def test_the_stage_table_makes_no_stage_stale():

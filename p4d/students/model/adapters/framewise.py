@@ -56,6 +56,7 @@ class FramewiseAdapter:
 
     def last_state(self, **inputs: Any) -> Tensor:  # noqa: ANN401
         """Run the network without its language head."""
+        inputs["attention_mask"] = inputs.pop("blocks_mask", inputs["attention_mask"])
         last: Tensor = self.model.model(**inputs, use_cache=False).last_hidden_state
         return last
 

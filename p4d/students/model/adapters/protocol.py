@@ -123,7 +123,8 @@ class StudentAdapter(Protocol):
         """The last hidden state `[B, N, D]`, after the final norm.
 
         Takes `input_ids` and `position_ids` `[B, N]`, a boolean `attention_mask` `[B, 1, N, N]`
-        (query, key), and the result of `encode`.
+        (query, key), `blocks_mask`, the same in the form of the attention that is used
+        (`attention.mask_for`; default: `attention_mask`), and the result of `encode`.
         """
         ...
 

@@ -237,7 +237,7 @@ class QwenVLAdapter:
         )
         last: Tensor = self.model.model(
             input_ids=inputs["input_ids"],
-            attention_mask=inputs["attention_mask"],
+            attention_mask=inputs.get("blocks_mask", inputs["attention_mask"]),
             position_ids=positions,
             mm_encoder_outputs=inputs.get("mm_encoder_outputs"),
             use_cache=False,
