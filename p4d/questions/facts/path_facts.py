@@ -113,7 +113,9 @@ def path_facts(
         span_ns = int(time_ns[begin]), int(time_ns[end])
         for k, region_id in enumerate(region_ids):
             yield from _movements(source, region_id, paths, k, (begin, end), span_ns)
-        all_moved = float(paths.all_moved_px_tt[begin, end]) / longest_px
+        # Of a fast view few points are left at the end; that it moved is seen before.
+        away_px = paths.all_moved_px_tt[begin, begin + 1 : end + 1]
+        all_moved = float(np.nan_to_num(away_px, nan=-np.inf).max()) / longest_px
         view_t42 = paths.view_t42[begin : end + 1] / longest_px
         yield from view_facts(source, view_t42, all_moved, span_ns)
         yield from stirring_facts(source, Stirring.of(paths, begin, end), span_ns)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from p4d.questions.regions.flow.paths import PointPaths
+from p4d.questions.regions.flow.paths import BORDER, PointPaths
 
 INLIER_PX = 1.0
 """Residual of a point of the background in the first step, from its homography."""
@@ -22,8 +22,6 @@ LEAST_SHARE = 0.6
 """Of the textured points that are known in a frame, how many must follow the background."""
 LEAST_BORDER = 0.6
 """The same of the points near the borders of the picture."""
-BORDER = 0.12
-"""Width of what counts as border, as a share of each side."""
 LEAST_POINTS = 60
 REST_PX = 0.6
 """How far a point of the background goes at most, if the camera rests."""
