@@ -129,7 +129,7 @@ def find(
     lacking = np.zeros(shape, dtype=bool)
     present = np.zeros((len(KINDS), len(split)), dtype=bool)
     present[facts.kind, facts.clip] = True
-    parts = []
+    parts: list[Candidates] = []
     for code, family in enumerate(FAMILIES):
         if family.needs_seconds and not seconds:
             continue
