@@ -1,1 +1,0 @@
-../../../../../p4d/students/embedded/__init__.py

@@ -1,1 +1,0 @@
-../../../../../p4d/evaluation/arms/__init__.py

@@ -1,1 +1,0 @@
-../../../../../p4d/evaluation/arms/error_spending.py

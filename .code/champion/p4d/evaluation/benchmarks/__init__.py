@@ -1,1 +1,0 @@
-../../../../../p4d/evaluation/benchmarks/__init__.py

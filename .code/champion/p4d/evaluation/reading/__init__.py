@@ -1,1 +1,0 @@
-../../../../../p4d/evaluation/reading/__init__.py

@@ -1,1 +1,0 @@
-../../../../../p4d/evaluation/scoring/cluster_t.py

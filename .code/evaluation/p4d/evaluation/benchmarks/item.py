@@ -1,1 +1,0 @@
-../../../../../p4d/evaluation/benchmarks/item.py

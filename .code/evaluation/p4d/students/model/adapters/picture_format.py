@@ -1,1 +1,0 @@
-../../../../../../p4d/students/model/adapters/picture_format.py

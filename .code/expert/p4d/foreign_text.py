@@ -1,1 +1,0 @@
-../../../p4d/foreign_text.py

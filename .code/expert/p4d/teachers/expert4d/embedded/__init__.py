@@ -1,1 +1,0 @@
-../../../../../../p4d/teachers/expert4d/embedded/__init__.py

@@ -1,1 +1,0 @@
-../../../../../p4d/video/decoding/per_video.py

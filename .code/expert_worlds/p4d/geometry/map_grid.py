@@ -1,1 +1,0 @@
-../../../../p4d/geometry/map_grid.py

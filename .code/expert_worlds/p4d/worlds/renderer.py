@@ -1,1 +1,0 @@
-../../../../p4d/worlds/renderer.py

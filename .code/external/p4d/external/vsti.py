@@ -1,1 +1,0 @@
-../../../../p4d/external/vsti.py

@@ -1,1 +1,0 @@
-../../../../../p4d/questions/facts/mark_facts.py

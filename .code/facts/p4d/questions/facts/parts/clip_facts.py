@@ -1,1 +1,0 @@
-../../../../../../p4d/questions/facts/parts/clip_facts.py

@@ -1,1 +1,0 @@
-../../../../p4d/teachers/flow_dis.py

@@ -1,1 +1,0 @@
-../../../../../p4d/teachers/labelling/__init__.py

@@ -1,1 +1,0 @@
-../../../../p4d/truth/sidecar_2.py

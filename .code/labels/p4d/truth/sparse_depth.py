@@ -1,1 +1,0 @@
-../../../../p4d/truth/sparse_depth.py

@@ -1,1 +1,0 @@
-../../../../../p4d/questions/asking/__init__.py

@@ -1,1 +1,0 @@
-../../../../../p4d/questions/asking/exchange_groups.py

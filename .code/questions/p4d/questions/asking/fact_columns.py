@@ -1,1 +1,0 @@
-../../../../../p4d/questions/asking/fact_columns.py

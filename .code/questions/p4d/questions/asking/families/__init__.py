@@ -1,1 +1,0 @@
-../../../../../../p4d/questions/asking/families/__init__.py

@@ -1,1 +1,0 @@
-../../../../../../p4d/questions/regions/flow/background.py

@@ -1,1 +1,0 @@
-../../../../../../p4d/questions/regions/flow/paths_file.py

@@ -1,1 +1,0 @@
-../../../../../p4d/students/distillation/perception.py

@@ -1,1 +1,0 @@
-../../../../../../p4d/students/model/published/chat_template.py

@@ -1,1 +1,0 @@
-../../../../../p4d/students/training/sharded_loading.py

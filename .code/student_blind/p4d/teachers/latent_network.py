@@ -1,1 +1,0 @@
-../../../../p4d/teachers/latent_network.py

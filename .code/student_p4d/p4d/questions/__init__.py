@@ -1,1 +1,0 @@
-../../../../p4d/questions/__init__.py

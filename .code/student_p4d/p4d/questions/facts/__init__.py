@@ -1,1 +1,0 @@
-../../../../../p4d/questions/facts/__init__.py

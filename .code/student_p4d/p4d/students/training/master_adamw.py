@@ -1,1 +1,0 @@
-../../../../../p4d/students/training/master_adamw.py

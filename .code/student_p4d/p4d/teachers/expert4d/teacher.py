@@ -1,1 +1,0 @@
-../../../../../p4d/teachers/expert4d/teacher.py

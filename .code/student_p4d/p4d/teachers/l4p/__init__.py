@@ -1,1 +1,0 @@
-../../../../../p4d/teachers/l4p/__init__.py

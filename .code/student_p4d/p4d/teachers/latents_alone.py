@@ -1,1 +1,0 @@
-../../../../p4d/teachers/latents_alone.py

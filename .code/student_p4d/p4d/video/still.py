@@ -1,1 +1,0 @@
-../../../../p4d/video/still.py

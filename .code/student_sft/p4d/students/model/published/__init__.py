@@ -1,1 +1,0 @@
-../../../../../../p4d/students/model/published/__init__.py

@@ -1,1 +1,0 @@
-../../../../../../p4d/students/model/published/processor_files.py

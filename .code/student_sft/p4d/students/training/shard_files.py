@@ -1,1 +1,0 @@
-../../../../../p4d/students/training/shard_files.py

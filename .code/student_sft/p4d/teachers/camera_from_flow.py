@@ -1,1 +1,0 @@
-../../../../p4d/teachers/camera_from_flow.py

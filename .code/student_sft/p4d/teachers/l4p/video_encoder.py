@@ -1,1 +1,0 @@
-../../../../../p4d/teachers/l4p/video_encoder.py

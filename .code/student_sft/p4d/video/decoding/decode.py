@@ -1,1 +1,0 @@
-../../../../../p4d/video/decoding/decode.py

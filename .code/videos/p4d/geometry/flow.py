@@ -1,1 +1,0 @@
-../../../../p4d/geometry/flow.py

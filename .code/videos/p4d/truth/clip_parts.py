@@ -1,1 +1,0 @@
-../../../../p4d/truth/clip_parts.py

@@ -1,1 +1,0 @@
-../../../../p4d/video/one_pass.py
