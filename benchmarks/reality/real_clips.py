@@ -7,8 +7,9 @@ to `questions`. What is asked is compared with judgements in `judged/`: `questio
 of `p4d review` (accept, or drop with a reason that begins with wrong, about nothing or unclear),
 `marks.jsonl` says of each mark whether it lies on one thing. Judgements are keyed by the content of
 a question, so they hold for as long as it is asked in the same way; others count as `unjudged`.
-They are the authors', one viewer's, who looked at frames of the clips at the size at which they
-were measured. `--sheets` writes the pictures to look at, one PNG per clip.
+Each is one viewer's, whom its `annotator` names: the authors, or a vision-language model; both
+looked at frames of the clips at the size at which they were measured. `--sheets` writes the
+pictures to look at, one PNG per clip.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -76,6 +77,12 @@ def judged_questions() -> dict[str, str]:
             raise ContractError(f"{verdict.qa_id}: a reason must begin with one of {VERDICTS[1:]}")
         found[verdict.qa_id] = word
     return found
+
+
+def _annotators(asked: Sequence[str]) -> list[str]:
+    """Who judged these questions, of those that are judged."""
+    by = {line["qa_id"]: line["annotator"] for line in _lines(JUDGED / "questions.jsonl")}
+    return sorted(by[qa_id] for qa_id in asked if qa_id in by)
 
 
 def judged_marks() -> dict[str, str]:
@@ -142,7 +149,7 @@ def main() -> None:
     for half in HALVES:
         mine = {video.name for video in VIDEOS if half_of(video) == half}
         found[half.replace(" ", "_")] = figures(tables, mine, judged)
-    found["judged_by"] = "the authors, one viewer"
+    found["judged_by"] = dict(Counter(_annotators(tables["questions"]["qa_id"].to_list())))
     record("real", found, "python -m benchmarks.reality.real_clips")
 
 

@@ -44,19 +44,47 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option("--device", help="auto, cpu, cuda or cuda:N. Default: evaluation.device.")
 @click.option("--dtype", type=click.Choice(DTYPES), help="Default: evaluation.dtype.")
 @click.option("--attention", type=click.Choice(ATTENTION), help="Default: evaluation.attention.")
-def evaluate(name: str, model: Path, out: Path | None, text_only: bool, **chosen: Any) -> None:  # noqa: ANN401
+@click.option(
+    "--facts",
+    is_flag=True,
+    help="Put the measured facts of the clip as text before each question; the row that the page "
+    "of the model names.",
+)
+def evaluate(
+    name: str,
+    model: Path,
+    out: Path | None,
+    text_only: bool,
+    facts: bool,
+    **chosen: Any,  # noqa: ANN401
+) -> None:
     """Ask a model the questions of a benchmark. A stopped run continues with the same command."""
     from p4d.evaluation.benchmarks.registry import open_benchmark
-    from p4d.evaluation.evaluate import EvaluateSettings, summary_lines
+    from p4d.evaluation.controls.measured_facts import facts_of_items
+    from p4d.evaluation.controls.text_rows import FACTS_ENDING
+    from p4d.evaluation.evaluate import EvaluateSettings, limited, summary_lines
     from p4d.evaluation.evaluate import evaluate as run
     from p4d.progress import bar
 
     project = Project.find_or_here()
     benchmark = open_benchmark(name, project)
-    folder = out or project.root / "reports" / "evaluation" / benchmark.name / model.name
+    results = project.root / "reports" / "evaluation" / benchmark.name
+    folder = out or results / (model.name + (FACTS_ENDING if facts else ""))
     for key in ("device", "dtype", "attention"):
         chosen[key] = chosen[key] or getattr(project.params.evaluation, key)
-    settings = EvaluateSettings(**chosen, likelihood=not text_only)
+    told = None
+    if facts:
+        with bar("facts", unit="step") as progress:
+            told = facts_of_items(
+                benchmark,
+                limited(benchmark.items, chosen["limit"]),
+                expert=project.data / "expert",
+                build=results / ".facts",
+                params=project.params,
+                progress=lambda where, done, total, note: progress(done, total, f"{where} {note}"),
+            )
+        echo(f"facts were measured for {len(told)} questions")
+    settings = EvaluateSettings(**chosen, likelihood=not text_only, facts=told)
     with bar(benchmark.name, unit="question") as progress:
         found = run(benchmark, model, folder, project.params, settings, progress)
     echo("\n".join([*summary_lines(found), f"page: {folder / 'index.html'}"]))

@@ -19,7 +19,7 @@ from p4d.evaluation.answering.placement import load_placed
 from p4d.evaluation.answering.replies import Journal
 from p4d.evaluation.answering.visuals import ClipVisuals, VideoVisuals, VisualSource, view_id
 from p4d.evaluation.benchmarks.item import Benchmark, BenchmarkItem
-from p4d.evaluation.controls.text_rows import benchmark_rows
+from p4d.evaluation.controls.text_rows import FACT_ROWS, benchmark_rows
 from p4d.evaluation.page import render_page
 from p4d.evaluation.reproduction import reproduction_card
 from p4d.evaluation.scoring.benchmark_metrics import benchmark_metrics, scores_by_method
@@ -29,6 +29,7 @@ from p4d.evaluation.scoring.published import as_published, published_figures
 from p4d.evaluation.scoring.statistics import Bootstrap, by_category_csv
 from p4d.ids import content_id, seed_for
 from p4d.students.data.clip_reader import ClipReader
+from p4d.students.data.fact_text import with_facts
 from p4d.students.data.questions import Question
 from p4d.students.model.chat import question_turn
 from p4d.students.model.pretrained import open_student
@@ -60,6 +61,8 @@ class EvaluateSettings:
         device: `auto` (a GPU if there is one), `cpu`, `cuda`, ...
         dtype: of the weights: `auto` (float32 on a CPU, bfloat16 on a GPU), or a type by name.
         attention: the implementation of the network's attention.
+        facts: text that stands before a question, by item (`p4d/evaluation/controls`); None: no
+            question has any.
     """
 
     batch: int = 8
@@ -73,6 +76,7 @@ class EvaluateSettings:
     device: str = "cpu"
     dtype: str = "auto"
     attention: str = "sdpa"
+    facts: Mapping[str, str] | None = None
     threads: int = 2
 
 
@@ -131,13 +135,17 @@ def evaluate(
     asked = _how_asked(benchmark, student, model, params, settings)
     views = {item.item_id: view_id(item) for item in items}
     questions = [question_of(benchmark, item, views[item.item_id], asked.prompt) for item in items]
+    if settings.facts is not None:
+        questions = [_with_text(each, settings.facts.get(each.qa_id, "")) for each in questions]
     visuals = visuals_of(benchmark, items, asked.frames, asked.size_px)
     asking = AskSettings(
         frames=asked.frames,
-        batch=settings.batch,
+        batch=settings.batch if settings.facts is None else FACT_ROWS,
         answer_tokens=asked.max_new_tokens,
         likelihood=settings.likelihood,
     )
+    if settings.facts is not None:  # too long for several questions in one row
+        asking = dataclasses.replace(asking, questions_per_row=1)
     checkpoint = _model_id(model)
     run = {
         "benchmark": benchmark.name,
@@ -148,6 +156,7 @@ def evaluate(
         "threads": settings.threads,
         **({} if placement.dtype == "float32" else {"dtype": placement.dtype}),
         **({} if settings.attention == "sdpa" else {"attention": placement.attention}),
+        **({} if settings.facts is None else {"facts": content_id("facts", settings.facts)}),
         **{k: v for k, v in dataclasses.asdict(asking).items() if k != "questions_per_row"},
     }
     journal = Journal(out / JOURNAL, run)
@@ -164,8 +173,11 @@ def evaluate(
         "reproduction": reproduction_card(
             placement, asking, questions, checkpoint=checkpoint, threads=settings.threads
         ),
-        "compared_with": benchmark_rows(benchmark.name, out.parent),
+        "compared_with": benchmark_rows(benchmark.name, out, run["items"]),
     }
+    if settings.facts is not None:
+        told = sum(item.item_id in settings.facts for item in items)
+        about["facts"] = {"told": told, "asked": len(items)}
     bootstrap = Bootstrap(params.evaluation.bootstrap_samples, params.evaluation.confidence)
     metrics = _write_results(out, benchmark, table, bootstrap, about)
     page = render_page(metrics, table, lambda qa_id: visuals.of(by_id[qa_id]))
@@ -254,6 +266,15 @@ def question_of(benchmark: Benchmark, item: BenchmarkItem, view: str, prompt: st
     if prompt == "student" and item.kind == "mcq":
         return Question(**common)
     return PromptedQuestion(**common, prompt=benchmark.rules.prompt(item))
+
+
+def _with_text(question: Question, text: str) -> Question:
+    """The question with a text before it, in the layout that it has."""
+    if not text:
+        return question
+    if isinstance(question, PromptedQuestion):
+        return dataclasses.replace(question, prompt=f"{text}\n{question.prompt}")
+    return with_facts(question, text)
 
 
 def visuals_of(

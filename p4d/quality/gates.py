@@ -198,8 +198,8 @@ _CODE_DESCRIPTIONS: Mapping[str, str] = {
     "counts_match": "The manifest counts what the tables hold.",
     "unseen_looks_are_measured": "At least two looks that the expert was not trained on are "
     "recorded.",
-    "unseen_looks_hold": "On each recorded look that the expert was not trained on, at most 3 % of "
-    "the questions are untrue.",
+    "unseen_looks_hold": "On each recorded look that the expert was not trained on, at least 60 "
+    "questions were judged and at most 3 % of them are untrue.",
     "weights_are_finite": "No weight is NaN or infinite.",
 }
 

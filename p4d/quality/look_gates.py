@@ -21,6 +21,9 @@ RECORD = Path(__file__).with_name("looks.json")
 """By digest of an expert: `{"command": ..., "looks": {NAME: {"asked": n, "untrue": n, ...}}}`."""
 MOST_UNTRUE = 0.03
 """Share of untrue questions on a held-out look that blocks an expert."""
+LEAST_JUDGED = 60
+"""Questions of a look that were held against its truth, at least: fewer show nothing. If none of so
+many is untrue, the upper end of the 95 % interval of the share is 6 %."""
 LEAST_LOOKS = 2
 
 Found = tuple[dict[str, float | int | str], pl.DataFrame]
@@ -34,24 +37,30 @@ def record_looks(
 ) -> None:
     """Write what was found on the held-out looks of an expert; other experts keep theirs."""
     known = read_json(path) if path.is_file() else {}
-    names = ("clips", "asked", "untrue", "marks_on_nothing")
+    names = ("clips", "asked", "untrue", "marks_on_nothing", "unjudged")
     found = {look: {name: each[name] for name in names} for look, each in looks.items()}
     write_json(path, dict(sorted({**known, digest: {"command": command, "looks": found}}.items())))
 
 
 def unseen_looks_hold(folder: Path, path: Path = RECORD) -> Found:
-    """Find held-out looks on which too many of the questions are untrue.
+    """Find held-out looks on which too many of the questions are untrue, or too few were judged.
 
     An expert of which nothing is recorded has none: the gate on the record warns of that.
     """
     looks = _looks(folder, path)
-    rows = [
-        {"look": look, "asked": int(each["asked"]), "untrue": int(each["untrue"])}
-        for look, each in sorted(looks.items())
-        if int(each["untrue"]) > MOST_UNTRUE * int(each["asked"])
-    ]
-    schema = {"look": pl.String, "asked": pl.Int64, "untrue": pl.Int64}
-    return {"looks": len(looks)}, pl.DataFrame(rows, schema=schema)
+    rows = []
+    for look, each in sorted(looks.items()):
+        asked, untrue = int(each["asked"]), int(each["untrue"])
+        judged = asked - int(each.get("unjudged", 0))
+        if untrue > MOST_UNTRUE * judged:
+            rows.append((look, asked, judged, untrue, "too many are untrue"))
+        elif judged < LEAST_JUDGED:
+            rows.append((look, asked, judged, untrue, f"fewer than {LEAST_JUDGED} were judged"))
+    schema = {
+        "look": pl.String, "asked": pl.Int64, "judged": pl.Int64, "untrue": pl.Int64,
+        "reason": pl.String,
+    }  # fmt: skip
+    return {"looks": len(looks)}, pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def unseen_looks_are_measured(folder: Path, path: Path = RECORD) -> Found:

@@ -31,28 +31,29 @@ def read(path: Path, name: str | None = None) -> WorldTruth | PartialTruth:
     Raises:
         TruthError: the file is unreadable, of an unknown format, or contradicts itself.
     """
+    shown = name or path.name
     try:
         stored = Arrays(path)
     except (OSError, SafetensorError, ValueError, TypeError, RecursionError) as error:
-        raise TruthError(f"{path.name} is not a readable truth sidecar: {error}") from error
+        raise TruthError(f"{shown} is not a readable truth sidecar: {error}") from error
     meta: object = stored.meta
     try:
-        check_foreign(meta, f"the metadata of {path.name}")
+        check_foreign(meta, f"the metadata of {shown}")
     except ContractError as error:
         raise TruthError(str(error)) from error
     if not isinstance(meta, dict) or meta.get("format") not in FORMATS:
         found = meta.get("format") if isinstance(meta, dict) else meta
         raise TruthError(
-            f"{path.name}: format {ascii(found)[:80]}, this version reads "
+            f"{shown}: format {ascii(found)[:80]}, this version reads "
             f"{' and '.join(map(repr, FORMATS))}; a newer one needs a newer p4d"
         )
     if meta["format"] == sidecar.FORMAT:
-        return sidecar.read(path)
+        return sidecar.read(path, shown)
     try:
-        arrays = {name: stored[name] for name in stored}
+        arrays = {each: stored[each] for each in stored}
     except (OSError, SafetensorError, ValueError, TypeError) as error:
-        raise TruthError(f"{path.name} is not a readable truth sidecar: {error}") from error
-    return sidecar_2.read(name or path.name, arrays, meta)
+        raise TruthError(f"{shown} is not a readable truth sidecar: {error}") from error
+    return sidecar_2.read(shown, arrays, meta)
 
 
 def check_maps(truth: WorldTruth | PartialTruth) -> None:

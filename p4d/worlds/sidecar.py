@@ -81,22 +81,27 @@ def write(path: Path, truth: WorldTruth) -> None:
     write_arrays(path, arrays, meta=meta)
 
 
-def read(path: Path) -> WorldTruth:
+def read(path: Path, name: str | None = None) -> WorldTruth:
     """Read and check a truth sidecar. Each frame's maps are decompressed when they are read.
+
+    Args:
+        path: of the file.
+        name: of the file in errors, if it was copied under another name.
 
     Raises:
         TruthError: the file is unreadable, of another format, or contradicts itself.
     """
+    shown = name or path.name
     try:
         stored = Arrays(path)
-        arrays = {name: stored[name] for name in _ARRAYS}
+        arrays = {each: stored[each] for each in _ARRAYS}
     except KeyError as error:
-        raise TruthError(f"{path.name}: array {error} is missing") from error
+        raise TruthError(f"{shown}: array {error} is missing") from error
     except (OSError, SafetensorError, ValueError, TypeError, RecursionError) as error:
-        raise TruthError(f"{path.name} is not a readable truth sidecar: {error}") from error
-    width_px, height_px, objects = _read_meta(path.name, stored.meta)
-    _check_shapes(path.name, arrays, len(objects))
-    _check_values(path.name, arrays, objects)
+        raise TruthError(f"{shown} is not a readable truth sidecar: {error}") from error
+    width_px, height_px, objects = _read_meta(shown, stored.meta)
+    _check_shapes(shown, arrays, len(objects))
+    _check_values(shown, arrays, objects)
     return WorldTruth(
         pts_ns=arrays["pts_ns"],
         width_px=width_px,
@@ -105,7 +110,7 @@ def read(path: Path) -> WorldTruth:
         world_T_cam_t44=arrays["world_T_cam_t44"],
         world_T_obj_kt44=arrays["world_T_obj_kt44"],
         objects=objects,
-        frames=_CompressedFrames(path.name, arrays, (height_px, width_px), objects),
+        frames=_CompressedFrames(shown, arrays, (height_px, width_px), objects),
     )
 
 

@@ -20,8 +20,11 @@ def expert(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def look(asked: int, untrue: int) -> dict[str, object]:
-    return {"clips": 60, "asked": asked, "untrue": untrue, "marks_on_nothing": 0, "more": 1}
+def look(asked: int, untrue: int, unjudged: int = 0) -> dict[str, object]:
+    return {
+        "clips": 60, "asked": asked, "untrue": untrue, "marks_on_nothing": 0,
+        "unjudged": unjudged, "more": 1,
+    }  # fmt: skip
 
 
 def test_a_look_that_fails_is_an_offender(expert: Path) -> None:
@@ -29,7 +32,24 @@ def test_a_look_that_fails_is_an_offender(expert: Path) -> None:
     record_looks(DIGEST, {"one": look(200, 6), "other": look(200, 7)}, "measured", path)
     metrics, offenders = unseen_looks_hold(expert, path)
     assert metrics == {"looks": 2}
-    assert offenders.to_dicts() == [{"look": "other", "asked": 200, "untrue": 7}]
+    assert offenders.to_dicts() == [
+        {"look": "other", "asked": 200, "judged": 200, "untrue": 7, "reason": "too many are untrue"}
+    ]
+
+
+def test_a_look_of_which_little_was_judged_is_an_offender(expert: Path) -> None:
+    path = expert / "looks.json"
+    looks = {"few": look(6, 0), "unjudged": look(100, 0, 41), "enough": look(100, 0, 40)}
+    record_looks(DIGEST, looks, "measured", path)
+    _, offenders = unseen_looks_hold(expert, path)
+    assert offenders.select("look", "judged").rows() == [("few", 6), ("unjudged", 59)]
+
+
+def test_a_record_of_before_says_nothing_of_the_unjudged(expert: Path) -> None:
+    path = expert / "looks.json"
+    old = {"clips": 60, "asked": 84, "untrue": 0, "marks_on_nothing": 0}
+    write_json(path, {DIGEST: {"command": "measured", "looks": {"one": old}}})
+    assert unseen_looks_hold(expert, path)[1].is_empty()
 
 
 def test_records_of_other_experts_do_not_count(expert: Path) -> None:
@@ -37,7 +57,7 @@ def test_records_of_other_experts_do_not_count(expert: Path) -> None:
     record_looks("b" * 64, {"one": look(200, 100), "other": look(200, 100)}, "measured", path)
     assert unseen_looks_hold(expert, path)[1].is_empty()
     assert unseen_looks_are_measured(expert, path)[1].to_dicts() == [{"looks": 0, "needed": 2}]
-    record_looks(DIGEST, {"one": look(10, 0), "other": look(0, 0)}, "measured", path)
+    record_looks(DIGEST, {"one": look(60, 0), "other": look(90, 0)}, "measured", path)
     assert unseen_looks_are_measured(expert, path)[1].is_empty()
     assert unseen_looks_hold(expert, path)[1].is_empty()
 

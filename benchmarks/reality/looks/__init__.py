@@ -2,16 +2,19 @@
 
     python -m benchmarks.reality.looks --look bullet     # while developing, one look
     python -m benchmarks.reality.looks                   # all looks, and reality.json
+    python -m benchmarks.reality.looks --held-out        # those that the gates read, likewise
 
 A look is a renderer with its own textures, layouts, motions, lenses, rates and codecs. `bullet`
 (TinyRenderer of PyBullet) is the look for development: rules and sigmas may be chosen on it.
-`vtk` (rasterizer of VTK) and `mitsuba` (path tracer) are held out as whole looks: nothing is chosen
-on them, and they are opened for figures alone. None of them is MuJoCo, which renders the worlds
-that train the expert.
+`vtk` (rasterizer of VTK) and `collage` (photographs, cut out and moved; its scenes are its own) are
+held out as whole looks: nothing is chosen on them, and they are opened for figures alone. `mitsuba`
+(path tracer) was held out once; a rule was chosen after its figures, so it is for development
+today. None of them is MuJoCo, which renders the worlds that train the expert.
 
 - `scenes.py`, `motions.py`, `shapes.py`: what is filmed; `tiny.py`, `raster.py`, `tracer.py`: the
-  renderers; `film.py`: blur, noise, rates, codecs, and the truth that stays aside.
+  renderers; `collage.py`: scenes and renderer of `collage`; `film.py`: blur, noise, rates, codecs,
+  and the truth that stays aside.
 - `truth.py` reads the truth of a clip, `judge.py` compares facts and questions with it, by
-  `rules.py`.
+  `rules.py` and `picture_rules.py`.
 - `measure.py` runs landing to questions, and sums up. The extra `looks` brings the renderers.
 """

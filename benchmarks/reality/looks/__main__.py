@@ -8,22 +8,23 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.reality import record_all
 from benchmarks.reality.looks.measure import MODES, measure_look
-from benchmarks.reality.looks.scenes import HELD_OUT, STYLES
+from benchmarks.reality.looks.scenes import HELD_OUT, LOOKS
 from p4d.artifacts import read_json
 from p4d.quality.look_gates import record_looks
 
-VIDEOS = 32
+VIDEOS = 48
 
 
 def main() -> None:
     """Measure, and record the figures."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reality.looks")
-    parser.add_argument("--look", choices=sorted(STYLES), help="one look; nothing is recorded")
+    parser.add_argument("--look", choices=sorted(LOOKS), help="one look; nothing is recorded")
+    parser.add_argument("--held-out", action="store_true", help="the looks of the gates alone")
     parser.add_argument("--videos", type=int, default=VIDEOS, help="of each look")
     parser.add_argument("--work", type=Path, help="folder that keeps the videos")
     parser.add_argument("--mode", choices=MODES, help="plain or sidecars alone")
     given = parser.parse_args()
-    names = [given.look] if given.look else list(STYLES)
+    names = [given.look] if given.look else list(HELD_OUT if given.held_out else LOOKS)
     modes = (given.mode,) if given.mode else MODES
     with TemporaryDirectory() as folder:
         work = given.work or Path(folder)
@@ -34,7 +35,8 @@ def main() -> None:
             for mode, figures in by_mode.items():
                 print(name, mode, *(f"{k}: {v}" for k, v in figures.items()), sep="\n  ")
         return
-    _record(found, digest, f"--videos {given.videos}" + f" --mode {given.mode}" * bool(given.mode))
+    options = " --held-out" * given.held_out + f" --videos {given.videos}"
+    _record(found, digest, options.strip() + f" --mode {given.mode}" * bool(given.mode))
 
 
 def _record(found: dict[str, dict[str, dict]], digest: str, options: str) -> None:

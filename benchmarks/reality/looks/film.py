@@ -13,8 +13,9 @@ import numpy as np
 from av.container import OutputContainer
 from scipy import ndimage
 
+from benchmarks.reality.looks import collage, scenes
 from benchmarks.reality.looks.rendering import Picture, renderer_of
-from benchmarks.reality.looks.scenes import Scene, scene_of
+from benchmarks.reality.looks.scenes import Scene
 from p4d.ids import seed_for
 from p4d.worlds import sidecar
 from p4d.worlds.truth import TruthObject, WorldTruth
@@ -56,6 +57,11 @@ class Place:
     plain: Path
     with_truth: Path
     truth: Path
+
+
+def scene_of(look: str, number: int) -> Scene:
+    """Draw a scene of a look."""
+    return collage.scene_of(number) if look == "collage" else scenes.scene_of(look, number)
 
 
 def film_of(look: str, number: int) -> Film:

@@ -12,9 +12,13 @@ from enum import Enum
 
 import numpy as np
 
+from benchmarks.reality.looks.picture_rules import PICTURE_RULES
 from benchmarks.reality.looks.rules import NEAREST_OPTION, RULES, Answer, Number
 from benchmarks.reality.looks.truth import LookTruth
+from benchmarks.reality.looks.world_rules import AMONG_ALL, WORLD_RULES
 from p4d.questions.facts.table import Fact
+
+ALL_RULES = {**RULES, **PICTURE_RULES, **WORLD_RULES}
 
 
 class Verdict(Enum):
@@ -69,7 +73,7 @@ class Judge:
             return Verdict.RIGHT
         if None in under:
             return Verdict.NOTHING
-        if fact.kind not in RULES:
+        if fact.kind not in ALL_RULES:
             return Verdict.UNJUDGED
         answer = self._answer(fact)
         return Verdict.RIGHT if answer.right(fact, sigmas) else Verdict.WRONG
@@ -95,8 +99,11 @@ class Judge:
 
     def _answer(self, fact: Fact) -> Answer:
         begin, end = (int(np.abs(self.time_ns - t).argmin()) for t in (fact.start_ns, fact.end_ns))
-        under = [self.marks.objects[region] for region in fact.region_ids]
-        return RULES[fact.kind](self.truth, [k for k in under if k is not None], begin, end)
+        regions = list(fact.region_ids)
+        if fact.kind in AMONG_ALL:
+            regions += [region for region in self.marks.objects if region not in regions]
+        under = [self.marks.objects[region] for region in regions]
+        return ALL_RULES[fact.kind](self.truth, [k for k in under if k is not None], begin, end)
 
     def on_several(self, facts: Sequence[Fact]) -> bool:
         """Whether a mark of the question covers several objects."""

@@ -34,7 +34,8 @@ class Renderer(Protocol):
         """Render the scene at a time in seconds."""
 
 
-RENDERERS = {"bullet": "tiny:TinyRenderer", "vtk": "raster:Rasterizer", "mitsuba": "tracer:Tracer"}
+RENDERERS = {"bullet": "tiny:TinyRenderer", "vtk": "raster:Rasterizer", "mitsuba": "tracer:Tracer",
+             "collage": "collage:Collage"}  # fmt: skip
 
 
 def renderer_of(look: str) -> Callable[[Scene, Path], AbstractContextManager[Renderer]]:

@@ -117,7 +117,7 @@ def _goes(axis: int, words: Sequence[str]) -> Rule:
     """Which of two ways an object goes along an axis of the picture."""
 
     def rule(truth: LookTruth, ks: Sequence[int], begin: int, end: int) -> Word:
-        pairs = zip(_places(truth, ks[0], begin), _places(truth, ks[0], end), strict=False)
+        pairs = zip(places(truth, ks[0], begin), places(truth, ks[0], end), strict=False)
         ways = [float(last[axis] - first[axis]) for first, last in pairs]
         return Word(
             lambda word: any(way * (1 if word == words[1] else -1) > EDGE_PX for way in ways)
@@ -135,7 +135,7 @@ def _gap_in_picture(truth: LookTruth, ks: Sequence[int], begin: int, end: int) -
     scale_2 = np.array([1.0, truth.size_px[1] / truth.size_px[0]])
     gaps = []
     for frame in (begin, end):
-        pairs = zip(*(_places(truth, k, frame) for k in ks), strict=False)
+        pairs = zip(*(places(truth, k, frame) for k in ks), strict=False)
         gaps.append([float(np.linalg.norm((a - b) * scale_2)) for a, b in pairs])
     changes = [last - first for first, last in zip(*gaps, strict=False)]
     return Word(
@@ -177,7 +177,7 @@ def _going_count(word: str) -> Rule:
     return rule
 
 
-def _places(truth: LookTruth, k: int, frame: int) -> list[np.ndarray]:
+def places(truth: LookTruth, k: int, frame: int) -> list[np.ndarray]:
     """Where an object is in the picture: the centre of what is seen of it, and its own centre."""
     seen = truth.seen_px(k, frame)
     return [truth.pixel(k, frame, frame), *([] if seen is None else [seen])]
@@ -186,13 +186,13 @@ def _places(truth: LookTruth, k: int, frame: int) -> list[np.ndarray]:
 def _quadrant(truth: LookTruth, ks: Sequence[int], begin: int, end: int) -> Word:
     del end
     middle = truth.instance_thw.shape[-1] / 2
-    offs = [place - middle for place in _places(truth, ks[0], begin)]
+    offs = [place - middle for place in places(truth, ks[0], begin)]
     return Word(lambda word: any(_is_corner(off, QUADRANTS, word) for off in offs))
 
 
 def _picture_side(truth: LookTruth, ks: Sequence[int], begin: int, end: int) -> Word:
     del end
-    pairs = zip(*(_places(truth, k, begin) for k in ks), strict=False)
+    pairs = zip(*(places(truth, k, begin) for k in ks), strict=False)
     offs = [one - other for one, other in pairs]
     return Word(lambda word: any(_is_corner(off, PICTURE_SIDES, word) for off in offs))
 
@@ -200,7 +200,7 @@ def _picture_side(truth: LookTruth, ks: Sequence[int], begin: int, end: int) -> 
 def _left_of_first(truth: LookTruth, ks: Sequence[int], begin: int, end: int) -> Count:
     """How many of the others are left of the first object in the picture."""
     del end
-    first, *others = (_places(truth, k, begin) for k in ks)
+    first, *others = (places(truth, k, begin) for k in ks)
     offs = [[one[0] - other[0] for one, other in zip(first, each, strict=False)] for each in others]
     return Count(sum(min(off) > EDGE_PX for off in offs), sum(max(off) > -EDGE_PX for off in offs))
 
@@ -273,8 +273,8 @@ def _place(axis: int) -> Rule:
     def rule(truth: LookTruth, ks: Sequence[int], begin: int, end: int) -> Number:
         del end
         side_px = truth.instance_thw.shape[-1]
-        places = _places(truth, ks[0], begin)
-        return Number(tuple(float(100 * place[axis] / side_px) for place in places))
+        found = places(truth, ks[0], begin)
+        return Number(tuple(float(100 * place[axis] / side_px) for place in found))
 
     return rule
 
@@ -283,7 +283,7 @@ def _shifts(truth: LookTruth, k: int, begin: int, end: int) -> list[float]:
     """How far an object moves in the picture, % of its width."""
     height_per_width = truth.size_px[1] / truth.size_px[0]
     side_px = truth.instance_thw.shape[-1]
-    pairs = zip(_places(truth, k, begin), _places(truth, k, end), strict=False)
+    pairs = zip(places(truth, k, begin), places(truth, k, end), strict=False)
     scale_2 = np.array([1.0, height_per_width]) * 100 / side_px
     return [float(np.linalg.norm((last - first) * scale_2)) for first, last in pairs]
 

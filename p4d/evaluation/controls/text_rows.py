@@ -35,6 +35,8 @@ from p4d.students.data.fact_text import FactTexts, with_facts
 from p4d.students.data.questions import Question, load_questions
 from p4d.students.model.student import load
 
+FACTS_ENDING = ".facts"
+"""Of the folder of a model that reads facts on a benchmark."""
 FACT_ROWS = 4
 """Questions per batch that have facts before them."""
 
@@ -159,12 +161,12 @@ def questions_with_facts(
     question that names no time gets the facts of all times about the regions that it names.
     """
     return [
-        with_facts(question, texts[question.shard].of_times(question, _times(question)))
+        with_facts(question, texts[question.shard].of_times(question, times_named(question)))
         for question in questions
     ]
 
 
-def _times(question: Question) -> tuple[str, ...] | None:
+def times_named(question: Question) -> tuple[str, ...] | None:
     """Return the instants that a question begins with, as written; None if it names none."""
     before, comma, _ = question.question.partition(",")
     if not comma or not before.startswith(("At ", "From ")):
@@ -238,25 +240,26 @@ def row_states(folder: Path, release_id: str | None) -> list[dict[str, Any]]:
     return states
 
 
-def benchmark_rows(benchmark: str, results: Path) -> list[dict[str, Any]]:
+def benchmark_rows(benchmark: str, out: Path, items: str) -> list[dict[str, Any]]:
     """Return both rows for the page of a model on a benchmark.
 
     Args:
         benchmark: its name.
-        results: folder with one folder per model that was evaluated on the benchmark; the row of
-            labels as text is the model `labels` there.
+        out: folder of the model's evaluation. Beside it lie those of other models: the row of facts
+            is that of the same model with `FACTS_ENDING`, the row of labels is the model `labels`.
+        items: identity of the questions; a row about others is absent.
     """
     facts, labels = ROWS["facts"], ROWS["labels"]
-    path = results / "labels" / "metrics.json"
-    found = read_json(path) if path.is_file() else {}
-    same = found.get("benchmark") == benchmark and "accuracy" in found
+    model = out.name.removesuffix(FACTS_ENDING)
+    told = _row_of(out.parent / f"{model}{FACTS_ENDING}", benchmark, items)
+    tuned = _row_of(out.parent / "labels", benchmark, items)
+    measured = f" ({told['facts']['told']} of {told['facts']['asked']} questions)" if told else ""
     return [
         {
             "title": facts.title,
-            "what": "not possible here: nothing was measured of the benchmark's videos; for the "
-            "release of a project",
-            "commands": facts.commands,
-            "accuracy": None,
+            "what": f"the same model reads the measured facts of the clip first{measured}",
+            "commands": (f"p4d evaluate --benchmark {benchmark} --model {model} --facts",),
+            "accuracy": _interval(told),
         },
         {
             "title": labels.title,
@@ -265,13 +268,23 @@ def benchmark_rows(benchmark: str, results: Path) -> list[dict[str, Any]]:
                 labels.commands[0],
                 f"p4d evaluate --benchmark {benchmark} --model runs/labels",
             ),
-            "accuracy": (
-                {"value": found["accuracy"], "low": found["low"], "high": found["high"]}
-                if same
-                else None
-            ),
+            "accuracy": _interval(tuned),
         },
     ]
+
+
+def _row_of(folder: Path, benchmark: str, items: str) -> dict[str, Any]:
+    """The metrics of an evaluation of the same questions; empty if there is none."""
+    path = folder / "metrics.json"
+    found: dict[str, Any] = read_json(path) if path.is_file() else {}
+    same = found.get("benchmark") == benchmark and found["run"]["items"] == items
+    return found if same and "accuracy" in found else {}
+
+
+def _interval(found: Mapping[str, Any]) -> dict[str, float] | None:
+    if not found:
+        return None
+    return {"value": found["accuracy"], "low": found["low"], "high": found["high"]}
 
 
 def write_page(data: Path, folder: Path) -> Path:

@@ -23,14 +23,18 @@ from p4d.questions.facts.intervals import grid_times_ns, instants, spans
 from p4d.questions.facts.mark_facts import marked_count
 from p4d.questions.facts.picture_facts import picture_facts
 from p4d.questions.facts.scene.margins import HEADING_SIGMA_RAD, MIN_STRAIGHTNESS, dominant
+from p4d.questions.facts.stirring_facts import Stirring, stirring_facts, stirring_times
 from p4d.questions.facts.table import Fact, Source, quantity, word
 from p4d.questions.facts.vocabulary import (
+    HALVES_DOWN,
+    HALVES_OF_TIME,
     MOTION,
     MOVING,
     NEARING,
     OF_TWO,
     PICTURE_DIRECTIONS,
     SIDES,
+    SIZE_CHANGES,
     VERTICAL,
     VIEW_MOVES,
     VIEW_RESTS,
@@ -48,6 +52,10 @@ LEAST_MOVEMENT = 0.02
 """Shorter movements, likewise, are too short to be seen."""
 HEADING_SIGMA = 1.5 * HEADING_SIGMA_RAD
 """A silhouette changes its shape while it moves."""
+AREA_SIGMA = 0.2
+"""Error of the logarithm of the area of a silhouette: its outline is off by a tenth of its size."""
+LEAST_GROWTH = 0.1
+"""A thing whose logarithm of area changes by less keeps its size."""
 REST_VIEW, REST_SIGMA = 0.01, 0.0015
 """A view that moves by less than the first, likewise, rests; and the error of its motion."""
 LEAST_VIEW, VIEW_SIGMA = 0.01, 0.003
@@ -105,13 +113,18 @@ def path_facts(
         span_ns = int(time_ns[begin]), int(time_ns[end])
         for k, region_id in enumerate(region_ids):
             yield from _movements(source, region_id, paths, k, (begin, end), span_ns)
-        all_moved = float(paths.all_moved_px_tt[begin, end]) / longest_px
+        # Of a fast view few points are left at the end; that it moved is seen before.
+        away_px = paths.all_moved_px_tt[begin, begin + 1 : end + 1]
+        all_moved = float(np.nan_to_num(away_px, nan=-np.inf).max()) / longest_px
         view_t42 = paths.view_t42[begin : end + 1] / longest_px
         yield from view_facts(source, view_t42, all_moved, span_ns)
+        yield from stirring_facts(source, Stirring.of(paths, begin, end), span_ns)
         for one, other in permutations(range(len(region_ids)), 2):
             pair = [region_ids[one], region_ids[other]]
             places_t22 = paths.place_kt2[[one, other], begin : end + 1].swapaxes(0, 1)
             yield from pair_facts(source, places_t22 / longest_px, pair, span_ns)
+    yield from stirring_times(source, time_ns, paths)
+    yield from _changes(source, time_ns, region_ids, paths)
 
 
 def _places(
@@ -134,6 +147,64 @@ def _places(
                 source, kind, 100 * place_2[axis] / paths.size_px_2[axis],
                 100 * sigma_px / paths.size_px_2[axis], unit="%", frame="picture",
                 method="centre of the silhouette", region_ids=[region_ids[k]], span_ns=at,
+            )  # fmt: skip
+        for kind, axis, words in (("half_across", 0, SIDES), ("half_down", 1, HALVES_DOWN)):
+            off_px = float(place_2[axis] - paths.size_px_2[axis] / 2)
+            yield word(
+                source, kind, words[int(off_px > 0)], abs(off_px) / sigma_px, words,
+                frame="picture", method="centre of the silhouette against the middle",
+                region_ids=[region_ids[k]], span_ns=at,
+            )  # fmt: skip
+    for one, other in permutations(seen, 2):
+        pair = [region_ids[one], region_ids[other]]
+        for kind, axis in (("more_left", 0), ("more_up", 1)):
+            off_px = float(seen[other][axis] - seen[one][axis])
+            yield word(
+                source, kind, OF_TWO[int(off_px < 0)], abs(off_px) / (2**0.5 * sigma_px), OF_TWO,
+                frame="picture", method="centres of the silhouettes", region_ids=pair, span_ns=at,
+            )  # fmt: skip
+        ratio = float(np.log(paths.area_kt[one, frame] / paths.area_kt[other, frame]))
+        if np.isfinite(ratio):
+            yield word(
+                source, "looks_larger", OF_TWO[int(ratio < 0)], abs(ratio) / (2**0.5 * AREA_SIGMA),
+                OF_TWO, frame="picture", method="areas of the silhouettes", region_ids=pair,
+                span_ns=at,
+            )  # fmt: skip
+
+
+def _changes(
+    source: Source, time_ns: NDArray, region_ids: Sequence[str], paths: ClipPaths
+) -> Iterator[Fact]:
+    """How the motion and the size of each thing change in the picture from begin to end.
+
+    A motion is compared between the first half of the steps and the last.
+    """
+    longest_px = float(paths.size_px_2.max())
+    last = len(time_ns) - 1
+    half = last // 2
+    span_ns = int(time_ns[0]), int(time_ns[last])
+    for k, region_id in enumerate(region_ids):
+        path_t2, area_t = paths.place_kt2[k] / longest_px, paths.area_kt[k]
+        if not np.isfinite(path_t2).all():
+            continue
+        about: dict[str, Any] = {
+            "frame": "picture", "region_ids": [region_id], "span_ns": span_ns,
+        }  # fmt: skip
+        early, late = (
+            float(np.linalg.norm(path_t2[end] - path_t2[begin]))
+            for begin, end in ((0, half), (last - half, last))
+        )
+        margin = (max(early, late) - 2 * min(early, late)) / (5**0.5 * MOVED_SIGMA)
+        yield word(
+            source, "faster_half", HALVES_OF_TIME[int(late > early)], margin, HALVES_OF_TIME,
+            method="ways of the silhouette's centre in both halves", **about,
+        )  # fmt: skip
+        grown = float(np.log(area_t[last] / area_t[0]))
+        if np.isfinite(grown):
+            yield word(
+                source, "size_change", SIZE_CHANGES[int(grown < 0)],
+                (abs(grown) - LEAST_GROWTH) / AREA_SIGMA, SIZE_CHANGES,
+                method="areas of the silhouette at begin and end", **about,
             )  # fmt: skip
 
 

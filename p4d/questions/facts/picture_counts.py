@@ -11,6 +11,11 @@ from collections.abc import Set as AbstractSet
 from p4d.questions.facts.table import Fact, Source, quantity
 from p4d.questions.facts.vocabulary import PICTURE_SIDES
 
+HALVES: Mapping[str, tuple[str, str]] = {
+    "left_half_count": ("half_across", "left"),
+    "upper_half_count": ("half_down", "upper"),
+}
+"""Kinds that count the marks in a half of the picture, with the kind and word that say so."""
 GOING: Mapping[str, str] = {"left": "leftward_count", "right": "rightward_count"}
 """Kinds that count the marks whose own motion in the picture has this direction."""
 LEFT_OF = frozenset(side for side in PICTURE_SIDES if side.startswith("left"))
@@ -44,6 +49,9 @@ def picture_counts(facts: Sequence[Fact], region_ids: Sequence[str]) -> Iterator
         for text, kind in GOING.items():
             going = {f.region_ids[0]: f for f in here if f.kind == "picture_direction"}
             yield from _counted(source, kind, region_ids, going, {text})
+        for kind, (half, text) in HALVES.items():
+            places = {f.region_ids[0]: f for f in here if f.kind == half}
+            yield from _counted(source, kind, region_ids, places, {text})
         sides = {f.region_ids: f for f in here if f.kind == "picture_side"}
         for region in region_ids:
             others = {other: sides[other, region] for other in region_ids

@@ -22,6 +22,13 @@ VIEW_STATES = (VIEW_RESTS, VIEW_MOVES)
 
 SIDES = ("left", "right")
 VERTICAL = ("up", "down")
+NOTHING_MOVES, SOMETHING_MOVES = "nothing moves there", "something moves there"
+STIRRING = (NOTHING_MOVES, SOMETHING_MOVES)
+PARTS_DOWN = ("in its upper part", "in its middle", "in its lower part")
+PARTS_ACROSS = ("in its left part", "in its middle", "in its right part")
+HALVES_DOWN = ("upper", "lower")
+SIZE_CHANGES = ("larger", "smaller")
+HALVES_OF_TIME = ("first half", "second half")
 NEARING = ("closer", "farther apart")
 DEPTHS = ("nearer", "farther")
 

@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import TypeVar
 
-from p4d.errors import DatasetError, DecodeError, P4DError, TruthError
+from p4d.errors import ComputeError, DatasetError, DecodeError, P4DError, TruthError
 from p4d.foreign_text import one_line
 from p4d.video.decoding.budget import ProcessBudget
 from p4d.workers import end_with_parent
@@ -58,6 +58,7 @@ def per_video(
 
     Raises:
         P4DError: `function` raised one that is not about a file's content.
+        ComputeError: worker processes cannot start.
         OSError: the machine is at fault: a full disk, a read error, too many open files.
     """
     if not jobs:
@@ -85,6 +86,14 @@ def _alone(
     function: Callable[[Job], Result], job: Job, budget: ProcessBudget
 ) -> Result | FileFault:
     with _pool(1) as pool:
+        try:
+            pool.submit(os.getpid).result()
+        except BrokenProcessPool as error:
+            raise ComputeError(
+                "a worker process ends before it begins, and no file is the cause; a script that "
+                'runs stages needs `if __name__ == "__main__":` around them, as each worker '
+                "imports it"
+            ) from error
         try:
             return pool.submit(_guarded, function, job, budget).result()
         except BrokenProcessPool:

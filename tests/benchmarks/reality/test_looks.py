@@ -5,25 +5,38 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.reality.looks.film import film_of
+from benchmarks.reality.looks.film import film_of, scene_of
 from benchmarks.reality.looks.judge import Judge, Marks, Verdict
 from benchmarks.reality.looks.measure import Asked, Found, figures
 from benchmarks.reality.looks.motions import KINDS, Motion
-from benchmarks.reality.looks.scenes import STYLES, scene_of
+from benchmarks.reality.looks.scenes import LOOKS
 from benchmarks.reality.looks.shapes import SHAPES, mesh_of
 from benchmarks.reality.looks.truth import LookTruth
 from p4d.questions.facts.table import Fact, Source, quantity, word
 from p4d.questions.facts.vocabulary import (
+    CAMERA_DIRECTIONS,
+    CAMERA_TURNS,
     FORMER,
+    HALVES_DOWN,
+    HALVES_OF_TIME,
+    HEIGHTS,
     LATTER,
     MOTION,
     NEARING,
+    NOTHING_MOVES,
+    OBJECTS,
     OF_TWO,
+    PARTS_DOWN,
     PICTURE_DIRECTIONS,
     PICTURE_SIDES,
     QUADRANTS,
+    ROTATIONS,
     SIDES,
+    SIZE_CHANGES,
+    SOMETHING_MOVES,
     STAYS,
+    STIRRING,
+    TRENDS,
     VIEW_MOVES,
     VIEW_RESTS,
     VIEW_STATES,
@@ -99,6 +112,40 @@ def said(kind: str, text: str, vocabulary: tuple[str, ...], *regions: str, end: 
         (said("quadrant", "upper left", QUADRANTS, REST, end=0), Verdict.WRONG),
         (said("picture_side", "left and below", PICTURE_SIDES, REST, GOES, end=0), Verdict.RIGHT),
         (said("picture_side", "left and above", PICTURE_SIDES, REST, GOES, end=0), Verdict.WRONG),
+        (said("half_across", "left", SIDES, REST, end=0), Verdict.RIGHT),
+        (said("half_across", "right", SIDES, REST, end=0), Verdict.WRONG),
+        (said("half_down", "lower", HALVES_DOWN, REST, end=0), Verdict.RIGHT),
+        (said("half_down", "upper", HALVES_DOWN, REST, end=0), Verdict.WRONG),
+        (said("more_left", FORMER, OF_TWO, REST, GOES, end=0), Verdict.RIGHT),
+        (said("more_left", LATTER, OF_TWO, REST, GOES, end=0), Verdict.WRONG),
+        (said("more_up", LATTER, OF_TWO, REST, GOES, end=0), Verdict.RIGHT),
+        (said("more_up", FORMER, OF_TWO, REST, GOES, end=0), Verdict.WRONG),
+        (said("looks_larger", FORMER, OF_TWO, REST, GOES, end=0), Verdict.WRONG),
+        (said("size_change", "larger", SIZE_CHANGES, GOES), Verdict.WRONG),
+        (said("faster_half", "first half", HALVES_OF_TIME, REST), Verdict.WRONG),
+        (said("stirring_top", SOMETHING_MOVES, STIRRING), Verdict.RIGHT),
+        (said("stirring_top", NOTHING_MOVES, STIRRING), Verdict.WRONG),
+        (said("stirring_bottom", NOTHING_MOVES, STIRRING), Verdict.RIGHT),
+        (said("stirring_bottom", SOMETHING_MOVES, STIRRING), Verdict.WRONG),
+        (said("stirring_left", NOTHING_MOVES, STIRRING), Verdict.RIGHT),
+        (said("stirring_side", "right", SIDES), Verdict.RIGHT),
+        (said("stirring_side", "left", SIDES), Verdict.WRONG),
+        (said("stirring_where_right", "in its upper part", PARTS_DOWN), Verdict.WRONG),
+        (said("stirring_when_right", "second half", HALVES_OF_TIME), Verdict.WRONG),
+        (said("height_order", "lower", HEIGHTS, REST, GOES, end=0), Verdict.RIGHT),
+        (said("height_order", "higher", HEIGHTS, REST, GOES, end=0), Verdict.WRONG),
+        (said("nearest", "object 2", OBJECTS, REST, GOES, end=0), Verdict.RIGHT),
+        (said("nearest", "object 1", OBJECTS, REST, GOES, end=0), Verdict.WRONG),
+        (said("fastest", "object 2", OBJECTS, REST, GOES), Verdict.RIGHT),
+        (said("fastest", "object 1", OBJECTS, REST, GOES), Verdict.WRONG),
+        (said("gap_trend", "farther", TRENDS, REST, GOES), Verdict.RIGHT),
+        (said("gap_trend", "closer", TRENDS, REST, GOES), Verdict.WRONG),
+        (said("rotation", "does not rotate", ROTATIONS, GOES), Verdict.RIGHT),
+        (said("rotation", "clockwise", ROTATIONS, GOES), Verdict.WRONG),
+        (said("camera_direction", "does not move", CAMERA_DIRECTIONS), Verdict.RIGHT),
+        (said("camera_direction", "left", CAMERA_DIRECTIONS), Verdict.WRONG),
+        (said("camera_turn", "does not turn", CAMERA_TURNS), Verdict.RIGHT),
+        (said("camera_turn", "upwards", CAMERA_TURNS), Verdict.WRONG),
     ],
 )
 def test_words(judge: Judge, fact: Fact, verdict: Verdict) -> None:
@@ -114,6 +161,26 @@ def test_words(judge: Judge, fact: Fact, verdict: Verdict) -> None:
         ("screen_shift", 25.0, 1.0, Verdict.RIGHT),
         ("screen_shift", 20.0, 1.0, Verdict.WRONG),
         ("moving_count", 2.0, 0.1, Verdict.WRONG),
+        ("left_half_count", 1.0, 0.1, Verdict.RIGHT),
+        ("left_half_count", 0.0, 0.1, Verdict.WRONG),
+        ("upper_half_count", 1.0, 0.1, Verdict.RIGHT),
+        ("upper_half_count", 2.0, 0.1, Verdict.WRONG),
+        ("stirring_columns", 2.0, 0.1, Verdict.RIGHT),
+        ("stirring_columns", 3.0, 0.1, Verdict.WRONG),
+        ("stirring_rows", 2.0, 0.1, Verdict.RIGHT),
+        ("stirring_rows", 3.0, 0.1, Verdict.WRONG),
+        ("going_count", 1.0, 0.1, Verdict.RIGHT),
+        ("going_count", 2.0, 0.1, Verdict.WRONG),
+        ("turning_count", 0.0, 0.1, Verdict.RIGHT),
+        ("turning_count", 1.0, 0.1, Verdict.WRONG),
+        ("displacement_right", 1.0, 0.05, Verdict.RIGHT),
+        ("displacement_right", -1.0, 0.05, Verdict.WRONG),
+        ("displacement_ahead", 0.0, 0.05, Verdict.RIGHT),
+        ("turn_angle", 0.0, 0.05, Verdict.RIGHT),
+        ("turn_angle", 1.0, 0.05, Verdict.WRONG),
+        ("camera_speed", 0.0, 0.05, Verdict.RIGHT),
+        ("speed", 1.0, 0.05, Verdict.RIGHT),
+        ("speed", 2.0, 0.05, Verdict.WRONG),
         ("displacement", 1.1, 0.05, Verdict.RIGHT),
         ("displacement", 1.1, 0.02, Verdict.WRONG),
     ],
@@ -198,7 +265,7 @@ def test_meshes_are_closed_around_their_centre(shape: str) -> None:
     assert np.allclose(np.linalg.norm(mesh.normals(), axis=1), 1)
 
 
-@pytest.mark.parametrize("look", STYLES)
+@pytest.mark.parametrize("look", LOOKS)
 def test_equal_numbers_give_equal_scenes_and_films(look: str) -> None:
     one, same, other = scene_of(look, 1), scene_of(look, 1), scene_of(look, 2)
     assert [t.motion for t in one.things] == [t.motion for t in same.things]

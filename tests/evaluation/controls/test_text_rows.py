@@ -5,6 +5,8 @@ import pytest
 
 from p4d.artifacts import read_json, read_table, write_json, write_table
 from p4d.errors import ContractError
+from p4d.evaluation.benchmarks.item import Benchmark, BenchmarkItem, PublishedRules
+from p4d.evaluation.controls.measured_facts import facts_of_items
 from p4d.evaluation.controls.text_rows import (
     ROWS,
     benchmark_rows,
@@ -141,12 +143,43 @@ def test_the_arm_of_labels_is_trained_with_the_steps_of_sft(data, tmp_path):
 
 
 def test_the_page_of_a_benchmark_names_what_is_absent_and_finds_what_is_there(tmp_path):
-    facts, labels = benchmark_rows("vlm4d", tmp_path)
-    assert facts["accuracy"] is None
-    assert "nothing was measured" in facts["what"]
+    out = tmp_path / "qwen"
+    facts, labels = benchmark_rows("vlm4d", out, "items_1")
+    assert facts["accuracy"] is labels["accuracy"] is None
+    assert facts["commands"] == ("p4d evaluate --benchmark vlm4d --model qwen --facts",)
     assert labels["commands"][1] == "p4d evaluate --benchmark vlm4d --model runs/labels"
-    found = {"benchmark": "vlm4d", "accuracy": 0.5, "low": 0.4, "high": 0.6}
-    (tmp_path / "labels").mkdir()
-    write_json(tmp_path / "labels" / "metrics.json", found)
-    assert benchmark_rows("vlm4d", tmp_path)[1]["accuracy"]["value"] == 0.5
-    assert benchmark_rows("sti-bench", tmp_path)[1]["accuracy"] is None
+    found = {
+        "benchmark": "vlm4d", "accuracy": 0.5, "low": 0.4, "high": 0.6,
+        "run": {"items": "items_1"}, "facts": {"told": 3, "asked": 4},
+    }  # fmt: skip
+    for folder in ("labels", "qwen.facts"):
+        (tmp_path / folder).mkdir()
+        write_json(tmp_path / folder / "metrics.json", found)
+    for own in (out, tmp_path / "qwen.facts"):  # the page of the model, and that of its row
+        facts, labels = benchmark_rows("vlm4d", own, "items_1")
+        assert facts["accuracy"] == labels["accuracy"] == {"value": 0.5, "low": 0.4, "high": 0.6}
+        assert "(3 of 4 questions)" in facts["what"]
+    for benchmark, items in (("sti-bench", "items_1"), ("vlm4d", "items_2")):
+        assert all(row["accuracy"] is None for row in benchmark_rows(benchmark, out, items))
+
+
+def test_a_benchmark_in_our_layout_brings_its_facts(data, tmp_path):
+    _, folder = data
+    clip = "clip_000"
+    item = BenchmarkItem(
+        item_id="one", category="x", dynamic=True, kind="mcq", video=tmp_path / "none.mp4",
+        question="From 0 sec to 0.75 sec, how fast is <obj_1>?", options=("1", "2"), group="g",
+        answer_index=0, clip=(SHARD, clip),
+    )  # fmt: skip
+    rules = PublishedRules(
+        script="", prompt=lambda item: item.question, frames=4, max_new_tokens=8,
+        score=lambda item, reply: 0.0, overall=lambda *_: {},
+    )  # fmt: skip
+    benchmark = Benchmark(
+        name="r4d-world", folder=tmp_path, items=(item,), rejected=(), rules=rules, stages=folder
+    )
+    told = facts_of_items(
+        benchmark, [item], expert=tmp_path, build=tmp_path / "build", params=tiny.params()
+    )
+    assert told == {"one": "0 to 0.75: <obj_1> mean speed: 0.41 m/s. "}
+    assert not (tmp_path / "build").exists(), "nothing had to be measured"

@@ -19,7 +19,7 @@ def _line(begin, end):
     return np.linspace(begin, end, 8)
 
 
-def _facts(*places, flow=None, view=None, all_moved=0.0, own=None):
+def _facts(*places, flow=None, view=None, all_moved=0.0, own=None, area=None):
     """Facts by kind and regions, of the whole clip or of its first instant."""
     place = np.array(places).reshape(-1, 8, 2)
     middle = np.array([[100, 75], [300, 75], [100, 225], [300, 225]], float)
@@ -28,6 +28,9 @@ def _facts(*places, flow=None, view=None, all_moved=0.0, own=None):
         place_kt2=place,
         own_kt2=place if own is None else np.array(own),
         flow_kt2=place if flow is None else np.array(flow),
+        area_kt=np.full(place.shape[:2], 400.0) if area is None else np.array(area, float),
+        stirs_tt33=np.full((8, 8, 3, 3), np.nan),
+        may_stir_tt33=np.full((8, 8, 3, 3), np.nan),
         view_t42=still if view is None else still + view[:, None],
         all_moved_px_tt=all_moved * np.abs(np.subtract.outer(range(8), range(8))) / 7,
         size_px_2=SIZE,
@@ -105,6 +108,45 @@ def test_of_two_things_the_faster_one_and_the_change_of_their_gap():
     assert not _certain(alike[("goes_farther", "reg_0", "reg_1")])
     passing = _facts(_line((50, 50), (250, 50)), _line((160, 50), (150, 50)))
     assert not _certain(passing[("gap_in_picture", "reg_0", "reg_1")])
+
+
+def test_halves_of_the_picture_and_which_of_two_is_farther_left_and_up():
+    found = _facts(_line((100, 100), (200, 105)), _line((300, 240), (310, 240)))
+    assert found[("half_across", "reg_0")].value_text == "left"
+    assert found[("half_across", "reg_1")].value_text == "right"
+    assert found[("half_down", "reg_0")].value_text == "upper"
+    assert found[("half_down", "reg_1")].value_text == "lower"
+    for kind in ("more_left", "more_up"):
+        assert found[(kind, "reg_0", "reg_1")].value_text == "the former"
+        assert found[(kind, "reg_1", "reg_0")].value_text == "the latter"
+        assert _certain(found[(kind, "reg_0", "reg_1")])
+    near = _facts(_line((195, 100), (300, 100)))
+    assert not _certain(near[("half_across", "reg_0")])
+
+
+def test_sizes_in_the_picture_are_compared_only_where_they_differ_clearly():
+    area = [np.full(8, 400.0), np.full(8, 1600.0)]
+    found = _facts(_line((50, 50), (90, 50)), _line((200, 50), (250, 50)), area=area)
+    assert found[("looks_larger", "reg_0", "reg_1")].value_text == "the latter"
+    assert _certain(found[("looks_larger", "reg_0", "reg_1")])
+    alike = _facts(
+        _line((50, 50), (90, 50)), _line((200, 50), (250, 50)),
+        area=[np.full(8, 400.0), np.full(8, 600.0)],
+    )  # fmt: skip
+    assert not _certain(alike[("looks_larger", "reg_0", "reg_1")])
+    grows = _facts(_line((50, 50), (90, 50)), area=[np.linspace(400, 1000, 8)])
+    assert grows[("size_change", "reg_0")].value_text == "larger"
+    assert _certain(grows[("size_change", "reg_0")])
+    assert not _certain(_facts(_line((50, 50), (90, 50)))[("size_change", "reg_0")])
+
+
+def test_the_half_in_which_a_thing_is_faster():
+    slow, fast = _line((50, 100), (70, 100))[:4], _line((90, 100), (200, 100))[:4]
+    late = _facts(np.concatenate([slow, fast]))
+    assert late[("faster_half", "reg_0")].value_text == "second half"
+    assert _certain(late[("faster_half", "reg_0")])
+    even = _facts(_line((50, 100), (200, 100)))
+    assert not _certain(even[("faster_half", "reg_0")])
 
 
 @pytest.mark.parametrize(

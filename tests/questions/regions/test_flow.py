@@ -82,6 +82,36 @@ def test_the_motion_of_the_camera_is_taken_out():
     assert motion.all_moved_px_tt[0, -1] > 20
 
 
+def test_a_slow_thing_that_never_leaves_its_first_place_is_found_by_its_flow():
+    motion = _measured(_clip(((60, 40), (0.8, 0)), side_px=44))
+    (thing,) = motion.things
+    centre = np.array([60 + 21.5, 40 + 21.5])
+    assert thing.place_t2[0] == pytest.approx(centre, abs=3)
+    assert thing.place_t2[-1] - thing.place_t2[0] == pytest.approx((0.8 * 28, 0), abs=3)
+    truth = np.zeros(SIZE_HW, bool)
+    truth[40:84, 60:104] = True
+    both, either = (
+        thing.masks_tss[0] & squashed(truth, 64),
+        thing.masks_tss[0] | squashed(truth, 64),
+    )
+    assert both.sum() / either.sum() > 0.6
+
+
+def test_the_parts_of_the_picture_that_stir_are_those_with_a_thing_that_moves():
+    motion = _measured(_clip(((20, 10), (0.7, 0)), ((150, 110), (0, 0))))
+    stirs, may_stir = motion.stirs_tt33[0, -1], motion.may_stir_tt33[0, -1]
+    assert stirs[0, 0] > 0.005
+    still = np.ones((3, 3), bool)
+    still[0, :2] = False  # its outline comes near the middle
+    assert (stirs[still] == 0).all()
+    assert (may_stir[still] < 0.0005).all()
+
+
+def test_before_a_camera_that_pans_no_part_is_said_to_stir():
+    motion = _measured(_clip(((40, 60), (1.5, 0)), pan_px=(1, 0)))
+    assert np.isnan(motion.stirs_tt33).all()
+
+
 def test_what_only_rests_is_no_thing():
     motion = _measured(_clip(((30, 50), (0, 0))))
     assert motion.things == ()

@@ -2,7 +2,10 @@
 
 import hashlib
 import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -47,6 +50,21 @@ def test_order_is_kept_and_every_fault_is_a_row_with_its_reason():
     assert faults["damaged"].reason == "bytes \\x1b[31mred\\nforged: \\ud800"
     assert "landing.max_memory_bytes" in faults["large"].reason
     assert list(per_video(work, [], BUDGET)) == []
+
+
+def test_workers_that_cannot_start_are_the_fault_of_no_file(tmp_path):
+    script = tmp_path / "unguarded.py"
+    script.write_text(
+        "from tests.video.decoding.test_per_video import BUDGET, per_video, work\n"
+        "print(list(per_video(work, ['a', 'b'], BUDGET)))\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, encoding="utf-8",
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+    )  # fmt: skip
+    assert ran.returncode == 1
+    assert "ComputeError: a worker process ends before it begins" in ran.stderr
+    assert "FileFault" not in ran.stdout
 
 
 def test_the_memory_of_one_file_is_no_limit_of_the_next():

@@ -1,4 +1,4 @@
-"""Families of questions: 83 kinds of questions in the nine categories of R4D-Bench.
+"""Families of questions: 109 kinds of questions in the nine categories of R4D-Bench.
 
 - One module per category holds its families: the facts each needs and the rule for its options.
 - `seconds.py` holds the eight that need the seconds of the frames, which ask only on request.
@@ -35,7 +35,14 @@ FAMILIES: tuple[QuestionFamily, ...] = (
     *false_premises.FAMILIES,
     *speed.FAMILIES,
     *displacement.FAMILIES,
-    *seconds.FAMILIES,  # last: the numbers of the others stay what they were
+    *seconds.FAMILIES,
+    # Later ones are last: the numbers of the others stay what they were.
+    *grounding.LATER_FAMILIES,
+    *measurement.LATER_FAMILIES,
+    *relation.LATER_FAMILIES,
+    *counting.LATER_FAMILIES,
+    *false_premises.LATER_FAMILIES,
+    *speed.LATER_FAMILIES,
 )
 BY_NAME = {family.name: family for family in FAMILIES}
 

@@ -20,3 +20,10 @@ FAMILIES = (
     count_family(CATEGORY, "going_right", "picture", "rightward_count", max_options=2),
     count_family(CATEGORY, "left_in_picture", "picture", "picture_left_count", max_options=2),
 )
+
+LATER_FAMILIES = (
+    count_family(CATEGORY, "in_left_half", "picture", "left_half_count", max_options=2),
+    count_family(CATEGORY, "in_upper_half", "picture", "upper_half_count", max_options=2),
+    count_family(CATEGORY, "stirring_columns", "picture", "stirring_columns", max_options=2),
+    count_family(CATEGORY, "stirring_rows", "picture", "stirring_rows", max_options=2),
+)

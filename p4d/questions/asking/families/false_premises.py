@@ -30,12 +30,14 @@ from p4d.questions.facts.vocabulary import (
     STILL,
     STRAIGHT,
     TUMBLES,
+    VIEW_RESTS,
 )
 
 CATEGORY = "False Positives"
 NO_SUCH_OBJECT = "there is no such object"
 NOT_MOVING, NOT_SPINNING = "it is not moving", "it is not spinning"
 NO_BEND, NO_CAMERA_MOTION = "its path does not bend", "the camera is not moving"
+NO_VIEW_MOTION = "the view does not move"
 
 
 def _direction_of_motion(words: Sequence[str | None]) -> str | None:
@@ -102,7 +104,7 @@ FAMILIES = (
             ),
             Evidence(kinds=("unmarked_number",), answer_word=_always(NO_SUCH_OBJECT)),
         ),
-        rule=Words(always=(NO_SUCH_OBJECT,)),
+        rule=Words(always=(NO_SUCH_OBJECT,), max_options=2),  # of a plain video, with few marks
         by_mark=True,  # a high number is more often absent
     ),
     word_family(
@@ -134,3 +136,27 @@ FAMILIES = (
         always=(NO_CAMERA_MOTION,),
     ),
 )  # fmt: skip
+
+LATER_FAMILIES = (
+    QuestionFamily(
+        category=CATEGORY,
+        name="premise_view",
+        frame="picture",
+        evidence=(
+            Evidence(kinds=("view_direction",)),
+            Evidence(kinds=("view",), answer_word=reworded({VIEW_RESTS: NO_VIEW_MOTION})),
+        ),
+        rule=Words(always=(NO_VIEW_MOTION,), max_options=2),
+    ),
+    *(
+        QuestionFamily(
+            category=CATEGORY,
+            name=f"premise_{kind}",
+            frame="picture",
+            evidence=(Evidence(kinds=(kind,)),),
+            rule=Words(max_options=2),
+        )
+        for kind in ("stirring_left", "stirring_right", "stirring_top", "stirring_bottom")
+    ),
+)
+"""Of plain videos, with two options."""

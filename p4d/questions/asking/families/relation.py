@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from p4d.questions.asking.families.family import Evidence, QuestionFamily, word_family
+from p4d.questions.asking.families.family import (
+    Evidence,
+    QuestionFamily,
+    two_words_family,
+    word_family,
+)
 from p4d.questions.asking.option_rules import Words
+from p4d.questions.facts.vocabulary import HALVES_DOWN, OF_TWO, SIDES
 
 CATEGORY = "Spatial Relation"
 
@@ -34,3 +40,17 @@ FAMILIES = (
     word_family(CATEGORY, "side_from_object", "object", "own_side"),
     word_family(CATEGORY, "comes_closest", "camera_at", "comes_closest"),
 )
+
+LATER_FAMILIES = (
+    two_words_family(CATEGORY, "more_left", "picture", "more_left", {one: one for one in OF_TWO}),
+    two_words_family(CATEGORY, "more_up", "picture", "more_up", {one: one for one in OF_TWO}),
+    two_words_family(
+        CATEGORY, "stirring_side", "picture", "stirring_side",
+        {side: f"in the {side} third" for side in SIDES},
+    ),
+    two_words_family(
+        CATEGORY, "stirring_level", "picture", "stirring_level",
+        {half: f"in the {half} third" for half in HALVES_DOWN},
+    ),
+)  # fmt: skip
+"""Of plain videos, with two options."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from p4d.questions.asking.families.family import number_family, two_words_family, word_family
 from p4d.questions.asking.option_rules import Numbers
-from p4d.questions.facts.vocabulary import OF_TWO, SPEED_CHANGES
+from p4d.questions.facts.vocabulary import HALVES_OF_TIME, OF_TWO, SPEED_CHANGES
 
 CATEGORY = "Speed & Acceleration"
 
@@ -38,3 +38,11 @@ FAMILIES = (
         CATEGORY, "faster_in_picture", "picture", "goes_farther", {one: one for one in OF_TWO}
     ),
 )  # fmt: skip
+
+LATER_FAMILIES = (
+    two_words_family(
+        CATEGORY, "faster_half", "picture", "faster_half",
+        {half: f"in the {half}" for half in HALVES_OF_TIME},
+    ),
+)  # fmt: skip
+"""Of plain videos, with two options."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from p4d.questions.regions.flow.paths import PointPaths
+from p4d.questions.regions.flow.paths import BORDER, PointPaths
 
 INLIER_PX = 1.0
 """Residual of a point of the background in the first step, from its homography."""
@@ -22,8 +22,6 @@ LEAST_SHARE = 0.6
 """Of the textured points that are known in a frame, how many must follow the background."""
 LEAST_BORDER = 0.6
 """The same of the points near the borders of the picture."""
-BORDER = 0.12
-"""Width of what counts as border, as a share of each side."""
 LEAST_POINTS = 60
 REST_PX = 0.6
 """How far a point of the background goes at most, if the camera rests."""
@@ -47,6 +45,11 @@ class Background:
     frame_H_first_t33: NDArray[np.float64]
     is_part_n: NDArray[np.bool_]
     sigma_px: float
+
+    @property
+    def rests(self) -> bool:
+        """Whether nothing of it moves: the camera rests."""
+        return bool((self.frame_H_first_t33 == np.eye(3)).all())
 
     def moved(self, xy_n2: NDArray, t: int) -> NDArray[np.float64]:
         """Where the background at places of the first frame is in frame t."""

@@ -138,16 +138,23 @@ def _doubt(
 ) -> str | None:
     """Why a blob may be no single thing, if so."""
     mask = track[0]
-    if _touches_border(mask):
-        return "it reaches over the border of the picture"
-    contours, _ = cv.findContours(mask.astype(np.uint8), cv.RETR_EXTERNAL, cv.CHAIN_APPROX_NONE)
-    outline = max(contours, key=len)
-    if mask.sum() < LEAST_SOLIDITY * max(1.0, cv.contourArea(cv.convexHull(outline))):
-        return "its outline has deep bays: several things, or a part of one"
-    u, v = outline[:, 0].T
+    reason = shape_doubt(cv, mask)
+    if reason:
+        return reason
+    u, v = _outline(cv, mask)[:, 0].T
     here, there = (_edges(cv, picture)[v, u].mean() for picture in (first_hw3, behind_hw3))
     if here < GHOST_RATIO * there:
         return "its outline belongs to the background, as where something has left"
+    return None
+
+
+def shape_doubt(cv: Any, mask: NDArray[np.bool_]) -> str | None:  # noqa: ANN401
+    """Why a silhouette may be no single thing, by its shape alone, if so."""
+    if touches_border(mask):
+        return "it reaches over the border of the picture"
+    outline = _outline(cv, mask)
+    if mask.sum() < LEAST_SOLIDITY * max(1.0, cv.contourArea(cv.convexHull(outline))):
+        return "its outline has deep bays: several things, or a part of one"
     rows, columns = np.nonzero(mask)
     narrow = min(np.ptp(rows), np.ptp(columns)) + 1
     radius = max(1, int(WAIST * narrow))
@@ -158,7 +165,14 @@ def _doubt(
     return None
 
 
-def _touches_border(mask_hw: NDArray[np.bool_]) -> bool:
+def _outline(cv: Any, mask: NDArray[np.bool_]) -> NDArray[np.int32]:  # noqa: ANN401
+    """The longest outer outline, [N, 1, 2]."""
+    contours, _ = cv.findContours(mask.astype(np.uint8), cv.RETR_EXTERNAL, cv.CHAIN_APPROX_NONE)
+    return np.asarray(max(contours, key=len))
+
+
+def touches_border(mask_hw: NDArray[np.bool_]) -> bool:
+    """Whether a silhouette reaches over the border of the picture."""
     return bool(
         mask_hw[:2].any() or mask_hw[-2:].any() or mask_hw[:, :2].any() or mask_hw[:, -2:].any()
     )

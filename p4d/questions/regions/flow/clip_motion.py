@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from p4d.questions.regions.flow.background import Background, background, through
 from p4d.questions.regions.flow.blobs import Blob, blobs
 from p4d.questions.regions.flow.paths import PointPaths, follow_points, least_moved_px
+from p4d.questions.regions.flow.stirring import stirring
+from p4d.questions.regions.flow.surfaces import Surfaces
 from p4d.video.appearance import grey_levels
 
 LEAST_OWN_SHARE = 0.03
@@ -34,12 +37,14 @@ class ThingMotion:
         own_t2: the same with the motion of the background taken out.
         flow_t2: place in the first picture plus what the flow of its surface adds up to; NaN where
             that is not known.
+        area_t: of the silhouette, NaN where it is lost.
     """
 
     masks_tss: NDArray[np.bool_]
     place_t2: NDArray[np.float64]
     own_t2: NDArray[np.float64]
     flow_t2: NDArray[np.float64]
+    area_t: NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +58,9 @@ class ClipMotion:
             as the background carries them; NaN if the background is not certain.
         all_moved_px_tt: how far nearly all of the picture gets at least, between any two instants
             of the clip; NaN if that is not known.
+        stirs_tt33, may_stir_tt33: shares of the picture that certainly move, and that may, in its
+            three by three parts between any two instants of the clip; NaN if the camera does not
+            certainly rest.
         size_px_2: width and height of the analysed pictures.
         side_px: of the masks.
     """
@@ -61,6 +69,8 @@ class ClipMotion:
     doubts: tuple[str, ...]
     view_t42: NDArray[np.float64]
     all_moved_px_tt: NDArray[np.float64]
+    stirs_tt33: NDArray[np.float64]
+    may_stir_tt33: NDArray[np.float64]
     size_px_2: tuple[int, int]
     side_px: int
 
@@ -81,29 +91,57 @@ def clip_motion(
     """
     height, width = rgb_thw3.shape[1:3]
     middle = np.array([[0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75]]) * (width, height)
-    paths = follow_points(cv, grey_levels(rgb_thw3))
+    grey_thw = grey_levels(rgb_thw3)
+    paths = follow_points(cv, grey_thw)
     all_moved = np.array([[least_moved_px(paths, a, b) for b in instants] for a in instants])
     still = background(cv, paths)
+    stirs, may_stir = np.full((2, len(instants), len(instants), 3, 3), np.nan)
     if still is None:
         unknown = np.full((len(instants), 4, 2), np.nan)
         return ClipMotion(
             things=(), doubts=("the motion of the background is not certain",), view_t42=unknown,
-            all_moved_px_tt=all_moved, size_px_2=(width, height), side_px=side_px,
+            all_moved_px_tt=all_moved, stirs_tt33=stirs, may_stir_tt33=may_stir,
+            size_px_2=(width, height), side_px=side_px,
         )  # fmt: skip
+    flowing = Surfaces(cv, grey_thw, instants, still)
+    if still.rests:
+        stirs, may_stir = stirring(cv, grey_thw[list(instants)], flowing)
     found, doubts = [], []
-    for blob in blobs(cv, rgb_thw3, still):
-        made = _thing(blob, paths, still, instants, side_px) if isinstance(blob, Blob) else blob
+    taken = np.zeros((height, width), bool)
+    for blob in chain(blobs(cv, rgb_thw3, still), flowing.things()):
+        if isinstance(blob, str):
+            doubts.append(blob)
+            continue
+        first = blob.mask_thw[0]
+        if (first & taken).any():
+            continue  # the thing has been found already
+        made = _thing(blob, paths, still, instants, side_px)
+        if isinstance(made, str) or not np.isfinite(made.place_t2).all():
+            # Its outline is lost, as where it passes another; its flow may tell more.
+            again = _thing(flowing.followed(first), paths, still, instants, side_px)
+            if isinstance(made, str) or _longer(again, made):
+                made = again
         if isinstance(made, str):
             doubts.append(made)
         else:
             found.append(made)
+            taken |= first
     return ClipMotion(
         things=tuple(found),
         doubts=tuple(doubts),
         view_t42=np.stack([still.moved(middle, t) for t in instants]),
         all_moved_px_tt=all_moved,
+        stirs_tt33=stirs,
+        may_stir_tt33=may_stir,
         size_px_2=(width, height),
         side_px=side_px,
+    )
+
+
+def _longer(one: ThingMotion | str, other: ThingMotion) -> bool:
+    """Whether the one is a thing and is seen at more instants."""
+    return not isinstance(one, str) and bool(
+        np.isfinite(one.area_t).sum() > np.isfinite(other.area_t).sum()
     )
 
 
@@ -112,6 +150,7 @@ def _thing(
 ) -> ThingMotion | str:
     """The places of a blob, if it moves by itself and its flow agrees."""
     place, own, flow = (np.full((len(instants), 2), np.nan) for _ in range(3))
+    area = np.full(len(instants), np.nan)
     column, row = paths.start_n2.astype(int).T
     members = np.flatnonzero(blob.mask_thw[0][row, column])
     for i, t in enumerate(instants):
@@ -119,6 +158,7 @@ def _thing(
         if not len(u):
             continue
         place[i] = u.mean(), v.mean()
+        area[i] = len(u)
         back = np.linalg.inv(still.frame_H_first_t33[t])
         own[i] = through(back, place[i][None])[0]
         known = members[paths.known_nt[members, t]]
@@ -132,7 +172,7 @@ def _thing(
     if (apart > np.maximum(least_px, MOST_APART_SHARE * went_px)).any():
         return "its surface and its silhouette move differently"
     masks = np.stack([squashed(blob.mask_thw[t], side_px) for t in instants])
-    return ThingMotion(masks_tss=masks, place_t2=place, own_t2=own, flow_t2=flow)
+    return ThingMotion(masks_tss=masks, place_t2=place, own_t2=own, flow_t2=flow, area_t=area)
 
 
 def squashed(mask_hw: NDArray[np.bool_], side_px: int) -> NDArray[np.bool_]:

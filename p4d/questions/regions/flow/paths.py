@@ -20,8 +20,11 @@ LEAST_TEXTURE_LEVELS2 = 4.0
 """Smaller eigenvalue of the structure tensor of a window, squared grey levels per px2; below, a
 place could be anywhere along an edge or on a plain surface."""
 
-LEAST_CERTAIN = 40
-"""Textured points whose place must be known, for `least_moved_px`."""
+LEAST_CERTAIN, LEAST_PART = 40, 5
+"""Textured points whose place must be known, in all, and in three quarters of the picture and near
+its borders, for `least_moved_px`."""
+BORDER = 0.12
+"""Width of what counts as border, as a share of each side."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,16 +96,22 @@ def _textured(cv: Any, grey_hw: NDArray[np.uint8], at_n2: NDArray) -> NDArray[np
 
 
 def least_moved_px(paths: PointPaths, begin: int, end: int) -> float:
-    """How far nine of ten textured points get at least between two frames.
+    """How far nine of ten textured points get at least between two frames, and half at the borders.
 
     From end to end, so that errors of single frames do not add up. NaN if few points are known at
-    both ends.
+    both ends, or none near the borders or in half of the picture: things may be all that has
+    texture.
     """
     known = paths.textured_n & paths.known_nt[:, max(begin, end)]
     if known.sum() < LEAST_CERTAIN:
         return float("nan")
-    moved = paths.xy_nt2[known, end] - paths.xy_nt2[known, begin]
-    return float(np.percentile(np.linalg.norm(moved, axis=1), 10))
+    length = np.linalg.norm(paths.xy_nt2[known, end] - paths.xy_nt2[known, begin], axis=1)
+    share = paths.start_n2[known] / np.array(paths.size_hw[::-1])
+    border = ((share < BORDER) | (share > 1 - BORDER)).any(axis=1)
+    quarters = np.bincount(2 * (share[:, 1] > 0.5) + (share[:, 0] > 0.5), minlength=4)
+    if border.sum() < LEAST_PART or (quarters >= LEAST_PART).sum() < 3:
+        return float("nan")
+    return float(min(np.percentile(length, 10), np.median(length[border])))
 
 
 def bilinear(cv: Any, values: NDArray, at_n2: NDArray) -> NDArray:  # noqa: ANN401

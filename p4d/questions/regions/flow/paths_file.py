@@ -4,6 +4,9 @@ Per clip, in px of pictures of `size_px_2` (width, height), at the instants of t
 
 - `{clip}.place_kt2`, `{clip}.own_kt2`, `{clip}.flow_kt2`: places of the regions in mark order, as
   `ThingMotion` has them; without regions of this source, K is 0;
+- `{clip}.area_kt`: areas of the silhouettes, NaN where they are lost; files of
+  before have none;
+- `{clip}.stirs_tt33`, `{clip}.may_stir_tt33`: as `ClipMotion` has them; files of before have none;
 - `{clip}.view_t42`, `{clip}.all_moved_px_tt`, `{clip}.size_px_2`: as `ClipMotion` has them.
 """
 
@@ -28,8 +31,11 @@ class ClipPaths:
     place_kt2: NDArray[np.float64]
     own_kt2: NDArray[np.float64]
     flow_kt2: NDArray[np.float64]
+    area_kt: NDArray[np.float64]
     view_t42: NDArray[np.float64]
     all_moved_px_tt: NDArray[np.float64]
+    stirs_tt33: NDArray[np.float64]
+    may_stir_tt33: NDArray[np.float64]
     size_px_2: NDArray[np.float64]
 
 
@@ -41,8 +47,11 @@ def clip_paths(clip_id: str, motion: ClipMotion, keys: Sequence[int]) -> dict[st
         f"{clip_id}.place_kt2": np.stack([each.place_t2 for each in kept]) if kept else none,
         f"{clip_id}.own_kt2": np.stack([each.own_t2 for each in kept]) if kept else none,
         f"{clip_id}.flow_kt2": np.stack([each.flow_t2 for each in kept]) if kept else none,
+        f"{clip_id}.area_kt": np.stack([each.area_t for each in kept]) if kept else none[..., 0],
         f"{clip_id}.view_t42": motion.view_t42,
         f"{clip_id}.all_moved_px_tt": motion.all_moved_px_tt,
+        f"{clip_id}.stirs_tt33": motion.stirs_tt33,
+        f"{clip_id}.may_stir_tt33": motion.may_stir_tt33,
         f"{clip_id}.size_px_2": np.array(motion.size_px_2, dtype=np.float64),
     }
 
@@ -50,4 +59,12 @@ def clip_paths(clip_id: str, motion: ClipMotion, keys: Sequence[int]) -> dict[st
 def read_clip_paths(arrays: Arrays, clip_id: str) -> ClipPaths:
     """Read the arrays of one clip back."""
     names = ("place_kt2", "own_kt2", "flow_kt2", "view_t42", "all_moved_px_tt", "size_px_2")
-    return ClipPaths(**{name: arrays[f"{clip_id}.{name}"] for name in names})
+    found = {name: arrays[f"{clip_id}.{name}"] for name in names}
+    parts = (*found["all_moved_px_tt"].shape, 3, 3)
+    later = {
+        "area_kt": found["place_kt2"].shape[:2], "stirs_tt33": parts, "may_stir_tt33": parts,
+    }  # fmt: skip
+    for name, shape in later.items():
+        key = f"{clip_id}.{name}"
+        found[name] = arrays[key] if key in arrays else np.full(shape, np.nan)
+    return ClipPaths(**found)

@@ -1,0 +1,68 @@
+"""In which of three by three parts of the picture something moves before a camera that rests.
+
+No thing has to be outlined for this: where flow and pictures agree that something moves, the
+part stirs; where the pictures stay the same but for their noise, it is still. Between the two
+nothing is certain.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from p4d.questions.regions.flow.surfaces import Surfaces
+
+ASIDE, BESIDE = 0.03, 0.02
+"""Shares of a side: what moves so near to a line between parts counts for neither; what may move so
+far beyond it counts for both."""
+LEAST_LEVELS, NOISE_RATIO = 2.5, 4.0
+"""Grey levels, of smoothed pictures, and multiples of their median change: what changes by less is
+noise."""
+SMOOTH_PX = 1.5
+
+
+def stirring(cv: Any, grey_thw: NDArray[np.uint8], flowing: Surfaces) -> tuple[NDArray, NDArray]:  # noqa: ANN401
+    """Shares of the picture that move in each part, between any two instants.
+
+    Args:
+        cv: OpenCV.
+        grey_thw: the pictures at the instants, before a camera that rests.
+        flowing: what flows between them.
+
+    Returns:
+        What certainly moves, and what may move: [T, T, 3, 3] by row and column of the part, 0 where
+        the first instant is not before the second.
+    """
+    frames, height, width = grey_thw.shape
+    smooth = [cv.GaussianBlur(each.astype(np.float32), (0, 0), SMOOTH_PX) for each in grey_thw]
+    inner, outer = parts((height, width), -ASIDE), parts((height, width), BESIDE)
+    certain, possible = np.zeros((2, frames, frames, 3, 3))
+    for begin in range(frames):
+        moved, changed = np.zeros((2, height, width), bool)
+        for end in range(begin + 1, frames):
+            moved |= flowing.certain(end - 1)
+            change = np.abs(smooth[end] - smooth[begin])
+            limit = max(LEAST_LEVELS, NOISE_RATIO * float(np.median(change)))
+            above = (change > limit).astype(np.uint8)
+            changed |= cv.morphologyEx(above, cv.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
+            for part, within, about in zip(np.ndindex(3, 3), inner, outer, strict=True):
+                certain[begin, end][part] = moved[within].sum()
+                possible[begin, end][part] = changed[about].sum()
+    return certain / (height * width), possible / (height * width)
+
+
+def parts(size_hw: tuple[int, int], beyond: float) -> list[tuple[slice, slice]]:
+    """Rows and columns of three by three parts, row by row, widened by a share of each side."""
+    rows, columns = (
+        [
+            slice(
+                round(side * (k / 3 - beyond)) if k > 0 else 0,
+                round(side * ((k + 1) / 3 + beyond)) if k < 2 else side,
+            )
+            for k in range(3)
+        ]
+        for side in size_hw
+    )
+    return [(row, column) for row in rows for column in columns]
