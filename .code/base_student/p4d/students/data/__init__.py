@@ -1,0 +1,1 @@
+../../../../../p4d/students/data/__init__.py

@@ -1,0 +1,1 @@
+../../../../../p4d/students/embedded/__init__.py

@@ -1,0 +1,1 @@
+../../../../../p4d/evaluation/answering/__init__.py

@@ -1,0 +1,1 @@
+../../../../../p4d/evaluation/arms/error_spending.py

@@ -1,0 +1,1 @@
+../../../../../p4d/evaluation/benchmarks/item.py

@@ -1,0 +1,1 @@
+../../../../../p4d/evaluation/scoring/__init__.py

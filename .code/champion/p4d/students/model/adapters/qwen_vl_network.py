@@ -1,0 +1,1 @@
+../../../../../../p4d/students/model/adapters/qwen_vl_network.py

@@ -1,0 +1,1 @@
+../../../../p4d/truth/clip_truth.py

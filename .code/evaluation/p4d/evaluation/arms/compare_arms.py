@@ -1,0 +1,1 @@
+../../../../../p4d/evaluation/arms/compare_arms.py

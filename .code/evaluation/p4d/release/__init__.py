@@ -1,0 +1,1 @@
+../../../../p4d/release/__init__.py

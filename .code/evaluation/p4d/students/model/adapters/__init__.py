@@ -1,0 +1,1 @@
+../../../../../../p4d/students/model/adapters/__init__.py

@@ -1,0 +1,1 @@
+../../../../p4d/geometry/map_grid.py

@@ -1,0 +1,1 @@
+../../../../../p4d/teachers/expert4d/__init__.py

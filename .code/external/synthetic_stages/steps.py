@@ -1,1 +1,0 @@
-../../../synthetic_stages/steps.py

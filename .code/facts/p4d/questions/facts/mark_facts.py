@@ -1,0 +1,1 @@
+../../../../../p4d/questions/facts/mark_facts.py

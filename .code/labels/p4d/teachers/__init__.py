@@ -1,0 +1,1 @@
+../../../../p4d/teachers/__init__.py

@@ -1,0 +1,1 @@
+../../../../p4d/truth/sparse_depth.py

@@ -1,0 +1,1 @@
+../../../../../p4d/video/decoding/picture.py

@@ -1,0 +1,1 @@
+../../../../p4d/geometry/__init__.py

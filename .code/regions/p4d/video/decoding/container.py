@@ -1,0 +1,1 @@
+../../../../../p4d/video/decoding/container.py

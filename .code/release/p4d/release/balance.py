@@ -1,0 +1,1 @@
+../../../../p4d/release/balance.py

@@ -1,0 +1,1 @@
+../../../../p4d/config/corpus.py

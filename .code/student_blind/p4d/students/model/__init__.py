@@ -1,0 +1,1 @@
+../../../../../p4d/students/model/__init__.py

@@ -1,0 +1,1 @@
+../../../../p4d/questions/__init__.py

@@ -1,0 +1,1 @@
+../../../../../p4d/questions/regions/tracks.py

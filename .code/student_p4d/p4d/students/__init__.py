@@ -1,0 +1,1 @@
+../../../../p4d/students/__init__.py

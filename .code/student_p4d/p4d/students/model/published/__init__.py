@@ -1,0 +1,1 @@
+../../../../../../p4d/students/model/published/__init__.py

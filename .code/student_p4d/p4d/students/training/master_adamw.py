@@ -1,0 +1,1 @@
+../../../../../p4d/students/training/master_adamw.py

@@ -1,0 +1,1 @@
+../../../../p4d/teachers/latent_network.py

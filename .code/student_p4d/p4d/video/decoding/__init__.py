@@ -1,0 +1,1 @@
+../../../../../p4d/video/decoding/__init__.py

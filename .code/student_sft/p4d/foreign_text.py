@@ -1,0 +1,1 @@
+../../../p4d/foreign_text.py

@@ -1,0 +1,1 @@
+../../../../../p4d/students/model/region_tokens.py

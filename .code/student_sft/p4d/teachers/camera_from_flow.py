@@ -1,0 +1,1 @@
+../../../../p4d/teachers/camera_from_flow.py

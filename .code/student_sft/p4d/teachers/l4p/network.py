@@ -1,0 +1,1 @@
+../../../../../p4d/teachers/l4p/network.py

@@ -1,0 +1,1 @@
+../../../../../p4d/teachers/labelling/__init__.py
