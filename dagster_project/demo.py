@@ -10,6 +10,9 @@ from p4d.progress import bar
 from p4d.project import Project
 from p4d.versioning.files.git import has_repository, start_history
 
+PERCEIVED = "reports/perceived.png"
+"""Picture of what each arm perceives, in the project."""
+
 
 def prepare(project: Project, *, real_videos: bool) -> None:
     """Fill the inbox (simulated, real and damaged videos) and land what is new."""
@@ -56,9 +59,11 @@ def show(project: Project, *, wall_s: float, failed: bool) -> None:
 
     summary = build_summary(project)
     path = project.root / "reports" / "summary.json"
-    write_json(path, summary)
+    perceived = None if failed else _perceived(project)
+    write_json(path, summary | ({"perceived": perceived} if perceived else {}))
     echo(render(summary))
     if not failed:
+        _show_perceived(perceived)
         _ask_one(project)
     echo(f"\nWall time {wall_s:.0f} s. Summary: {path.relative_to(project.root)}")
     if not failed:
@@ -70,6 +75,31 @@ def show(project: Project, *, wall_s: float, failed: bool) -> None:
             "  git add dvc.lock shards && git commit -m 'first release'\n"
             "                                 `dvc metrics diff` compares later runs with it"
         )
+
+
+def _perceived(project: Project) -> dict[str, dict[str, float]] | None:
+    """Errors of what each arm perceives; the picture is written to reports/perceived.png."""
+    from p4d.artifacts import write_bytes
+    from p4d.display.perceived import perceive
+    from p4d.drawing import png
+
+    found = perceive(project)
+    if found is None:
+        return None
+    write_bytes(project.root / PERCEIVED, png(found.picture_hw3))
+    return {arm: dict(errors) for arm, errors in found.errors.items()}
+
+
+def _show_perceived(perceived: dict[str, dict[str, float]] | None) -> None:
+    for arm, errors in (perceived or {}).items():
+        echo(
+            f"perceives  {arm.removeprefix('student_')}: "
+            f"depth AbsRel {errors['depth_absrel']:.3f}, "
+            f"flow error {errors['flow_of_zero']:.2f} of that of no flow, "
+            f"motion IoU {errors['motion_iou']:.2f}"
+        )
+    if perceived:
+        echo(f"           read linearly from visual tokens of held-out clips; {PERCEIVED}")
 
 
 def _ask_one(project: Project) -> None:

@@ -59,8 +59,7 @@ def write_choices(
     ]
     best = {arm: _best(rows, arm) for arm in CHOICES}
     found = {
-        "what": "encoder and optimizer of SFT; P4D has one candidate, and the arms with few "
-        "questions take the settings of those with all",
+        "what": "whether SFT starts from a trained or an untrained encoder; P4D has one candidate",
         "by": "mean accuracy over categories on the validation split of the corpus",
         "made": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "corpus": corpus,

@@ -157,6 +157,9 @@ def figures(
             "equal_steps": gain("p4d"),
             "equal_time": _equal_time(results, gain),
             "few_questions": gain_over_seeds(answers, "p4d_few", "sft_few", seeds),
+            "few_questions_trained_encoder": gain_over_seeds(
+                answers, "p4d_few", "sft_few_trained", seeds
+            ),
             # R4D-World has shapes, colours and textures that nothing was trained on.
             "unseen_looks": frozen["trained_families"]["gain"] if frozen else None,
             "all_families": frozen["all"]["gain"] if frozen else None,

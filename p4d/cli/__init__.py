@@ -18,5 +18,8 @@ names of options go to `renamed.py`.
 """
 
 from p4d.cli.app import cli, main
+from p4d.compute.threads import wait_without_spinning
+
+wait_without_spinning()
 
 __all__ = ["cli", "main"]

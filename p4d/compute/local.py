@@ -22,6 +22,7 @@ from p4d.compute.engine import Engine, Job, Result
 from p4d.compute.settings import ComputeSettings
 from p4d.compute.share import Seat, Shares
 from p4d.compute.stage_call import compute_here
+from p4d.compute.threads import wait_without_spinning
 from p4d.errors import ComputeError
 from p4d.progress import Progress
 from p4d.workers import end_with_parent
@@ -138,9 +139,7 @@ def _serve(pipe: Connection, device: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that gives the jobs decides
     if device:
         os.environ["CUDA_VISIBLE_DEVICES"] = device
-    # Before torch is loaded. Workers together have more threads than there are cores; those that
-    # wait by spinning, as is the default, take the cores from those that they wait for.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    wait_without_spinning()
     while True:
         try:
             function, arguments = pipe.recv()

@@ -66,6 +66,9 @@ def test_the_demo_ends_with_a_summary_of_everything(demo_run):
     assert summary["promotion"]["decision"] in ("promoted", "refused")
     assert summary["label_quality"]
     assert set(summary["wall_s"]) >= {"videos", "labels", "student_p4d"}
+    assert set(summary["perceived"]) == {"student_sft", "student_p4d"}
+    assert (checkout.root / "reports" / "perceived.png").read_bytes().startswith(b"\x89PNG")
+    assert "perceives  p4d: depth AbsRel" in done.stdout
 
 
 def test_the_demo_ends_with_a_question_that_can_be_asked_again(demo_run):

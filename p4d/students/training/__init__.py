@@ -2,6 +2,7 @@
 
 Read `stages` first, then `distillation_setup`, `run`, `loop`, `trainer` and `arm`. `trainable`
 freezes weights and adds LoRA, `steps` divides steps over processes, `checkpoints` makes runs
-resumable, `live` reports them, `launch` trains outside the pipeline. Does not belong here: losses
+resumable, on `machines` without a common folder too, `sharded_loading` reads a shared student in
+parts, `live` reports runs, `launch` trains outside the pipeline. Does not belong here: losses
 (`p4d.students.distillation`) and reading of files (`p4d.students.data`).
 """

@@ -71,17 +71,16 @@ def test_the_test_split_stays_closed_until_choices_are_committed(checkout):
 
 
 def test_the_best_setting_of_each_arm_is_chosen(checkout):
-    found = write_choices(checkout, results({"choose_sft_new-100"}), "corpus_a", asked=70)
+    best = {"choose_sft_new-100", "choose_p4d_half-100"}
+    found = write_choices(checkout, results(best), "corpus_a", asked=70)
     assert set(found["chosen"]) == set(CHOICES)
     assert found["chosen"]["sft"]["base"] == NEW_ENCODER
     assert found["chosen"]["p4d"]["distillation"] == PERCEPTION_FIRST
     assert {row["name"] for row in found["candidates"]} == {run.name for run in CANDIDATES}
     assert found["excluded"] == EXCLUDED
-    sft, p4d, sft_few, p4d_few = (apply(run, found) for run in plan(1, None)[:4])
+    sft, p4d = (apply(run, found) for run in plan(1, None)[:2])
     assert (sft.base, dict(sft.training)) == (NEW_ENCODER, MUON)
     assert (p4d.base, p4d.distillation["until_fraction"]) == (NEW_ENCODER, 1.0)
-    assert (sft_few.base, sft_few.release) == (NEW_ENCODER, FEW)
-    assert p4d_few.distillation == PERCEPTION_FIRST | ALL_CLIPS
     longer = next(run for run in plan(1, None) if run.arm == "sft_longer")
     assert apply(longer, found).length == LONGER
 
@@ -89,6 +88,15 @@ def test_the_best_setting_of_each_arm_is_chosen(checkout):
 def test_sft_has_no_fewer_candidates_than_p4d():
     of = [run.chooses for run in CANDIDATES]
     assert of.count("sft") >= of.count("p4d") >= 1
+
+
+def test_with_few_questions_both_arms_start_from_equal_weights():
+    sft, p4d = (apply(run, {}) for run in plan(1, None)[2:4])
+    assert (sft.arm, p4d.arm) == ("sft_few", "p4d_few")
+    for one in ("release", "base", "training", "length", "seed"):
+        assert getattr(sft, one) == getattr(p4d, one)
+    assert (sft.release, sft.distillation) == (FEW, {})
+    assert p4d.distillation["unlabelled_clips"] == ALL_CLIPS["unlabelled_clips"]
 
 
 def test_candidates_use_other_seeds_than_the_arms_and_another_split():
