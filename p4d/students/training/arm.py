@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from p4d.students.distillation.losses import counts, explicit_losses, latent_loss, sft_loss
 from p4d.students.distillation.perception import LatentStats, PerceptionDecoder
@@ -149,14 +150,19 @@ class Arm(nn.Module):
         adapter, distillation = self._adapter[0], self._distillation[0]
         of_step = of_step or self.counts(batch)
         batch = batch.to(next(self.student.parameters()).device)
-        if not ask and distillation and distillation.layer == 0:
+        # Sharded weights are gathered around whole forward passes: none may end at the first block.
+        whole = ask or any(isinstance(weight, DTensor) for weight in self.student.parameters())
+        if not whole and distillation and distillation.layer == 0:
             embedded = embedded_tokens(adapter, batch)
             states = {0: embedded, -1: embedded}
         else:
             states = hidden_states(adapter, batch, [distillation.layer] if distillation else ())
         if probe:
             return self._predicted_maps(states, batch)
-        terms = {"sft": self._sft(states[-1], batch, of_step) if ask else self._nothing()}
+        if ask:
+            terms = {"sft": self._sft(states[-1], batch, of_step)}
+        else:
+            terms = {"sft": states[-1].sum() * 0.0 if whole else self._nothing()}
         if distillation and distil and batch.frames is not None:
             rows = batch.labelled_rows
             if len(rows):

@@ -95,14 +95,21 @@ def test_accelerate_with_two_processes_learns_the_same(project, alone, tmp_path)
     check_equal(tmp_path / "out", alone)
 
 
-def test_sharded_over_two_processes_it_learns_the_same(project, alone, tmp_path):
+def test_sharded_over_two_processes_it_learns_the_same(project, tmp_path):
+    """Two steps that ask no question, where one process stops at the first block, and two more."""
+    settings = (
+        *SETTINGS, "distillation.student_layer=0", "distillation.warmup_fraction=0.5",
+        "distillation.warmup_sft_weight=0",
+    )  # fmt: skip
+    alone = tmp_path / "alone"
+    train("p4d", alone, data=project.root, params=with_settings(raw_params(), settings))
     launcher = [
         "accelerate.commands.launch", "--config_file", str(CHECKOUT / "configs" / "fsdp.yaml"),
         "--num_processes", "2", "--mixed_precision", "no", "--main_process_port",
         str(free_port()),
     ]  # fmt: skip
     program = "tests.students.training.sharded_on_cpu"
-    done = launch(project, tmp_path / "out", launcher, *SETTINGS, program=program)
+    done = launch(project, tmp_path / "out", launcher, *settings, program=program)
     assert "sharded: FSDPArm FSDPQwen2DecoderLayer FSDPSiglipEncoderLayer" in done.stderr
     held = re.findall(r"rank (\d) holds (0\.\d\d) of the student", done.stderr)
     assert sorted(rank for rank, _ in held) == ["0", "1"]
