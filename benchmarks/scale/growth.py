@@ -119,7 +119,10 @@ def _nothing_to_do(root: Path) -> tuple[_Spent, int]:
 def report() -> None:
     """Run `nothing_to_do` here and print the peak memory of this process in MiB."""
     nothing_to_do(Path.cwd())
-    click.echo(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
+    # Not `ru_maxrss`: a process begins with that of the one that started it.
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    (peak,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
+    click.echo(int(peak) >> 10)
 
 
 def _dvc_status(root: Path) -> _Spent:

@@ -48,7 +48,8 @@ def measure(finished: Path) -> dict[str, object]:
 
 
 def _largest(project: Project) -> tuple[str, ShardClips]:
-    shards = {name: ShardClips(project.data / "clips" / name) for name in project.shards()}
+    made = [name for name in project.shards() if (project.data / "labels" / name).is_dir()]
+    shards = {name: ShardClips(project.data / "clips" / name) for name in made}
     return max(shards.items(), key=lambda each: len(each[1].clip_ids))
 
 
