@@ -240,7 +240,7 @@ FORGERIES = {
         lambda a: a["claim"]["version"].update(md5="0" * 32 + ".dir"), "is not in the lineage"),
     "an MD5 that is a path": (
         lambda a: a["versions"][0]["files"][0].update(md5="../../../../etc/passwd"), "is no MD5"),
-    "another form": (lambda a: a.update(schema=3), "has schema 3"),
+    "another form": (lambda a: a.update(schema=4), "has schema 4"),
 }  # fmt: skip
 
 
