@@ -43,14 +43,14 @@ def _record(found: dict[str, dict[str, dict]], digest: str, options: str) -> Non
     """Write reality.json, and what the gates of the expert read."""
     command = f"python -m benchmarks.reality.looks {options}"
     plain = {name: found[name]["plain"] for name in HELD_OUT if "plain" in found[name]}
-    if plain:
-        record_looks(digest, plain, command)
     calibration = {
         name: {mode: one.pop("calibration") for mode, one in by_mode.items()}
         for name, by_mode in found.items()
     }
     looks = {"held_out": list(HELD_OUT), **found}
     record_all({"looks": looks, "calibration": calibration}, command)
+    if plain:  # last: the figures name the commit, and this file is part of it
+        record_looks(digest, plain, command)
 
 
 if __name__ == "__main__":

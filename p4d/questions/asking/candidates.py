@@ -129,7 +129,7 @@ def find(
     lacking = np.zeros(shape, dtype=bool)
     present = np.zeros((len(KINDS), len(split)), dtype=bool)
     present[facts.kind, facts.clip] = True
-    parts = []
+    parts: list[Candidates] = []
     for code, family in enumerate(FAMILIES):
         if family.needs_seconds and not seconds:
             continue
@@ -138,7 +138,10 @@ def find(
             axis=0,
         )
         for evidence in family.evidence:
-            answers = _answers(facts, family, evidence, options)
+            rows = _evidence_rows(facts, evidence)
+            if parts and not len(rows):  # of most families, in a shard of one kind of clips
+                continue
+            answers = _answers(facts, family, evidence, rows, options)
             if not isinstance(family.rule, Numbers):
                 certain = answers.sigma * margin_sigma <= 1.0
                 uncertain[code] += np.bincount(answers.clip(facts)[~certain], minlength=len(split))
@@ -176,10 +179,9 @@ class _Answers:
 
 
 def _answers(
-    facts: FactColumns, family: QuestionFamily, evidence: Evidence, options: OptionTexts
+    facts: FactColumns, family: QuestionFamily, evidence: Evidence, rows: Ints, options: OptionTexts
 ) -> _Answers:
-    """Return the answers that one kind of evidence gives to a family."""
-    rows = _evidence_rows(facts, evidence)
+    """Return the answers that the rows of one kind of evidence give to a family."""
     mark = facts.mark[rows[:, 0]]
     if evidence.kinds in (("absent_mark",), ("unmarked_number",)):
         # Only numbers that other clips have, so that the text does not reveal the absence.

@@ -54,6 +54,11 @@ OF_PATHS = {
     "place_across", "place_down", "shift_in_picture", "speed_in_picture", "view_direction",
     "view_rests", "left_or_right", "up_or_down", "gap_in_picture", "faster_in_picture",
     "going_left", "going_right", "left_in_picture",
+    "half_across", "half_down", "more_left", "more_up", "looks_larger", "size_change",
+    "faster_half", "in_left_half", "in_upper_half", "premise_view",
+    "stirring_side", "stirring_level", "stirring_columns", "stirring_rows",
+    *(f"{kind}_{edge}" for edge in ("left", "right", "top", "bottom")
+      for kind in ("stirring_where", "stirring_when", "premise_stirring")),
 }  # fmt: skip
 """Families that only clips without truth are asked."""
 

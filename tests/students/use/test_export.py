@@ -78,7 +78,7 @@ def test_it_opens_in_ask_and_evaluate_and_answers_as_before(student, exported, p
     assert torch.equal(before.hidden(one), after.hidden(two))
     sampling = sampling_of(exported, project.params.clips)
     assert sampling == clips_of(project.params)  # not those of the project
-    loaded, _ = load_asked(exported)
+    loaded, _ = load_asked(exported, print)
     answer = ask_video(
         loaded, video(tmp_path / "a.mp4"), VideoQuestion(text=QUESTION), sampling, max_new_tokens=2
     )

@@ -1,5 +1,7 @@
 """Regions of source `flow`: things that move by themselves, found without any network.
 
-`paths.py` follows points through the pictures of a clip, `background.py` finds how the background
-moves, `things.py` groups the points that leave it and gives each group a mask.
+`paths.py` follows points through the pictures of a clip and `background.py` finds how the
+background moves. `blobs.py` outlines what differs from the background behind it, `surfaces.py` what
+flows otherwise; `stirring.py` finds the parts of the picture in which something moves at all, where
+the camera rests. `clip_motion.py` puts them together, `paths_file.py` stores what was measured.
 """
