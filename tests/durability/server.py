@@ -187,10 +187,11 @@ def tick(name):
             )
             asked = defs.resolve_schedule_def(name).evaluate_tick(context)
         else:
-            context = dg.build_sensor_context(
+            # As the daemon does: resources that end with their context need one.
+            with dg.build_sensor_context(
                 instance=instance, definitions=defs, resources=defs.resources
-            )
-            asked = defs.resolve_sensor_def(name).evaluate_tick(context)
+            ) as context:
+                asked = defs.resolve_sensor_def(name).evaluate_tick(context)
         return {
             "asked": [[[k.to_user_string() for k in r.asset_selection or ()], r.partition_key]
                       for r in asked.run_requests],
@@ -206,10 +207,10 @@ def tick_around_edit(path, old, new):
     project = Project.find()
 
     def reconcile(defs, cursor):
-        context = dg.build_sensor_context(
+        with dg.build_sensor_context(
             instance=instance, definitions=defs, resources=defs.resources, cursor=cursor
-        )
-        ticked = defs.resolve_sensor_def("reconcile_sensor").evaluate_tick(context)
+        ) as context:
+            ticked = defs.resolve_sensor_def("reconcile_sensor").evaluate_tick(context)
         return ticked.skip_message, ticked.cursor
 
     with dg.DagsterInstance.get() as instance:

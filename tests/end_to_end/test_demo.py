@@ -257,10 +257,10 @@ sensor = defs.resolve_sensor_def("landing_sensor")
 with dg.DagsterInstance.get() as instance:
     for _ in range(2):
       with partition_loading_context(dynamic_partitions_store=instance):
-        context = dg.build_sensor_context(
+        with dg.build_sensor_context(
             instance=instance, definitions=defs, resources=defs.resources
-        )
-        asked = sensor.evaluate_tick(context)
+        ) as context:
+            asked = sensor.evaluate_tick(context)
         keys = [(request.run_key, request.partition_key) for request in asked.run_requests]
         known = set(instance.get_dynamic_partitions("shards"))
         print("RESULT", keys, asked.skip_message, {key for _, key in keys} <= known)

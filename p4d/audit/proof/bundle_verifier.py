@@ -23,7 +23,7 @@ Exit status 0: all of that holds. 2: all but what the last line names: a claim i
 in a file that the bundle leaves out, cannot be read here; what was recorded after the signature is
 not signed. 1: something is wrong; every fault is named. A signature that is missing, foreign (made
 with another key) or broken (altered, or of another ledger) is a fault of that name.
- Whether the data, the code or the checks are any good is not checked: failed checks are
+Whether the data, the code or the checks are any good is not checked: failed checks are
 listed, not hidden. README.md is not checked either.
 """
 
@@ -751,7 +751,7 @@ def signature_holds(key: bytes, message: bytes, signature: bytes) -> bool:
 
 def read_key(path: str) -> bytes:
     """The 32 bytes of a public key in PEM, as `openssl pkey -pubout` writes it."""
-    lines = pathlib.Path(path).read_text("ascii").split("\n")
+    lines = pathlib.Path(path).read_text(encoding="ascii").split("\n")
     body = "".join(line.strip() for line in lines if "-----" not in line)
     encoded = base64.b64decode(body, validate=True)
     if "-----BEGIN PUBLIC KEY-----" not in lines or len(encoded) != len(KEY_PREFIX) + 32:
