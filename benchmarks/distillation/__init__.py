@@ -1,10 +1,12 @@
 """Does distillation improve the embedded student? `make bench-distillation`.
 
-All arms see the same questions in the same order for the same number of steps and answer the same
-held-out questions, seed by seed. An arm differs from SFT only in what its entry in `plan.py`
-changes. `variants.py` copies the release or the clips with information added or removed, `bases.py`
-the base student with other tubelets or without time, and `controls/` trains what no stage of the
-pipeline does.
+All arms start from a base that was fine-tuned on questions about other worlds, as a published
+model is before it is distilled. They see the questions of their release in the same order for the
+same number of steps and answer the same held-out questions, seed by seed. An arm differs from SFT
+only in what its entry in `plan.py` and its chosen setting change. `variants.py` copies the release
+or the clips with information added or removed (among them the questions about a tenth of the
+videos), `bases.py` the base student with an untrained encoder or without time, and `controls/`
+trains what no stage of the pipeline does.
 
 `choose` compares settings of SFT and P4D on the validation split, with seeds of their own, and
 writes `results/distillation_choices.json`. Until that file is committed no run asks a test question
