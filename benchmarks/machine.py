@@ -6,7 +6,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from p4d.artifacts import read_json, write_json
@@ -51,13 +51,18 @@ def describe(root: Path, python: Path | None = None) -> dict[str, object]:
     }
 
 
-def clean_commit(root: Path) -> str:
+def clean_commit(root: Path, *, written: Sequence[str] = ()) -> str:
     """Return the commit of a tree without changes.
+
+    Args:
+        root: of the tree.
+        written: paths that what is measured writes; they may differ from the commit.
 
     Raises:
         ContractError: files differ from the commit, so a figure would name code that nobody has.
     """
-    asked = ["git", "status", "--porcelain", "--untracked-files=normal"]
+    others = (f":(exclude){path}" for path in written)
+    asked = ["git", "status", "--porcelain", "--untracked-files=normal", "--", ".", *others]
     changed = subprocess.run(
         asked, cwd=root, capture_output=True, text=True, encoding="utf-8", check=True
     ).stdout

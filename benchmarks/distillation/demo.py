@@ -16,6 +16,9 @@ from p4d.display.summary import build_summary
 from p4d.errors import ContractError
 from p4d.project import Project
 
+WRITTEN = ("dvc.yaml", "dvc.lock", "params.yaml", "shards")
+"""What the demo writes of the files that git versions."""
+
 
 def demo_figures(summary: Mapping[str, Any], *, commit: str, wall_s: float) -> dict[str, Any]:
     """Return the key `demo` from a summary (`p4d summary`).
@@ -41,8 +44,7 @@ def record_demo(arguments: Sequence[str]) -> None:
     parser.add_argument("--wall-s", type=float, required=True, help="seconds from nothing")
     given = parser.parse_args(arguments)
     project = given.project.resolve()
-    found = demo_figures(
-        build_summary(Project(project)), commit=clean_commit(project), wall_s=given.wall_s
-    )
+    commit = clean_commit(project, written=WRITTEN)
+    found = demo_figures(build_summary(Project(project)), commit=commit, wall_s=given.wall_s)
     merge_results(RESULTS / "distillation.json", {"demo": found})
     print(found)

@@ -161,6 +161,11 @@ def test_a_tree_with_changes_is_refused(checkout):
     (checkout / "new.py").write_text("x = 1\n")
     with pytest.raises(ContractError, match=r"uncommitted changes \(new.py\)"):
         clean_commit(checkout)
+    (checkout / "params.yaml").write_text("seed: 1\n")
+    with pytest.raises(ContractError, match=r"uncommitted changes \(new.py\)"):
+        clean_commit(checkout, written=("params.yaml",))
+    (checkout / "new.py").unlink()
+    assert len(clean_commit(checkout, written=("params.yaml",))) == 12
 
 
 def test_every_control_of_a_comparison_is_a_run_of_its_own():
