@@ -159,9 +159,11 @@ class StageRunner(dg.ConfigurableResource):
         """Start an arm and those that can start with it, if the machine has cores for several."""
         selected = {asset.to_user_string() for asset in context.run.asset_selection or ()}
         others = companions(key.stage, selected)
+        if not others:
+            return
         settings = read_settings(self.project.root)
         width = side_by_side(self.project.params.training, settings)
-        if not others or width == 1:
+        if width == 1:
             return
         if self._arms is None:
             self._arms = Ahead(LocalWorkers(replace(settings, workers=width)))

@@ -91,15 +91,17 @@ def motion_rgb(probability_hw: np.ndarray, rgb_hw3: np.ndarray | None = None) ->
 
 def quick_png(rgb_hw3: np.ndarray) -> bytes:
     """PNG bytes of a u8 [H, W, 3] picture for one page: 20 % larger, in a tenth of the time."""
-    stream = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(rgb_hw3)).save(stream, "PNG", compress_level=1)
-    return stream.getvalue()
+    return _png(rgb_hw3, compress_level=1)
 
 
 def png(rgb_hw3: np.ndarray, *, optimize: bool = True) -> bytes:
     """PNG bytes of a u8 [H, W, 3] picture; without `optimize` 5 % larger and 20 times as fast."""
+    return _png(rgb_hw3, optimize=optimize)
+
+
+def _png(rgb_hw3: np.ndarray, **settings: int) -> bytes:
     stream = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(rgb_hw3)).save(stream, "PNG", optimize=optimize)
+    Image.fromarray(np.ascontiguousarray(rgb_hw3)).save(stream, "PNG", **settings)
     return stream.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""Fixtures of more than one area: a tiny project that ran the whole flow once."""
+"""Fixtures of more than one area: an object store, and a tiny project that ran the whole flow."""
 
 import os
 import shutil
@@ -11,13 +11,12 @@ import pytest
 import yaml
 
 from dagster_project.demo import ensure_history
+from tests.versioning.s3_server import BUCKET, s3_bucket, s3_endpoint
 from tests.workers import OneWorkerForProcesses
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Before torch is loaded. Two workers on two cores have more threads than cores: a thread that waits
-# for another core by spinning took ten times the processor time of the computation itself.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Before torch is loaded: two workers on two cores have more threads than cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # `p4d` is compiled once, and not by every process that a test starts: half a second of each.
@@ -119,6 +118,20 @@ def make_checkout(folder):
     checkout.run("git", "add", "--all")
     checkout.run("git", *identity, "commit", "--quiet", "--message=as copied")
     return checkout
+
+
+@pytest.fixture(scope="session")
+def endpoint():
+    """Address of an S3 interface on this machine."""
+    with s3_endpoint() as address:
+        yield address
+
+
+@pytest.fixture
+def bucket(endpoint, monkeypatch):
+    """An empty bucket there, named `BUCKET`."""
+    with s3_bucket(endpoint, BUCKET, monkeypatch) as store:
+        yield store
 
 
 @pytest.fixture(scope="session")

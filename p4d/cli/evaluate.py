@@ -72,10 +72,10 @@ def evaluate(
     folder = out or results / (model.name + (FACTS_ENDING if facts else ""))
     for key in ("device", "dtype", "attention"):
         chosen[key] = chosen[key] or getattr(project.params.evaluation, key)
-    told = None
+    texts = None
     if facts:
         with bar("facts", unit="step") as progress:
-            told = facts_of_items(
+            texts = facts_of_items(
                 benchmark,
                 limited(benchmark.items, chosen["limit"]),
                 expert=project.data / "expert",
@@ -83,8 +83,8 @@ def evaluate(
                 params=project.params,
                 progress=lambda where, done, total, note: progress(done, total, f"{where} {note}"),
             )
-        echo(f"facts were measured for {len(told)} questions")
-    settings = EvaluateSettings(**chosen, likelihood=not text_only, facts=told)
+        echo(f"facts were measured for {len(texts)} questions")
+    settings = EvaluateSettings(**chosen, likelihood=not text_only, facts=texts)
     with bar(benchmark.name, unit="question") as progress:
         found = run(benchmark, model, folder, project.params, settings, progress)
     echo("\n".join([*summary_lines(found), f"page: {folder / 'index.html'}"]))

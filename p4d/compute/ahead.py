@@ -5,8 +5,7 @@ from __future__ import annotations
 import queue
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from p4d.compute.engine import Engine, Job
 
@@ -15,7 +14,7 @@ Report = Callable[[str, int, int, str], None]
 
 
 class Ahead:
-    """Jobs that run before their results are asked for; a context manager that ends what runs.
+    """Jobs that run before their results are asked for; `close` ends what runs.
 
     All progress is passed on in the thread that waits for a result.
     """
@@ -67,16 +66,3 @@ class Ahead:
             future.cancel()
         self._engine.close()
         self._threads.shutdown()
-
-    def __enter__(self) -> Self:
-        """The jobs themselves."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close them."""
-        self.close()

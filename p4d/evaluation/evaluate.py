@@ -19,7 +19,7 @@ from p4d.evaluation.answering.placement import load_placed
 from p4d.evaluation.answering.replies import Journal
 from p4d.evaluation.answering.visuals import ClipVisuals, VideoVisuals, VisualSource, view_id
 from p4d.evaluation.benchmarks.item import Benchmark, BenchmarkItem
-from p4d.evaluation.controls.text_rows import FACT_ROWS, benchmark_rows
+from p4d.evaluation.controls.text_rows import asking_with_facts, benchmark_rows
 from p4d.evaluation.page import render_page
 from p4d.evaluation.reproduction import reproduction_card
 from p4d.evaluation.scoring.benchmark_metrics import benchmark_metrics, scores_by_method
@@ -140,12 +140,12 @@ def evaluate(
     visuals = visuals_of(benchmark, items, asked.frames, asked.size_px)
     asking = AskSettings(
         frames=asked.frames,
-        batch=settings.batch if settings.facts is None else FACT_ROWS,
+        batch=settings.batch,
         answer_tokens=asked.max_new_tokens,
         likelihood=settings.likelihood,
     )
-    if settings.facts is not None:  # too long for several questions in one row
-        asking = dataclasses.replace(asking, questions_per_row=1)
+    if settings.facts is not None:
+        asking = asking_with_facts(asking)
     checkpoint = _model_id(model)
     run = {
         "benchmark": benchmark.name,
@@ -176,8 +176,8 @@ def evaluate(
         "compared_with": benchmark_rows(benchmark.name, out, run["items"]),
     }
     if settings.facts is not None:
-        told = sum(item.item_id in settings.facts for item in items)
-        about["facts"] = {"told": told, "asked": len(items)}
+        measured = sum(item.item_id in settings.facts for item in items)
+        about["facts"] = {"told": measured, "asked": len(items)}
     bootstrap = Bootstrap(params.evaluation.bootstrap_samples, params.evaluation.confidence)
     metrics = _write_results(out, benchmark, table, bootstrap, about)
     page = render_page(metrics, table, lambda qa_id: visuals.of(by_id[qa_id]))

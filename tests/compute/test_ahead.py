@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import closing
 
 import pytest
 
@@ -28,7 +29,7 @@ def ignore(name, done, total, note):
 
 def test_jobs_run_side_by_side_and_tell_their_progress_to_who_waits(tmp_path):
     seen = []
-    with Ahead(two_workers()) as ahead:
+    with closing(Ahead(two_workers())) as ahead:
         for name, other in (("a", "b"), ("b", "a")):  # each ends only if the other runs as well
             ahead.start(job(name, jobs.meet, str(tmp_path), name, [other]))
         ahead.start(job("c", jobs.answer, 7))
@@ -44,7 +45,7 @@ def test_jobs_run_side_by_side_and_tell_their_progress_to_who_waits(tmp_path):
 
 def test_a_job_is_run_once_and_its_result_taken_once(tmp_path):
     mark = tmp_path / "mark"
-    with Ahead(two_workers()) as ahead:
+    with closing(Ahead(two_workers())) as ahead:
         ahead.start(job("a", jobs.meet, str(tmp_path), "mark", []))
         ahead.result("a", ignore)
         assert not ahead.has("a")
@@ -55,7 +56,7 @@ def test_a_job_is_run_once_and_its_result_taken_once(tmp_path):
 
 
 def test_an_error_is_raised_where_the_result_is_asked_for():
-    with Ahead(two_workers()) as ahead:
+    with closing(Ahead(two_workers())) as ahead:
         ahead.start(job("bad", jobs.fail, "ours"))
         ahead.start(job("good", jobs.answer, 1))
         assert ahead.result("good", ignore)["value"] == 1

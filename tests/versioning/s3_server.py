@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+BUCKET = "p4d-tests"
+"""Name of the bucket of the fixture `bucket`."""
+
 
 @contextmanager
 def s3_endpoint() -> Iterator[str]:

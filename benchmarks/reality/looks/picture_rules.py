@@ -24,7 +24,7 @@ from p4d.questions.facts.vocabulary import (
 )
 
 UNSEEN_SHARE = 0.001
-"""Of the picture: so little of a thing that moves may be overlooked."""
+"""Share of the picture: where less of a moving thing is in a part, either answer is accepted."""
 
 
 def _half(axis: int, words: Sequence[str]) -> Rule:

@@ -73,8 +73,7 @@ def load_placed(
         model.to(device=chosen)  # type: ignore[call-arg, arg-type]
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"device {device}: {str(error).splitlines()[0]}") from error
-    if attention != "sdpa":  # what it was loaded with
-        use_attention(model, attention, chosen, "evaluation.attention")
+    use_attention(model, attention, chosen, "evaluation.attention")
     on_gpu = chosen.type == "cuda"
     placement = Placement(
         device=str(chosen),

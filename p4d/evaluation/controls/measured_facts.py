@@ -1,4 +1,4 @@
-"""The facts of a benchmark's videos as text: what a model is told that is not trained to see them.
+"""The facts of a benchmark's videos as text, for a model that was not trained to perceive them.
 
 A benchmark that carries its clips in the layout of this pipeline has facts. The videos of any other
 are landed without truth in a folder of their own, and the pipeline's stages measure them with the
@@ -30,7 +30,7 @@ from p4d.students.data.questions import Question
 
 STAGES = ("videos", "clips", "labels", "regions", "facts")
 MOST_CLIPS = 4
-"""Clips of a video whose facts are told, at equal steps over what the question is about."""
+"""Clips of a video whose facts a question gets, at equal steps over what it is about."""
 
 Progress = Callable[[str, int, int, str], None]
 
@@ -75,9 +75,9 @@ def facts_of_items(
     clips = _clips_by_video(build, shards)
     texts = {}
     for item in items:
-        told = list(_told(item, clips.get(ids.get(item.video, ""), [])))
-        if told:
-            texts[item.item_id] = " ".join(told)
+        found = list(_facts_of(item, clips.get(ids.get(item.video, ""), [])))
+        if found:
+            texts[item.item_id] = " ".join(found)
     return texts
 
 
@@ -138,7 +138,7 @@ def _clips_by_video(build: Path, shards: Sequence[str]) -> Mapping[str, list[_Cl
     return found
 
 
-def _told(item: BenchmarkItem, clips: Sequence[_Clip]) -> Iterator[str]:
+def _facts_of(item: BenchmarkItem, clips: Sequence[_Clip]) -> Iterator[str]:
     """The facts of some clips that overlap what an item is about."""
     start, end = item.start_ns or 0, item.end_ns
     within = [

@@ -24,6 +24,7 @@ from p4d.artifacts import read_json, read_table, write_bytes, write_json, write_
 from p4d.config import Params
 from p4d.determinism import deterministic
 from p4d.errors import ContractError
+from p4d.evaluation.answering.ask import AskSettings
 from p4d.evaluation.answering.placement import load_placed
 from p4d.evaluation.answering.visuals import ClipVisuals
 from p4d.evaluation.arms.compare_arms import answer, asking_of
@@ -120,8 +121,8 @@ def make_row(
         attention=params.evaluation.attention,
     )
     asking = asking_of(params.evaluation, params.clips.frames)
-    if name == "facts":  # their texts are too long for one row per clip
-        asking = dataclasses.replace(asking, batch=FACT_ROWS, questions_per_row=1)
+    if name == "facts":
+        asking = asking_with_facts(asking)
     groups = dict(read_table(release / "clips.parquet").select("clip_id", "group").iter_rows())
     progress(0, len(asked), ROWS[name].title)
     with deterministic(params.evaluation.threads, seed=0):
@@ -164,6 +165,11 @@ def questions_with_facts(
         with_facts(question, texts[question.shard].of_times(question, times_named(question)))
         for question in questions
     ]
+
+
+def asking_with_facts(asking: AskSettings) -> AskSettings:
+    """The same for questions with facts before them: too long for one row per clip."""
+    return dataclasses.replace(asking, batch=FACT_ROWS, questions_per_row=1)
 
 
 def times_named(question: Question) -> tuple[str, ...] | None:
@@ -251,15 +257,16 @@ def benchmark_rows(benchmark: str, out: Path, items: str) -> list[dict[str, Any]
     """
     facts, labels = ROWS["facts"], ROWS["labels"]
     model = out.name.removesuffix(FACTS_ENDING)
-    told = _row_of(out.parent / f"{model}{FACTS_ENDING}", benchmark, items)
+    with_text = _row_of(out.parent / f"{model}{FACTS_ENDING}", benchmark, items)
     tuned = _row_of(out.parent / "labels", benchmark, items)
-    measured = f" ({told['facts']['told']} of {told['facts']['asked']} questions)" if told else ""
+    count = with_text["facts"] if with_text else {}
+    measured = f" ({count['told']} of {count['asked']} questions)" if count else ""
     return [
         {
             "title": facts.title,
             "what": f"the same model reads the measured facts of the clip first{measured}",
             "commands": (f"p4d evaluate --benchmark {benchmark} --model {model} --facts",),
-            "accuracy": _interval(told),
+            "accuracy": _interval(with_text),
         },
         {
             "title": labels.title,

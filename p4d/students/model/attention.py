@@ -1,4 +1,4 @@
-"""Which attention a student's network uses, and how it is told what may attend to what.
+"""Which attention a student's network uses, and in which form it takes what may attend to what.
 
 Rows are packed: a mask separates questions that share a clip. `sdpa` takes it whole,
 `[B, 1, N, N]`, `eager` as numbers that are added; `flex_attention` takes a rule, so that
@@ -19,21 +19,24 @@ from transformers.utils import is_flash_attn_2_available
 from p4d.errors import ConfigError, ContractError
 from p4d.students.model.batch import PREFIX, PackedBatch
 
-FLEX, FLASH = "flex_attention", "flash_attention_2"
+LOADED, FLEX, FLASH = "sdpa", "flex_attention", "flash_attention_2"
 
 
 def use_attention(model: PreTrainedModel, name: str, device: torch.device, key: str) -> None:
     """Have a network use an implementation of attention.
 
     Args:
-        model: loaded with another one.
-        name: `sdpa`, `eager`, `flex_attention` or `flash_attention_2`.
+        model: as `load` gives it.
+        name: `sdpa`, which every network is loaded with, `eager`, `flex_attention` or
+            `flash_attention_2`.
         device: where the network will run.
         key: the parameter that chose it, for messages.
 
     Raises:
         ConfigError: this machine or this network cannot use it.
     """
+    if name == LOADED:
+        return
     if name in (FLEX, FLASH) and device.type != "cuda":
         raise ConfigError(
             f"{key}: {name} needs a CUDA device, and the network runs on {device.type}; sdpa runs "

@@ -70,9 +70,9 @@ def open_base(folder: Path, params: TrainingParams) -> tuple[Student, UnreadWeig
 
 
 def shards() -> bool:
-    """Whether accelerate was told to shard over several processes (`configs/fsdp.yaml`)."""
-    told = os.environ.get("ACCELERATE_USE_FSDP", "").lower() in ("1", "true")
-    return told and int(os.environ.get("WORLD_SIZE", "1")) > 1
+    """Whether accelerate is set to shard over several processes (`configs/fsdp.yaml`)."""
+    asked = os.environ.get("ACCELERATE_USE_FSDP", "").lower() in ("1", "true")
+    return asked and int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 def read_shards(model: nn.Module, student: nn.Module, unread: UnreadWeights) -> None:

@@ -78,9 +78,8 @@ def _build(
 ) -> StageReport:
     params: TrainingParams = inputs.params("training")
     base, unread = open_base(inputs.folder("base_student"), params)
-    if params.attention != "sdpa":  # what it was loaded with
-        device = torch.device(params.device)
-        use_attention(base.adapter.model, params.attention, device, "training.attention")
+    device = torch.device(params.device)
+    use_attention(base.adapter.model, params.attention, device, "training.attention")
     counts = prepare(base.adapter, params, _region_tokens(base))
     questions = load_questions(inputs.folder("release"), "train")
     if not questions:

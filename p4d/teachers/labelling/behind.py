@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from p4d.errors import LabelError
 from p4d.teachers.labelling.statistics import label_statistics
@@ -36,7 +36,7 @@ class Kept:
     statistics: Sequence[dict[str, Any]] = ()
 
 
-class Behind:
+class Behind(AbstractContextManager["Behind"]):
     """The thread; a context manager, whose end waits for it."""
 
     def __init__(self, writer: LabelWriter, tokens_hw: int) -> None:
@@ -45,16 +45,7 @@ class Behind:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="labels")
         self._batches: deque[Future[list[Kept]]] = deque()
 
-    def __enter__(self) -> Self:
-        """The thread itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Wait for what is under way; after an error drop what waits."""
         self._thread.shutdown(cancel_futures=kind is not None)
 

@@ -18,21 +18,7 @@ from p4d.versioning.remote.object_store import StoreAddress
 from p4d.versioning.remote.run_folder import RunFolder
 from tests.students.tiny import raw_params
 from tests.students.training.test_processes import CHECKOUT, SETTINGS, check_equal, free_port
-from tests.versioning.s3_server import s3_bucket, s3_endpoint
-
-BUCKET = "nodes"
-
-
-@pytest.fixture(scope="module")
-def endpoint():
-    with s3_endpoint() as address:
-        yield address
-
-
-@pytest.fixture
-def bucket(endpoint, monkeypatch):
-    with s3_bucket(endpoint, BUCKET, monkeypatch) as store:
-        yield store
+from tests.versioning.s3_server import BUCKET
 
 
 @dataclass

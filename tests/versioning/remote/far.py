@@ -13,8 +13,6 @@ from p4d.versioning.remote.drive import RemoteCompute
 from p4d.versioning.remote.object_store import ObjectStore, StoreAddress
 from tests.versioning.fake import REPOSITORY, Fake
 
-BUCKET = "farm"
-
 
 @dataclass
 class Far:

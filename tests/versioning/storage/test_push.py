@@ -11,21 +11,7 @@ from p4d.versioning.storage.fetch import Fetcher
 from p4d.versioning.storage.push import push, verify_remote
 from tests.versioning.fake import SHARDS
 from tests.versioning.remote.hostile_store import refusing
-from tests.versioning.s3_server import s3_bucket, s3_endpoint
-
-BUCKET = "versions"
-
-
-@pytest.fixture(scope="module")
-def endpoint():
-    with s3_endpoint() as address:
-        yield address
-
-
-@pytest.fixture
-def bucket(endpoint, monkeypatch):
-    with s3_bucket(endpoint, BUCKET, monkeypatch) as store:
-        yield store
+from tests.versioning.s3_server import BUCKET
 
 
 @pytest.fixture

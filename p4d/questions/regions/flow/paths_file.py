@@ -4,10 +4,11 @@ Per clip, in px of pictures of `size_px_2` (width, height), at the instants of t
 
 - `{clip}.place_kt2`, `{clip}.own_kt2`, `{clip}.flow_kt2`: places of the regions in mark order, as
   `ThingMotion` has them; without regions of this source, K is 0;
-- `{clip}.area_kt`: areas of the silhouettes, NaN where they are lost; files of
-  before have none;
-- `{clip}.stirs_tt33`, `{clip}.may_stir_tt33`: as `ClipMotion` has them; files of before have none;
-- `{clip}.view_t42`, `{clip}.all_moved_px_tt`, `{clip}.size_px_2`: as `ClipMotion` has them.
+- `{clip}.area_kt`: areas of the silhouettes, NaN where they are lost;
+- `{clip}.view_t42`, `{clip}.all_moved_px_tt`, `{clip}.stirs_tt33`, `{clip}.may_stir_tt33`,
+  `{clip}.size_px_2`: as `ClipMotion` has them.
+
+Files of earlier versions lack areas, `all_moved_px_tt` and what stirs: these read as not known.
 """
 
 from __future__ import annotations
@@ -58,11 +59,12 @@ def clip_paths(clip_id: str, motion: ClipMotion, keys: Sequence[int]) -> dict[st
 
 def read_clip_paths(arrays: Arrays, clip_id: str) -> ClipPaths:
     """Read the arrays of one clip back."""
-    names = ("place_kt2", "own_kt2", "flow_kt2", "view_t42", "all_moved_px_tt", "size_px_2")
+    names = ("place_kt2", "own_kt2", "flow_kt2", "view_t42", "size_px_2")
     found = {name: arrays[f"{clip_id}.{name}"] for name in names}
-    parts = (*found["all_moved_px_tt"].shape, 3, 3)
+    times = len(found["view_t42"])
     later = {
-        "area_kt": found["place_kt2"].shape[:2], "stirs_tt33": parts, "may_stir_tt33": parts,
+        "area_kt": found["place_kt2"].shape[:2], "all_moved_px_tt": (times, times),
+        "stirs_tt33": (times, times, 3, 3), "may_stir_tt33": (times, times, 3, 3),
     }  # fmt: skip
     for name, shape in later.items():
         key = f"{clip_id}.{name}"

@@ -204,17 +204,33 @@ def _labels(cv: Any, own_hw2: NDArray, moves_hw: NDArray[np.bool_]) -> NDArray[n
 
 def _one_plane(cv: Any, mask_hw: NDArray[np.bool_], own_hw2: NDArray) -> bool:  # noqa: ANN401
     """Whether the pixels of a thing follow one shift, turn and growth."""
+    length_px = float(np.linalg.norm(np.median(own_hw2[mask_hw], axis=0)))
+    within_px = max(ONE_PLANE_PX, ONE_PLANE_RATIO * length_px)
+    _, share = _shift_turn_growth(cv, mask_hw, own_hw2, within_px, pixels=2000)
+    return share >= ONE_PLANE_SHARE
+
+
+def _shift_turn_growth(
+    cv: Any,  # noqa: ANN401
+    mask_hw: NDArray[np.bool_],
+    flow_hw2: NDArray,
+    within_px: float,
+    pixels: int,
+) -> tuple[NDArray | None, float]:
+    """The one shift, turn and growth of a surface, [2, 3], and the share of it that follows.
+
+    It is fitted to about so many pixels of the surface; None if they allow no fit.
+    """
     v, u = np.nonzero(mask_hw)
-    start = np.stack([u, v], axis=1).astype(np.float32)
-    flow = own_hw2[v, u]
-    limit = max(ONE_PLANE_PX, ONE_PLANE_RATIO * float(np.linalg.norm(np.median(flow, axis=0))))
+    some = slice(None, None, max(1, len(u) // pixels))
+    start = np.stack([u, v], axis=1).astype(np.float32)[some]
+    flow = flow_hw2[v, u][some]
     cv.setRNGSeed(0)
-    some = slice(None, None, max(1, len(start) // 2000))
-    start, flow = np.ascontiguousarray(start[some]), np.ascontiguousarray(flow[some])
-    _, inlier = cv.estimateAffinePartial2D(
-        start, start + flow, method=cv.RANSAC, ransacReprojThreshold=limit
-    )
-    return bool(inlier is not None and inlier.mean() >= ONE_PLANE_SHARE)
+    affine, inlier = cv.estimateAffinePartial2D(
+        np.ascontiguousarray(start), np.ascontiguousarray(start + flow), method=cv.RANSAC,
+        ransacReprojThreshold=within_px,
+    )  # fmt: skip
+    return affine, 0.0 if inlier is None else float(inlier.mean())
 
 
 def _followed(
@@ -254,15 +270,8 @@ def _middle(mask_hw: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 def _carried(cv: Any, mask_hw: NDArray[np.bool_], flow_hw2: NDArray) -> NDArray[np.bool_] | None:  # noqa: ANN401
     """A mask where most of its flow leads; None if its flow leads nowhere."""
-    v, u = np.nonzero(mask_hw)
-    start = np.stack([u, v], axis=1).astype(np.float32)
-    some = slice(None, None, max(1, len(start) // 1000))
-    start, flow = np.ascontiguousarray(start[some]), np.ascontiguousarray(flow_hw2[v, u][some])
-    cv.setRNGSeed(0)
-    affine, inlier = cv.estimateAffinePartial2D(
-        start, start + flow, method=cv.RANSAC, ransacReprojThreshold=ONE_PLANE_PX
-    )
-    if affine is None or inlier.mean() < 0.5:
+    affine, share = _shift_turn_growth(cv, mask_hw, flow_hw2, ONE_PLANE_PX, pixels=1000)
+    if affine is None or share < 0.5:
         return None
     height, width = mask_hw.shape
     moved = cv.warpAffine(mask_hw.astype(np.uint8), affine, (width, height)) > 0
