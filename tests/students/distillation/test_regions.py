@@ -177,9 +177,7 @@ def test_all_of_the_weight_can_go_to_regions_and_needs_no_maps(region_project, t
 
 
 def test_a_student_that_reads_drawn_marks_is_refused(project, tmp_path):
-    with pytest.raises(
-        ContractError, match=r"region_share 0\.5: the student reads"
-    ):
+    with pytest.raises(ContractError, match=r"region_share 0\.5: the student reads"):
         trained(project, tmp_path, **ON)
 
 
