@@ -24,16 +24,20 @@ from pathlib import Path
 from typing import Any
 
 import click
-import dagster as dg
 
 from benchmarks.machine import CHECKOUT
 from benchmarks.scale.growth import CACHE
 from benchmarks.synthetic import dagster_history
-from dagster_project.dagster_internals import CodeLocation, code_server, latest_materialization
+from dagster_project.dagster_internals import CodeLocation, code_server
 from dagster_project.home import DEFINITIONS, open_instance
+from dagster_project.metadata import version_metadata
+from dagster_project.reconcile import published
 from p4d.pipeline import STAGES
 from p4d.project import Project
 from p4d.starter.new_project import make_project
+from p4d.versioning.files.artifact_key import ArtifactKey
+from p4d.versioning.ledger.ledger import Ledger
+from p4d.versioning.state.workspace import Workspace
 from tests.browser import Browser
 
 ROUNDS = 3
@@ -107,7 +111,7 @@ def measure(finished: Path, shards: int) -> dict[str, object]:
     """
     with tempfile.TemporaryDirectory(prefix="p4d-pages-") as scratch:
         folder = Path(scratch)
-        root, names = _filled(shards, _patterns(finished, folder))
+        root, names = _filled(shards, _patterns(finished))
         with _served(Project(root), folder) as (address, process):
             return {"pages": _look(address, process, names, folder)}
 
@@ -137,19 +141,18 @@ def _make(root: Path, count: int) -> list[str]:
     return names
 
 
-def _patterns(finished: Path, folder: Path) -> dict[str, dict[str, Any]]:
-    """By per-shard stage, what the latest event of a finished project shows."""
-    home = folder / "finished"
-    shutil.copytree(finished / ".dagster", home, ignore=shutil.ignore_patterns("storage"))
-    os.environ["P4D_ROOT"] = str(finished)
-    shard = Project(finished).shards()[0]
-    with dg.DagsterInstance.from_config(str(home)) as instance:
-        found = {
-            stage.name: latest_materialization(instance, stage.name, shard)
+def _patterns(finished: Path) -> dict[str, dict[str, Any]]:
+    """By per-shard stage, what the event of the last shard of a finished project shows."""
+    project = Project(finished)
+    ledger, shard = Ledger(project), project.shards()[-1]
+    with Workspace(project) as workspace:
+        return {
+            stage.name: version_metadata(
+                project, published(workspace, ledger, ArtifactKey(stage.name, shard))
+            )
             for stage in STAGES
             if stage.per_shard
         }
-    return {name: dict(event.metadata) for name, event in found.items() if event}
 
 
 @contextmanager
