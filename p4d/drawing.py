@@ -96,7 +96,7 @@ def quick_png(rgb_hw3: np.ndarray) -> bytes:
 
 
 def webp(rgb_hw3: np.ndarray) -> bytes:
-    """WebP bytes of a u8 [H, W, 3] picture to look at: half of a PNG or less, as fast as a quick one.
+    """WebP bytes of a u8 [H, W, 3] picture to look at: at most half of a quick PNG, as fast.
 
     Dagster's databases hold the event of a shard, with its picture, twice, and a page of events
     loads a hundred.
