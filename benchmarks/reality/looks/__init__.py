@@ -15,6 +15,6 @@ today. None of them is MuJoCo, which renders the worlds that train the expert.
   renderers; `collage.py`: scenes and renderer of `collage`; `film.py`: blur, noise, rates, codecs,
   and the truth that stays aside.
 - `truth.py` reads the truth of a clip, `judge.py` compares facts and questions with it, by
-  `rules.py` and `picture_rules.py`.
+  `rules.py`, `picture_rules.py`, `world_rules.py` and `course_rules.py`.
 - `measure.py` runs landing to questions, and sums up. The extra `looks` brings the renderers.
 """
