@@ -74,7 +74,7 @@ def _who_is_there(truth: LookTruth, ks: Sequence[int], begin: int, end: int) -> 
 
 
 def _when_there(truth: LookTruth, ks: Sequence[int], begin: int, end: int) -> Word:
-    """The time that the word names is the frame's own, and at the other instants it is elsewhere."""
+    """The time that the word names is the frame's, and at the other instants it is elsewhere."""
     del end
     last = len(truth.at_s_t) - 1
     others = {round(last * share / 3) for share in range(4)} - {begin}

@@ -186,8 +186,8 @@ def test_words(judge: Judge, fact: Fact, verdict: Verdict) -> None:
 
 def test_who_is_there_needs_the_number_of_the_mark(judge: Judge) -> None:
     two = replace(judge, marks=Marks(objects={REST: 0, GOES: 1}, several=frozenset()))
-    for word, verdict in (("object 2", Verdict.RIGHT), ("object 1", Verdict.WRONG)):
-        assert two.fact(said("who_is_there", word, OBJECTS, GOES, end=0)) is verdict
+    for text, verdict in (("object 2", Verdict.RIGHT), ("object 1", Verdict.WRONG)):
+        assert two.fact(said("who_is_there", text, OBJECTS, GOES, end=0)) is verdict
     assert judge.fact(said("who_is_there", "object 2", OBJECTS, GOES, end=0)) is Verdict.NOTHING
 
 
@@ -208,8 +208,8 @@ def test_a_turn_is_seen_from_the_camera(judge: Judge, axis: tuple[int, ...], see
     poses[0, :, :3, :3] = Rotation.from_rotvec(turns).as_matrix()
     turned = replace(judge, truth=replace(judge.truth, world_T_obj_kt44=poses))
     right = [
-        word for word in SEEN_TURNS
-        if turned.fact(said("rotation_seen", word, SEEN_TURNS, REST)) is Verdict.RIGHT
+        text for text in SEEN_TURNS
+        if turned.fact(said("rotation_seen", text, SEEN_TURNS, REST)) is Verdict.RIGHT
     ]  # fmt: skip
     assert right == [seen]
 
