@@ -1,4 +1,4 @@
-"""The renderer of the look `panda`: models of a game engine in its forest (Panda3D's software renderer).
+"""The renderer of the look `panda`: models of a game engine in its forest, by Panda3D in software.
 
 A panda walks with its legs. The renderer gives no depth, so this look has no truth sidecars.
 """
