@@ -243,11 +243,12 @@ def _movements(
     apart = float(np.linalg.norm(flow_2 - moved_2)) if np.isfinite(flow_2).all() else 0.0
     sigma = float(np.hypot(MOVED_SIGMA, apart / 2**0.5))
     about: dict[str, Any] = {"region_ids": [region_id], "span_ns": span_ns}
-    own_length = float(np.linalg.norm(own_t2[-1] - own_t2[0]))
-    yield word(
-        source, "moving", MOVING, (own_length - LEAST_MOVEMENT) / sigma, MOTION, frame="world",
-        method="place in the picture against the background", **about,
-    )  # fmt: skip
+    if paths.camera_rests:
+        own_length = float(np.linalg.norm(own_t2[-1] - own_t2[0]))
+        yield word(
+            source, "moving", MOVING, (own_length - LEAST_MOVEMENT) / sigma, MOTION,
+            frame="world", method="place in the picture against the background", **about,
+        )  # fmt: skip
     for kind, axis, words in (("left_or_right", 0, SIDES), ("up_or_down", 1, VERTICAL)):
         way = screen_t2[:, axis]
         margin = _one_way(way, sigma)
@@ -255,9 +256,11 @@ def _movements(
             source, kind, words[int(way[-1] > way[0])], margin, words, frame="picture",
             method="centre of the silhouette, checked by the flow of its surface", **about,
         )  # fmt: skip
-    for kind, frame, path_t2 in (
-        ("screen_direction", "picture", screen_t2), ("picture_direction", "camera_first", own_t2),
-    ):  # fmt: skip
+    # A thing at rest passes before what is behind it, too, if the camera travels.
+    directions = [("screen_direction", "picture", screen_t2)]
+    if paths.camera_rests:
+        directions.append(("picture_direction", "camera_first", own_t2))
+    for kind, frame, path_t2 in directions:
         text, margin = _direction(path_t2, sigma)
         yield word(
             source, kind, text, margin, PICTURE_DIRECTIONS, frame=frame,

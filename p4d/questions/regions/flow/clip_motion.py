@@ -94,7 +94,7 @@ def clip_motion(
     grey_thw = grey_levels(rgb_thw3)
     paths = follow_points(cv, grey_thw)
     all_moved = np.array([[least_moved_px(paths, a, b) for b in instants] for a in instants])
-    still = background(cv, paths)
+    still = background(cv, paths, grey_thw)
     stirs, may_stir = np.full((2, len(instants), len(instants), 3, 3), np.nan)
     if still is None:
         unknown = np.full((len(instants), 4, 2), np.nan)
