@@ -72,7 +72,7 @@ class FactRows:
     def quantity(
         self,
         kind: str,
-        value: Floats | Ints | float,
+        value: Floats | Ints | Bools | float,
         sigma: Floats | float,
         *,
         about: Ints,

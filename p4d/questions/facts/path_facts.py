@@ -137,7 +137,7 @@ def _quarters(
     place_ik2 = np.swapaxes(paths.place_kt2, 0, 1)[at]
     blocks = picture_facts(
         instants_of_one(time_ns[at].tolist()), place_ik2[None] + 0.5,
-        np.isfinite(place_ik2).all(axis=-1)[None], paths.size_px_2 / 2,
+        np.asarray(np.isfinite(place_ik2).all(axis=-1))[None], paths.size_px_2 / 2,
         PLACE_SIGMA * float(paths.size_px_2.max()),
     )  # fmt: skip
     yield from clip_facts(source, region_ids, blocks)

@@ -59,7 +59,7 @@ def _named(
 ) -> FactBlock:
     """Facts whose word is a name, the only one of its vocabulary; None gives no fact."""
     words = tuple(dict.fromkeys(name for row in names for name in row if name is not None))
-    number = {name: place for place, name in enumerate(words)}
+    number: dict[str | None, int] = {name: place for place, name in enumerate(words)}
     numbers = np.array([[number.get(name, -1) for name in row] for row in names], np.int64)
     numbers = numbers.reshape(len(names), len(about))
     block = rows.word(

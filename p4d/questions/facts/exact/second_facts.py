@@ -94,7 +94,7 @@ class Courses:
         """Times of frames, from the first one on."""
         time_ns_ct = self.whole.scenes.time_ns_ct
         at_ns_ck = np.take_along_axis(time_ns_ct, frame_ck, axis=1)
-        return (at_ns_ck - time_ns_ct[:, :1]) * 1e-9
+        return np.asarray((at_ns_ck - time_ns_ct[:, :1]) * 1e-9)
 
     @cached_property
     def moves_s_ck(self) -> Floats:
@@ -104,7 +104,7 @@ class Courses:
             np.take_along_axis(time_ns_ct, frame_ck, axis=1)
             for frame_ck in (self.first_ck, self.last_ck)
         )
-        return (last_ns_ck - first_ns_ck) * 1e-9
+        return np.asarray((last_ns_ck - first_ns_ck) * 1e-9)
 
     @cached_property
     def speed_m_s_ck(self) -> Floats:

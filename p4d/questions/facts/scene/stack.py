@@ -145,7 +145,7 @@ class Scenes:
 
     def seconds_c(self, begin: int, end: int) -> Floats:
         """Seconds between the times of two frames."""
-        return (self.time_ns_ct[:, end] - self.time_ns_ct[:, begin]) * 1e-9
+        return np.asarray((self.time_ns_ct[:, end] - self.time_ns_ct[:, begin]) * 1e-9)
 
     @cached_property
     def level_axes_c33(self) -> Floats:
