@@ -64,7 +64,8 @@ def measure_look(look: str, videos: int, work: Path, modes: Sequence[str]) -> di
     for number in range(videos):
         make(look, number, place)
         print(f"{look}: filmed {number + 1} of {videos}", flush=True)
-    return {mode: figures(run(roots[mode], truth, work / "teacher")) for mode in modes}
+    filmed = [mode for mode in modes if any((roots[mode] / "inbox").iterdir())]
+    return {mode: figures(run(roots[mode], truth, work / "teacher")) for mode in filmed}
 
 
 def run(root: Path, truth: Path, teacher: Path) -> Found:
