@@ -122,7 +122,8 @@ class _ShardFacts:
         self.not_finite += exact.not_finite
         for clip, known in zip(clips, exact.about_regions_c.tolist(), strict=True):
             self._conclude(clip.source.clip_id, known=known)
-        return pl.concat([exact.table, fact_table(self._facts)])
+        others = fact_table(self._facts)
+        return pl.concat([exact.table, others]) if others.height else exact.table
 
     def _conclude(self, clip_id: str, *, known: bool) -> None:
         reason = None if known else "no region could be measured"
