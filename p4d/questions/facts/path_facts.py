@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from p4d.artifacts import Arrays
+from p4d.questions.facts.blocks import clip_facts, instants_of_one
 from p4d.questions.facts.calibration import calibration
 from p4d.questions.facts.intervals import grid_times_ns, instants, spans
 from p4d.questions.facts.mark_facts import marked_count
@@ -99,6 +100,7 @@ def path_facts(
     if region_ids:
         yield marked_count(source, region_ids, int(time_ns[0]))
     longest_px = float(paths.size_px_2.max())
+    yield from _quarters(source, time_ns, region_ids, paths)
     for frame in instants(len(time_ns)):
         at = int(time_ns[frame]), int(time_ns[frame])
         yield from _places(source, region_ids, paths, frame, at)
@@ -120,6 +122,20 @@ def path_facts(
     yield from _changes(source, time_ns, region_ids, paths)
 
 
+def _quarters(
+    source: Source, time_ns: NDArray, region_ids: Sequence[str], paths: ClipPaths
+) -> Iterator[Fact]:
+    """In which quarter of the picture things are, and on which side of each other."""
+    at = instants(len(time_ns))
+    place_ik2 = np.swapaxes(paths.place_kt2, 0, 1)[at]
+    blocks = picture_facts(
+        instants_of_one(time_ns[at].tolist()), place_ik2[None] + 0.5,
+        np.asarray(np.isfinite(place_ik2).all(axis=-1))[None], paths.size_px_2 / 2,
+        SIGMAS.place * float(paths.size_px_2.max()),
+    )  # fmt: skip
+    yield from clip_facts(source, region_ids, blocks)
+
+
 def _places(
     source: Source,
     region_ids: Sequence[str],
@@ -133,7 +149,6 @@ def _places(
         for k, place_2 in enumerate(paths.place_kt2[:, frame])
         if np.isfinite(place_2).all()
     }
-    yield from picture_facts(source, region_ids, seen, paths.size_px_2, at, sigma_px)
     for k, place_2 in seen.items():
         for kind, axis in (("place_across", 0), ("place_down", 1)):
             yield quantity(
@@ -261,8 +276,8 @@ def _direction(path_t2: NDArray, sigma: float) -> tuple[str, float]:
     straight, path = _lengths(path_t2)
     moved_2 = path_t2[-1] - path_t2[0]
     heading_sigma_rad = float(np.hypot(SIGMAS.heading_rad, sigma / max(straight, 1e-6)))
-    axis, sign, heading_margin = dominant(moved_2)
-    text = (("left", "right"), ("up", "down"))[axis][int(sign > 0)]
+    axis, sign, heading_margin = (float(number) for number in dominant(moved_2))
+    text = (("left", "right"), ("up", "down"))[int(axis)][int(sign > 0)]
     margin = min(
         heading_margin * HEADING_SIGMA_RAD / heading_sigma_rad, (straight - LEAST_MOVEMENT) / sigma
     )
