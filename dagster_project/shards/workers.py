@@ -25,13 +25,6 @@ from p4d.versioning.remote.engine import open_engine
 _started: dict[Path, LocalWorkers] = {}
 """By root of a project, what runs of this process use."""
 
-_CHECKERS = (
-    "p4d.quality.great_expectations:prepare",
-    "p4d.warehouse:Warehouse",
-    "p4d.quality.code_gates:CODE_GATES",
-)
-"""What checks import when they run."""
-
 
 @contextlib.contextmanager
 def workers_ahead(project: Project, stages: Iterable[Stage]) -> Iterator[None]:
@@ -42,15 +35,20 @@ def workers_ahead(project: Project, stages: Iterable[Stage]) -> Iterator[None]:
         stages: that are about to run.
     """
     settings = read_settings(project.root)
-    per_shard = [stage for stage in stages if stage.per_shard]
-    if not per_shard or settings.engine != "local":
+    order = list(project.by_name)
+    per_shard = sorted(
+        (stage for stage in stages if stage.per_shard), key=lambda stage: order.index(stage.name)
+    )
+    one_process = settings.workers == 1 and not settings.devices and not settings.checkers
+    if not per_shard or settings.engine != "local" or one_process:
         yield
         return
-    makers = tuple(partial(_load, stage.entry) for stage in per_shard)
-    checkers = tuple(partial(_load, entry) for entry in _CHECKERS)
-    with LocalWorkers(
-        settings, Helpers(makers_prepare=makers, checkers_prepare=checkers)
-    ) as workers:
+    helpers = Helpers(
+        checkers=settings.checkers,
+        makers_prepare=tuple(partial(_load, stage.entry) for stage in per_shard),
+        checkers_prepare=tuple(partial(_prepare_gates, stage.name) for stage in per_shard),
+    )
+    with LocalWorkers(settings, helpers) as workers:
         workers.start()
         _started[project.root] = workers
         try:
@@ -101,7 +99,10 @@ class _Lent(Engine):
 
 
 def _load(entry: str) -> None:
-    module, _, name = entry.partition(":")
-    found = getattr(importlib.import_module(module), name)
-    if name == "prepare":
-        found()
+    importlib.import_module(entry.partition(":")[0])
+
+
+def _prepare_gates(stage: str) -> None:
+    from p4d.quality.gates import prepare
+
+    prepare(stage)

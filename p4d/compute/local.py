@@ -1,10 +1,12 @@
 """Worker processes of this machine, each of which makes one artifact at a time.
 
 A worker is a fresh process with one device. It takes jobs over a pipe and answers with progress,
-and then with the result or the error. Checks may have workers of their own (`Helpers`): the next
-artifact is then made while the last one is checked. If it dies, its job alone fails: publishing leaves the old
+and then with the result or the error. If it dies, its job alone fails: publishing leaves the old
 version or a journal that the next process carries out. The next job of its seat gets a new process.
 A worker ends when the process that started it ends.
+
+Checks may have workers of their own (`Helpers`): the next artifact is then made while the last one
+is checked.
 """
 
 from __future__ import annotations
