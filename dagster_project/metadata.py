@@ -74,7 +74,7 @@ def _row_count(made: Materialization) -> int | None:
 
 
 def gates_metadata(version: ArtifactVersion, results: Sequence[CheckResult]) -> dict[str, Any]:
-    """The checked version, a row for each gate with what it found, and offending rows by gate.
+    """A row for each gate with what it found, offending rows by gate, and the checked version.
 
     Args:
         version: the checked version.
@@ -82,13 +82,13 @@ def gates_metadata(version: ArtifactVersion, results: Sequence[CheckResult]) -> 
     """
     ordered = sorted(results, key=lambda result: (result.passed, not result.blocking))
     metadata: dict[str, Any] = {
-        "version": version.data_version,
         "gates": dg.MetadataValue.table(
             [dg.TableRecord(_gate_row(result)) for result in ordered], schema=_GATE_COLUMNS
         ),
     }
     if rows := {each.name: list(each.sample) for each in ordered if each.sample}:
         metadata["offending rows"] = dg.MetadataValue.json(rows)
+    metadata["version"] = version.data_version
     return metadata
 
 

@@ -183,6 +183,15 @@ def test_keys_that_an_older_file_lacks_are_named_and_not_assumed(section, keys):
         Params.from_mapping(raw)
 
 
+def test_a_file_from_before_the_region_term_stays_valid_and_has_none():
+    raw = copy.deepcopy(RAW)
+    del raw["distillation"]["region_share"]
+    assert Params.from_mapping(raw).distillation.region_share == 0.0
+    raw["distillation"]["region_shares"] = 0.5
+    with pytest.raises(ConfigError, match=r"section distillation: unknown key .*region_shares"):
+        Params.from_mapping(raw)
+
+
 @pytest.mark.parametrize(("key", "value"), [("hidden_width", -1), ("student_layer", -2)])
 def test_where_distillation_reads_may_be_linear_or_last_but_no_less(key, value):
     assert Params.from_mapping(changed("distillation", **{key: value + 1}))

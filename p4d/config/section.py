@@ -61,29 +61,26 @@ def _check_renamed(name: str, raw: Mapping[str, Any]) -> None:
 
 
 def build_section(name: str, kind: type[Section], raw: object) -> Section:
-    """Build one section from its mapping.
+    """Build one section from its mapping; keys that have a default may be left out.
 
     Raises:
         ConfigError: a key is missing, unknown, renamed or mistyped, or a value is out of range.
     """
-    if not isinstance(raw, Mapping):
-        raise ConfigError(f"params.yaml, section {name}: expected keys and values, got {raw!r}")
-    _check_renamed(name, raw)
-    hints = typing.get_type_hints(kind)
-    check_names(f"params.yaml, section {name}", "key", raw, hints)
-    return kind(**{key: _convert(f"{name}.{key}", hint, raw[key]) for key, hint in hints.items()})
+    if isinstance(raw, Mapping):
+        _check_renamed(name, raw)
+    return _build(f"section {name}", name, kind, raw)
 
 
-def _build_entry(where: str, kind: type[Section], raw: object) -> Section:
-    """Build one named entry of a section; keys that have a default may be left out."""
+def _build(where: str, prefix: str, kind: type[Section], raw: object) -> Section:
+    """Build a section or a named entry of one; `prefix` precedes the names of its keys."""
     if not isinstance(raw, Mapping):
         raise ConfigError(f"params.yaml, {where}: expected keys and values, got {raw!r}")
     hints = typing.get_type_hints(kind)
     fields = dataclasses.fields(kind)  # type: ignore[arg-type]
     optional = {one.name for one in fields if one.default is not dataclasses.MISSING}
     check_names(f"params.yaml, {where}", "key", {**dict.fromkeys(optional), **raw}, hints)
-    chosen = {name: hint for name, hint in hints.items() if name in raw}
-    return kind(**{key: _convert(f"{where}.{key}", hint, raw[key]) for key, hint in chosen.items()})
+    given = {key: hint for key, hint in hints.items() if key in raw}
+    return kind(**{key: _convert(f"{prefix}.{key}", hint, raw[key]) for key, hint in given.items()})
 
 
 def _convert(where: str, hint: Any, value: object) -> object:  # noqa: ANN401
@@ -93,7 +90,7 @@ def _convert(where: str, hint: Any, value: object) -> object:  # noqa: ANN401
         inner = typing.get_args(hint)[1]
         return {name: _convert(f"{where}.{name}", inner, each) for name, each in value.items()}
     if dataclasses.is_dataclass(hint):
-        return _build_entry(where, typing.cast(type, hint), value)
+        return _build(where, where, typing.cast(type, hint), value)
     if typing.get_origin(hint) is tuple:
         if not isinstance(value, list):
             raise ConfigError(f"params.yaml, {where}: expected a list, got {value!r}")

@@ -224,7 +224,9 @@ class DistillationParams:
             k-th block.
         preset: weights of the terms: `paper`, `release` (of the paper's code) or `auto`.
         target_ratio: preset `auto`: all distillation terms together, in multiples of the SFT loss.
-        auto_latent_share: preset `auto`: share of the latent term in that.
+        region_share: preset `auto`: share in that of the region term, which compares latents under
+            regions (p4d/students/distillation/regions.py); 0: there is none.
+        auto_latent_share: preset `auto`: share of the latent term in the rest.
         auto_max_weight: preset `auto`: largest weight of a term.
         auto_calibration_steps: preset `auto`: steps after which the weights are frozen.
         auto_window_steps: preset `auto`: last steps whose magnitudes are averaged.
@@ -264,6 +266,7 @@ class DistillationParams:
     unlabelled_clips: int
     probe_steps: tuple[int, ...]
     probe_clips: int
+    region_share: float = 0.0  # a file without it learns what it learned before it existed
 
     def __post_init__(self) -> None:
         presets = {"paper", "release", "auto"}
@@ -289,5 +292,11 @@ class DistillationParams:
         check(self.unlabelled_clips >= 0, self, "unlabelled_clips must not be negative")
         check(all(step >= 1 for step in self.probe_steps), self, "probe_steps count from 1")
         check(0 <= self.auto_latent_share <= 1, self, "auto_latent_share must be in [0, 1]")
+        check(0 <= self.region_share <= 1, self, "region_share must be in [0, 1]")
+        check(
+            not self.region_share or (self.preset == "auto" and self.latents),
+            self,
+            "region_share needs latents: true and preset: auto; others have no weight for it",
+        )
         check(self.auto_max_weight > 0, self, "auto_max_weight must be positive")
         check_at_least_1(self, "auto_calibration_steps", "auto_window_steps", "probe_clips")

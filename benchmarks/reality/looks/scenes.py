@@ -55,8 +55,8 @@ STYLES = {
         most_things=5, fov_deg=(30, 90), sizes_px=((224, 168), (256, 144)), walls=False,
     ),
 }  # fmt: skip
-LOOKS = (*STYLES, "collage")
-HELD_OUT = ("vtk", "collage")
+LOOKS = (*STYLES, "collage", "panda")
+HELD_OUT = ("vtk", "collage", "panda")
 """Looks on which nothing is chosen. `mitsuba` was one until rules were chosen after its figures."""
 
 

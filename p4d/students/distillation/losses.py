@@ -1,7 +1,8 @@
 """Losses of Perceptual 4D Distillation (paper section 3.3, Eq. 6, 7 and A8), as named terms.
 
 total = sft + sum over distillation terms of weight x term, with the terms `latent`, `depth`,
-`flow`, `motion` and `rays`. Each term is a mean over its valid elements, in float32.
+`flow`, `motion` and `rays`, and `region` (p4d/students/distillation/regions.py). Each term is a
+mean over its valid elements, in float32.
 
 `distillation.losses` chooses how terms compare:
 
@@ -172,13 +173,16 @@ class AutoBalance:
 
     Attributes:
         target_ratio: all distillation terms together, as a multiple of the SFT loss.
-        latent_share: share of the latent term in that; the explicit terms share the rest equally.
+        region_share: share of the region term in that.
+        latent_share: share of the latent term in the rest; the explicit terms share what is left
+            equally.
         max_weight: largest weight of a term.
         calibration_steps: steps with labels after which the weights are frozen.
         window_steps: number of last steps whose raw magnitudes are averaged.
     """
 
     target_ratio: float
+    region_share: float = 0.0
     latent_share: float
     max_weight: float
     calibration_steps: int
@@ -189,6 +193,7 @@ class AutoBalance:
         """The settings of `params.yaml`."""
         return cls(
             target_ratio=params.target_ratio,
+            region_share=params.region_share,
             latent_share=params.auto_latent_share,
             max_weight=params.auto_max_weight,
             calibration_steps=params.auto_calibration_steps,
@@ -242,11 +247,14 @@ class TermWeights:
             return
         self._seen += 1
         self._recent.append(dict(terms))
-        explicit = [name for name in names if name != "latent"]
-        rest = 1.0 - auto.latent_share if "latent" in names else 1.0
+        explicit = [name for name in names if name not in ("latent", "region")]
+        tokens = 1.0 - auto.region_share if "region" in names else 1.0
+        rest = tokens * (1.0 - auto.latent_share) if "latent" in names else tokens
         shares = {name: rest / len(explicit) for name in explicit}
         if "latent" in names:
-            shares["latent"] = 1.0 - sum(shares.values())
+            shares["latent"] = tokens - sum(shares.values())
+        if "region" in names:
+            shares["region"] = auto.region_share
         # A term near zero is mostly noise; without a bound its weight would amplify it.
         self._weights = {
             name: min(auto.target_ratio * shares[name] * self._sft_over(name), auto.max_weight)

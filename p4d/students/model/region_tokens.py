@@ -57,12 +57,22 @@ def described(
         ContractError: there are fewer visual tokens than a slot has.
     """
     size = names_kd.norm(dim=-1, keepdim=True).detach()
+    there = (cover_kc.sum(dim=-1, keepdim=True) > 0).to(names_kd)
+    return there * size * as_read(features_nd, cover_kc, grid, settings).to(names_kd)
+
+
+def as_read(
+    features_nd: Tensor, cover_kc: Tensor, grid: tuple[int, int], settings: PromptSettings
+) -> Tensor:
+    """What a question reads at each region, before the size of the name, `[K, D]`.
+
+    Arguments and errors are those of `described`.
+    """
     content = settings.content_scale * functional.normalize(contrast(features_nd, cover_kc), dim=-1)
     where = settings.place_scale * functional.normalize(
-        place(cover_kc, grid, names_kd.shape[-1]), dim=-1
+        place(cover_kc, grid, features_nd.shape[-1]), dim=-1
     )
-    there = (cover_kc.sum(dim=-1, keepdim=True) > 0).to(names_kd)
-    return there * size * (content + where.to(content)).to(names_kd)
+    return content + where.to(content)
 
 
 def contrast(features_nd: Tensor, cover_kc: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +22,18 @@ from p4d.students.model.batch import PackedBatch
 from p4d.students.model.chat import LETTERS
 from p4d.students.model.new_rows import rows_of
 from p4d.students.model.prompt_settings import PromptSettings
-from p4d.students.model.region_tokens import coverage, described, region_embeddings, tagged
+from p4d.students.model.region_tokens import (
+    as_read,
+    coverage,
+    described,
+    region_embeddings,
+    tagged,
+)
 
 MAX_CARD_BYTES = 16 << 20
+
+REGIONS = -2
+"""Instead of a layer of `hidden_states`: what is read at regions (`region_tokens.as_read`)."""
 
 
 @dataclass(frozen=True)
@@ -95,26 +104,20 @@ def hidden_states(
     Args:
         adapter: holds the model.
         batch: packed rows.
-        layers: states to keep besides the last: 0, the embedded tokens, or k, the output of the
-            k-th block. A hook keeps each; the others are freed as usual.
+        layers: states to keep besides the last: 0, the embedded tokens, k, the output of the
+            k-th block, or REGIONS. A hook keeps each; the others are freed as usual.
 
     Returns:
-        States `[B, N, D]` by layer; -1 is the last, after the final norm.
+        States `[B, N, D]` by layer; -1 is the last, after the final norm. REGIONS are `[B, K, D]`,
+        and missing if no row has a region.
     """
     blocks = adapter.blocks()
     kept: dict[int, Tensor] = {}
     with ExitStack() as stack:
-        for layer in set(layers) - {-1, len(blocks)}:
+        for layer in set(layers) - {-1, REGIONS, len(blocks)}:
             stack.enter_context(_kept(blocks, layer, kept))
-        pictures = stack.enter_context(_seen(adapter, batch))
-        whole = batch.attention_mask()
-        last = adapter.last_state(
-            input_ids=batch.input_ids,
-            attention_mask=whole,
-            blocks_mask=mask_for(adapter.model, batch, whole),
-            position_ids=batch.position_ids,
-            **pictures,
-        )
+        pictures = stack.enter_context(_seen(adapter, batch, kept if REGIONS in layers else None))
+        last = _run(adapter, batch, pictures)
     return kept | {-1: last} | ({len(blocks): last} if len(blocks) in layers else {})
 
 
@@ -139,38 +142,56 @@ def _kept(blocks: nn.ModuleList, layer: int, kept: dict[int, Tensor]) -> Iterato
 
 
 class _EnteredError(Exception):
-    """Not an error: carries the input of the first block out of the forward pass."""
-
-    def __init__(self, states: Tensor) -> None:
-        super().__init__("entered")
-        self.states = states
+    """Not an error: ends the forward pass at the first block."""
 
 
 def embedded_tokens(adapter: StudentAdapter, batch: PackedBatch) -> Tensor:
-    """`hidden_states(..., [0])[0]` at the cost of the encoder: the language model does not run.
+    """`hidden_states(..., [0])[0]` at the cost of the encoder: the language model does not run."""
+    return embedded_states(adapter, batch)[0]
+
+
+def embedded_states(adapter: StudentAdapter, batch: PackedBatch) -> dict[int, Tensor]:
+    """`hidden_states(..., [0, REGIONS])` without the last: the language model does not run.
 
     transformers offers no way to stop there that works for all families, so a hook of the first
     block raises an exception.
     """
+    kept: dict[int, Tensor] = {}
 
     def stop(_: nn.Module, given: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
-        raise _EnteredError(given[0] if given else named["hidden_states"])
+        kept[0] = given[0] if given else named["hidden_states"]
+        raise _EnteredError
 
     handle = adapter.blocks()[0].register_forward_pre_hook(stop, with_kwargs=True)
     try:
-        hidden_states(adapter, batch)
-    except _EnteredError as entered:
-        return entered.states
+        with _seen(adapter, batch, kept) as pictures:
+            _run(adapter, batch, pictures)
+    except _EnteredError:
+        return kept
     finally:
         handle.remove()
     raise AssertionError("the first block did not run")
 
 
+def _run(adapter: StudentAdapter, batch: PackedBatch, pictures: Mapping[str, Any]) -> Tensor:
+    whole = batch.attention_mask()
+    return adapter.last_state(
+        input_ids=batch.input_ids,
+        attention_mask=whole,
+        blocks_mask=mask_for(adapter.model, batch, whole),
+        position_ids=batch.position_ids,
+        **pictures,
+    )
+
+
 @contextmanager
-def _seen(adapter: StudentAdapter, batch: PackedBatch) -> Iterator[dict[str, Any]]:
+def _seen(
+    adapter: StudentAdapter, batch: PackedBatch, kept: dict[int, Tensor] | None = None
+) -> Iterator[dict[str, Any]]:
     """The pictures of a batch as the model takes them; empty for an arm without video.
 
     While open, the embeddings of regions are extended by region_tokens, if the student reads them.
+    What is read at regions goes to `kept[REGIONS]`.
     """
     if batch.frames is None or batch.times_s is None:
         yield {}
@@ -185,12 +206,17 @@ def _seen(adapter: StudentAdapter, batch: PackedBatch) -> Iterator[dict[str, Any
     settings = PromptSettings.of(adapter.model)
     names = rows_of(embeddings, batch.region_ids[: cover.shape[1]])
     shown = cover.new_zeros(*cover.shape[:2], adapter.hidden_width)
+    read = torch.zeros_like(shown)
 
     def tie(row: int, features: Tensor) -> Tensor:
+        if kept is not None:
+            read[row] = as_read(features, cover[row], grid, settings).to(read)
         shown[row] = described(features, cover[row], grid, names, settings).to(shown)
         return tagged(features, cover[row], names)
 
     adapter.change_first_media(pictures, batch.times_s, tie)
+    if kept is not None:
+        kept[REGIONS] = read
     with region_embeddings(embeddings, batch.region_ids, shown):
         yield pictures
 

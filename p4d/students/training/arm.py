@@ -11,9 +11,15 @@ from torch.distributed.tensor import DTensor
 
 from p4d.students.distillation.losses import counts, explicit_losses, latent_loss, sft_loss
 from p4d.students.distillation.perception import LatentStats, PerceptionDecoder
+from p4d.students.distillation.regions import (
+    RegionDecoder,
+    region_latents,
+    region_loss,
+    regions_counted,
+)
 from p4d.students.model.adapters import StudentAdapter
 from p4d.students.model.batch import IGNORED, PackedBatch
-from p4d.students.model.student import embedded_tokens, hidden_states
+from p4d.students.model.student import REGIONS, embedded_states, hidden_states
 from p4d.teachers.protocol import DenseMaps, LatentTeacher
 
 States = Mapping[int, Tensor]
@@ -32,6 +38,8 @@ class Distillation:
         latents: whether the latent term is computed.
         layer: which hidden states of visual tokens are read (`distillation.student_layer`).
         losses: how the terms compare (`distillation.losses`).
+        regions: predicts the expert's latents under regions; trained, not exported. None: there
+            is no region term.
     """
 
     decoder: PerceptionDecoder
@@ -41,11 +49,18 @@ class Distillation:
     latents: bool = True
     layer: int = -1
     losses: str = "p4d"
+    regions: RegionDecoder | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """The distillation terms."""
-        return (*(["latent"] if self.latents else []), *self.modalities)
+        region = ["region"] if self.regions else []
+        return (*(["latent"] if self.latents else []), *self.modalities, *region)
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """Which of `hidden_states` the terms read."""
+        return (self.layer, *((REGIONS,) if self.regions else ()))
 
     def maps(self, tokens: Tensor) -> DenseMaps:
         """The maps of visual tokens `[B, slots, rows, columns, C]`, by the expert's heads."""
@@ -77,6 +92,22 @@ class Distillation:
             terms |= {name: predicted.sum() * 0.0 for name in self.modalities}
         return terms
 
+    def region_term(
+        self, read_bkd: Tensor, labels: Mapping[str, Tensor], masks_bkss: Tensor, count: float
+    ) -> Tensor:
+        """The region term of the labelled rows of a batch.
+
+        Args:
+            read_bkd: what is read at their regions.
+            labels: as in `PackedBatch.labels`.
+            masks_bkss: their regions in the first frame.
+            count: number of elements that the term is averaged over.
+        """
+        assert self.regions is not None
+        latents = self.stats.standardise(labels["latents"].float())
+        there, target = region_latents(latents, masks_bkss)
+        return region_loss(self.regions(read_bkd[there]), target, count)
+
     def _latent(self, predicted: Tensor, labelled: Tensor, count: float) -> Tensor:
         if self.losses == "p4d":
             return latent_loss(predicted, self.stats.standardise(labelled), count)
@@ -92,6 +123,7 @@ class Arm(nn.Module):
         super().__init__()
         self.student = adapter.model
         self.decoder = distillation.decoder if distillation else None
+        self.regions = distillation.regions if distillation else None
         self._adapter = [adapter]
         self._distillation = [distillation]
         # The units that accelerate shards; the decoder stays in the outer unit.
@@ -118,12 +150,17 @@ class Arm(nn.Module):
     def counts(self, batch: PackedBatch) -> dict[str, float]:
         """Number of elements each term of a batch is averaged over (`losses.counts`)."""
         distillation = self._distillation[0]
-        return counts(
+        found = counts(
             int((batch.targets != IGNORED).sum()),
             batch.labels,
             distillation.modalities if distillation else (),
             latents=distillation is not None and distillation.latents,
         )
+        if distillation and distillation.regions:
+            masks = None if batch.masks is None else batch.masks[batch.labelled_rows]
+            latents = batch.labels.get("latents")
+            found["region"] = 0.0 if latents is None else regions_counted(latents, masks)
+        return found
 
     def forward(
         self,
@@ -153,10 +190,10 @@ class Arm(nn.Module):
         # Sharded weights are gathered around whole forward passes: none may end at the first block.
         whole = ask or any(isinstance(weight, DTensor) for weight in self.student.parameters())
         if not whole and distillation and distillation.layer == 0:
-            embedded = embedded_tokens(adapter, batch)
-            states = {0: embedded, -1: embedded}
+            states = embedded_states(adapter, batch)
+            states[-1] = states[0]
         else:
-            states = hidden_states(adapter, batch, [distillation.layer] if distillation else ())
+            states = hidden_states(adapter, batch, distillation.layers if distillation else ())
         if probe:
             return self._predicted_maps(states, batch)
         if ask:
@@ -168,6 +205,8 @@ class Arm(nn.Module):
             if len(rows):
                 tokens = self._clip_tokens(states, batch, rows)
                 terms |= distillation.terms(tokens, batch.labels, batch.mapped, of_step)
+                if distillation.regions:
+                    terms["region"] = self._region(states, batch, of_step["region"])
             else:
                 terms |= {name: states[-1].sum() * 0.0 for name in distillation.names}
         return terms
@@ -176,6 +215,16 @@ class Arm(nn.Module):
         asked = batch.targets != IGNORED
         logits = self._adapter[0].logits(hidden[asked])
         return sft_loss(logits, batch.targets[asked], of_step["sft"])
+
+    def _region(self, states: States, batch: PackedBatch, count: float) -> Tensor:
+        """The region term; zero if no clip of the batch has a region."""
+        distillation, rows = self._distillation[0], batch.labelled_rows
+        assert distillation is not None and self.regions is not None
+        if batch.masks is None:
+            return sum((w.sum() for w in self.regions.parameters()), torch.zeros(())) * 0.0
+        return distillation.region_term(
+            states[REGIONS][rows], batch.labels, batch.masks[rows], count
+        )
 
     def _nothing(self) -> Tensor:
         """Zero that depends on every weight: processes wait for all gradients."""

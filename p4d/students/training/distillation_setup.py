@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from p4d.artifacts import read_table
 from p4d.config import ClipsParams, DistillationParams, TrainingParams
@@ -25,6 +25,8 @@ from p4d.students.data.unlabelled import UnlabelledClips
 from p4d.students.distillation.losses import AutoBalance, TermWeights
 from p4d.students.distillation.perception import DecoderSizes, LatentStats, PerceptionDecoder
 from p4d.students.distillation.probes import FRAME, MAPS, chosen, teacher_maps
+from p4d.students.distillation.regions import RegionDecoder
+from p4d.students.model.prompt_settings import PromptSettings
 from p4d.students.model.student import Student
 from p4d.students.training.arm import Distillation
 from p4d.students.training.run import Phases, Probes
@@ -102,6 +104,7 @@ def set_up_distillation(
     decoder = new_decoder(
         base, expert.latent_shape, params, frames=settings.clips.frames, seed=settings.training.seed
     )
+    regions = new_region_decoder(base, expert.latent_shape, params, seed=settings.training.seed)
     distilled_steps = math.ceil(params.until_fraction * settings.training.steps)
     unlabelled = None
     if params.unlabelled_clips:
@@ -120,13 +123,14 @@ def set_up_distillation(
             latents=params.latents,
             layer=_layer(base, params),
             losses=params.losses,
+            regions=regions,
         ),
         weights=TermWeights(params.preset, AutoBalance.of(params)),
         phases=_phases(settings, distilled_steps),
         unlabelled=unlabelled,
         probes=_probes(inputs, settings, clips, packer, ray_grid) if params.probe_steps else None,
         card={
-            "training_only_parameters": sum(weight.numel() for weight in decoder.parameters()),
+            "training_only_parameters": _size(decoder) + (_size(regions) if regions else 0),
             "clips_without_labels": without,
             "unlabelled_clips": len(unlabelled.clip_ids) if unlabelled else 0,
             "expert": expert.digest,
@@ -231,6 +235,36 @@ def new_decoder(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for("perception decoder", seed))
         return PerceptionDecoder(sizes)
+
+
+def new_region_decoder(
+    base: Student,
+    latent_shape: tuple[int, int, int, int, int],
+    params: DistillationParams,
+    *,
+    seed: int,
+) -> RegionDecoder | None:
+    """The untrained decoder of the region term; None if the parameters switch it off.
+
+    Raises:
+        ContractError: the student does not read regions as tokens.
+    """
+    if not params.region_share:
+        return None
+    reads = PromptSettings.of(base.adapter.model).regions
+    if reads != "tokens":
+        raise ContractError(
+            f"distillation.region_share {params.region_share}: the student reads regions as "
+            f"{reads}, and the region term needs tokens; set region_share: 0, or make a base "
+            "student with student.region_prompt: tokens"
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for("region decoder", seed))
+        return RegionDecoder(base.adapter.hidden_width, latent_shape)
+
+
+def _size(module: nn.Module) -> int:
+    return sum(weight.numel() for weight in module.parameters())
 
 
 def _unlabelled_clips(

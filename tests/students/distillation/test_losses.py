@@ -139,6 +139,14 @@ def test_the_latent_share_and_the_window_of_auto_are_settings():
     assert found == {"latent": pytest.approx(1.6), "depth": pytest.approx(0.4)}
 
 
+def test_the_region_term_takes_its_share_and_the_others_divide_the_rest():
+    weights = auto(2.0, region_share=0.5)
+    found = weights.observe({"sft": 1.0, "latent": 0.5, "depth": 0.5, "flow": 0.5, "region": 0.5})
+    assert found == {"latent": 1.0, "depth": 0.5, "flow": 0.5, "region": pytest.approx(2.0)}
+    alone = auto(2.0, region_share=1.0).observe({"sft": 1.0, "latent": 0.5, "region": 0.5})
+    assert alone == {"latent": 0.0, "region": pytest.approx(4.0)}
+
+
 def test_auto_without_settings_is_refused():
     with pytest.raises(ConfigError, match="AutoBalance"):
         TermWeights("auto")
