@@ -1,8 +1,9 @@
 """Whether questions stay true on looks that nothing was fitted on.
 
-    python -m benchmarks.reality.looks --look bullet     # while developing, one look
-    python -m benchmarks.reality.looks                   # all looks, and reality.json
-    python -m benchmarks.reality.looks --held-out        # those that the gates read, likewise
+    python -m benchmarks.reality.looks --look bullet --show    # while developing, one look
+    python -m benchmarks.reality.looks                         # all looks, and reality.json
+    python -m benchmarks.reality.looks --held-out              # those that the gates read, likewise
+    python -m benchmarks.reality.looks.calibrate --work DIR    # factors of sigmas, from the others
 
 A look is a renderer with its own textures, layouts, motions, lenses, rates and codecs. `bullet`
 (TinyRenderer of PyBullet) is the look for development: rules and sigmas may be chosen on it.

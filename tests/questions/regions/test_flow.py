@@ -139,6 +139,19 @@ def test_it_does_not_certainly_rest_if_the_foot_of_that_side_changes():
     assert np.isnan(motion.stirs_tt33).all()
 
 
+def test_what_moves_before_a_plain_ground_does_not_move_the_view():
+    """Things are all that has texture; they cover half of the picture and two of its sides."""
+    height, width = SIZE_HW
+    things = _texture(3, height + 100, width, (60, 200))
+    frames = []
+    for t in range(FRAMES):
+        frame = np.full((height, width, 3), 128, np.uint8)
+        frame[:, :70] = things[2 * t : 2 * t + height, :70]
+        frame[100:, :170] = things[2 * t : 2 * t + 44, :170]
+        frames.append(frame)
+    assert np.isnan(_measured(np.stack(frames)).all_moved_px_tt[0, -1])
+
+
 def test_what_only_rests_is_no_thing():
     motion = _measured(_clip(((30, 50), (0, 0))))
     assert motion.things == ()
