@@ -21,13 +21,13 @@ from dagster_project.reconcile import FAILURE, KIND, input_versions
 from dagster_project.resources import StageConfig, StageRunner
 from dagster_project.shards.failures import ArtifactFailure, as_failure, check_failure
 from dagster_project.shards.stage import ShardRun, ShardStage
+from dagster_project.shards.workers import open_workers
 from p4d.compute.engine import Engine
 from p4d.compute.side_by_side import Later, side_by_side
 from p4d.errors import HistoryError, P4DError
 from p4d.progress import Pace
 from p4d.quality.results import CheckResult
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
-from p4d.versioning.remote.engine import open_engine
 from p4d.versioning.run.jobs import check_job
 from p4d.versioning.run.run_stage import Materialization
 
@@ -54,7 +54,7 @@ def run_shards(
     runner.mark_process(context)
     shards = _shards_of(context)
     recorder = _Recorder(context, runner, len(shards))
-    with open_engine(runner.project.root) as engine:
+    with open_workers(runner.project) as engine:
         work = _ShardWork(
             context=context,
             config=config,
@@ -65,7 +65,9 @@ def run_shards(
             checks=_by_asset(context.selected_asset_check_keys),
         )
         width = max(1, min(engine.width, len(shards)))
-        outcomes = side_by_side(shards, work.run, width=width, stop=engine.close)
+        outcomes = side_by_side(
+            shards, work.run, width=width, stop=engine.close, in_threads=engine.elsewhere
+        )
         for outcome in outcomes:
             yield from recorder.events(outcome)
     if recorder.failures:

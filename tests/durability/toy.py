@@ -340,6 +340,8 @@ def build(root: Path, shards: Sequence[str] = SHARDS) -> Toy:
     (root / "p4d" / "display" / "stage_views.py").write_text(VIEWS)
     bodies = [(SHARD_ASSET if n in PER_SHARD else ASSET).format(name=n) for n in FUNCTIONS]
     (assets / "toy.py").write_text(ASSETS + "".join(bodies))
+    # A test that says nothing else has everything in one process, with its crash points.
+    (root / "compute.yaml").write_text("checkers: 0\n")
     toy = Toy(root)
     toy.set_shards(shards)
     (root / "dvc.yaml").touch()  # makes the folder a project; the command writes it
