@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +26,7 @@ from p4d.progress import Progress
 from p4d.project import Project
 from p4d.video.decoding.budget import ProcessBudget
 from p4d.video.decoding.per_video import FileFault, per_video
-from p4d.video.inbox import DATASET_FOLDERS
+from p4d.video.inbox import DATASET_FOLDERS, changed_s, why_not_at_rest
 
 if TYPE_CHECKING:
     from p4d.datasets.convert import Converted
@@ -173,9 +172,9 @@ def convert_dropped(project: Project, *, settle_s: float, progress: Progress) ->
         folders.append(root.folder)
         relpath = root.folder.relative_to(project.inbox).as_posix()
         newest_s, key = _state_of(root)
-        if time.time() - newest_s < settle_s:
+        if reason := why_not_at_rest(newest_s, settle_s):
             waiting += 1
-            notices.append(f"{relpath!r} waits: still being written")
+            notices.append(f"{relpath!r} waits: {reason}")
             continue
         known = remembered.get(relpath)
         if known is not None and known.get("key") == key:
@@ -216,7 +215,7 @@ def _state_of(root: DatasetRoot) -> tuple[float, str]:
                 status = path.stat()
             except OSError:
                 continue
-            newest_s = max(newest_s, status.st_mtime)
+            newest_s = max(newest_s, changed_s(status))
             relpath = path.relative_to(root.folder).as_posix()
             files.append([ascii(relpath), status.st_size, status.st_mtime_ns])
     return newest_s, content_id("dataset", root.format, files)

@@ -91,6 +91,10 @@ def may_hold_datasets(inbox: Path) -> bool:
         )
 
 
+_CLOCKS_DIFFER_S = 2.0
+"""Time stamps of a file system may run ahead of this machine by so much."""
+
+
 def scan(
     inbox: Path,
     *,
@@ -182,17 +186,38 @@ def _classify(
     ]
     if unreadable:
         return WaitingFile(relpath=relpath, reason=f"{unreadable[0]} cannot be read")
-    changed_s = [status.st_mtime, *_sidecar_times(path)]
-    if time.time() - max(changed_s) < settle_s:
-        return WaitingFile(relpath=relpath, reason="still being written")
+    newest_s = max(changed_s(each) for each in (status, *_sidecars(path)))
+    if reason := why_not_at_rest(newest_s, settle_s):
+        return WaitingFile(relpath=relpath, reason=reason)
     return status
 
 
-def _sidecar_times(path: Path) -> Iterator[float]:
+def changed_s(status: os.stat_result) -> float:
+    """When a file last changed, by the clock of its file system if its own time lies ahead.
+
+    A copy may keep the time of a machine whose clock is off; such a file would wait until then.
+    """
+    return status.st_mtime if status.st_mtime <= time.time() else status.st_ctime
+
+
+def why_not_at_rest(newest_s: float, settle_s: float) -> str | None:
+    """Why something that changed at `newest_s` waits; None if it does not, or need not rest."""
+    rest_s = time.time() - newest_s
+    if settle_s <= 0 or rest_s >= settle_s:
+        return None
+    if rest_s < -_CLOCKS_DIFFER_S:
+        return (
+            f"changed {-rest_s:.0f} s in the future by the clock of this machine; set the clock, "
+            "or touch the file once it is right"
+        )
+    return "still being written"
+
+
+def _sidecars(path: Path) -> Iterator[os.stat_result]:
     for suffix in SIDECAR_SUFFIXES:
         sidecar = sidecar_beside(path, suffix)
         if sidecar is not None:
-            yield sidecar.stat().st_mtime
+            yield sidecar.stat()
 
 
 def _hashed(

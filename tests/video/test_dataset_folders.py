@@ -1,5 +1,8 @@
 """Datasets in the inbox, and by the command: what lands, and what a broken neighbour costs."""
 
+import os
+import time
+
 import pytest
 from click.testing import CliRunner
 
@@ -53,6 +56,20 @@ def test_a_folder_that_is_still_copied_waits(tmp_path):
     report = land(project, settle_s=60)
     assert (report.accepted, report.waiting) == (0, 1)
     assert land(project).accepted == 1
+
+
+def test_a_folder_with_times_of_a_clock_that_is_ahead_lands_once_it_is_at_rest(
+    tmp_path, monkeypatch
+):
+    project = make_project(tmp_path)
+    write_movi(project.inbox / "a")
+    ahead = time.time() + 86_400
+    for path in (project.inbox / "a").rglob("*"):
+        os.utime(path, (ahead, ahead))
+    assert land(project, settle_s=60).waiting == 1
+    later = time.time() + 61
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert land(project, settle_s=60).accepted == 1
 
 
 def test_the_command_lands_a_folder_from_elsewhere(tmp_path, monkeypatch):

@@ -139,6 +139,36 @@ def test_hidden_partial_and_growing_files_wait(tmp_path, samples):
     assert land(project).accepted == 2
 
 
+def test_a_copy_with_the_time_of_a_clock_that_is_ahead_lands_once_it_is_at_rest(
+    tmp_path, samples, monkeypatch
+):
+    """`cp -p` from a camera or machine whose clock is years ahead: its own time says nothing."""
+    project = make_project(tmp_path)
+    put(project, {"ahead.mp4": samples[0][0]})
+    ahead = time.time() + 3 * 365 * 86_400
+    os.utime(project.inbox / "ahead.mp4", (ahead, ahead))
+    report = land(project, settle_s=30)
+    assert report.accepted == 0
+    assert any("still being written" in notice for notice in report.notices)
+    later = time.time() + 31
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert land(project, settle_s=30).accepted == 1
+
+
+def test_a_clock_of_this_machine_that_is_behind_is_named(tmp_path, samples, monkeypatch):
+    project = make_project(tmp_path)
+    put(project, {"a.mp4": samples[0][0]})
+    behind = time.time() - 3600
+    with monkeypatch.context() as clock:
+        clock.setattr(time, "time", lambda: behind)
+        report = land(project, settle_s=30)
+        assert (report.accepted, report.waiting) == (0, 1)
+        (notice,) = [each for each in report.notices if "a.mp4" in each]
+        assert "in the future by the clock of this machine" in notice
+        assert "set the clock" in notice
+        assert land(project).accepted == 1  # by hand: nothing has to rest
+
+
 def test_links_are_followed_inside_the_inbox_only(tmp_path, samples):
     project = make_project(tmp_path)
     outside = tmp_path / "outside"
