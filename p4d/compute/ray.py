@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import socket
 import threading
 import time
@@ -88,13 +89,15 @@ def connect(address: str) -> Any:  # noqa: ANN401 - the module ray, connected
         ) from error
     if ray.is_initialized():
         return ray
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    at = address.removeprefix("ray://")
+    host, _, port = at.rpartition(":")
     nobody = f"no Ray cluster answers at {address}"
     way_out = "`ray start --head --port=6379` starts one; compute.yaml names its address"
     try:
         # Ray itself waits for a minute and then ends the process.
         with socket.create_connection((host, int(port)), timeout=CONNECT_S):
             pass
+        _speaks_grpc(at)
     except (OSError, ValueError) as error:
         raise ComputeError(f"{nobody} ({error}); {way_out}") from error
     try:
@@ -102,6 +105,24 @@ def connect(address: str) -> Any:  # noqa: ANN401 - the module ray, connected
     except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
         raise ComputeError(f"{nobody} ({error}); {way_out}") from error
     return ray
+
+
+def _speaks_grpc(address: str) -> None:
+    """Raise TimeoutError unless the server there is one of gRPC, as every port of Ray to name is.
+
+    With another server (a dashboard, a database) Ray tries again for minutes, and says nothing.
+    """
+    import grpc  # Dagster needs it, so it is wherever this package is
+
+    if os.environ.get("RAY_USE_TLS", "0") != "0":
+        return
+    with grpc.insecure_channel(address) as channel:
+        try:
+            grpc.channel_ready_future(channel).result(timeout=CONNECT_S)
+        except grpc.FutureTimeoutError as error:
+            raise TimeoutError(
+                "another server than Ray's is there; name the port of `ray start --head --port`"
+            ) from error
 
 
 def carry_out(task: bytes, scratch: str | None, module: str, variable: str) -> bytes:

@@ -1,11 +1,14 @@
 """What goes wrong between machines: each is an error that names the thing, and costs nothing."""
 
+import contextlib
 import errno
 import inspect
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -196,6 +199,30 @@ def test_an_address_where_no_cluster_answers(fake, tmp_path):
         connect(f"127.0.0.1:{port}")
     with pytest.raises(ComputeError, match="no Ray cluster answers at nonsense"):
         connect("nonsense")
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_an_address_of_another_server_than_ray(answer):
+    """The dashboard's port, or a database's; Ray alone would try for minutes and say nothing."""
+    pytest.importorskip("ray")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    peer, _ = other.accept()
+                    peer.recv(100)
+                    if answer:
+                        peer.sendall(answer)
+                        peer.close()
+
+        threading.Thread(target=serve, daemon=True).start()
+        with pytest.raises(ComputeError, match=rf"127\.0\.0\.1:{port} \(another server than Ray"):
+            connect(f"127.0.0.1:{port}")
+        other.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.mark.parametrize(
