@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from dagster_project.dagster_internals.check_states import read_in_one_pass
+
 if TYPE_CHECKING:
     from dagster._core.remote_representation.external import RemoteSchedule, RemoteSensor
     from dagster._core.workspace.load_target import ModuleTarget
@@ -78,6 +80,7 @@ def open_webserver(workspace: str, middleware: Callable[[Any], Any]) -> Iterator
     from dagster_webserver.webserver import DagsterWebserver
     from starlette.middleware import Middleware
 
+    read_in_one_pass()
     guard: Any = middleware  # its type in Starlette is that of a class with any arguments
 
     class Webserver(DagsterWebserver[Any, Any]):
