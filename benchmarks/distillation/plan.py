@@ -231,14 +231,10 @@ def _arms(seeds: int, p4d_over_sft: float | None) -> list[RunSpec]:
         length=REGIONS_LENGTH,
     )
     runs = [
-        arm
+        arm(name, seed)
+        for pair in ({"sft": sft, "p4d": p4d}, {"sft_few": few, "p4d_few": taught})
         for seed in range(seeds)
-        for arm in (
-            sft("sft", seed),
-            p4d("p4d", seed),
-            few("sft_few", seed),
-            taught("p4d_few", seed),
-        )
+        for name, arm in pair.items()
     ]
     if p4d_over_sft is not None and p4d_over_sft > 1:
         length = round(1 / p4d_over_sft, 2)
