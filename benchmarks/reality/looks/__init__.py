@@ -7,11 +7,11 @@
 
 A look is a renderer with its own textures, layouts, motions, lenses, rates and codecs. `bullet`
 (TinyRenderer of PyBullet) is the look for development: rules and sigmas may be chosen on it.
-`vtk` (rasterizer of VTK), `collage` (photographs, cut out and moved) and `panda` (a game engine in
-its forest; the scenes of the last two are their own) are held out as whole looks: nothing is chosen
-on them, and they are opened for figures alone. `mitsuba`
-(path tracer) was held out once; a rule was chosen after its figures, so it is for development
-today. None of them is MuJoCo, which renders the worlds that train the expert.
+`vtk` (rasterizer of VTK) and `collage` (photographs, cut out and moved; its scenes are its own) are
+held out as whole looks: nothing is chosen on them, and they are opened for figures alone. `mitsuba`
+(path tracer) and `panda` (a game engine in its forest; its scenes are its own) were held out once;
+rules were chosen after their figures, so they are for development today. None of them is MuJoCo,
+which renders the worlds that train the expert.
 
 - `scenes.py`, `motions.py`, `shapes.py`: what is filmed; `tiny.py`, `raster.py`, `tracer.py`: the
   renderers; `collage.py`: scenes and renderer of `collage`; `forest.py`, `panda.py`: those of

@@ -58,7 +58,11 @@ def _record(found: dict[str, dict[str, dict]], digest: str, command: str) -> Non
             looks[name] = {**looks[name], mode: one | made_by}
     measured = {name: each for name, each in looks.items() if each}
     sections = {
-        "looks": {"held_out": list(HELD_OUT), **measured},
+        "looks": {
+            "held_out": list(HELD_OUT),
+            "first_runs": known.get("looks", {}).get("first_runs", {}),
+            **measured,
+        },
         "calibration": {name: each for name, each in calibration.items() if each},
     }
     record_all(sections, command)

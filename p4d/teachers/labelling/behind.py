@@ -1,15 +1,16 @@
 """Stores and measures labels in one thread, while the teachers label the next clips.
 
-Encoding and statistics are NumPy and blosc2 alone. After the forward passes they take half as long
-again; beside them they cost a second processor and little time. There is one thread, so labels are
-stored one after another, and at most two batches wait in memory.
+What a teacher leaves to be done behind its network, encoding and statistics are NumPy and blosc2
+alone. After the forward passes they take half as long again; beside them they cost a second
+processor and little time. There is one thread, so labels are stored one after another, and at most
+two batches wait in memory.
 """
 
 from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -57,16 +58,16 @@ class Behind(AbstractContextManager["Behind"]):
         sys.setswitchinterval(self._turn_s)
 
     def keep(
-        self, teacher: Teacher, labels: Sequence[tuple[ClipInput, LabelArrays]]
+        self, teacher: Teacher, labels: Sequence[tuple[ClipInput, Callable[[], LabelArrays]]]
     ) -> Future[list[Kept]]:
-        """Store and measure the labels of a batch of clips, in order.
+        """Make, store and measure the labels of a batch of clips, in order.
 
         Waits as long as two batches are waiting.
         """
         while len(self._batches) >= _WAITING:
             self._batches.popleft().result()
         batch = self._thread.submit(
-            lambda: [self._keep(teacher, clip, arrays) for clip, arrays in labels]
+            lambda: [self._keep(teacher, clip, make) for clip, make in labels]
         )
         self._batches.append(batch)
         return batch
@@ -77,9 +78,9 @@ class Behind(AbstractContextManager["Behind"]):
             self._batches.popleft().result()
         return self._writer.stored()
 
-    def _keep(self, teacher: Teacher, clip: ClipInput, arrays: LabelArrays) -> Kept:
+    def _keep(self, teacher: Teacher, clip: ClipInput, make: Callable[[], LabelArrays]) -> Kept:
         try:
-            self._writer.add(clip.clip_id, teacher.name, arrays)
+            self._writer.add(clip.clip_id, teacher.name, make())
         except LabelError as error:
             return Kept(reason=str(error))
         # As a reader of the files decodes it, so that statistics cover the codec.

@@ -107,6 +107,16 @@ def test_the_parts_of_the_picture_that_stir_are_those_with_a_thing_that_moves():
     assert (may_stir[still] < 0.0005).all()
 
 
+def test_what_has_come_to_rest_before_an_interval_does_not_stir_in_it():
+    stops = INSTANTS[3]
+    moving = _clip(((30, 50), (3, 0)))
+    rests = np.repeat(moving[stops : stops + 1], FRAMES - stops, axis=0)
+    stirs = _measured(np.concatenate([moving[:stops], rests])).stirs_tt33
+    assert (stirs[0, 3] > 0.005).any()
+    assert (stirs[2, -1] > 0.001).any()
+    assert (stirs[3, -1] == 0).all()
+
+
 def test_before_a_camera_that_pans_no_part_is_said_to_stir():
     motion = _measured(_clip(((40, 60), (1.5, 0)), pan_px=(1, 0)))
     assert np.isnan(motion.stirs_tt33).all()
