@@ -89,12 +89,16 @@ def _bring_up_to_date(only: tuple[str, ...] | None) -> list[StepFailure]:
             echo(NOTHING)
         return todo.blocked
 
-    from dagster_project.up import bring_up_to_date
+    from dagster_project.shards.workers import workers_ahead
 
     def note(line: str) -> None:
         echo(line, err=True)
 
-    return bring_up_to_date(todo, say=echo, note=note)
+    stages = [todo.project.stage(name) for name in {key.stage for key in todo.wanted}]
+    with workers_ahead(todo.project, stages):
+        from dagster_project.up import bring_up_to_date
+
+        return bring_up_to_date(todo, say=echo, note=note)
 
 
 def _end(failures: Sequence[StepFailure]) -> None:

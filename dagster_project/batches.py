@@ -22,6 +22,7 @@ from dagster_project.partitions import sync_shards
 from dagster_project.resources import StageRunner
 from dagster_project.shards.definition import SHARD_OP, SHARDS_PER_RUN
 from dagster_project.shards.failures import failures_of
+from dagster_project.shards.workers import end_workers
 from dagster_project.slots import wait_for_slots
 from dagster_project.todo import StepFailure
 from p4d.project import Project
@@ -55,7 +56,10 @@ def materialize(
     for run_id in end_dead_runs(instance):
         _print(f"      run {run_id[:8]} was killed; its slots are free again")
     total, done, failures = sum(len(b.stages) for b in batches), 0, []
-    for each in _runs_of(batches, list(instance.get_dynamic_partitions("shards"))):
+    runs = _runs_of(batches, list(instance.get_dynamic_partitions("shards")))
+    for number, each in enumerate(runs):
+        if not any(later.shards for later in runs[number:]):
+            end_workers(project)
         title = each.title
         wait_for_slots(instance, each.stages, _print)
         _print(f"[{done:>3}/{total}] {title}: {', '.join(each.stages)}")

@@ -1,13 +1,16 @@
-"""The asset check of a stage: one, named `gates`, with a row for each gate of `p4d.quality.gates`.
+"""The asset checks of a stage: `gates` for those that block, `warnings` for those that only warn.
 
-Dagster keeps some ten rows in its databases for every check of every partition, so a check for each
-gate cost more than the stages of a small shard. The check fails as its worst gate does, and its
-description names each gate that failed, with what was found.
+Each has a row for each gate of `p4d.quality.gates`. One check for each gate would cost more than
+the stages of a small shard: Dagster keeps some ten rows in its databases for every check of every
+partition. One check for all of them would be wrong in the list of checks: Dagster colours a check
+by the severity of its latest evaluation, of whichever partition, so that a warning of the last
+shard hid a shard that was blocked, and a passed one made a warning red. A check whose severity
+never changes has the right colour.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -20,50 +23,73 @@ from p4d.quality.gates import GATES
 from p4d.quality.results import CheckResult
 from p4d.versioning.files.artifact_key import ArtifactVersion
 
-CHECK = "gates"
-"""Name of the check of every stage that has gates."""
+BLOCKING, WARNING = "gates", "warnings"
+"""Names of the two checks; a stage has those that it has gates for."""
+
+_PROMISES = {
+    BLOCKING: "Every gate that blocks passes",
+    WARNING: "No gate warns; a warning stops nothing",
+}
+_SEVERITIES = {BLOCKING: dg.AssetCheckSeverity.ERROR, WARNING: dg.AssetCheckSeverity.WARN}
 
 
-def check_spec(
+def check_specs(
     stage: Stage, partitions: dg.PartitionsDefinition[str] | None = None
-) -> dg.AssetCheckSpec:
-    """The check of a stage; its description lists the gates and what holds when each passes."""
-    gates = GATES[stage.name]
-    lines = [
-        f"- `{gate.name}` ({'blocks' if gate.blocking else 'warns'}): {gate.description}"
-        for gate in gates
-    ]
-    return dg.AssetCheckSpec(
-        CHECK,
-        asset=stage.name,
-        description="\n".join(["Every gate of the stage passes.", "", *lines]),
-        blocking=any(gate.blocking for gate in gates),
-        partitions_def=partitions,
-    )
+) -> list[dg.AssetCheckSpec]:
+    """The checks of a stage; each description lists the gates and what holds when each passes."""
+    specs = []
+    for check in (BLOCKING, WARNING):
+        gates = [gate for gate in GATES.get(stage.name, ()) if _check_of(gate.blocking) == check]
+        if gates:
+            lines = [f"- `{gate.name}`: {gate.description}" for gate in gates]
+            specs.append(
+                dg.AssetCheckSpec(
+                    check,
+                    asset=stage.name,
+                    description="\n".join([f"{_PROMISES[check]}.", "", *lines]),
+                    blocking=check == BLOCKING,
+                    partitions_def=partitions,
+                )
+            )
+    return specs
 
 
-def evaluated(version: ArtifactVersion, results: Sequence[CheckResult]) -> dict[str, Any]:
-    """What an evaluation of the check records: result, severity, description, metadata.
+def evaluations(
+    version: ArtifactVersion, results: Sequence[CheckResult]
+) -> Mapping[str, Mapping[str, Any]]:
+    """By check, what its evaluation records: result, severity, description, metadata.
 
     Args:
         version: the checked version.
         results: of all gates of its stage.
     """
-    failed = sorted(
-        (result for result in results if not result.passed), key=lambda result: not result.blocking
-    )
-    warns = bool(failed) and not any(result.blocking for result in failed)
-    if failed:
-        texts = [f"{each.name}: {each.description} Found: {_found(each)}." for each in failed]
-        text = "\n".join([f"{len(failed)} of {len(results)} gates failed.", *texts])
-    else:
-        text = f"All {len(results)} gates passed."
-    return {
-        "passed": not failed,
-        "severity": dg.AssetCheckSeverity.WARN if warns else dg.AssetCheckSeverity.ERROR,
-        "description": text,
-        "metadata": gates_metadata(version, results),
-    }
+    found = {}
+    for check in (BLOCKING, WARNING):
+        of_check = [result for result in results if _check_of(result.blocking) == check]
+        if of_check:
+            failed = [result for result in of_check if not result.passed]
+            found[check] = {
+                "passed": not failed,
+                "severity": _SEVERITIES[check],
+                "description": _description(version, failed, len(of_check)),
+                "metadata": gates_metadata(version, of_check),
+            }
+    return found
+
+
+def _check_of(blocking: bool) -> str:
+    return BLOCKING if blocking else WARNING
+
+
+def _description(version: ArtifactVersion, failed: Sequence[CheckResult], count: int) -> str:
+    """A line that names artifact and gates, then a paragraph for each gate with what it found."""
+    if not failed:
+        return f"{version.key}: all {count} passed."
+    names = ", ".join(result.name for result in failed)
+    word = "block" if failed[0].blocking else "warn"
+    verb = word if len(failed) > 1 else f"{word}s"
+    texts = [f"{each.name}: {each.description} Found: {_found(each)}." for each in failed]
+    return "\n\n".join([f"{version.key}: {len(failed)} of {count} {verb}: {names}.", *texts])
 
 
 def _found(result: CheckResult) -> str:

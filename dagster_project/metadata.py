@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 def version_metadata(project: Project, made: Materialization) -> dict[str, Any]:
     """Numbers, picture, table, place, costs and inputs of a published version, in this order.
 
-    The inputs come last: a fan-in has one line for each shard and input.
+    The inputs come last.
     """
     metadata: dict[str, Any] = {name: _value(value) for name, value in made.metrics.items()}
     metadata |= dict(_views(made.key.stage, _folders(project, made.key)))
@@ -41,9 +40,29 @@ def version_metadata(project: Project, made: Materialization) -> dict[str, Any]:
         "restore": dg.MetadataValue.md(f"`p4d restore {made.key} DEST --at {made.md5[:12]}`"),
         **_costs(made.cost),
         "dvc/out": str(made.path.relative_to(project.root)),
-        "dvc/deps": dg.MetadataValue.json(dict(made.upstream)),
+        "dvc/deps": dg.MetadataValue.json(inputs_shown(made.upstream)),
     }
     return metadata
+
+
+_SHARDS_SHOWN = 50
+
+
+def inputs_shown(upstream: Mapping[str, str]) -> dict[str, str | int]:
+    """Data versions of the inputs, by artifact; of a stage with many shards their number alone.
+
+    A release of 10,000 shards has 50,000 inputs. The ledger and `p4d why` have all of them.
+    """
+    stages: dict[str, list[str]] = {}
+    for name in upstream:
+        stages.setdefault(ArtifactKey.parse(name).stage, []).append(name)
+    shown: dict[str, str | int] = {}
+    for stage, names in stages.items():
+        if len(names) > _SHARDS_SHOWN:
+            shown[f"{stage}, shards"] = len(names)
+        else:
+            shown |= {name: upstream[name] for name in names}
+    return shown
 
 
 _COSTS = {
@@ -74,7 +93,7 @@ def _row_count(made: Materialization) -> int | None:
 
 
 def gates_metadata(version: ArtifactVersion, results: Sequence[CheckResult]) -> dict[str, Any]:
-    """The checked version, a row for each gate with what it found, and offending rows by gate.
+    """A row for each gate with what it found, offending rows by gate, and the checked version.
 
     Args:
         version: the checked version.
@@ -82,13 +101,13 @@ def gates_metadata(version: ArtifactVersion, results: Sequence[CheckResult]) -> 
     """
     ordered = sorted(results, key=lambda result: (result.passed, not result.blocking))
     metadata: dict[str, Any] = {
-        "version": version.data_version,
         "gates": dg.MetadataValue.table(
             [dg.TableRecord(_gate_row(result)) for result in ordered], schema=_GATE_COLUMNS
         ),
     }
     if rows := {each.name: list(each.sample) for each in ordered if each.sample}:
         metadata["offending rows"] = dg.MetadataValue.json(rows)
+    metadata["version"] = version.data_version
     return metadata
 
 
@@ -126,12 +145,15 @@ def _folders(project: Project, key: ArtifactKey) -> dict[str, Path]:
 
 def _views(stage_name: str, folders: Mapping[str, Path]) -> Iterator[tuple[str, Any]]:
     from p4d.display.stage_views import PICTURES, TABLES
+    from p4d.drawing import media_type
+    from p4d.pages.render import data_uri
 
     # The version is published already: a view that cannot be drawn is reported and fails nothing.
     try:
         if picture := PICTURES.get(stage_name):
-            encoded = base64.b64encode(picture(folders)).decode()
-            yield "preview", dg.MetadataValue.md(f"![preview](data:image/png;base64,{encoded})")
+            drawn = picture(folders)
+            uri = data_uri(drawn, media_type(drawn))
+            yield "preview", dg.MetadataValue.md(f"![preview]({uri})")
         if table := TABLES.get(stage_name):
             yield "table", _table(table(folders))
     except Exception as error:  # noqa: BLE001 - any of them, see above

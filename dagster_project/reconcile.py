@@ -99,12 +99,12 @@ def report_unreported(
     with Workspace(project) as workspace:
         ledger = Ledger(project)
         for key in found[:limit]:
-            made = _published(workspace, ledger, key)
+            made = published(workspace, ledger, key)
             _report_version(instance, project, made, _checks(ledger, made.version))
     return found[:limit]
 
 
-def _published(workspace: Workspace, ledger: Ledger, key: ArtifactKey) -> Materialization:
+def published(workspace: Workspace, ledger: Ledger, key: ArtifactKey) -> Materialization:
     """The published version of a fresh artifact, with what the ledger records of it."""
     md5 = workspace.recorded_md5(key) or ""
     # No record if dvc.lock came without the ledger it belongs to: then numbers are unknown.

@@ -1,13 +1,13 @@
-"""Builds the asset check of a stage without shards (`dagster_project.gates_check`).
+"""Builds the asset checks of a stage without shards (`dagster_project.gates_check`).
 
-That of a per-shard stage is in the op of these stages (`dagster_project.shards`).
+Those of a per-shard stage are in the op of these stages (`dagster_project.shards`).
 """
 
 from collections.abc import Iterator
 
 import dagster as dg
 
-from dagster_project.gates_check import CHECK, check_spec, evaluated
+from dagster_project.gates_check import check_specs, evaluations
 from dagster_project.resources import StageRunner
 from dagster_project.shards.failures import as_failure, check_failure
 from p4d.errors import P4DError
@@ -17,12 +17,13 @@ from p4d.versioning.files.artifact_key import ArtifactKey
 
 
 def stage_checks(stage: Stage) -> dg.AssetChecksDefinition:
-    """The check of a stage without shards."""
+    """The checks of a stage without shards."""
 
     @dg.multi_asset_check(
         name=f"{stage.name}_gates",
         description=f"Runs the gates of {stage.name} on its published version.",
-        specs=[check_spec(stage)],
+        specs=check_specs(stage),
+        can_subset=True,  # so that the page can execute one of them
     )
     def gates(
         context: dg.AssetCheckExecutionContext, stage_runner: StageRunner
@@ -32,9 +33,10 @@ def stage_checks(stage: Stage) -> dg.AssetChecksDefinition:
             version, results = stage_runner.check(key, context.run.run_id)
         except P4DError as error:
             raise dg.Failure(description=str(error), allow_retries=False) from error
-        yield dg.AssetCheckResult(
-            asset_key=stage.name, check_name=CHECK, **evaluated(version, results)
-        )
+        selected = {check.name for check in context.selected_asset_check_keys}
+        for check, evaluation in evaluations(version, results).items():
+            if check in selected:
+                yield dg.AssetCheckResult(asset_key=stage.name, check_name=check, **evaluation)
         stops = [each for each in results if each.blocking and not each.passed]
         failures = [check_failure(key, each) for each in stops]
         for failure in failures:
@@ -46,5 +48,5 @@ def stage_checks(stage: Stage) -> dg.AssetChecksDefinition:
 
 
 def all_stage_checks() -> list[dg.AssetChecksDefinition]:
-    """The check of every stage that has gates and no shards."""
+    """The checks of every stage that has gates and no shards."""
     return [stage_checks(each) for each in STAGES if GATES.get(each.name) and not each.per_shard]

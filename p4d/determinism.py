@@ -14,7 +14,9 @@ CUBLAS_WORKSPACE = ":4096:8"
 
 
 @contextmanager
-def deterministic(threads: int, seed: int, *, device: str = "cpu") -> Iterator[None]:
+def deterministic(
+    threads: int, seed: int, *, device: str = "cpu", compiled: bool = True
+) -> Iterator[None]:
     """Use deterministic kernels, a fixed number of threads and a seeded generator in the block.
 
     On `cuda` an operation without a deterministic kernel warns and runs, such as the gradient of
@@ -22,15 +24,26 @@ def deterministic(threads: int, seed: int, *, device: str = "cpu") -> Iterator[N
 
     All settings are restored afterwards. The number of threads is part of the result, because sums
     are split by thread.
+
+    Args:
+        threads: of torch.
+        seed: of its generator.
+        device: of the work.
+        compiled: whether a network may be compiled in the block. The setting of the compiler is
+            reached by an import that takes longer than the labels of a small shard.
     """
     if device == "cuda":  # cuBLAS reads it when its first handle is made
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", CUBLAS_WORKSPACE)
     before = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
+    mode = torch.get_deterministic_debug_mode()
     warned = torch.is_deterministic_algorithms_warn_only_enabled()
     fill = torch_deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        torch.use_deterministic_algorithms(True, warn_only=device == "cuda")
+        if compiled:
+            torch.use_deterministic_algorithms(True, warn_only=device == "cuda")
+        else:
+            torch.set_deterministic_debug_mode("warn" if device == "cuda" else "error")
         # Filling new memory protects code that reads it before writing. No kernel here does, and
         # it would cost a fifth of a training step.
         torch_deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
@@ -38,6 +51,9 @@ def deterministic(threads: int, seed: int, *, device: str = "cpu") -> Iterator[N
         try:
             yield
         finally:
-            torch.use_deterministic_algorithms(before[0], warn_only=warned)
+            if compiled:
+                torch.use_deterministic_algorithms(before[0], warn_only=warned)
+            else:
+                torch.set_deterministic_debug_mode(mode)
             torch_deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
             torch.set_num_threads(before[1])

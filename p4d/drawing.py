@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -92,6 +93,27 @@ def motion_rgb(probability_hw: np.ndarray, rgb_hw3: np.ndarray | None = None) ->
 def quick_png(rgb_hw3: np.ndarray) -> bytes:
     """PNG bytes of a u8 [H, W, 3] picture for one page: 20 % larger, in a tenth of the time."""
     return _png(rgb_hw3, compress_level=1)
+
+
+def webp(rgb_hw3: np.ndarray) -> bytes:
+    """WebP bytes of a u8 [H, W, 3] picture to look at: at most half of a quick PNG, as fast.
+
+    Dagster's databases hold the event of a shard, with its picture, twice, and a page of events
+    loads a hundred.
+    """
+    stream = io.BytesIO()
+    picture = Image.fromarray(np.ascontiguousarray(rgb_hw3))
+    picture.save(stream, "WEBP", quality=80, method=0)
+    return stream.getvalue()
+
+
+Encode: TypeAlias = Callable[[np.ndarray], bytes]
+"""Bytes of a u8 [H, W, 3] picture."""
+
+
+def media_type(picture: bytes) -> str:
+    """`image/webp` or `image/png`, of the bytes that this module writes."""
+    return "image/webp" if picture[:4] == b"RIFF" else "image/png"
 
 
 def png(rgb_hw3: np.ndarray, *, optimize: bool = True) -> bytes:

@@ -333,6 +333,7 @@ STAGES: tuple[Stage, ...] = (
         inputs=("clips", "labels", "regions"),
         params=("facts",),
         per_shard=True,
+        extra_code=("p4d/questions/facts/calibration.json",),
     ),
     Stage(
         name="questions",

@@ -91,7 +91,7 @@ class Project:
         """`params.yaml` as plain values."""
         path = self.params_file or self.root / "params.yaml"
         try:
-            loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+            loaded = yaml.load(path.read_text(encoding="utf-8"), _LOADER)
         except yaml.YAMLError as error:
             raise ConfigError(f"params.yaml is not valid YAML: {error}") from error
         if not isinstance(loaded, dict):

@@ -46,6 +46,7 @@ from p4d.questions.facts.exact.reader import SceneReader
 from p4d.questions.facts.exact.scene_facts import scene_facts
 from p4d.questions.facts.image_facts import ImageReader
 from p4d.questions.facts.scene.geometry import Scene
+from p4d.questions.facts.scene.stack import Scenes
 from p4d.questions.facts.scene.turns import TURN_SIGMA_RAD
 from p4d.questions.facts.table import SIGMA_MAX, Fact
 from p4d.questions.regions.motion import motion_tracks, nearest_resize
@@ -217,8 +218,7 @@ def _seen(scene: Scene) -> Scene:
     rng = np.random.default_rng(seed_for(scene.source.clip_id, "seen"))
     poses = scene.world_T_obj_kt44.copy()
     time_s, seen_sigma_m = scene.time_ns * 1e-9, []
-    for k in range(poses.shape[0]):
-        sigma_m = [scene.position_sigma_m(k, t) for t in range(poses.shape[1])]
+    for k, sigma_m in enumerate(Scenes([scene]).position_sigma_m_ckt[0].tolist()):
         for frame in range(poses.shape[1]):
             poses[k, frame, :3, 3] += rng.normal(0, sigma_m[frame], 3)
             axis = rng.normal(size=3)

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from benchmarks.machine import CHECKOUT, RESULTS, describe, merge_results
-from benchmarks.scale import growth, labels, shards
+from benchmarks.scale import growth, labels, pages, shards
 from p4d.artifacts import read_json
 
 FIGURES = RESULTS / "scale.json"
@@ -23,6 +23,7 @@ PARTS: Mapping[str, Part] = {
     "overhead": lambda given: shards.measure_overhead(_finished(given), given["shards"]),
     "labels": lambda given: labels.measure(_finished(given)),
     "local": lambda given: shards.measure_local(_finished(given), given["shards"]),
+    "pages": lambda given: pages.measure(_finished(given), given["partitions"]),
 }
 
 
@@ -35,6 +36,7 @@ def _finished(given: Mapping[str, Any]) -> Path:
 @click.option("--sizes", default="100,1000,10000", show_default=True, help="Shards, for growth.")
 @click.option("--project", help="A finished project to copy; default: this checkout.")
 @click.option("--shards", default=6, show_default=True, help="New shards of one video each.")
+@click.option("--partitions", default=10_000, show_default=True, help="Shards, for pages.")
 @click.option("--keep/--print", default=True, help="Merge into the results, or only print.")
 def main(part: str, **given: Any) -> None:
     before = os.getloadavg()[0]

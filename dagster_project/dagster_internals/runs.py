@@ -69,15 +69,15 @@ def run_here(
     target = ModuleTarget(module, attribute=None, working_directory=None, location_name=None)
     (location,) = target.create_origins()
     selected = {dg.AssetKey(name) for name in assets}
-    run = instance.create_run_for_job(
-        job,
-        run_config=run_config,
-        tags=tags,
-        asset_selection=selected,
-        remote_job_origin=RemoteJobOrigin(
-            RemoteRepositoryOrigin(location, "__repository__"), job.name
-        ),
-    )
     subset = InMemoryJob(job.get_subset(asset_selection=selected))
-    with kept_open(instance, run.run_id):
+    with kept_open(instance):
+        run = instance.create_run_for_job(
+            job,
+            run_config=run_config,
+            tags=tags,
+            asset_selection=selected,
+            remote_job_origin=RemoteJobOrigin(
+                RemoteRepositoryOrigin(location, "__repository__"), job.name
+            ),
+        )
         return execute_run(subset, run, instance, raise_on_error=False)

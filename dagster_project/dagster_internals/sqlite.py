@@ -1,4 +1,4 @@
-"""SQLite as Dagster's storage, without a flush to disk for every event.
+"""SQLite as Dagster's storage, without a flush to disk and a new connection for every event.
 
 Dagster opens a connection for every query. The last one that closes moves the write-ahead log into
 the database, and every commit waits for the disk: 700 times for a shard. What is in these databases
@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import functools
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import dagster as dg
 from dagster._core.storage.event_log import SqliteEventLogStorage
-from sqlalchemy import Engine, event
+from dagster._core.storage.runs import SqliteRunStorage
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
+
+_Connect = Callable[[str], AbstractContextManager[Connection]]
 
 
 @functools.lru_cache(maxsize=1)
@@ -34,25 +37,67 @@ def _relax(connection: Any, record: Any) -> None:  # noqa: ANN401 - of any datab
 
 
 @contextmanager
-def kept_open(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
-    """Keep a connection to each database of an instance, so that no close is the last one.
+def kept_open(instance: dg.DagsterInstance) -> Iterator[None]:
+    """Keep the connections to the databases of an instance, so that no close is the last one.
 
     Args:
-        instance: one that keeps its events elsewhere is left alone.
-        run_id: of a run that was created; its events have a database of their own.
+        instance: one that keeps its runs and events elsewhere is left alone.
     """
-    events, held = instance.event_log_storage, []
-    try:
+    with ExitStack() as stack:
+        events, runs = instance.event_log_storage, instance.run_storage
         if isinstance(events, SqliteEventLogStorage):
-            folder = Path(events.path_for_shard(run_id)).parent
-            for path in (
-                folder / f"{run_id}.db", folder / "index.db", folder.parent / "runs.db"
-            ):  # fmt: skip
-                if path.is_file():
-                    connection = sqlite3.connect(path, check_same_thread=False)
-                    held.append(connection)
-                    connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            pools = stack.enter_context(_pools())
+            stack.enter_context(_attribute(events, "_connect", _of_events(events, pools)))
+        if isinstance(runs, SqliteRunStorage):
+            pools = stack.enter_context(_pools())
+            connect = functools.partial(_connected, pools, runs._conn_string)
+            stack.enter_context(_attribute(runs, "connect", connect))
+        yield
+
+
+def _of_events(events: SqliteEventLogStorage, pools: dict[str, Engine]) -> _Connect:
+    """Connects to the database of a run, or of all events, as `SqliteEventLogStorage._connect`."""
+    first: _Connect = events._connect
+
+    @contextmanager
+    def connect(shard: str) -> Iterator[Connection]:
+        if shard not in events._initialized_dbs:  # it makes the tables
+            with first(shard) as connection:
+                yield connection
+            return
+        with events._db_lock, _connected(pools, events.conn_string_for_shard(shard)) as connection:
+            yield connection
+
+    return connect
+
+
+@contextmanager
+def _connected(pools: dict[str, Engine], address: str) -> Iterator[Connection]:
+    """A transaction on a connection that stays open afterwards."""
+    if address not in pools:
+        pools[address] = create_engine(
+            address, poolclass=QueuePool, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}
+        )
+    with pools[address].begin() as connection:
+        yield connection
+
+
+@contextmanager
+def _pools() -> Iterator[dict[str, Engine]]:
+    """Connections by the address of their database, closed at the end."""
+    pools: dict[str, Engine] = {}
+    try:
+        yield pools
+    finally:
+        for engine in pools.values():
+            engine.dispose()
+
+
+@contextmanager
+def _attribute(owner: object, name: str, value: object) -> Iterator[None]:
+    """An attribute of one object in place of a method of its class, for the block."""
+    setattr(owner, name, value)
+    try:
         yield
     finally:
-        for connection in held:
-            connection.close()
+        delattr(owner, name)

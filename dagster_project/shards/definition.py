@@ -5,13 +5,12 @@ from typing import Any
 
 import dagster as dg
 
-from dagster_project.gates_check import check_spec
+from dagster_project.gates_check import check_specs
 from dagster_project.partitions import SHARDS
 from dagster_project.resources import StageConfig, StageRunner
 from dagster_project.shards.runs import run_shards
 from dagster_project.shards.stage import ShardStage
 from dagster_project.slots import LABELLING
-from p4d.quality.gates import GATES
 
 SHARD_OP = "label_shards"
 """The op, and so the step of every run, that makes per-shard stages."""
@@ -27,7 +26,7 @@ def shard_assets(stages: Sequence[ShardStage]) -> dg.AssetsDefinition:
     Args:
         stages: in pipeline order.
     """
-    checks = [check_spec(each.stage, SHARDS) for each in stages if GATES.get(each.stage.name)]
+    checks = [spec for each in stages for spec in check_specs(each.stage, SHARDS)]
 
     @dg.multi_asset(
         name=SHARD_OP,

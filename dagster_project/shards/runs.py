@@ -8,27 +8,26 @@ log, is written in the thread of the step.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import dagster as dg
 
 from dagster_project.dagster_internals import check_target, recorded_outputs, version_tags
-from dagster_project.gates_check import CHECK, evaluated
+from dagster_project.gates_check import BLOCKING, evaluations
 from dagster_project.metadata import version_metadata
 from dagster_project.reconcile import FAILURE, KIND, input_versions
 from dagster_project.resources import StageConfig, StageRunner
 from dagster_project.shards.failures import ArtifactFailure, as_failure, check_failure
 from dagster_project.shards.stage import ShardRun, ShardStage
+from dagster_project.shards.workers import open_workers
 from p4d.compute.engine import Engine
 from p4d.compute.side_by_side import Later, side_by_side
 from p4d.errors import HistoryError, P4DError
 from p4d.progress import Pace
-from p4d.quality.gates import GATES
 from p4d.quality.results import CheckResult
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
-from p4d.versioning.remote.engine import open_engine
 from p4d.versioning.run.jobs import check_job
 from p4d.versioning.run.run_stage import Materialization
 
@@ -55,7 +54,7 @@ def run_shards(
     runner.mark_process(context)
     shards = _shards_of(context)
     recorder = _Recorder(context, runner, len(shards))
-    with open_engine(runner.project.root) as engine:
+    with open_workers(runner.project) as engine:
         work = _ShardWork(
             context=context,
             config=config,
@@ -63,12 +62,12 @@ def run_shards(
             stages=stages,
             engine=engine,
             assets={key.to_user_string() for key in context.selected_asset_keys},
-            checks={
-                check.asset_key.to_user_string() for check in context.selected_asset_check_keys
-            },
+            checks=_by_asset(context.selected_asset_check_keys),
         )
         width = max(1, min(engine.width, len(shards)))
-        outcomes = side_by_side(shards, work.run, width=width, stop=engine.close)
+        outcomes = side_by_side(
+            shards, work.run, width=width, stop=engine.close, in_threads=engine.elsewhere
+        )
         for outcome in outcomes:
             yield from recorder.events(outcome)
     if recorder.failures:
@@ -81,6 +80,13 @@ def _shards_of(context: dg.AssetExecutionContext) -> list[str]:
     if context.has_partition_key or context.has_partition_key_range:
         return list(context.partition_keys)
     return list(context.instance.get_dynamic_partitions("shards"))
+
+
+def _by_asset(checks: Iterable[dg.AssetCheckKey]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for check in checks:
+        found.setdefault(check.asset_key.to_user_string(), set()).add(check.name)
+    return found
 
 
 @dataclass(frozen=True)
@@ -113,6 +119,7 @@ class _Made:
 class _Checked:
     version: ArtifactVersion
     results: Sequence[CheckResult]
+    checks: Collection[str]
 
 
 @dataclass(frozen=True)
@@ -130,7 +137,7 @@ class _ShardWork:
 
     Attributes:
         assets: names of the selected assets.
-        checks: names of the assets whose check is selected.
+        checks: by asset, names of its checks that are selected.
     """
 
     context: dg.AssetExecutionContext
@@ -139,7 +146,7 @@ class _ShardWork:
     stages: Sequence[ShardStage]
     engine: Engine
     assets: Collection[str]
-    checks: Collection[str]
+    checks: Mapping[str, Collection[str]]
 
     def run(self, shard: str, later: Later) -> Iterator[Outcome]:
         """The selected stages and checks of one shard, in order."""
@@ -181,7 +188,8 @@ class _ShardWork:
     def _check(self, key: ArtifactKey) -> _Checked:
         """Run the gates of a published version; the ledger records them first."""
         job = check_job(self.runner.project, key, run_id=self.context.run_id)
-        return _Checked(*self.engine.run(job, lambda done, total, note: None))
+        version, results = self.engine.run(job, lambda done, total, note: None)
+        return _Checked(version, results, self.checks[key.stage])
 
 
 @dataclass
@@ -221,8 +229,8 @@ class _Recorder:
                 how = "unchanged" if made.skipped else "published"
                 self.context.log.info(f"{made.key}: {how} {made.md5} in {wall_s:.1f} s")
                 yield self._materialization(made)
-            case _Checked(version, results):
-                yield self._evaluation(version, results)
+            case _Checked():
+                yield from self._evaluations(outcome)
             case _Failed(key, error):
                 yield self._failed(key, error)
 
@@ -255,23 +263,24 @@ class _Recorder:
             ),
         )
 
-    def _evaluation(
-        self, version: ArtifactVersion, results: Sequence[CheckResult]
-    ) -> dg.AssetCheckEvaluation:
-        key = version.key
-        for result in results:
+    def _evaluations(self, checked: _Checked) -> Iterator[dg.AssetCheckEvaluation]:
+        key = checked.version.key
+        for result in checked.results:
             if not result.passed and result.blocking:
                 failure = check_failure(key, result)
                 self.failures.append(failure)
                 self.context.log.error(failure.text)
-        return dg.AssetCheckEvaluation(
-            asset_key=dg.AssetKey(key.stage),
-            check_name=CHECK,
-            partition=key.shard,
-            target_materialization_data=check_target(self.context.instance, key.stage, key.shard),
-            blocking=any(gate.blocking for gate in GATES[key.stage]),
-            **evaluated(version, results),
-        )
+        target = check_target(self.context.instance, key.stage, key.shard)
+        for check, evaluation in evaluations(checked.version, checked.results).items():
+            if check in checked.checks:
+                yield dg.AssetCheckEvaluation(
+                    asset_key=dg.AssetKey(key.stage),
+                    check_name=check,
+                    partition=key.shard,
+                    target_materialization_data=target,
+                    blocking=check == BLOCKING,
+                    **evaluation,
+                )
 
     def _failed(self, key: ArtifactKey, error: Exception) -> dg.AssetObservation:
         """Record a failure, and report it on the page of the partition."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 _SAMPLE_EVERY_S = 0.1
-_PROC = Path("/proc")
+_PROC = "/proc"
 
 
 class Cost:
@@ -88,7 +88,7 @@ def _cpu_s() -> float:
 def _stat_cpu_s(pid: int) -> float:
     """Seconds of a process and of its finished children; 0 if it is gone (proc(5), stat)."""
     with contextlib.suppress(OSError, ValueError):
-        text = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+        text = _read(f"{_PROC}/{pid}/stat")
         fields = text.rpartition(")")[2].split()
         return sum(int(ticks) for ticks in fields[11:15]) / os.sysconf("SC_CLK_TCK")
     return 0.0
@@ -96,9 +96,9 @@ def _stat_cpu_s(pid: int) -> float:
 
 def _descendants(pid: int) -> Iterator[int]:
     """All living processes below a process; none where the system does not list them."""
-    for listed in (_PROC / str(pid) / "task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            for child in listed.read_text(encoding="utf-8").split():
+    with contextlib.suppress(OSError), os.scandir(f"{_PROC}/{pid}/task") as threads:
+        for thread in threads:
+            for child in _read(f"{thread.path}/children").split():
                 yield int(child)
                 yield from _descendants(int(child))
 
@@ -115,8 +115,15 @@ def _peak_bytes() -> int:
 def _status_bytes(pid: int, name: str) -> int | None:
     """An amount of memory of a process; None if the system does not report it (not Linux)."""
     with contextlib.suppress(OSError):
-        status = (_PROC / str(pid) / "status").read_text(encoding="utf-8", errors="replace")
-        for line in status.splitlines():
-            if line.startswith(f"{name}:"):
-                return int(line.split()[1]) * 1024
+        _, found, behind = _read(f"{_PROC}/{pid}/status").partition(f"\n{name}:")
+        return int(behind.split(maxsplit=1)[0]) * 1024 if found else None
     return None
+
+
+def _read(path: str) -> str:
+    """A small file of /proc; ten times a second, so without the machinery of `pathlib`."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(descriptor, 1 << 16).decode(errors="replace")
+    finally:
+        os.close(descriptor)

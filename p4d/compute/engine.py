@@ -29,12 +29,14 @@ class Job(Generic[Result]):
         needs: what it takes of a machine.
         function: importable; called `(*arguments, progress=..., compute=...)`.
         arguments: picklable, as the result must be.
+        checks: whether it checks what is published; an engine may have processes for these alone.
     """
 
     name: str
     needs: Needs
     function: Callable[..., Result]
     arguments: tuple[Any, ...]
+    checks: bool = False
 
 
 class Engine(ABC):
@@ -42,9 +44,11 @@ class Engine(ABC):
 
     Attributes:
         width: how many jobs may run side by side.
+        elsewhere: whether jobs run in other processes, so that the caller may work meanwhile.
     """
 
     width: int = 1
+    elsewhere: bool = False
 
     @abstractmethod
     def run(self, job: Job[Result], progress: Progress) -> Result:

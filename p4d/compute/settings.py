@@ -31,7 +31,10 @@ class ComputeSettings:
 
     Attributes:
         engine: `local` or `ray`.
-        workers: artifacts that are made side by side. Locally each has a process; 1 is this one.
+        workers: artifacts that are made side by side. Locally each has a process; 1 is this one,
+            unless `up` starts one ahead.
+        checkers: processes for checks alone, which `up` starts beside the workers. With 0 and one
+            worker everything runs in one process.
         cores: processors to share out among them.
         memory_mib: memory to share out.
         devices: GPUs, as `CUDA_VISIBLE_DEVICES` names them; a process uses one of them.
@@ -40,6 +43,7 @@ class ComputeSettings:
 
     engine: str = "local"
     workers: int = 1
+    checkers: int = 1
     cores: int = 1
     memory_mib: int = 1024
     devices: tuple[str, ...] = ()
@@ -93,6 +97,7 @@ def from_mapping(raw: Mapping[str, Any], where: str = SETTINGS_FILE) -> ComputeS
     return ComputeSettings(
         engine=engine,
         workers=_number({"workers": workers}, "workers", 1, where),
+        checkers=_number(raw, "checkers", 1, where, least=0),
         cores=cores,
         memory_mib=memory,
         devices=_devices(raw.get("devices", []), where),
@@ -100,10 +105,10 @@ def from_mapping(raw: Mapping[str, Any], where: str = SETTINGS_FILE) -> ComputeS
     )
 
 
-def _number(raw: Mapping[str, Any], name: str, default: int, where: str) -> int:
+def _number(raw: Mapping[str, Any], name: str, default: int, where: str, *, least: int = 1) -> int:
     value = raw.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigError(f"{where}: {name} must be a whole number from 1 on, got {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigError(f"{where}: {name} must be a whole number from {least} on, got {value!r}")
     return value
 
 

@@ -23,6 +23,7 @@ def side_by_side(
     *,
     width: int,
     stop: Callable[[], None],
+    in_threads: bool = False,
 ) -> Iterator[Event]:
     """Yield what `work` yields for each item, as it comes; of one item in order.
 
@@ -31,12 +32,14 @@ def side_by_side(
         work: called `(item, later)`. `later` runs a function in the thread of the caller: soon, or
             at once if there is one thread only.
         width: number of threads; 1 does everything in the caller's thread.
+        in_threads: use a thread even if it is one: the work waits for other processes, and the
+            caller records what came before meanwhile.
         stop: ends the work that is under way; called if the caller stops early.
 
     Raises:
         Exception: what `work` raised first; the others are stopped.
     """
-    if width == 1:
+    if width == 1 and not in_threads:
         for item in items:
             yield from work(item, lambda call: call())
         return

@@ -19,7 +19,7 @@ class EvaluationParams:
     Attributes:
         bootstrap_samples: resamples of videos per interval.
         confidence: of every interval, for example 0.95.
-        batch: clips per batch.
+        batch: rows per batch, each a clip with some of its questions.
         generated_questions: questions per arm that are also answered in generated text.
         max_new_tokens: the longest generated answer.
         device: `auto` (the first GPU if there is one, else the CPU), `cpu`, `cuda` or `cuda:N`.

@@ -11,7 +11,7 @@ import polars as pl
 
 from p4d.artifacts import Arrays, read_table
 from p4d.display.colour_keys import depth_key, flow_key, motion_key, with_keys
-from p4d.drawing import depth_rgb, flow_rgb, motion_rgb, notice, quick_png, sheet
+from p4d.drawing import Encode, depth_rgb, flow_rgb, motion_rgb, notice, quick_png, sheet
 
 TITLES = ("frame", "depth", "flow to the frame before", "motion")
 _TILE_PX = 192
@@ -85,11 +85,11 @@ def label_rows(
 def label_rows_picture(rows: Mapping[str, LabelRow], *, tile_px: int = _TILE_PX) -> bytes:
     """Rows of one clip under the names of their teachers, with colour keys, as PNG."""
     captions = [f"{teacher}: {row.scales}" for teacher, row in rows.items()]
-    return _drawn([row.pictures for row in rows.values()], captions, tile_px)
+    return quick_png(_drawn([row.pictures for row in rows.values()], captions, tile_px))
 
 
-def labels_sheet(folders: Mapping[str, Path], clips: int = 4) -> bytes:
-    """Depth, flow and motion of some clips of a shard, each teacher in its own row, as PNG."""
+def labels_sheet(folders: Mapping[str, Path], clips: int = 4, encode: Encode = quick_png) -> bytes:
+    """Depth, flow and motion of some clips of a shard, each teacher in its own row."""
     index = read_table(folders["labels"] / "index.parquet")
     labelled = index.filter(pl.col("outcome") == "ok").sort("clip_id", "teacher")
     names = labelled.select("clip_id").unique().sort("clip_id")
@@ -104,14 +104,14 @@ def labels_sheet(folders: Mapping[str, Path], clips: int = 4) -> bytes:
         for teacher, row in label_rows(folders["labels"], clip_id, teachers, rgb_thw3).items():
             pictures.append(row.pictures)
             captions.append(f"{clip_id}  {teacher}: {row.scales}")
-    return _drawn(pictures, captions, _TILE_PX)
+    return encode(_drawn(pictures, captions, _TILE_PX))
 
 
 def _drawn(
     pictures: Sequence[Sequence[np.ndarray]], captions: Sequence[str], tile_px: int
-) -> bytes:
+) -> np.ndarray:
     drawn = sheet(pictures, captions=captions, titles=TITLES, tile_px=tile_px)
-    return quick_png(with_keys(drawn, [depth_key(), flow_key(), motion_key()]))
+    return with_keys(drawn, [depth_key(), flow_key(), motion_key()])
 
 
 def _scale_kinds(labels: Path, clip_id: str) -> dict[str, str]:

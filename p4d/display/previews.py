@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from p4d.artifacts import Arrays, read_table
-from p4d.drawing import TILE_PX, notice, quick_png, sheet
+from p4d.drawing import TILE_PX, Encode, notice, quick_png, sheet
 
 Folders = Mapping[str, Path]
 
@@ -39,8 +39,8 @@ def frames_strip(rgb_thw3: np.ndarray, *, tile_px: int = TILE_PX) -> bytes:
     return quick_png(sheet([list(rgb_thw3)], tile_px=tile_px))
 
 
-def clips_sheet(folders: Folders, clips: int = 6) -> bytes:
-    """Frames of some clips of a shard, one clip per row, as PNG."""
+def clips_sheet(folders: Folders, clips: int = 6, encode: Encode = quick_png) -> bytes:
+    """Frames of some clips of a shard, one clip per row."""
     folder = folders["clips"]
     table = read_table(folder / "clips.parquet")
     chosen = _spread(table.filter(pl.col("outcome") == "ok").sort("clip_id"), clips)
@@ -53,26 +53,26 @@ def clips_sheet(folders: Folders, clips: int = 6) -> bytes:
         f"{row['scale_kind']}"
         for row in chosen.iter_rows(named=True)
     ]
-    return quick_png(sheet(rows, captions=captions, tile_px=_CLIP_PX))
+    return encode(sheet(rows, captions=captions, tile_px=_CLIP_PX))
 
 
-def regions_sheet(folders: Folders, clips: int = 4) -> bytes:
-    """The marked first frame and the tracked masks of some clips of a shard, as PNG."""
+def regions_sheet(folders: Folders, clips: int = 4, encode: Encode = quick_png) -> bytes:
+    """The marked first frame and the tracked masks of some clips of a shard."""
     folder = folders["regions"]
     regions = read_table(folder / "regions.parquet").filter(pl.col("outcome") == "ok")
     chosen = _spread(regions.select("clip_id").unique().sort("clip_id"), clips)
     if chosen.is_empty():
         return notice("no region in this shard")
-    return _regions_drawn(folders, chosen["clip_id"].to_list(), regions)
+    return encode(_regions_drawn(folders, chosen["clip_id"].to_list(), regions))
 
 
 def clip_regions(folders: Folders, clip_id: str) -> bytes:
     """The marked first frame and the tracked masks of one clip, as PNG."""
     regions = read_table(folders["regions"] / "regions.parquet").filter(pl.col("outcome") == "ok")
-    return _regions_drawn(folders, [clip_id], regions)
+    return quick_png(_regions_drawn(folders, [clip_id], regions))
 
 
-def _regions_drawn(folders: Folders, clip_ids: Sequence[str], regions: pl.DataFrame) -> bytes:
+def _regions_drawn(folders: Folders, clip_ids: Sequence[str], regions: pl.DataFrame) -> np.ndarray:
     frames = Arrays(folders["clips"] / "frames.safetensors")
     folder = folders["regions"]
     masks, marks = Arrays(folder / "masks.safetensors"), Arrays(folder / "marks.safetensors")
@@ -86,7 +86,7 @@ def _regions_drawn(folders: Folders, clip_ids: Sequence[str], regions: pl.DataFr
         own = regions.filter(pl.col("clip_id") == clip_id).sort("mark")
         named = [f"{r['mark']} {r['name'] or r['source']}" for r in own.iter_rows(named=True)]
         captions.append(f"{clip_id}  {', '.join(named)}")
-    return quick_png(sheet(rows, captions=captions, titles=titles, tile_px=_REGION_PX))
+    return sheet(rows, captions=captions, titles=titles, tile_px=_REGION_PX)
 
 
 def _spread(table: pl.DataFrame, count: int) -> pl.DataFrame:

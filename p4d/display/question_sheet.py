@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from p4d.artifacts import read_table
 from p4d.display.lettering import INK, PALE, PAPER, font, wrapped
-from p4d.drawing import notice, quick_png
+from p4d.drawing import Encode, notice, quick_png
 from p4d.review.items import Item, fact_text, items_of_shard, sample_questions
 from p4d.review.question_view import basis
 from p4d.review.verdicts import LETTERS
@@ -42,28 +42,31 @@ class _Line:
         return int(self.letters.size) + 5
 
 
-def question_sheet(folders: Mapping[str, Path], questions: int = 6) -> bytes:
-    """Cards of some questions of a shard, categories in turn, two in a row; as PNG.
+def question_sheet(
+    folders: Mapping[str, Path], questions: int = 6, encode: Encode = quick_png
+) -> bytes:
+    """Cards of some questions of a shard, categories in turn, two in a row.
 
     Args:
         folders: of the stage `questions`, its inputs beside it.
         questions: how many.
+        encode: writes the picture.
     """
     folder = folders["questions"]
     asked = read_table(folder / "questions.parquet")
     if asked.is_empty():
         return notice("no question in this shard")
     chosen = by_category(asked, questions)
-    return cards_picture(items_of_shard(folder.parent.parent, folder.name, chosen))
+    return cards_picture(items_of_shard(folder.parent.parent, folder.name, chosen), encode)
 
 
-def cards_picture(items: Iterable[Item]) -> bytes:
-    """Cards of questions, two in a row, as PNG."""
+def cards_picture(items: Iterable[Item], encode: Encode = quick_png) -> bytes:
+    """Cards of questions, two in a row."""
     cards = [question_card(item) for item in items]
     rows = [cards[start : start + _COLUMNS] for start in range(0, len(cards), _COLUMNS)]
     if not rows:
         return notice("no question")
-    return quick_png(np.concatenate([_row(row) for row in rows]))
+    return encode(np.concatenate([_row(row) for row in rows]))
 
 
 def by_category(asked: pl.DataFrame, count: int) -> pl.DataFrame:

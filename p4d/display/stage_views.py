@@ -7,29 +7,32 @@ artifact.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 import polars as pl
 
 from p4d.display import charts, label_maps, previews, question_sheet, tables
+from p4d.drawing import webp
 
 Folders = Mapping[str, Path]
 Table: TypeAlias = pl.DataFrame
 
 PICTURES: Mapping[str, Callable[[Folders], bytes]] = {
-    "clips": previews.clips_sheet,
+    "clips": partial(previews.clips_sheet, encode=webp),
     "expert": charts.training_curve,
-    "labels": label_maps.labels_sheet,
-    "regions": previews.regions_sheet,
-    "questions": question_sheet.question_sheet,
+    "labels": partial(label_maps.labels_sheet, encode=webp),
+    "regions": partial(previews.regions_sheet, encode=webp),
+    "questions": partial(question_sheet.question_sheet, encode=webp),
     "student_sft": charts.training_curve,
     "student_p4d": charts.student_probes,
     "student_blind": charts.training_curve,
     "evaluation": charts.accuracy_by_category,
     "champion": charts.accuracy_by_category,
 }
-"""Draws a PNG from `{stage name: folder}` of a stage and its inputs, the stage itself last."""
+"""Draws a picture from `{stage name: folder}` of a stage and its inputs, the stage itself last: a
+PNG, of a shard a WebP."""
 
 TABLES: Mapping[str, Callable[[Folders], Table]] = {
     "videos": tables.landed_files,

@@ -48,7 +48,7 @@ class EvaluateSettings:
     what the benchmark's own evaluation does.
 
     Attributes:
-        batch: clips per batch.
+        batch: rows per batch, each a clip with some of its questions.
         limit: ask only this many items, drawn by their ids.
         frames: frames per clip.
         size_px: side of the frames before the model's own resizing.

@@ -260,6 +260,19 @@ def check_artifact(
     return check_folders(stage_name, folders)
 
 
+def prepare(stage_name: str) -> None:
+    """Import what the gates of a stage need when they run, which takes seconds."""
+    kinds = {gate.kind for gate in GATES.get(stage_name, ())}
+    if "gx" in kinds:
+        from p4d.quality import great_expectations
+
+        great_expectations.prepare()
+    if kinds & {"gx", "sql"}:
+        import p4d.warehouse
+    if "code" in kinds:
+        import p4d.quality.code_gates  # noqa: F401
+
+
 def blocking_gates() -> Mapping[str, tuple[str, ...]]:
     """By stage, the names of the gates that a version must have passed before it is read."""
     return {

@@ -128,6 +128,12 @@ def _batches() -> Any:  # noqa: ANN401 - a type of a library that is imported la
     return asset.add_batch_definition_whole_dataframe("frame")
 
 
+def prepare() -> None:
+    """Import Great Expectations and make its context, which takes seconds."""
+    _batches()
+    from great_expectations import expectations  # noqa: F401
+
+
 def _is_absent(values: pl.Series) -> pl.Series:
     """Whether a value is null or NaN."""
     return values.is_null() | values.is_nan() if values.dtype.is_float() else values.is_null()

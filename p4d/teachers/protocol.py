@@ -7,9 +7,9 @@ into maps. Conventions of depth, flow, motion, cameras and rays: p4d/geometry/CO
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +80,15 @@ class LabelArrays:
         """The modalities that are not None, without latents."""
         named = {item.name: getattr(self, item.name) for item in fields(self)}
         return {k: v for k, v in named.items() if v is not None and k != "latents"}
+
+
+@runtime_checkable
+class PredictingTeacher(Protocol):
+    """A teacher whose labels need arithmetic behind the network, which another thread can do."""
+
+    def predict(self, clips: Sequence[ClipInput]) -> Sequence[Callable[[], LabelArrays]]:
+        """As `Teacher.label`; each label is made when it is called for."""
+        ...
 
 
 def check_labels(arrays: LabelArrays) -> None:

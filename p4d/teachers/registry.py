@@ -12,14 +12,9 @@ from pathlib import Path
 
 from p4d.config import LabelsParams, TeacherParams
 from p4d.errors import ConfigError
-from p4d.teachers.camera_from_flow import FlowCameraTeacher
-from p4d.teachers.depth_network import DepthNetworkTeacher
 from p4d.teachers.exact import ExactTeacher
 from p4d.teachers.expert4d import network as expert4d
 from p4d.teachers.expert4d.teacher import ExpertTeacher
-from p4d.teachers.flow_dis import DisFlowTeacher
-from p4d.teachers.l4p.teacher import L4PTeacher
-from p4d.teachers.latent_network import LatentNetworkTeacher
 from p4d.teachers.protocol import LatentTeacher, Teacher
 
 _BUILT_IN: Mapping[str, Callable[[Path], Teacher]] = {
@@ -48,14 +43,48 @@ class Described:
     used: Mapping[str, Teacher]
 
 
-_MAKERS: Mapping[str, Callable[[Described], Teacher]] = {
-    "depth": lambda one: DepthNetworkTeacher(one.name, one.settings, one.map_px),
-    "flow_dis": lambda one: DisFlowTeacher(one.name, one.settings, one.map_px),
-    "camera_flow": lambda one: FlowCameraTeacher(
+# Each imports its teacher when it is made: those of published networks import transformers, which
+# takes longer than the default teachers need for a small shard.
+
+
+def _depth(one: Described) -> Teacher:
+    from p4d.teachers.depth_network import DepthNetworkTeacher
+
+    return DepthNetworkTeacher(one.name, one.settings, one.map_px)
+
+
+def _flow_dis(one: Described) -> Teacher:
+    from p4d.teachers.flow_dis import DisFlowTeacher
+
+    return DisFlowTeacher(one.name, one.settings, one.map_px)
+
+
+def _camera_flow(one: Described) -> Teacher:
+    from p4d.teachers.camera_from_flow import FlowCameraTeacher
+
+    return FlowCameraTeacher(
         one.name, one.settings, flow_by=one.used["flow"], depth_by=one.used["depth"]
-    ),
-    "l4p": lambda one: L4PTeacher(one.name, one.settings, one.frames),
-    "latents": lambda one: LatentNetworkTeacher(one.name, one.settings, one.map_px, one.frames),
+    )
+
+
+def _l4p(one: Described) -> Teacher:
+    from p4d.teachers.l4p.teacher import L4PTeacher
+
+    return L4PTeacher(one.name, one.settings, one.frames)
+
+
+def _latents(one: Described) -> Teacher:
+    from p4d.teachers.latent_network import LatentNetworkTeacher
+
+    return LatentNetworkTeacher(one.name, one.settings, one.map_px, one.frames)
+
+
+_MAKERS: Mapping[str, Callable[[Described], Teacher]] = {
+    "depth": _depth,
+    "flow_dis": _flow_dis,
+    "camera_flow": _camera_flow,
+    "l4p": _l4p,
+    "latents": _latents,
 }
 
 

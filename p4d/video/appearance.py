@@ -5,6 +5,8 @@ All arithmetic is on integers, so results are equal on every machine.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 
@@ -21,29 +23,29 @@ def area_mean(picture: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
 
     """
     area = picture.shape[0] * picture.shape[1]
-    rows = _overlap_sums(picture, height_px)
-    sums = _overlap_sums(rows.swapaxes(0, 1), width_px).swapaxes(0, 1)
-    return ((2 * sums + area) // (2 * area)).astype(np.uint8)
+    rows = np.tensordot(_overlaps(len(picture), height_px), picture.astype(np.float64), 1)
+    sums = np.tensordot(_overlaps(rows.shape[1], width_px), rows, (1, 1)).swapaxes(0, 1)
+    return ((2 * sums.astype(np.int64) + area) // (2 * area)).astype(np.uint8)
 
 
-def _overlap_sums(values: np.ndarray, bins: int) -> np.ndarray:
-    """Sums over `bins` equal parts of axis 0, times `bins`: i64 and exact."""
-    n = len(values)
-    sums = np.zeros((bins, *values.shape[1:]), dtype=np.int64)
-    for j in range(bins):
-        start, before = divmod(j * n, bins)
-        end, inside = divmod((j + 1) * n, bins)
-        sums[j] = bins * values[start:end].sum(axis=0, dtype=np.int64)
-        sums[j] -= before * values[start].astype(np.int64)
-        if inside:
-            sums[j] += inside * values[end].astype(np.int64)
-    return sums
+@lru_cache(maxsize=256)
+def _overlaps(n: int, bins: int) -> np.ndarray:
+    """By how much each of `n` pixels lies in each of `bins` equal parts, times `bins`.
+
+    The numbers are whole, and so are all sums of their products with grey levels, far below 2**53:
+    products of matrices of them are exact in floating point, in any order.
+    """
+    edges = np.arange(bins + 1) * n
+    pixels = np.arange(n) * bins
+    last = np.minimum(edges[1:, None], pixels + bins)
+    first = np.maximum(edges[:-1, None], pixels)
+    return np.maximum(0, last - first).astype(np.float64)
 
 
 def grey_levels(rgb: np.ndarray) -> np.ndarray:
     """Luma of u8 [...,3] in grey levels 0..255, u8 [...] (BT.601 weights in 1/256)."""
-    weights = np.array([77, 150, 29], dtype=np.int64)
-    return ((rgb.astype(np.int64) @ weights + 128) >> 8).astype(np.uint8)
+    red, green, blue = np.moveaxis(rgb.astype(np.uint16), -1, 0)  # 255 * 256 + 128 has 16 bits
+    return ((77 * red + 150 * green + 29 * blue + 128) >> 8).astype(np.uint8)
 
 
 def difference_hash(grey_thw: np.ndarray) -> str:
@@ -92,15 +94,15 @@ def _without_bars(grey_thw: np.ndarray) -> np.ndarray:
 
 def _varies(lines: np.ndarray) -> np.ndarray:
     """Whether the variance of each line, the first axis, exceeds that of a bar; exact."""
-    values = lines.reshape(len(lines), -1).astype(np.int64)
+    values = lines.reshape(len(lines), -1).astype(np.float64)  # whole numbers: exact
     count = values.shape[1]
-    scaled = count * (values**2).sum(axis=1) - values.sum(axis=1) ** 2
+    scaled = count * np.einsum("ij,ij->i", values, values) - values.sum(axis=1) ** 2
     return np.asarray(scaled > BAR_LEVELS**2 * count**2)
 
 
 def motion_energy_levels(grey_thw: np.ndarray) -> float:
     """Mean absolute change between successive frames, in grey levels, to 6 digits."""
-    change = np.abs(np.diff(grey_thw.astype(np.int64), axis=0))
+    change = np.abs(np.diff(grey_thw.astype(np.int16), axis=0))
     return round(int(change.sum()) / change.size, 6)
 
 

@@ -15,10 +15,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from p4d.artifacts import write_bytes
-from p4d.datasets.convert import Converted, convert
 from p4d.datasets.hidden_folder import sweep
 from p4d.datasets.reader import Options, check_options
 from p4d.datasets.registry import DatasetRoot, find_roots, reader_named
@@ -29,6 +28,9 @@ from p4d.project import Project
 from p4d.video.decoding.budget import ProcessBudget
 from p4d.video.decoding.per_video import FileFault, per_video
 from p4d.video.inbox import DATASET_FOLDERS
+
+if TYPE_CHECKING:
+    from p4d.datasets.convert import Converted
 
 CONVERTED = "datasets"
 """Folder of the inbox that holds the videos made from datasets."""
@@ -221,6 +223,9 @@ def _state_of(root: DatasetRoot) -> tuple[float, str]:
 
 
 def _convert(job: _Job) -> Converted:
+    # It imports polars, which takes longer than a landing that finds nothing.
+    from p4d.datasets.convert import convert
+
     return convert(job.format, job.folder, job.sequence, job.target, job.options)
 
 

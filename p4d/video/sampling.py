@@ -30,7 +30,7 @@ class GridSampler:
         """No frame has come yet."""
         self._clips = clips
         self._grid: SampleGrid | None = None
-        self._number = 0
+        self._number = self._until_ns = 0  # of the next instant, once the grid is known
         self._last: Frame | None = None
         self._pictures: dict[int, np.ndarray] | None = {}
 
@@ -39,9 +39,11 @@ class GridSampler:
         pts_ns = frame.pts_ns
         if self._grid is None:
             self._grid = SampleGrid(origin_ns=pts_ns, clips=self._clips)
-        if self._last is not None and self._grid.shown_until_ns(self._number) < pts_ns:
+            self._until_ns = self._grid.shown_until_ns(self._number)
+        if self._last is not None and self._until_ns < pts_ns:
             self._keep(self._last)
             self._number = self._grid.first_from(pts_ns)
+            self._until_ns = self._grid.shown_until_ns(self._number)
         self._last = frame
 
     def _keep(self, frame: Frame) -> None:

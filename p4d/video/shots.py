@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from p4d.config import ShotsParams
-from p4d.video.decoding.picture import Frame
+from p4d.video.decoding.picture import Frame, grey_cells
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,10 @@ class Shot:
     ends_in: Transition | None
 
 
+_AT_ONCE = 64
+"""Frames whose samples are averaged together: 0.3 MB of them are held."""
+
+
 class ShotRecorder:
     """Collects what the rules need of each frame as it is decoded: 0.6 kB per frame."""
 
@@ -58,15 +62,27 @@ class ShotRecorder:
         """Nothing is recorded yet."""
         self._params = params
         self._cells: list[np.ndarray] = []
+        self._samples: list[np.ndarray] = []
 
     def add(self, frame: Frame) -> None:
         """Record the next frame."""
-        self._cells.append(frame.grey_cells())
+        samples = frame.grey_samples()
+        if len(self._samples) == _AT_ONCE or (
+            self._samples and samples.shape != self._samples[0].shape  # another pixel format
+        ):
+            self._reduce()
+        self._samples.append(samples)
+
+    def _reduce(self) -> None:
+        if self._samples:
+            self._cells.append(grey_cells(self._samples))
+            self._samples = []
 
     @property
     def grey_thw(self) -> np.ndarray:
         """The small grey pictures so far, u8 [T, 18, 32]."""
-        return np.stack(self._cells)
+        self._reduce()
+        return np.concatenate(self._cells)
 
     def shots(self) -> list[Shot]:
         """All shots, in order."""

@@ -7,6 +7,25 @@ from pathlib import Path
 
 from p4d.errors import PublishError
 
+prepared = []
+"""What a worker prepared, in its process."""
+
+
+def prepare_first():
+    prepared.append("first")
+
+
+def prepare_fails():
+    raise ImportError("no such package")
+
+
+def prepare_last():
+    prepared.append("last")
+
+
+def what_is_prepared(*, progress, compute):
+    return os.getpid(), prepared
+
 
 def answer(value, *, progress, compute):
     progress(1, 2, "half")

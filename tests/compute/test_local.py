@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from p4d.compute.engine import Job
-from p4d.compute.local import LocalWorkers
+from p4d.compute.local import Helpers, LocalWorkers
 from p4d.compute.settings import ComputeSettings
 from p4d.errors import ComputeError, PublishError
 from p4d.pipeline import Needs
@@ -113,6 +113,53 @@ def test_each_worker_has_one_device(tmp_path):
             ]
             assert len({each.result() for each in meet}) == 2
         assert engine.run(job(jobs.answer, 1, gpu=True), ignore)["device"] in ("3", "5")
+
+
+def check(function, *arguments):
+    return Job(
+        name="checks of labels@a", needs=Needs(), function=function, arguments=arguments,
+        checks=True,
+    )  # fmt: skip
+
+
+def test_an_artifact_is_made_while_another_is_checked(tmp_path):
+    with LocalWorkers(ComputeSettings(workers=1, cores=1, memory_mib=999), Helpers()) as engine:
+        assert engine.width == 3
+        with ThreadPoolExecutor(2) as threads:
+            meet = (str(tmp_path), "made", ["made", "checked"])
+            made = threads.submit(engine.run, job(jobs.meet, *meet), ignore)
+            meet = (str(tmp_path), "checked", ["made", "checked"])
+            checked = threads.submit(engine.run, check(jobs.meet, *meet), ignore)
+            assert made.result() != checked.result()
+
+
+def test_without_helpers_a_check_takes_the_seat_of_an_artifact():
+    with LocalWorkers(ComputeSettings(workers=1, cores=1, memory_mib=999)) as engine:
+        made = engine.run(job(jobs.answer, 1), ignore)["pid"]
+        assert engine.run(check(jobs.answer, 1), ignore)["pid"] == made
+
+
+def test_workers_prepare_until_their_first_job_and_one_that_cannot_still_works():
+    helpers = Helpers(
+        makers_prepare=(jobs.prepare_first, jobs.prepare_fails, jobs.prepare_last),
+        checkers_prepare=(jobs.prepare_last,),
+    )
+    with LocalWorkers(ComputeSettings(workers=1, cores=1, memory_mib=999), helpers) as engine:
+        engine.start()
+        time.sleep(2)  # nothing to do meanwhile
+        maker, prepared = engine.run(job(jobs.what_is_prepared), ignore)
+        assert prepared == ["first", "last"]
+        checker, prepared = engine.run(check(jobs.what_is_prepared), ignore)
+        assert prepared == ["last"]
+        assert len({maker, checker, os.getpid()}) == 3
+
+
+def test_an_idle_worker_ends_by_itself_and_takes_its_own_processes_along():
+    engine = LocalWorkers(ComputeSettings(workers=1, cores=1, memory_mib=999))
+    pid = engine.run(job(jobs.answer, 1), ignore)["pid"]
+    engine.close()
+    assert not Path(f"/proc/{pid}").exists()
+    assert [worker._process.exitcode for worker in engine._workers.values()] == [0]
 
 
 HOLDER = """

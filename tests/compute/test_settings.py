@@ -10,9 +10,10 @@ from p4d.errors import ConfigError
 CORES = len(os.sched_getaffinity(0))
 
 
-def test_without_a_file_everything_runs_in_one_process(tmp_path):
+def test_without_a_file_one_process_makes_and_one_checks(tmp_path):
     found = read_settings(tmp_path)
     assert (found.engine, found.workers, found.devices) == ("local", 1, ())
+    assert found.checkers == 1
     assert found.cores == CORES
     assert 0 < found.memory_mib <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
 
@@ -49,6 +50,7 @@ def test_auto_is_a_worker_per_core_as_far_as_memory_goes(cores, memory_mib, work
     [
         ("wokers: 2\n", "unknown key \\['wokers'\\]"),
         ("workers: 0\n", "workers must be a whole number from 1 on, got 0"),
+        ("checkers: -1\n", "checkers must be a whole number from 0 on, got -1"),
         ("workers: yes\n", "workers must be a whole number"),
         ("workers: 1.5\n", "workers must be a whole number"),
         ("engine: slurm\n", "engine must be one of local, ray, got 'slurm'"),

@@ -24,6 +24,20 @@ def test_one_thread_does_one_item_after_another_here():
     assert set(seen) == {threading.current_thread()}
 
 
+def test_one_thread_of_its_own_works_while_events_are_recorded():
+    recorded = threading.Event()
+
+    def work(item, later):
+        yield f"{item}1"
+        assert recorded.wait(60)
+        yield f"{item}2"
+
+    events = side_by_side("a", work, width=1, stop=never, in_threads=True)
+    assert next(events) == "a1"
+    recorded.set()
+    assert list(events) == ["a2"]
+
+
 def test_items_run_at_the_same_time_and_each_keeps_its_order():
     barrier, threads = threading.Barrier(3, timeout=60), []
 

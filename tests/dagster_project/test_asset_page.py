@@ -1,14 +1,18 @@
 """What the page of each asset shows, in definitions and after a run."""
 
+import io
 from pathlib import Path
 
 import dagster as dg
+import numpy as np
 import polars as pl
 import pytest
+from PIL import Image
 
 from dagster_project.asset_page import file_of, main_table, tables
 from dagster_project.build import build_defs
-from dagster_project.metadata import version_metadata
+from dagster_project.metadata import inputs_shown, version_metadata
+from p4d.drawing import media_type, png, webp
 from p4d.pipeline import BY_NAME, STAGES
 from p4d.project import Project
 from p4d.versioning.files.artifact_key import ArtifactKey, ArtifactVersion
@@ -131,6 +135,26 @@ def test_a_version_has_its_rows_its_place_and_costs_with_units(tmp_path, key, co
     assert next(iter(shown)) == "questions"
     assert list(shown)[-1] == "dvc/deps"
     dg.AssetMaterialization(asset_key=name, metadata=shown)  # Dagster takes all of it
+
+
+def test_many_inputs_are_a_number_and_few_are_named():
+    few = {f"labels@{n:04d}-aaaaaaaa": f"md5:{n}" for n in range(50)}
+    assert inputs_shown({**few, "expert": "md5:e"}) == {**few, "expert": "md5:e"}
+    many = {f"clips@{n:05d}-aaaaaaaa": f"md5:{n}" for n in range(10_000)}
+    assert inputs_shown({**many, "expert": "md5:e"}) == {"clips, shards": 10_000, "expert": "md5:e"}
+
+
+def test_a_picture_of_a_shard_is_small_and_looks_as_it_was_drawn():
+    """An event of each shard holds it; Dagster keeps it twice and sends a hundred to a page."""
+    frames = np.random.default_rng(3).integers(0, 255, (9, 8, 3), np.uint8)
+    picture = frames.repeat(60, axis=0).repeat(80, axis=1)
+    small = webp(picture)
+    assert media_type(small) == "image/webp"
+    assert media_type(png(picture)) == "image/png"
+    shown = np.asarray(Image.open(io.BytesIO(small)).convert("RGB")).astype(int)
+    assert shown.shape == picture.shape
+    centres = (slice(30, None, 60), slice(40, None, 80))
+    assert np.abs(shown[centres] - frames).max() <= 12
 
 
 def test_a_small_table_is_shown_in_place_and_a_wide_one_behind_a_click(tmp_path):

@@ -54,20 +54,27 @@ def test_the_dvc_graph_equals_the_asset_graph():
         assert ("matrix" in stage) == BY_NAME[name].per_shard
 
 
-def test_each_stage_with_gates_has_one_check_that_names_them_and_blocks_where_one_does():
-    checks = {
-        (key.asset_key.to_user_string(), key.name): GRAPH.get(key).blocking
+def test_each_stage_has_a_check_of_what_blocks_and_one_of_what_warns_that_name_their_gates():
+    found = {
+        (key.asset_key.to_user_string(), key.name): GRAPH.get_check_spec(key)
         for key in GRAPH.asset_check_keys
     }
-    assert checks == {
-        (stage, "gates"): any(gate.blocking for gate in gates) for stage, gates in GATES.items()
+    expected = {
+        (stage, "gates" if gate.blocking else "warnings")
+        for stage, gates in GATES.items()
+        for gate in gates
     }
-    assert any(checks.values())
-    for key in GRAPH.asset_check_keys:
-        text = GRAPH.get_check_spec(key).description
-        for gate in GATES[key.asset_key.to_user_string()]:
-            kind = "blocks" if gate.blocking else "warns"
-            assert f"- `{gate.name}` ({kind}): {gate.description}" in text.splitlines()
+    assert set(found) == expected
+    assert {name for _, name in found} == {"gates", "warnings"}
+    for (stage, name), spec in found.items():
+        blocks = name == "gates"
+        assert spec.blocking == blocks
+        lines = [line for line in spec.description.splitlines() if line.startswith("- ")]
+        assert lines == [
+            f"- `{gate.name}`: {gate.description}"
+            for gate in GATES[stage]
+            if gate.blocking == blocks
+        ]
 
 
 @pytest.mark.parametrize("name", JOBS)

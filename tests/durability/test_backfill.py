@@ -6,17 +6,31 @@ import json
 import dagster as dg
 import pytest
 
+from tests import browser as chromium
+from tests.browser import Browser
 from tests.durability.toy import Toy, build
 from tests.durability.ui import Ui, until
 
-GOOD = tuple(f"{n:04d}-aaaaaaaa" for n in (1, 3, 5, 6))
-CRASH, BAD = "0002-cccccccc", "0004-bbbbbbbb"
+CRASH, BAD, ODD = "0002-cccccccc", "0004-bbbbbbbb", "0005-dddddddd"
+GOOD = ("0001-aaaaaaaa", "0003-aaaaaaaa", ODD, "0006-aaaaaaaa")
 SHARDS = tuple(sorted((*GOOD, CRASH, BAD)))
+
+needs_browser = pytest.mark.skipif(
+    chromium.PROGRAM is None, reason="no chromium or google-chrome on the path"
+)
 
 WORDS = """\
     Stage(name="words", group="questions", entry="p4d.toy.words:make", description="Reads labels.",
           inputs=("labels",), params=("labels",), per_shard=True),
     Stage(name="release\""""
+
+CLICK = """(text => {
+    const found = [...document.querySelectorAll('*')].filter(
+        each => each.children.length === 0 && each.textContent.trim() === text);
+    found.at(-1)?.click();
+    return found.length > 0;
+})"""
+TEXT_BESIDE = "(icon => document.querySelector(icon)?.parentElement.parentElement.innerText)"
 
 
 def say(toy, shard, text):
@@ -26,7 +40,7 @@ def say(toy, shard, text):
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory) -> Toy:
-    """Three stages per shard; one shard cannot be decoded, one fails a blocking check."""
+    """Three stages per shard; one shard cannot be decoded, one is blocked, one is warned of."""
     made = build(tmp_path_factory.mktemp("backfill") / "toy", SHARDS)
     made.edit("p4d/pipeline.py", '    Stage(name="release"', WORDS)
     step = (made.root / "p4d" / "toy" / "videos.py").read_text()
@@ -39,6 +53,7 @@ def toy(tmp_path_factory) -> Toy:
     made.run("python", "-m", "p4d.cli", "dvc-yaml")
     say(made, CRASH, "crash")
     say(made, BAD, "bad")
+    say(made, ODD, "odd")
     made.run("python", "-m", "dagster_project", "up", "--only", "expert")
     return made
 
@@ -100,8 +115,12 @@ def test_one_run_makes_all_shards_and_a_failed_one_stops_itself_alone(toy, ui):
             each.asset_check_evaluation_data
             for each in events(instance, run, dg.DagsterEventType.ASSET_CHECK_EVALUATION)
         ]
-        passed = {each.partition: each.passed for each in checks}
-        assert passed == {**dict.fromkeys(GOOD, True), BAD: False}
+        passed = {(each.check_name, each.partition): each.passed for each in checks}
+        assert passed == {
+            (name, shard): (name, shard) not in {("gates", BAD), ("warnings", ODD)}
+            for name in ("gates", "warnings")
+            for shard in (*GOOD, BAD)
+        }
         for check in checks:
             assert check.target_materialization_data.run_id == run["runId"]
         lines = [entry.user_message for entry in instance.all_logs(run["runId"])]
@@ -141,7 +160,8 @@ def test_checks_run_alone_and_on_a_range(toy, ui):
         "mutation { launchPipelineExecution(executionParams: {selector: {"
         'pipelineName: "__ASSET_JOB", repositoryName: "__repository__", '
         'repositoryLocationName: "dagster_project.definitions", assetSelection: [], '
-        'assetCheckSelection: [{assetKey: {path: ["labels"]}, name: "gates"}]}, '
+        'assetCheckSelection: [{assetKey: {path: ["labels"]}, name: "gates"}, '
+        '{assetKey: {path: ["labels"]}, name: "warnings"}]}, '
         'mode: "default", executionMetadata: {tags: ['
         f'{{key: "dagster/asset_partition_range_start", value: "{SHARDS[0]}"}}, '
         f'{{key: "dagster/asset_partition_range_end", value: "{SHARDS[-1]}"}}]}}}}) '
@@ -153,8 +173,10 @@ def test_checks_run_alone_and_on_a_range(toy, ui):
     with instance_of(toy) as instance:
         checks = events(instance, run, dg.DagsterEventType.ASSET_CHECK_EVALUATION)
         found = [each.asset_check_evaluation_data for each in checks]
+        assert len(found) == 2 * len(SHARDS)
         assert {each.partition for each in found} == set(SHARDS)
-        assert all(each.passed for each in found)
+        odd = [(each.check_name, each.partition) for each in found if not each.passed]
+        assert odd == [("warnings", ODD)]
         assert [len(latest(instance, "labels", shard)) for shard in SHARDS] == before
 
 
@@ -171,3 +193,28 @@ def test_runs_of_the_terminal_are_on_the_first_page(toy, ui):
         assert origin["repositoryName"] == "__repository__"
         shown = {tag["key"] for tag in run["tags"] if not tag["key"].startswith(".dagster/")}
         assert all(key.startswith("dagster/") for key in shown), shown
+
+
+@needs_browser
+def test_the_list_of_checks_shows_a_warning_as_one_and_a_blocked_shard_as_failed(toy, ui, tmp_path):
+    """The latest evaluation is that of a good shard: it hides neither, and colours neither."""
+    say(toy, BAD, "bad again")
+    assert [run["status"] for run in launch(ui, [BAD])] == ["FAILURE"]
+    assert [run["status"] for run in launch(ui, [GOOD[0]])] == ["SUCCESS"]
+    browser = Browser(tmp_path / "chromium")
+    try:
+        for check, icon, shard, found in (
+            ("gates", "cancel", BAD, "1 of 1 blocks: labels_are_good."),
+            ("warnings", "warning_outline", ODD, "1 of 1 warns: labels_are_usual."),
+        ):
+            browser.open(f"http://{ui.host}/assets/labels?view=checks&checkDetail={check}")
+            browser.until(f"document.body.innerText.includes('labels@{GOOD[0]}: all 1 passed.')")
+            row = f"[aria-label={icon}]"
+            wanted = f"{check}\n{check}\nFailed"
+            browser.until(f"{TEXT_BESIDE}('{row}') === {json.dumps(wanted)}")
+            browser.until(f"{CLICK}('Partitions')")
+            browser.until(f"{CLICK}('{shard}')")
+            browser.until(f"document.body.innerText.includes('labels@{shard}: {found}')")
+            assert browser.run(f"{TEXT_BESIDE}('{row}') === {json.dumps(wanted)}")
+    finally:
+        browser.close()

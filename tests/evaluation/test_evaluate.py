@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -15,10 +16,12 @@ from p4d.evaluation.answering.replies import Journal, Reply
 from p4d.evaluation.comparison import compare, render
 from p4d.evaluation.evaluate import EvaluateSettings
 from p4d.evaluation.scoring.statistics import Bootstrap
+from p4d.students.data.clip_reader import Visual
 from p4d.students.data.questions import Question
 from p4d.students.model.student import load
 from tests.evaluation import asked
 from tests.evaluation.benchmarks import files
+from tests.students import tiny
 from tests.students.model.published.checkpoints import FAMILIES as PUBLISHED
 from tests.students.model.published.checkpoints import write_checkpoint
 from tests.video.media import ROOT
@@ -203,6 +206,43 @@ def test_the_likeliest_letter_is_never_one_that_is_not_offered(done):
     reply = ask(blind, [question], Nothing(), settings)["q"]
     assert len(reply.option_logp) == 2
     assert reply.likeliest in (0, 1)
+
+
+def test_questions_of_a_clip_are_divided_evenly_and_answered_alike_however_they_share_rows(done):
+    _, model, _, _ = done
+    questions = [
+        Question(
+            qa_id=f"q{number:02d}", clip_id="c", video_id="v", shard="", category="Counting",
+            question=f"How many of {'very ' * number}red?", options=("0", "1", "2"),
+            answer_index=0, dynamic=True,
+        )
+        for number in range(14)
+    ]  # fmt: skip
+    frames = np.random.default_rng(0).integers(0, 255, (4, tiny.SIZE, tiny.SIZE, 3), np.uint8)
+    visual = Visual(frames, np.arange(4) / 4, np.zeros((0, tiny.SIZE, tiny.SIZE), np.uint8))
+    calls, student = [], load(model)
+
+    class Always:
+        def of(self, question):
+            calls.append(question.qa_id)
+            return visual
+
+    def answered(**more):
+        calls.clear()
+        settings = AskSettings(frames=4, batch=2, **more)
+        replies = ask(student, questions, Always(), settings, generated=())
+        return list(calls), replies
+
+    rows, alone = answered(questions_per_row=1)
+    assert rows == [question.qa_id for question in questions]
+    rows, together = answered(questions_per_row=14)
+    assert rows == ["q00"]
+    rows, replies = answered()  # six at most: three rows of 4, 5 and 5
+    assert rows == ["q00", "q04", "q09"]
+    for found in (together, replies):
+        for qa_id, reply in found.items():
+            assert reply.likeliest == alone[qa_id].likeliest
+            assert reply.option_logp == pytest.approx(alone[qa_id].option_logp, abs=1e-4)
 
 
 def test_metrics_on_disk_are_what_is_returned(done):

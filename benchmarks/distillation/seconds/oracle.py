@@ -9,15 +9,19 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from benchmarks.distillation.seconds.plan import settings
 from p4d.artifacts import Arrays, read_table, write_table
+from p4d.config import FactsParams
 from p4d.questions.facts.exact.reader import SceneReader
-from p4d.questions.facts.exact.second_facts import Course, course_of
-from p4d.questions.facts.scene.trajectory import trajectory_of
+from p4d.questions.facts.exact.second_facts import Courses
+from p4d.questions.facts.scene.geometry import Scene
+from p4d.questions.facts.scene.stack import Scenes
+from p4d.questions.facts.scene.trajectories import Trajectories
 from p4d.questions.regions.selection import marked_regions
 
 FOLDER = "release_oracle"
@@ -42,6 +46,28 @@ def with_texts(work: Path, shards: Sequence[str]) -> None:
     changed = table.with_columns(question=pl.Series(questions))
     write_table(unfinished / "questions.parquet", changed, sort_by=["qa_id"])
     unfinished.rename(target)
+
+
+@dataclass(frozen=True)
+class Course:
+    """The one motion of an object: length of its path, and the frames between which it moves."""
+
+    path_m: float
+    first: int
+    last: int
+
+
+def courses_of(scene: Scene, params: FactsParams) -> list[Course | None]:
+    """The motion of each object of a clip, in the order of the marks; None without a clear one."""
+    whole = Trajectories(Scenes([scene]), 0, len(scene.time_ns) - 1, params)
+    courses = Courses(whole)
+    return [
+        Course(float(path_m), int(first), int(last)) if known else None
+        for known, path_m, first, last in zip(
+            courses.known_ck[0], whole.path_m_ck[0], courses.first_ck[0], courses.last_ck[0],
+            strict=True,
+        )
+    ]  # fmt: skip
 
 
 class ClipText:
@@ -76,9 +102,6 @@ def _texts(work: Path, shard: str) -> dict[str, ClipText]:
         clip_id = clip["clip_id"]
         ids = region_ids.get(clip_id, ())
         scene = reader.scene(clip, ids, masks[f"{clip_id}.masks_kthw"], on_grid=False)
-        last = len(scene.time_ns) - 1
-        courses = [
-            course_of(scene, trajectory_of(scene, k, 0, last, params)) for k in range(len(ids))
-        ]
-        found[clip_id] = ClipText([ns * 1e-9 for ns in scene.time_ns.tolist()], courses)
+        times_s = [ns * 1e-9 for ns in scene.time_ns.tolist()]
+        found[clip_id] = ClipText(times_s, courses_of(scene, params))
     return found

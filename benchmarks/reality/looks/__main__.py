@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.reality import record_all
+from benchmarks.machine import CHECKOUT, describe
+from benchmarks.reality import RESULT_FILE, record_all
 from benchmarks.reality.looks.measure import MODES, measure_look
 from benchmarks.reality.looks.scenes import HELD_OUT, LOOKS
 from p4d.artifacts import read_json
@@ -18,9 +19,10 @@ VIDEOS = 48
 def main() -> None:
     """Measure, and record the figures."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reality.looks")
-    parser.add_argument("--look", choices=sorted(LOOKS), help="one look; nothing is recorded")
+    parser.add_argument("--look", choices=sorted(LOOKS), help="one look")
+    parser.add_argument("--show", action="store_true", help="record nothing")
     parser.add_argument("--held-out", action="store_true", help="the looks of the gates alone")
-    parser.add_argument("--videos", type=int, default=VIDEOS, help="of each look")
+    parser.add_argument("--videos", type=int, default=VIDEOS, help="of each look, at least")
     parser.add_argument("--work", type=Path, help="folder that keeps the videos")
     parser.add_argument("--mode", choices=MODES, help="plain or sidecars alone")
     given = parser.parse_args()
@@ -30,26 +32,41 @@ def main() -> None:
         work = given.work or Path(folder)
         found = {name: measure_look(name, given.videos, work, modes) for name in names}
         digest = read_json(work / "teacher/expert/card.json")["digest"]
-    if given.look:
+    if given.show:
         for name, by_mode in found.items():
             for mode, figures in by_mode.items():
                 print(name, mode, *(f"{k}: {v}" for k, v in figures.items()), sep="\n  ")
         return
-    options = " --held-out" * given.held_out + f" --videos {given.videos}"
-    _record(found, digest, options.strip() + f" --mode {given.mode}" * bool(given.mode))
+    options = [f"--look {given.look}"] if given.look else ["--held-out"] * given.held_out
+    options += [f"--videos {given.videos}", *([f"--mode {given.mode}"] if given.mode else [])]
+    _record(found, digest, f"python -m benchmarks.reality.looks {' '.join(options)}")
 
 
-def _record(found: dict[str, dict[str, dict]], digest: str, options: str) -> None:
-    """Write reality.json, and what the gates of the expert read."""
-    command = f"python -m benchmarks.reality.looks {options}"
-    plain = {name: found[name]["plain"] for name in HELD_OUT if "plain" in found[name]}
-    calibration = {
-        name: {mode: one.pop("calibration") for mode, one in by_mode.items()}
-        for name, by_mode in found.items()
+def _record(found: dict[str, dict[str, dict]], digest: str, command: str) -> None:
+    """Write reality.json, and what the gates of the expert read; other looks and modes stay."""
+    plain = {name: found[name]["plain"] for name in HELD_OUT if "plain" in found.get(name, {})}
+    made_by = {"command": command, "commit": describe(CHECKOUT)["commit"]}
+    known = read_json(RESULT_FILE) if RESULT_FILE.is_file() else {}
+    looks, calibration = (
+        {name: known.get(key, {}).get(name, {}) for name in LOOKS}
+        for key in ("looks", "calibration")
+    )
+    for name, by_mode in found.items():
+        for mode, one in by_mode.items():
+            sure = one.pop("calibration")
+            calibration[name] = {**calibration[name], mode: sure | made_by}
+            looks[name] = {**looks[name], mode: one | made_by}
+    measured = {name: each for name, each in looks.items() if each}
+    sections = {
+        "looks": {
+            "held_out": list(HELD_OUT),
+            "first_runs": known.get("looks", {}).get("first_runs", {}),
+            **measured,
+        },
+        "calibration": {name: each for name, each in calibration.items() if each},
     }
-    looks = {"held_out": list(HELD_OUT), **found}
-    record_all({"looks": looks, "calibration": calibration}, command)
-    if plain:  # last: the figures name the commit, and this file is part of it
+    record_all(sections, command)
+    if len(plain) == len(HELD_OUT):  # last: figures name the commit, and this file is part of it
         record_looks(digest, plain, command)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 from av.container import OutputContainer
 from scipy import ndimage
 
-from benchmarks.reality.looks import collage, scenes
+from benchmarks.reality.looks import collage, forest, scenes
 from benchmarks.reality.looks.rendering import Picture, renderer_of
 from benchmarks.reality.looks.scenes import Scene
 from p4d.ids import seed_for
@@ -50,7 +51,7 @@ class Place:
 
     Attributes:
         plain: inbox of videos alone.
-        with_truth: inbox of the same videos with truth sidecars.
+        with_truth: inbox of the same videos with truth sidecars, of looks that have depth.
         truth: the truth of both, which nothing but the judge reads.
     """
 
@@ -61,7 +62,8 @@ class Place:
 
 def scene_of(look: str, number: int) -> Scene:
     """Draw a scene of a look."""
-    return collage.scene_of(number) if look == "collage" else scenes.scene_of(look, number)
+    own = {"collage": collage.scene_of, "panda": forest.scene_of}
+    return own[look](number) if look in own else scenes.scene_of(look, number)
 
 
 def film_of(look: str, number: int) -> Film:
@@ -107,9 +109,13 @@ def make(look: str, number: int, place: Place) -> None:
     rgb += rng.normal(size=rgb.shape) * film.noise_levels
     video = place.plain / f"{name}.{'webm' if 'vp9' in film.codec else 'mp4'}"
     _encode(video, np.clip(rgb, 0, 255).round().astype(np.uint8), film)
-    beside = place.with_truth / video.name
-    os.link(video, beside)
-    sidecar.write(sidecar.path_for(beside), _world_truth(scene, film, pictures))
+    maps = [
+        (each.z_depth_m_hw, each.instance_hw) for each in pictures if each.z_depth_m_hw is not None
+    ]
+    if maps:
+        beside = place.with_truth / video.name
+        os.link(video, beside)
+        sidecar.write(sidecar.path_for(beside), _world_truth(scene, film, maps))
     _write_truth(truth, scene, film, pictures)
 
 
@@ -141,7 +147,9 @@ def _poses(scene: Scene, film: Film) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def _world_truth(scene: Scene, film: Film, pictures: list[Picture]) -> WorldTruth:
+def _world_truth(
+    scene: Scene, film: Film, maps: Sequence[tuple[np.ndarray, np.ndarray]]
+) -> WorldTruth:
     camera_t44, things_kt44 = _poses(scene, film)
     width, height = scene.size_px
     return WorldTruth(
@@ -159,7 +167,7 @@ def _world_truth(scene: Scene, film: Film, pictures: list[Picture]) -> WorldTrut
             )
             for k, thing in enumerate(scene.things)
         ),
-        frames=[(picture.z_depth_m_hw, picture.instance_hw) for picture in pictures],
+        frames=list(maps),
     )  # fmt: skip
 
 

@@ -12,13 +12,14 @@ from enum import Enum
 
 import numpy as np
 
+from benchmarks.reality.looks.course_rules import AMONG_MARKS, COURSE_RULES
 from benchmarks.reality.looks.picture_rules import PICTURE_RULES
 from benchmarks.reality.looks.rules import NEAREST_OPTION, RULES, Answer, Number
 from benchmarks.reality.looks.truth import LookTruth
 from benchmarks.reality.looks.world_rules import AMONG_ALL, WORLD_RULES
 from p4d.questions.facts.table import Fact
 
-ALL_RULES = {**RULES, **PICTURE_RULES, **WORLD_RULES}
+ALL_RULES = {**RULES, **PICTURE_RULES, **WORLD_RULES, **COURSE_RULES}
 
 
 class Verdict(Enum):
@@ -68,7 +69,8 @@ class Judge:
 
     def fact(self, fact: Fact, sigmas: float = 3.0) -> Verdict:
         """Whether a fact is right; a number, within so many sigmas."""
-        under = [self.marks.objects.get(region) for region in fact.region_ids]
+        about = list(self.marks.objects) if fact.kind in AMONG_MARKS else fact.region_ids
+        under = [self.marks.objects.get(region) for region in about]
         if fact.kind in ("marked_count", "absent_mark", "unmarked_number", "absent_name", "name"):
             return Verdict.RIGHT
         if None in under:
@@ -102,6 +104,8 @@ class Judge:
         regions = list(fact.region_ids)
         if fact.kind in AMONG_ALL:
             regions += [region for region in self.marks.objects if region not in regions]
+        if fact.kind in AMONG_MARKS:
+            regions += list(self.marks.objects)
         under = [self.marks.objects[region] for region in regions]
         return ALL_RULES[fact.kind](self.truth, [k for k in under if k is not None], begin, end)
 

@@ -47,6 +47,7 @@ class Found:
     clips: int
     asked: list[Asked]
     calibration: dict[str, dict[str, str]]
+    videos: int = 0
 
 
 def measure_look(look: str, videos: int, work: Path, modes: Sequence[str]) -> dict[str, dict]:
@@ -64,7 +65,8 @@ def measure_look(look: str, videos: int, work: Path, modes: Sequence[str]) -> di
     for number in range(videos):
         make(look, number, place)
         print(f"{look}: filmed {number + 1} of {videos}", flush=True)
-    return {mode: figures(run(roots[mode], truth, work / "teacher")) for mode in modes}
+    filmed = [mode for mode in modes if any((roots[mode] / "inbox").iterdir())]
+    return {mode: figures(run(roots[mode], truth, work / "teacher")) for mode in filmed}
 
 
 def run(root: Path, truth: Path, teacher: Path) -> Found:
@@ -94,7 +96,11 @@ def run(root: Path, truth: Path, teacher: Path) -> Found:
         for clip_id, judge in judges.items():
             for fact in facts.get(clip_id, ()):
                 _count(judge, fact, counts)
-    return Found(clips, asked, _calibration(counts))
+    videos = sum(
+        read_table(root / "videos" / shard / "videos.parquet").filter(outcome="ok").height
+        for shard in project.shards()
+    )
+    return Found(clips, asked, _calibration(counts), videos)
 
 
 def judges_of(folders: dict[str, Path], truth: Path) -> Iterator[tuple[str, Judge]]:
@@ -159,6 +165,7 @@ def figures(found: Found) -> dict[str, object]:
         low, high = binomtest(len(untrue), len(asked)).proportion_ci(method="wilson")
     by_family = Counter(one.family for one in untrue)
     return {
+        "videos": found.videos,
         "clips": found.clips,
         "clips_asked": len({one.clip_id for one in asked}),
         "asked": len(asked),

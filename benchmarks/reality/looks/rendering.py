@@ -20,10 +20,10 @@ NEAR_M, FAR_M = 0.1, 60.0
 
 @dataclass(frozen=True)
 class Picture:
-    """One frame: u8 [H, W, 3], planar depth in m (FAR_M: nothing), instance numbers."""
+    """One frame: u8 [H, W, 3], planar depth in m (FAR_M: nothing) if known, instance numbers."""
 
     rgb_hw3: NDArray[np.uint8]
-    z_depth_m_hw: NDArray[np.float32]
+    z_depth_m_hw: NDArray[np.float32] | None
     instance_hw: NDArray[np.uint8]
 
 
@@ -35,7 +35,7 @@ class Renderer(Protocol):
 
 
 RENDERERS = {"bullet": "tiny:TinyRenderer", "vtk": "raster:Rasterizer", "mitsuba": "tracer:Tracer",
-             "collage": "collage:Collage"}  # fmt: skip
+             "collage": "collage:Collage", "panda": "panda:Forest"}  # fmt: skip
 
 
 def renderer_of(look: str) -> Callable[[Scene, Path], AbstractContextManager[Renderer]]:

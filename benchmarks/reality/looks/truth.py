@@ -28,6 +28,8 @@ class LookTruth:
         size_m_k3: extents of the objects.
         at_s_t: times of the frames.
         size_px: width and height of the video.
+        video_s_t, video_m_kt3: times of all frames of the video, and the centres of the objects in
+            them; those of the clip if the video has no others.
     """
 
     instance_thw: np.ndarray
@@ -37,6 +39,8 @@ class LookTruth:
     size_m_k3: np.ndarray
     at_s_t: np.ndarray
     size_px: tuple[int, int]
+    video_s_t: np.ndarray | None = None
+    video_m_kt3: np.ndarray | None = None
 
     @classmethod
     def read(cls, path: Path, frame_pts_ns: Sequence[int], size_px: int) -> LookTruth:
@@ -55,6 +59,8 @@ class LookTruth:
             size_m_k3=whole["size_m_k3"],
             at_s_t=whole["pts_ns"][frames] * 1e-9,
             size_px=(width, height),
+            video_s_t=whole["pts_ns"] * 1e-9,
+            video_m_kt3=whole["world_T_obj_kt44"][:, :, :3, 3],
         )
 
     def object_under(self, mask_hw: np.ndarray) -> tuple[int | None, bool]:
@@ -95,6 +101,14 @@ class LookTruth:
         """Length of the path through the places of the frames."""
         places = self.world_T_obj_kt44[k, begin : end + 1, :3, 3]
         return float(np.linalg.norm(np.diff(places, axis=0), axis=1).sum())
+
+    def between(self, k: int, begin: int, end: int) -> tuple[np.ndarray, np.ndarray]:
+        """Times of all frames of the video between two of the clip, and the centres there."""
+        if self.video_s_t is None or self.video_m_kt3 is None:
+            within = slice(begin, end + 1)
+            return self.at_s_t[within], self.world_T_obj_kt44[k, within, :3, 3]
+        inside = (self.video_s_t >= self.at_s_t[begin]) & (self.video_s_t <= self.at_s_t[end])
+        return self.video_s_t[inside], self.video_m_kt3[k, inside]
 
     def turned_rad(self, k: int, begin: int, end: int) -> float:
         """Sum of the angles between successive frames."""

@@ -7,6 +7,7 @@ replies.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,16 +27,25 @@ ANSWER_TOKENS = 24
 """Maximum length of a generated answer: an option's text or a short sentence around its letter."""
 
 
+QUESTIONS_PER_ROW = 6
+"""Questions of a clip that share a row, at most.
+
+Attention is computed over all pairs of tokens of a row, also between questions that do not attend
+to each other, so a row of 15 questions costs more than three of 5; with fewer questions per row
+clips are read more often (`python -m benchmarks.speed.packing PROJECT`).
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class AskSettings:
     """How questions are asked.
 
     Attributes:
         frames: frames per clip, without the marked one.
-        batch: clips per batch.
+        batch: rows per batch; a row is a clip with some of its questions.
         answer_tokens: maximum length of a generated text.
         likelihood: whether options are scored.
-        questions_per_row: questions of a clip that share a row when options are scored; None: all.
+        questions_per_row: questions of a clip that share a row when options are scored, at most.
             Long texts need rows of their own: attention grows with the square of a row.
     """
 
@@ -43,7 +53,7 @@ class AskSettings:
     batch: int
     answer_tokens: int = ANSWER_TOKENS
     likelihood: bool = True
-    questions_per_row: int | None = None
+    questions_per_row: int = QUESTIONS_PER_ROW
 
 
 def ask(
@@ -75,15 +85,15 @@ def ask(
     by_clip: dict[str, list[Question]] = {}
     for question in sorted(questions, key=lambda q: q.qa_id):
         by_clip.setdefault(question.clip_id, []).append(question)
-    clips = [
+    rows = [
         part
         for clip_id in sorted(by_clip)
         for part in _parts(by_clip[clip_id], settings.questions_per_row)
     ]
     replies: dict[str, Reply] = dict(journal.replies) if journal else {}
     done = 0
-    for start in range(0, len(clips), settings.batch):
-        group = clips[start : start + settings.batch]
+    for start in range(0, len(rows), settings.batch):
+        group = rows[start : start + settings.batch]
         asked = [question for questions_of_clip in group for question in questions_of_clip]
         done += len(asked)
         if not all(question.qa_id in replies for question in asked):
@@ -95,9 +105,11 @@ def ask(
     return {question.qa_id: replies[question.qa_id] for question in questions}
 
 
-def _parts(questions: list[Question], size: int | None) -> list[list[Question]]:
-    step = size or len(questions)
-    return [questions[start : start + step] for start in range(0, len(questions), step)]
+def _parts(questions: list[Question], most: int) -> list[list[Question]]:
+    """Parts of nearly equal size, so that little of a batch is padding."""
+    count = math.ceil(len(questions) / most)
+    ends = [len(questions) * number // count for number in range(count + 1)]
+    return [questions[start:end] for start, end in itertools.pairwise(ends)]
 
 
 def _ask_batch(

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from p4d.ids import seed_for
@@ -290,7 +289,7 @@ def _answer_words(
     code = np.zeros(len(rows), dtype=np.int64)
     for column in worded:
         code = code * base + texts[:, column]
-    used = pl.Series(code).unique().sort().to_numpy()
+    used, place = np.unique(code, return_inverse=True)
     numbers = []
     for one in used.tolist():
         words: list[str | None] = [None] * len(evidence.kinds)
@@ -299,7 +298,7 @@ def _answer_words(
             words[column] = facts.texts[text]
         answer = evidence.answer_word(words)
         numbers.append(NONE if answer is None else options.number(answer))
-    word = np.array(numbers)[np.searchsorted(used, code)]
+    word = np.array(numbers)[place]
     return word, word >= 0
 
 

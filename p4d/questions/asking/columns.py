@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import polars as pl
@@ -19,15 +20,17 @@ def mix(*parts: NDArray | int | str) -> Hashes:
     state = np.zeros(1, dtype=np.uint64)
     with np.errstate(over="ignore"):
         for part in parts:
-            if isinstance(part, np.ndarray):
-                column = part.astype(np.uint64)
-            else:
-                column = np.array([seed_for(part)], dtype=np.uint64)
+            column = part.astype(np.uint64) if isinstance(part, np.ndarray) else _constant(part)
             state = state * np.uint64(0x9E3779B97F4A7C15) + column + np.uint64(0x632BE59BD9B4E019)
             state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
             state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
             state = state ^ (state >> np.uint64(31))
     return state
+
+
+@lru_cache(maxsize=4096)
+def _constant(part: int | str) -> Hashes:
+    return np.array([seed_for(part)], dtype=np.uint64)
 
 
 def radix_order(*keys: NDArray) -> Ints:

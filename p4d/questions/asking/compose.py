@@ -23,7 +23,7 @@ from p4d.questions.asking.fact_columns import FactColumns
 from p4d.questions.asking.families import BY_NAME, FAMILIES
 from p4d.questions.asking.number_groups import number_groups
 from p4d.questions.asking.option_rules import Counts, Numbers, Words
-from p4d.questions.asking.question_table import SCHEMA, ShardTables, question_table
+from p4d.questions.asking.question_table import ShardTables, question_table
 from p4d.questions.asking.rejections import CLIP_FULL, NO_PARTNERS, REASONS, rejection_table
 from p4d.questions.asking.shares import in_turns, within_shares
 from p4d.splits import SPLITS, split_for
@@ -75,8 +75,7 @@ def compose(
     drawn = _groups(candidates, found.options, params)
     asked = _within_shares(drawn, candidates, split, params)
     in_group, is_asked = _members(drawn, len(candidates)), _members(asked, len(candidates))
-    parts = [question_table(groups, candidates, found.options, tables) for groups in asked]
-    questions = pl.concat(parts) if parts else pl.DataFrame(schema=SCHEMA)
+    questions = question_table(asked, candidates, found.options, tables)
     reason = np.where(in_group, REASONS.index(CLIP_FULL), REASONS.index(NO_PARTNERS))
     rejected = rejection_table(candidates, reason, is_asked, found, clips)
     return ComposedQuestions(questions.sort("qa_id"), rejected)

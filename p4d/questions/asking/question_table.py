@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,50 +63,97 @@ class ShardTables:
     columns: FactColumns
 
 
+@dataclass(frozen=True)
+class _Dealt:
+    """Some groups with their letters, one row per member.
+
+    Attributes:
+        members: rows of candidates.
+        together: a hash that the members of a group share.
+        phrased: a hash that selects the phrasing.
+        letter: place of the right answer.
+        orders: rows of candidates whose answers are the options, [n, size].
+        margin: by how many sigmas the right option leads.
+    """
+
+    members: Ints
+    together: Hashes
+    phrased: Hashes
+    letter: Ints
+    orders: Ints
+    margin: NDArray[np.float64]
+
+
 def question_table(
-    groups: Groups, candidates: Candidates, option_texts: OptionTexts, tables: ShardTables
+    asked: Sequence[Groups],
+    candidates: Candidates,
+    option_texts: OptionTexts,
+    tables: ShardTables,
 ) -> pl.DataFrame:
-    """Return the rows of `questions.parquet` of some groups, with all texts."""
-    columns = tables.columns
-    n, size = groups.members.shape
-    letters, orders = deal(groups.members, candidates.key)
-    if groups.same_text:
-        letters, orders = _one_order(letters)
-    asked = candidates.of(groups.members.ravel())
-    answers = _answer_texts(asked, option_texts)
-    places = (np.arange(n)[:, None, None] * size + orders).reshape(-1)
-    options = answers.gather(places).reshape((n * size, size)).arr.to_list()
-    index = letters.ravel()
-    together = np.repeat(np.bitwise_xor.reduce(candidates.key[groups.members], axis=1), size)
-    phrased = mix(together if groups.same_text else asked.key, "phrasing")
-    template = _FIRST_TEMPLATE[asked.family] + (
-        phrased % np.diff(_FIRST_TEMPLATE)[asked.family].astype(np.uint64)
-    ).astype(np.int64)
-    fact_ids = _lists(tables.facts["fact_id"], _fact_rows(asked, columns))
-    qa = mix(asked.key, together, _TEMPLATE_HASHES[template], index, _hash_of_lists(fact_ids))
-    family = asked.family
+    """Return the rows of `questions.parquet` of all groups, with all texts."""
+    if not asked:
+        return pl.DataFrame(schema=SCHEMA)
+    parts = [_dealt(groups, candidates) for groups in asked]
+    members, together, phrased, letter, margin = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("members", "together", "phrased", "letter", "margin")
+    )
+    chosen, columns = candidates.of(members), tables.columns
+    family, clip = chosen.family, chosen.clip
+    answers = _answer_texts(chosen, option_texts)
+    text_of = dict(zip(members.tolist(), answers, strict=True))
+    options = pl.concat([_options(part, text_of) for part in parts])
+    phrasings = np.diff(_FIRST_TEMPLATE)[family].astype(np.uint64)
+    template = _FIRST_TEMPLATE[family] + (phrased % phrasings).astype(np.int64)
+    fact_ids = _lists(tables.facts["fact_id"], _fact_rows(chosen, columns))
+    qa = mix(chosen.key, together, _TEMPLATE_HASHES[template], letter, _hash_of_lists(fact_ids))
     return pl.DataFrame(
         {
             "qa_id": _ids("qa", qa),
-            "clip_id": tables.clips["clip_id"].gather(asked.clip),
-            "video_id": tables.clips["video_id"].gather(asked.clip),
+            "clip_id": tables.clips["clip_id"].gather(clip),
+            "video_id": tables.clips["video_id"].gather(clip),
             "category": gather([f.category for f in FAMILIES], family),
             "family": gather([f.name for f in FAMILIES], family),
             "frame": gather([f.frame for f in FAMILIES], family),
             "template": gather(_TEMPLATES, template),
-            "question": _questions(asked, template, columns),
+            "question": _questions(chosen, template, columns),
             "options": options,
-            "answer_index": index,
-            "answer": gather(list(LETTERS), index),
+            "answer_index": letter,
+            "answer": gather(list(LETTERS), letter),
             "answer_text": answers,
             "fact_ids": fact_ids,
-            "region_ids": _lists(tables.regions["region_id"], _regions(asked, columns)),
-            "margin_sigma": np.minimum(_margins(groups, candidates), 1e6).round(3),
+            "region_ids": _lists(tables.regions["region_id"], _regions(chosen, columns)),
+            "margin_sigma": np.minimum(margin, 1e6).round(3),
             "dynamic": np.array([f.dynamic for f in FAMILIES])[family],
-            "has_truth": tables.clips["has_truth"].gather(asked.clip),
+            "has_truth": tables.clips["has_truth"].gather(clip),
         },
         schema=SCHEMA,
     )
+
+
+def _dealt(groups: Groups, candidates: Candidates) -> _Dealt:
+    """Deal the letters and the orders of the options of some groups."""
+    members, key = groups.members, candidates.key
+    letters, orders = deal(members, key)
+    if groups.same_text:
+        letters, orders = _one_order(letters)
+    n, size = members.shape
+    together = np.repeat(np.bitwise_xor.reduce(key[members], axis=1), size)
+    rows = members.ravel()
+    return _Dealt(
+        members=rows,
+        together=together,
+        phrased=mix(together if groups.same_text else key[rows], "phrasing"),
+        letter=letters.ravel(),
+        orders=members[np.arange(n)[:, None, None], orders].reshape(n * size, size),
+        margin=_margins(groups, candidates),
+    )
+
+
+def _options(part: _Dealt, text_of: Mapping[int, str]) -> pl.Series:
+    """Return the texts of the options, one list per member."""
+    texts = [text_of[row] for row in part.orders.ravel().tolist()]
+    return pl.Series(texts, dtype=pl.String).reshape(part.orders.shape).arr.to_list()
 
 
 def _one_order(letters: Ints) -> tuple[Ints, Ints]:
@@ -145,7 +193,7 @@ def _regions(asked: Candidates, columns: FactColumns) -> Ints:
     return np.where(np.arange(3) < named[:, None], region, NONE)
 
 
-def _answer_texts(asked: Candidates, option_texts: OptionTexts) -> pl.Series:
+def _answer_texts(asked: Candidates, option_texts: OptionTexts) -> list[str]:
     """Return the text of the right option of each candidate."""
     texts = np.empty(len(asked), dtype=object)
     for code in np.unique(asked.family):
@@ -157,7 +205,8 @@ def _answer_texts(asked: Candidates, option_texts: OptionTexts) -> pl.Series:
         else:
             dims = len(FAMILIES[code].evidence[0].kinds)
             texts[mine] = rule.write(rule.rounded(asked.values[mine, :dims]))
-    return pl.Series(texts.tolist(), dtype=pl.String)
+    found: list[str] = texts.tolist()
+    return found
 
 
 def _questions(asked: Candidates, template: Ints, columns: FactColumns) -> pl.Series:

@@ -1,7 +1,8 @@
 """Facts: quantities measured of each clip, with unit, sigma, interval and frame of reference.
 
 - `stage.py` is the stage `facts`; `table.py` defines a fact and reads and writes `facts.parquet`.
-- `exact/` measures clips with exact truth, by means of the geometry in `scene/`.
+- `exact/` measures clips with exact truth, by means of the geometry in `scene/`. It measures all
+  clips of a shard at once: `blocks.py` has facts as columns, `facts_table.py` makes their table.
 - `parts/` measures clips whose truth came in parts, by the same modules.
 - `image_facts.py` measures real clips in the image, from the expert's labels.
 - `picture_facts.py`, `mark_facts.py` and `intervals.py` are shared by both.

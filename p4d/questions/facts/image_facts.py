@@ -19,6 +19,7 @@ import polars as pl
 from p4d.artifacts import read_table
 from p4d.config import FactsParams
 from p4d.geometry.map_grid import sample_map
+from p4d.questions.facts.blocks import clip_facts, instants_of_one
 from p4d.questions.facts.intervals import grid_times_ns, in_view, instants, spans
 from p4d.questions.facts.mark_facts import count_moving, marked_count
 from p4d.questions.facts.picture_facts import picture_direction, picture_facts
@@ -175,12 +176,14 @@ def image_facts(
 
     """
     yield marked_count(source, region_ids, int(time_ns[0]))
-    size_px_2 = np.full(2, maps.masks_kthw.shape[-1])
     visible_kt = np.asarray(maps.masks_kthw.any(axis=(2, 3)))
-    for frame in instants(len(time_ns)):
-        at = int(time_ns[frame]), int(time_ns[frame])
-        centres_px = _centres(maps.masks_kthw[:, frame])
-        yield from picture_facts(source, region_ids, centres_px, size_px_2, at, CENTRE_SIGMA_PX)
+    at = instants(len(time_ns))
+    centres_px_ik2 = np.stack([_centres(maps.masks_kthw[:, frame]) for frame in at])
+    in_picture = picture_facts(
+        instants_of_one(time_ns[at].tolist()), centres_px_ik2[None], visible_kt.T[None, at],
+        np.full(2, maps.masks_kthw.shape[-1] / 2), CENTRE_SIGMA_PX,
+    )  # fmt: skip
+    yield from clip_facts(source, region_ids, in_picture)
     for begin, end in spans(len(time_ns)):
         span_ns = (int(time_ns[begin]), int(time_ns[end]))
         moving = []
@@ -263,7 +266,8 @@ class _Movement:
         """Return the word for the direction, and its margin."""
         length_px = float(np.linalg.norm(self.moved_px_2))
         sigma_rad = float(np.hypot(HEADING_SIGMA_RAD, self.sigma_px / max(length_px, 1e-6)))
-        return picture_direction(self.moved_px_2, self.sigma_px, sigma_rad)
+        number, margin = picture_direction(self.moved_px_2, self.sigma_px, sigma_rad)
+        return PICTURE_DIRECTIONS[int(number)], float(margin)
 
 
 def _direction(moved: _Movement, probability: float, motion_sigma: float) -> tuple[str, float]:
@@ -284,13 +288,13 @@ def _screen_direction(moved: _Movement) -> tuple[str, float]:
     return moved.heading()
 
 
-def _centres(masks_khw: np.ndarray) -> dict[int, np.ndarray]:
-    """Return the centres (u, v) of the visible regions, px."""
-    found = {}
+def _centres(masks_khw: np.ndarray) -> np.ndarray:
+    """Return the centres (u, v) of the regions, px; NaN of one that is not visible."""
+    found = np.full((len(masks_khw), 2), np.nan)
     for k, mask_hw in enumerate(masks_khw):
         v, u = np.nonzero(mask_hw)
         if len(u):
-            found[k] = np.array([u.mean() + 0.5, v.mean() + 0.5])
+            found[k] = u.mean() + 0.5, v.mean() + 0.5
     return found
 
 

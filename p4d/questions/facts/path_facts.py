@@ -3,7 +3,7 @@
 No expert and no network is asked, and no fact is in metres: places are shares of the picture, and
 the camera is known by how it moves the background. Each thing was measured twice, by its silhouette
 and by the flow of its surface; their difference is part of sigma, and where only one of them is
-known the fact is as uncertain as the least certain ones.
+known the fact is as uncertain as the least certain ones. Errors are those of `calibration.json`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from p4d.artifacts import Arrays
+from p4d.questions.facts.blocks import clip_facts, instants_of_one
+from p4d.questions.facts.calibration import calibration
 from p4d.questions.facts.intervals import grid_times_ns, instants, spans
 from p4d.questions.facts.mark_facts import marked_count
 from p4d.questions.facts.picture_facts import picture_facts
@@ -43,23 +45,13 @@ from p4d.questions.facts.vocabulary import (
 from p4d.questions.regions.flow.paths_file import PATHS, ClipPaths, read_clip_paths
 
 TEACHER = "flow_dis"
-PLACE_SIGMA = 0.02
-"""Error of the place of a thing, as a share of the picture's longer side: a person who looks takes
-its middle elsewhere than the centre of its silhouette is."""
-MOVED_SIGMA = 0.008
-"""Error of how far it moves, likewise: both ends lie at the same part of it."""
 LEAST_MOVEMENT = 0.02
-"""Shorter movements, likewise, are too short to be seen."""
-HEADING_SIGMA = 1.5 * HEADING_SIGMA_RAD
-"""A silhouette changes its shape while it moves."""
-AREA_SIGMA = 0.2
-"""Error of the logarithm of the area of a silhouette: its outline is off by a tenth of its size."""
+"""Shorter movements, as shares of the picture's longer side, are too short to be seen."""
 LEAST_GROWTH = 0.1
 """A thing whose logarithm of area changes by less keeps its size."""
-REST_VIEW, REST_SIGMA = 0.01, 0.0015
-"""A view that moves by less than the first, likewise, rests; and the error of its motion."""
-LEAST_VIEW, VIEW_SIGMA = 0.01, 0.003
-"""A view all of which moves by more than the first, likewise, moves visibly."""
+REST_VIEW = LEAST_VIEW = 0.01
+"""A view that moves by less, likewise, rests; one all of which moves by more moves visibly."""
+SIGMAS = calibration().sigmas
 
 
 class PathReader:
@@ -82,14 +74,16 @@ class PathReader:
     def facts(self, clip: Mapping[str, Any], region_ids: Sequence[str]) -> list[Fact]:
         """Measure all facts of one clip."""
         assert self._arrays is not None, "ask has() first"
+        sure = calibration()
         source = Source(
             clip_id=clip["clip_id"],
             scale_kind="relative",
             teacher=TEACHER,
-            teacher_digest=f"opencv {cv2.__version__}",
+            teacher_digest=f"opencv {cv2.__version__}, sigmas {sure.version} {sure.digest}",
         )
         paths = read_clip_paths(self._arrays, clip["clip_id"])
-        return list(path_facts(source, grid_times_ns(clip), region_ids, paths))
+        found = path_facts(source, grid_times_ns(clip), region_ids, paths)
+        return [sure.widened(fact) for fact in found]
 
 
 def path_facts(
@@ -106,6 +100,7 @@ def path_facts(
     if region_ids:
         yield marked_count(source, region_ids, int(time_ns[0]))
     longest_px = float(paths.size_px_2.max())
+    yield from _quarters(source, time_ns, region_ids, paths)
     for frame in instants(len(time_ns)):
         at = int(time_ns[frame]), int(time_ns[frame])
         yield from _places(source, region_ids, paths, frame, at)
@@ -127,6 +122,20 @@ def path_facts(
     yield from _changes(source, time_ns, region_ids, paths)
 
 
+def _quarters(
+    source: Source, time_ns: NDArray, region_ids: Sequence[str], paths: ClipPaths
+) -> Iterator[Fact]:
+    """In which quarter of the picture things are, and on which side of each other."""
+    at = instants(len(time_ns))
+    place_ik2 = np.swapaxes(paths.place_kt2, 0, 1)[at]
+    blocks = picture_facts(
+        instants_of_one(time_ns[at].tolist()), place_ik2[None] + 0.5,
+        np.asarray(np.isfinite(place_ik2).all(axis=-1))[None], paths.size_px_2 / 2,
+        SIGMAS.place * float(paths.size_px_2.max()),
+    )  # fmt: skip
+    yield from clip_facts(source, region_ids, blocks)
+
+
 def _places(
     source: Source,
     region_ids: Sequence[str],
@@ -134,13 +143,12 @@ def _places(
     frame: int,
     at: tuple[int, int],
 ) -> Iterator[Fact]:
-    sigma_px = PLACE_SIGMA * float(paths.size_px_2.max())
+    sigma_px = SIGMAS.place * float(paths.size_px_2.max())
     seen = {
         k: place_2 + 0.5
         for k, place_2 in enumerate(paths.place_kt2[:, frame])
         if np.isfinite(place_2).all()
     }
-    yield from picture_facts(source, region_ids, seen, paths.size_px_2, at, sigma_px)
     for k, place_2 in seen.items():
         for kind, axis in (("place_across", 0), ("place_down", 1)):
             yield quantity(
@@ -166,9 +174,9 @@ def _places(
         ratio = float(np.log(paths.area_kt[one, frame] / paths.area_kt[other, frame]))
         if np.isfinite(ratio):
             yield word(
-                source, "looks_larger", OF_TWO[int(ratio < 0)], abs(ratio) / (2**0.5 * AREA_SIGMA),
-                OF_TWO, frame="picture", method="areas of the silhouettes", region_ids=pair,
-                span_ns=at,
+                source, "looks_larger", OF_TWO[int(ratio < 0)],
+                abs(ratio) / (2**0.5 * SIGMAS.log_area), OF_TWO, frame="picture",
+                method="areas of the silhouettes", region_ids=pair, span_ns=at,
             )  # fmt: skip
 
 
@@ -194,7 +202,7 @@ def _changes(
             float(np.linalg.norm(path_t2[end] - path_t2[begin]))
             for begin, end in ((0, half), (last - half, last))
         )
-        margin = (max(early, late) - 2 * min(early, late)) / (5**0.5 * MOVED_SIGMA)
+        margin = (max(early, late) - 2 * min(early, late)) / (5**0.5 * SIGMAS.moved)
         yield word(
             source, "faster_half", HALVES_OF_TIME[int(late > early)], margin, HALVES_OF_TIME,
             method="ways of the silhouette's centre in both halves", **about,
@@ -203,7 +211,7 @@ def _changes(
         if np.isfinite(grown):
             yield word(
                 source, "size_change", SIZE_CHANGES[int(grown < 0)],
-                (abs(grown) - LEAST_GROWTH) / AREA_SIGMA, SIZE_CHANGES,
+                (abs(grown) - LEAST_GROWTH) / SIGMAS.log_area, SIZE_CHANGES,
                 method="areas of the silhouette at begin and end", **about,
             )  # fmt: skip
 
@@ -226,13 +234,14 @@ def _movements(
         return
     moved_2 = screen_t2[-1] - screen_t2[0]
     apart = float(np.linalg.norm(flow_2 - moved_2)) if np.isfinite(flow_2).all() else 0.0
-    sigma = float(np.hypot(MOVED_SIGMA, apart / 2**0.5))
+    sigma = float(np.hypot(SIGMAS.moved, apart / 2**0.5))
     about: dict[str, Any] = {"region_ids": [region_id], "span_ns": span_ns}
-    own_length = float(np.linalg.norm(own_t2[-1] - own_t2[0]))
-    yield word(
-        source, "moving", MOVING, (own_length - LEAST_MOVEMENT) / sigma, MOTION, frame="world",
-        method="place in the picture against the background", **about,
-    )  # fmt: skip
+    if paths.camera_rests:
+        own_length = float(np.linalg.norm(own_t2[-1] - own_t2[0]))
+        yield word(
+            source, "moving", MOVING, (own_length - LEAST_MOVEMENT) / sigma, MOTION,
+            frame="world", method="place in the picture against the background", **about,
+        )  # fmt: skip
     for kind, axis, words in (("left_or_right", 0, SIDES), ("up_or_down", 1, VERTICAL)):
         way = screen_t2[:, axis]
         margin = _one_way(way, sigma)
@@ -240,9 +249,11 @@ def _movements(
             source, kind, words[int(way[-1] > way[0])], margin, words, frame="picture",
             method="centre of the silhouette, checked by the flow of its surface", **about,
         )  # fmt: skip
-    for kind, frame, path_t2 in (
-        ("screen_direction", "picture", screen_t2), ("picture_direction", "camera_first", own_t2),
-    ):  # fmt: skip
+    # A thing at rest passes before what is behind it, too, if the camera travels.
+    directions = [("screen_direction", "picture", screen_t2)]
+    if paths.camera_rests:
+        directions.append(("picture_direction", "camera_first", own_t2))
+    for kind, frame, path_t2 in directions:
         text, margin = _direction(path_t2, sigma)
         yield word(
             source, kind, text, margin, PICTURE_DIRECTIONS, frame=frame,
@@ -264,9 +275,9 @@ def _direction(path_t2: NDArray, sigma: float) -> tuple[str, float]:
     """The word for a path through the picture, and its margin; 0 if it is not straight."""
     straight, path = _lengths(path_t2)
     moved_2 = path_t2[-1] - path_t2[0]
-    heading_sigma_rad = float(np.hypot(HEADING_SIGMA, sigma / max(straight, 1e-6)))
-    axis, sign, heading_margin = dominant(moved_2)
-    text = (("left", "right"), ("up", "down"))[axis][int(sign > 0)]
+    heading_sigma_rad = float(np.hypot(SIGMAS.heading_rad, sigma / max(straight, 1e-6)))
+    axis, sign, heading_margin = (float(number) for number in dominant(moved_2))
+    text = (("left", "right"), ("up", "down"))[int(axis)][int(sign > 0)]
     margin = min(
         heading_margin * HEADING_SIGMA_RAD / heading_sigma_rad, (straight - LEAST_MOVEMENT) / sigma
     )
@@ -296,7 +307,7 @@ def pair_facts(
     about: dict[str, Any] = {"frame": "picture", "region_ids": region_ids, "span_ns": span_ns}
     one, other = np.linalg.norm(places_t22[-1] - places_t22[0], axis=1).tolist()
     # Twice as far, beyond the errors: what differs less looks the same.
-    margin = (max(one, other) - 2 * min(one, other)) / (5**0.5 * MOVED_SIGMA)
+    margin = (max(one, other) - 2 * min(one, other)) / (5**0.5 * SIGMAS.moved)
     yield word(
         source, "goes_farther", OF_TWO[int(other > one)], margin, OF_TWO,
         method="ends of the paths of both silhouettes' centres", **about,
@@ -304,7 +315,8 @@ def pair_facts(
     gap_t = np.linalg.norm(places_t22[:, 0] - places_t22[:, 1], axis=1)
     # They meet and pass, or touch, where the gap is no larger than the things are.
     margin = min(
-        _one_way(gap_t, 2**0.5 * MOVED_SIGMA), (float(gap_t.min()) - 2 * PLACE_SIGMA) / MOVED_SIGMA
+        _one_way(gap_t, 2**0.5 * SIGMAS.moved),
+        (float(gap_t.min()) - 2 * SIGMAS.place) / SIGMAS.moved,
     )
     yield word(
         source, "gap_in_picture", NEARING[int(gap_t[-1] > gap_t[0])], margin, NEARING,
@@ -332,7 +344,7 @@ def view_facts(
     about: dict[str, Any] = {"frame": "picture", "span_ns": span_ns}
     if np.isfinite(all_moved) and all_moved > LEAST_VIEW:
         yield word(
-            source, "view", VIEW_MOVES, (all_moved - LEAST_VIEW) / VIEW_SIGMA, VIEW_STATES,
+            source, "view", VIEW_MOVES, (all_moved - LEAST_VIEW) / SIGMAS.view_moves, VIEW_STATES,
             method="motion of nearly all of the picture", **about,
         )  # fmt: skip
     if not np.isfinite(view_t42).all():
@@ -340,14 +352,14 @@ def view_facts(
     away = float(np.linalg.norm(view_t42 - view_t42[0], axis=2).max())
     if away < REST_VIEW and not all_moved > LEAST_VIEW:
         yield word(
-            source, "view", VIEW_RESTS, (REST_VIEW - away) / REST_SIGMA, VIEW_STATES,
+            source, "view", VIEW_RESTS, (REST_VIEW - away) / SIGMAS.view_rests, VIEW_STATES,
             method="motion of the background in the picture", **about,
         )  # fmt: skip
     moved_42 = view_t42[-1] - view_t42[0]
     mean_2 = moved_42.mean(axis=0)
     # The four points go the same way: the view neither zooms nor rolls.
     if np.linalg.norm(moved_42 - mean_2, axis=1).max() < 0.3 * np.linalg.norm(mean_2):
-        text, margin = _direction(-view_t42.mean(axis=1), MOVED_SIGMA)
+        text, margin = _direction(-view_t42.mean(axis=1), SIGMAS.moved)
         yield word(
             source, "view_direction", text, margin, PICTURE_DIRECTIONS,
             method="motion of the background in the picture", **about,

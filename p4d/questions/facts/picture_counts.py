@@ -18,6 +18,8 @@ HALVES: Mapping[str, tuple[str, str]] = {
 """Kinds that count the marks in a half of the picture, with the kind and word that say so."""
 GOING: Mapping[str, str] = {"left": "leftward_count", "right": "rightward_count"}
 """Kinds that count the marks whose own motion in the picture has this direction."""
+COUNTED = frozenset({*HALVES, *GOING.values(), "picture_left_count", "unmarked_number"})
+"""Kinds that are as uncertain as what they count."""
 LEFT_OF = frozenset(side for side in PICTURE_SIDES if side.startswith("left"))
 
 

@@ -16,11 +16,14 @@ from p4d.config import FactsParams
 from p4d.errors import LabelError, P4DError
 from p4d.pipeline import StageInputs, StageReport
 from p4d.questions.facts.exact.reader import SceneReader
+from p4d.questions.facts.exact.scene_facts import shard_blocks
+from p4d.questions.facts.facts_table import MeasuredClip, facts_table
 from p4d.questions.facts.image_facts import ImageReader
 from p4d.questions.facts.parts.reader import PartsReader
 from p4d.questions.facts.path_facts import PathReader
 from p4d.questions.facts.picture_counts import picture_counts
-from p4d.questions.facts.table import Fact, write_facts
+from p4d.questions.facts.scene.geometry import Scene
+from p4d.questions.facts.table import Fact, fact_table, write_fact_table
 from p4d.questions.outcomes import ClipOutcome, write_outcomes
 from p4d.questions.regions.selection import marked_regions
 from p4d.truth.clip_parts import WHOLE
@@ -49,34 +52,82 @@ def build_facts(inputs: StageInputs, out: Path) -> StageReport:
         rest=ImageReader(labels_folder, first=("exact",)),
         paths=PathReader(inputs.folder("regions")),
     )
-    facts: list[Fact] = []
-    outcomes: list[ClipOutcome] = []
-    left_out = 0
+    facts = _ShardFacts(params)
+    failed: list[ClipOutcome] = []
     rows = clips.sort("clip_id").to_dicts()
     for done, clip in enumerate(rows, start=1):
         clip_id = clip["clip_id"]
         note = clip_id
+        given = clip, region_ids.get(clip_id, ()), masks[f"{clip_id}.masks_kthw"]
         try:
-            measured = readers.facts(
-                clip, region_ids.get(clip_id, ()), masks[f"{clip_id}.masks_kthw"], params
-            )
+            if readers.whole(clip_id):
+                on_grid = params.instants == "grid"
+                facts.add_scene(readers.scenes.scene(*given, on_grid=on_grid))
+            else:
+                facts.add(clip_id, readers.facts(*given, params))
         except (P4DError, KeyError) as error:
-            outcomes.append(ClipOutcome(clip_id, "failed", str(error)))
+            failed.append(ClipOutcome(clip_id, "failed", str(error)))
             note = f"{clip_id}: {error}"
-        else:
-            if not readers.parts.parts[clip_id].gives:
-                measured += picture_counts(measured, region_ids.get(clip_id, ()))
-            # A NaN in truth or labels invalidates its own facts, not the clip.
-            finite = [f for f in measured if isfinite(f.value) and isfinite(f.sigma)]
-            left_out += len(measured) - len(finite)
-            facts.extend(finite)
-            outcomes.append(_outcome(clip_id, finite, camera_counts=not readers.whole(clip_id)))
         inputs.progress(done, len(rows), note)
-    write_facts(out / "facts.parquet", facts)
+    table = facts.table()
+    write_fact_table(out / "facts.parquet", table)
     return StageReport(
-        rows=write_outcomes(out, outcomes),
-        metrics={"clips": len(rows), "facts": len(facts), "facts_not_finite": left_out},
+        rows=write_outcomes(out, [*failed, *facts.outcomes]),
+        metrics={
+            "clips": len(rows),
+            "facts": table.height,
+            "facts_not_finite": facts.not_finite,
+        },
     )
+
+
+class _ShardFacts:
+    """Collects the facts of a shard: of clips with whole truth all at once, of others one by one.
+
+    A NaN in truth or labels invalidates its own facts, not the clip.
+
+    Attributes:
+        outcomes: of the clips that could be measured; complete once the table is made.
+        not_finite: number of facts that were left out.
+    """
+
+    def __init__(self, params: FactsParams) -> None:
+        self.outcomes: list[ClipOutcome] = []
+        self.not_finite = 0
+        self._params = params
+        self._scenes: list[Scene] = []
+        self._facts: list[Fact] = []
+
+    def add_scene(self, scene: Scene) -> None:
+        """Add a clip with whole truth.
+
+        Raises:
+            TruthError: it cannot be measured.
+        """
+        if scene.steep:
+            shard_blocks([scene], self._params)
+        self._scenes.append(scene)
+
+    def add(self, clip_id: str, measured: Sequence[Fact]) -> None:
+        """Add the facts of another clip."""
+        finite = [f for f in measured if isfinite(f.value) and isfinite(f.sigma)]
+        self.not_finite += len(measured) - len(finite)
+        self._facts += finite
+        self._conclude(clip_id, known=any(f.region_ids or _of_camera(f) for f in finite))
+
+    def table(self) -> pl.DataFrame:
+        """Return the facts of all clips."""
+        clips = [MeasuredClip(scene.source, scene.region_ids) for scene in self._scenes]
+        exact = facts_table(shard_blocks(self._scenes, self._params), clips)
+        self.not_finite += exact.not_finite
+        for clip, known in zip(clips, exact.about_regions_c.tolist(), strict=True):
+            self._conclude(clip.source.clip_id, known=known)
+        others = fact_table(self._facts)
+        return pl.concat([exact.table, others]) if others.height else exact.table
+
+    def _conclude(self, clip_id: str, *, known: bool) -> None:
+        reason = None if known else "no region could be measured"
+        self.outcomes.append(ClipOutcome(clip_id, "ok" if known else "filtered", reason))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,11 +152,6 @@ class ClipReaders:
         """Whether the clip has whole truth."""
         return self.parts.parts[clip_id] is WHOLE
 
-    def in_parts(self, clip_id: str) -> bool:
-        """Whether the clip has truth, and not all of it."""
-        parts = self.parts.parts[clip_id]
-        return bool(parts.gives) and parts is not WHOLE
-
     def facts(
         self,
         clip: Mapping[str, Any],
@@ -113,18 +159,18 @@ class ClipReaders:
         masks_kthw: np.ndarray,
         params: FactsParams,
     ) -> list[Fact]:
-        """Measure all facts of one clip.
+        """Measure all facts of one clip without whole truth.
 
         Raises:
             P4DError: it cannot be measured.
         """
         given = clip, region_ids, masks_kthw, params
-        if self.parts.parts[clip["clip_id"]] is WHOLE:
-            return self.scenes.facts(*given)
-        if not self.in_parts(clip["clip_id"]):
+        if not self.parts.parts[clip["clip_id"]].gives:
             if self.paths.has(clip["clip_id"], region_ids):
-                return self.paths.facts(clip, region_ids)
-            return self.images.facts(*given)
+                seen = self.paths.facts(clip, region_ids)
+            else:
+                seen = self.images.facts(*given)
+            return [*seen, *picture_counts(seen, region_ids)]
         exact = self.parts.facts(*given)
         known = {_subject(fact) for fact in exact}
         try:
@@ -143,10 +189,3 @@ def _subject(fact: Fact) -> tuple[object, ...]:
 
 def _of_camera(fact: Fact) -> bool:
     return fact.kind.startswith(("camera_", "view"))
-
-
-def _outcome(clip_id: str, facts: list[Fact], *, camera_counts: bool) -> ClipOutcome:
-    """`camera_counts`: facts of the camera alone make a clip worth asking about."""
-    if any(fact.region_ids or (camera_counts and _of_camera(fact)) for fact in facts):
-        return ClipOutcome(clip_id, "ok")
-    return ClipOutcome(clip_id, "filtered", "no region could be measured")

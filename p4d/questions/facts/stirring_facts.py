@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from p4d.questions.facts.calibration import calibration
 from p4d.questions.facts.table import Fact, Source, quantity, word
 from p4d.questions.facts.vocabulary import (
     HALVES_DOWN,
@@ -24,11 +25,11 @@ from p4d.questions.facts.vocabulary import (
 )
 from p4d.questions.regions.flow.paths_file import ClipPaths
 
-LEAST_STIR, STIR_SIGMA = 0.03, 0.015
-"""Square root of the share of the picture that must move in a part, and its error. On 111 clips of
+LEAST_STIR = 0.03
+"""Square root of the share of the picture that must move in a part. On 111 clips of
 the look `bullet` up to 0.058 seemed to move in a part in which no thing did: shadows, and flow that
 reaches beyond an outline."""
-MOST_STILL, STILL_SIGMA = 0.05, 0.012
+MOST_STILL = 0.05
 """The same of what may move at most in a part that is still. On 14 of these clips at least 0.077
 might move where something did."""
 EDGES: Mapping[str, tuple[tuple[slice | int, slice | int], tuple[str, ...]]] = {
@@ -38,6 +39,7 @@ EDGES: Mapping[str, tuple[tuple[slice | int, slice | int], tuple[str, ...]]] = {
     "bottom": ((2, slice(None)), PARTS_ACROSS),
 }
 """Thirds of the picture at its edges, with what their three parts are called."""
+SIGMAS = calibration().sigmas
 METHOD = "flow and change of pixels before a resting camera"
 
 
@@ -55,8 +57,8 @@ class Stirring:
         if not np.isfinite([certain, possible]).all():
             return None
         return cls(
-            (np.sqrt(certain) - LEAST_STIR) / STIR_SIGMA,
-            (MOST_STILL - np.sqrt(possible)) / STILL_SIGMA,
+            (np.sqrt(certain) - LEAST_STIR) / SIGMAS.stirs,
+            (MOST_STILL - np.sqrt(possible)) / SIGMAS.still,
         )
 
     def moves(self, part: tuple[slice | int, slice | int]) -> tuple[bool, float]:

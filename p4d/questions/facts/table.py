@@ -98,7 +98,7 @@ def quantity(
     span_ns: tuple[int, int],
 ) -> Fact:
     """Return the fact of a measured number."""
-    return _fact(source, kind, value, None, sigma, unit, frame, method, region_ids, span_ns)
+    return fact_of(source, kind, value, None, sigma, unit, frame, method, region_ids, span_ns)
 
 
 def word(
@@ -130,10 +130,10 @@ def word(
     """
     sigma = 1.0 / margin if margin > 0 else SIGMA_MAX
     value = float(vocabulary.index(text))
-    return _fact(source, kind, value, text, sigma, "class", frame, method, region_ids, span_ns)
+    return fact_of(source, kind, value, text, sigma, "class", frame, method, region_ids, span_ns)
 
 
-def _fact(
+def fact_of(
     source: Source,
     kind: str,
     value: float,
@@ -145,6 +145,7 @@ def _fact(
     region_ids: Sequence[str],
     span_ns: tuple[int, int],
 ) -> Fact:
+    """Return a fact with its id; value and sigma are rounded."""
     start_ns, end_ns = span_ns
     regions = tuple(region_ids)
     return Fact(
@@ -174,27 +175,37 @@ def _fact_id(
 
     The canonical JSON is joined from strings that were encoded once: a shard repeats the same few.
     """
-    listed = ",".join(map(_encoded, regions))
+    listed = ",".join(map(encoded, regions))
     text = (
-        f"[{_encoded(source.clip_id)},{_encoded(kind)},[{listed}],{span_ns[0]},{span_ns[1]},"
-        f"{_encoded(frame)},{_encoded(source.teacher)}]"
+        f"[{encoded(source.clip_id)},{encoded(kind)},[{listed}],{span_ns[0]},{span_ns[1]},"
+        f"{encoded(frame)},{encoded(source.teacher)}]"
     )
     return f"fact_{sha256(text.encode()).hexdigest()[:16]}"
 
 
-_encoded = lru_cache(maxsize=4096)(canonical_json)
+encoded = lru_cache(maxsize=4096)(canonical_json)
+"""The canonical JSON of a value that many facts repeat."""
 
 
 def write_facts(path: Path, facts: Sequence[Fact]) -> None:
     """Write facts in the declared schema."""
+    write_fact_table(path, fact_table(facts))
+
+
+def write_fact_table(path: Path, table: pl.DataFrame) -> None:
+    """Write the rows of facts."""
+    write_table(path, table, sort_by=["clip_id", "fact_id"])
+
+
+def fact_table(facts: Sequence[Fact]) -> pl.DataFrame:
+    """Return facts as rows of the declared schema."""
     columns = zip(*facts, strict=True) if facts else ((),) * len(SCHEMA)
-    frame = pl.DataFrame(
+    return pl.DataFrame(
         {
             name: _list_column(column) if name == "region_ids" else pl.Series(column, dtype=dtype)
             for (name, dtype), column in zip(SCHEMA.items(), columns, strict=True)
         }
     )
-    write_table(path, frame, sort_by=["clip_id", "fact_id"])
 
 
 def _list_column(lists: Sequence[tuple[str, ...]]) -> pl.Series:

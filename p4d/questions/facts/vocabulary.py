@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
 STAYS = "stays in place"
 DIRECTIONS = ("left", "right", "towards the camera", "away from the camera", "up", "down", STAYS)
 PICTURE_DIRECTIONS = ("left", "right", "up", "down", STAYS)
@@ -79,3 +84,8 @@ RESTS = (FORMER, LATTER, KEEP_MOVING, NEVER_MOVE)
 
 # Which of the marked objects, by the number of its mark.
 OBJECTS = tuple(f"object {mark}" for mark in range(1, 10))
+
+
+def word_numbers(by_axis: Sequence[tuple[str, str]], words: Sequence[str]) -> NDArray[np.int64]:
+    """Return where the words of axes stand in a vocabulary, [axes, 2]: of a negative sign, else."""
+    return np.array([[words.index(one) for one in both] for both in by_axis])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,14 @@ class ExpertTeacher:
         Raises:
             LabelError: clips differ in shape, or do not have the size the network was built for.
         """
+        return [finish() for finish in self.predict(clips)]
+
+    def predict(self, clips: Sequence[ClipInput]) -> list[Callable[[], LabelArrays]]:
+        """Run the forward pass; what is returned fits the cameras and makes the label of a clip.
+
+        Raises:
+            LabelError: clips differ in shape, or do not have the size the network was built for.
+        """
         shapes = {clip.rgb_thw3.shape for clip in clips}
         if len(shapes) > 1:
             raise LabelError(f"clips of one batch differ in shape: {sorted(shapes)}")
@@ -59,7 +68,7 @@ class ExpertTeacher:
         motion = torch.sigmoid(maps.motion_logit_bthw).numpy()
         rays = maps.rays_bthw6.numpy()
         return [
-            self._label_clip(depth[i], flow[i], motion[i], rays[i], latents[i].numpy())
+            partial(self._label_clip, depth[i], flow[i], motion[i], rays[i], latents[i].numpy())
             for i in range(len(clips))
         ]
 

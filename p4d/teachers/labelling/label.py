@@ -29,7 +29,7 @@ from p4d.teachers.labelling.clip_truth import ClipTruths
 from p4d.teachers.labelling.sources import write_record
 from p4d.teachers.labelling.statistics import STATS_SCHEMA
 from p4d.teachers.labelling.store import LabelWriter
-from p4d.teachers.protocol import ClipInput, Teacher
+from p4d.teachers.protocol import ClipInput, LabelArrays, PredictingTeacher, Teacher
 from p4d.teachers.registry import make_teachers
 from p4d.video.source_frames import ReadFrames, SourceFrames, SourceSize
 
@@ -79,7 +79,7 @@ def build_labels(inputs: StageInputs, out: Path) -> StageReport:
     tokens_hw = read_config(expert_folder).tokens_hw
     source = any(teacher.reads is not None or teacher.uses for teacher in teachers)
     clips = ShardClips(inputs.folder("clips"), inputs.folder("videos") if source else None)
-    with deterministic(params.threads, seed_for("labels"), device=_device(params)):
+    with deterministic(params.threads, seed_for("labels"), device=_device(params), compiled=False):
         outcomes = label_clips(
             clips, teachers, out, batch=params.batch, tokens_hw=tokens_hw,
             progress=inputs.progress,
@@ -220,8 +220,13 @@ def label_clips(
 
 
 def _together(teachers: Sequence[Teacher]) -> Iterator[list[Teacher]]:
-    """Teachers that take turns: those that read no labels of others, then each other one."""
-    yield [teacher for teacher in teachers if not teacher.uses]
+    """Teachers that take turns: those that read no labels of others, then each other one.
+
+    Those that copy truth come first: their labels are stored beside the first pass of a network,
+    and behind the last one only its own are left.
+    """
+    alone = [teacher for teacher in teachers if not teacher.uses]
+    yield sorted(alone, key=lambda teacher: not teacher.needs_truth)
     yield from ([teacher] for teacher in teachers if teacher.uses)
 
 
@@ -308,7 +313,7 @@ def _label_batch(
     """The labels of a batch on their way to the store. One that fails is repeated clip by clip."""
     try:
         read = [_with_labels(read(), teacher, behind) for read in given.values()]
-        labels = teacher.label(read)
+        labels = _labels_of(teacher, read)
     except LabelError as error:
         if len(given) == 1:
             failed = Kept(reason=str(error))
@@ -319,6 +324,17 @@ def _label_batch(
     square = read if teacher.reads is None else [clips.read(clip_id) for clip_id in given]
     stored = behind.keep(teacher, list(zip(square, labels, strict=True)))
     return [_Batch(teacher=teacher, clip_ids=list(given), labels=stored)]
+
+
+def _labels_of(teacher: Teacher, clips: Sequence[ClipInput]) -> Sequence[Callable[[], LabelArrays]]:
+    """The labels of a batch; the thread behind makes those of a teacher that predicts."""
+    if isinstance(teacher, PredictingTeacher):
+        return teacher.predict(clips)
+    return [partial(_same, label) for label in teacher.label(clips)]
+
+
+def _same(label: LabelArrays) -> LabelArrays:
+    return label
 
 
 def _with_labels(clip: ClipInput, teacher: Teacher, behind: Behind) -> ClipInput:

@@ -15,6 +15,8 @@ from p4d.errors import PublishError
 from p4d.project import Project
 
 WAIT_S = 600.0
+_POLL_S = 0.005
+"""Between two tries; it is held for milliseconds, and the default of filelock is 50."""
 
 
 @contextlib.contextmanager
@@ -29,7 +31,7 @@ def project_lock(project: Project, wait_s: float = WAIT_S) -> Iterator[bool]:
     lock = FileLock(path, is_singleton=True)
     outermost = not lock.is_locked
     try:
-        lock.acquire(timeout=wait_s)
+        lock.acquire(timeout=wait_s, poll_interval=_POLL_S)
     except Timeout as error:
         raise PublishError(
             f"another process holds {path} for more than {wait_s:.0f} s; let it finish"

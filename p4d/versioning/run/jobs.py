@@ -36,6 +36,7 @@ def check_job(
         needs=Needs(),
         function=_check,
         arguments=(project, key, run_id),
+        checks=True,
     )
 
 

@@ -50,9 +50,10 @@ def sweep(project: Project) -> list[str]:
         with held(mark) as ours:
             if not ours:
                 continue
+            if folder.is_dir():  # else its process removed it since the folder was listed
+                removed.append(name)
             shutil.rmtree(folder, ignore_errors=True)
             mark.unlink(missing_ok=True)
-            removed.append(name)
     return removed
 
 

@@ -143,6 +143,7 @@ def frames_of(opened: OpenedVideo, budget: FileBudget) -> Iterator[Frame]:
         frame = Frame(
             index=index,
             ticks=ticks,
+            pts_ns=ticks_to_ns(ticks, time_base),
             duration_ticks=picture.duration or 0,
             time_base=time_base,
             orientation=Orientation.of(picture),

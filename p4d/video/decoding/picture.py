@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -105,13 +106,14 @@ def _display_matrix(frame: av.VideoFrame) -> bytes | None:
     return None if found is None else bytes(found)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Frame:
-    """One decoded frame.
+    """One decoded frame; not frozen, because a video has thousands and that doubles their cost.
 
     Attributes:
         index: position in presentation order, from 0.
         ticks: presentation time in units of `time_base`.
+        pts_ns: presentation time, absolute in the video.
         duration_ticks: duration that the container states, or 0.
         reformatter: converts pictures; frames of one file share it.
 
@@ -119,16 +121,12 @@ class Frame:
 
     index: int
     ticks: int
+    pts_ns: int
     duration_ticks: int
     time_base: Fraction
     orientation: Orientation
     picture: av.VideoFrame
     reformatter: VideoReformatter
-
-    @property
-    def pts_ns(self) -> int:
-        """Presentation time, absolute in the video."""
-        return ticks_to_ns(self.ticks, self.time_base)
 
     @property
     def size_px(self) -> tuple[int, int]:
@@ -166,10 +164,10 @@ class Frame:
         stored = self.orientation.size_px(width_px, height_px)
         return self.orientation.upright(self._converted(_SMALL_RGB, *stored))
 
-    def grey_cells(self) -> np.ndarray:
-        """Grey levels of a few pixels of the stored picture, u8 [18, 32]: cheap, to compare.
+    def grey_samples(self) -> np.ndarray:
+        """Grey levels of a few pixels of the stored picture, u8 [18, 32 n], n from 1 to 8.
 
-        A cell is the mean of at most 8 pixels of one row: 0.02 ms, whatever the size.
+        They are n pixels of one row in each of 18 x 32 cells: 0.01 ms, whatever the size.
         """
         rows, columns = GREY_CELLS_PX
         plane = self.picture.planes[0]
@@ -180,9 +178,7 @@ class Frame:
         stored = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)  # type: ignore[call-overload]
         skip = -(-width_px // 8)
         taken = width_px // skip
-        chosen = stored[step // 2 :: step, ::skip][:rows, : columns * taken]
-        sums = chosen.reshape(rows, columns, taken).sum(axis=2, dtype=np.uint16)
-        return (sums // taken).astype(np.uint8)
+        return stored[step // 2 :: step, ::skip][:rows, : columns * taken].copy()
 
     def _converted(
         self, how: Interpolation, width_px: int | None = None, height_px: int | None = None
@@ -201,6 +197,16 @@ class Frame:
         except (av.FFmpegError, OSError, ValueError) as error:
             source = self.picture.format.name
             raise DecodeError(f"frame {self.index} cannot be converted from {source}") from error
+
+
+def grey_cells(samples: Sequence[np.ndarray]) -> np.ndarray:
+    """The mean of the samples of each cell, u8 [T, 18, 32], of frames of one size."""
+    rows, columns = GREY_CELLS_PX
+    cells = np.stack(samples).reshape(len(samples), rows, columns, -1)
+    sums = np.zeros(cells.shape[:3], np.uint16)
+    for sample in range(cells.shape[3]):  # an axis this short is summed slowly by NumPy
+        sums += cells[..., sample]
+    return (sums // cells.shape[3]).astype(np.uint8)
 
 
 def ticks_to_ns(ticks: int, time_base: Fraction) -> int:

@@ -6,12 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmarks.distillation.seconds.oracle import ClipText
+from benchmarks.distillation.seconds.oracle import ClipText, courses_of
 from benchmarks.distillation.seconds.plan import ARMS, NO_TIME, ORACLE, settings
 from benchmarks.distillation.seconds.readable import _explained
 from benchmarks.distillation.seconds.report import _interval, _of_arm
-from p4d.questions.facts.exact.second_facts import course_of
-from p4d.questions.facts.scene.trajectory import trajectory_of
 from p4d.students.model.prompt_settings import TIMES
 from p4d.worlds.retimed import takes_of
 from tests.questions.asking.test_seconds import BY_PICTURES, asked_of, scene_of, take
@@ -22,11 +20,7 @@ WORLDS = range(100, 112)
 
 def text_of(number, times_ns):
     scene = scene_of(number, 0, times_ns)
-    courses = [
-        course_of(scene, trajectory_of(scene, k, 0, 7, SECONDS))
-        for k in range(len(scene.region_ids))
-    ]
-    return ClipText([time_ns * 1e-9 for time_ns in times_ns], courses)
+    return ClipText([time_ns * 1e-9 for time_ns in times_ns], courses_of(scene, SECONDS))
 
 
 def derived(family, text, question):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from benchmarks.reality.looks.film import film_of, scene_of
 from benchmarks.reality.looks.judge import Judge, Marks, Verdict
@@ -16,6 +19,7 @@ from p4d.questions.facts.table import Fact, Source, quantity, word
 from p4d.questions.facts.vocabulary import (
     CAMERA_DIRECTIONS,
     CAMERA_TURNS,
+    COURSES,
     FORMER,
     HALVES_DOWN,
     HALVES_OF_TIME,
@@ -26,22 +30,29 @@ from p4d.questions.facts.vocabulary import (
     NOTHING_MOVES,
     OBJECTS,
     OF_TWO,
+    OWN_SIDES,
+    PAIR,
     PARTS_DOWN,
     PICTURE_DIRECTIONS,
     PICTURE_SIDES,
     QUADRANTS,
+    RESTS,
     ROTATIONS,
+    SEEN_TURNS,
     SIDES,
     SIZE_CHANGES,
     SOMETHING_MOVES,
+    SPEED_CHANGES,
     STAYS,
     STIRRING,
     TRENDS,
     VIEW_MOVES,
     VIEW_RESTS,
     VIEW_STATES,
+    WAYS,
 )
 
+INSTANTS = ("at 0 sec", "at 0.25 sec", "at 0.75 sec", "at 1 sec")
 FRAMES, SIDE, FOCAL = 5, 64, 64.0
 SOURCE = Source(clip_id="clip_a", scale_kind="relative", teacher="t", teacher_digest="d")
 TIME_NS = np.arange(FRAMES) * 250_000_000
@@ -146,10 +157,77 @@ def said(kind: str, text: str, vocabulary: tuple[str, ...], *regions: str, end: 
         (said("camera_direction", "left", CAMERA_DIRECTIONS), Verdict.WRONG),
         (said("camera_turn", "does not turn", CAMERA_TURNS), Verdict.RIGHT),
         (said("camera_turn", "upwards", CAMERA_TURNS), Verdict.WRONG),
+        (said("when_there", "at 0 sec", INSTANTS, GOES, end=0), Verdict.RIGHT),
+        (said("when_there", "at 0.75 sec", INSTANTS, GOES, end=0), Verdict.WRONG),
+        (said("when_there", "at 0 sec", INSTANTS, REST, end=0), Verdict.WRONG),
+        (said("own_side", "behind it", OWN_SIDES, GOES, REST), Verdict.RIGHT),
+        (said("own_side", "on its left", OWN_SIDES, GOES, REST), Verdict.WRONG),
+        (said("course", "moves all the time", COURSES, GOES), Verdict.RIGHT),
+        (said("course", "rests, then moves", COURSES, GOES), Verdict.WRONG),
+        (said("course", "rests all the time", COURSES, REST), Verdict.RIGHT),
+        (said("way", "straight", WAYS, GOES), Verdict.RIGHT),
+        (said("way", "bends to the left", WAYS, GOES), Verdict.WRONG),
+        (said("way", STAYS, WAYS, REST), Verdict.RIGHT),
+        (said("moves_first", LATTER, PAIR, REST, GOES), Verdict.RIGHT),
+        (said("moves_first", FORMER, PAIR, REST, GOES), Verdict.WRONG),
+        (said("moves_first", "neither", PAIR, REST, GOES), Verdict.WRONG),
+        (said("rests_first", "both keep moving", RESTS, GOES, GOES), Verdict.RIGHT),
+        (said("rests_first", "neither moves", RESTS, GOES, GOES), Verdict.WRONG),
+        (said("rests_first", "the former", RESTS, REST, GOES), Verdict.WRONG),
+        (said("rotation_seen", "does not rotate", SEEN_TURNS, GOES), Verdict.RIGHT),
+        (said("rotation_seen", "clockwise", SEEN_TURNS, GOES), Verdict.WRONG),
+        (said("speed_change", "keeps its speed", SPEED_CHANGES, GOES), Verdict.RIGHT),
+        (said("speed_change", "speeds up", SPEED_CHANGES, GOES), Verdict.WRONG),
     ],
 )
 def test_words(judge: Judge, fact: Fact, verdict: Verdict) -> None:
     assert judge.fact(fact) is verdict
+
+
+def test_who_is_there_needs_the_number_of_the_mark(judge: Judge) -> None:
+    two = replace(judge, marks=Marks(objects={REST: 0, GOES: 1}, several=frozenset()))
+    for text, verdict in (("object 2", Verdict.RIGHT), ("object 1", Verdict.WRONG)):
+        assert two.fact(said("who_is_there", text, OBJECTS, GOES, end=0)) is verdict
+    assert judge.fact(said("who_is_there", "object 2", OBJECTS, GOES, end=0)) is Verdict.NOTHING
+
+
+@pytest.mark.parametrize(
+    ("axis", "seen"),
+    [
+        ((0, 0, 1), "its near side moves right"),
+        ((0, 0, -1), "its near side moves left"),
+        ((-1, 0, 0), "its near side moves up"),
+        ((0, 1, 0), "clockwise"),
+        ((0, -1, 0), "counter-clockwise"),
+    ],
+)
+def test_a_turn_is_seen_from_the_camera(judge: Judge, axis: tuple[int, ...], seen: str) -> None:
+    poses = judge.truth.world_T_obj_kt44.copy()
+    poses[0, :, :3, 3] = [0.0, 4.0, 0.0]
+    turns = np.linspace(0, 2, FRAMES)[:, None] * np.array(axis)
+    poses[0, :, :3, :3] = Rotation.from_rotvec(turns).as_matrix()
+    turned = replace(judge, truth=replace(judge.truth, world_T_obj_kt44=poses))
+    right = [
+        text for text in SEEN_TURNS
+        if turned.fact(said("rotation_seen", text, SEEN_TURNS, REST)) is Verdict.RIGHT
+    ]  # fmt: skip
+    assert right == [seen]
+
+
+@pytest.mark.parametrize("late_by", [0, 1])
+def test_the_order_of_starts_is_read_off_all_frames_of_the_video(
+    judge: Judge, late_by: int
+) -> None:
+    """Both start between the same two frames of the clip."""
+    video_s = np.arange(0, 1.01, 0.05)
+    places = np.zeros((2, len(video_s), 3))
+    for k, starts in enumerate((3, 3 + 2 * late_by)):
+        places[k, starts:, 0] = 0.1 * np.arange(len(video_s) - starts)
+    poses = judge.truth.world_T_obj_kt44.copy()
+    poses[:, :, :3, 3] = places[:, ::5]
+    truth = replace(judge.truth, world_T_obj_kt44=poses, video_s_t=video_s, video_m_kt3=places)
+    found = replace(judge, truth=truth).fact(said("moves_first", LATTER, PAIR, REST, GOES))
+    assert found is (Verdict.WRONG if late_by else Verdict.RIGHT)
 
 
 @pytest.mark.parametrize(
@@ -179,6 +257,8 @@ def test_words(judge: Judge, fact: Fact, verdict: Verdict) -> None:
         ("turn_angle", 0.0, 0.05, Verdict.RIGHT),
         ("turn_angle", 1.0, 0.05, Verdict.WRONG),
         ("camera_speed", 0.0, 0.05, Verdict.RIGHT),
+        ("acceleration", 0.0, 0.05, Verdict.RIGHT),
+        ("acceleration", 1.0, 0.05, Verdict.WRONG),
         ("speed", 1.0, 0.05, Verdict.RIGHT),
         ("speed", 2.0, 0.05, Verdict.WRONG),
         ("displacement", 1.1, 0.05, Verdict.RIGHT),
@@ -197,7 +277,7 @@ def test_numbers(judge: Judge, kind: str, value: float, sigma: float, verdict: V
 def test_a_question_is_as_untrue_as_its_worst_fact(judge: Judge) -> None:
     true = said("moving", "moving", MOTION, GOES)
     false = said("picture_direction", "left", PICTURE_DIRECTIONS, GOES)
-    unknown = said("course", "moves all the time", ("moves all the time",), GOES)
+    unknown = said("of no rule", "so", ("so",), GOES)
     assert judge.question([true], [], "") is Verdict.RIGHT
     assert judge.question([true, unknown], [], "") is Verdict.UNJUDGED
     assert judge.question([unknown, false, true], [], "") is Verdict.WRONG

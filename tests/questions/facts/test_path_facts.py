@@ -63,6 +63,14 @@ def test_a_thing_that_goes_right_has_its_direction_shift_speed_and_places():
     assert not _certain(found[("up_or_down", "reg_0")])
 
 
+def test_a_thing_may_rest_that_passes_before_the_background_of_a_camera_that_travels():
+    travels = _line((0, 0), (-60, 0))
+    found = _facts(_line((200, 100), (100, 100)), view=travels, own=[_line((200, 100), (160, 100))])
+    assert _certain(found[("screen_direction", "reg_0")])
+    assert ("moving", "reg_0") not in found
+    assert ("picture_direction", "reg_0") not in found
+
+
 def test_neither_a_diagonal_nor_a_way_there_and_back_has_a_certain_direction():
     diagonal = _facts(_line((100, 100), (180, 180)))
     assert not _certain(diagonal[("screen_direction", "reg_0")])

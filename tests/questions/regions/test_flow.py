@@ -107,9 +107,59 @@ def test_the_parts_of_the_picture_that_stir_are_those_with_a_thing_that_moves():
     assert (may_stir[still] < 0.0005).all()
 
 
+def test_what_has_come_to_rest_before_an_interval_does_not_stir_in_it():
+    stops = INSTANTS[3]
+    moving = _clip(((30, 50), (3, 0)))
+    rests = np.repeat(moving[stops : stops + 1], FRAMES - stops, axis=0)
+    stirs = _measured(np.concatenate([moving[:stops], rests])).stirs_tt33
+    assert (stirs[0, 3] > 0.005).any()
+    assert (stirs[2, -1] > 0.001).any()
+    assert (stirs[3, -1] == 0).all()
+
+
 def test_before_a_camera_that_pans_no_part_is_said_to_stir():
     motion = _measured(_clip(((40, 60), (1.5, 0)), pan_px=(1, 0)))
     assert np.isnan(motion.stirs_tt33).all()
+
+
+def _behind_a_wide_thing(foot_moves: bool) -> np.ndarray:
+    """A background at rest, two thirds hidden by what moves; its lower part may move as well."""
+    height, width = SIZE_HW
+    behind, before = _texture(1, height, width, (60, 130)), _texture(2, 400, width, (120, 200))
+    frames = []
+    for t in range(FRAMES):
+        frame = behind.copy()
+        frame[:, 72:] = before[3 * t : 3 * t + height, 72:]
+        if foot_moves:
+            frame[-20:, :72] = before[t : t + 20, :72]
+        frames.append(frame)
+    return np.stack(frames)
+
+
+def test_a_camera_rests_if_a_whole_side_of_its_picture_does_not_change():
+    motion = _measured(_behind_a_wide_thing(foot_moves=False))
+    assert (motion.view_t42 == motion.view_t42[0]).all()
+    assert (motion.may_stir_tt33[0, -1][:, 0] == 0).all()
+    assert (motion.stirs_tt33[0, -1][:, 2] > 0.01).all()
+
+
+def test_it_does_not_certainly_rest_if_the_foot_of_that_side_changes():
+    motion = _measured(_behind_a_wide_thing(foot_moves=True))
+    assert np.isnan(motion.view_t42).all()
+    assert np.isnan(motion.stirs_tt33).all()
+
+
+def test_what_moves_before_a_plain_ground_does_not_move_the_view():
+    """Things are all that has texture; they cover half of the picture and two of its sides."""
+    height, width = SIZE_HW
+    things = _texture(3, height + 100, width, (60, 200))
+    frames = []
+    for t in range(FRAMES):
+        frame = np.full((height, width, 3), 128, np.uint8)
+        frame[:, :70] = things[2 * t : 2 * t + height, :70]
+        frame[100:, :170] = things[2 * t : 2 * t + 44, :170]
+        frames.append(frame)
+    assert np.isnan(_measured(np.stack(frames)).all_moved_px_tt[0, -1])
 
 
 def test_what_only_rests_is_no_thing():

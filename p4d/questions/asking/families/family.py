@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from p4d.categories import CATEGORIES, DYNAMIC
 from p4d.errors import ContractError
@@ -108,7 +109,7 @@ class QuestionFamily:
         """Whether R4D-Bench counts the category as dynamic."""
         return self.category in DYNAMIC
 
-    @property
+    @cached_property
     def slots(self) -> frozenset[str]:
         """Slots of the phrasings."""
         return frozenset(re.findall(r"\{(\w+)\}", self.phrasings[0]))

@@ -6,135 +6,125 @@ four marks, so that each of four options names a marked object.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
-from itertools import combinations
+from collections.abc import Iterator
+from functools import lru_cache
 
-from p4d.config import FactsParams
-from p4d.questions.facts.scene.geometry import Scene
-from p4d.questions.facts.scene.trajectory import Trajectory
+import numpy as np
+
+from p4d.questions.facts.blocks import (
+    Bools,
+    FactBlock,
+    FactRows,
+    Floats,
+    Ints,
+    each,
+    together,
+    trios,
+    word_sigma,
+)
+from p4d.questions.facts.exact.motion_facts import moving_margin
+from p4d.questions.facts.scene.margins import least
+from p4d.questions.facts.scene.trajectories import Trajectories
 from p4d.questions.facts.scene.turns import TURN_SIGMA_RAD
-from p4d.questions.facts.table import Fact, quantity, word
 from p4d.questions.facts.vocabulary import OBJECTS
 
 MARKS_TO_CHOOSE_FROM = 4
 
 
+@lru_cache
+def others(objects: int) -> Ints:
+    """All objects but one, for each, [K, K - 1]."""
+    rows = [[o for o in range(objects) if o != k] for k in range(objects)]
+    return np.array(rows, np.int64).reshape(objects, max(0, objects - 1))
+
+
 def rank_fact(
-    scene: Scene,
+    rows: FactRows,
     kind: str,
-    k: int,
-    ahead: Sequence[float],
-    span_ns: tuple[int, int],
+    ahead_ko: Floats,
     *,
     frame: str,
     method: str,
-) -> Fact:
-    """Return how many others come before object `k`; `ahead` is positive for those, in sigmas."""
-    margin = min((abs(value) for value in ahead), default=0.0)
-    return quantity(
-        scene.source, kind, sum(value > 0 for value in ahead), 1.0 / max(margin, 1e-6),
-        unit="count", frame=frame, method=method, region_ids=[scene.region_ids[k]],
-        span_ns=span_ns,
+    where: Bools | None = None,
+) -> FactBlock:
+    """Return how many others come before each object.
+
+    `ahead_ko`: [..., K, K - 1], positive for those that do, in sigmas.
+    """
+    sigma_k = 1.0 / np.maximum(least(ahead_ko), 1e-6)
+    return rows.quantity(
+        kind, (ahead_ko > 0).sum(axis=-1), sigma_k, about=each(ahead_ko.shape[-2]), unit="count",
+        frame=frame, method=method, where=where,
     )  # fmt: skip
 
 
 def extreme_fact(
-    scene: Scene,
+    rows: FactRows,
     kind: str,
-    values: Sequence[float],
-    sigmas: Sequence[float],
-    span_ns: tuple[int, int],
+    values_k: Floats,
+    sigmas_k: Floats,
     *,
     frame: str,
     method: str,
-) -> Fact:
+    where: Bools | None = None,
+) -> FactBlock:
     """Return which object has the smallest value, as `object k` with the number of its mark."""
-    # NaN comes last, as in a sort of numpy.
-    first, second = sorted(range(len(values)), key=lambda k: (values[k] != values[k], values[k]))[
-        :2
-    ]
-    margin = (values[second] - values[first]) / math.hypot(sigmas[first], sigmas[second])
-    return word(
-        scene.source, kind, OBJECTS[first], margin, OBJECTS, frame=frame,
-        method=f"{method}, least of all marked", region_ids=scene.region_ids,
-        span_ns=span_ns,
+    # NaN comes last.
+    order = np.argsort(values_k, axis=-1, kind="stable")[..., :2]
+    first, second = np.moveaxis(np.take_along_axis(values_k, order, axis=-1), -1, 0)
+    sigma = np.hypot.reduce(np.take_along_axis(np.broadcast_to(sigmas_k, values_k.shape),
+                                               order, axis=-1), axis=-1)  # fmt: skip
+    return rows.word(
+        kind, order[..., :1], ((second - first) / sigma)[..., None], OBJECTS,
+        about=together(values_k.shape[-1]), frame=frame, method=f"{method}, least of all marked",
+        where=where,
     )  # fmt: skip
 
 
-def interval_comparisons(
-    scene: Scene,
-    trajectories: Sequence[Trajectory],
-    moving: Sequence[Fact],
-    frames: tuple[int, int],
-    params: FactsParams,
-) -> Iterator[Fact]:
-    """Compare all marked objects, and each three of them, between two frames.
-
-    Args:
-        scene: the geometry.
-        trajectories: of all objects, between the two frames.
-        moving: the facts of that kind of all objects.
-        frames: first and last.
-        params: thresholds.
-    """
-    span_ns = scene.span(*frames)
-    for trio in combinations(range(len(trajectories)), 3):
-        facts = [moving[k] for k in trio]
-        yield quantity(
-            scene.source, "moving_of_three", sum(fact.value for fact in facts),
-            max(fact.sigma for fact in facts), unit="count", frame="world",
-            method="sum of `moving`", region_ids=[scene.region_ids[k] for k in trio],
-            span_ns=span_ns,
-        )  # fmt: skip
-    turns_rad = [scene.turn(t.k, t.begin, t.end).total_rad for t in trajectories]
+def interval_comparisons(rows: FactRows, paths: Trajectories) -> Iterator[FactBlock]:
+    """Compare all marked objects, and each three of them, between two frames."""
+    about = trios(paths.scenes.objects)
+    margin_ck = moving_margin(paths)
+    yield rows.quantity(
+        "moving_of_three", (margin_ck > 0)[:, about].sum(axis=-1),
+        word_sigma(np.abs(margin_ck))[:, about].max(axis=-1), about=about,
+        unit="count", frame="world", method="sum of `moving`",
+    )  # fmt: skip
+    turned_rad_ck = paths.scenes.turns(paths.begin, paths.end).total_rad
     yield _count_beyond(
-        scene, "turning_count",
-        [(rad - params.turning_threshold_rad) / TURN_SIGMA_RAD for rad in turns_rad],
-        span_ns, "angles turned, beyond the threshold",
+        rows, "turning_count",
+        (turned_rad_ck - paths.params.turning_threshold_rad) / TURN_SIGMA_RAD,
+        "angles turned, beyond the threshold",
     )  # fmt: skip
-    yield _count_beyond(
-        scene, "going_count", [t.moves_margin for t in trajectories], span_ns,
-        "changes of place, beyond it",
-    )  # fmt: skip
-    yield from _ranks_and_extremes(scene, trajectories, frames)
+    yield _count_beyond(rows, "going_count", paths.moves_margin_ck, "changes of place, beyond it")
+    yield from _ranks_and_extremes(rows, paths)
 
 
-def _count_beyond(
-    scene: Scene, kind: str, margins: Sequence[float], span_ns: tuple[int, int], method: str
-) -> Fact:
+def _count_beyond(rows: FactRows, kind: str, margin_ck: Floats, method: str) -> FactBlock:
     """Count the objects with a positive margin, as certain as the smallest margin."""
-    least = min((abs(margin) for margin in margins), default=0.0)
-    return quantity(
-        scene.source, kind, sum(margin > 0 for margin in margins), 1.0 / max(least, 1e-6),
-        unit="count", frame="world", method=method, region_ids=scene.region_ids, span_ns=span_ns,
+    sigma_c = 1.0 / np.maximum(least(margin_ck), 1e-6)
+    return rows.quantity(
+        kind, (margin_ck > 0).sum(axis=1)[:, None], sigma_c[:, None],
+        about=together(margin_ck.shape[1]), unit="count", frame="world", method=method,
     )  # fmt: skip
 
 
-def _ranks_and_extremes(
-    scene: Scene, trajectories: Sequence[Trajectory], frames: tuple[int, int]
-) -> Iterator[Fact]:
+def _ranks_and_extremes(rows: FactRows, paths: Trajectories) -> Iterator[FactBlock]:
     """Which objects are faster, which is the fastest, and which comes closest to the camera."""
-    span_ns = scene.span(*frames)
-    sigmas = [2**0.5 * t.sigma_m for t in trajectories]
-    for one in trajectories:
-        longer = [
-            (other.path_m - one.path_m) / math.hypot(sigmas[other.k], sigmas[one.k])
-            for other in trajectories
-            if other is not one
-        ]
-        yield rank_fact(
-            scene, "faster_count", one.k, longer, span_ns, frame="world",
-            method="marked objects with a longer path in the same time",
-        )  # fmt: skip
-    if len(trajectories) == MARKS_TO_CHOOSE_FROM:
+    objects = paths.scenes.objects
+    sigma_m_ck = 2**0.5 * paths.sigma_m_ck
+    k_k1, o_ko = each(objects), others(objects)
+    longer_m = paths.path_m_ck[:, o_ko] - paths.path_m_ck[:, k_k1]
+    yield rank_fact(
+        rows, "faster_count", longer_m / np.hypot(sigma_m_ck[:, o_ko], sigma_m_ck[:, k_k1]),
+        frame="world", method="marked objects with a longer path in the same time",
+    )  # fmt: skip
+    if objects == MARKS_TO_CHOOSE_FROM:
         yield extreme_fact(
-            scene, "fastest", [-t.path_m for t in trajectories], sigmas, span_ns, frame="world",
+            rows, "fastest", -paths.path_m_ck, sigma_m_ck, frame="world",
             method="negative path lengths in the same time",
         )  # fmt: skip
-        begin, end = frames
-        closest = [float(scene.range_m_kt[t.k, begin : end + 1].min()) for t in trajectories]
         yield extreme_fact(
-            scene, "comes_closest", closest, sigmas, span_ns, frame="camera_at",
+            rows, "comes_closest", paths.range_m_ckt.min(axis=-1), sigma_m_ck, frame="camera_at",
             method="least distances to the camera at any frame",
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""How one object moves and turns in an interval: displacement, direction, rotation, moving or not.
+"""How objects move and turn in an interval: displacement, direction, rotation, moving or not.
 
 Directions are those of a person who stands where the clip's first camera stands and faces the same
 way: right, ahead (horizontal) and up (vertical), whatever the pitch of the camera.
@@ -10,17 +10,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from p4d.config import FactsParams
+from p4d.questions.facts.blocks import FactBlock, FactRows, Floats, each, together, word_sigma
 from p4d.questions.facts.picture_facts import picture_direction
-from p4d.questions.facts.scene.geometry import Scene
 from p4d.questions.facts.scene.margins import dominant, length_sigma
-from p4d.questions.facts.scene.trajectory import Trajectory
-from p4d.questions.facts.scene.turns import (
-    MAX_STEP_RAD,
-    TURN_SIGMA_RAD,
-    AccumulatedTurn,
-)
-from p4d.questions.facts.table import Fact, quantity, word
+from p4d.questions.facts.scene.trajectories import Trajectories
+from p4d.questions.facts.scene.turns import MAX_STEP_RAD, TURN_SIGMA_RAD, AccumulatedTurns
 from p4d.questions.facts.vocabulary import (
     CLOCKWISE,
     COUNTER_CLOCKWISE,
@@ -31,107 +25,132 @@ from p4d.questions.facts.vocabulary import (
     ROTATIONS,
     STAYS,
     TUMBLES,
+    word_numbers,
 )
 
+TOWARDS = (("left", "right"), ("down", "up"), ("towards the camera", "away from the camera"))
+"""Words by level axis and sign."""
 
-def motion_facts(scene: Scene, trajectory: Trajectory, params: FactsParams) -> Iterator[Fact]:
-    """Yield how one object moves and turns between two frames."""
-    begin, end = trajectory.begin, trajectory.end
-    span_ns, region = scene.span(begin, end), [scene.region_ids[trajectory.k]]
-    if scene.metric:
-        yield from _lengths(scene, trajectory)
-    turn = scene.turn(trajectory.k, begin, end)
-    turns_margin = (turn.total_rad - params.turning_threshold_rad) / TURN_SIGMA_RAD
-    moving_margin = max(trajectory.moves_margin, turns_margin)
-    yield word(
-        scene.source, "moving", MOTION[int(moving_margin > 0)], abs(moving_margin), MOTION,
-        frame="world", method="changes place or turns, beyond the thresholds", region_ids=region,
-        span_ns=span_ns,
+STEEP_RAD = np.deg2rad(25.0)
+"""An axis within it of the vertical is a spin, one within it of level a tumble."""
+
+
+def moving_margin(paths: Trajectories) -> Floats:
+    """Return the margin of changing place or turning, in sigmas, [C, K]."""
+    total_rad_ck = paths.scenes.turns(paths.begin, paths.end).total_rad
+    turns_margin_ck = (total_rad_ck - paths.params.turning_threshold_rad) / TURN_SIGMA_RAD
+    return np.maximum(paths.moves_margin_ck, turns_margin_ck)
+
+
+def moving_facts(rows: FactRows, paths: Trajectories) -> Iterator[FactBlock]:
+    """Yield which objects move, and how many."""
+    objects, margin_ck = paths.scenes.objects, moving_margin(paths)
+    yield rows.word(
+        "moving", margin_ck > 0, np.abs(margin_ck), MOTION, about=each(objects), frame="world",
+        method="changes place or turns, beyond the thresholds",
     )  # fmt: skip
-    text, margin = _direction(trajectory, scene.level_axes @ trajectory.moved_m_3)
-    yield word(
-        scene.source, "direction", text, margin, DIRECTIONS, frame="camera_first",
-        method="level axes of the first camera", region_ids=region, span_ns=span_ns,
-    )  # fmt: skip
-    yield from _picture_direction(scene, trajectory)
-    yield quantity(
-        scene.source, "turn_vertical", turn.vertical_rad,
-        TURN_SIGMA_RAD + scene.turn_naming_rad(abs(turn.vertical_rad), begin, end), unit="rad",
-        frame="world", method="positive is counter-clockwise seen from above", region_ids=region,
-        span_ns=span_ns,
-    )  # fmt: skip
-    text, margin = _sense(turn, params.turning_threshold_rad)
-    yield word(
-        scene.source, "rotation", text, margin, ROTATIONS, frame="world",
-        method="sense about the vertical, seen from above", region_ids=region, span_ns=span_ns,
+    yield rows.quantity(
+        "moving_count", (margin_ck > 0).sum(axis=1)[:, None],
+        word_sigma(np.abs(margin_ck)).max(axis=1, initial=0.0)[:, None], about=together(objects),
+        unit="count", frame="world", method="sum of `moving` over the marked regions",
     )  # fmt: skip
 
 
-def _lengths(scene: Scene, trajectory: Trajectory) -> Iterator[Fact]:
+def motion_facts(rows: FactRows, paths: Trajectories) -> Iterator[FactBlock]:
+    """Yield how objects move and turn between two frames."""
+    about = each(paths.scenes.objects)
+    yield from _lengths(rows, paths)
+    yield _direction(rows, paths)
+    yield _picture_direction(rows, paths)
+    turn = paths.scenes.turns(paths.begin, paths.end)
+    naming_rad_ck = paths.scenes.turn_naming_rad(
+        np.abs(turn.vertical_rad), paths.begin, paths.end
+    )  # fmt: skip
+    yield rows.quantity(
+        "turn_vertical", turn.vertical_rad, TURN_SIGMA_RAD + naming_rad_ck, about=about,
+        unit="rad", frame="world", method="positive is counter-clockwise seen from above",
+    )  # fmt: skip
+    yield _sense(rows, paths, turn)
+
+
+def _lengths(rows: FactRows, paths: Trajectories) -> Iterator[FactBlock]:
     """Displacement, path length and mean speed."""
-    span_ns, region = scene.span(trajectory.begin, trajectory.end), [scene.region_ids[trajectory.k]]
-    sigma_m = 2**0.5 * trajectory.sigma_m
-    displacement_m = trajectory.displacement_m
-    right_m, up_m, ahead_m = scene.level_axes @ trajectory.moved_m_3
-    path_error_m = trajectory.path_sigma_m
-    for kind, value, error_m, frame in (
-        ("displacement", displacement_m, length_sigma(displacement_m, sigma_m), "world"),
-        ("displacement_right", right_m, sigma_m, "camera_first"),
-        ("displacement_up", up_m, sigma_m, "camera_first"),
-        ("displacement_ahead", ahead_m, sigma_m, "camera_first"),
-        ("path_length", trajectory.path_m, path_error_m, "world"),
+    about, metric_c1 = each(paths.scenes.objects), paths.scenes.metric_c[:, None]
+    sigma_m_ck = 2**0.5 * paths.sigma_m_ck
+    right_m_ck, up_m_ck, ahead_m_ck = np.moveaxis(paths.level_m_ck3, -1, 0)
+    displacement_sigma_m_ck = length_sigma(paths.displacement_m_ck, sigma_m_ck)
+    for kind, value_m_ck, error_m_ck, frame in (
+        ("displacement", paths.displacement_m_ck, displacement_sigma_m_ck, "world"),
+        ("displacement_right", right_m_ck, sigma_m_ck, "camera_first"),
+        ("displacement_up", up_m_ck, sigma_m_ck, "camera_first"),
+        ("displacement_ahead", ahead_m_ck, sigma_m_ck, "camera_first"),
+        ("path_length", paths.path_m_ck, paths.path_sigma_m_ck, "world"),
     ):
-        yield quantity(
-            scene.source, kind, value, error_m, unit="m", frame=frame,
-            method="centre of the object's box", region_ids=region, span_ns=span_ns,
+        yield rows.quantity(
+            kind, value_m_ck, error_m_ck, about=about, unit="m", frame=frame,
+            method="centre of the object's box", where=metric_c1,
         )  # fmt: skip
-    yield quantity(
-        scene.source, "mean_speed", trajectory.path_m / trajectory.seconds,
-        path_error_m / trajectory.seconds, unit="m/s", frame="world",
-        method="path length over time", region_ids=region, span_ns=span_ns,
+    seconds_c1 = paths.seconds_c[:, None]
+    yield rows.quantity(
+        "mean_speed", paths.path_m_ck / seconds_c1, paths.path_sigma_m_ck / seconds_c1,
+        about=about, unit="m/s", frame="world", method="path length over time", where=metric_c1,
     )  # fmt: skip
 
 
-def _direction(trajectory: Trajectory, level_m_3: np.ndarray) -> tuple[str, float]:
-    """Return the nearest of six level directions (right, up, ahead), or rest, and its margin."""
-    if trajectory.moves_margin <= 0:
-        return STAYS, -trajectory.moves_margin
-    axis, sign, heading_margin = dominant(level_m_3)
-    text = (("left", "right"), ("down", "up"), ("towards the camera", "away from the camera"))[
-        axis
-    ][int(sign > 0)]
-    return text, min(trajectory.moves_margin, heading_margin) if trajectory.straight else 0.0
+def _direction(rows: FactRows, paths: Trajectories) -> FactBlock:
+    """The nearest of six level directions (right, up, ahead), or rest."""
+    axis_ck, sign_ck, heading_margin_ck = dominant(paths.level_m_ck3)
+    word_ck = word_numbers(TOWARDS, DIRECTIONS)[axis_ck, (sign_ck > 0).astype(int)]
+    word_ck, margin_ck = if_moves(paths, word_ck, heading_margin_ck, DIRECTIONS.index(STAYS))
+    return rows.word(
+        "direction", word_ck, margin_ck, DIRECTIONS, about=each(paths.scenes.objects),
+        frame="camera_first", method="level axes of the first camera",
+    )  # fmt: skip
 
 
-def _picture_direction(scene: Scene, trajectory: Trajectory) -> Iterator[Fact]:
+def if_moves(
+    paths: Trajectories, word_ck: np.ndarray, margin_ck: Floats, rests: int
+) -> tuple[np.ndarray, Floats]:
+    """Return words of directions and their margins, which need motion along a straight path."""
+    moves_margin_ck = paths.moves_margin_ck
+    known_ck = np.where(paths.straight_ck, np.minimum(moves_margin_ck, margin_ck), 0.0)
+    moves_ck = moves_margin_ck > 0
+    return np.where(moves_ck, word_ck, rests), np.where(moves_ck, known_ck, -moves_margin_ck)
+
+
+def _picture_direction(rows: FactRows, paths: Trajectories) -> FactBlock:
     """Direction in the image without camera motion: both places in the camera at the start."""
-    places_m = scene.centre_m_kt3[trajectory.k, [trajectory.begin, trajectory.end]]
-    (u0, v0), (u1, v1) = scene.pixels_from(trajectory.begin, places_m).tolist()
-    if u0 != u0 or u1 != u1:  # behind the camera
-        return
-    text, margin = STAYS, -trajectory.moves_margin
-    if trajectory.moves_margin > 0:
-        text, margin = picture_direction((u1 - u0, v1 - v0), sigma_px=1.0)
-        margin = min(trajectory.moves_margin, margin) if trajectory.straight else 0.0
-    yield word(
-        scene.source, "picture_direction", text, margin, PICTURE_DIRECTIONS, frame="camera_first",
+    from_px_ck2, to_px_ck2 = (
+        paths.scenes.pixel_from_ck2(paths.begin, paths.points_m_ckt3[:, :, at]) for at in (0, -1)
+    )
+    moved_px_ck2 = to_px_ck2 - from_px_ck2
+    word_ck, margin_ck = picture_direction(moved_px_ck2, sigma_px=1.0)
+    word_ck, margin_ck = if_moves(paths, word_ck, margin_ck, PICTURE_DIRECTIONS.index(STAYS))
+    return rows.word(
+        "picture_direction", word_ck, margin_ck, PICTURE_DIRECTIONS,
+        about=each(paths.scenes.objects), frame="camera_first",
         method="projected into the camera at the start",
-        region_ids=[scene.region_ids[trajectory.k]],
-        span_ns=scene.span(trajectory.begin, trajectory.end),
+        where=~np.isnan(moved_px_ck2[..., 0]),  # behind the camera
     )  # fmt: skip
 
 
-def _sense(turn: AccumulatedTurn, threshold_rad: float) -> tuple[str, float]:
-    """Return the word for a rotation and its margin; a mixture of spin and tumble has none."""
-    if turn.largest_step_rad > MAX_STEP_RAD:
-        return NOT_ROTATING, 0.0
-    enough = (turn.total_rad - threshold_rad) / TURN_SIGMA_RAD
-    if enough <= 0:
-        return NOT_ROTATING, -enough
-    tilt_rad = float(np.arctan2(turn.level_rad, abs(turn.vertical_rad)))
-    # An axis within 25 degrees of the vertical is a spin, one within 25 degrees of level a tumble.
-    border_rad = np.deg2rad(25.0)
-    if tilt_rad < np.pi / 4:
-        text = COUNTER_CLOCKWISE if turn.vertical_rad > 0 else CLOCKWISE
-        return text, min(enough, (border_rad - tilt_rad) / TURN_SIGMA_RAD)
-    return TUMBLES, min(enough, (tilt_rad - (np.pi / 2 - border_rad)) / TURN_SIGMA_RAD)
+def _sense(rows: FactRows, paths: Trajectories, turn: AccumulatedTurns) -> FactBlock:
+    """The sense of a rotation; a mixture of spin and tumble has none that is certain."""
+    enough_ck = (turn.total_rad - paths.params.turning_threshold_rad) / TURN_SIGMA_RAD
+    tilt_rad_ck = np.arctan2(turn.level_rad, np.abs(turn.vertical_rad))
+    clockwise, counter, tumbles, none = map(
+        ROTATIONS.index, (CLOCKWISE, COUNTER_CLOCKWISE, TUMBLES, NOT_ROTATING)
+    )
+    spins_ck = tilt_rad_ck < np.pi / 4
+    word_ck = np.where(spins_ck, np.where(turn.vertical_rad > 0, counter, clockwise), tumbles)
+    to_border_rad_ck = np.where(
+        spins_ck, STEEP_RAD - tilt_rad_ck, tilt_rad_ck - (np.pi / 2 - STEEP_RAD)
+    )
+    margin_ck = np.minimum(enough_ck, to_border_rad_ck / TURN_SIGMA_RAD)
+    turns_ck, lost_ck = enough_ck > 0, turn.largest_step_rad > MAX_STEP_RAD
+    return rows.word(
+        "rotation", np.where(turns_ck & ~lost_ck, word_ck, none),
+        np.where(lost_ck, 0.0, np.where(turns_ck, margin_ck, -enough_ck)), ROTATIONS,
+        about=each(paths.scenes.objects), frame="world",
+        method="sense about the vertical, seen from above",
+    )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,10 @@ import numpy as np
 import polars as pl
 
 from p4d.artifacts import Arrays, read_table
-from p4d.config import FactsParams
 from p4d.ids import seed_for
-from p4d.questions.facts.exact.scene_facts import scene_facts
 from p4d.questions.facts.intervals import grid_times_ns
 from p4d.questions.facts.scene.geometry import Scene
-from p4d.questions.facts.table import Fact, Source
+from p4d.questions.facts.table import Source
 
 
 class SceneReader:
@@ -24,21 +23,13 @@ class SceneReader:
     def __init__(self, clips: Path, labels: Path, regions: pl.DataFrame) -> None:
         self._truth, objects = stored_truth(clips)
         self._objects = {(row["clip_id"], int(row["instance"])): row for row in objects}
+        self._present: dict[str, set[str]] = defaultdict(set)
+        for row in objects:
+            self._present[row["clip_id"]].add(row["colour"])
         self._colours = sorted({row["colour"] for row in self._objects.values()})
         self._shapes = sorted({row["shape"] for row in self._objects.values()})
         self._instance = {row["region_id"]: row["instance"] for row in regions.to_dicts()}
         self._digest = exact_digest(labels)
-
-    def facts(
-        self,
-        clip: Mapping[str, Any],
-        region_ids: Sequence[str],
-        masks_kthw: np.ndarray,
-        params: FactsParams,
-    ) -> list[Fact]:
-        """Measure all facts of one clip with truth."""
-        scene = self.scene(clip, region_ids, masks_kthw, on_grid=params.instants == "grid")
-        return list(scene_facts(scene, params))
 
     def scene(
         self,
@@ -74,8 +65,7 @@ class SceneReader:
 
     def _absent_name(self, clip_id: str) -> str | None:
         """Draw a name like any other, with a colour that no object of the clip has."""
-        present = {row["colour"] for (clip, _), row in self._objects.items() if clip == clip_id}
-        absent = [colour for colour in self._colours if colour not in present]
+        absent = [colour for colour in self._colours if colour not in self._present[clip_id]]
         if not absent:
             return None
         rng = np.random.default_rng(seed_for(clip_id, "absent name"))

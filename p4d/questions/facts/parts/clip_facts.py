@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -11,16 +11,19 @@ import numpy as np
 
 from p4d.config import FactsParams
 from p4d.geometry.cameras import inverse
+from p4d.questions.facts.blocks import FactBlock, clip_facts
 from p4d.questions.facts.exact.camera_facts import camera_facts
 from p4d.questions.facts.exact.identity_facts import identity_facts
 from p4d.questions.facts.exact.instant_facts import instant_facts, when_facts
-from p4d.questions.facts.exact.scene_facts import interval_facts
-from p4d.questions.facts.intervals import grid_times_ns, in_view, instants, spans
+from p4d.questions.facts.exact.scene_facts import instant_rows, interval_facts, interval_rows
+from p4d.questions.facts.intervals import grid_times_ns, instants, spans
 from p4d.questions.facts.mark_facts import marked_count
 from p4d.questions.facts.parts.limits import Known, allowed
 from p4d.questions.facts.parts.places import ClipGeometry, Places, places_of
 from p4d.questions.facts.scene.geometry import Scene
 from p4d.questions.facts.scene.margins import POSITION_SIGMA_M
+from p4d.questions.facts.scene.stack import Scenes
+from p4d.questions.facts.scene.trajectories import Trajectories
 from p4d.questions.facts.table import Fact, Source
 from p4d.truth import ClipParts
 
@@ -30,6 +33,9 @@ STEEPEST = 0.98
 TYPICAL_RANGE = 3.0
 """A scene of relative scale is measured as if its regions were this far from the camera: sigmas
 have a part in metres, which means nothing in another unit."""
+
+NUMBER = np.zeros(1, np.int64)
+"""Of a clip that is measured alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +64,13 @@ class PartsClip:
         yield marked_count(self.source, self.region_ids, int(time_ns[0]))
         yield from self._identity()
         if "intrinsics" in self._parts.gives:
-            for frame in instants(len(time_ns)):
+            at = instants(len(time_ns))
+            for frame in at:
                 known = self._known(up=bool(self._posed_t[frame]))
-                yield from allowed(instant_facts(self._scene, frame), known)
-            if self._scene.metric:
-                yield from when_facts(self._scene, instants(len(time_ns)), self.params)
+                rows = instant_rows(self._stack, NUMBER, [frame])
+                measured = self._measured(instant_facts(rows, self._stack, [frame]))
+                yield from allowed(measured, known)
+            yield from self._measured(when_facts(NUMBER, self._stack, at, self.params))
         for begin, end in spans(len(time_ns)):
             if self._posed_t[begin : end + 1].all():
                 yield from self._interval(begin, end)
@@ -109,6 +117,14 @@ class PartsClip:
         return scene if self._up_known else _seen_level(scene)
 
     @cached_property
+    def _stack(self) -> Scenes:
+        return Scenes([self._scene])
+
+    def _measured(self, blocks: Iterable[FactBlock]) -> list[Fact]:
+        with np.errstate(all="ignore"):  # as in `shard_blocks`
+            return list(clip_facts(self.source, self.region_ids, blocks))
+
+    @cached_property
     def _up_known(self) -> bool:
         """Whether it is known what is up, and the first camera does not look straight that way."""
         steep = abs(float(self.geometry.world_T_cam_t44[0, 2, 2])) > STEEPEST
@@ -152,7 +168,9 @@ class PartsClip:
 
     def _identity(self) -> Iterator[Fact]:
         """Names and sizes."""
-        for fact in allowed(identity_facts(self._scene), self._known(up=True)):
+        whole = interval_rows(self._stack, NUMBER, 0, self._stack.frames - 1)
+        measured = self._measured(identity_facts(whole, self._stack))
+        for fact in allowed(measured, self._known(up=True)):
             if fact.kind != "name" or fact.value_text:
                 yield fact
 
@@ -160,18 +178,21 @@ class PartsClip:
         """Facts between two frames, all of which have a camera pose."""
         known_k = self._places.known_kt[:, begin : end + 1].all(axis=1)
         known = self._known(up=True, all_marks=bool(known_k.all()))
+        camera = camera_facts(
+            interval_rows(self._stack, NUMBER, begin, end), self._stack, begin, end, self.params
+        )
         if not self._scene.metric:
-            measured = camera_facts(self._scene, begin, end, self.params)
-            yield from allowed((f for f in measured if f.kind == "camera_turn"), known)
+            turn = (block for block in camera if block.kind == "camera_turn")
+            yield from allowed(self._measured(turn), known)
             return
         if not known_k.any() or "intrinsics" not in self._parts.gives:
-            yield from allowed(camera_facts(self._scene, begin, end, self.params), known)
+            yield from allowed(self._measured(camera), known)
             return
         part = _of_regions(self._scene, np.flatnonzero(known_k))
-        measured = allowed(interval_facts(part, begin, end, self.params), known)
-        if self.params.seen_at_both_ends:
-            measured = in_view(measured, (begin, end), part.region_ids, part.visible_kt)
-        yield from measured
+        paths = Trajectories(Scenes([part]), begin, end, self.params)
+        with np.errstate(all="ignore"):
+            found = clip_facts(self.source, part.region_ids, interval_facts(NUMBER, paths))
+            yield from allowed(list(found), known)
 
 
 def _held(places: Places) -> np.ndarray:
@@ -190,11 +211,8 @@ def _held(places: Places) -> np.ndarray:
 
 def _of_typical_range(scene: Scene) -> Scene:
     """A scene of relative scale in units that suit sigmas in metres; orders do not change."""
-    ranges = [
-        float(np.linalg.norm(scene.camera_m_kt3[k, t]))
-        for k, t in zip(*np.nonzero(scene.visible_kt), strict=True)
-    ]
-    factor = TYPICAL_RANGE / float(np.median(ranges)) if ranges else 1.0
+    ranges = Scenes([scene]).range_m_ckt[0][scene.visible_kt]
+    factor = TYPICAL_RANGE / float(np.median(ranges)) if len(ranges) else 1.0
     assert scene.place_sigma_m_kt is not None
     return replace(
         scene,

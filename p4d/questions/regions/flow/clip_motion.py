@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 
 from p4d.questions.regions.flow.background import Background, background, through
 from p4d.questions.regions.flow.blobs import Blob, blobs
-from p4d.questions.regions.flow.paths import PointPaths, follow_points, least_moved_px
+from p4d.questions.regions.flow.paths import (
+    PointPaths,
+    borders_change,
+    follow_points,
+    least_moved_px,
+)
 from p4d.questions.regions.flow.stirring import stirring
 from p4d.questions.regions.flow.surfaces import Surfaces
 from p4d.video.appearance import grey_levels
@@ -23,6 +28,8 @@ LEAST_POINTS = 3
 """Points of a thing whose flow must be known, for the flow to count."""
 MOST_APART_SHARE = 0.35
 """Of its motion: how far the flow of a thing may be from the way of its silhouette."""
+LEAST_MOVED_PX = 1.0
+"""What moves less changes no picture."""
 COVERED = 0.3
 """Share of a small pixel that a mask must cover."""
 
@@ -93,8 +100,8 @@ def clip_motion(
     middle = np.array([[0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75]]) * (width, height)
     grey_thw = grey_levels(rgb_thw3)
     paths = follow_points(cv, grey_thw)
-    all_moved = np.array([[least_moved_px(paths, a, b) for b in instants] for a in instants])
-    still = background(cv, paths)
+    all_moved = _all_moved_px(cv, grey_thw, paths, instants)
+    still = background(cv, paths, grey_thw)
     stirs, may_stir = np.full((2, len(instants), len(instants), 3, 3), np.nan)
     if still is None:
         unknown = np.full((len(instants), 4, 2), np.nan)
@@ -136,6 +143,27 @@ def clip_motion(
         size_px_2=(width, height),
         side_px=side_px,
     )
+
+
+def _all_moved_px(
+    cv: Any,  # noqa: ANN401
+    grey_thw: NDArray[np.uint8],
+    paths: PointPaths,
+    instants: Sequence[int],
+) -> NDArray[np.float64]:
+    """How far nearly all of the picture gets between any two instants; NaN if that is not known.
+
+    Points on things may be all that can be followed: where the picture stays the same at its
+    borders, it is not known that they are not.
+    """
+    moved = np.array([[least_moved_px(paths, a, b) for b in instants] for a in instants])
+    for i, a in enumerate(instants):
+        for j, b in enumerate(instants[:i]):
+            if max(moved[i, j], moved[j, i]) >= LEAST_MOVED_PX and not borders_change(
+                cv, grey_thw[a], grey_thw[b]
+            ):
+                moved[i, j] = moved[j, i] = np.nan
+    return moved
 
 
 def _longer(one: ThingMotion | str, other: ThingMotion) -> bool:

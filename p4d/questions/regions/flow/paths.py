@@ -23,6 +23,10 @@ place could be anywhere along an edge or on a plain surface."""
 LEAST_CERTAIN, LEAST_PART = 40, 5
 """Textured points whose place must be known, in all, and in three quarters of the picture and near
 its borders, for `least_moved_px`."""
+LEAST_SIDES, LEAST_CHANGED, CHANGED_LEVELS, SMOOTH_PX = 3, 0.5, 2.5, 1.5
+"""Sides of the picture, the share of each, and grey levels of smoothed pictures, by which it
+changes at its borders. Before 3 resting cameras of the look `mitsuba`, whose ground has no texture,
+points could be followed on things alone; two sides at most changed so. Sky may fill the fourth."""
 BORDER = 0.12
 """Width of what counts as border, as a share of each side."""
 
@@ -112,6 +116,17 @@ def least_moved_px(paths: PointPaths, begin: int, end: int) -> float:
     if border.sum() < LEAST_PART or (quarters >= LEAST_PART).sum() < 3:
         return float("nan")
     return float(min(np.percentile(length, 10), np.median(length[border])))
+
+
+def borders_change(cv: Any, one_hw: NDArray[np.uint8], other_hw: NDArray[np.uint8]) -> bool:  # noqa: ANN401
+    """Whether two pictures differ at their borders, as they do if the view moves."""
+    one, other = (
+        cv.GaussianBlur(each.astype(np.float32), (0, 0), SMOOTH_PX) for each in (one_hw, other_hw)
+    )
+    changed = np.abs(one - other) > CHANGED_LEVELS
+    rows, columns = (round(BORDER * side) for side in changed.shape)
+    sides = changed[:rows], changed[-rows:], changed[:, :columns], changed[:, -columns:]
+    return sum(bool(side.mean() >= LEAST_CHANGED) for side in sides) >= LEAST_SIDES
 
 
 def bilinear(cv: Any, values: NDArray, at_n2: NDArray) -> NDArray:  # noqa: ANN401

@@ -39,6 +39,11 @@ class ClipPaths:
     may_stir_tt33: NDArray[np.float64]
     size_px_2: NDArray[np.float64]
 
+    @property
+    def camera_rests(self) -> bool:
+        """Whether the camera certainly rests from the first instant to the last."""
+        return bool((self.view_t42 == self.view_t42[0]).all())
+
 
 def clip_paths(clip_id: str, motion: ClipMotion, keys: Sequence[int]) -> dict[str, NDArray]:
     """The arrays of one clip, with the things of these numbers in this order."""

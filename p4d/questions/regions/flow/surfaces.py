@@ -51,12 +51,14 @@ class _Instant:
         own_hw2: flow against the background per step, to the next instant or from the last one.
         moves_hw: where it is long.
         seen_hw: where the picture itself shows that the background does not move so.
+        onward_hw: where both hold from here to the next instant; what ended here is not in it.
         label_hw: numbers of the surfaces that flow alike, 0 for none.
     """
 
     own_hw2: NDArray[np.float32]
     moves_hw: NDArray[np.bool_]
     seen_hw: NDArray[np.bool_]
+    onward_hw: NDArray[np.bool_]
     label_hw: NDArray[np.int32]
 
 
@@ -83,8 +85,7 @@ class Surfaces:
 
     def certain(self, i: int) -> NDArray[np.bool_]:
         """Where something certainly moves from instant i to the next."""
-        one = self._found[i]
-        return np.asarray(one.moves_hw & one.seen_hw)
+        return self._found[i].onward_hw
 
     def things(self) -> Iterator[Blob | str]:
         """Yield the things of the first instant, with masks at the instants; else why not."""
@@ -139,7 +140,7 @@ def _instant(steps: _Steps, still: Background, i: int) -> _Instant:
     frame = steps.instants[i]
     size_hw = steps.grey_thw.shape[1:]
     own = np.zeros((*size_hw, 2), np.float32)
-    moves, seen = np.zeros(size_hw, bool), np.zeros(size_hw, bool)
+    moves, seen, onward = np.zeros((3, *size_hw), bool)
     for there, back, other, sign in steps.of(i):
         rest = _background_flow(still, frame, other, (size_hw[0], size_hw[1]))
         closes = cycle_closes(there, back)
@@ -153,10 +154,14 @@ def _instant(steps: _Steps, still: Background, i: int) -> _Instant:
             for each in (rest, there)
         )
         noise = float(np.median(unlike_rest))
-        seen |= (unlike_rest > LEAST_UNLIKE + NOISE_RATIO * noise) & (unlike_rest > 1.5 * unlike)
+        shown = (unlike_rest > LEAST_UNLIKE + NOISE_RATIO * noise) & (unlike_rest > 1.5 * unlike)
+        seen |= shown
+        if sign > 0:
+            onward = here & shown
     return _Instant(
-        own_hw2=own, moves_hw=moves, seen_hw=seen, label_hw=_labels(steps.cv, own, moves)
-    )
+        own_hw2=own, moves_hw=moves, seen_hw=seen, onward_hw=np.asarray(onward),
+        label_hw=_labels(steps.cv, own, moves),
+    )  # fmt: skip
 
 
 def _unlike(cv: Any, here_hw: NDArray, there_hw: NDArray, flow_hw2: NDArray) -> NDArray:  # noqa: ANN401

@@ -8,7 +8,6 @@ from p4d.questions.facts.scene.margins import (
     HEADING_SIGMA_RAD,
     dominant,
     row_lengths,
-    vector_length,
 )
 
 
@@ -17,8 +16,6 @@ def test_lengths_are_those_of_numpy_to_the_bit():
     for count in (1, 3, 8):
         vectors = rng.normal(size=(count, 3)) * 10.0 ** rng.integers(-9, 9, (count, 1))
         assert (row_lengths(vectors) == np.linalg.norm(vectors, axis=1)).all()
-        assert vector_length(vectors[0]) == np.linalg.norm(vectors[0])
-    assert vector_length(np.zeros(3)) == 0.0
 
 
 def test_the_largest_axis_its_sign_and_the_angle_to_the_next_one():
