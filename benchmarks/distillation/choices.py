@@ -59,7 +59,8 @@ def write_choices(
     ]
     best = {arm: _best(rows, arm) for arm in CHOICES}
     found = {
-        "what": "whether SFT starts from a trained or an untrained encoder; P4D has one candidate",
+        "what": "whether SFT starts from a trained or an untrained encoder, and whether P4D "
+        "distils at regions or in maps",
         "by": "mean accuracy over categories on the validation split of the corpus",
         "made": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "corpus": corpus,

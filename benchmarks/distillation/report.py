@@ -154,9 +154,13 @@ def figures(
         "controls": by_role["control"],
         "ablations": by_role["ablation"],
         "gain": {
-            "equal_steps": gain("p4d"),
+            # Each arm at its chosen setting: steps without questions cost less than others.
+            "equal_steps": _with_cost(gain("p4d"), measured_ratio(results, "p4d")),
             "equal_time": _equal_time(results, gain),
-            "few_questions": gain_over_seeds(answers, "p4d_few", "sft_few", seeds),
+            "few_questions": _with_cost(
+                gain_over_seeds(answers, "p4d_few", "sft_few", seeds),
+                measured_ratio(results, "p4d_few", over="sft_few"),
+            ),
             "few_questions_trained_encoder": gain_over_seeds(
                 answers, "p4d_few", "sft_few_trained", seeds
             ),
@@ -184,19 +188,25 @@ def _equal_time(
     arm = "p4d" if ratio is not None and ratio <= 1 else "p4d_equal_time"
     found = gain(arm)
     if found:
-        found |= {"arm": arm, "processor_s_over_sft": measured_ratio(results, arm)}
-    return found
+        found |= {"arm": arm}
+    return _with_cost(found, measured_ratio(results, arm))
 
 
-def measured_ratio(results: Mapping[str, Mapping[str, Any]], arm: str) -> float | None:
-    """Return processor seconds of whole runs of an arm over those of SFT, over common seeds.
+def _with_cost(found: dict[str, Any] | None, ratio: float | None) -> dict[str, Any] | None:
+    return {**found, "processor_s_over_sft": ratio} if found else found
+
+
+def measured_ratio(
+    results: Mapping[str, Mapping[str, Any]], arm: str, *, over: str = "sft"
+) -> float | None:
+    """Return processor seconds of whole runs of an arm over those of another, over common seeds.
 
     None without a common seed.
     """
     pairs = [
         (result["cpu_s"], results[other]["cpu_s"])
         for name, result in results.items()
-        if result["run"]["arm"] == arm and (other := f"sft-{result['run']['seed']}") in results
+        if result["run"]["arm"] == arm and (other := f"{over}-{result['run']['seed']}") in results
     ]
     if not pairs:
         return None

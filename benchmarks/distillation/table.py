@@ -29,7 +29,11 @@ TITLES = {
     "p4d_few": "P4D, untrained encoder, the same questions, distilled from all videos",
     "p4d_equal_time": "P4D, equal time",
     "p4d_exact": "P4D, exact truth as teacher",
-    "until_70_percent": "P4D, distilling in 70 % of the steps",
+    "latents_and_maps": "P4D, latents and maps of tokens in place of regions",
+    "regions_and_maps": "P4D, regions, latents and maps",
+    "explicit_only": "P4D, maps alone",
+    "latent_only": "P4D, latents of tokens alone",
+    "until_questions": "P4D, distilling before the first question only",
 }
 
 
@@ -69,7 +73,7 @@ def headline(report: Mapping[str, Any]) -> list[str]:
     """Return the gains that belong together, a line each: no number stands without the others."""
     gains, frozen = report["gain"], report["r4d_world"] or {}
     shown = {
-        "trained families, equal steps": gains.get("equal_steps"),
+        "trained families, each arm at its chosen setting": gains.get("equal_steps"),
         "trained families, equal processor time": gains.get("equal_time"),
         "questions about a tenth of the videos, all videos distilled": gains.get("few_questions"),
         "the same, SFT from a trained encoder": gains.get("few_questions_trained_encoder"),

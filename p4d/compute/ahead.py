@@ -55,7 +55,8 @@ class Ahead:
             Exception: what the job raised.
         """
         future = self._jobs.pop(name)
-        while not future.done():
+        # What a job reported last may lie in the queue when it has ended.
+        while not (future.done() and self._news.empty()):
             if (news := self._news.get()) is not None:
                 report(*news)
         return future.result()

@@ -71,7 +71,8 @@ class LocalWorkers(Engine):
         """
         self._helpers = helpers or Helpers(checkers=0)
         makers = max(settings.workers, len(settings.devices))
-        self.width = makers + self._helpers.checkers
+        # One more for each checker: a worker that makes has its next job before the checks end.
+        self.width = makers + 2 * self._helpers.checkers
         self._devices = [*settings.devices, *[""] * (makers - len(settings.devices))]
         self._shares = Shares(
             cores=settings.cores, memory_mib=settings.memory_mib, devices=self._devices

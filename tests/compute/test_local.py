@@ -124,7 +124,7 @@ def check(function, *arguments):
 
 def test_an_artifact_is_made_while_another_is_checked(tmp_path):
     with LocalWorkers(ComputeSettings(workers=1, cores=1, memory_mib=999), Helpers()) as engine:
-        assert engine.width == 2
+        assert engine.width == 3
         with ThreadPoolExecutor(2) as threads:
             meet = (str(tmp_path), "made", ["made", "checked"])
             made = threads.submit(engine.run, job(jobs.meet, *meet), ignore)

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+import sqlalchemy
 
 from dagster_project.dagster_internals import Staleness, free_pool_slots, latest_tags, version_tags
+from dagster_project.dagster_internals.sqlite import kept_open
 
 SHARDS = dg.DynamicPartitionsDefinition(name="letters")
 
@@ -49,6 +51,38 @@ def report(instance, tags, name="release"):
     instance.report_runless_asset_event(
         dg.AssetMaterialization(asset_key=dg.AssetKey(name), tags=tags)
     )
+
+
+@pytest.fixture
+def opened():
+    """The connections that SQLAlchemy opens during a test."""
+    found = []
+
+    def note(connection, record):
+        found.append(connection)
+
+    sqlalchemy.event.listen(sqlalchemy.Engine, "connect", note)
+    yield found
+    sqlalchemy.event.remove(sqlalchemy.Engine, "connect", note)
+
+
+def test_a_run_keeps_its_connections_and_records_the_same(tmp_path, opened):
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as kept:
+        kept.add_dynamic_partitions("letters", ["a"])
+        dg.materialize([labels], instance=kept, partition_key="a")
+        each_anew = len(opened)
+        opened.clear()
+        with kept_open(kept):
+            result = dg.materialize([labels, expert], instance=kept, selection=[expert])
+            dg.materialize([labels], instance=kept, partition_key="a")
+        assert len(opened) < each_anew / 3
+        assert latest_tags(kept, "expert", None)["dagster/data_version"] == "an expert"
+        assert kept.get_run_by_id(result.run_id).status == dg.DagsterRunStatus.SUCCESS
+        found = kept.fetch_materializations(dg.AssetKey("labels"), limit=10)
+        assert len(found.records) == 2
+        opened.clear()
+        kept.get_runs()
+        assert len(opened) == 1  # as Dagster does it, again
 
 
 def test_reported_tags_equal_those_of_a_run(instance):

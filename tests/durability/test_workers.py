@@ -101,7 +101,9 @@ def test_a_killed_worker_costs_its_shard_and_the_next_run_makes_it(alone, crowd)
     assert verified(crowd)
 
 
-def test_a_killed_run_leaves_no_worker_and_nothing_torn(alone, crowd):
+@pytest.mark.parametrize("settings", ["workers: 2\ncheckers: 0\n", "workers: 1\ncheckers: 1\n"])
+def test_a_killed_run_leaves_no_worker_and_nothing_torn(alone, crowd, settings):
+    (crowd.root / "compute.yaml").write_text(settings)
     run = crowd.start("python", "-m", "dagster_project", "up", TOY_SLEEP_S="0.3")
     workers = [worker_at_work(run.pid), *children(run.pid)]
     os.kill(run.pid, signal.SIGKILL)

@@ -24,7 +24,11 @@ from p4d.students.distillation.losses import AutoBalance, TermWeights
 from p4d.students.distillation.perception import LatentStats
 from p4d.students.model.student import Student, load
 from p4d.students.training.arm import Distillation
-from p4d.students.training.distillation_setup import DistillationSetup, new_decoder
+from p4d.students.training.distillation_setup import (
+    DistillationSetup,
+    new_decoder,
+    new_region_decoder,
+)
 from p4d.students.training.run import Phases
 from p4d.teachers.protocol import DenseMaps
 
@@ -129,7 +133,15 @@ def difference_setup(run: ControlRun, student: Student) -> DistillationSetup:
         labels=labels,
         distilled_steps=distilled,
         distillation=Distillation(
-            decoder, teacher, stats, (), latents=True, layer=params.distillation.student_layer
+            decoder,
+            teacher,
+            stats,
+            (),
+            latents=True,
+            layer=params.distillation.student_layer,
+            regions=new_region_decoder(
+                student, teacher.latent_shape, params.distillation, seed=params.training.seed
+            ),
         ),
         weights=TermWeights(params.distillation.preset, AutoBalance.of(params.distillation)),
         phases=Phases(

@@ -56,7 +56,8 @@ def claims_of(root: Path, truth: Path, factors: dict[str, float]) -> Iterator[Cl
             for fact in facts.get(clip_id, ()):
                 if fact.teacher != TEACHER or fact.kind in COUNTED:
                     continue
-                if judge.fact(fact) is not Verdict.UNJUDGED:
+                # A mark on nothing is no matter of sigma.
+                if judge.fact(fact) not in (Verdict.UNJUDGED, Verdict.NOTHING):
                     plain = fact._replace(sigma=fact.sigma / factors.get(fact.kind, 1.0))
                     yield Claim(plain, judge)
 

@@ -8,6 +8,7 @@ two batches wait in memory.
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +23,9 @@ from p4d.teachers.protocol import ClipInput, LabelArrays, Teacher
 
 _WAITING = 2
 """Batches that may wait."""
+_TURN_S = 0.0005
+"""How long a thread may run Python before another has a turn. With Python's 5 ms the teacher waits
+that long after many a kernel."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +46,8 @@ class Behind(AbstractContextManager["Behind"]):
 
     def __init__(self, writer: LabelWriter, tokens_hw: int) -> None:
         """Store by `writer`; exact rays are compared on a grid of side `tokens_hw`."""
+        self._turn_s = sys.getswitchinterval()
+        sys.setswitchinterval(_TURN_S)
         self._writer, self._tokens_hw = writer, tokens_hw
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="labels")
         self._batches: deque[Future[list[Kept]]] = deque()
@@ -49,6 +55,7 @@ class Behind(AbstractContextManager["Behind"]):
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Wait for what is under way; after an error drop what waits."""
         self._thread.shutdown(cancel_futures=kind is not None)
+        sys.setswitchinterval(self._turn_s)
 
     def keep(
         self, teacher: Teacher, labels: Sequence[tuple[ClipInput, Callable[[], LabelArrays]]]

@@ -220,8 +220,13 @@ def label_clips(
 
 
 def _together(teachers: Sequence[Teacher]) -> Iterator[list[Teacher]]:
-    """Teachers that take turns: those that read no labels of others, then each other one."""
-    yield [teacher for teacher in teachers if not teacher.uses]
+    """Teachers that take turns: those that read no labels of others, then each other one.
+
+    Those that copy truth come first: their labels are stored beside the first pass of a network,
+    and behind the last one only its own are left.
+    """
+    alone = [teacher for teacher in teachers if not teacher.uses]
+    yield sorted(alone, key=lambda teacher: not teacher.needs_truth)
     yield from ([teacher] for teacher in teachers if teacher.uses)
 
 

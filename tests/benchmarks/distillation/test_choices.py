@@ -13,11 +13,15 @@ from benchmarks.distillation.plan import (
     EXCLUDED,
     FEW,
     LONGER,
+    MAPS,
     MUON,
     NEW_ENCODER,
-    PERCEPTION_FIRST,
+    REGIONS_FIRST,
+    REGIONS_LENGTH,
+    STEPS,
     RunSpec,
     plan,
+    settings,
 )
 from benchmarks.distillation.run import is_done, student_code
 from benchmarks.machine import clean_commit
@@ -57,7 +61,7 @@ def results(best, accuracy=0.4, code="abc"):
 def test_the_test_split_stays_closed_until_choices_are_committed(checkout):
     with pytest.raises(ContractError, match=r"missing, so the test split stays closed.*choose"):
         committed_choices(checkout, "corpus_a")
-    write_choices(checkout, results({"choose_sft-100"}), "corpus_a", asked=70)
+    write_choices(checkout, results({"choose_sft-101"}), "corpus_a", asked=70)
     with pytest.raises(ContractError, match="not committed"):
         committed_choices(checkout, "corpus_a")
     commit_all(checkout)
@@ -71,11 +75,11 @@ def test_the_test_split_stays_closed_until_choices_are_committed(checkout):
 
 
 def test_the_best_setting_of_each_arm_is_chosen(checkout):
-    best = {"choose_sft_new-100", "choose_p4d_half-100"}
+    best = {"choose_sft_new-101", "choose_p4d_regions-101"}
     found = write_choices(checkout, results(best), "corpus_a", asked=70)
     assert set(found["chosen"]) == set(CHOICES)
     assert found["chosen"]["sft"]["base"] == NEW_ENCODER
-    assert found["chosen"]["p4d"]["distillation"] == PERCEPTION_FIRST
+    assert found["chosen"]["p4d"]["distillation"] == REGIONS_FIRST
     assert {row["name"] for row in found["candidates"]} == {run.name for run in CANDIDATES}
     assert found["excluded"] == EXCLUDED
     sft, p4d = (apply(run, found) for run in plan(1, None)[:2])
@@ -93,7 +97,7 @@ def test_sft_has_no_fewer_candidates_than_p4d():
 def test_with_few_questions_both_arms_start_from_equal_weights():
     sft, p4d = (apply(run, {}) for run in plan(1, None)[2:4])
     assert (sft.arm, p4d.arm) == ("sft_few", "p4d_few")
-    for one in ("release", "base", "training", "length", "seed"):
+    for one in ("release", "base", "training", "seed"):
         assert getattr(sft, one) == getattr(p4d, one)
     assert (sft.release, sft.distillation) == (FEW, {})
     assert p4d.distillation["unlabelled_clips"] == ALL_CLIPS["unlabelled_clips"]
@@ -123,13 +127,26 @@ def test_a_run_keeps_what_it_changes_itself():
     assert apply(RunSpec("text_only"), {"chosen": {}}) == RunSpec("text_only")
 
 
+def test_controls_that_distil_maps_do_not_distil_at_regions(checkout):
+    write_choices(checkout, results({"choose_p4d_regions-101"}), "corpus_a", asked=70)
+    found = read_json(checkout / FILE)
+    at = {run.arm: apply(run, found) for run in plan(1, None) if run.chosen_as == "p4d"}
+    of = {arm: settings(STEPS, run).distillation for arm, run in at.items()}
+    assert (of["p4d"].region_share, of["p4d"].modalities) == (1.0, ())
+    for arm in ("p4d_exact", "explicit_only", "latents_and_maps"):
+        assert (of[arm].region_share, of[arm].modalities) == (0.0, MAPS), arm
+    assert (of["latent_only"].region_share, of["latent_only"].modalities) == (0.0, ())
+    assert of["regions_and_maps"].region_share == 0.5
+    assert {run.length for run in at.values()} == {REGIONS_LENGTH}
+
+
 def test_a_choice_needs_every_candidate_of_one_code(checkout):
     some = results(set())
-    del some["choose_sft-100"]
-    with pytest.raises(ContractError, match="choose_sft-100"):
+    del some["choose_sft-101"]
+    with pytest.raises(ContractError, match="choose_sft-101"):
         write_choices(checkout, some, "corpus_a", asked=70)
     mixed = results(set())
-    mixed["choose_sft-100"]["student_code"] = "def"
+    mixed["choose_sft-101"]["student_code"] = "def"
     with pytest.raises(ContractError, match="student_sft were trained by different code"):
         write_choices(checkout, mixed, "corpus_a", asked=70)
     assert not (checkout / FILE).exists()

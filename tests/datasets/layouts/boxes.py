@@ -68,9 +68,13 @@ class BoxScene:
                 start = (eye - pose[:3, 3]) @ pose[:3, :3]
                 along = rays @ pose[:3, :3]
                 half = np.asarray(box.size_m) / 2
-                near, far = ((sign * half - start) / along for sign in (-1, 1))
-                entry = np.minimum(near, far).max(-1)
-                leave = np.maximum(near, far).min(-1)
+                entry, leave = -np.inf, np.inf
+                for axis in range(3):  # NumPy is slow along an axis this short
+                    near, far = (
+                        (sign * half[axis] - start[axis]) / along[..., axis] for sign in (-1, 1)
+                    )
+                    entry = np.maximum(entry, np.minimum(near, far))
+                    leave = np.minimum(leave, np.maximum(near, far))
                 hit = (entry > 0.1) & (entry <= leave) & (entry < z_m) & (entry < self.far_m)
                 z_m, box_hw = np.where(hit, entry, z_m), np.where(hit, index, box_hw)
         known = np.isfinite(z_m)
