@@ -118,7 +118,9 @@ def measure(finished: Path, shards: int) -> dict[str, object]:
 
 def _filled(count: int, patterns: dagster_history.Metadata) -> tuple[Path, list[str]]:
     """A project with a filled instance, made once."""
-    form = repr([sorted(patterns.items()), Path(dagster_history.__file__).read_text(encoding="utf-8")])
+    form = repr(
+        [sorted(patterns.items()), Path(dagster_history.__file__).read_text(encoding="utf-8")]
+    )
     root = CACHE / f"pages-{count}-{hashlib.sha256(form.encode()).hexdigest()[:8]}" / "project"
     done = root.parent / "done"
     if not done.exists():
