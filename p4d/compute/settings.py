@@ -75,7 +75,8 @@ def from_mapping(raw: Mapping[str, Any], where: str = SETTINGS_FILE) -> ComputeS
     """Check settings and fill in what the machine has.
 
     Args:
-        raw: any of the attributes of `ComputeSettings`; `workers` may be `auto`.
+        raw: any of the attributes of `ComputeSettings`; `workers` may be `auto`: as many as cores
+            and memory allow beside the checkers.
         where: names the source in messages.
 
     Raises:
@@ -91,13 +92,14 @@ def from_mapping(raw: Mapping[str, Any], where: str = SETTINGS_FILE) -> ComputeS
         raise ConfigError(f"{where}: ray must hold keys and values, got {ray!r}")
     cores = _number(raw, "cores", _processors(), where)
     memory = _number(raw, "memory_mib", _memory_mib(), where)
+    checkers = _number(raw, "checkers", 1, where, least=0)
     workers = raw.get("workers", 1)
     if workers == "auto":
-        workers = max(1, min(cores, memory // _MIB_PER_WORKER))
+        workers = max(1, min(cores, memory // _MIB_PER_WORKER) - checkers)
     return ComputeSettings(
         engine=engine,
         workers=_number({"workers": workers}, "workers", 1, where),
-        checkers=_number(raw, "checkers", 1, where, least=0),
+        checkers=checkers,
         cores=cores,
         memory_mib=memory,
         devices=_devices(raw.get("devices", []), where),

@@ -38,10 +38,11 @@ def test_the_environment_names_another_file(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("cores", "memory_mib", "workers"), [(8, 100_000, 8), (8, 5_000, 3), (1, 100, 1)]
+    ("cores", "memory_mib", "checkers", "workers"),
+    [(8, 100_000, 0, 8), (8, 100_000, 1, 7), (8, 5_000, 0, 3), (8, 5_000, 2, 1), (1, 100, 1, 1)],
 )
-def test_auto_is_a_worker_per_core_as_far_as_memory_goes(cores, memory_mib, workers):
-    given = {"workers": "auto", "cores": cores, "memory_mib": memory_mib}
+def test_auto_is_a_worker_per_core_beside_the_checkers(cores, memory_mib, checkers, workers):
+    given = {"workers": "auto", "cores": cores, "memory_mib": memory_mib, "checkers": checkers}
     assert from_mapping(given).workers == workers
 
 
