@@ -40,7 +40,7 @@ from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.state.workspace import Workspace
 from tests.browser import Browser
 
-ROUNDS = 3
+ROUNDS = 2
 _PATIENCE_S = 60
 
 _TEXT = "(document.body?.innerText ?? '').replaceAll(',', '')"
