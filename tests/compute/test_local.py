@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -139,14 +140,18 @@ def test_without_helpers_a_check_takes_the_seat_of_an_artifact():
         assert engine.run(check(jobs.answer, 1), ignore)["pid"] == made
 
 
-def test_workers_prepare_until_their_first_job_and_one_that_cannot_still_works():
+def test_workers_prepare_until_their_first_job_and_one_that_cannot_still_works(tmp_path):
+    last = [partial(jobs.prepare_last, str(tmp_path), who) for who in ("maker", "checker")]
     helpers = Helpers(
-        makers_prepare=(jobs.prepare_first, jobs.prepare_fails, jobs.prepare_last),
-        checkers_prepare=(jobs.prepare_last,),
+        makers_prepare=(jobs.prepare_first, jobs.prepare_fails, last[0]),
+        checkers_prepare=(last[1],),
     )
     with LocalWorkers(ComputeSettings(workers=1, cores=1, memory_mib=999), helpers) as engine:
         engine.start()
-        time.sleep(2)  # nothing to do meanwhile
+        until_s = time.monotonic() + 60
+        while not all((tmp_path / who).exists() for who in ("maker", "checker")):
+            assert time.monotonic() < until_s
+            time.sleep(0.05)
         maker, prepared = engine.run(job(jobs.what_is_prepared), ignore)
         assert prepared == ["first", "last"]
         checker, prepared = engine.run(check(jobs.what_is_prepared), ignore)
