@@ -10,11 +10,12 @@ never changes has the right colour.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
+from dagster_project.dagster_internals import check_target
 from dagster_project.metadata import gates_metadata
 from p4d.foreign_text import one_line
 from p4d.pipeline import Stage
@@ -75,6 +76,23 @@ def evaluations(
                 "metadata": gates_metadata(version, of_check),
             }
     return found
+
+
+def shard_evaluations(
+    instance: dg.DagsterInstance, version: ArtifactVersion, results: Sequence[CheckResult]
+) -> Iterator[dg.AssetCheckEvaluation]:
+    """Yield the events of `evaluations` for an artifact of a shard."""
+    key = version.key
+    target = check_target(instance, key.stage, key.shard)
+    for check, evaluation in evaluations(version, results).items():
+        yield dg.AssetCheckEvaluation(
+            asset_key=dg.AssetKey(key.stage),
+            check_name=check,
+            partition=key.shard,
+            target_materialization_data=target,
+            blocking=check == BLOCKING,
+            **evaluation,
+        )
 
 
 def _check_of(blocking: bool) -> str:

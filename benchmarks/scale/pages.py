@@ -11,7 +11,6 @@ import hashlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from typing import Any
 
 import click
 
+from benchmarks.cluster.servers import free_port
 from benchmarks.machine import CHECKOUT
 from benchmarks.scale.growth import CACHE
 from benchmarks.synthetic import dagster_history
@@ -159,9 +159,7 @@ def _patterns(finished: Path) -> dict[str, dict[str, Any]]:
 @contextmanager
 def _served(project: Project, folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """The webserver of a project, as `make ui` starts it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     os.environ.update(P4D_ROOT=str(project.root), PYTHONPATH=str(CHECKOUT))
     with (
         open_instance(project) as instance,
@@ -202,14 +200,12 @@ def _look(
     started_mb = _memory_mb(server.pid)
     browser = Browser(folder / "chromium")
     try:
-        for number in range(ROUNDS):
+        for _ in range(ROUNDS):
             for name, page in PAGES.items():
                 seconds[name].append(_open(browser, address, page, names))
                 click.echo(
                     f"{name}: {seconds[name][-1]:.2f} s, {_memory_mb(server.pid)} MB", err=True
                 )
-                if number == 0 and (shots := os.environ.get("P4D_SHOTS")):
-                    browser.screenshot(Path(shots) / f"{name}.png")
         assert not browser.messages, browser.messages[:5]
     finally:
         browser.close()

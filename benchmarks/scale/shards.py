@@ -100,7 +100,7 @@ def _land(project: Project, count: int) -> list[str]:
 def _up(project: Project) -> float:
     """Run the per-shard stages of what is new; returns the wall seconds of the process."""
     only = [part for name in PER_SHARD for part in ("--only", name)]
-    # A user's Python keeps its bytecode, whatever this one was told.
+    # A user's Python writes bytecode; that this one may not must not slow `up` down.
     ours = ("P4D_", "PYTHONDONTWRITEBYTECODE")
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(ours)},

@@ -18,12 +18,12 @@ from typing import Any
 
 import dagster as dg
 
-from dagster_project.dagster_internals import check_target, recorded_outputs, version_tags
+from dagster_project.dagster_internals import recorded_outputs, version_tags
 from dagster_project.dagster_internals.sqlite import commit_without_flush
-from dagster_project.gates_check import BLOCKING, check_specs, evaluations
+from dagster_project.gates_check import check_specs, shard_evaluations
 from dagster_project.partitions import SHARDS, sync_shards
 from dagster_project.reconcile import input_versions
-from dagster_project.shards.definition import SHARDS_PER_RUN
+from dagster_project.shards.definition import SHARD_OP, SHARDS_PER_RUN
 from p4d.pipeline import STAGES, Stage
 from p4d.project import Project
 from p4d.quality.gates import GATES
@@ -75,7 +75,7 @@ def _execute(
     code = code_versions(project)
 
     @dg.multi_asset(
-        name="label_shards",
+        name=SHARD_OP,
         specs=[
             dg.AssetSpec(stage.name, partitions_def=SHARDS, deps=list(stage.inputs))
             for stage in PER_SHARD
@@ -121,7 +121,6 @@ def _events_of(
             inputs=input_versions(stage.name, upstream),
         ),
     )
-    target = check_target(context.instance, stage.name, shard)
     results = [
         CheckResult(
             name=gate.name,
@@ -133,15 +132,7 @@ def _events_of(
         for gate in GATES[stage.name]
     ]
     version = ArtifactVersion(ArtifactKey(stage.name, shard), "0" * 32)
-    for check, evaluation in evaluations(version, results).items():
-        yield dg.AssetCheckEvaluation(
-            asset_key=dg.AssetKey(stage.name),
-            check_name=check,
-            partition=shard,
-            target_materialization_data=target,
-            blocking=check == BLOCKING,
-            **evaluation,
-        )
+    yield from shard_evaluations(context.instance, version, results)
 
 
 _NAMES = {stage.name for stage in PER_SHARD}

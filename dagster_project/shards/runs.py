@@ -14,8 +14,8 @@ from typing import TypeAlias
 
 import dagster as dg
 
-from dagster_project.dagster_internals import check_target, recorded_outputs, version_tags
-from dagster_project.gates_check import BLOCKING, evaluations
+from dagster_project.dagster_internals import recorded_outputs, version_tags
+from dagster_project.gates_check import shard_evaluations
 from dagster_project.metadata import version_metadata
 from dagster_project.reconcile import FAILURE, KIND, input_versions
 from dagster_project.resources import StageConfig, StageRunner
@@ -270,17 +270,9 @@ class _Recorder:
                 failure = check_failure(key, result)
                 self.failures.append(failure)
                 self.context.log.error(failure.text)
-        target = check_target(self.context.instance, key.stage, key.shard)
-        for check, evaluation in evaluations(checked.version, checked.results).items():
-            if check in checked.checks:
-                yield dg.AssetCheckEvaluation(
-                    asset_key=dg.AssetKey(key.stage),
-                    check_name=check,
-                    partition=key.shard,
-                    target_materialization_data=target,
-                    blocking=check == BLOCKING,
-                    **evaluation,
-                )
+        for event in shard_evaluations(self.context.instance, checked.version, checked.results):
+            if event.check_name in checked.checks:
+                yield event
 
     def _failed(self, key: ArtifactKey, error: Exception) -> dg.AssetObservation:
         """Record a failure, and report it on the page of the partition."""

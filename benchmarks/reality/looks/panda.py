@@ -84,8 +84,7 @@ class Forest:
         model.setScale(scale)
         model.setPos(*(-(low + high)[axis] * scale / 2 for axis in range(3)))
         model.reparentTo(node)
-        tint = np.random.default_rng(thing.texture_seed).uniform(0.6, 1.0, 3)
-        node.setColorScale(*tint, 1)
+        node.setColorScale(*_tint(thing))
         return node, walks
 
     def __enter__(self) -> Forest:
@@ -124,8 +123,7 @@ class Forest:
             node.clearLight()
             node.clearTexture()
             node.clearColor()
-            tint = np.random.default_rng(thing.texture_seed).uniform(0.6, 1.0, 3)
-            node.setColorScale(*tint, 1)
+            node.setColorScale(*_tint(thing))
         number = np.rint(flat[..., 1] / 20).astype(int)
         ours = (flat[..., 0] > 250) & (flat[..., 2] > 250) & (number <= len(self._things))
         return np.where(ours & (abs(flat[..., 1] - 20 * number) < 4), number, 0).astype(np.uint8)
@@ -135,6 +133,11 @@ class Forest:
         width, height = (side * FINER for side in self._scene.size_px)
         pixels = np.frombuffer(self._shown.getRamImageAs("RGB"), np.uint8)
         return pixels.reshape(height, width, 3)[::-1]
+
+
+def _tint(thing: Thing) -> tuple[float, float, float, float]:
+    red, green, blue = np.random.default_rng(thing.texture_seed).uniform(0.6, 1.0, 3)
+    return red, green, blue, 1.0
 
 
 def _model(name: str) -> Any:

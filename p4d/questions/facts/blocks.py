@@ -15,13 +15,9 @@ from functools import lru_cache
 from itertools import combinations, permutations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from p4d.questions.facts.scene.margins import Bools, Floats, Ints
 from p4d.questions.facts.table import SIGMA_MAX, Fact, Source, fact_of
-
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)

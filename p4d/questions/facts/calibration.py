@@ -3,7 +3,7 @@
 `calibration.json` beside this module holds them. The errors were set while developing; the factors
 are measured by `python -m benchmarks.reality.looks.calibrate`, which compares facts with the truth
 of looks for development and widens a kind that is wrong more often than it claims. The file is part
-of the code of stage `facts`, so a new version makes facts anew, and facts name it.
+of the code of stage `facts`: a new version makes facts stale. Facts name the version.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from p4d.errors import LabelError
 from p4d.teachers.labelling.statistics import label_statistics
@@ -46,11 +46,15 @@ class Behind(AbstractContextManager["Behind"]):
 
     def __init__(self, writer: LabelWriter, tokens_hw: int) -> None:
         """Store by `writer`; exact rays are compared on a grid of side `tokens_hw`."""
-        self._turn_s = sys.getswitchinterval()
-        sys.setswitchinterval(_TURN_S)
         self._writer, self._tokens_hw = writer, tokens_hw
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="labels")
         self._batches: deque[Future[list[Kept]]] = deque()
+
+    def __enter__(self) -> Self:
+        """Shorten the turns of threads, of the whole process, until the end."""
+        self._turn_s = sys.getswitchinterval()
+        sys.setswitchinterval(_TURN_S)
+        return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Wait for what is under way; after an error drop what waits."""

@@ -120,9 +120,13 @@ class PartsClip:
     def _stack(self) -> Scenes:
         return Scenes([self._scene])
 
-    def _measured(self, blocks: Iterable[FactBlock]) -> list[Fact]:
+    def _measured(
+        self, blocks: Iterable[FactBlock], region_ids: Sequence[str] | None = None
+    ) -> list[Fact]:
+        """The facts of blocks about these regions; None: about all of the clip."""
+        about = self.region_ids if region_ids is None else region_ids
         with np.errstate(all="ignore"):  # as in `shard_blocks`
-            return list(clip_facts(self.source, self.region_ids, blocks))
+            return list(clip_facts(self.source, about, blocks))
 
     @cached_property
     def _up_known(self) -> bool:
@@ -190,9 +194,7 @@ class PartsClip:
             return
         part = _of_regions(self._scene, np.flatnonzero(known_k))
         paths = Trajectories(Scenes([part]), begin, end, self.params)
-        with np.errstate(all="ignore"):
-            found = clip_facts(self.source, part.region_ids, interval_facts(NUMBER, paths))
-            yield from allowed(list(found), known)
+        yield from allowed(self._measured(interval_facts(NUMBER, paths), part.region_ids), known)
 
 
 def _held(places: Places) -> np.ndarray:

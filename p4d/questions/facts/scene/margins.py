@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import erf
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 POSITION_SIGMA_M = 0.005  # float32 storage and the resampling of poses
 HALF_PIXEL = 0.5

@@ -15,12 +15,15 @@ from numpy.typing import NDArray
 from p4d.errors import TruthError
 from p4d.geometry.cameras import inverse
 from p4d.questions.facts.scene.geometry import LEAST_LEVEL, Scene
-from p4d.questions.facts.scene.margins import HALF_PIXEL, POSITION_SIGMA_M, row_lengths
+from p4d.questions.facts.scene.margins import (
+    HALF_PIXEL,
+    POSITION_SIGMA_M,
+    Bools,
+    Floats,
+    Ints,
+    row_lengths,
+)
 from p4d.questions.facts.scene.turns import AccumulatedTurns, StepTurns
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 
 class Scenes:

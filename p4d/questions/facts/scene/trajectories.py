@@ -6,20 +6,18 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from p4d.config import FactsParams
 from p4d.questions.facts.scene.margins import (
     MIN_STRAIGHTNESS,
+    Bools,
+    Floats,
+    Ints,
     beyond,
     path_sigma_m,
     row_lengths,
 )
 from p4d.questions.facts.scene.stack import Scenes
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 STEP_M = 0.02  # between two frames: a longer step is motion, less than a quarter of it is rest
 # An onset between two frames has a uniform error: the frame distance over the square root of 12.

@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from p4d.questions.facts.scene.margins import excess_of_length, row_lengths
-
-Floats = NDArray[np.float64]
+from p4d.questions.facts.scene.margins import Floats, excess_of_length, row_lengths
 
 TURN_SIGMA_RAD = 0.03
 MAX_STEP_RAD = 2.4  # a larger turn between two frames may be one in the opposite sense

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from p4d.questions.regions.flow.paths import BORDER, PointPaths
+from p4d.questions.regions.flow.paths import BORDER, PointPaths, changes, smoothed
 
 INLIER_PX = 1.0
 """Residual of a point of the background in the first step, from its homography."""
@@ -30,10 +30,9 @@ LEAST_SPREAD = 0.15
 """Share of the picture that the hull of the resting points covers, if the camera rests."""
 LEAST_SIDE, SIDE_RESTS = 40, 0.95
 """Textured points of a side of the picture that rests, and how many of them keep their place."""
-SIDE_LEVELS, SIDE_CHANGED = 2.5, 0.01
-"""Grey levels of smoothed pictures, and the share of such a side that may change by more. On the 77
-clips of the look `bullet` whose camera moves, 0.046 of a side and more did, and no point rested."""
-SMOOTH_PX = 1.5
+SIDE_CHANGED = 0.01
+"""Share of such a side that may change. On the 77 clips of the look `bullet` whose camera moves,
+0.046 of a side and more did, and no point rested."""
 LEAST_SIDE_SPREAD = 0.12
 """As `LEAST_SPREAD`, where a whole side rests."""
 LEAST_QUARTER = 12
@@ -154,11 +153,10 @@ def _a_side_rests(
     travels moves what is near, as the ground at the foot of a side; one that turns moves all.
     """
     width = paths.size_hw[1]
-    first = cv.GaussianBlur(grey_thw[0].astype(np.float32), (0, 0), SMOOTH_PX)
+    first = smoothed(cv, grey_thw[0])
     changed = np.zeros(paths.size_hw, bool)
-    for grey in grey_thw[1:]:
-        smooth = cv.GaussianBlur(grey.astype(np.float32), (0, 0), SMOOTH_PX)
-        changed |= np.abs(smooth - first) > SIDE_LEVELS
+    for grey_hw in grey_thw[1:]:
+        changed |= changes(first, smoothed(cv, grey_hw))
     band = round(BORDER * width)
     across = paths.start_n2[:, 0]
     for part, points in (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, combinations
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from p4d.questions.regions.flow.paths import (
     borders_change,
     follow_points,
     least_moved_px,
+    smoothed,
 )
 from p4d.questions.regions.flow.stirring import stirring
 from p4d.questions.regions.flow.surfaces import Surfaces
@@ -157,12 +158,11 @@ def _all_moved_px(
     borders, it is not known that they are not.
     """
     moved = np.array([[least_moved_px(paths, a, b) for b in instants] for a in instants])
-    for i, a in enumerate(instants):
-        for j, b in enumerate(instants[:i]):
-            if max(moved[i, j], moved[j, i]) >= LEAST_MOVED_PX and not borders_change(
-                cv, grey_thw[a], grey_thw[b]
-            ):
-                moved[i, j] = moved[j, i] = np.nan
+    shown = [smoothed(cv, grey_thw[t]) for t in instants]
+    for i, j in combinations(range(len(instants)), 2):
+        far = max(moved[j, i], moved[i, j]) >= LEAST_MOVED_PX
+        if far and not borders_change(shown[i], shown[j]):
+            moved[i, j] = moved[j, i] = np.nan
     return moved
 
 

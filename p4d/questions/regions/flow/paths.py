@@ -23,10 +23,12 @@ place could be anywhere along an edge or on a plain surface."""
 LEAST_CERTAIN, LEAST_PART = 40, 5
 """Textured points whose place must be known, in all, and in three quarters of the picture and near
 its borders, for `least_moved_px`."""
-LEAST_SIDES, LEAST_CHANGED, CHANGED_LEVELS, SMOOTH_PX = 3, 0.5, 2.5, 1.5
-"""Sides of the picture, the share of each, and grey levels of smoothed pictures, by which it
-changes at its borders. Before 3 resting cameras of the look `mitsuba`, whose ground has no texture,
-points could be followed on things alone; two sides at most changed so. Sky may fill the fourth."""
+CHANGED_LEVELS, SMOOTH_PX = 2.5, 1.5
+"""Grey levels by which a place of a picture changes once it is smoothed, and by how much it is."""
+LEAST_SIDES, LEAST_CHANGED = 3, 0.5
+"""Sides of the picture, and the share of each, that change if it changes at its borders. Before 3
+resting cameras of the look `mitsuba`, whose ground has no texture, points could be followed on
+things alone; two sides at most changed so. Sky may fill the fourth."""
 BORDER = 0.12
 """Width of what counts as border, as a share of each side."""
 
@@ -118,12 +120,19 @@ def least_moved_px(paths: PointPaths, begin: int, end: int) -> float:
     return float(min(np.percentile(length, 10), np.median(length[border])))
 
 
-def borders_change(cv: Any, one_hw: NDArray[np.uint8], other_hw: NDArray[np.uint8]) -> bool:  # noqa: ANN401
-    """Whether two pictures differ at their borders, as they do if the view moves."""
-    one, other = (
-        cv.GaussianBlur(each.astype(np.float32), (0, 0), SMOOTH_PX) for each in (one_hw, other_hw)
-    )
-    changed = np.abs(one - other) > CHANGED_LEVELS
+def smoothed(cv: Any, grey_hw: NDArray[np.uint8]) -> NDArray[np.float32]:  # noqa: ANN401
+    """A picture whose noise is small, for `changes`."""
+    return np.asarray(cv.GaussianBlur(grey_hw.astype(np.float32), (0, 0), SMOOTH_PX))
+
+
+def changes(one_hw: NDArray[np.float32], other_hw: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Where two smoothed pictures differ."""
+    return np.asarray(np.abs(one_hw - other_hw) > CHANGED_LEVELS)
+
+
+def borders_change(one_hw: NDArray[np.float32], other_hw: NDArray[np.float32]) -> bool:
+    """Whether two smoothed pictures differ at their borders, as they do if the view moves."""
+    changed = changes(one_hw, other_hw)
     rows, columns = (round(BORDER * side) for side in changed.shape)
     sides = changed[:rows], changed[-rows:], changed[:, :columns], changed[:, -columns:]
     return sum(bool(side.mean() >= LEAST_CHANGED) for side in sides) >= LEAST_SIDES

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from p4d.questions.regions.flow.paths import smoothed
 from p4d.questions.regions.flow.surfaces import Surfaces
 
 ASIDE, BESIDE = 0.03, 0.02
@@ -20,7 +21,6 @@ far beyond it counts for both."""
 LEAST_LEVELS, NOISE_RATIO = 2.5, 4.0
 """Grey levels, of smoothed pictures, and multiples of their median change: what changes by less is
 noise."""
-SMOOTH_PX = 1.5
 
 
 def stirring(cv: Any, grey_thw: NDArray[np.uint8], flowing: Surfaces) -> tuple[NDArray, NDArray]:  # noqa: ANN401
@@ -36,7 +36,7 @@ def stirring(cv: Any, grey_thw: NDArray[np.uint8], flowing: Surfaces) -> tuple[N
         the first instant is not before the second.
     """
     frames, height, width = grey_thw.shape
-    smooth = [cv.GaussianBlur(each.astype(np.float32), (0, 0), SMOOTH_PX) for each in grey_thw]
+    smooth = [smoothed(cv, grey_hw) for grey_hw in grey_thw]
     inner, outer = parts((height, width), -ASIDE), parts((height, width), BESIDE)
     certain, possible = np.zeros((2, frames, frames, 3, 3))
     for begin in range(frames):
