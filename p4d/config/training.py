@@ -243,6 +243,8 @@ class DistillationParams:
         unlabelled_clips: clips without questions per step, beyond the batch; distilled only.
         perception_steps: steps before those of `training.steps`, in which the encoder learns from
             the teacher alone, from `training.batch` clips of all labelled ones of the train split.
+        encoder: with which the arm begins: `base`, that of the base student, or `new`, an untrained
+            one (p4d/students/training/new_encoder.py).
         probe_steps: steps after which predicted maps are kept, besides the last; empty: none.
         probe_clips: number of probed clips of the train split, and as many of the other splits.
     """
@@ -270,6 +272,7 @@ class DistillationParams:
     probe_clips: int
     region_share: float = 0.0  # a file without it learns what it learned before it existed
     perception_steps: int = 0  # likewise
+    encoder: str = "base"
 
     def __post_init__(self) -> None:
         presets = {"paper", "release", "auto"}
@@ -293,6 +296,7 @@ class DistillationParams:
             "until_fraction must be in (0, 1] and not end before the warm-up",
         )
         check(self.unlabelled_clips >= 0, self, "unlabelled_clips must not be negative")
+        check(self.encoder in ("base", "new"), self, "encoder must be base or new")
         check(self.perception_steps >= 0, self, "perception_steps must not be negative")
         check(all(step >= 1 for step in self.probe_steps), self, "probe_steps count from 1")
         check(0 <= self.auto_latent_share <= 1, self, "auto_latent_share must be in [0, 1]")
