@@ -15,6 +15,7 @@ from av.container import OutputContainer
 from scipy import ndimage
 
 from benchmarks.reality.looks import collage, forest, scenes
+from benchmarks.reality.looks.atelier import stage
 from benchmarks.reality.looks.rendering import Picture, renderer_of
 from benchmarks.reality.looks.scenes import Scene
 from p4d.ids import seed_for
@@ -62,7 +63,7 @@ class Place:
 
 def scene_of(look: str, number: int) -> Scene:
     """Draw a scene of a look."""
-    own = {"collage": collage.scene_of, "panda": forest.scene_of}
+    own = {"collage": collage.scene_of, "panda": forest.scene_of, "atelier": stage.scene_of}
     return own[look](number) if look in own else scenes.scene_of(look, number)
 
 

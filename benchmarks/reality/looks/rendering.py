@@ -35,7 +35,8 @@ class Renderer(Protocol):
 
 
 RENDERERS = {"bullet": "tiny:TinyRenderer", "vtk": "raster:Rasterizer", "mitsuba": "tracer:Tracer",
-             "collage": "collage:Collage", "panda": "panda:Forest"}  # fmt: skip
+             "collage": "collage:Collage", "panda": "panda:Forest",
+             "atelier": "atelier.povray:PovRay"}  # fmt: skip
 
 
 def renderer_of(look: str) -> Callable[[Scene, Path], AbstractContextManager[Renderer]]:
