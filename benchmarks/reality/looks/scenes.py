@@ -57,8 +57,8 @@ STYLES = {
 }  # fmt: skip
 LOOKS = (*STYLES, "collage", "panda", "atelier")
 HELD_OUT = ("vtk", "collage", "atelier")
-"""Looks on which nothing is chosen, `atelier` since before its first run. `mitsuba` and `panda` were,
-until rules were chosen after their figures; those of first runs are kept (`first_runs` in
+"""Looks on which nothing is chosen, `atelier` since before its first run. `mitsuba` and `panda`
+were, until rules were chosen after their figures; those of first runs are kept (`first_runs` in
 reality.json)."""
 
 
