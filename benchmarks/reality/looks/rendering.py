@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import import_module
@@ -32,6 +32,13 @@ class Renderer(Protocol):
 
     def picture(self, at_s: float) -> Picture:
         """Render the scene at a time in seconds."""
+
+
+def pictures_of(renderer: Renderer, at_s: Sequence[float]) -> list[Picture]:
+    """Render at some times, all at once if the renderer has `pictures`."""
+    together: Callable[[Sequence[float]], list[Picture]] | None
+    together = getattr(renderer, "pictures", None)
+    return together(at_s) if together else [renderer.picture(at) for at in at_s]
 
 
 RENDERERS = {"bullet": "tiny:TinyRenderer", "vtk": "raster:Rasterizer", "mitsuba": "tracer:Tracer",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -57,28 +57,46 @@ class PovRay:
 
     def picture(self, at_s: float) -> Picture:
         """Render the scene at a time."""
-        lit = self._rendered("lit", list(_lit(self._scene, at_s)), ["+A0.2", "+AM2"])
-        flat = self._rendered("flat", list(_flat(self._scene, at_s)), ["-A", "+FN16"])
-        number_hw = np.rint(flat[..., 1].astype(float) / LEVELS * NUMBERS).astype(np.uint8)
-        depth_hw = (flat[..., 2].astype(np.float32) / LEVELS * FAR_M).astype(np.float32)
-        return Picture(np.ascontiguousarray(lit[..., ::-1]), depth_hw, number_hw)
+        return self.pictures([at_s])[0]
 
-    def _rendered(self, name: str, text: list[str], options: list[str]) -> NDArray:
-        """Render a text; blue, green and red, as OpenCV reads them."""
-        source, made = self._folder / f"{name}.pov", self._folder / f"{name}.png"
-        source.write_text(HEADER + "\n".join(text) + "\n", encoding="utf-8")
+    def pictures(self, at_s: Sequence[float]) -> list[Picture]:
+        """Render the scene at some times, in one run of the program for each kind of picture."""
+        lit = self._rendered("lit", [_lit(self._scene, at) for at in at_s], ["+A0.2", "+AM2"])
+        flat = self._rendered("flat", [_flat(self._scene, at) for at in at_s], ["-A", "+FN16"])
+        return [_picture(one, other) for one, other in zip(lit, flat, strict=True)]
+
+    def _rendered(
+        self, name: str, texts: Sequence[Iterator[str]], options: list[str]
+    ) -> list[NDArray]:
+        """Render texts; blue, green and red, as OpenCV reads them."""
+        frames = ["\n".join(text) for text in texts]
+        if len(frames) > 1:  # a single one is no animation, and has no number
+            frames = [
+                f"#if (frame_number = {number})\n{text}\n#end"
+                for number, text in enumerate(frames, start=1)
+            ]
+        source = self._folder / f"{name}.pov"
+        source.write_text(HEADER + "\n".join(frames) + "\n", encoding="utf-8")
         width, height = self._scene.size_px
         gamma = "File_Gamma=1.0" if name == "flat" else "File_Gamma=sRGB"
         done = subprocess.run(
-            [self._program, f"+I{source.name}", f"+O{made.name}", f"+W{width}", f"+H{height}",
-             "-D", "+WT1", gamma, *options],
+            [self._program, f"+I{source.name}", f"+O{name}_.png", f"+W{width}", f"+H{height}",
+             "+KFI1", f"+KFF{len(frames)}", "-D", "+WT1", gamma, *options],
             cwd=self._folder, capture_output=True, text=True, check=False,
         )  # fmt: skip
-        picture = cv2.imread(str(made), cv2.IMREAD_UNCHANGED) if made.is_file() else None
-        if done.returncode or picture is None:
+        made = sorted(self._folder.glob(f"{name}_*.png"))
+        if done.returncode or len(made) != len(frames):
             raise RuntimeError(f"povray: {done.stderr[-800:]}")
-        made.unlink()
-        return np.asarray(picture[..., :3])
+        pictures = [cv2.imread(str(path), cv2.IMREAD_UNCHANGED)[..., :3] for path in made]
+        for path in made:
+            path.unlink()
+        return pictures
+
+
+def _picture(lit_hw3: NDArray, flat_hw3: NDArray) -> Picture:
+    number_hw = np.rint(flat_hw3[..., 1].astype(float) / LEVELS * NUMBERS).astype(np.uint8)
+    depth_hw = (flat_hw3[..., 2].astype(np.float32) / LEVELS * FAR_M).astype(np.float32)
+    return Picture(np.ascontiguousarray(lit_hw3[..., ::-1]), depth_hw, number_hw)
 
 
 def _vector(values: NDArray | tuple[float, ...]) -> str:
