@@ -32,10 +32,11 @@ def _clip(
     *things: tuple[tuple[float, float], tuple[float, float]],
     pan_px: tuple[float, float] = (0.0, 0.0),
     side_px: int = 24,
+    background: int = 1,
 ) -> np.ndarray:
     """Squares, each with its first corner (u, v) and its motion per frame, before a background."""
     height, width = SIZE_HW
-    wide = _texture(1, height + 200, width + 200, (60, 130))
+    wide = _texture(background, height + 200, width + 200, (60, 130))
     frames = []
     for t in range(FRAMES):
         du, dv = round(pan_px[0] * t), round(pan_px[1] * t)
