@@ -89,9 +89,9 @@ def how_arms_differ(params: Params) -> str:
     views = distillation.perception_views
     seen = f" in {views} views of each" if views > 1 else ""
     return (
-        f"{same}; before the first\n           question {encoder} of P4D learned what "
-        f"{distillation.teacher} perceives in all training clips{seen},\n"
-        f"           for {distillation.perception_steps} steps."
+        f"{same}.\n           Before the first one {encoder} of P4D learned, in "
+        f"{distillation.perception_steps} steps,\n           what {distillation.teacher} perceives "
+        f"in all training clips{seen}."
     )
 
 
