@@ -19,6 +19,7 @@ from pathlib import Path
 
 import click
 
+from benchmarks.scale.memory import watched_processes
 from p4d.pipeline import STAGES
 from p4d.project import Project
 from p4d.versioning.ledger.ledger import Ledger
@@ -33,7 +34,8 @@ def measure_overhead(finished: Path, shards: int) -> dict[str, object]:
     """Return seconds of `up` per new shard over the seconds of its stages.
 
     `up` makes a shard while it checks another, so that stages wait for processors as well. The
-    ratio of processor seconds says what is done beside them.
+    ratio of processor seconds says what is done beside them. `further` is what each shard costs
+    once the processes have started: the difference to a run of three times as many shards.
     """
     with _copy(finished) as project:
         _up(project)
@@ -43,6 +45,11 @@ def measure_overhead(finished: Path, shards: int) -> dict[str, object]:
         wall_s = _up(project)
         cpu_s = _cpu_of_children_s() - before
         stages_s, stages_cpu_s = _stage_seconds(project, new)
+        many = _land(project, 3 * shards, first=shards)
+        before = _cpu_of_children_s()
+        many_s = _up(project)
+        many_cpu_s = _cpu_of_children_s() - before
+        many_stages_s, many_stages_cpu_s = _stage_seconds(project, many)
     return {
         "shard_overhead": round(wall_s / stages_s, 2),
         "shard_overhead_detail": {
@@ -54,8 +61,28 @@ def measure_overhead(finished: Path, shards: int) -> dict[str, object]:
             "up_nothing_to_do_s": round(nothing_s, 2),
             "ratio_without_start": round((wall_s - nothing_s) / stages_s, 2),
             "ratio_cpu": round(cpu_s / stages_cpu_s, 2),
+            "further": {
+                "shards": 2 * shards,
+                "up_s": round(many_s - wall_s, 2),
+                "stages_s": round(many_stages_s - stages_s, 2),
+                "ratio": round((many_s - wall_s) / (many_stages_s - stages_s), 2),
+                "ratio_cpu": round((many_cpu_s - cpu_s) / (many_stages_cpu_s - stages_cpu_s), 2),
+            },
         },
     }
+
+
+def measure_memory(finished: Path, shards: int) -> dict[str, object]:
+    """Return the peak resident memory of each process of `up`, in MB, by what it does.
+
+    Libraries that processes share are counted in each of them.
+    """
+    with _copy(finished) as project:
+        _up(project)
+        _land(project, shards)
+        with watched_processes() as peaks_mb:
+            _up(project)
+    return {"up_peak_mb": peaks_mb}
 
 
 def measure_local(finished: Path, shards: int) -> dict[str, object]:
@@ -86,10 +113,10 @@ def _copy(finished: Path) -> Iterator[Project]:
         yield Project(root)
 
 
-def _land(project: Project, count: int) -> list[str]:
-    """Land simulated videos one by one; returns the new shards."""
+def _land(project: Project, count: int, first: int = 0) -> list[str]:
+    """Land simulated videos one by one, from number `first` on; returns the new shards."""
     before = set(project.shards())
-    for number in range(count):
+    for number in range(first, first + count):
         write_world(
             project.inbox / f"scale-{number}.mp4", _FIRST_SEED + number, project.params.worlds
         )
