@@ -14,9 +14,7 @@ CUBLAS_WORKSPACE = ":4096:8"
 
 
 @contextmanager
-def deterministic(
-    threads: int, seed: int, *, device: str = "cpu", compiled: bool = True
-) -> Iterator[None]:
+def deterministic(threads: int, seed: int, *, device: str = "cpu") -> Iterator[None]:
     """Use deterministic kernels, a fixed number of threads and a seeded generator in the block.
 
     On `cuda` an operation without a deterministic kernel warns and runs, such as the gradient of
@@ -28,22 +26,15 @@ def deterministic(
     Args:
         threads: of torch.
         seed: of its generator.
-        device: of the work.
-        compiled: whether a network may be compiled in the block. The setting of the compiler is
-            reached by an import that takes longer than the labels of a small shard.
+        device: of the work, `cpu` or `cuda`.
     """
     if device == "cuda":  # cuBLAS reads it when its first handle is made
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", CUBLAS_WORKSPACE)
-    before = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
-    mode = torch.get_deterministic_debug_mode()
-    warned = torch.is_deterministic_algorithms_warn_only_enabled()
+    mode, threads_before = torch.get_deterministic_debug_mode(), torch.get_num_threads()
     fill = torch_deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if compiled:
-            torch.use_deterministic_algorithms(True, warn_only=device == "cuda")
-        else:
-            torch.set_deterministic_debug_mode("warn" if device == "cuda" else "error")
+        _set_mode(_WARN if device == "cuda" else _ERROR, device)
         # Filling new memory protects code that reads it before writing. No kernel here does, and
         # it would cost a fifth of a training step.
         torch_deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
@@ -51,9 +42,22 @@ def deterministic(
         try:
             yield
         finally:
-            if compiled:
-                torch.use_deterministic_algorithms(before[0], warn_only=warned)
-            else:
-                torch.set_deterministic_debug_mode(mode)
+            _set_mode(mode, device)
             torch_deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
-            torch.set_num_threads(before[1])
+            torch.set_num_threads(threads_before)
+
+
+_WARN, _ERROR = 1, 2
+"""Torch's numbers of what it does where there is no deterministic kernel; 0 is nothing."""
+
+
+def _set_mode(mode: int, device: str) -> None:
+    """Set torch's mode; on CUDA that of its compiler, too, which compiles `flex_attention` there.
+
+    Importing the compiler takes longer than the labels of a small shard, and on a CPU nothing is
+    compiled.
+    """
+    if device == "cuda":
+        torch.use_deterministic_algorithms(mode != 0, warn_only=mode == _WARN)
+    else:
+        torch.set_deterministic_debug_mode(mode)

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,10 +62,11 @@ def normalized(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def direct_pins(root: Path = ROOT) -> dict[str, str]:
-    """Versions of the packages that pyproject.toml names for running and for developing."""
+def direct_pins(root: Path = ROOT, extras: Collection[str] = ("dev",)) -> dict[str, str]:
+    """Versions of the packages that pyproject.toml names for running and in some of its extras."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    texts = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    optional = project["optional-dependencies"]
+    texts = [*project["dependencies"], *(text for extra in extras for text in optional[extra])]
     found = [re.match(r"([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(\S+)$", text) for text in texts]
     return {normalized(pin[1]): pin[2] for pin in found if pin}
 

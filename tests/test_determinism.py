@@ -32,25 +32,30 @@ def test_on_cuda_what_has_no_deterministic_kernel_warns_instead_of_raising(monke
         _without_a_kernel()
 
 
-def test_without_a_compiler_the_same_holds_and_the_compiler_is_not_imported():
+def test_on_a_cpu_the_compiler_is_not_imported():
     code = """
 import sys
 import torch
 from p4d.determinism import deterministic
 
-with deterministic(1, seed=4, compiled=False):
+with deterministic(1, seed=4):
     assert torch.are_deterministic_algorithms_enabled()
     assert not torch.is_deterministic_algorithms_warn_only_enabled()
 assert not torch.are_deterministic_algorithms_enabled()
-with deterministic(1, seed=4, device="cuda", compiled=False):
-    assert torch.is_deterministic_algorithms_warn_only_enabled()
-assert not torch.is_deterministic_algorithms_warn_only_enabled()
 print("torch._inductor.config" in sys.modules)
 """
     done = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, encoding="utf-8"
     )
     assert done.stdout == "False\n"
+
+
+def test_on_cuda_what_is_compiled_is_deterministic_too():
+    from torch._inductor import config
+
+    with deterministic(1, seed=4, device="cuda"):
+        assert config.deterministic
+    assert not config.deterministic
 
 
 def _without_a_kernel():

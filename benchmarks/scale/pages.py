@@ -24,8 +24,8 @@ from typing import Any
 
 import click
 
-from benchmarks.cluster.servers import free_port
 from benchmarks.machine import CHECKOUT
+from benchmarks.ports import free_port
 from benchmarks.scale.growth import CACHE
 from benchmarks.synthetic import dagster_history
 from dagster_project.dagster_internals import CodeLocation, code_server

@@ -13,7 +13,6 @@ import argparse
 import http.client
 import os
 import random
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks.machine import CHECKOUT, RESULTS, describe, merge_results
+from benchmarks.ports import free_port
 from benchmarks.synthetic import explored_project
 from benchmarks.synthetic.questions_project import QuestionsProject
 from p4d.categories import CATEGORIES
@@ -59,9 +59,7 @@ def main() -> None:
 
 def measure(made: QuestionsProject) -> dict:
     """Serve the project and time its pages, ms."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     server = subprocess.Popen(
         [sys.executable, "-m", "p4d", "explore", "--port", str(port), "--reviewer", "nobody"],
         env={**os.environ, "P4D_ROOT": str(made.project.root), "PYTHONPATH": str(CHECKOUT)},

@@ -6,7 +6,6 @@ import json
 import os
 import resource
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -19,6 +18,7 @@ from typing import Any
 import yaml
 
 from benchmarks.machine import CHECKOUT
+from benchmarks.ports import free_port
 from benchmarks.trust.installed import Installed, build, install
 
 _SERVED_S = 180
@@ -124,9 +124,7 @@ class _Tries:
 
     def server(self, line: str, cwd: Path) -> None:
         """Start a server on a free port; it passes when it lists the code location's assets."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         started = time.monotonic()
         with tempfile.TemporaryFile("w+") as said:
             process = self.installed.start(*line.split(), str(port), cwd=cwd, output=said)

@@ -112,7 +112,7 @@ def _speaks_grpc(address: str) -> None:
 
     With another server (a dashboard, a database) Ray tries again for minutes, and says nothing.
     """
-    import grpc  # Dagster needs it, so it is wherever this package is
+    import grpc
 
     if os.environ.get("RAY_USE_TLS", "0") != "0":
         return

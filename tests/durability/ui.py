@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 
+from benchmarks.ports import free_port
+
 PATIENCE_S = 300
 
 
@@ -17,9 +19,7 @@ class Ui:
     """`python -m dagster_project ui` of a toy checkout, with the requests of a browser."""
 
     def __init__(self, toy, log, **environment):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.host = f"127.0.0.1:{self.port}"
         self.log = log
         with log.open("w") as out:

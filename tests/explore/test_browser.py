@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.ports import free_port
 from p4d.explore.media import Media
 from p4d.review.verdicts import read_verdicts
 from tests import browser as chromium
@@ -28,9 +29,7 @@ class Served:
     """`p4d explore` of a project, as a process."""
 
     def __init__(self, project, log):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.log = log
         with log.open("w") as out:

@@ -31,6 +31,14 @@ def test_each_direct_pin_is_locked_in_its_version():
     }
 
 
+@pytest.mark.parametrize("extra", ["view", "s3", "ray", "postgres"])
+def test_an_extra_agrees_with_the_locks(extra: str):
+    """Its packages come into an environment that was made from the locks."""
+    locked = _versions("run", "dev")
+    for name, version in lock.direct_pins(extras=(extra,)).items():
+        assert locked.get(name, {version}) == {version}
+
+
 def test_the_running_environment_has_all_that_the_library_names_and_no_tool_of_developers():
     running = _versions("build", "run", "torch-cuda")
     assert {"dagster", "polars", "torch", "setuptools"} <= running.keys()

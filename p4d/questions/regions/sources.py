@@ -58,7 +58,7 @@ class TrackSource:
             tracks += self._of(source, clip, rgb_thw3)
             if source == "truth" and self._parts[clip["clip_id"]] is WHOLE:
                 break  # facts of a clip with whole truth need the objects of the truth
-            if any(region.mark for region in select_regions(clip["clip_id"], tracks, self._params)):
+            if self._is_marked(clip["clip_id"], tracks):
                 break
         return tracks
 
@@ -90,9 +90,16 @@ class TrackSource:
     def _flow_of(self, clip: Mapping[str, Any], rgb_thw3: np.ndarray) -> ClipMotion:
         if self._flow is None:
             table = read_table(self._clips / "clips.parquet").filter(pl.col("outcome") == "ok")
-            lacking = [c for c in table["clip_id"] if "instances" not in self._parts[c].gives]
-            self._flow = FlowSource(self._videos(), table.filter(pl.col("clip_id").is_in(lacking)))
+            asked = [clip_id for clip_id in table["clip_id"] if not self._truth_suffices(clip_id)]
+            self._flow = FlowSource(self._videos(), table.filter(pl.col("clip_id").is_in(asked)))
         return self._flow.motion(clip, rgb_thw3.shape[1])
+
+    def _truth_suffices(self, clip_id: str) -> bool:
+        """Whether source `truth` ends the search of `__call__`, so that no flow is asked for."""
+        return self._parts[clip_id] is WHOLE or self._is_marked(clip_id, self._from_truth(clip_id))
+
+    def _is_marked(self, clip_id: str, tracks: list[Track]) -> bool:
+        return any(region.mark for region in select_regions(clip_id, tracks, self._params))
 
     def _from_truth(self, clip_id: str) -> list[Track]:
         """The objects of the truth, if it has masks; of a truth in parts, those that are seen."""

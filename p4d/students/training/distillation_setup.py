@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from p4d.artifacts import read_table
 from p4d.config import ClipsParams, DistillationParams, TrainingParams
+from p4d.determinism import deterministic
 from p4d.errors import ContractError
 from p4d.ids import seed_for
 from p4d.pipeline import StageInputs
@@ -26,6 +27,7 @@ from p4d.students.distillation.losses import AutoBalance, TermWeights
 from p4d.students.distillation.perception import DecoderSizes, LatentStats, PerceptionDecoder
 from p4d.students.distillation.probes import FRAME, MAPS, chosen, teacher_maps
 from p4d.students.distillation.regions import RegionDecoder
+from p4d.students.distillation.viewed_clips import ViewedClips
 from p4d.students.model.prompt_settings import PromptSettings
 from p4d.students.model.student import Student
 from p4d.students.training.arm import Distillation
@@ -58,6 +60,7 @@ class DistillationSetup:
     weights: TermWeights = field(default_factory=lambda: TermWeights("paper"))
     phases: Phases = field(default_factory=Phases)
     unlabelled: UnlabelledClips | None = None
+    perception: UnlabelledClips | ViewedClips | None = None
     probes: ProbeSetup | None = None
     card: Mapping[str, object] = field(default_factory=dict)
 
@@ -106,11 +109,13 @@ def set_up_distillation(
     )
     regions = new_region_decoder(base, expert.latent_shape, params, seed=settings.training.seed)
     distilled_steps = math.ceil(params.until_fraction * settings.training.steps)
-    unlabelled = None
+    unlabelled = perception = None
     if params.unlabelled_clips:
         unlabelled = _unlabelled_clips(
             inputs, settings, train_clips, distilled_steps, clips, labels
         )
+    if params.perception_steps:
+        perception = _perception_clips(inputs, settings, clips, labels, expert)
     return DistillationSetup(
         labels=labels,
         maps_every=params.maps_every,
@@ -128,11 +133,13 @@ def set_up_distillation(
         weights=TermWeights(params.preset, AutoBalance.of(params)),
         phases=_phases(settings, distilled_steps),
         unlabelled=unlabelled,
+        perception=perception,
         probes=_probes(inputs, settings, clips, packer, ray_grid) if params.probe_steps else None,
         card={
             "training_only_parameters": _size(decoder) + (_size(regions) if regions else 0),
             "clips_without_labels": without,
             "unlabelled_clips": len(unlabelled.clip_ids) if unlabelled else 0,
+            **({"perception_clips": len(perception.clip_ids)} if perception else {}),
             "expert": expert.digest,
             "teacher": params.teacher,
         },
@@ -180,10 +187,12 @@ def _with_heads(sources: LabelSources, name: str, stored: LatentTeacher) -> Late
 
 def _phases(settings: _Settings, distilled_steps: int) -> Phases:
     params = settings.distillation
+    alone = params.perception_steps
     return Phases(
+        perception_steps=alone,
         warmup_steps=round(params.warmup_fraction * settings.training.steps),
         warmup_sft_weight=params.warmup_sft_weight,
-        distilled_steps=distilled_steps,
+        distilled_steps=alone + distilled_steps,
     )
 
 
@@ -297,6 +306,32 @@ def _unlabelled_clips(
     return found
 
 
+def _perception_clips(
+    inputs: StageInputs,
+    settings: _Settings,
+    clips: ClipReader,
+    labels: LabelReader,
+    teacher: LatentTeacher,
+) -> UnlabelledClips | ViewedClips:
+    """Rows of the steps before the first question: all labelled clips of the train split."""
+    params = settings.distillation
+    per_step = settings.training.batch
+    order = RowOrder(
+        length=params.perception_steps * per_step,
+        seed=settings.training.seed,
+        maps_every=params.maps_every,
+    )
+    rows = UnlabelledClips(
+        inputs.folder("release"), order, asked=(), per_step=per_step, clips=clips, labels=labels
+    )
+    if params.perception_views == 1:
+        return rows
+    viewed = ViewedClips(rows, clips, views=params.perception_views)
+    with deterministic(settings.training.threads, settings.training.seed):
+        viewed.label(teacher, inputs.work, inputs.progress)
+    return viewed
+
+
 def _probes(
     inputs: StageInputs,
     settings: _Settings,
@@ -305,7 +340,8 @@ def _probes(
     ray_grid: RayGrid,
 ) -> ProbeSetup | None:
     """Clips of the train split and of the others, which are predicted at the chosen steps."""
-    params, last_step = settings.distillation, settings.training.steps
+    params = settings.distillation
+    last_step = params.perception_steps + settings.training.steps
     labels = StoredLabelReader(
         inputs.shard_folders("labels"),
         teacher=params.teacher,

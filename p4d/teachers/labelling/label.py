@@ -79,7 +79,7 @@ def build_labels(inputs: StageInputs, out: Path) -> StageReport:
     tokens_hw = read_config(expert_folder).tokens_hw
     source = any(teacher.reads is not None or teacher.uses for teacher in teachers)
     clips = ShardClips(inputs.folder("clips"), inputs.folder("videos") if source else None)
-    with deterministic(params.threads, seed_for("labels"), device=_device(params), compiled=False):
+    with deterministic(params.threads, seed_for("labels"), device=_device(params)):
         outcomes = label_clips(
             clips, teachers, out, batch=params.batch, tokens_hw=tokens_hw,
             progress=inputs.progress,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from benchmarks.ports import free_port
 from p4d.artifacts import read_json
 from p4d.errors import StoreError, TrainingError
 from p4d.students.training.launch import train, with_settings
@@ -17,7 +18,7 @@ from p4d.versioning.files.hashes import tree_of
 from p4d.versioning.remote.object_store import StoreAddress
 from p4d.versioning.remote.run_folder import RunFolder
 from tests.students.tiny import raw_params
-from tests.students.training.test_processes import CHECKOUT, SETTINGS, check_equal, free_port
+from tests.students.training.test_processes import CHECKOUT, SETTINGS, check_equal
 from tests.versioning.s3_server import BUCKET
 
 

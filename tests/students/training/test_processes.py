@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from benchmarks.ports import free_port
 from p4d.students.training.launch import train, with_settings
 from tests.students.tiny import raw_params
 
@@ -30,12 +30,6 @@ def alone(project, tmp_path_factory):
     out = tmp_path_factory.mktemp("alone")
     train("p4d", out, data=project.root, params=with_settings(raw_params(), SETTINGS))
     return out
-
-
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 def launch(project, out, launcher, *settings, program="p4d.cli"):

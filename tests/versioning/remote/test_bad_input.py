@@ -12,7 +12,7 @@ import threading
 
 import pytest
 
-from benchmarks.cluster.servers import free_port
+from benchmarks.ports import free_port
 from p4d.compute.carrier import WORKER_MODULE
 from p4d.compute.ray import RaySettings, carry_out, connect
 from p4d.compute.settings import ComputeSettings

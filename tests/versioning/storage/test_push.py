@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from benchmarks.cluster.servers import free_port
+from benchmarks.ports import free_port
 from p4d.errors import PublishError
 from p4d.versioning.ledger.ledger import Ledger
 from p4d.versioning.storage.fetch import Fetcher
