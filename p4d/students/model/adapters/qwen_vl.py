@@ -235,7 +235,9 @@ class QwenVLAdapter:
         for kind, output in outputs.items():
             media = [m for m in media_of_rows(times_s) if m.is_still == (kind == "image")]
             order = repeated_media(media, rows)
-            wanted = {"pooler_output": tuple(output.pooler_output[at] for at in order)}
+            wanted: dict[str, Any] = {
+                "pooler_output": tuple(output.pooler_output[at] for at in order)
+            }
             if "deepstack_features" in output:
                 wanted["deepstack_features"] = [
                     tuple(layer[at] for at in order) for layer in output.deepstack_features
