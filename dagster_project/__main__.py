@@ -13,6 +13,7 @@ import click
 
 from p4d.cli import ends
 from p4d.cli.echo import echo
+from p4d.compute import garbage
 from p4d.project import Project
 
 if TYPE_CHECKING:
@@ -96,7 +97,8 @@ def _bring_up_to_date(only: tuple[str, ...] | None) -> list[StepFailure]:
 
     stages = [todo.project.stage(name) for name in {key.stage for key in todo.wanted}]
     with workers_ahead(todo.project, stages):
-        from dagster_project.up import bring_up_to_date
+        with garbage.kept():
+            from dagster_project.up import bring_up_to_date
 
         return bring_up_to_date(todo, say=echo, note=note)
 

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
+from p4d.compute import garbage
 from p4d.compute.engine import Engine, Job, Result
 from p4d.compute.settings import ComputeSettings
 from p4d.compute.share import Seat, Shares
@@ -208,12 +209,13 @@ def _serve(pipe: Connection, device: str, prepare: Sequence[Prepare]) -> None:
     if device:
         os.environ["CUDA_VISIBLE_DEVICES"] = device
     wait_without_spinning()
-    for call in prepare:
-        if pipe.poll():  # a job, or the end
-            break
-        # What cannot be imported fails the job that needs it, where it is reported.
-        with contextlib.suppress(Exception):
-            call()
+    with garbage.kept():
+        for call in prepare:
+            if pipe.poll():  # a job, or the end
+                break
+            # What cannot be imported fails the job that needs it, where it is reported.
+            with contextlib.suppress(Exception):
+                call()
     while True:
         try:
             function, arguments = pipe.recv()

@@ -86,6 +86,8 @@ class QuestionsParams:
     `clips`, they exchange options between clips as others do; `pictures`, between clips with equal
     pictures at other times, so that nobody answers who does not know the times
     (p4d/worlds/retimed.py makes such clips).
+    `asked_share`: share of the videos of the train split that may be asked about, drawn by their
+    ids; the others have labels, which are distilled without questions.
     """
 
     margin_sigma: float
@@ -93,8 +95,10 @@ class QuestionsParams:
     max_per_clip: int
     families: tuple[str, ...]
     seconds: str
+    asked_share: float = 1.0  # a file without it asks about all
 
     def __post_init__(self) -> None:
+        check(0 < self.asked_share <= 1, self, "asked_share must be in (0, 1]")
         check(self.seconds in SECONDS, self, f"seconds must be among {list(SECONDS)}")
         check(self.margin_sigma >= 1, self, "margin_sigma must be at least 1")
         check(self.options in (4, 5), self, "options must be 4 or 5")

@@ -241,6 +241,8 @@ class DistillationParams:
         until_fraction: share of the steps, from the first on, that distil; later steps cost as much
             as steps of SFT.
         unlabelled_clips: clips without questions per step, beyond the batch; distilled only.
+        perception_steps: steps before those of `training.steps`, in which the encoder learns from
+            the teacher alone, from `training.batch` clips of all labelled ones of the train split.
         probe_steps: steps after which predicted maps are kept, besides the last; empty: none.
         probe_clips: number of probed clips of the train split, and as many of the other splits.
     """
@@ -267,6 +269,7 @@ class DistillationParams:
     probe_steps: tuple[int, ...]
     probe_clips: int
     region_share: float = 0.0  # a file without it learns what it learned before it existed
+    perception_steps: int = 0  # likewise
 
     def __post_init__(self) -> None:
         presets = {"paper", "release", "auto"}
@@ -290,6 +293,7 @@ class DistillationParams:
             "until_fraction must be in (0, 1] and not end before the warm-up",
         )
         check(self.unlabelled_clips >= 0, self, "unlabelled_clips must not be negative")
+        check(self.perception_steps >= 0, self, "perception_steps must not be negative")
         check(all(step >= 1 for step in self.probe_steps), self, "probe_steps count from 1")
         check(0 <= self.auto_latent_share <= 1, self, "auto_latent_share must be in [0, 1]")
         check(0 <= self.region_share <= 1, self, "region_share must be in [0, 1]")

@@ -16,7 +16,8 @@ import functools
 import logging
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -27,6 +28,8 @@ from p4d.quality.suites import Expectation, Suite
 
 _ROW_COUNT = "ExpectTableRowCountToBeBetween"
 _RANGE = "ExpectColumnValuesToBeBetween"
+_NAME = "p4d name"
+"""Key under which an expectation carries its name through Great Expectations."""
 
 
 def validate(suite: Suite, frame: pl.DataFrame) -> list[CheckResult]:
@@ -39,8 +42,28 @@ def validate(suite: Suite, frame: pl.DataFrame) -> list[CheckResult]:
     Raises:
         GateError: Great Expectations returned no result for an expectation.
     """
-    rows = _Rows(frame)
-    return [_check(expectation, suite.key, rows) for expectation in suite.expectations]
+    table = _Rows(frame)
+    known: dict[str, CheckResult] = {}
+    open_: list[_Asked] = []
+    for expectation in suite.expectations:
+        columns = _columns(expectation)
+        if (early := _early_result(expectation, columns, suite.key, table)) is not None:
+            known[expectation.name] = early
+        else:
+            open_.append(_Asked(expectation, columns, _rows_of(expectation, columns, table)))
+    found = _great_expectations(open_)
+    for asked in open_:
+        known[asked.expectation.name] = _result_of(asked, found[asked.expectation.name], suite.key)
+    return [known[expectation.name] for expectation in suite.expectations]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """An expectation that Great Expectations has to decide, its columns and its rows."""
+
+    expectation: Expectation
+    columns: list[str]
+    rows: pl.DataFrame
 
 
 class _Rows:
@@ -60,24 +83,35 @@ class _Rows:
         return self._known[asked]
 
 
-def _check(expectation: Expectation, key: tuple[str, ...], table: _Rows) -> CheckResult:
-    columns = _columns(expectation)
+def _early_result(
+    expectation: Expectation, columns: list[str], key: tuple[str, ...], table: _Rows
+) -> CheckResult | None:
+    """The result, if a column, a value or all rows are missing; else None."""
     asked = [*expectation.where, *columns]
     if missing := [name for name in asked if name not in table.columns]:
         return _result(expectation, False, {"error": f"no column named {', '.join(missing)}"})
-    rows = table.where(expectation.where)
-    if expectation.optional and any(rows[name].null_count() for name in columns):
-        rows = rows.drop_nulls(columns)
+    rows = _rows_of(expectation, columns, table)
     if any(_is_absent(rows[name]).any() for name in columns):
         absent = rows.filter(pl.any_horizontal([_is_absent(rows[name]) for name in columns]))
         shown = _sample(absent, [*key, *columns])
         counted = {"rows": len(rows), "absent": len(absent), **expectation.limits}
         return _result(expectation, False, counted, shown)
-    limits = expectation.limits
     if rows.is_empty() and expectation.kind != _ROW_COUNT:
-        return _result(expectation, True, {"rows": 0, **limits})
-    found = _great_expectations(expectation, rows.select(columns or rows.columns[:1]))
-    metrics: dict[str, float | int | str] = {"rows": len(rows), **limits}
+        return _result(expectation, True, {"rows": 0, **expectation.limits})
+    return None
+
+
+def _rows_of(expectation: Expectation, columns: list[str], table: _Rows) -> pl.DataFrame:
+    rows = table.where(expectation.where)
+    if expectation.optional and any(rows[name].null_count() for name in columns):
+        return rows.drop_nulls(columns)
+    return rows
+
+
+def _result_of(asked: _Asked, found: Mapping[str, Any], key: tuple[str, ...]) -> CheckResult:
+    """What Great Expectations found, with the rows at fault."""
+    expectation, columns, rows = asked.expectation, asked.columns, asked.rows
+    metrics: dict[str, float | int | str] = {"rows": len(rows), **expectation.limits}
     if error := _hidden_error(found.get("exception_info") or {}):
         return _result(expectation, False, {**metrics, "error": error})
     values = found.get("result") or {}
@@ -96,22 +130,58 @@ def _check(expectation: Expectation, key: tuple[str, ...], table: _Rows) -> Chec
     return _result(expectation, bool(found["success"]), metrics, sample)
 
 
-def _great_expectations(expectation: Expectation, rows: pl.DataFrame) -> dict[str, Any]:
-    batch = _batches().get_batch({"dataframe": rows.to_pandas()})
-    from great_expectations import expectations
+def _great_expectations(asked: Sequence[_Asked]) -> dict[str, dict[str, Any]]:
+    """Plain results by the name of their expectation.
 
-    kind = getattr(expectations, expectation.kind)
-    found = batch.validate(kind(**expectation.arguments), result_format="BASIC")
-    if found is None:
-        raise GateError(f"Great Expectations returned no result for {expectation.name}")
-    plain: dict[str, Any] = _plain(
-        {
-            "success": found.success,
-            "result": found.result,
-            "exception_info": found.exception_info,
-        }
-    )
-    return plain
+    A validation costs as much as its expectations. So those with equally many rows share one, of a
+    table in which each has columns of its own.
+    """
+    by_length: dict[int, list[_Asked]] = {}
+    for each in asked:
+        by_length.setdefault(len(each.rows), []).append(each)
+    found: dict[str, dict[str, Any]] = {}
+    for group in by_length.values():
+        found |= _validated(group)
+    if missing := [each.expectation.name for each in asked if each.expectation.name not in found]:
+        raise GateError(f"Great Expectations returned no result for {', '.join(missing)}")
+    return found
+
+
+def _validated(group: Sequence[_Asked]) -> dict[str, dict[str, Any]]:
+    """Plain results of one validation, of expectations with equally many rows."""
+    from great_expectations import ExpectationSuite, expectations
+
+    columns: dict[str, pl.Series] = {}
+    built = []
+    for number, each in enumerate(group):
+        names = {name: f"{number} {name}" for name in each.columns}
+        picked = each.columns or each.rows.columns[:1]  # rows are counted by some column
+        columns |= {names.get(name, f"{number}"): each.rows[name] for name in picked}
+        kind = getattr(expectations, each.expectation.kind)
+        arguments = _renamed(each.expectation.arguments, names)
+        built.append(kind(**arguments, meta={_NAME: each.expectation.name}))
+    batch = _batches().get_batch({"dataframe": pl.DataFrame(columns).to_pandas()})
+    found = batch.validate(ExpectationSuite("gates", expectations=built), result_format="BASIC")
+    return {
+        each.expectation_config.meta[_NAME]: _plain(
+            {
+                "success": each.success,
+                "result": each.result,
+                "exception_info": each.exception_info,
+            }
+        )
+        for each in found.results
+    }
+
+
+def _renamed(arguments: Mapping[str, object], names: Mapping[str, str]) -> dict[str, object]:
+    """The arguments of an expectation, with its columns under other names."""
+    given = dict(arguments)
+    if isinstance(column := given.get("column"), str):
+        given["column"] = names[column]
+    if isinstance(listed := given.get("column_list"), list):
+        given["column_list"] = [names[name] for name in listed]
+    return given
 
 
 @functools.cache

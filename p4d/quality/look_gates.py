@@ -18,7 +18,8 @@ from p4d.artifacts import read_json, write_json
 from p4d.errors import ContractError
 
 RECORD = Path(__file__).with_name("looks.json")
-"""By digest of an expert: `{"command": ..., "looks": {NAME: {"asked": n, "untrue": n, ...}}}`."""
+"""By digest of an expert: `{"command": ..., "looks": {NAME: {"asked": n, "untrue": n, ...}}}`. The
+outer command is the last one."""
 MOST_UNTRUE = 0.03
 """Share of untrue questions on a held-out look that blocks an expert."""
 LEAST_JUDGED = 60
@@ -35,11 +36,16 @@ def record_looks(
     command: str,
     path: Path = RECORD,
 ) -> None:
-    """Write what was found on the held-out looks of an expert; other experts keep theirs."""
+    """Write what was found on held-out looks of an expert; other looks and experts keep theirs."""
     known = read_json(path) if path.is_file() else {}
     names = ("clips", "asked", "untrue", "marks_on_nothing", "unjudged")
-    found = {look: {name: each[name] for name in names} for look, each in looks.items()}
-    write_json(path, dict(sorted({**known, digest: {"command": command, "looks": found}}.items())))
+    found = {
+        look: {**{name: each[name] for name in names}, "command": command}
+        for look, each in looks.items()
+    }
+    kept = known.get(digest, {}).get("looks", {})
+    known[digest] = {"command": command, "looks": dict(sorted({**kept, **found}.items()))}
+    write_json(path, dict(sorted(known.items())))
 
 
 def unseen_looks_hold(folder: Path, path: Path = RECORD) -> Found:

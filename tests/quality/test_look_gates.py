@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from p4d.artifacts import write_json
+from p4d.artifacts import read_json, write_json
 from p4d.errors import ContractError
 from p4d.quality.gates import GATES
 from p4d.quality.look_gates import record_looks, unseen_looks_are_measured, unseen_looks_hold
@@ -35,6 +35,17 @@ def test_a_look_that_fails_is_an_offender(expert: Path) -> None:
     assert offenders.to_dicts() == [
         {"look": "other", "asked": 200, "judged": 200, "untrue": 7, "reason": "too many are untrue"}
     ]
+
+
+def test_looks_that_are_measured_one_by_one_add_up(expert: Path) -> None:
+    path = expert / "looks.json"
+    record_looks(DIGEST, {"one": look(200, 0), "other": look(200, 7)}, "both", path)
+    record_looks(DIGEST, {"other": look(300, 0)}, "again", path)
+    looks = read_json(path)[DIGEST]["looks"]
+    assert {name: (each["asked"], each["command"]) for name, each in looks.items()} == {
+        "one": (200, "both"), "other": (300, "again"),
+    }  # fmt: skip
+    assert unseen_looks_hold(expert, path)[1].is_empty()
 
 
 def test_a_look_of_which_little_was_judged_is_an_offender(expert: Path) -> None:

@@ -15,7 +15,8 @@ from av.container import OutputContainer
 from scipy import ndimage
 
 from benchmarks.reality.looks import collage, forest, scenes
-from benchmarks.reality.looks.rendering import Picture, renderer_of
+from benchmarks.reality.looks.atelier import stage
+from benchmarks.reality.looks.rendering import Picture, pictures_of, renderer_of
 from benchmarks.reality.looks.scenes import Scene
 from p4d.ids import seed_for
 from p4d.worlds import sidecar
@@ -62,7 +63,7 @@ class Place:
 
 def scene_of(look: str, number: int) -> Scene:
     """Draw a scene of a look."""
-    own = {"collage": collage.scene_of, "panda": forest.scene_of}
+    own = {"collage": collage.scene_of, "panda": forest.scene_of, "atelier": stage.scene_of}
     return own[look](number) if look in own else scenes.scene_of(look, number)
 
 
@@ -98,11 +99,12 @@ def make(look: str, number: int, place: Place) -> None:
     scene, film = scene_of(look, number), film_of(look, number)
     rng = np.random.default_rng(seed_for("looks noise", look, number))
     with TemporaryDirectory() as folder, renderer_of(look)(scene, Path(folder)) as renderer:
-        pictures = [renderer.picture(at / 1000) for at in film.at_ms]
+        pictures = pictures_of(renderer, [at / 1000 for at in film.at_ms])
         frames = [picture.rgb_hw3.astype(np.float64) for picture in pictures]
         if film.exposed_ms:
-            later = [renderer.picture((at + film.exposed_ms) / 1000).rgb_hw3 for at in film.at_ms]
-            frames = [(one + other) / 2 for one, other in zip(frames, later, strict=True)]
+            late_s = [(at + film.exposed_ms) / 1000 for at in film.at_ms]
+            late = [picture.rgb_hw3 for picture in pictures_of(renderer, late_s)]
+            frames = [(one + other) / 2 for one, other in zip(frames, late, strict=True)]
     rgb = np.stack(
         [ndimage.gaussian_filter(frame, (film.blur_px, film.blur_px, 0)) for frame in frames]
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import import_module
@@ -34,8 +34,16 @@ class Renderer(Protocol):
         """Render the scene at a time in seconds."""
 
 
+def pictures_of(renderer: Renderer, at_s: Sequence[float]) -> list[Picture]:
+    """Render at some times, all at once if the renderer has `pictures`."""
+    together: Callable[[Sequence[float]], list[Picture]] | None
+    together = getattr(renderer, "pictures", None)
+    return together(at_s) if together else [renderer.picture(at) for at in at_s]
+
+
 RENDERERS = {"bullet": "tiny:TinyRenderer", "vtk": "raster:Rasterizer", "mitsuba": "tracer:Tracer",
-             "collage": "collage:Collage", "panda": "panda:Forest"}  # fmt: skip
+             "collage": "collage:Collage", "panda": "panda:Forest",
+             "atelier": "atelier.povray:PovRay"}  # fmt: skip
 
 
 def renderer_of(look: str) -> Callable[[Scene, Path], AbstractContextManager[Renderer]]:

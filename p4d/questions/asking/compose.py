@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from p4d.categories import CATEGORIES
 from p4d.config import QuestionsParams, ReleaseParams
@@ -24,9 +25,15 @@ from p4d.questions.asking.families import BY_NAME, FAMILIES
 from p4d.questions.asking.number_groups import number_groups
 from p4d.questions.asking.option_rules import Counts, Numbers, Words
 from p4d.questions.asking.question_table import ShardTables, question_table
-from p4d.questions.asking.rejections import CLIP_FULL, NO_PARTNERS, REASONS, rejection_table
+from p4d.questions.asking.rejections import (
+    CLIP_FULL,
+    NO_PARTNERS,
+    NOT_DRAWN,
+    REASONS,
+    rejection_table,
+)
 from p4d.questions.asking.shares import in_turns, within_shares
-from p4d.splits import SPLITS, split_for
+from p4d.splits import SPLITS, is_asked, split_for
 
 _CATEGORY = np.array([CATEGORIES.index(family.category) for family in FAMILIES])
 
@@ -48,7 +55,8 @@ def compose(
 ) -> ComposedQuestions:
     """Compose all questions of a shard.
 
-    Exchange groups are drawn per family, interval and split. Then categories take turns, and the
+    Exchange groups are drawn per family, interval and split, among the videos that may be asked
+    about. Then categories take turns, and the
     families within each, until every clip has its share: a maximum in total, and for each category
     twice an even share.
 
@@ -57,7 +65,7 @@ def compose(
             clips with equal pictures share.
         regions: clip_id, region_id, mark; rows without a mark are ignored.
         facts: `facts.parquet`; facts of other clips are ignored.
-        params: margins, options per question and shares.
+        params: margins, options per question, shares, and which videos are asked about.
         splits: the fractions of the splits.
     """
     clips = clips.sort("clip_id")
@@ -72,11 +80,14 @@ def compose(
         pictures=_equal_pictures(clips) if params.seconds == "pictures" else None,
     )
     candidates = _of_families(found.candidates, params.families)
-    drawn = _groups(candidates, found.options, params)
+    open_to_questions = _open_to_questions(clips, params, splits)[candidates.clip]
+    rows = np.flatnonzero(open_to_questions)
+    drawn = [_of_rows(rows, g) for g in _groups(candidates.of(rows), found.options, params)]
     asked = _within_shares(drawn, candidates, split, params)
     in_group, is_asked = _members(drawn, len(candidates)), _members(asked, len(candidates))
     questions = question_table(asked, candidates, found.options, tables)
     reason = np.where(in_group, REASONS.index(CLIP_FULL), REASONS.index(NO_PARTNERS))
+    reason[~open_to_questions] = REASONS.index(NOT_DRAWN)
     rejected = rejection_table(candidates, reason, is_asked, found, clips)
     return ComposedQuestions(questions.sort("qa_id"), rejected)
 
@@ -94,6 +105,15 @@ def _of_families(candidates: Candidates, names: Sequence[str]) -> Candidates:
 def _splits(clips: pl.DataFrame, params: ReleaseParams) -> Ints:
     by_video = {video: SPLITS.index(split_for(video, params)) for video in set(clips["video_id"])}
     return np.array([by_video[video] for video in clips["video_id"]], dtype=np.int64)
+
+
+def _open_to_questions(
+    clips: pl.DataFrame, params: QuestionsParams, splits: ReleaseParams
+) -> NDArray[np.bool_]:
+    """Return for each clip whether its video may be asked about."""
+    videos = clips["video_id"].to_list()
+    drawn = {video: is_asked(video, splits, params.asked_share) for video in set(videos)}
+    return np.array([drawn[video] for video in videos], dtype=bool)
 
 
 def _groups(candidates: Candidates, options: OptionTexts, params: QuestionsParams) -> list[Groups]:
@@ -134,7 +154,7 @@ def _equal_pictures(clips: pl.DataFrame) -> Ints:
 
 def _of_rows(rows: Ints, drawn: Groups) -> Groups:
     """Translate groups of a selection of candidates into groups of all candidates."""
-    return Groups(rows[drawn.members], drawn.pool)
+    return replace(drawn, members=rows[drawn.members])
 
 
 def _rows_of(candidates: Candidates, wanted: Sequence[bool]) -> Ints:

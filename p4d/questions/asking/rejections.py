@@ -25,7 +25,8 @@ UNCERTAIN = "margin of the answer below the limit"
 NO_PARTNERS = "no partners with other answers to exchange options with"
 CLIP_FULL = "a clip of its exchange group has its share of questions"
 CROWDED = "the clip has enough candidates that read and answer alike"
-REASONS = (NO_FACT, UNCERTAIN, CROWDED, NO_PARTNERS, CLIP_FULL)
+NOT_DRAWN = "its video is not among those that are asked about (questions.asked_share)"
+REASONS = (NO_FACT, UNCERTAIN, CROWDED, NO_PARTNERS, CLIP_FULL, NOT_DRAWN)
 
 
 def rejection_table(

@@ -58,6 +58,7 @@ class DistillationSetup:
     weights: TermWeights = field(default_factory=lambda: TermWeights("paper"))
     phases: Phases = field(default_factory=Phases)
     unlabelled: UnlabelledClips | None = None
+    perception: UnlabelledClips | None = None
     probes: ProbeSetup | None = None
     card: Mapping[str, object] = field(default_factory=dict)
 
@@ -106,11 +107,13 @@ def set_up_distillation(
     )
     regions = new_region_decoder(base, expert.latent_shape, params, seed=settings.training.seed)
     distilled_steps = math.ceil(params.until_fraction * settings.training.steps)
-    unlabelled = None
+    unlabelled = perception = None
     if params.unlabelled_clips:
         unlabelled = _unlabelled_clips(
             inputs, settings, train_clips, distilled_steps, clips, labels
         )
+    if params.perception_steps:
+        perception = _perception_clips(inputs, settings, clips, labels)
     return DistillationSetup(
         labels=labels,
         maps_every=params.maps_every,
@@ -128,11 +131,13 @@ def set_up_distillation(
         weights=TermWeights(params.preset, AutoBalance.of(params)),
         phases=_phases(settings, distilled_steps),
         unlabelled=unlabelled,
+        perception=perception,
         probes=_probes(inputs, settings, clips, packer, ray_grid) if params.probe_steps else None,
         card={
             "training_only_parameters": _size(decoder) + (_size(regions) if regions else 0),
             "clips_without_labels": without,
             "unlabelled_clips": len(unlabelled.clip_ids) if unlabelled else 0,
+            **({"perception_clips": len(perception.clip_ids)} if perception else {}),
             "expert": expert.digest,
             "teacher": params.teacher,
         },
@@ -180,10 +185,12 @@ def _with_heads(sources: LabelSources, name: str, stored: LatentTeacher) -> Late
 
 def _phases(settings: _Settings, distilled_steps: int) -> Phases:
     params = settings.distillation
+    alone = params.perception_steps
     return Phases(
+        perception_steps=alone,
         warmup_steps=round(params.warmup_fraction * settings.training.steps),
         warmup_sft_weight=params.warmup_sft_weight,
-        distilled_steps=distilled_steps,
+        distilled_steps=alone + distilled_steps,
     )
 
 
@@ -297,6 +304,21 @@ def _unlabelled_clips(
     return found
 
 
+def _perception_clips(
+    inputs: StageInputs, settings: _Settings, clips: ClipReader, labels: LabelReader
+) -> UnlabelledClips:
+    """Rows of the steps before the first question: all labelled clips of the train split."""
+    per_step = settings.training.batch
+    order = RowOrder(
+        length=settings.distillation.perception_steps * per_step,
+        seed=settings.training.seed,
+        maps_every=settings.distillation.maps_every,
+    )
+    return UnlabelledClips(
+        inputs.folder("release"), order, asked=(), per_step=per_step, clips=clips, labels=labels
+    )
+
+
 def _probes(
     inputs: StageInputs,
     settings: _Settings,
@@ -305,7 +327,8 @@ def _probes(
     ray_grid: RayGrid,
 ) -> ProbeSetup | None:
     """Clips of the train split and of the others, which are predicted at the chosen steps."""
-    params, last_step = settings.distillation, settings.training.steps
+    params = settings.distillation
+    last_step = params.perception_steps + settings.training.steps
     labels = StoredLabelReader(
         inputs.shard_folders("labels"),
         teacher=params.teacher,

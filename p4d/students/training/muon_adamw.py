@@ -101,7 +101,7 @@ def schedule(
     If the first steps ask no question, they have a schedule of their own: the language model begins
     to learn when the encoder has learned.
     """
-    alone = phases.warmup_steps if phases.warmup_sft_weight == 0 else 0
+    alone = phases.unasked_steps
 
     def factor(step: int) -> float:
         if step < alone:

@@ -29,18 +29,28 @@ class Phases:
     """Which losses count at which steps; steps count from 1.
 
     Attributes:
-        warmup_steps: first steps, in which the SFT loss is weighted by `warmup_sft_weight`.
+        perception_steps: first steps, whose clips have no questions.
+        warmup_steps: the steps after them in which the SFT loss is weighted by `warmup_sft_weight`.
         warmup_sft_weight: at 0 no question is asked in these steps.
         distilled_steps: first steps, which compute distillation terms; None: all.
     """
 
+    perception_steps: int = 0
     warmup_steps: int = 0
     warmup_sft_weight: float = 1.0
     distilled_steps: int | None = None
 
     def sft_weight_at(self, step: int) -> float:
         """Weight of the SFT loss."""
-        return self.warmup_sft_weight if step <= self.warmup_steps else 1.0
+        if step <= self.perception_steps:
+            return 0.0
+        warmup = self.perception_steps + self.warmup_steps
+        return self.warmup_sft_weight if step <= warmup else 1.0
+
+    @property
+    def unasked_steps(self) -> int:
+        """First steps in which no question is asked."""
+        return self.perception_steps + (0 if self.warmup_sft_weight else self.warmup_steps)
 
     def distils_at(self, step: int) -> bool:
         """Whether the step computes distillation terms."""
@@ -67,12 +77,14 @@ class TrainingRun:
     """One training run.
 
     Attributes:
-        samples: rows of the whole run in the order of use, `params.batch` for each step.
+        samples: rows in the order of use, `params.batch` for each step after the first ones of
+            perception.
         packer: makes batches.
-        params: the budget and the optimizer.
+        params: the budget and the optimizer; `steps` counts those of perception too.
         weights: weights of the distillation terms.
         phases: which losses count at which steps.
-        unlabelled: rows without questions; None: there are none.
+        unlabelled: rows without questions beside `samples`; None: there are none.
+        perception: rows of the first steps, which are of perception alone; None: there are none.
         probes: what is predicted along the way; None: nothing.
         progress: called as `(steps done, steps, note)` after each step.
         work: scratch folder of checkpoints and live metrics; None: neither is written.
@@ -88,6 +100,7 @@ class TrainingRun:
     weights: TermWeights = field(default_factory=lambda: TermWeights("paper"))
     phases: Phases = field(default_factory=Phases)
     unlabelled: UnlabelledClips | None = None
+    perception: UnlabelledClips | None = None
     probes: Probes | None = None
     progress: Progress = _report_nothing
     work: Path | None = None

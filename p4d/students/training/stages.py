@@ -107,10 +107,11 @@ def _build(
     run = TrainingRun(
         samples=samples,
         packer=packer,
-        params=params,
+        params=dataclasses.replace(params, steps=params.steps + setup.phases.perception_steps),
         weights=setup.weights,
         phases=setup.phases,
         unlabelled=setup.unlabelled,
+        perception=setup.perception,
         probes=setup.probes.probes if setup.probes else None,
         progress=inputs.progress,
         work=inputs.work,

@@ -54,8 +54,9 @@ class Share:
 class StepBatches:
     """Packed batches of a whole run.
 
-    `samples` has `batch` rows for every step. `unlabelled` has `unlabelled.per_step` more, which
-    are appended to the first steps as long as it has rows left.
+    The first steps have the rows of `perception`, `perception.per_step` each, as long as it has
+    any. `samples` has `batch` rows for every step after them. `unlabelled` has
+    `unlabelled.per_step` more, which are appended to these as long as it has rows left.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class StepBatches:
         batch: int,
         share: Share,
         unlabelled: UnlabelledClips | None = None,
+        perception: UnlabelledClips | None = None,
     ) -> None:
         """Plan the run.
 
@@ -75,7 +77,7 @@ class StepBatches:
         """
         self.steps, self.share = steps, share
         self._samples, self._packer, self._batch = samples, packer, batch
-        self._unlabelled = unlabelled
+        self._unlabelled, self._perception = unlabelled, perception
         extra = unlabelled.per_step if unlabelled else 0
         shares = share.processes * share.parts
         if batch % shares or extra % shares:
@@ -88,10 +90,19 @@ class StepBatches:
     def read(self, step: int, part: int) -> PackedBatch:
         """One part of a step, of this process; steps count from 0."""
         rows: list[tuple[Rows, int]]
+        alone = self._perception
+        if alone is not None and step * alone.per_step < len(alone):
+            rows = [(alone, step * alone.per_step + i) for i in range(alone.per_step)]
+            return self._packed(rows, part)
+        if alone is not None:
+            step -= len(alone) // alone.per_step
         rows = [(self._samples, step * self._batch + i) for i in range(self._batch)]
         extra = self._unlabelled
         if extra is not None and step * extra.per_step < len(extra):
             rows += [(extra, step * extra.per_step + i) for i in range(extra.per_step)]
+        return self._packed(rows, part)
+
+    def _packed(self, rows: Sequence[tuple[Rows, int]], part: int) -> PackedBatch:
         chosen = [rows[row] for row in self.share.rows(part, len(rows))]
         return self._packer.pack([dataset[index] for dataset, index in chosen], scored=False)
 

@@ -144,6 +144,7 @@ class ArmTrainer(Trainer):
                 parts=self.args.gradient_accumulation_steps,
             ),
             unlabelled=run.unlabelled,
+            perception=run.perception,
         )
         self._loader = Prefetched(batches, first_step=first_step)
         live = run.work / "live" if run.work and self._rank == 0 else None

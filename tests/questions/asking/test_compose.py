@@ -14,8 +14,15 @@ from p4d.config import QuestionsParams, ReleaseParams
 from p4d.errors import ContractError
 from p4d.questions.asking.families import BY_NAME, FAMILIES
 from p4d.questions.asking.recompute import recompute
-from p4d.questions.asking.rejections import CLIP_FULL, NO_FACT, NO_PARTNERS, UNCERTAIN
-from p4d.splits import split_for
+from p4d.questions.asking.rejections import (
+    CLIP_FULL,
+    CROWDED,
+    NO_FACT,
+    NO_PARTNERS,
+    NOT_DRAWN,
+    UNCERTAIN,
+)
+from p4d.splits import is_asked, split_for
 from tests.questions.scenes import (
     clip_of,
     compose_clips,
@@ -356,3 +363,26 @@ def test_the_nearest_object_is_the_nearest():
     assert len(nearest) >= 4
     for row in nearest:
         assert row["answer_text"] == f"object {int(row['clip_id'][-1]) + 1}"
+
+
+def test_videos_that_are_not_drawn_are_not_asked_about_and_their_candidates_are_counted(
+    clips, composed
+):
+    few = compose_clips(clips, dataclasses.replace(QUESTIONS, asked_share=0.5), SPLITS)
+    closed = {c.clip_id for c in clips if not is_asked(c.video_id, SPLITS, 0.5)}
+    in_train = {c.clip_id for c in clips if split_for(c.video_id, SPLITS) == "train"}
+    assert closed and closed < in_train
+    asked = {row["clip_id"] for row in few.questions}
+    assert asked & in_train and not asked & closed
+    # Exchange groups are drawn within splits: held-out videos are asked the same questions.
+    held_out = [row for row in composed.questions if row["clip_id"] not in in_train]
+    assert held_out == [row for row in few.questions if row["clip_id"] not in in_train]
+    # No candidate is lost, and the reason says why each of these is not asked.
+    for clip_id in closed:
+        rejected = [row for row in few.rejected if row["clip_id"] == clip_id]
+        assert {row["reason"] for row in rejected} <= {NO_FACT, UNCERTAIN, CROWDED, NOT_DRAWN}
+        before = [row for row in composed.rejected if row["clip_id"] == clip_id]
+        questions = sum(row["clip_id"] == clip_id for row in composed.questions)
+        assert sum(row["count"] for row in rejected) == questions + sum(
+            row["count"] for row in before
+        )

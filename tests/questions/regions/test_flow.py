@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from p4d.questions.regions.flow.background import Background
+from p4d.questions.regions.flow.borne_out import borne_out
 from p4d.questions.regions.flow.clip_motion import ClipMotion, clip_motion, squashed
 from p4d.questions.regions.flow.source import close_in_time, tracks
 from p4d.teachers.flow_dis import opencv
@@ -96,6 +98,51 @@ def test_a_slow_thing_that_never_leaves_its_first_place_is_found_by_its_flow():
         thing.masks_tss[0] | squashed(truth, 64),
     )
     assert both.sum() / either.sum() > 0.6
+
+
+def _over_a_plain_ground(side_px: int, speed_px: float) -> np.ndarray:
+    """A square that is drawn between pixels, over a ground without texture but at the borders."""
+    height, width = SIZE_HW
+    ground = _texture(1, height, width, (60, 130)).astype(np.float32)
+    ground[24:-24, 24:-24] = 95
+    patch = _texture(10, side_px, side_px, (170, 250)).astype(np.float32)
+    frames = []
+    for t in range(FRAMES):
+        left = 80 + speed_px * t
+        whole, share = int(left), left - int(left)
+        frame = ground.copy()
+        for column, part in ((whole, 1 - share), (whole + 1, share)):
+            frame[60 : 60 + side_px, column : column + side_px] += part * (patch - 95)
+        frames.append(frame.round().astype(np.uint8))
+    return np.stack(frames)
+
+
+@pytest.mark.parametrize(("side_px", "speed_px"), [(16, 0.6), (28, 0.6)])
+def test_the_mask_of_a_small_thing_does_not_spread_over_a_plain_ground(side_px, speed_px):
+    """By flow alone its area is three times as large."""
+    motion = _measured(_over_a_plain_ground(side_px, speed_px))
+    (thing,) = motion.things
+    assert thing.area_t == pytest.approx(side_px**2, rel=0.25)
+    assert thing.place_t2[0] == pytest.approx((80 + side_px / 2, 60 + side_px / 2), abs=2)
+    assert thing.place_t2[-1] - thing.place_t2[0] == pytest.approx((28 * speed_px, 0), abs=1.5)
+
+
+def test_a_mask_of_which_little_changes_is_not_borne_out():
+    pictures = _over_a_plain_ground(12, 0.6)[INSTANTS][..., 0]
+    wide = np.zeros(pictures.shape, bool)
+    wide[:, 40:100, 60:140] = True
+    still = Background(
+        frame_H_first_t33=np.repeat(np.eye(3)[None], len(pictures), axis=0),
+        is_part_n=np.zeros(0, bool), sigma_px=0.1,
+    )  # fmt: skip
+    instants = range(len(pictures))
+    assert borne_out(opencv("test"), pictures, wide, still, instants) is None
+    close = np.zeros(pictures.shape, bool)
+    for mask, t in zip(close, INSTANTS, strict=True):
+        mask[56:76, round(76 + 0.6 * t) : round(96 + 0.6 * t)] = True
+    kept = borne_out(opencv("test"), pictures, close, still, instants)
+    assert kept is not None
+    assert kept.sum(axis=(1, 2)) == pytest.approx(144, rel=0.3)
 
 
 def test_the_parts_of_the_picture_that_stir_are_those_with_a_thing_that_moves():

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from p4d.questions.regions.flow.background import Background, through
 from p4d.questions.regions.flow.blobs import Blob, shape_doubt, touches_border
+from p4d.questions.regions.flow.borne_out import borne_out
 from p4d.teachers.flow_dis import cycle_closes, dis_flow
 
 LEAST_FLOW_PX = 1.3
@@ -80,6 +81,7 @@ class Surfaces:
             instants: frames of the clip among them.
             still: the background.
         """
+        self._still = still
         self._steps = _steps(cv, grey_thw, instants)
         self._found = [_instant(self._steps, still, i) for i in range(len(instants))]
 
@@ -100,7 +102,14 @@ class Surfaces:
                 reason = "its flow is a guess: the picture would look the same at rest"
             if reason is None and not _one_plane(cv, mask, first.own_hw2):
                 reason = "its surface does not flow like one thing"
-            yield reason or self.followed(mask)
+            if reason is None:
+                masks = self.followed(mask).mask_thw
+                kept = borne_out(cv, self._steps.grey_thw, masks, self._still, self._steps.instants)
+                if kept is not None:
+                    yield Blob(mask_thw=kept)
+                    continue
+                reason = "most of its mask does not change as it moves"
+            yield reason
 
     def followed(self, mask_hw: NDArray[np.bool_]) -> Blob:
         """A silhouette of the first instant, at the instants at which its flow shows its place."""
