@@ -243,6 +243,10 @@ class DistillationParams:
         unlabelled_clips: clips without questions per step, beyond the batch; distilled only.
         perception_steps: steps before those of `training.steps`, in which the encoder learns from
             the teacher alone, from `training.batch` clips of all labelled ones of the train split.
+        perception_views: of each clip in these steps: 1, as it was filmed, or more: mirrored,
+            reversed, enlarged (p4d/students/distillation/views.py); the expert sees each before.
+        encoder: with which the arm begins: `base`, that of the base student, or `new`, an untrained
+            one (p4d/students/training/new_encoder.py).
         probe_steps: steps after which predicted maps are kept, besides the last; empty: none.
         probe_clips: number of probed clips of the train split, and as many of the other splits.
     """
@@ -270,6 +274,8 @@ class DistillationParams:
     probe_clips: int
     region_share: float = 0.0  # a file without it learns what it learned before it existed
     perception_steps: int = 0  # likewise
+    perception_views: int = 1
+    encoder: str = "base"
 
     def __post_init__(self) -> None:
         presets = {"paper", "release", "auto"}
@@ -293,6 +299,13 @@ class DistillationParams:
             "until_fraction must be in (0, 1] and not end before the warm-up",
         )
         check(self.unlabelled_clips >= 0, self, "unlabelled_clips must not be negative")
+        check_at_least_1(self, "perception_views")
+        check(
+            self.perception_views == 1 or (self.latents and not self.modalities),
+            self,
+            "perception_views have latents and no maps: set latents: true, modalities: []",
+        )
+        check(self.encoder in ("base", "new"), self, "encoder must be base or new")
         check(self.perception_steps >= 0, self, "perception_steps must not be negative")
         check(all(step >= 1 for step in self.probe_steps), self, "probe_steps count from 1")
         check(0 <= self.auto_latent_share <= 1, self, "auto_latent_share must be in [0, 1]")

@@ -65,6 +65,15 @@ class ClipReader:
             first = np.zeros((0, *clip.shape[1:3]), np.uint8)
         return Visual(np.concatenate([marked[None], clip]), times, first)
 
+    def last_masks(self, shard: str, clip_id: str) -> np.ndarray:
+        """As `Visual.masks_khw`, in the last frame: the first one of the clip in reverse."""
+        masks = self._arrays(self._regions[shard] / "masks.safetensors")
+        tracks = f"{clip_id}.masks_kthw"
+        if tracks not in masks:
+            return self.read(shard, clip_id).masks_khw
+        last: np.ndarray = masks[tracks][:, -1]
+        return last
+
     @cached_property
     def _times(self) -> dict[str, np.ndarray]:
         found: dict[str, np.ndarray] = {}

@@ -53,11 +53,16 @@ class UnlabelledClips(Dataset[Sample]):
         """Rows of the run."""
         return self._order.length
 
-    def __getitem__(self, index: int) -> Sample:
-        """The row at `index` of the run."""
+    def row(self, index: int) -> tuple[str, str, int]:
+        """Clip, shard and number of the pass of the row at `index` of the run."""
         epoch, place = divmod(index, len(self._rows))
         order = np.random.default_rng(seed_for("unlabelled clip order", self._order.seed, epoch))
         clip_id, shard = self._rows[order.permutation(len(self._rows))[place]]
+        return clip_id, shard, epoch
+
+    def __getitem__(self, index: int) -> Sample:
+        """The row at `index` of the run."""
+        clip_id, shard, _ = self.row(index)
         maps = index % self._order.maps_every == 0
         return Sample(
             clip_id=clip_id,

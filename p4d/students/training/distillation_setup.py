@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from p4d.artifacts import read_table
 from p4d.config import ClipsParams, DistillationParams, TrainingParams
+from p4d.determinism import deterministic
 from p4d.errors import ContractError
 from p4d.ids import seed_for
 from p4d.pipeline import StageInputs
@@ -26,6 +27,7 @@ from p4d.students.distillation.losses import AutoBalance, TermWeights
 from p4d.students.distillation.perception import DecoderSizes, LatentStats, PerceptionDecoder
 from p4d.students.distillation.probes import FRAME, MAPS, chosen, teacher_maps
 from p4d.students.distillation.regions import RegionDecoder
+from p4d.students.distillation.viewed_clips import ViewedClips
 from p4d.students.model.prompt_settings import PromptSettings
 from p4d.students.model.student import Student
 from p4d.students.training.arm import Distillation
@@ -58,7 +60,7 @@ class DistillationSetup:
     weights: TermWeights = field(default_factory=lambda: TermWeights("paper"))
     phases: Phases = field(default_factory=Phases)
     unlabelled: UnlabelledClips | None = None
-    perception: UnlabelledClips | None = None
+    perception: UnlabelledClips | ViewedClips | None = None
     probes: ProbeSetup | None = None
     card: Mapping[str, object] = field(default_factory=dict)
 
@@ -113,7 +115,7 @@ def set_up_distillation(
             inputs, settings, train_clips, distilled_steps, clips, labels
         )
     if params.perception_steps:
-        perception = _perception_clips(inputs, settings, clips, labels)
+        perception = _perception_clips(inputs, settings, clips, labels, expert)
     return DistillationSetup(
         labels=labels,
         maps_every=params.maps_every,
@@ -305,18 +307,29 @@ def _unlabelled_clips(
 
 
 def _perception_clips(
-    inputs: StageInputs, settings: _Settings, clips: ClipReader, labels: LabelReader
-) -> UnlabelledClips:
+    inputs: StageInputs,
+    settings: _Settings,
+    clips: ClipReader,
+    labels: LabelReader,
+    teacher: LatentTeacher,
+) -> UnlabelledClips | ViewedClips:
     """Rows of the steps before the first question: all labelled clips of the train split."""
+    params = settings.distillation
     per_step = settings.training.batch
     order = RowOrder(
-        length=settings.distillation.perception_steps * per_step,
+        length=params.perception_steps * per_step,
         seed=settings.training.seed,
-        maps_every=settings.distillation.maps_every,
+        maps_every=params.maps_every,
     )
-    return UnlabelledClips(
+    rows = UnlabelledClips(
         inputs.folder("release"), order, asked=(), per_step=per_step, clips=clips, labels=labels
     )
+    if params.perception_views == 1:
+        return rows
+    viewed = ViewedClips(rows, clips, views=params.perception_views)
+    with deterministic(settings.training.threads, settings.training.seed):
+        viewed.label(teacher, inputs.work, inputs.progress)
+    return viewed
 
 
 def _probes(

@@ -12,6 +12,7 @@ from p4d.config import TrainingParams
 from p4d.pipeline import SharedFolder
 from p4d.students.data.unlabelled import UnlabelledClips
 from p4d.students.distillation.losses import TermWeights
+from p4d.students.distillation.viewed_clips import ViewedClips
 from p4d.students.model.batch import PackedBatch
 from p4d.students.training.live import Times
 from p4d.students.training.sharded_loading import UnreadWeights
@@ -100,7 +101,7 @@ class TrainingRun:
     weights: TermWeights = field(default_factory=lambda: TermWeights("paper"))
     phases: Phases = field(default_factory=Phases)
     unlabelled: UnlabelledClips | None = None
-    perception: UnlabelledClips | None = None
+    perception: UnlabelledClips | ViewedClips | None = None
     probes: Probes | None = None
     progress: Progress = _report_nothing
     work: Path | None = None

@@ -40,6 +40,7 @@ from p4d.students.training import checkpoints
 from p4d.students.training.arm import Arm
 from p4d.students.training.distillation_setup import DistillationSetup, set_up_distillation
 from p4d.students.training.loop import train_arm
+from p4d.students.training.new_encoder import draw_encoder
 from p4d.students.training.run import TrainingResult, TrainingRun
 from p4d.students.training.sharded_loading import open_base
 from p4d.students.training.trainable import WeightCounts, merged, prepare
@@ -93,6 +94,8 @@ def _build(
     setup = DistillationSetup()
     if distils:
         assert clips is not None
+        if inputs.params("distillation").encoder == "new":
+            draw_encoder(base.adapter, seed=params.seed)
         setup = set_up_distillation(inputs, base, questions, clips, packer)
     plan = MixPlan(length=params.steps * params.batch, mix=params.mix)
     own = TrainingSamples(

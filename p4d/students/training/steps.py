@@ -20,6 +20,7 @@ from p4d.errors import ContractError
 from p4d.students.data.conversations import DecodedConversation
 from p4d.students.data.samples import Sample
 from p4d.students.data.unlabelled import UnlabelledClips
+from p4d.students.distillation.viewed_clips import ViewedClips
 from p4d.students.model.batch import PackedBatch
 
 AHEAD = 4
@@ -68,7 +69,7 @@ class StepBatches:
         batch: int,
         share: Share,
         unlabelled: UnlabelledClips | None = None,
-        perception: UnlabelledClips | None = None,
+        perception: UnlabelledClips | ViewedClips | None = None,
     ) -> None:
         """Plan the run.
 

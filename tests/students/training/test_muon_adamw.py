@@ -89,10 +89,18 @@ def test_a_loaded_state_goes_on_as_if_it_had_not_been_saved(network):
         assert torch.equal(weight, other.state_dict()[name]), name
 
 
-def test_the_schedule_begins_again_when_questions_are_asked(network):
+@pytest.mark.parametrize(
+    "phases",
+    [
+        Phases(warmup_steps=10, warmup_sft_weight=0.0),
+        Phases(perception_steps=10),
+        Phases(perception_steps=4, warmup_steps=6, warmup_sft_weight=0.0),
+    ],
+)
+def test_the_schedule_begins_again_when_questions_are_asked(network, phases):
     params = training(learning_rate=1.0, steps=30, warmup_fraction=0.2)
     optimizer = muon_adamw(network, network.encoder, params)
-    rates = schedule(optimizer, params, Phases(warmup_steps=10, warmup_sft_weight=0.0))
+    rates = schedule(optimizer, params, phases)
     seen = []
     for _ in range(30):
         seen.append(rates.get_last_lr()[0] / rates.base_lrs[0])

@@ -1,0 +1,1 @@
+../../../../../p4d/students/training/new_encoder.py

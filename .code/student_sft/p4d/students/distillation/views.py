@@ -1,0 +1,1 @@
+../../../../../p4d/students/distillation/views.py
