@@ -35,7 +35,7 @@ def run(command: click.Command) -> NoReturn:
         sys.exit(error.exit_code)
     except P4DError as error:
         _fail(f"{type(error).__name__}: {error}")
-    except OSError as error:
+    except Exception as error:
         message = _of_the_disk(error)
         if message is None:
             raise
@@ -48,19 +48,32 @@ def _fail(message: str) -> NoReturn:
     sys.exit(1)
 
 
-def _of_the_disk(error: OSError) -> str | None:
+def _of_the_disk(error: Exception) -> str | None:
     """The message for an error of the disk, or None for any other."""
+    # Dagster's database is SQLite; SQLAlchemy wraps the errors of it.
+    if "SQLITE_FULL" in (_code(error), _code(error.__cause__)):
+        return _no_space(Path.cwd(), "Dagster's database cannot grow")
+    if not isinstance(error, OSError):
+        return None
     if out_of_space(error):
         # A write does not say of which file it was; the project is where it was most likely.
         place = Path(error.filename).parent if isinstance(error.filename, str) else Path.cwd()
-        free = f", {shutil.disk_usage(place).free / 2**20:.0f} MiB free" if place.is_dir() else ""
-        return (
-            f"No space left on the disk of {place} ({error.strerror}{free}). Free some; what was "
-            "published stays, and the same command goes on from there"
-        )
+        return _no_space(place, error.strerror)
     if error.errno in _NO_RIGHT and error.filename is not None:
         return (
             f"{error.filename}: {error.strerror}. Change the owner or the mode of this place, or "
             "name another one"
         )
     return None
+
+
+def _code(error: BaseException | None) -> str | None:
+    return getattr(error, "sqlite_errorname", None)
+
+
+def _no_space(place: Path, why: str | None) -> str:
+    free = f", {shutil.disk_usage(place).free / 2**20:.0f} MiB free" if place.is_dir() else ""
+    return (
+        f"No space left on the disk of {place} ({why}{free}). Free some; what was published stays, "
+        "and the same command goes on from there"
+    )

@@ -8,6 +8,7 @@ import time
 
 import click
 import pytest
+import sqlalchemy
 
 from p4d.cli import ends
 
@@ -74,6 +75,22 @@ main()
     assert done.returncode == 1
     assert f"No space left on the disk of {tmp_path}" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_database_that_cannot_grow_is_one_message(tmp_path, capsys):
+    """Dagster's database, as SQLAlchemy reports it."""
+    engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path / 'runs.db'}")
+
+    def command():
+        with engine.begin() as connection:
+            connection.exec_driver_sql("pragma max_page_count = 8")
+            connection.exec_driver_sql("create table runs (body blob)")
+            connection.exec_driver_sql("insert into runs values (zeroblob(1000000))")
+
+    assert ended(click.Command("x", callback=command)) == 1
+    shown = capsys.readouterr().err
+    assert shown.startswith("No space left on the disk of ")
+    assert len(shown.splitlines()) == 1
 
 
 def test_an_interrupted_command_says_that_it_can_go_on(tmp_path):
