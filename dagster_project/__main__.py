@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from p4d.cli import ends
 from p4d.cli.echo import echo
 from p4d.compute import garbage
-from p4d.errors import P4DError
 from p4d.project import Project
 
 if TYPE_CHECKING:
@@ -113,8 +113,4 @@ def _end(failures: Sequence[StepFailure]) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except P4DError as error:
-        echo(f"{type(error).__name__}: {error}", err=True)
-        sys.exit(1)
+    ends.run(main)

@@ -43,7 +43,7 @@ class Project:
             ConfigError: no parent folder holds both `dvc.yaml` and `params.yaml`, or the links
                 cannot be made.
         """
-        origin = start or Path(os.environ.get("P4D_ROOT", Path.cwd()))
+        origin = start or Path(os.environ.get("P4D_ROOT") or Path.cwd())
         folder = _project_around(origin)
         if folder is not None:
             if uses_installed_code(folder):
@@ -67,7 +67,7 @@ class Project:
         try:
             return cls.find()
         except ConfigError:
-            if "P4D_ROOT" in os.environ or _project_around(Path.cwd()) is not None:
+            if os.environ.get("P4D_ROOT") or _project_around(Path.cwd()) is not None:
                 raise
         return cls(Path.cwd(), params_file=repository_file("params.yaml"))
 
@@ -94,6 +94,10 @@ class Project:
             loaded = yaml.load(path.read_text(encoding="utf-8"), _LOADER)
         except yaml.YAMLError as error:
             raise ConfigError(f"params.yaml is not valid YAML: {error}") from error
+        except UnicodeDecodeError as error:
+            raise ConfigError(
+                f"params.yaml is not UTF-8 ({error}); save it in that encoding"
+            ) from error
         if not isinstance(loaded, dict):
             raise ConfigError("params.yaml must hold sections")
         return loaded

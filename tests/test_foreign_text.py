@@ -3,6 +3,7 @@
 import io
 import sys
 
+import click
 import polars as pl
 import pytest
 from click.testing import CliRunner
@@ -69,7 +70,8 @@ def test_errors_pass_no_code(monkeypatch, capsys):
     def fail():
         raise LedgerError(EVIL)
 
-    monkeypatch.setattr(app, "cli", fail)
+    monkeypatch.setattr(app, "cli", click.Command("p4d", callback=fail))
+    monkeypatch.setattr(sys, "argv", ["p4d"])
     with pytest.raises(SystemExit):
         app.main()
     assert not set(capsys.readouterr().err) & (CODES - {"\n"})

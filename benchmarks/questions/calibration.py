@@ -78,23 +78,6 @@ ERRORS_SCHEMA: dict[str, Any] = {
 Key = tuple[str, tuple[str, ...], int, int, str]
 
 
-def calibration_report(
-    shards: Sequence[tuple[Path, Path, Path]],
-    facts: FactsParams,
-    regions: RegionsParams,
-    factors: Mapping[tuple[str, str], float] | None = None,
-) -> pl.DataFrame:
-    """Return the coverage per study and kind of fact; see `coverage`.
-
-    Args:
-        shards: folders of clips with truth, of their labels (expert4d) and of their regions.
-        facts: thresholds of facts.
-        regions: how the expert's own regions are found.
-        factors: multiply sigmas by these, by (study, kind).
-    """
-    return coverage(calibration_errors(shards, facts, regions), factors)
-
-
 def calibration_errors(
     shards: Iterable[tuple[Path, Path, Path]], facts: FactsParams, regions: RegionsParams
 ) -> pl.DataFrame:

@@ -128,14 +128,6 @@ def interleaved(runs: dict[str, Callable[[], None]], rounds: int) -> dict[str, f
     return {name: statistics.median(values) for name, values in walls.items()}
 
 
-def cost_of_distilling(folder: Path, params: Params, rounds: int) -> dict[str, float]:
-    """Return the time of P4D over that of SFT, for a distilling step and for a whole run."""
-    sft, p4d = (StepRig(folder, params, distils=distils) for distils in (False, True))
-    with deterministic(params.training.threads, 0):
-        found = interleaved({"sft": sft.step, "p4d": p4d.step}, rounds)
-    return {"sft_step_s": round(found["sft"], 4), **ratios(found["p4d"] / found["sft"], params)}
-
-
 def ratios(step_ratio: float, params: Params) -> dict[str, float]:
     """Return the ratio of a distilling step and of a run, whose last steps do not distil.
 

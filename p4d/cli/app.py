@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
-from p4d.cli import audit, data, evaluate, explore, export, review, run, students, view
-from p4d.cli.echo import echo
-from p4d.errors import P4DError
+from p4d.cli import audit, data, ends, evaluate, explore, export, review, run, students, view
 from p4d.version import __version__
 
 
@@ -25,8 +21,4 @@ for _module in (run, data, explore, audit, export, review, evaluate, students, v
 
 def main() -> None:
     """Run the command; an error of p4d ends with its message and status 1."""
-    try:
-        cli()
-    except P4DError as error:
-        echo(f"{type(error).__name__}: {error}", err=True)
-        sys.exit(1)
+    ends.run(cli)

@@ -138,7 +138,10 @@ def land(
         echo(_formats())
         return
     if (format_name is None) != (folder is None):
-        raise click.UsageError("--dataset FORMAT and FOLDER go together; --formats lists them")
+        raise click.UsageError(
+            "--dataset FORMAT and FOLDER go together, and --formats lists them; videos of your own "
+            "land from inbox/: put them there and run `p4d land`"
+        )
     options = settings_of(settings)
     if options and format_name is None:
         raise click.UsageError("--set needs --dataset")

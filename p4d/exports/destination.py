@@ -135,12 +135,18 @@ def staged(path: Path, export_id: str) -> Iterator[Staging]:
     """Write an export into a hidden folder, which becomes `path` if the block ends.
 
     Raises:
-        ContractError: another process writes this export.
+        ContractError: another process writes this export, or its place cannot be written.
         PublishError: the disk is full; the hidden folder is kept, and the same command continues.
     """
     hidden = path.with_name(f".{path.name}.{export_id}.partial")
     hidden.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(hidden.with_suffix(".lock"))
+    try:
+        Path(lock.lock_file).touch()  # FileLock takes any failure for another process
+    except OSError as error:
+        raise ContractError(
+            f"{path.parent} cannot be written ({error.strerror}); name another place"
+        ) from error
     try:
         lock.acquire(timeout=0)
     except Timeout as error:

@@ -35,6 +35,8 @@ from p4d.video.inbox import (
     scan,
 )
 
+SHOWN_REJECTS = 10
+"""Rejected files that a summary names."""
 LOCK_TIMEOUT_S = 300.0
 
 
@@ -48,6 +50,7 @@ class LandingReport:
         known: files whose content landed before, or that repeat in this landing.
         waiting: hidden, partial, unreadable or growing files, left for a later landing.
         notices: messages for the user, one line each.
+        rejects: path below the inbox and reason of each rejected file.
 
     """
 
@@ -57,15 +60,19 @@ class LandingReport:
     known: int = 0
     waiting: int = 0
     notices: tuple[str, ...] = ()
+    rejects: tuple[tuple[str, str], ...] = ()
 
     def summary(self) -> str:
-        """One line for a log, and one per notice."""
+        """One line for a log, and one per rejected file (the first ten) and per notice."""
         what = f"closed {len(self.shards)} shard(s)" if self.shards else "nothing new"
         counts = (
             f"{what}: {self.accepted} accepted, {self.rejected} rejected, "
             f"{self.known} known, {self.waiting} waiting"
         )
-        return "\n".join([counts, *(f"  {one_line(notice)}" for notice in self.notices)])
+        lines = [f"{path!r} is rejected: {why}" for path, why in self.rejects[:SHOWN_REJECTS]]
+        if more := len(self.rejects) - len(lines):
+            lines.append(f"{more} more are rejected; `outcome` and `reason` in shards/*.json")
+        return "\n".join([counts, *(f"  {one_line(each)}" for each in (*lines, *self.notices))])
 
 
 def land(
@@ -215,6 +222,7 @@ def _land(project: Project, settle_s: float, progress: Progress) -> LandingRepor
         known=known,
         waiting=waiting,
         notices=tuple(notices),
+        rejects=tuple((row["relpath"], row["reason"]) for row in rows if row["reason"]),
     )
 
 

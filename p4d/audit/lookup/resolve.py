@@ -267,9 +267,8 @@ class Resolver:
 
 
 def _unknown(identifier: str, known: Sequence[str], *, ranked: bool = False) -> LedgerError:
-    near = (
-        list(known[:3]) if ranked else difflib.get_close_matches(identifier, known, n=3, cutoff=0.6)
-    )
+    names = list(dict.fromkeys(known))
+    near = names[:3] if ranked else difflib.get_close_matches(identifier, names, n=3, cutoff=0.6)
     hint = f"; similar: {', '.join(near)}" if near else f"; known forms: {FORMS}"
     return LedgerError(f"{identifier} is not recorded{hint}")
 

@@ -137,7 +137,8 @@ class Workspace:
         """
         stage = self.stage(key.stage)
         if stage.per_shard != (key.shard is not None):
-            need = "needs a shard" if stage.per_shard else "has no shards"
+            closed = ", ".join(self.shards) or "none; `p4d land` closes one"
+            need = f"needs a shard; closed shards: {closed}" if stage.per_shard else "has no shards"
             raise ContractError(f"stage {stage.name} {need}")
         if key.shard is not None and key.shard not in self.shards:
             raise ContractError(

@@ -42,11 +42,6 @@ class Blob:
 
     mask_thw: NDArray[np.bool_]
 
-    @property
-    def seen_t(self) -> NDArray[np.bool_]:
-        """Frames in which it is certain."""
-        return np.asarray(self.mask_thw.any(axis=(1, 2)))
-
 
 def blobs(cv: Any, rgb_thw3: NDArray[np.uint8], still: Background) -> Iterator[Blob | str]:  # noqa: ANN401
     """Yield the blobs of the first frame; the reason instead, for one that is not certain."""
