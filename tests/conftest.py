@@ -40,8 +40,8 @@ TINY = {
     "landing": {"max_clips_per_shard": 8},
     "expert": {
         "checkpoint": "",
-        "worlds": 16,
-        "holdout_worlds": 4,
+        "worlds": 8,
+        "holdout_worlds": 2,
         "width": 32,
         "steps": 6,
         "batch": 4,

@@ -8,10 +8,19 @@ import shlex
 import shutil
 from pathlib import Path
 
+import dagster as dg
 import nbformat
 import pytest
 import yaml
+from dagster._core.definitions.partitions.context import partition_loading_context
 from nbclient import NotebookClient
+
+from dagster_project.build import build_defs
+from dagster_project.dagster_internals import Staleness
+from dagster_project.resources import Inbox
+from p4d.pipeline import STAGES
+from p4d.project import Project
+from p4d.versioning.files.artifact_key import ArtifactKey
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
@@ -31,24 +40,16 @@ def stale_by_dvc(checkout):
 
 def stale_by_dagster(checkout):
     """Instances that Dagster's own staleness resolver does not call fresh."""
-    code = """
-import dagster as dg, json
-from dagster_project.dagster_internals import Staleness
-from dagster_project.definitions import defs
-from p4d.project import Project
-from p4d.pipeline import STAGES
-from p4d.versioning.files.artifact_key import ArtifactKey
-with dg.DagsterInstance.get() as instance:
-    staleness = Staleness(instance, defs.resolve_asset_graph())
-    stale = [
-        str(ArtifactKey(s.name, shard))
-        for s in STAGES for shard in (Project.find().shards() if s.per_shard else [None])
-        if not staleness.is_fresh(s.name, shard)
-    ]
-print("RESULT" + json.dumps(stale))
-"""
-    out = checkout.run("python", "-c", code).stdout
-    return set(json.loads(out.split("RESULT")[1]))
+    project = Project(checkout.root)
+    graph = build_defs(project).resolve_asset_graph()
+    with dg.DagsterInstance.from_config(str(checkout.root / ".dagster")) as instance:
+        staleness = Staleness(instance, graph)
+        return {
+            str(ArtifactKey(stage.name, shard))
+            for stage in STAGES
+            for shard in (project.shards() if stage.per_shard else [None])
+            if not staleness.is_fresh(stage.name, shard)
+        }
 
 
 def test_the_demo_ends_with_a_summary_of_everything(demo_run):
@@ -153,7 +154,6 @@ def test_the_explorer_shows_answers_and_the_lineage_up_to_the_models(demo_checko
     from starlette.testclient import TestClient
 
     from p4d.explore.app import Explorer
-    from p4d.project import Project
 
     app = Explorer(Project(demo_checkout.root)).app()
     client = TestClient(app, base_url="http://127.0.0.1:3001")
@@ -182,7 +182,6 @@ def test_the_next_release_takes_a_verdict_of_the_explorer(own_checkout):
     from starlette.testclient import TestClient
 
     from p4d.explore.app import Explorer
-    from p4d.project import Project
 
     release = own_checkout.root / "data" / "release"
     dropped = pl.read_parquet(release / "questions.parquet")["qa_id"][0]
@@ -221,13 +220,13 @@ def test_a_new_video_makes_one_shard_and_touches_no_other(own_checkout):
 
 
 def test_a_superseded_version_comes_back(own_checkout, tmp_path):
-    old = (own_checkout.root / "data" / "evaluation" / "metrics.json").read_bytes()
-    version = dvc_hashes(own_checkout)["evaluation"]
-    own_checkout.set_params(evaluation={"generated_questions": 3})
-    own_checkout.run("p4d", "stage", "evaluation")
-    assert dvc_hashes(own_checkout)["evaluation"] != version
-    own_checkout.run("p4d", "restore", "evaluation", str(tmp_path / "old"), "--at", version[:12])
-    assert (tmp_path / "old" / "metrics.json").read_bytes() == old
+    old = (own_checkout.root / "data" / "release" / "manifest.json").read_bytes()
+    version = dvc_hashes(own_checkout)["release"]
+    own_checkout.set_params(release={"test_fraction": 0.5})
+    own_checkout.run("p4d", "stage", "release")
+    assert dvc_hashes(own_checkout)["release"] != version
+    own_checkout.run("p4d", "restore", "release", str(tmp_path / "old"), "--at", version[:12])
+    assert (tmp_path / "old" / "manifest.json").read_bytes() == old
 
 
 def test_push_and_pull_bring_everything_back(own_checkout, tmp_path):
@@ -244,37 +243,32 @@ def test_metrics_and_graph_are_readable_by_dvc(demo_checkout):
     assert "accuracy" in demo_checkout.run("dvc", "metrics", "show").stdout
 
 
-def test_the_landing_sensor_closes_a_shard_and_asks_for_its_run(own_checkout):
-    code = """
-import dagster as dg
-from dagster._core.definitions.partitions.context import partition_loading_context
-from dagster_project.build import build_defs
-from dagster_project.resources import Inbox
-from p4d.project import Project
-project = Project.find()
-defs = build_defs(project, inbox=Inbox(root=str(project.root), settle_s=0.0))
-sensor = defs.resolve_sensor_def("landing_sensor")
-with dg.DagsterInstance.get() as instance:
-    for _ in range(2):
-      with partition_loading_context(dynamic_partitions_store=instance):
-        with dg.build_sensor_context(
+def landing_tick(defs, checkout):
+    """What the sensor asks for, what it says instead, and whether Dagster knows the shards."""
+    with (
+        dg.DagsterInstance.from_config(str(checkout.root / ".dagster")) as instance,
+        partition_loading_context(dynamic_partitions_store=instance),
+        dg.build_sensor_context(
             instance=instance, definitions=defs, resources=defs.resources
-        ) as context:
-            asked = sensor.evaluate_tick(context)
+        ) as context,
+    ):
+        asked = defs.resolve_sensor_def("landing_sensor").evaluate_tick(context)
         keys = [(request.run_key, request.partition_key) for request in asked.run_requests]
         known = set(instance.get_dynamic_partitions("shards"))
-        print("RESULT", keys, asked.skip_message, {key for _, key in keys} <= known)
-"""
+        return keys, asked.skip_message, {key for _, key in keys} <= known
+
+
+def test_the_landing_sensor_closes_a_shard_and_asks_for_its_run(own_checkout):
     own_checkout.run("p4d", "world", "inbox/dropped.mp4", "--seed", "777002")
-    first, second = (
-        line
-        for line in own_checkout.run("python", "-c", code).stdout.splitlines()
-        if line.startswith("RESULT")
-    )
+    project = Project(own_checkout.root)
+    defs = build_defs(project, inbox=Inbox(root=str(project.root), settle_s=0.0))
+    first, second = (landing_tick(defs, own_checkout) for _ in range(2))
     index = yaml.safe_load((own_checkout.root / "shards" / "index.yaml").read_text())["shards"]
+    ((run_key, shard),), told, known = first
+    assert (shard, told, known) == (index[-1], None, True)
     # A tick that forgot the first asks with the same key, which Dagster starts only once.
-    assert first.startswith(f"RESULT [('{index[-1]} {index[-1]} ")
-    assert first.endswith(f" 1', '{index[-1]}')] None True")
+    assert run_key.startswith(f"{shard} {shard} ")
+    assert run_key.endswith(" 1")
     assert second == first
 
 

@@ -17,6 +17,7 @@ from p4d.evaluation.comparison import compare, render
 from p4d.evaluation.evaluate import EvaluateSettings
 from p4d.evaluation.scoring.statistics import Bootstrap
 from p4d.students.data.clip_reader import Visual
+from p4d.students.data.packer import Packer
 from p4d.students.data.questions import Question
 from p4d.students.model.student import load
 from tests.evaluation import asked
@@ -208,7 +209,9 @@ def test_the_likeliest_letter_is_never_one_that_is_not_offered(done):
     assert reply.likeliest in (0, 1)
 
 
-def test_questions_of_a_clip_are_divided_evenly_and_answered_alike_however_they_share_rows(done):
+def test_questions_of_a_clip_are_divided_evenly_and_answered_alike_however_they_share_rows(
+    done, monkeypatch
+):
     _, model, _, _ = done
     questions = [
         Question(
@@ -221,6 +224,19 @@ def test_questions_of_a_clip_are_divided_evenly_and_answered_alike_however_they_
     frames = np.random.default_rng(0).integers(0, 255, (4, tiny.SIZE, tiny.SIZE, 3), np.uint8)
     visual = Visual(frames, np.arange(4) / 4, np.zeros((0, tiny.SIZE, tiny.SIZE), np.uint8))
     calls, student = [], load(model)
+    rows, pictures = [], []
+    pack, encode = Packer.pack, type(student.adapter).encode
+
+    def packed(packer, samples):
+        rows.extend([len(question.question) for question in each.questions] for each in samples)
+        return pack(packer, samples)
+
+    def encoded(adapter, frames, *more):
+        pictures.append(len(frames))
+        return encode(adapter, frames, *more)
+
+    monkeypatch.setattr(Packer, "pack", packed)
+    monkeypatch.setattr(type(student.adapter), "encode", encoded)
 
     class Always:
         def of(self, question):
@@ -228,17 +244,22 @@ def test_questions_of_a_clip_are_divided_evenly_and_answered_alike_however_they_
             return visual
 
     def answered(**more):
-        calls.clear()
+        for seen in (calls, rows, pictures):
+            seen.clear()
         settings = AskSettings(frames=4, batch=2, **more)
-        replies = ask(student, questions, Always(), settings, generated=())
-        return list(calls), replies
+        return ask(student, questions, Always(), settings, generated=())
 
-    rows, alone = answered(questions_per_row=1)
-    assert rows == [question.qa_id for question in questions]
-    rows, together = answered(questions_per_row=14)
-    assert rows == ["q00"]
-    rows, replies = answered()  # six at most: three rows of 4, 5 and 5
-    assert rows == ["q00", "q04", "q09"]
+    alone = answered(questions_per_row=1)
+    assert [len(row) for row in rows] == [1] * 14
+    assert len(calls) == 7  # the clip is read and encoded once for the two rows of a batch
+    assert pictures == [1] * 7
+    together = answered(questions_per_row=14)
+    assert [len(row) for row in rows] == [14]
+    replies = answered()  # four at most
+    assert sorted(len(row) for row in rows) == [3, 3, 4, 4]
+    # Little padding: no row is longer than another by more than one question.
+    assert max(map(sum, rows)) - min(map(sum, rows)) <= max(map(max, rows))
+    assert pictures == [1, 1]
     for found in (together, replies):
         for qa_id, reply in found.items():
             assert reply.likeliest == alone[qa_id].likeliest

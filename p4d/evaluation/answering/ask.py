@@ -7,7 +7,6 @@ replies.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,12 +26,13 @@ ANSWER_TOKENS = 24
 """Maximum length of a generated answer: an option's text or a short sentence around its letter."""
 
 
-QUESTIONS_PER_ROW = 6
+QUESTIONS_PER_ROW = 4
 """Questions of a clip that share a row, at most.
 
 Attention is computed over all pairs of tokens of a row, also between questions that do not attend
-to each other, so a row of 15 questions costs more than three of 5; with fewer questions per row
-clips are read more often (`python -m benchmarks.speed.packing PROJECT`).
+to each other, so a row of 12 questions costs more than three of 4. All rows of a clip in a batch
+share its encoded pictures, but the language model reads these in every row
+(`python -m benchmarks.speed.packing PROJECT`).
 """
 
 
@@ -106,10 +106,17 @@ def ask(
 
 
 def _parts(questions: list[Question], most: int) -> list[list[Question]]:
-    """Parts of nearly equal size, so that little of a batch is padding."""
-    count = math.ceil(len(questions) / most)
-    ends = [len(questions) * number // count for number in range(count + 1)]
-    return [questions[start:end] for start, end in itertools.pairwise(ends)]
+    """Parts of nearly equal size and length of text, so that little of a batch is padding.
+
+    The longest questions are dealt first, one to each part, the next ones in opposite order.
+    """
+    parts: list[list[Question]] = [[] for _ in range(math.ceil(len(questions) / most))]
+    longest_first = sorted(questions, key=lambda q: -len(q.question) - sum(map(len, q.options)))
+    for dealt in range(0, len(questions), len(parts)):
+        for part, question in zip(parts, longest_first[dealt:], strict=False):
+            part.append(question)
+        parts.reverse()
+    return parts
 
 
 def _ask_batch(
@@ -120,11 +127,13 @@ def _ask_batch(
     settings: AskSettings,
     generated: Collection[str] | None,
 ) -> Iterator[Reply]:
-    seen: dict[str, Visual | None] = {}
+    seen: dict[str, Visual | None] = {}  # one object per clip, so that it is encoded once
     usable: list[Sequence[Question]] = []
     for questions in group:
+        first = questions[0]
         try:
-            seen[questions[0].clip_id] = visuals.of(questions[0]) if student.sees_video else None
+            if first.clip_id not in seen:
+                seen[first.clip_id] = visuals.of(first) if student.sees_video else None
             usable.append(questions)
         except (P4DError, KeyError) as error:
             yield from (Reply(question.qa_id, failure=str(error)) for question in questions)

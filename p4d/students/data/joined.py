@@ -68,6 +68,7 @@ def joined(clips: PackedBatch, conversations: PackedBatch, pad: int) -> PackedBa
         times_s=times_s,
         spans_s=None,  # the spans of external videos are not known
         masks=masks,
+        same_pictures=None,
     )
 
 

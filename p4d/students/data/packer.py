@@ -93,13 +93,15 @@ class Packer:
     def pack(self, samples: Sequence[Sample], *, scored: bool = True) -> PackedBatch:
         """Pack one row per sample; the correct answer and the end of the turn are targets.
 
+        Samples that hold one `Visual` object are encoded once.
+
         Args:
             samples: one row each.
             scored: whether options are compared. A student that answers in the text of an option
                 then reads the text of every option, each in a branch of its own; the branch of the
                 correct one holds the targets. Training does not need this.
         """
-        samples = [self._as_read(sample) for sample in samples]
+        samples = self._as_read(samples)
         rows = [self._row(sample, scored=scored) for sample in samples]
         questions = [question for sample in samples for question in sample.questions]
         letter_rows, scored_table = _answer_places(rows)
@@ -129,12 +131,13 @@ class Packer:
             mapped=mapped,
             masks=masks,
             region_ids=self._region_ids if masks is not None else None,
+            same_pictures=_same(visuals),
         )
 
     def prompts(self, samples: Sequence[Sample]) -> PackedBatch:
         """One unanswered question per row, padded on the left, for generation."""
         rows = []
-        for sample in map(self._as_read, samples):
+        for sample in self._as_read(samples):
             (question,) = sample.questions
             turn = self._layout.turn(question, sample.visual)
             rows.append(self._layout.opening(sample.visual) + self._encoded(turn))
@@ -152,15 +155,20 @@ class Packer:
             branch_ids=torch.zeros_like(tokens),
         )
 
-    def _as_read(self, sample: Sample) -> Sample:
+    def _as_read(self, samples: Sequence[Sample]) -> list[Sample]:
+        """The samples with their pictures as the student reads them; one object remains one."""
+        seen = {id(sample.visual): sample.visual for sample in samples}
+        read = {key: self._visual_as_read(visual) for key, visual in seen.items() if visual}
+        return [
+            dataclasses.replace(sample, visual=read.get(id(sample.visual))) for sample in samples
+        ]
+
+    def _visual_as_read(self, visual: Visual) -> Visual:
         """Drops a marked picture that the student does not read, and draws the times into frames.
 
         The marked picture is left out for a student that reads regions as tokens. A published
         checkpoint that is asked as it is gets none without marks either: it then equals a frame.
         """
-        visual = sample.visual
-        if visual is None:
-            return sample
         marked = len(visual.times_s) > 1 and bool(np.isnan(visual.times_s[0]))
         own = self._settings.template == "own"
         if marked and (
@@ -172,7 +180,7 @@ class Packer:
             )
         if self._settings.time == "burned_in":
             visual = dataclasses.replace(visual, frames=with_times(visual.frames, visual.times_s))
-        return sample if visual is sample.visual else dataclasses.replace(sample, visual=visual)
+        return visual
 
     def _encoded(self, text: str) -> list[int]:
         if text not in self._texts:
@@ -243,6 +251,13 @@ def _padded(lists: Sequence[list[int]], fill: int) -> Tensor:
     for number, values in enumerate(lists):
         table[number, : len(values)] = values
     return torch.from_numpy(table)
+
+
+def _same(visuals: Sequence[Visual | None]) -> Tensor | None:
+    """The first row that shows the same pictures, by row; None if all rows differ."""
+    first: dict[int, int] = {}
+    rows = [first.setdefault(id(visual), row) for row, visual in enumerate(visuals)]
+    return torch.tensor(rows) if len(first) < len(rows) else None
 
 
 def _stacked_masks(visuals: Sequence[Visual | None]) -> Tensor | None:

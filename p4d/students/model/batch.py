@@ -21,6 +21,22 @@ PREFIX, PADDING = 0, -1
 """Values of `segment_ids` besides the numbers of questions."""
 
 
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures of a batch, each clip's once.
+
+    Attributes:
+        frames, times_s, spans_s, masks: as in `PackedBatch`, of the C rows that differ.
+        of_rows: `[B]` for each row the one of C that it shows; None if all rows differ.
+    """
+
+    frames: Tensor | tuple[Tensor, ...]
+    times_s: Tensor
+    spans_s: Tensor | None
+    masks: Tensor | None
+    of_rows: Tensor | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class PackedBatch:
     """Packed rows; the module's text describes the layout.
@@ -52,6 +68,8 @@ class PackedBatch:
         masks: u8 `[B, K, S, S]` regions in the first frame, for a student that reads regions as
             tokens (p4d/students/model/region_tokens.py), else None.
         region_ids: `[K]` the tokens that name the regions.
+        same_pictures: `[B]` the first row that shows the same pictures, which are encoded once;
+            None if all rows differ.
     """
 
     input_ids: Tensor
@@ -74,6 +92,7 @@ class PackedBatch:
     mapped: Tensor
     masks: Tensor | None = None
     region_ids: Tensor | None = None
+    same_pictures: Tensor | None = None
 
     @property
     def token_mask(self) -> Tensor:
@@ -90,6 +109,19 @@ class PackedBatch:
         branches = self.branch_ids
         shared = (branches == 0)[:, None, :] | (branches[:, :, None] == branches[:, None, :])
         return (causal & (clip | (same & shared)))[:, None]
+
+    def pictures(self, frames: Tensor | tuple[Tensor, ...], times_s: Tensor) -> Pictures:
+        """The pictures to encode; `frames` and `times_s` are the batch's own, which has some."""
+        if self.same_pictures is None:
+            return Pictures(frames, times_s, self.spans_s, self.masks, None)
+        first, of_rows = self.same_pictures.unique(return_inverse=True)
+        return Pictures(
+            frames[first] if isinstance(frames, Tensor) else tuple(frames[row] for row in first),
+            times_s[first],
+            None if self.spans_s is None else self.spans_s[first],
+            None if self.masks is None else self.masks[first],
+            of_rows,
+        )
 
     def to(self, device: torch.device | str) -> PackedBatch:
         """A copy on another device."""

@@ -18,7 +18,7 @@ from p4d.foreign_json import read_foreign_json
 from p4d.model_folder import ModelFolder
 from p4d.students.model.adapters import StudentAdapter, adapter_for, load_model
 from p4d.students.model.attention import mask_for
-from p4d.students.model.batch import PackedBatch
+from p4d.students.model.batch import PackedBatch, Pictures
 from p4d.students.model.chat import LETTERS
 from p4d.students.model.new_rows import rows_of
 from p4d.students.model.prompt_settings import PromptSettings
@@ -196,15 +196,36 @@ def _seen(
     if batch.frames is None or batch.times_s is None:
         yield {}
         return
-    pictures = adapter.encode(batch.frames, batch.times_s, batch.spans_s)
-    if batch.masks is None or batch.region_ids is None:
-        yield pictures
+    pictures = batch.pictures(batch.frames, batch.times_s)
+    encoded = adapter.encode(pictures.frames, pictures.times_s, pictures.spans_s)
+    added = _tied(adapter, encoded, pictures, batch.region_ids, kept)
+    if pictures.of_rows is not None:
+        encoded = adapter.repeated(encoded, pictures.times_s, pictures.of_rows.tolist())
+    if added is None or batch.region_ids is None:
+        yield encoded
         return
+    with region_embeddings(adapter.model.get_input_embeddings(), batch.region_ids, added):
+        yield encoded
+
+
+def _tied(
+    adapter: StudentAdapter,
+    encoded: dict[str, Any],
+    pictures: Pictures,
+    region_ids: Tensor | None,
+    kept: dict[int, Tensor] | None,
+) -> Tensor | None:
+    """Tie regions to encoded pictures; what is added to their names in each row, `[B, K, D]`.
+
+    None if the student reads no regions as tokens.
+    """
+    if pictures.masks is None or region_ids is None:
+        return None
     embeddings: Any = adapter.model.get_input_embeddings()
     grid = adapter.frame_grid()
-    cover = coverage(batch.masks, grid)
+    cover = coverage(pictures.masks, grid)
     settings = PromptSettings.of(adapter.model)
-    names = rows_of(embeddings, batch.region_ids[: cover.shape[1]])
+    names = rows_of(embeddings, region_ids[: cover.shape[1]])
     shown = cover.new_zeros(*cover.shape[:2], adapter.hidden_width)
     read = torch.zeros_like(shown)
 
@@ -214,11 +235,10 @@ def _seen(
         shown[row] = described(features, cover[row], grid, names, settings).to(shown)
         return tagged(features, cover[row], names)
 
-    adapter.change_first_media(pictures, batch.times_s, tie)
+    adapter.change_first_media(encoded, pictures.times_s, tie)
     if kept is not None:
-        kept[REGIONS] = read
-    with region_embeddings(embeddings, batch.region_ids, shown):
-        yield pictures
+        kept[REGIONS] = read if pictures.of_rows is None else read[pictures.of_rows]
+    return shown if pictures.of_rows is None else shown[pictures.of_rows]
 
 
 def save_student(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:

@@ -155,6 +155,33 @@ def test_rows_with_fewer_pictures_are_padded_without_effect(adapter):
 
 
 @torch.no_grad()
+@torch.no_grad()
+def test_rows_that_show_the_same_pictures_are_encoded_once(adapter):
+    frames, times_s = pictures(3, 5), torch.tensor(
+        [[NAN, 0.0, 0.5, 1.0, 1.5], [0.0, 1.0, 2.0, 3.0, ABSENT], [NAN, NAN, 0.0, 0.5, ABSENT]]
+    )  # fmt: skip
+    rows = [2, 0, 0, 1, 2]
+    once = adapter.repeated(adapter.encode(frames, times_s), times_s, rows)
+    each = adapter.encode(frames[rows], times_s[rows])
+    assert once.keys() == each.keys()
+    for name in once.keys() - {"mm_encoder_outputs"}:
+        assert torch.equal(once[name], each[name])
+    for kind, output in each["mm_encoder_outputs"].items():
+        found = once["mm_encoder_outputs"][kind]
+        for field in ("pooler_output", "deepstack_features"):
+            expected, got = flat(output.get(field)), flat(found.get(field))
+            assert [part.shape for part in got] == [part.shape for part in expected]
+            for part, wanted in zip(got, expected, strict=True):
+                assert torch.allclose(part, wanted, atol=1e-5)
+
+
+def flat(parts):
+    """The tensors of nested sequences, in order."""
+    if parts is None or isinstance(parts, torch.Tensor):
+        return [] if parts is None else [parts]
+    return [tensor for part in parts for tensor in flat(part)]
+
+
 def test_plain_positions_reach_the_language_model_of_a_family_without_m_rope(adapter):
     if hasattr(adapter, "positions"):
         pytest.skip("M-RoPE is compared with transformers' own positions below")

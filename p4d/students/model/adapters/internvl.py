@@ -17,6 +17,7 @@ from transformers import (
     InternVLForConditionalGeneration,
     PreTrainedTokenizerBase,
 )
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from p4d.config import ClipsParams, StudentParams
 from p4d.errors import ContractError
@@ -30,6 +31,7 @@ from p4d.students.model.adapters.protocol import (
     added_before,
     media_of,
     media_of_rows,
+    repeated_media,
 )
 from p4d.students.model.adapters.sizes import TextSizes, VisionSizes, text_config
 from p4d.students.model.prompt_settings import PromptSettings
@@ -132,6 +134,18 @@ class InternVLAdapter(FramewiseAdapter):
                 changed = change(medium.row, features[at].flatten(0, 1))
                 features[at] = changed.view_as(features[at])
         output.pooler_output = torch.cat(features)
+
+    def repeated(
+        self, encoded: dict[str, Any], times_s: Tensor, rows: Sequence[int]
+    ) -> dict[str, Any]:
+        """All media are stored in sequence, one picture after the other."""
+        features, media = (
+            encoded["mm_encoder_outputs"]["image"].pooler_output,
+            media_of_rows(times_s),
+        )
+        parts = features.split([medium.frames for medium in media])
+        wanted = torch.cat([parts[at] for at in repeated_media(media, rows)])
+        return {"mm_encoder_outputs": {"image": BaseModelOutputWithPooling(pooler_output=wanted)}}
 
 
 def _merge(config: InternVLConfig) -> int:

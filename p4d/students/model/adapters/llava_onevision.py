@@ -30,6 +30,7 @@ from p4d.students.model.adapters.protocol import (
     added_before,
     media_of,
     media_of_rows,
+    repeated_media,
 )
 from p4d.students.model.adapters.sizes import TextSizes, VisionSizes, text_config
 from p4d.students.model.chat import IMAGE, VIDEO
@@ -117,6 +118,19 @@ class LlavaOnevisionAdapter(FramewiseAdapter):
             if medium.is_first:
                 features[at] = change(medium.row, features[at])
         output.pooler_output = torch.cat(features)[None]
+
+    def repeated(
+        self, encoded: dict[str, Any], times_s: Tensor, rows: Sequence[int]
+    ) -> dict[str, Any]:
+        """All media are stored in sequence, each with its newline."""
+        features, media = (
+            encoded["mm_encoder_outputs"]["video"].pooler_output,
+            media_of_rows(times_s),
+        )
+        parts = features[0].split([self.visual_tokens(medium.frames) for medium in media])
+        wanted = torch.cat([parts[at] for at in repeated_media(media, rows)])
+        output = BaseModelOutputWithPooling(pooler_output=wanted[None])
+        return {"mm_encoder_outputs": {"video": output}}
 
 
 def picture_format(model: LlavaOnevisionForConditionalGeneration, size_px: int) -> PictureFormat:

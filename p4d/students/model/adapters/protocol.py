@@ -115,6 +115,18 @@ class StudentAdapter(Protocol):
         """
         ...
 
+    def repeated(
+        self, encoded: dict[str, Any], times_s: Tensor, rows: Sequence[int]
+    ) -> dict[str, Any]:
+        """The features of rows that show the same pictures, each encoded once.
+
+        Args:
+            encoded: the result of `encode`.
+            times_s: what it was made with.
+            rows: for each row of the result, the row of `encoded` that it shows.
+        """
+        ...
+
     def blocks(self) -> nn.ModuleList:
         """The blocks of the language model, in order."""
         ...
@@ -201,6 +213,14 @@ def media_of_rows(times_s: Tensor) -> list[RowMedium]:
         for row, times in enumerate(times_s.tolist())
         for number, medium in enumerate(media_of(times))
     ]
+
+
+def repeated_media(media: Sequence[RowMedium], rows: Sequence[int]) -> list[int]:
+    """Indices into `media`, so that the k-th row of the result has the media of row `rows[k]`."""
+    places: dict[int, list[int]] = {}
+    for at, medium in enumerate(media):
+        places.setdefault(medium.row, []).append(at)
+    return [at for row in rows for at in places.get(row, ())]
 
 
 @contextmanager

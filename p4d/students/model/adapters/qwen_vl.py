@@ -30,6 +30,7 @@ from p4d.students.model.adapters.protocol import (
     added_before,
     media_of,
     media_of_rows,
+    repeated_media,
 )
 from p4d.students.model.adapters.qwen_vl_network import QwenVL, picture_format
 from p4d.students.model.prompt_settings import PromptSettings
@@ -224,6 +225,28 @@ class QwenVLAdapter:
             passed[kind] += 1
         for kind, output in outputs.items():
             output.pooler_output = tuple(features[kind])
+
+    def repeated(
+        self, encoded: dict[str, Any], times_s: Tensor, rows: Sequence[int]
+    ) -> dict[str, Any]:
+        """Stills and videos are stored separately, in tuples; each has its size, too."""
+        inputs = dict(encoded)
+        inputs["mm_encoder_outputs"] = outputs = dict(encoded["mm_encoder_outputs"])
+        for kind, output in outputs.items():
+            media = [m for m in media_of_rows(times_s) if m.is_still == (kind == "image")]
+            order = repeated_media(media, rows)
+            wanted: dict[str, Any] = {
+                "pooler_output": tuple(output.pooler_output[at] for at in order)
+            }
+            if "deepstack_features" in output:
+                wanted["deepstack_features"] = [
+                    tuple(layer[at] for at in order) for layer in output.deepstack_features
+                ]
+            outputs[kind] = type(output)(**wanted)
+            inputs[f"{kind}_grid_thw"] = encoded[f"{kind}_grid_thw"][order]
+            if kind == "video" and "second_per_grid_ts" in encoded:
+                inputs["second_per_grid_ts"] = encoded["second_per_grid_ts"][order]
+        return inputs
 
     def last_state(self, **inputs: Any) -> Tensor:  # noqa: ANN401
         """Run the network without its language head, with three-dimensional positions."""
