@@ -13,8 +13,8 @@ from p4d.compute.settings import ComputeSettings
 from p4d.config import TrainingParams
 from p4d.pipeline import Stage, stage_named
 
-ARMS = ("student_sft", "student_p4d", "student_blind")
-"""The stages that train an arm."""
+ARMS = ("student_p4d", "student_sft", "student_blind")
+"""The stages that train an arm; the longest is started first where not all are at once."""
 
 
 def side_by_side(params: TrainingParams, settings: ComputeSettings) -> int:

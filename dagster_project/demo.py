@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from p4d.cli.echo import echo
+from p4d.config import Params
 from p4d.progress import bar
 from p4d.project import Project
 from p4d.versioning.files.git import has_repository, start_history
@@ -63,6 +64,7 @@ def show(project: Project, *, wall_s: float, failed: bool) -> None:
     write_json(path, summary | ({"perceived": perceived} if perceived else {}))
     echo(render(summary))
     if not failed:
+        echo(how_arms_differ(project.params))
         _show_perceived(perceived)
         _ask_one(project)
     echo(f"\nWall time {wall_s:.0f} s. Summary: {path.relative_to(project.root)}")
@@ -75,6 +77,22 @@ def show(project: Project, *, wall_s: float, failed: bool) -> None:
             "  git add dvc.lock shards && git commit -m 'first release'\n"
             "                                 `dvc metrics diff` compares later runs with it"
         )
+
+
+def how_arms_differ(params: Params) -> str:
+    """One sentence under the table of accuracies: what P4D had and SFT had not."""
+    distillation = params.distillation
+    same = "arms       All have the same questions, each as often, and start from one base"
+    if not distillation.perception_steps:
+        return f"{same}; P4D also learned what {distillation.teacher} perceives in their clips."
+    encoder = "an untrained encoder" if distillation.encoder == "new" else "its encoder"
+    views = distillation.perception_views
+    seen = f" in {views} views of each" if views > 1 else ""
+    return (
+        f"{same}.\n           Before the first one {encoder} of P4D learned, in "
+        f"{distillation.perception_steps} steps,\n           what {distillation.teacher} perceives "
+        f"in all training clips{seen}."
+    )
 
 
 def _perceived(project: Project) -> dict[str, dict[str, float]] | None:

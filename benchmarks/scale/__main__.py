@@ -21,6 +21,7 @@ _OF_THE_LARGEST = ("status_one_shard_s", "plan_rss_mb")
 PARTS: Mapping[str, Part] = {
     "growth": lambda given: growth.measure([int(n) for n in given["sizes"].split(",")]),
     "overhead": lambda given: shards.measure_overhead(_finished(given), given["shards"]),
+    "memory": lambda given: shards.measure_memory(_finished(given), given["shards"]),
     "labels": lambda given: labels.measure(_finished(given)),
     "local": lambda given: shards.measure_local(_finished(given), given["shards"]),
     "pages": lambda given: pages.measure(_finished(given), given["partitions"]),

@@ -13,12 +13,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
+from benchmarks.scale.memory import watched_processes
 from p4d.pipeline import STAGES
 from p4d.project import Project
 from p4d.versioning.ledger.ledger import Ledger
@@ -33,7 +34,8 @@ def measure_overhead(finished: Path, shards: int) -> dict[str, object]:
     """Return seconds of `up` per new shard over the seconds of its stages.
 
     `up` makes a shard while it checks another, so that stages wait for processors as well. The
-    ratio of processor seconds says what is done beside them.
+    ratio of processor seconds says what is done beside them. `further` is what each shard costs
+    once the processes have started: the difference to a run of three times as many shards.
     """
     with _copy(finished) as project:
         _up(project)
@@ -43,6 +45,11 @@ def measure_overhead(finished: Path, shards: int) -> dict[str, object]:
         wall_s = _up(project)
         cpu_s = _cpu_of_children_s() - before
         stages_s, stages_cpu_s = _stage_seconds(project, new)
+        many = _land(project, 3 * shards, first=shards)
+        before = _cpu_of_children_s()
+        many_s = _up(project)
+        many_cpu_s = _cpu_of_children_s() - before
+        many_stages_s, many_stages_cpu_s = _stage_seconds(project, many)
     return {
         "shard_overhead": round(wall_s / stages_s, 2),
         "shard_overhead_detail": {
@@ -54,8 +61,28 @@ def measure_overhead(finished: Path, shards: int) -> dict[str, object]:
             "up_nothing_to_do_s": round(nothing_s, 2),
             "ratio_without_start": round((wall_s - nothing_s) / stages_s, 2),
             "ratio_cpu": round(cpu_s / stages_cpu_s, 2),
+            "further": {
+                "shards": 2 * shards,
+                "up_s": round(many_s - wall_s, 2),
+                "stages_s": round(many_stages_s - stages_s, 2),
+                "ratio": round((many_s - wall_s) / (many_stages_s - stages_s), 2),
+                "ratio_cpu": round((many_cpu_s - cpu_s) / (many_stages_cpu_s - stages_cpu_s), 2),
+            },
         },
     }
+
+
+def measure_memory(finished: Path, shards: int) -> dict[str, object]:
+    """Return the peak resident memory of each process of `up`, in MB, by what it does.
+
+    Libraries that processes share are counted in each of them.
+    """
+    with _copy(finished) as project:
+        _up(project)
+        _land(project, shards)
+        with watched_processes() as peaks_mb:
+            _up(project)
+    return {"up_peak_mb": peaks_mb}
 
 
 def measure_local(finished: Path, shards: int) -> dict[str, object]:
@@ -83,13 +110,15 @@ def _copy(finished: Path) -> Iterator[Project]:
         root = Path(folder) / "project"
         ignored = shutil.ignore_patterns(".venv*", "__pycache__", ".mypy_cache", ".ruff_cache")
         shutil.copytree(finished, root, symlinks=True, ignore=ignored)
+        # Gates that changed have the expert checked again, and until then all that reads it.
+        _up(Project(root), ("expert_worlds", "expert"))
         yield Project(root)
 
 
-def _land(project: Project, count: int) -> list[str]:
-    """Land simulated videos one by one; returns the new shards."""
+def _land(project: Project, count: int, first: int = 0) -> list[str]:
+    """Land simulated videos one by one, from number `first` on; returns the new shards."""
     before = set(project.shards())
-    for number in range(count):
+    for number in range(first, first + count):
         write_world(
             project.inbox / f"scale-{number}.mp4", _FIRST_SEED + number, project.params.worlds
         )
@@ -97,9 +126,9 @@ def _land(project: Project, count: int) -> list[str]:
     return [shard for shard in project.shards() if shard not in before]
 
 
-def _up(project: Project) -> float:
-    """Run the per-shard stages of what is new; returns the wall seconds of the process."""
-    only = [part for name in PER_SHARD for part in ("--only", name)]
+def _up(project: Project, stages: Sequence[str] = tuple(PER_SHARD)) -> float:
+    """Run some stages, by default those per shard; returns the wall seconds of the process."""
+    only = [part for name in stages for part in ("--only", name)]
     # A user's Python writes bytecode; that this one may not must not slow `up` down.
     ours = ("P4D_", "PYTHONDONTWRITEBYTECODE")
     environment = {

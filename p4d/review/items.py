@@ -5,6 +5,7 @@ They come from a release folder and the stage folders beside it (`clips`, `regio
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -134,15 +135,20 @@ def items_of_shard(data: Path, shard: str, rows: pl.DataFrame) -> Iterator[Item]
     facts = {row["fact_id"]: Fact.from_row(row) for row in table.to_dicts()}
     regions = read_table(folders["regions"] / "regions.parquet").filter(pl.col("outcome") == "ok")
     marks = dict(regions.select("region_id", "mark").iter_rows())
-    for row in rows.iter_rows(named=True):
-        clip_id = row["clip_id"]
+
+    @functools.lru_cache(maxsize=8)  # questions of a clip are near each other, and marks are slow
+    def marked(clip_id: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         rgb_thw3 = frames[f"{clip_id}.rgb_thw3"]
         first_khw = masks[f"{clip_id}.masks_kthw"][:, 0]
-        clip = clips[clip_id]
+        return rgb_thw3, first_khw, draw_marks(rgb_thw3[0], first_khw, scale=PEOPLE_SCALE)
+
+    for row in rows.iter_rows(named=True):
+        rgb_thw3, first_khw, marks_hw3 = marked(row["clip_id"])
+        clip = clips[row["clip_id"]]
         yield Item(
             row=row,
             rgb_thw3=rgb_thw3,
-            marks_hw3=draw_marks(rgb_thw3[0], first_khw, scale=PEOPLE_SCALE),
+            marks_hw3=marks_hw3,
             facts=tuple(facts[fact_id] for fact_id in row["fact_ids"]),
             marks=marks,
             marks_shown=len(first_khw),
