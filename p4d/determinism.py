@@ -52,12 +52,12 @@ _WARN, _ERROR = 1, 2
 
 
 def _set_mode(mode: int, device: str) -> None:
-    """Set torch's mode; on CUDA that of its compiler, too, which compiles `flex_attention` there.
+    """Set torch's mode; where there is a GPU, that of its compiler, too (`flex_attention`).
 
-    Importing the compiler takes longer than the labels of a small shard, and on a CPU nothing is
-    compiled.
+    Importing the compiler takes longer than the labels of a small shard, and without a GPU nothing
+    is compiled.
     """
-    if device == "cuda":
+    if device == "cuda" or torch.cuda.is_available():
         torch.use_deterministic_algorithms(mode != 0, warn_only=mode == _WARN)
     else:
         torch.set_deterministic_debug_mode(mode)

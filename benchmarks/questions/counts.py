@@ -24,8 +24,8 @@ from p4d.artifacts import read_table
 from p4d.categories import CATEGORIES
 from p4d.config import Params
 from p4d.project import Project
-from p4d.questions.asking.columns import hashes_of, mix
 from p4d.questions.asking.compose import compose
+from p4d.questions.columns import hashes_of, mix
 from p4d.release.balance import balance
 from p4d.splits import split_for
 from p4d.standalone import run_stages

@@ -39,7 +39,7 @@ def watched_processes() -> Iterator[dict[str, int]]:
         ended.set()
         thread.join()
     ordered = [each for _, each in sorted(seen.items())]
-    (up,) = [each for each in ordered if each.depth == 1]
+    (up,) = [each for each in ordered if each.depth == 1 and "dagster_project" in each.command]
     makes, checks = [e for e in ordered if e.depth == 2 and "spawn_main" in e.command]
     decodes = max((e for e in ordered if e.depth > 2), key=lambda each: each.peak_kib)
     named = {"records": up, "makes": makes, "checks": checks, "decodes": decodes}

@@ -22,7 +22,7 @@ from p4d.students.data.questions import load_questions
 from p4d.students.model.student import load
 
 ALL = 1_000
-TRIED = (ALL, 8, 6, QUESTIONS_PER_ROW, 3, 2)
+TRIED = (ALL, 8, 6, 4, QUESTIONS_PER_ROW, 2)
 ROUNDS = 4
 
 

@@ -3,7 +3,7 @@
 -- grain: one row per teacher and modality
 -- key: teacher, modality
 -- columns:
---   teacher varchar: expert4d or exact
+--   teacher varchar: name of the teacher, such as expert4d or exact
 --   modality varchar: depth, flow, motion or rays
 --   clips bigint: clips with this label
 --   clips_with_truth bigint: clips whose error against exact truth is known

@@ -7,7 +7,7 @@
 -- columns:
 --   shard varchar = folder: shard of the clip
 --   clip_id varchar: the clip
---   teacher varchar: expert4d or exact
+--   teacher varchar: name of the teacher, such as expert4d or exact
 --   modality varchar: depth, flow, motion or rays
 --   n_nan bigint: values that are not a number
 --   n_inf bigint: infinite values

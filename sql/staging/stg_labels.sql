@@ -6,7 +6,7 @@
 -- columns:
 --   shard varchar = folder: shard of the clip
 --   clip_id varchar: the clip
---   teacher varchar: expert4d or exact
+--   teacher varchar: name of the teacher, such as expert4d or exact
 --   teacher_digest varchar: digest of the teacher's weights and settings
 --   depth_kind varchar: z (planar depth)
 --   scale_kind varchar: metric or relative

@@ -26,11 +26,11 @@ ANSWER_TOKENS = 24
 """Maximum length of a generated answer: an option's text or a short sentence around its letter."""
 
 
-QUESTIONS_PER_ROW = 4
+QUESTIONS_PER_ROW = 3
 """Questions of a clip that share a row, at most.
 
 Attention is computed over all pairs of tokens of a row, also between questions that do not attend
-to each other, so a row of 12 questions costs more than three of 4. All rows of a clip in a batch
+to each other, so a row of 12 questions costs more than four of 3. All rows of a clip in a batch
 share its encoded pictures, but the language model reads these in every row
 (`python -m benchmarks.speed.packing PROJECT`).
 """

@@ -8,6 +8,6 @@
 - `question_table.py` writes texts and rows, `rejections.py` counts what is not asked.
 - `recompute.py` derives the answer of a stored question from its facts again, for a gate.
 
-Everything works on columns of integers (`columns.py`), so a million questions take seconds. Nothing
-here measures anything: that is `p4d/questions/facts`.
+Everything works on columns of integers (`p4d/questions/columns.py`), so a million questions take
+seconds. Nothing here measures anything: that is `p4d/questions/facts`.
 """

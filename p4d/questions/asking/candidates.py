@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from p4d.ids import seed_for
-from p4d.questions.asking.columns import Hashes, Ints, mix, radix_order, ranks
 from p4d.questions.asking.fact_columns import KINDS, MARK_CODES, MAX_FACTS, NONE, FactColumns
 from p4d.questions.asking.families import FAMILIES, Evidence, QuestionFamily
 from p4d.questions.asking.number_groups import Spacing, near_equal
 from p4d.questions.asking.option_rules import Counts, Numbers, Words
+from p4d.questions.columns import Hashes, Ints, mix, radix_order, ranks
 from p4d.splits import SPLITS
 
 # Of one family, interval and equal or nearly equal answer. A clip gets few questions of a category,

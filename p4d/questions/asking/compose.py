@@ -18,7 +18,6 @@ from p4d.questions.asking.candidates import (
     find,
     spacing_of,
 )
-from p4d.questions.asking.columns import Ints
 from p4d.questions.asking.exchange_groups import Groups, count_groups, word_groups
 from p4d.questions.asking.fact_columns import FactColumns
 from p4d.questions.asking.families import BY_NAME, FAMILIES
@@ -33,6 +32,7 @@ from p4d.questions.asking.rejections import (
     rejection_table,
 )
 from p4d.questions.asking.shares import in_turns, within_shares
+from p4d.questions.columns import Ints
 from p4d.splits import SPLITS, is_asked, split_for
 
 _CATEGORY = np.array([CATEGORIES.index(family.category) for family in FAMILIES])

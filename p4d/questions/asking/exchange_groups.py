@@ -31,7 +31,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from p4d.questions.asking.columns import Ints, radix_order, ranks, run_starts
+from p4d.questions.columns import Ints, radix_order, ranks, run_starts
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from p4d.questions.asking.columns import Ints, hashes_of, mix
 from p4d.questions.asking.families import FAMILIES
+from p4d.questions.columns import Ints, hashes_of, mix
 
 KINDS = tuple(sorted({kind for f in FAMILIES for e in f.evidence for kind in e.all_kinds}))
 MAX_FACTS = max(len(e.all_kinds) for f in FAMILIES for e in f.evidence)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from p4d.questions.asking.columns import Hashes, Ints, mix
+from p4d.questions.columns import Hashes, Ints, mix
 
 LETTERS = "ABCDE"
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from p4d.questions.asking.columns import Hashes, Ints, mix, radix_order, ranks, run_starts
 from p4d.questions.asking.exchange_groups import Groups, most_groups
+from p4d.questions.columns import Hashes, Ints, mix, radix_order, ranks, run_starts
 
 # Groups per chunk in successive attempts: small chunks give options at any distance, large chunks
 # find partners for the remaining candidates.

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from p4d.ids import seed_for
 from p4d.questions.asking.candidates import Candidates, OptionTexts, spacing_of
-from p4d.questions.asking.columns import Hashes, Ints, gather, hashes_of, mix
 from p4d.questions.asking.exchange_groups import Groups
 from p4d.questions.asking.fact_columns import NONE, FactColumns
 from p4d.questions.asking.families import FAMILIES
 from p4d.questions.asking.letters import LETTERS, deal
 from p4d.questions.asking.number_groups import number_margins
 from p4d.questions.asking.option_rules import Counts, Numbers, Words, written
+from p4d.questions.columns import Hashes, Ints, gather, hashes_of, mix
 from p4d.questions.wording import interval
 
 SCHEMA: dict[str, Any] = {

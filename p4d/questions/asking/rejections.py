@@ -9,8 +9,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from p4d.questions.asking.candidates import Candidates, FoundCandidates
-from p4d.questions.asking.columns import Ints, gather
 from p4d.questions.asking.families import FAMILIES
+from p4d.questions.columns import Ints, gather
 
 REJECTIONS_SCHEMA: dict[str, Any] = {
     "clip_id": pl.String,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from p4d.questions.asking.columns import Hashes, Ints, radix_order, ranks
+from p4d.questions.columns import Hashes, Ints, radix_order, ranks
 
 
 def within_shares(

@@ -9,6 +9,7 @@ from hashlib import sha256
 import numpy as np
 import polars as pl
 
+from p4d.questions.columns import gather
 from p4d.questions.facts.blocks import Bools, FactBlock, Floats, Ints
 from p4d.questions.facts.table import SCHEMA, SIGMA_MAX, SIGMA_MIN, Source, encoded
 
@@ -152,15 +153,15 @@ def _digests(
     sources = [clip.source for clip in clips]
     json_texts = pl.select(
         pl.concat_str(
-            _gathered([f"[{encoded(source.clip_id)}," for source in sources], columns.clip_n),
-            _gathered([f"{encoded(block.kind)},[" for block in blocks], columns.block_n),
-            _gathered(regions.json_texts, columns.region_n),
+            gather([f"[{encoded(source.clip_id)}," for source in sources], columns.clip_n),
+            gather([f"{encoded(block.kind)},[" for block in blocks], columns.block_n),
+            gather(regions.json_texts, columns.region_n),
             pl.lit("],"),
             pl.Series(columns.start_ns_n),
             pl.lit(","),
             pl.Series(columns.end_ns_n),
-            _gathered([f",{encoded(block.frame)}," for block in blocks], columns.block_n),
-            _gathered([f"{encoded(source.teacher)}]" for source in sources], columns.clip_n),
+            gather([f",{encoded(block.frame)}," for block in blocks], columns.block_n),
+            gather([f"{encoded(source.teacher)}]" for source in sources], columns.clip_n),
         )
     ).to_series()
     return [sha256(text).digest()[:8] for text in json_texts.cast(pl.Binary).to_list()]
@@ -177,10 +178,10 @@ def _table(
     words = pl.Series([word for block in blocks for word in block.words], dtype=pl.String)
 
     def of_block(name: str) -> pl.Series:
-        return _gathered([getattr(block, name) for block in blocks], columns.block_n)
+        return gather([getattr(block, name) for block in blocks], columns.block_n)
 
     def of_clip(name: str) -> pl.Series:
-        return _gathered([getattr(clip.source, name) for clip in clips], columns.clip_n)
+        return gather([getattr(clip.source, name) for clip in clips], columns.clip_n)
 
     return pl.DataFrame(
         {
@@ -203,7 +204,3 @@ def _table(
         },
         schema=SCHEMA,
     )
-
-
-def _gathered(texts: Sequence[str], number_n: Ints) -> pl.Series:
-    return pl.Series(texts, dtype=pl.String).gather(number_n)

@@ -2,8 +2,8 @@ from collections import Counter
 
 import numpy as np
 
-from p4d.questions.asking.columns import mix
 from p4d.questions.asking.letters import deal
+from p4d.questions.columns import mix
 
 
 def test_each_letter_is_right_once_per_group_and_options_are_the_answers():

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from p4d.questions.asking.columns import mix
 from p4d.questions.asking.number_groups import Spacing, number_groups
+from p4d.questions.columns import mix
 
 
 def _spacing(n, unit=0.01, least_gap=0.1, least_ratio=0.2, most_ratio=20.0):

@@ -82,4 +82,4 @@ def hashes_of(ids: pl.Series) -> Hashes:
 
 def gather(texts: Sequence[str], places: NDArray) -> pl.Series:
     """Return the texts at some places."""
-    return pl.Series(texts, dtype=pl.String).gather(places.astype(np.int64))
+    return pl.Series(texts, dtype=pl.String).gather(places.astype(np.int64, copy=False))

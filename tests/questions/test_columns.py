@@ -1,6 +1,6 @@
 import numpy as np
 
-from p4d.questions.asking.columns import mix, radix_order
+from p4d.questions.columns import mix, radix_order
 
 
 def test_hashes_do_not_change_from_machine_to_machine():
