@@ -200,6 +200,20 @@ def test_loss_that_did_not_fall_warns(last, tables, tmp_path):
     assert not blocks(results["loss_fell"])
 
 
+def test_steps_that_ask_nothing_are_left_out_where_losses_are_compared(tables, tmp_path):
+    root = example.write(tmp_path, tables)
+    path = root / "data/student_sft/curve.csv"
+    alone = [0.0] * 20
+
+    def found(losses: list[float]):
+        pl.DataFrame({"step": range(1, len(losses) + 1), "sft": losses}).write_csv(path)
+        return {r.name: r for r in run(root, "student_sft")}["loss_fell"]
+
+    assert found([*alone, *[0.9] * 5, *[0.3] * 5]).passed
+    assert not found([*alone, *[0.3] * 5, *[0.9] * 5]).passed
+    assert not found([0.0] * 10).passed
+
+
 def test_published_files_are_checked_in_place(tables, tmp_path):
     project = Project(example.write(tmp_path, tables))
     assert not any(blocks(r) for r in check_artifact(project, "clips", SHARD))
