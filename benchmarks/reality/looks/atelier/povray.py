@@ -82,7 +82,7 @@ class PovRay:
         done = subprocess.run(
             [self._program, f"+I{source.name}", f"+O{name}_.png", f"+W{width}", f"+H{height}",
              "+KFI1", f"+KFF{len(frames)}", "-D", "+WT1", gamma, *options],
-            cwd=self._folder, capture_output=True, text=True, check=False,
+            cwd=self._folder, capture_output=True, encoding="utf-8", errors="replace", check=False,
         )  # fmt: skip
         made = sorted(self._folder.glob(f"{name}_*.png"))
         if done.returncode or len(made) != len(frames):
