@@ -194,8 +194,8 @@ _CODE_DESCRIPTIONS: Mapping[str, str] = {
     "better: depth along the ray, inverse poses, other axes or unit, late maps, no motion.",
     "truth_flow_covers_the_picture": "The flow that follows from depth and cameras of a video "
     "lands on the same surface for most pixels.",
-    "loss_fell": "Of the steps that ask questions, the mean loss of the last fifth is below that of "
-    "the first fifth.",
+    "loss_fell": "Of the steps that ask questions, the mean loss of the last fifth is below that "
+    "of the first fifth.",
     "counts_match": "The manifest counts what the tables hold.",
     "unseen_looks_are_measured": "At least two looks that the expert was not trained on are "
     "recorded.",
