@@ -30,6 +30,7 @@ def demo_figures(summary: Mapping[str, Any], *, commit: str, wall_s: float) -> d
         raise ContractError("the project has no evaluation or no decision: run `make demo` in it")
     return {
         "accuracy": {arm: found["overall"] for arm, found in summary["accuracy"].items() if found},
+        "gain": {arm: found["overall"] for arm, found in summary["gain"].items()},
         "promoted": summary["promotion"]["decision"] == "promoted",
         "reasons": summary["promotion"]["reasons"],
         "wall_s": wall_s,

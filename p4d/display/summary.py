@@ -10,10 +10,12 @@ from typing import Any
 
 import polars as pl
 
+from p4d.artifacts import read_json
 from p4d.project import Project
 from p4d.warehouse import Warehouse
 
 _ARMS = ("p4d", "sft", "blind")
+_OVER = "p4d_over_"
 _SLICES = {"Average": "overall", "Static": "static", "Dynamic": "dynamic"}
 
 
@@ -24,6 +26,8 @@ def build_summary(project: Project) -> dict[str, Any]:
         `videos` and `clips` (counts by outcome), `rejects` (stage, name, reason), `label_quality`
         (by teacher and modality), `questions` (by category, with rejected candidates; by split),
         `accuracy` (arm: overall, static, dynamic and by_category, each n, accuracy, low, high),
+        `gain` (of p4d over another arm: overall, static and dynamic, each n, value, low, high: the
+        difference of both on the same questions, paired by groups of videos),
         `promotion` (the last decision, or None), `checks` (counts, and those that failed on what
         is published), `wall_s` (by stage, of the last run of each artifact) and `data_versions`
         (artifact: md5).
@@ -37,6 +41,7 @@ def build_summary(project: Project) -> dict[str, Any]:
         "label_quality": _label_quality(warehouse),
         "questions": _questions(warehouse),
         "accuracy": _accuracy(warehouse),
+        "gain": _gain(project),
         "promotion": _promotion(warehouse),
         "checks": _checks(warehouse),
         "wall_s": dict(warehouse.query("cost_by_stage").select("stage", "last_wall_s").iter_rows()),
@@ -104,6 +109,21 @@ def _accuracy(warehouse: Warehouse) -> dict[str, dict[str, Any]]:
         else:
             of_arm.setdefault("by_category", {})[row["category"]] = measured
     return found
+
+
+def _gain(project: Project) -> dict[str, dict[str, dict[str, float]]]:
+    path = project.data / "evaluation" / "comparisons.json"
+    if not path.is_file():
+        return {}
+    return {
+        pair.removeprefix(_OVER): {
+            name: {key: found[category][key] for key in ("n", "value", "low", "high")}
+            for category, name in _SLICES.items()
+            if category in found
+        }
+        for pair, found in read_json(path).items()
+        if pair.startswith(_OVER)
+    }
 
 
 def _promotion(warehouse: Warehouse) -> dict[str, Any] | None:
@@ -183,7 +203,19 @@ def _accuracy_lines(summary: dict[str, Any]) -> list[str]:
         count = next((row["n"] for row in found if row), 0)
         cells = "".join(f"{_interval(row):^20}" for row in found)
         lines.append(f"{name:<28}{count:>5}  {cells}".rstrip())
-    return lines
+    return [*lines, *_gain_lines(summary["gain"])]
+
+
+def _gain_lines(gain: dict[str, Any]) -> list[str]:
+    """P4D over each arm in points, with the interval of the difference."""
+    return [
+        f"{f'p4d over {arm}, points':<35}"
+        + "   ".join(
+            f"{name} {100 * of['value']:+.1f} [{100 * of['low']:+.1f}, {100 * of['high']:+.1f}]"
+            for name, of in found.items()
+        )
+        for arm, found in gain.items()
+    ]
 
 
 def _verdict_lines(summary: dict[str, Any]) -> list[str]:

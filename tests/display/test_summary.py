@@ -48,6 +48,25 @@ def test_summary_says_what_came_in_and_what_it_was_worth(project, tmp_path):
     assert read_json(tmp_path / "summary.json") == found
 
 
+def test_gains_of_p4d_are_those_of_the_evaluation(project):
+    assert build_summary(project)["gain"] == {}
+    measured = {"n": 8, "clusters": 4, "value": 0.025, "low": 0.004, "high": 0.047}
+    worse = measured | {"value": -0.01, "low": -0.03, "high": 0.01}
+    write_json(
+        project.data / "evaluation" / "comparisons.json",
+        {
+            "p4d_over_sft": {"Average": measured, "Dynamic": worse, "Counting": measured},
+            "sft_over_blind": {"Average": measured},
+        },
+    )
+    found = build_summary(project)
+    assert set(found["gain"]) == {"sft"}
+    assert set(found["gain"]["sft"]) == {"overall", "dynamic"}
+    assert found["gain"]["sft"]["overall"] == {"n": 8, "value": 0.025, "low": 0.004, "high": 0.047}
+    shown = next(line for line in render(found).splitlines() if line.startswith("p4d over sft"))
+    assert "overall +2.5 [+0.4, +4.7]   dynamic -1.0 [-3.0, +1.0]" in shown
+
+
 def test_rendered_summary_fits_a_terminal(project):
     text = render(build_summary(project))
     assert "3 ok, 1 rejected" in text

@@ -153,10 +153,12 @@ def test_the_recorded_report_of_an_earlier_version_is_still_read():
 def test_the_demo_is_reported_from_its_summary():
     summary = {
         "accuracy": {"p4d": {"overall": {"accuracy": 0.5, "low": 0.4, "high": 0.6}}, "sft": {}},
+        "gain": {"sft": {"overall": {"value": 0.02, "low": 0.01, "high": 0.03}, "static": {}}},
         "promotion": {"decision": "promoted", "reasons": ["no champion yet"]},
     }
     found = demo_figures(summary, commit="abc", wall_s=412.0)
     assert found["accuracy"] == {"p4d": {"accuracy": 0.5, "low": 0.4, "high": 0.6}}
+    assert found["gain"] == {"sft": {"value": 0.02, "low": 0.01, "high": 0.03}}
     assert found["promoted"] is True
     with pytest.raises(ContractError, match="run `make demo` in it"):
         demo_figures({**summary, "promotion": None}, commit="abc", wall_s=1.0)
