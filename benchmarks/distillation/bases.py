@@ -6,14 +6,15 @@ import dataclasses
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from benchmarks.distillation.plan import BASE, NEW_ENCODER, UNTIMED
 from p4d.artifacts import read_json, write_json
-from p4d.determinism import deterministic
-from p4d.students.model.adapters.qwen_vl_network import QwenVL
+from p4d.students.model.adapters import StudentAdapter
 from p4d.students.model.prompt_settings import PromptSettings
 from p4d.students.model.student import load, save_student
+from p4d.students.training.new_encoder import draw_encoder
+
+Change = Callable[[StudentAdapter], None]
 
 
 def make_bases(work: Path) -> None:
@@ -22,11 +23,10 @@ def make_bases(work: Path) -> None:
         if (work / name).is_dir():
             continue
         student = load(work / BASE)
-        model: Any = student.adapter.model
-        change(model)
+        change(student.adapter)
         unfinished = work / f".{name}"
         shutil.rmtree(unfinished, ignore_errors=True)
-        save_student(unfinished, model, student.tokenizer)
+        save_student(unfinished, student.adapter.model, student.tokenizer)
         write_json(unfinished / "card.json", read_json(work / BASE / "card.json"))
         card = read_json(work / BASE / "card.json")
         card["visual_tokens"] = load(unfinished).visual_tokens(int(card["frames"]))
@@ -34,25 +34,23 @@ def make_bases(work: Path) -> None:
         unfinished.rename(work / name)
 
 
-def _untrained_encoder(model: QwenVL) -> None:
-    with deterministic(1, seed=0):
-        drawn: Any = type(model)(model.config)
-    model.model.visual.load_state_dict(drawn.model.visual.state_dict())
+def _untrained_encoder(adapter: StudentAdapter) -> None:
+    draw_encoder(adapter, seed=0)
 
 
-def _without_time(model: QwenVL) -> None:
-    dataclasses.replace(PromptSettings.of(model), time="none").store(model)
+def _without_time(adapter: StudentAdapter) -> None:
+    dataclasses.replace(PromptSettings.of(adapter.model), time="none").store(adapter.model)
 
 
-def _untimed(change: Callable[[QwenVL], None]) -> Callable[[QwenVL], None]:
-    def both(model: QwenVL) -> None:
-        change(model)
-        _without_time(model)
+def _untimed(change: Change) -> Change:
+    def both(adapter: StudentAdapter) -> None:
+        change(adapter)
+        _without_time(adapter)
 
     return both
 
 
-_CHANGES: Mapping[str, Callable[[QwenVL], None]] = {
+_CHANGES: Mapping[str, Change] = {
     NEW_ENCODER: _untrained_encoder,
     BASE + UNTIMED: _without_time,
     NEW_ENCODER + UNTIMED: _untimed(_untrained_encoder),

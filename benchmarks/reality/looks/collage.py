@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from types import TracebackType
 
 import cv2
 import numpy as np
 from PIL import Image
 
 from benchmarks.reality.looks.motions import CameraPath, Motion
-from benchmarks.reality.looks.rendering import FAR_M, Picture
+from benchmarks.reality.looks.rendering import FAR_M, HoldsNothing, Picture
 from benchmarks.reality.looks.scenes import Scene, Thing
 from benchmarks.reality.looks.shapes import quad
 from p4d.ids import seed_for
@@ -189,7 +188,7 @@ def _cut_out(thing: Thing) -> np.ndarray:
     return np.dstack([part.astype(np.float32), alpha])
 
 
-class Collage:
+class Collage(HoldsNothing):
     """Renders one scene."""
 
     def __init__(self, scene: Scene, folder: Path) -> None:
@@ -200,15 +199,6 @@ class Collage:
         whole = np.full((*photo.shape[:2], 1), 255.0, np.float32)
         self._backdrop = np.dstack([photo, whole])
         self._cut_outs = [_cut_out(thing) for thing in scene.things]
-
-    def __enter__(self) -> Collage:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:  # fmt: skip
-        """Nothing is open."""
 
     def picture(self, at_s: float) -> Picture:
         """Render the scene at a time: the farthest plane first."""

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from types import TracebackType
 from typing import Protocol
 
 import numpy as np
@@ -32,6 +33,16 @@ class Renderer(Protocol):
 
     def picture(self, at_s: float) -> Picture:
         """Render the scene at a time in seconds."""
+
+
+class HoldsNothing(AbstractContextManager):
+    """A renderer that opens nothing, so that its context has nothing to close."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        """Nothing is open."""
 
 
 def pictures_of(renderer: Renderer, at_s: Sequence[float]) -> list[Picture]:

@@ -21,7 +21,7 @@ from torch.utils.data import Dataset
 from p4d.artifacts import write_arrays, write_bytes, write_json
 from p4d.config import TrainingParams
 from p4d.errors import ContractError
-from p4d.ids import sha256_file
+from p4d.ids import seed_for, sha256_file
 from p4d.pipeline import StageInputs, StageReport
 from p4d.students.data.clip_reader import ClipReader
 from p4d.students.data.fact_text import FactTexts
@@ -95,7 +95,7 @@ def _build(
     if distils:
         assert clips is not None
         if inputs.params("distillation").encoder == "new":
-            draw_encoder(base.adapter, seed=params.seed)
+            draw_encoder(base.adapter, seed=seed_for("untrained encoder", params.seed))
         setup = set_up_distillation(inputs, base, questions, clips, packer)
     plan = MixPlan(length=params.steps * params.batch, mix=params.mix)
     own = TrainingSamples(

@@ -10,14 +10,13 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.reality.looks.atelier.stage import Atelier
-from benchmarks.reality.looks.rendering import FAR_M, Picture
+from benchmarks.reality.looks.rendering import FAR_M, HoldsNothing, Picture
 from benchmarks.reality.looks.scenes import Thing
 
 HEADER = """#version 3.7;
@@ -29,10 +28,10 @@ global_settings { assumed_gamma 1.0 max_trace_level 4 }
 """
 LEVELS = 65535
 NUMBERS = 20
-"""A toy's number is told by so many steps of green."""
+"""Largest number of a toy; the green channel encodes it in this many steps."""
 
 
-class PovRay:
+class PovRay(HoldsNothing):
     """Renders one scene."""
 
     def __init__(self, scene: Atelier, folder: Path) -> None:
@@ -45,15 +44,6 @@ class PovRay:
         if program is None:
             raise FileNotFoundError("povray is not installed: apt install povray povray-includes")
         self._scene, self._folder, self._program = scene, folder, program
-
-    def __enter__(self) -> PovRay:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:  # fmt: skip
-        """Nothing is open."""
 
     def picture(self, at_s: float) -> Picture:
         """Render the scene at a time."""
