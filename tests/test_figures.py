@@ -1,7 +1,7 @@
 """Figures in the documents are those of `benchmarks/results/`, and their commands exist.
 
-A figure is looked for in the paragraph, or the row of a table, that holds its words. Who measures
-again, or writes the sentence anew, changes both.
+Each figure must stand in the paragraph, or the row of a table, that holds its words. A new
+measurement or a new sentence changes both.
 """
 
 import json

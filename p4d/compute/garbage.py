@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def kept() -> Iterator[None]:
-    """Collect nothing in the block, and never look again at what it made."""
+    """Collect nothing in the block, and leave what it made out of every later collection."""
     gc.disable()
     try:
         yield

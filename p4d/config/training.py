@@ -244,7 +244,7 @@ class DistillationParams:
         perception_steps: steps before those of `training.steps`, in which the encoder learns from
             the teacher alone, from `training.batch` clips of all labelled ones of the train split.
         perception_views: of each clip in these steps: 1, as it was filmed, or more: mirrored,
-            reversed, enlarged (p4d/students/distillation/views.py); the expert sees each before.
+            reversed, enlarged (p4d/students/distillation/views.py); the expert labels each before.
         encoder: with which the arm begins: `base`, that of the base student, or `new`, an untrained
             one (p4d/students/training/new_encoder.py).
         probe_steps: steps after which predicted maps are kept, besides the last; empty: none.

@@ -1,7 +1,7 @@
 """`p4d summary`: counts, label quality, accuracy, checks and the promotion of a project.
 
-Every number comes from the published artifacts or the ledger, through the warehouse. The part of a
-stage that never ran is empty.
+Every number comes from the published artifacts or the ledger, through the warehouse; gains come
+from the file of the evaluation itself. The part of a stage that never ran is empty.
 """
 
 from __future__ import annotations

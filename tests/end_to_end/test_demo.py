@@ -264,8 +264,8 @@ def test_the_landing_sensor_closes_a_shard_and_asks_for_its_run(own_checkout):
     defs = build_defs(project, inbox=Inbox(root=str(project.root), settle_s=0.0))
     first, second = (landing_tick(defs, own_checkout) for _ in range(2))
     index = yaml.safe_load((own_checkout.root / "shards" / "index.yaml").read_text())["shards"]
-    ((run_key, shard),), told, known = first
-    assert (shard, told, known) == (index[-1], None, True)
+    ((run_key, shard),), skipped, known = first
+    assert (shard, skipped, known) == (index[-1], None, True)
     # A tick that forgot the first asks with the same key, which Dagster starts only once.
     assert run_key.startswith(f"{shard} {shard} ")
     assert run_key.endswith(" 1")

@@ -1,6 +1,6 @@
 """Clips of the steps of perception in several views, with the latents of a teacher for each.
 
-The teacher sees each view once, before the first step; none runs while the student is trained.
+The teacher labels each view once, before the first step; none runs while the student is trained.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class ViewedClips(Dataset[Sample]):
         return len(self._clips)
 
     def label(self, teacher: LatentTeacher, folder: Path | None, progress: Progress) -> None:
-        """Have the teacher see every view that the run shows.
+        """Store the latents of the teacher for every view that the run shows.
 
         Args:
             teacher: whose latents are stored, as float16.
@@ -64,7 +64,7 @@ class ViewedClips(Dataset[Sample]):
             self._latents[first : first + len(part)] = _latents(
                 teacher, [self._shown(*each).frames[1:] for each in part]
             )
-            progress(first + len(part), len(wanted), "views that the teacher has seen")
+            progress(first + len(part), len(wanted), "views labelled by the teacher")
 
     def __getitem__(self, index: int) -> Sample:
         """The row at `index` of the run."""
