@@ -167,5 +167,6 @@ def _columns(pose_44: NDArray[np.float64]) -> list[float]:
 
 def _picture(lit_hw4: NDArray[np.uint8], flat_hw4: NDArray[np.uint8]) -> Picture:
     number_hw = np.ascontiguousarray(flat_hw4[..., 0])
-    share = (flat_hw4[..., 1].astype(np.float32) * 256 + flat_hw4[..., 2]) / 65535
-    return Picture(np.ascontiguousarray(lit_hw4[..., :3]), share * np.float32(FAR_M), number_hw)
+    steps_hw = flat_hw4[..., 1].astype(np.float32) * 256 + flat_hw4[..., 2]
+    depth_hw = (steps_hw / 65535 * FAR_M).astype(np.float32)
+    return Picture(np.ascontiguousarray(lit_hw4[..., :3]), depth_hw, number_hw)
