@@ -7,13 +7,14 @@
 
 A look is a renderer with its own textures, layouts, motions, lenses, rates and codecs. `bullet`
 (TinyRenderer of PyBullet) is the look for development: rules and sigmas may be chosen on it.
-`vtk` (rasterizer of VTK), `collage` (photographs, cut out and moved; its scenes are its own) and
-`nursery` (toys of several parts, three.js in a browser; its scenes are its own) are held out as
-whole looks: nothing is chosen on them, and they are opened for figures alone. `nursery` was chosen
-and written before the rules were final that it was first run with. `mitsuba` (path tracer), `panda`
-(a game engine in its forest; its scenes are its own) and `atelier` (toys before POV-Ray, a ray
-tracer; its scenes are its own) were held out once; rules were chosen after their figures, so they
-are for development today. None of them is MuJoCo, which renders the worlds that train the expert.
+`vtk` (rasterizer of VTK) and `collage` (photographs, cut out and moved; its scenes are its own) are
+held out as whole looks: nothing is chosen on them, and they are opened for figures alone. `mitsuba`
+(path tracer), `panda` (a game engine in its forest; its scenes are its own) and `atelier` (toys
+before POV-Ray, a ray tracer; its scenes are its own) were held out once; rules were chosen after
+their figures, so they are for development today. `nursery` (toys of several parts, three.js in a
+browser; its scenes are its own) was written before the rules were final that it was first run with,
+and failed; no rule was chosen on it yet. None of them is MuJoCo, which renders the worlds that
+train the expert.
 
 - `scenes.py`, `motions.py`, `shapes.py`: what is filmed; `tiny.py`, `raster.py`, `tracer.py`: the
   renderers; `collage.py`, `forest.py` and `panda.py`, `atelier/`, `nursery/`: scenes and renderers

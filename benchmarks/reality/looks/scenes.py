@@ -56,10 +56,10 @@ STYLES = {
     ),
 }  # fmt: skip
 LOOKS = (*STYLES, "collage", "panda", "atelier", "nursery")
-HELD_OUT = ("vtk", "collage", "nursery")
-"""Looks on which nothing is chosen, `nursery` since before its first run. `mitsuba`, `panda` and
-`atelier` were, until rules were chosen after their figures; those of first runs are kept
-(`first_runs` in reality.json)."""
+HELD_OUT = ("vtk", "collage")
+"""Looks on which nothing is chosen. `mitsuba`, `panda` and `atelier` were, until rules were chosen
+after their figures. `nursery` failed its first run; what it found is not mended yet, so it is for
+development from then on. The figures of first runs are kept (`first_runs` in reality.json)."""
 
 
 @dataclass(frozen=True, kw_only=True)
