@@ -100,7 +100,10 @@ def test_no_randomness_without_a_seed():
                 assert node.args, f"{path}:{node.lineno}: default_rng() without a seed"
 
 
-@pytest.mark.parametrize("module", ["p4d", "p4d.pipeline", "p4d.cli", "p4d.quality.gates"])
+@pytest.mark.parametrize(
+    "module",
+    ["p4d", "p4d.pipeline", "p4d.cli", "p4d.quality.gates", "p4d.evaluation.arms.promotion"],
+)
 def test_heavy_libraries_are_imported_only_where_they_work(module):
     code = f"import sys, {module}; print(*sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
