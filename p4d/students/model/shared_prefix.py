@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import Cache, DynamicCache
+from transformers import Cache
 from transformers.cache_utils import DynamicLayer
 
 from p4d.students.model.adapters import StudentAdapter
@@ -69,14 +69,17 @@ class _ContinuedLayer(DynamicLayer):
 
     def __init__(self, read: DynamicLayer, of_rows: Tensor) -> None:
         super().__init__()
+        assert read.keys is not None, "the prefixes were read"
+        assert read.values is not None, "the prefixes were read"
         self.keys, self.values, self._of_rows = read.keys, read.values, of_rows
+        self._read = read.keys, read.values
         self.dtype, self.device, self.is_initialized = read.dtype, read.device, True
 
     def update(
         self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object
     ) -> tuple[Tensor, Tensor]:
         del args, kwargs
-        keys, values = self.keys[self._of_rows], self.values[self._of_rows]
+        keys, values = (states[self._of_rows] for states in self._read)
         return torch.cat([keys, key_states], dim=-2), torch.cat([values, value_states], dim=-2)
 
 
@@ -85,13 +88,13 @@ class ReadPrefixes:
     """What the language model has read of C clips.
 
     Attributes:
-        cache: its keys and values.
-        length: `[C]` tokens of each prefix; the cache is as long as the longest.
+        layers: its keys and values, by block.
+        length: `[C]` tokens of each prefix; the layers are as long as the longest.
         shift: `[C]` what is added to plain positions of the text that follows.
         of_rows: `[B]` for each row of the batch the prefix that it begins with.
     """
 
-    cache: DynamicCache
+    layers: tuple[DynamicLayer, ...]
     length: Tensor
     shift: Tensor
     of_rows: Tensor
@@ -99,7 +102,7 @@ class ReadPrefixes:
     def continued(self, rows: Tensor) -> Cache:
         """Keys and values for the continuation of these rows of the batch, one pass long."""
         of_rows = self.of_rows[rows]
-        return Cache(layers=[_ContinuedLayer(layer, of_rows) for layer in self.cache.layers])
+        return Cache(layers=[_ContinuedLayer(layer, of_rows) for layer in self.layers])
 
 
 def scored_states(
@@ -148,16 +151,16 @@ def _read(adapter: StudentAdapter, batch: PackedBatch, pictures: Mapping[str, An
     ids = batch.input_ids[first, :longest]
     order = torch.arange(longest, device=ids.device)
     sees = (order[:, None] >= order) & (order < length[:, None])[:, None]
-    cache = DynamicCache()
+    layers = tuple(DynamicLayer() for _ in adapter.blocks())
     adapter.last_state(
         input_ids=ids,
         attention_mask=sees[:, None],
         blocks_mask=in_form(adapter.model, sees[:, None]),
         position_ids=order.expand_as(ids),
-        past_key_values=cache,
+        past_key_values=Cache(layers=list(layers)),
         **pictures,
     )
-    return ReadPrefixes(cache, length, adapter.text_shift(ids, **pictures), of_rows)
+    return ReadPrefixes(layers, length, adapter.text_shift(ids, **pictures), of_rows)
 
 
 def _continued(
@@ -171,7 +174,9 @@ def _continued(
     branches = batch.branch_ids[rows[:, None], places]
     shared = (branches == 0)[:, None, :] | (branches[:, :, None] == branches[:, None, :])
     own = shared & (order[:, None] >= order) & (order < length)[:, None]
-    begun = torch.arange(read.cache.get_seq_length(), device=rows.device) < read.length[clip, None]
+    begun = (
+        torch.arange(read.layers[0].get_seq_length(), device=rows.device) < read.length[clip, None]
+    )
     sees = torch.cat([begun[:, None].expand(-1, len(order), -1), own], dim=-1)[:, None]
     return adapter.last_state(
         input_ids=batch.input_ids[rows[:, None], places],
