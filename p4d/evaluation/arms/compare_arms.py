@@ -19,7 +19,9 @@ from p4d.errors import ContractError
 from p4d.evaluation.answering.ask import AskSettings, ask
 from p4d.evaluation.answering.placement import load_placed
 from p4d.evaluation.answering.visuals import ClipVisuals, FirstFrames, VisualSource
-from p4d.evaluation.arms.general import BASE, GENERAL_FILE, general_scores, general_summary
+from p4d.evaluation.arms.forgetting import GENERAL_FILE, general_summary
+from p4d.evaluation.arms.general import general_scores
+from p4d.evaluation.arms.names import ARMS, BASE, BASELINE, BLIND, CHALLENGER, FIRST_FRAME
 from p4d.evaluation.reading.choices import read_choice
 from p4d.evaluation.reproduction import reproduction_card
 from p4d.evaluation.scoring.statistics import (
@@ -38,16 +40,13 @@ from p4d.students.data.clip_reader import ClipReader
 from p4d.students.data.questions import Question, load_questions
 from p4d.students.model.student import Student, load
 
-ARMS: Mapping[str, str] = {"sft": "student_sft", "p4d": "student_p4d", "blind": "student_blind"}
-CHALLENGER = "p4d"
-FIRST_FRAME = "p4d_first_frame"
-"""The P4D student again, shown the first frame of a clip in the place of every frame.
-
-What it answers correctly then needs no motion. It is no arm of its own: the weights are equal, so
-the difference from `p4d` is caused by what the later frames show, and by nothing else.
-"""
 ASKED = (*ARMS, FIRST_FRAME)
-COMPARED = (("p4d", "sft"), ("p4d", "blind"), ("p4d", FIRST_FRAME), ("sft", "blind"))
+COMPARED = (
+    (CHALLENGER, BASELINE),
+    (CHALLENGER, BLIND),
+    (CHALLENGER, FIRST_FRAME),
+    (BASELINE, BLIND),
+)
 
 
 def build_evaluation(inputs: StageInputs, out: Path) -> StageReport:
