@@ -76,7 +76,7 @@ def _build(where: str, prefix: str, kind: type[Section], raw: object) -> Section
     """Build a section or a named entry of one; `prefix` precedes the names of its keys."""
     if not isinstance(raw, Mapping):
         raise ConfigError(f"params.yaml, {where}: expected keys and values, got {raw!r}")
-    hints = _hints_of(kind)
+    hints = _hints_of(typing.cast(type, kind))
     fields = dataclasses.fields(kind)  # type: ignore[arg-type]
     optional = {one.name for one in fields if one.default is not dataclasses.MISSING}
     check_names(f"params.yaml, {where}", "key", {**dict.fromkeys(optional), **raw}, hints)
