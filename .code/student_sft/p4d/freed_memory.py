@@ -1,0 +1,1 @@
+../../../p4d/freed_memory.py
