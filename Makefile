@@ -15,7 +15,7 @@ export DAGSTER_HOME := $(CURDIR)/.dagster
 PORT ?= 3000
 
 .DEFAULT_GOAL := help
-.PHONY: cluster-demo help setup setup-run lock audit-packages demo test lint types unit ui up bench bench-distillation doors r4d-world clean
+.PHONY: cluster-demo help setup setup-run lock audit-packages demo test lint types unit ui up bench-distillation doors r4d-world clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -68,9 +68,6 @@ unit: setup
 cluster-demo: setup  ## The demo's per-shard stages on three Ray nodes, over S3, with PostgreSQL; equal to a local run
 	@python -c 'import ray' 2>/dev/null || { echo "cluster-demo needs Ray: pip install 'p4d[ray]' (240 MB)"; exit 1; }
 	@python -m benchmarks.cluster demo
-
-bench: setup-run  ## Measure; results land in benchmarks/results/
-	@python -m benchmarks.speed.overview
 
 bench-distillation: setup-run  ## Compare SFT and P4D, within 60 minutes on two cores; MINUTES=600: all arms
 	@python -m benchmarks.distillation $(if $(MINUTES),--minutes $(MINUTES)) $(if $(STEPS),--steps $(STEPS))

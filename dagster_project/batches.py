@@ -18,6 +18,7 @@ from dagster_project.build import build_defs
 from dagster_project.dagster_internals import run_here
 from dagster_project.dead_runs import PROCESS_TAG, end_dead_runs, process_identity
 from dagster_project.home import definitions_module
+from dagster_project.jobs import job_of
 from dagster_project.partitions import sync_shards
 from dagster_project.resources import StageRunner
 from dagster_project.shards.definition import SHARD_OP, SHARDS_PER_RUN
@@ -50,7 +51,7 @@ def materialize(
         stage_runner: runs the stages; by default one that reports progress on standard error.
     """
     runner = stage_runner or StageRunner(root=str(project.root), progress_to_terminal=True)
-    job = build_defs(project, stage_runner=runner).resolve_implicit_global_asset_job_def()
+    definitions = build_defs(project, stage_runner=runner)
     module = definitions_module(project)
     sync_shards(instance, project)
     for run_id in end_dead_runs(instance):
@@ -64,6 +65,7 @@ def materialize(
         wait_for_slots(instance, each.stages, _print)
         _print(f"[{done:>3}/{total}] {title}: {', '.join(each.stages)}")
         started = time.monotonic()
+        job = definitions.resolve_job_def(job_of(each.stages))
         failed = list(_run(job, each, instance, module=module, force=force))
         failures += failed
         done += len(each.stages) * max(1, len(each.shards))

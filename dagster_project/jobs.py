@@ -1,6 +1,7 @@
 """Named jobs for the routine tasks: label a shard, train the expert, retrain, audit, clean up."""
 
 import os
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from p4d.pipeline import STAGES
 
 _PER_SHARD = [stage.name for stage in STAGES if stage.per_shard]
 _EXPERT = [stage.name for stage in STAGES if stage.group == "teacher"]
-_FROM_RELEASE = [s.name for s in STAGES if s.group in ("release", "students", "evaluation")]
+_RETRAIN = [s.name for s in STAGES if s.group in ("release", "students", "evaluation")]
 NOT_FINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -52,11 +53,19 @@ train_expert = dg.define_asset_job(
 )
 retrain = dg.define_asset_job(
     "retrain",
-    selection=dg.AssetSelection.assets(*_FROM_RELEASE),
+    selection=dg.AssetSelection.assets(*_RETRAIN),
     description="One run, in order: freezes a release, trains the base student and the three "
     "students on it, evaluates them and decides on promotion. Steps whose inputs are unchanged "
     "are skipped.",
 )
+
+
+def job_of(stages: Collection[str]) -> str:
+    """Name of the job that a run of some stages counts as: the routine task that has them all."""
+    for job, names in ((label_backfill, _PER_SHARD), (train_expert, _EXPERT), (retrain, _RETRAIN)):
+        if set(stages) <= set(names):
+            return job.name
+    return full_pipeline.name
 
 
 def retraining(instance: dg.DagsterInstance) -> str | None:

@@ -125,7 +125,7 @@ def _gate_row(result: CheckResult) -> dict[str, str]:
     return {
         "gate": result.name,
         "result": "passed" if result.passed else failed,
-        "found": one_line(finding(result.details)),
+        "found": one_line(finding(result.details)) or ("no offending row" if result.passed else ""),
     }
 
 

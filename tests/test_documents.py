@@ -1,10 +1,14 @@
-"""Links and paths in the documents lead somewhere."""
+"""Links and paths in the documents lead somewhere, and their commands and parameters exist."""
 
 import ast
 import re
 from pathlib import Path
 
+import click
 import pytest
+import yaml
+
+from p4d.cli import cli
 
 ROOT = Path(__file__).resolve().parent.parent
 GENERATED = {".venv", ".git", ".dvc", "data", "reports", "inbox", "benchmark_data", "runs"}
@@ -29,6 +33,53 @@ def test_every_relative_link_leads_to_a_file(document):
 def test_every_path_of_the_repository_exists(document):
     paths = CODE_PATH.findall(document.read_text())
     assert not [path for path in paths if not (ROOT / path).exists()]
+
+
+SPAN, BLOCK = re.compile(r"`([^`\n]+)`"), re.compile(r"```[a-z]*\n(.*?)```", re.DOTALL)
+CALL = re.compile(r"(?:^|[\s;(]|bin/)(?:-m p4d\.cli|p4d) ([^;`#|]+)")
+SECTIONS = yaml.safe_load((ROOT / "params.yaml").read_text())
+PARAMETER = re.compile(rf"`({'|'.join(SECTIONS)})\.([a-z_]+)(?:: [^`]*)?`")
+FILE_ENDINGS = {"csv", "json", "jsonl", "md", "parquet", "py", "safetensors", "svg", "yaml"}
+
+
+def calls(text):
+    """The words behind `p4d` wherever a document calls it, in a span or in a block."""
+    blocks = "\n".join(BLOCK.findall(text)).replace("\\\n", " ")
+    for code in [*SPAN.findall(BLOCK.sub("", text)), *blocks.splitlines()]:
+        for words in CALL.findall(code):
+            yield words.split()
+
+
+def unknown(words):
+    """The command, or the options, that p4d does not have."""
+    node, rest = cli, list(words)
+    while rest and isinstance(node, click.Group) and re.fullmatch("[a-z][a-z-]*", rest[0]):
+        name = rest.pop(0)
+        node = node.get_command(click.Context(node), name)
+        if node is None:
+            return [name]
+    known = {"--help", "--version", *(option for p in node.params for option in p.opts)}
+    given = [word.strip("[],.").partition("=")[0] for word in rest]
+    return [word for word in given if re.match("--?[a-z]", word) and word not in known]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: str(d.relative_to(ROOT)))
+def test_every_command_of_p4d_exists_with_its_options(document):
+    wrong = {" ".join(words): found for words in calls(document.read_text())
+             if (found := unknown(words))}  # fmt: skip
+    assert not wrong
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: str(d.relative_to(ROOT)))
+def test_every_parameter_that_a_document_names_is_in_params_yaml(document):
+    named = set(PARAMETER.findall(document.read_text()))
+    assert not [f"{section}.{key}" for section, key in sorted(named)
+                if key not in SECTIONS[section] and key not in FILE_ENDINGS]  # fmt: skip
+
+
+def test_a_wrong_command_and_a_wrong_option_are_found():
+    text = "`p4d ledger`, `p4d why ID --deep`,\n```\n.venv/bin/p4d audit \\\n verify --hed\n```"
+    assert [unknown(words) for words in calls(text)] == [["ledger"], ["--deep"], ["--hed"]]
 
 
 PACKAGES = sorted(

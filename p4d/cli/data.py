@@ -30,10 +30,13 @@ def world(path: Path, seed: int) -> None:
 @click.command()
 @click.argument("name")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A query parameter.")
-def sql(name: str, settings: tuple[str, ...]) -> None:
-    """Run sql/marts/NAME.sql or sql/audit/NAME.sql over the artifacts."""
-    import polars as pl
+@click.option("--json", "as_json", is_flag=True, help="All rows, each a line of JSON.")
+def sql(name: str, settings: tuple[str, ...], as_json: bool) -> None:
+    """Run sql/marts/NAME.sql or sql/audit/NAME.sql over the artifacts.
 
+    A table that is wider than the terminal is printed with one value to a line.
+    """
+    from p4d.cli.table import rendered, terminal_width
     from p4d.sql_files import stages_read
     from p4d.versioning.storage.fetch import bring_what_is_read
     from p4d.warehouse import Warehouse, text_of
@@ -42,8 +45,8 @@ def sql(name: str, settings: tuple[str, ...]) -> None:
     name_missing_ledger(project)
     stages = stages_read(text_of(name)) - {"ledger"}
     bring_what_is_read(project, stages, lambda line: echo(line, err=True))
-    with pl.Config(tbl_rows=200, tbl_cols=30, fmt_str_lengths=60):
-        echo(Warehouse(project).query(name, **parameters))
+    found = Warehouse(project).query(name, **parameters)
+    echo(found.write_ndjson().rstrip("\n") if as_json else rendered(found, terminal_width()))
 
 
 @click.command()

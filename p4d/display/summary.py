@@ -24,7 +24,7 @@ def build_summary(project: Project) -> dict[str, Any]:
 
     Returns:
         `videos` and `clips` (counts by outcome), `rejects` (stage, name, reason), `label_quality`
-        (by teacher and modality), `questions` (by category, with rejected candidates; by split),
+        (by teacher and modality), `questions` (by category, with refused candidates; by split),
         `accuracy` (arm: overall, static, dynamic and by_category, each n, accuracy, low, high),
         `gain` (of p4d over another arm: overall, static and dynamic, each n, value, low, high: the
         difference of both on the same questions, paired by groups of videos),
@@ -160,11 +160,11 @@ def _corpus_lines(summary: dict[str, Any]) -> list[str]:
     lines = [
         f"videos     {_counts(summary['videos'])}",
         f"clips      {_counts(summary['clips'])}",
-        f"questions  {questions['asked']} asked, {questions['refused']} candidates rejected"
+        f"questions  {questions['asked']} asked, {questions['refused']} candidates refused"
         + (f"; released: {splits}" if splits else ""),
     ]
     lines += [
-        f"  {category:<29}{counts['asked']:>5} asked, {counts['refused']:>5} rejected"
+        f"  {category:<29}{counts['asked']:>5} asked, {counts['refused']:>5} refused"
         for category, counts in questions["by_category"].items()
     ]
     files = [r for r in summary["rejects"] if r["stage"] == "videos"]

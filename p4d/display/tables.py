@@ -56,7 +56,7 @@ def label_quality(folders: Folders) -> pl.DataFrame:
 
 
 def question_counts(folders: Folders) -> pl.DataFrame:
-    """Questions asked and candidates rejected, by category."""
+    """Questions asked and candidates refused, by category."""
     asked = read_table(folders["questions"] / "questions.parquet")
     refused = read_table(folders["questions"] / "refusals.parquet")
     return (
@@ -81,15 +81,25 @@ def release_counts(folders: Folders) -> pl.DataFrame:
 
 
 def accuracies(folders: Folders) -> pl.DataFrame:
-    """One row per category: its questions, and each arm's accuracy with its interval."""
-    table = read_csv(folders["evaluation"] / "by_category.csv").with_columns(
-        text=pl.format(
-            "{} [{}, {}]", *(pl.col(name).round(2) for name in ("accuracy", "low", "high"))
-        )
+    """One row per category: its questions, each arm's accuracy, and P4D's paired gain over SFT.
+
+    The intervals of the accuracies are in the picture beside it.
+    """
+    table = read_csv(folders["evaluation"] / "by_category.csv")
+    wide = table.pivot("arm", index=("category", "n"), values="accuracy")
+    gains = read_json(folders["evaluation"] / "comparisons.json")["p4d_over_sft"]
+    gained = pl.DataFrame(
+        [(name, _with_interval(gain)) for name, gain in gains.items()],
+        schema=["category", "p4d over sft"],
+        orient="row",
     )
-    wide = table.pivot("arm", index=("category", "n"), values="text")
     averages = pl.col("category").is_in(["Average", "Static", "Dynamic"])
-    return wide.rename({"n": "questions"}).sort(~averages, "category")
+    return (
+        wide.rename({"n": "questions"})
+        .with_columns(pl.selectors.float().round(3))
+        .join(gained, on="category", how="left")
+        .sort(~averages, "category")
+    )
 
 
 def decision(folders: Folders) -> pl.DataFrame:
@@ -111,7 +121,11 @@ def decision(folders: Folders) -> pl.DataFrame:
 
 
 def _gain(gain: Mapping[str, float]) -> str:
-    return f"{gain['value']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}], {gain['n']} questions"
+    return f"{_with_interval(gain)}, {gain['n']} questions"
+
+
+def _with_interval(gain: Mapping[str, float]) -> str:
+    return f"{gain['value']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}]"
 
 
 def _leaves(value: object, name: str = "") -> list[tuple[str, str]]:

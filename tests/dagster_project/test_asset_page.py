@@ -1,6 +1,7 @@
 """What the page of each asset shows, in definitions and after a run."""
 
 import io
+import json
 from pathlib import Path
 
 import dagster as dg
@@ -163,12 +164,15 @@ def test_a_small_table_is_shown_in_place_and_a_wide_one_behind_a_click(tmp_path)
     (folder / "by_category.csv").write_text(
         "arm,category,n,accuracy,low,high\np4d,Average,9,0.5,0.4,0.6\nsft,Average,9,0.3,0.2,0.4\n"
     )
+    gain = {"value": 0.2, "low": 0.1, "high": 0.3, "n": 9}
+    (folder / "comparisons.json").write_text(json.dumps({"p4d_over_sft": {"Average": gain}}))
     shown = version_metadata(Project(tmp_path), made_of(folder, "evaluation"))
     assert shown["table"].records[0].data == {
         "category": "Average",
         "questions": 9,
-        "p4d": "0.5 [0.4, 0.6]",
-        "sft": "0.3 [0.2, 0.4]",
+        "p4d": 0.5,
+        "sft": 0.3,
+        "p4d over sft": "+0.200 [+0.100, +0.300]",
     }
     assert list(shown).index("preview") < list(shown).index("table")
     folder = tmp_path / "data" / "videos" / "0001-aaaaaaaa"

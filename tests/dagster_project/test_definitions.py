@@ -9,6 +9,7 @@ import yaml
 
 from dagster_project.definitions import defs
 from dagster_project.demo import ensure_history
+from dagster_project.jobs import job_of
 from p4d.pipeline import BY_NAME, STAGES
 from p4d.project import Project
 from p4d.quality.gates import GATES
@@ -136,3 +137,20 @@ def test_a_downloaded_source_tree_gets_a_history_without_any_git_identity(tmp_pa
     assert commits == "p4d Source tree as downloaded\n"
     ensure_history(tree)
     assert subprocess.run(log, cwd=tree, capture_output=True, text=True).stdout == commits
+
+
+@pytest.mark.parametrize(
+    ("stages", "job"),
+    [
+        (("videos", "questions"), "label_backfill"),
+        (("expert",), "train_expert"),
+        (("external", "student_p4d", "champion"), "retrain"),
+        (("expert", "external"), "full_pipeline"),
+        (tuple(BY_NAME), "full_pipeline"),
+    ],
+)
+def test_a_run_counts_as_the_routine_task_that_has_all_of_its_stages(stages, job):
+    assert job_of(stages) == job
+    assert {
+        key.to_user_string() for key in defs.resolve_job_def(job).asset_layer.selected_asset_keys
+    } >= set(stages)

@@ -42,7 +42,7 @@ def say(toy, shard, text):
 def toy(tmp_path_factory) -> Toy:
     """Three stages per shard; one shard cannot be decoded, one is blocked, one is warned of."""
     made = build(tmp_path_factory.mktemp("backfill") / "toy", SHARDS)
-    made.edit("p4d/pipeline.py", '    Stage(name="release"', WORDS)
+    made.edit("p4d/pipeline/table.py", '    Stage(name="release"', WORDS)
     step = (made.root / "p4d" / "toy" / "videos.py").read_text()
     (made.root / "p4d" / "toy" / "words.py").write_text(step)
     asset = (

@@ -322,7 +322,7 @@ def build(root: Path, shards: Sequence[str] = SHARDS) -> Toy:
         else:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)
-    table = root / "p4d" / "pipeline.py"
+    table = root / "p4d" / "pipeline" / "table.py"
     text = table.read_text()
     replaced = re.sub(r"STAGES: tuple\[Stage, \.\.\.\] = \(.*?\n\)\n\n?", TABLE, text, flags=re.S)
     assert replaced != text

@@ -255,7 +255,9 @@ def test_questions_of_a_clip_are_divided_evenly_and_answered_alike_however_they_
     assert pictures == [1] * 7
     together = answered(questions_per_row=14)
     assert [len(row) for row in rows] == [14]
-    replies = answered()  # three at most
+    answered()  # as many as there are
+    assert [len(row) for row in rows] == [14]
+    replies = answered(questions_per_row=3)
     assert sorted(len(row) for row in rows) == [2, 3, 3, 3, 3]
     # Little padding: no row is longer than another by more than one question.
     assert max(map(sum, rows)) - min(map(sum, rows)) <= max(map(max, rows))

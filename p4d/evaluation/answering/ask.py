@@ -20,18 +20,22 @@ from p4d.students.data.clip_reader import Visual
 from p4d.students.data.packer import Packer
 from p4d.students.data.questions import Question
 from p4d.students.data.samples import Sample
+from p4d.students.model.attention import takes_any_mask
 from p4d.students.model.student import Student
 
 ANSWER_TOKENS = 24
 """Maximum length of a generated answer: an option's text or a short sentence around its letter."""
 
 
-QUESTIONS_PER_ROW = 3
-"""Questions of a clip that share a row, at most.
-
-Attention is computed over all pairs of tokens of a row, also between questions that do not attend
-to each other, so a row of 12 questions costs more than four of 3. All rows of a clip in a batch
-share its encoded pictures, but the language model reads these in every row
+QUESTIONS_PER_ROW = 32
+"""Questions of a clip that share a row, at most: more than a release asks about one. The language
+model reads a clip once for all of them (p4d/students/model/shared_prefix.py), and a batch is as
+large as its clips.
+"""
+QUESTIONS_PER_WHOLE_ROW = 3
+"""The same where rows are computed whole, for want of an attention that takes any mask. Attention
+is then computed over all pairs of tokens of a row, also between questions that do not attend to
+each other, so a row of 12 questions costs more than four of 3
 (`python -m benchmarks.speed.packing PROJECT`).
 """
 
@@ -45,15 +49,20 @@ class AskSettings:
         batch: rows per batch; a row is a clip with some of its questions.
         answer_tokens: maximum length of a generated text.
         likelihood: whether options are scored.
-        questions_per_row: questions of a clip that share a row when options are scored, at most.
-            Long texts need rows of their own: attention grows with the square of a row.
+        questions_per_row: questions of a clip that share a row when options are scored, at most;
+            None: as many as the network's attention answers fastest.
     """
 
     frames: int
     batch: int
     answer_tokens: int = ANSWER_TOKENS
     likelihood: bool = True
-    questions_per_row: int = QUESTIONS_PER_ROW
+    questions_per_row: int | None = None
+
+    def row_limit(self, student: Student) -> int:
+        """Questions per row, at most."""
+        shared = takes_any_mask(student.adapter.model)
+        return self.questions_per_row or (QUESTIONS_PER_ROW if shared else QUESTIONS_PER_WHOLE_ROW)
 
 
 def ask(
@@ -88,7 +97,7 @@ def ask(
     rows = [
         part
         for clip_id in sorted(by_clip)
-        for part in _parts(by_clip[clip_id], settings.questions_per_row)
+        for part in _parts(by_clip[clip_id], settings.row_limit(student))
     ]
     replies: dict[str, Reply] = dict(journal.replies) if journal else {}
     done = 0

@@ -3,7 +3,8 @@
 An answer is read as it was trained: the student predicts each token of it from the question, the
 media and the answer up to there. `score` is the share of its tokens that are predicted, and `exact`
 says whether all are, which is when greedy generation would give the answer word for word. The token
-that ends a turn does not count. No parser and no other model has a say in it.
+that ends a turn does not count. No parser and no other model has a say in it. `forgetting.py`
+compares the scores.
 """
 
 from __future__ import annotations
@@ -15,24 +16,13 @@ import polars as pl
 import torch
 
 from p4d.config import ClipsParams
-from p4d.evaluation.scoring.statistics import (
-    OF_ACCURACY,
-    OF_GAIN,
-    Bootstrap,
-    Interval,
-    cluster_bootstrap,
-)
 from p4d.external.rows import ExternalConversation
-from p4d.ids import seed_for
 from p4d.students.data.conversations import ConversationPacker, decoded
 from p4d.students.model.batch import IGNORED
 from p4d.students.model.chat import TURN_END
 from p4d.students.model.student import Student, hidden_states
 from p4d.students.model.tokenizer import token_id
 
-GENERAL_FILE = "general.parquet"
-BASE = "base"
-"""The arm that stands for the student before training."""
 SCHEMA: dict[str, pl.DataType] = {
     "arm": pl.String(),
     "row_id": pl.String(),
@@ -97,45 +87,3 @@ def _counted(
         predicted = int((logits.argmax(dim=-1) == wanted).sum())
         counted.append((len(wanted), predicted, float(loss)))
     return counted
-
-
-def general_summary(scores: pl.DataFrame, statistics: Bootstrap) -> dict[str, Any]:
-    """Mean score of every arm with its interval over groups, and the share of exact answers."""
-    summary: dict[str, Any] = {"rows": scores["row_id"].n_unique()}
-    for arm in scores["arm"].unique(maintain_order=True).to_list():
-        of = scores.filter(pl.col("arm") == arm)
-        summary[arm] = {
-            **_mean(of, "score", statistics, OF_ACCURACY).as_dict(),
-            "exact": round(of["exact"].sum() / len(of), 6),
-            "loss": round(of["loss"].sum() / len(of), 4),
-        }
-    return summary
-
-
-def general_drop(
-    own: pl.DataFrame, reference: pl.DataFrame, statistics: Bootstrap
-) -> Interval | None:
-    """How far the mean score lies below that of a reference, over the rows that both answered.
-
-    None if they share no row.
-    """
-    both = own.select("row_id", "group", "score").join(
-        reference.select("row_id", before="score"), on="row_id"
-    )
-    if not both.height:
-        return None
-    fall = both.with_columns(fall=pl.col("before") - pl.col("score"))
-    return _mean(fall, "fall", statistics, OF_GAIN)
-
-
-def _mean(
-    rows: pl.DataFrame, column: str, statistics: Bootstrap, bounds: tuple[float, float]
-) -> Interval:
-    ordered = rows.sort("row_id")
-    return cluster_bootstrap(
-        ordered[column].to_numpy(),
-        ordered["group"].to_list(),
-        statistics,
-        seed=seed_for("general", column),
-        bounds=bounds,
-    )

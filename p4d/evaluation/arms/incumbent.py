@@ -15,18 +15,9 @@ from typing import Any
 
 import polars as pl
 
-from p4d.artifacts import read_table
-from p4d.config import EvaluationParams
-from p4d.determinism import deterministic
 from p4d.errors import ContractError
-from p4d.evaluation.answering.placement import load_placed
-from p4d.evaluation.answering.visuals import ClipVisuals
 from p4d.evaluation.arms.champion_ledger import ANSWERS, read_answers
-from p4d.evaluation.arms.compare_arms import answer, asking_of
 from p4d.pipeline import StageInputs
-from p4d.students.data.clip_reader import ClipReader
-from p4d.students.data.questions import load_questions
-from p4d.students.model.student import load
 
 _KEPT = ("qa_id", "clip_id", "category", "group", "answer_index", "correct")
 
@@ -74,30 +65,10 @@ class Incumbent:
         known = own.select(asked).join(self.answers, on=asked, how="semi")
         if len(known) == len(own) or self.weights is None:
             return self
-        return dataclasses.replace(self, answers=self._asked_again(inputs), answered="again")
+        from p4d.evaluation.arms.asked_again import asked_again  # torch, for a rare case
 
-    def _asked_again(self, inputs: StageInputs) -> pl.DataFrame:
-        assert self.weights is not None
-        params: EvaluationParams = inputs.params("evaluation")
-        release = inputs.folder("release")
-        questions = load_questions(release, "test")
-        groups = dict(read_table(release / "clips.parquet").select("clip_id", "group").iter_rows())
-        clips = ClipVisuals(
-            ClipReader(inputs.shard_folders("clips"), inputs.shard_folders("regions"))
-        )
-        asking = asking_of(params, inputs.params("clips").frames)
-        unread = dataclasses.replace(params, generated_questions=0)
-        student, _ = load_placed(
-            load,
-            self.weights,
-            device=params.device,
-            dtype=params.dtype,
-            attention=params.attention,
-        )
-        inputs.progress(0, 1, f"the champion answers {len(questions)} questions that have changed")
-        with deterministic(params.threads, seed=0):
-            table = answer(student, questions, clips, asking, unread, groups, arm="champion")
-        return kept_answers(table)
+        answers = kept_answers(asked_again(self.weights, inputs))
+        return dataclasses.replace(self, answers=answers, answered="again")
 
 
 def kept_answers(predictions: pl.DataFrame) -> pl.DataFrame:

@@ -10,9 +10,8 @@ come, one that is no better is promoted with a probability of at most `alpha`. T
 again if the questions have changed (`incumbent.py`). A promotion needs at least `min_groups` groups
 of videos. A category must not fall by more than `max_category_drop`; the intervals that show it are
 corrected for the number of categories. With `max_general_drop` below 1 a challenger is also
-rejected if the mean score on held-out external rows (`general.py`) falls by more than that: below
-the champion on the rows that both answered, or below the base student if the champion answered too
-few of them. There may thus be no champion; a model at chance is none.
+refused if the mean score on held-out external rows falls by more than that (`forgetting.py`). There
+may thus be no champion; a model at chance is none.
 
 Every decision is one line of the append-only ledger in `champion_ledger.py`.
 """
@@ -20,11 +19,8 @@ Every decision is one line of the append-only ledger in `champion_ledger.py`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import polars as pl
 
 from p4d.artifacts import read_table
 from p4d.config import EvaluationParams, PromotionParams
@@ -35,16 +31,13 @@ from p4d.evaluation.arms.champion_ledger import (
     read_ledger,
     write_decision,
 )
-from p4d.evaluation.arms.compare_arms import CHALLENGER
 from p4d.evaluation.arms.error_spending import ErrorSpending
-from p4d.evaluation.arms.general import BASE, GENERAL_FILE, general_drop
+from p4d.evaluation.arms.forgetting import GeneralScores, forgetting
 from p4d.evaluation.arms.incumbent import Incumbent, kept_answers
+from p4d.evaluation.arms.names import ARMS, CHALLENGER
 from p4d.evaluation.arms.promotion_rule import decide, rule_as_dict
-from p4d.evaluation.scoring.statistics import Bootstrap
 from p4d.ids import content_id
 from p4d.pipeline import StageInputs, StageReport
-
-CHALLENGER_STAGE = "student_p4d"
 
 
 def build_champion(inputs: StageInputs, out: Path) -> StageReport:
@@ -61,7 +54,7 @@ def build_champion(inputs: StageInputs, out: Path) -> StageReport:
     """
     rule: PromotionParams = inputs.params("promotion")
     statistics: EvaluationParams = inputs.params("evaluation")
-    challenger = _version(inputs, CHALLENGER_STAGE)
+    challenger = _version(inputs, ARMS[CHALLENGER])
     evaluation = _version(inputs, "evaluation")
     previous = inputs.previous
     history = read_ledger(previous) if previous else []
@@ -110,60 +103,6 @@ def _with_general(
     evidence = {**decision["evidence"], **({"general_drop": forgotten} if forgotten else {})}
     refused = {"decision": "refused"} if finding else {}
     return {**decision, **refused, "reasons": reasons, "evidence": evidence}
-
-
-@dataclass(frozen=True)
-class GeneralScores:
-    """Scores on the held-out external rows: `row_id`, `group`, `score`; None: there are none.
-
-    Attributes:
-        own: of the challenger.
-        base: of the student before training.
-        incumbent: of the champion at its promotion.
-    """
-
-    own: pl.DataFrame | None = None
-    base: pl.DataFrame | None = None
-    incumbent: pl.DataFrame | None = None
-
-    @classmethod
-    def read(cls, evaluation: Path, previous: Path | None) -> GeneralScores:
-        """The scores of an evaluation, and those of the previous champion."""
-        incumbent = read_general(previous) if previous else None
-        if not (evaluation / GENERAL_FILE).is_file():
-            return cls(incumbent=incumbent)
-        table = read_table(evaluation / GENERAL_FILE)
-
-        def of(arm: str) -> pl.DataFrame:
-            return table.filter(pl.col("arm") == arm).drop("arm").sort("row_id")
-
-        return cls(own=of(CHALLENGER), base=of(BASE), incumbent=incumbent)
-
-
-def forgetting(
-    general: GeneralScores, rule: PromotionParams, statistics: EvaluationParams
-) -> tuple[dict[str, Any] | None, str]:
-    """The fall on held-out external rows as evidence, and the reason against a promotion if any."""
-    if general.own is None or general.base is None:
-        return None, (
-            "no external row is held out (external.heldout_fraction), so nothing shows what the "
-            "challenger forgot"
-        )
-    bootstrap = Bootstrap(statistics.bootstrap_samples, statistics.confidence)
-    reference, compared_with = general.base, "base_student"
-    if general.incumbent is not None:
-        shared = len(general.own.join(general.incumbent, on="row_id", how="semi"))
-        if shared >= rule.min_shared_questions * len(general.own):
-            reference, compared_with = general.incumbent, "incumbent"
-    fall = general_drop(general.own, reference, bootstrap)
-    assert fall is not None, "the base student answers every row, and the champion enough of them"
-    evidence = {"compared_with": compared_with, **fall.as_dict()}
-    if fall.value <= rule.max_general_drop:
-        return evidence, ""
-    return evidence, (
-        f"on {fall.n} held-out external rows the score fell by {fall.value:.3f} against "
-        f"{compared_with}, more than {rule.max_general_drop:g}"
-    )
 
 
 def _version(inputs: StageInputs, stage: str) -> str:

@@ -14,9 +14,9 @@ import polars as pl
 
 from p4d.config import EvaluationParams, PromotionParams
 from p4d.errors import ContractError
-from p4d.evaluation.arms.compare_arms import CHALLENGER, FIRST_FRAME
 from p4d.evaluation.arms.error_spending import ErrorSpending
 from p4d.evaluation.arms.incumbent import Incumbent
+from p4d.evaluation.arms.names import ARMS, BASELINE, BLIND, CHALLENGER, FIRST_FRAME
 from p4d.evaluation.scoring.cluster_t import ClusterT
 from p4d.evaluation.scoring.statistics import (
     AVERAGE,
@@ -26,8 +26,7 @@ from p4d.evaluation.scoring.statistics import (
     paired_gain,
 )
 
-BASELINE, BLIND = "sft", "blind"
-_CONTROLS = {BLIND: "student_blind", FIRST_FRAME: "student_p4d that is shown its first frame alone"}
+_CONTROLS = {BLIND: ARMS[BLIND], FIRST_FRAME: "student_p4d that is shown its first frame alone"}
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ class Evidence:
 
 @dataclass
 class Reasons:
-    """Reasons for and against a promotion; a challenger with any against it is rejected."""
+    """Reasons for and against a promotion; a challenger with any against it is refused."""
 
     supporting: list[str]
     against: list[str]

@@ -168,7 +168,7 @@ def questions_with_facts(
 
 
 def asking_with_facts(asking: AskSettings) -> AskSettings:
-    """The same for questions with facts before them: too long for one row per clip."""
+    """The same for questions with facts before them: too long for many in a batch."""
     return dataclasses.replace(asking, batch=FACT_ROWS, questions_per_row=1)
 
 

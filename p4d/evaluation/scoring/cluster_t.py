@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student_t
+from scipy.special import stdtr, stdtrit
 
 from p4d.evaluation.scoring.statistics import Interval, cluster_interval
 
@@ -59,7 +59,7 @@ def cluster_t_bounds(
         tail: probability beyond each end, for example 0.025; broadcast over the leading axes.
     """
     mean, error, freedom = _mean_and_error(sums, counts)
-    half = student_t.isf(tail, freedom) * error
+    half = -stdtrit(freedom, tail) * error
     return mean - half, mean + half
 
 
@@ -67,7 +67,7 @@ def cluster_t_p(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """The two-sided p of the hypothesis that the mean is zero; arguments as of the bounds."""
     mean, error, freedom = _mean_and_error(sums, counts)
     distance = np.divide(np.abs(mean), error, out=np.zeros_like(mean), where=error > 0)
-    exact = np.where((error == 0) & (mean != 0), 0.0, 2 * student_t.sf(distance, freedom))
+    exact = np.where((error == 0) & (mean != 0), 0.0, 2 * stdtr(freedom, -distance))
     return np.asarray(exact)
 
 

@@ -90,17 +90,27 @@ def mask_for(model: PreTrainedModel, batch: PackedBatch, whole: Tensor) -> Tenso
     name = attention_of(model)
     if name == FLEX:
         return block_mask(batch)
-    if name == "eager":  # adds its mask
-        least = torch.finfo(model.dtype).min
-        return torch.zeros_like(whole, dtype=model.dtype).masked_fill(~whole, least)
     if name != FLASH:
-        return whole
+        return in_form(model, whole)
     if bool((batch.segment_ids > 1).any() | (batch.branch_ids > 0).any()):
         raise ContractError(
             f"{FLASH} cannot keep the questions of a row apart; set training.questions_per_clip: 1 "
             "and student.answers: letter, or use flex_attention"
         )
     return batch.token_mask.long()
+
+
+def takes_any_mask(model: PreTrainedModel) -> bool:
+    """Whether the attention of a network takes a mask of any form, `in_form`."""
+    return attention_of(model) not in (FLEX, FLASH)
+
+
+def in_form(model: PreTrainedModel, mask: Tensor) -> Tensor:
+    """A mask `[B, 1, N, M]` (query, key) as `sdpa` and `eager` take it."""
+    if attention_of(model) != "eager":
+        return mask
+    least = torch.finfo(model.dtype).min  # it adds its mask
+    return torch.zeros_like(mask, dtype=model.dtype).masked_fill(~mask, least)
 
 
 def block_mask(batch: PackedBatch) -> BlockMask:

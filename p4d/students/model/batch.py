@@ -110,11 +110,19 @@ class PackedBatch:
         shared = (branches == 0)[:, None, :] | (branches[:, :, None] == branches[:, None, :])
         return (causal & (clip | (same & shared)))[:, None]
 
+    def clips(self) -> tuple[Tensor, Tensor]:
+        """`[C]` the first row of each clip, and `[B]` for each row the one of C that it shows."""
+        if self.same_pictures is None:
+            rows = torch.arange(len(self.input_ids), device=self.input_ids.device)
+            return rows, rows
+        first, of_rows = self.same_pictures.unique(return_inverse=True)
+        return first, of_rows
+
     def pictures(self, frames: Tensor | tuple[Tensor, ...], times_s: Tensor) -> Pictures:
         """The pictures to encode; `frames` and `times_s` are the batch's own, which has some."""
         if self.same_pictures is None:
             return Pictures(frames, times_s, self.spans_s, self.masks, None)
-        first, of_rows = self.same_pictures.unique(return_inverse=True)
+        first, of_rows = self.clips()
         return Pictures(
             frames[first] if isinstance(frames, Tensor) else tuple(frames[row] for row in first),
             times_s[first],

@@ -29,6 +29,7 @@ from p4d.students.model.region_tokens import (
     region_embeddings,
     tagged,
 )
+from p4d.students.model.shared_prefix import scored_states, shares_prefixes
 
 MAX_CARD_BYTES = 16 << 20
 
@@ -70,13 +71,20 @@ class Student:
             that a question does not offer are -inf. Each token is normalised over the vocabulary.
         """
         self.adapter.model.eval()
-        row, position, question, option = batch.scored.unbind(dim=1)
-        likelihood = self.adapter.logits(self.hidden(batch)[row, position]).float()
+        question, option = batch.scored[:, 2:].unbind(dim=1)
+        likelihood = self.adapter.logits(self.scored_states(batch)).float()
         chosen = likelihood.log_softmax(dim=-1).gather(1, batch.scored_tokens[:, None])[:, 0]
         scores = chosen.new_zeros(len(batch.qa_ids), len(LETTERS))
         scores.index_put_((question, option), chosen, accumulate=True)
         offered = torch.arange(len(LETTERS), device=scores.device)
         return scores.masked_fill(offered >= batch.option_counts[:, None], float("-inf"))
+
+    def scored_states(self, batch: PackedBatch) -> Tensor:
+        """Last hidden states `[A, D]` at the places of `batch.scored`."""
+        if shares_prefixes(self.adapter, batch):
+            return scored_states(self.adapter, batch, *_of_clips(self.adapter, batch))
+        row, position = batch.scored[:, :2].unbind(dim=1)
+        return self.hidden(batch)[row, position]
 
     @torch.no_grad()
     def generate(self, batch: PackedBatch, *, max_new_tokens: int) -> list[str]:
@@ -201,11 +209,21 @@ def _seen(
     added = _tied(adapter, encoded, pictures, batch.region_ids, kept)
     if pictures.of_rows is not None:
         encoded = adapter.repeated(encoded, pictures.times_s, pictures.of_rows.tolist())
+        added = None if added is None else added[pictures.of_rows]
     if added is None or batch.region_ids is None:
         yield encoded
         return
     with region_embeddings(adapter.model.get_input_embeddings(), batch.region_ids, added):
         yield encoded
+
+
+def _of_clips(adapter: StudentAdapter, batch: PackedBatch) -> tuple[dict[str, Any], Tensor | None]:
+    """Pictures of the clips that differ, and what is added to the names of their regions."""
+    if batch.frames is None or batch.times_s is None:
+        return {}, None
+    pictures = batch.pictures(batch.frames, batch.times_s)
+    encoded = adapter.encode(pictures.frames, pictures.times_s, pictures.spans_s)
+    return encoded, _tied(adapter, encoded, pictures, batch.region_ids, None)
 
 
 def _tied(
@@ -215,7 +233,7 @@ def _tied(
     region_ids: Tensor | None,
     kept: dict[int, Tensor] | None,
 ) -> Tensor | None:
-    """Tie regions to encoded pictures; what is added to their names in each row, `[B, K, D]`.
+    """Tie regions to encoded pictures; what is added to their names in each clip, `[C, K, D]`.
 
     None if the student reads no regions as tokens.
     """
@@ -238,7 +256,7 @@ def _tied(
     adapter.change_first_media(encoded, pictures.times_s, tie)
     if kept is not None:
         kept[REGIONS] = read if pictures.of_rows is None else read[pictures.of_rows]
-    return shown if pictures.of_rows is None else shown[pictures.of_rows]
+    return shown
 
 
 def save_student(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:

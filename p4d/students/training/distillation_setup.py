@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from p4d.artifacts import read_table
 from p4d.config import ClipsParams, DistillationParams, TrainingParams
@@ -104,10 +104,7 @@ def set_up_distillation(
         ray_grid=ray_grid,
     )
     without = _count_without_labels(train_clips, labels, params.teacher)
-    decoder = new_decoder(
-        base, expert.latent_shape, params, frames=settings.clips.frames, seed=settings.training.seed
-    )
-    regions = new_region_decoder(base, expert.latent_shape, params, seed=settings.training.seed)
+    distillation = _distillation(base, expert, stats, settings)
     distilled_steps = math.ceil(params.until_fraction * settings.training.steps)
     unlabelled = perception = None
     if params.unlabelled_clips:
@@ -120,29 +117,37 @@ def set_up_distillation(
         labels=labels,
         maps_every=params.maps_every,
         distilled_steps=distilled_steps,
-        distillation=Distillation(
-            decoder,
-            expert,
-            stats,
-            params.modalities,
-            latents=params.latents,
-            layer=_layer(base, params),
-            losses=params.losses,
-            regions=regions,
-        ),
+        distillation=distillation,
         weights=TermWeights(params.preset, AutoBalance.of(params)),
         phases=_phases(settings, distilled_steps),
         unlabelled=unlabelled,
         perception=perception,
         probes=_probes(inputs, settings, clips, packer, ray_grid) if params.probe_steps else None,
         card={
-            "training_only_parameters": _size(decoder) + (_size(regions) if regions else 0),
+            "training_only_parameters": _training_only_weights(distillation),
             "clips_without_labels": without,
             "unlabelled_clips": len(unlabelled.clip_ids) if unlabelled else 0,
             **({"perception_clips": len(perception.clip_ids)} if perception else {}),
             "expert": expert.digest,
             "teacher": params.teacher,
         },
+    )
+
+
+def _distillation(
+    base: Student, expert: LatentTeacher, stats: LatentStats, settings: _Settings
+) -> Distillation:
+    """Untrained decoders, and what they are to predict."""
+    params, seed = settings.distillation, settings.training.seed
+    return Distillation(
+        new_decoder(base, expert.latent_shape, params, frames=settings.clips.frames, seed=seed),
+        expert,
+        stats,
+        params.modalities,
+        latents=params.latents,
+        layer=_layer(base, params),
+        losses=params.losses,
+        regions=new_region_decoder(base, expert.latent_shape, params, seed=seed),
     )
 
 
@@ -272,8 +277,9 @@ def new_region_decoder(
         return RegionDecoder(base.adapter.hidden_width, latent_shape)
 
 
-def _size(module: nn.Module) -> int:
-    return sum(weight.numel() for weight in module.parameters())
+def _training_only_weights(distillation: Distillation) -> int:
+    decoders = (distillation.decoder, distillation.regions)
+    return sum(weight.numel() for each in decoders if each for weight in each.parameters())
 
 
 def _unlabelled_clips(

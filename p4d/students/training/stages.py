@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -46,14 +47,23 @@ from p4d.students.training.sharded_loading import open_base
 from p4d.students.training.trainable import WeightCounts, merged, prepare
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Kind:
+    """What distinguishes one arm from another."""
+
+    sees_video: bool
+    distils: bool
+    labels_as_text: bool = False
+
+
 def build_sft(inputs: StageInputs, out: Path) -> StageReport:
     """The arm that is trained on questions alone."""
-    return _build(inputs, out, sees_video=True, distils=False)
+    return _build(inputs, out, _Kind(sees_video=True, distils=False))
 
 
 def build_p4d(inputs: StageInputs, out: Path) -> StageReport:
     """The arm with latent and explicit distillation."""
-    return _build(inputs, out, sees_video=True, distils=True)
+    return _build(inputs, out, _Kind(sees_video=True, distils=True))
 
 
 def build_labels(inputs: StageInputs, out: Path) -> StageReport:
@@ -61,52 +71,32 @@ def build_labels(inputs: StageInputs, out: Path) -> StageReport:
 
     No stage of the pipeline: `p4d train labels` makes it (p4d/students/data/label_questions.py).
     """
-    return _build(inputs, out, sees_video=True, distils=False, labels_as_text=True)
+    return _build(inputs, out, _Kind(sees_video=True, distils=False, labels_as_text=True))
 
 
 def build_blind(inputs: StageInputs, out: Path) -> StageReport:
     """The control without video: what it answers correctly, the text alone reveals."""
-    return _build(inputs, out, sees_video=False, distils=False)
+    return _build(inputs, out, _Kind(sees_video=False, distils=False))
 
 
-def _build(
-    inputs: StageInputs,
-    out: Path,
-    *,
-    sees_video: bool,
-    distils: bool,
-    labels_as_text: bool = False,
-) -> StageReport:
+def _build(inputs: StageInputs, out: Path, kind: _Kind) -> StageReport:
     params: TrainingParams = inputs.params("training")
     base, unread = open_base(inputs.folder("base_student"), params)
     device = torch.device(params.device)
     use_attention(base.adapter.model, params.attention, device, "training.attention")
     counts = prepare(base.adapter, params, _region_tokens(base))
-    questions = load_questions(inputs.folder("release"), "train")
-    if not questions:
-        raise ContractError("the release has no questions in its train split")
-    if labels_as_text:
-        questions = with_label_questions(questions, _fact_texts(inputs))
+    questions = _questions(inputs, labels_as_text=kind.labels_as_text)
     clips = None
-    if sees_video:
+    if kind.sees_video:
         clips = ClipReader(inputs.shard_folders("clips"), inputs.shard_folders("regions"))
     packer = MixedPacker(base.tokenizer, base.adapter)
     setup = DistillationSetup()
-    if distils:
+    if kind.distils:
         assert clips is not None
         if inputs.params("distillation").encoder == "new":
             draw_encoder(base.adapter, seed=seed_for("untrained encoder", params.seed))
         setup = set_up_distillation(inputs, base, questions, clips, packer)
-    plan = MixPlan(length=params.steps * params.batch, mix=params.mix)
-    own = TrainingSamples(
-        questions,
-        RowOrder(length=plan.count(CLIPS), seed=params.seed, maps_every=setup.maps_every),
-        questions_per_clip=params.questions_per_clip,
-        clips=clips,
-        labels=setup.labels,
-        labelled=plan.count(CLIPS, setup.distilled_steps * params.batch),
-    )
-    samples, external_card = _mixed(inputs, plan, own, sees_video=sees_video)
+    samples, external_card = _samples(inputs, questions, clips, setup)
     run = TrainingRun(
         samples=samples,
         packer=packer,
@@ -127,11 +117,11 @@ def _build(
     if checkpoints.process()[0] == 0:  # the first process writes for all
         save_student(out, merged(base.adapter.model), base.tokenizer)
         _write_curves(out, result, setup)
-        frames = inputs.params("clips").frames if sees_video else 0
+        frames = inputs.params("clips").frames if kind.sees_video else 0
         card = _card(base, questions, params, counts, frames) | external_card
         card |= {
-            "sees_video": sees_video,
-            "distils": distils,
+            "sees_video": kind.sees_video,
+            "distils": kind.distils,
             "loss_weights": {n: float(f"{w:.6g}") for n, w in setup.weights.current.items()},
             "loss_of_last_steps": last,
         }
@@ -142,15 +132,36 @@ def _build(
     )
 
 
-def _mixed(
-    inputs: StageInputs, plan: MixPlan, own: TrainingSamples, *, sees_video: bool
+def _questions(inputs: StageInputs, *, labels_as_text: bool) -> Sequence[Question]:
+    """The questions of the train split; with `labels_as_text`, those about the labels as well."""
+    questions = load_questions(inputs.folder("release"), "train")
+    if not questions:
+        raise ContractError("the release has no questions in its train split")
+    return with_label_questions(questions, _fact_texts(inputs)) if labels_as_text else questions
+
+
+def _samples(
+    inputs: StageInputs,
+    questions: Sequence[Question],
+    clips: ClipReader | None,
+    setup: DistillationSetup,
 ) -> tuple[Dataset[Sample] | MixedSamples, dict[str, object]]:
     """The rows of a run with those of external sets, and what the card says of these."""
+    params: TrainingParams = inputs.params("training")
+    plan = MixPlan(length=params.steps * params.batch, mix=params.mix)
+    own = TrainingSamples(
+        questions,
+        RowOrder(length=plan.count(CLIPS), seed=params.seed, maps_every=setup.maps_every),
+        questions_per_clip=params.questions_per_clip,
+        clips=clips,
+        labels=setup.labels,
+        labelled=plan.count(CLIPS, setup.distilled_steps * params.batch),
+    )
     if not plan.mix:
         return own, {}
     sets = sets_of_mix(inputs.folder("external"), inputs.folder("mixture"), plan.mix)
-    clips = inputs.params("clips") if sees_video else None
-    samples = MixedSamples(plan, own, sets, seed=inputs.params("training").seed, clips=clips)
+    frames = inputs.params("clips") if clips else None
+    samples = MixedSamples(plan, own, sets, seed=params.seed, clips=frames)
     rows = {
         name: {"rows": len(held), "shown": plan.count(name)} for name, held in sorted(sets.items())
     }

@@ -23,7 +23,7 @@ from p4d.errors import ContractError
 from p4d.pipeline import Stage
 from p4d.versioning.files.hashes import RACY_NS, HashCache
 
-NOT_CODE = ("p4d/pipeline.py", "p4d/version.py")
+NOT_CODE = ("p4d/pipeline/", "p4d/version.py")
 
 
 def code_files(stage: Stage, root: Path, cache: HashCache | None = None) -> list[str]:
@@ -85,7 +85,7 @@ class _Walk:
                     continue
                 seen.add(name)
                 files = _files_of(name, root, states)
-                new = [p for p in files if p not in found and p not in NOT_CODE]
+                new = [p for p in files if p not in found and not p.startswith(NOT_CODE)]
                 found.update(new)
                 todo.extend(new)
         return cls(frozenset(found), states)

@@ -4,7 +4,8 @@ import polars as pl
 import pytest
 
 from p4d.artifacts import read_json
-from p4d.evaluation.arms.compare_arms import ARMS, build_evaluation
+from p4d.evaluation.arms.compare_arms import build_evaluation
+from p4d.evaluation.arms.names import ARMS
 from p4d.students.training.base_student import build_base_student
 from p4d.students.training.stages import build_blind, build_p4d, build_sft
 from tests.students import tiny

@@ -9,7 +9,8 @@ import torch
 from p4d.artifacts import read_json, read_table, write_table
 from p4d.evaluation.arms.champion_ledger import read_general
 from p4d.evaluation.arms.compare_arms import build_evaluation
-from p4d.evaluation.arms.general import general_drop, general_scores
+from p4d.evaluation.arms.forgetting import general_drop
+from p4d.evaluation.arms.general import general_scores
 from p4d.evaluation.arms.promotion import build_champion
 from p4d.evaluation.scoring.statistics import Bootstrap
 from p4d.external.conversation import ForeignTurn

@@ -7,7 +7,8 @@ import pytest
 
 from p4d.artifacts import read_json, read_table, write_table
 from p4d.evaluation.answering.visuals import ClipVisuals, FirstFrames
-from p4d.evaluation.arms.compare_arms import ARMS, FIRST_FRAME, answer, asking_of, build_evaluation
+from p4d.evaluation.arms.compare_arms import answer, asking_of, build_evaluation
+from p4d.evaluation.arms.names import ARMS, FIRST_FRAME
 from p4d.evaluation.arms.promotion import build_champion
 from p4d.pipeline import StageInputs, stage_named
 from p4d.students import load

@@ -57,8 +57,14 @@ class FramewiseAdapter:
     def last_state(self, **inputs: Any) -> Tensor:  # noqa: ANN401
         """Run the network without its language head."""
         inputs["attention_mask"] = inputs.pop("blocks_mask", inputs["attention_mask"])
-        last: Tensor = self.model.model(**inputs, use_cache=False).last_hidden_state
+        cached = inputs.get("past_key_values") is not None
+        last: Tensor = self.model.model(**inputs, use_cache=cached).last_hidden_state
         return last
+
+    def text_shift(self, input_ids: Tensor, **pictures: Any) -> Tensor:  # noqa: ANN401
+        """None: positions are plain."""
+        del pictures
+        return input_ids.new_zeros(len(input_ids))
 
     def blocks(self) -> nn.ModuleList:
         """The blocks of the language model."""

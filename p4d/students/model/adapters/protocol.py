@@ -136,7 +136,16 @@ class StudentAdapter(Protocol):
 
         Takes `input_ids` and `position_ids` `[B, N]`, a boolean `attention_mask` `[B, 1, N, N]`
         (query, key), `blocks_mask`, the same in the form of the attention that is used
-        (`attention.mask_for`; default: `attention_mask`), and the result of `encode`.
+        (`attention.mask_for`; default: `attention_mask`), and the result of `encode`. With
+        `past_key_values`, a cache, keys and values are added to it; if it holds some, the tokens
+        continue them, masks are `[B, 1, N, past + N]`, and positions include `text_shift`.
+        """
+        ...
+
+    def text_shift(self, input_ids: Tensor, **pictures: Any) -> Tensor:  # noqa: ANN401
+        """What is added `[B]` to plain positions of text that follows the tokens `[B, N]`.
+
+        `pictures` is the result of `encode`.
         """
         ...
 

@@ -250,20 +250,19 @@ class QwenVLAdapter:
 
     def last_state(self, **inputs: Any) -> Tensor:  # noqa: ANN401
         """Run the network without its language head, with three-dimensional positions."""
-        positions = self.positions(
-            inputs["input_ids"],
-            inputs["position_ids"],
-            inputs["attention_mask"],
-            inputs.get("second_per_grid_ts"),
-            inputs.get("image_grid_thw"),
-            inputs.get("video_grid_thw"),
-        )
+        ids, positions = inputs["input_ids"], inputs["position_ids"]
+        past = inputs.get("past_key_values")
+        if past is None or not past.get_seq_length():
+            names = ("second_per_grid_ts", "image_grid_thw", "video_grid_thw")
+            grids = (inputs.get(name) for name in names)
+            positions = self.positions(ids, positions, inputs["attention_mask"], *grids)
         last: Tensor = self.model.model(
-            input_ids=inputs["input_ids"],
+            input_ids=ids,
             attention_mask=inputs.get("blocks_mask", inputs["attention_mask"]),
-            position_ids=positions,
+            position_ids=positions.expand(3, -1, -1),
             mm_encoder_outputs=inputs.get("mm_encoder_outputs"),
-            use_cache=False,
+            past_key_values=past,
+            use_cache=past is not None,
         ).last_hidden_state
         return last
 
@@ -282,14 +281,8 @@ class QwenVLAdapter:
         token is therefore summed over the runs that it attends to (`seen`, `[B, 1, N, N]`), so that
         packed questions, each of which restarts after the clip, get the positions they have alone.
         """
-        visual = self.visual_mask(input_ids)
-        begins = visual & ~_neighbour(visual, step=-1)
-        ends = visual & ~_neighbour(visual, step=1)
-        order = torch.arange(input_ids.shape[1], device=input_ids.device).expand_as(input_ids)
-        first = torch.where(begins, order, 0).cummax(dim=1).values
-        within = order - first
-        rows, columns = self._run_grids(input_ids, begins, image_grids, video_grids)
-        saved = torch.where(ends, within + 1 - torch.maximum(rows, columns), 0)
+        visual, begins, within, (rows, columns) = self._runs(input_ids, image_grids, video_grids)
+        saved = _saved(visual, within, rows, columns)
         # Whole numbers below 2^24 are exact in float32; not every device multiplies integers.
         earlier = (seen[:, 0].float() @ saved[..., None].float()).squeeze(-1).long() - saved
         plain = position_ids - earlier
@@ -298,6 +291,26 @@ class QwenVLAdapter:
         steps = slot if slot_s is None else self._spaced(slot, input_ids, begins, slot_s)
         axes = torch.stack([steps, cell // columns, cell % columns])
         return torch.where(visual, base + axes, plain)
+
+    def text_shift(self, input_ids: Tensor, **pictures: Any) -> Tensor:  # noqa: ANN401
+        """Minus what the runs of visual tokens save, as in `positions`."""
+        visual, _, within, (rows, columns) = self._runs(
+            input_ids, pictures.get("image_grid_thw"), pictures.get("video_grid_thw")
+        )
+        return -_saved(visual, within, rows, columns).sum(dim=1)
+
+    def _runs(
+        self, input_ids: Tensor, image_grids: Tensor | None, video_grids: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor]]:
+        """Runs of visual tokens `[B, N]`: where they are, where they begin, places within; grids.
+
+        Outside of runs, places and grids mean nothing.
+        """
+        visual = self.visual_mask(input_ids)
+        begins = visual & ~_neighbour(visual, step=-1)
+        order = torch.arange(input_ids.shape[1], device=input_ids.device).expand_as(input_ids)
+        within = order - torch.where(begins, order, 0).cummax(dim=1).values
+        return visual, begins, within, self._run_grids(input_ids, begins, image_grids, video_grids)
 
     def _run_grids(
         self, ids: Tensor, begins: Tensor, image_grids: Tensor | None, video_grids: Tensor | None
@@ -369,6 +382,12 @@ class QwenVLAdapter:
         if missing := -len(times_s) % self.frames_per_slot:
             times_s = torch.cat([times_s, times_s[-1:].expand(missing)])
         return times_s.view(-1, self.frames_per_slot).mean(dim=1)
+
+
+def _saved(visual: Tensor, within: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Positions that each run of visual tokens saves, at its last token `[B, N]`."""
+    ends = visual & ~_neighbour(visual, step=1)
+    return torch.where(ends, within + 1 - torch.maximum(rows, columns), 0)
 
 
 def _neighbour(mask: Tensor, *, step: int) -> Tensor:

@@ -1,0 +1,1 @@
+../../../../../p4d/evaluation/arms/champion_ledger.py

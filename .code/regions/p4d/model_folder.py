@@ -1,1 +1,0 @@
-../../../p4d/model_folder.py

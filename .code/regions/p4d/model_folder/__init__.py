@@ -1,0 +1,1 @@
+../../../../p4d/model_folder/__init__.py

@@ -1,0 +1,1 @@
+../../../../../p4d/students/model/shared_prefix.py
