@@ -66,7 +66,7 @@ FIGURES = {
         ],
         "33 of 55 real clips": [
             ("reality", "real.clips_asked", 1, "{} of 55"),
-            ("reality", "real.true", 1, "{} of 226"),
+            ("reality", "real.true", 1, "{} of 222"),
         ],
     },
     RESULTS_MD: {
