@@ -17,6 +17,7 @@ import click
 import numpy as np
 import torch
 
+from p4d.compute.freed_memory import keep_freed_memory
 from p4d.determinism import deterministic
 from p4d.pipeline import StageInputs, stage_named
 from p4d.project import Project
@@ -33,6 +34,7 @@ def measure(finished: Path) -> dict[str, object]:
     `labels_ratio` is that with one thread: the machine then has a processor for what the stage does
     beside the network, as it has where the network runs on a GPU.
     """
+    keep_freed_memory()  # as each process of p4d does
     project = Project(finished)
     shard, clips = _largest(project)
     found = {threads: _rounds(project, shard, clips, threads) for threads in (1, 2)}

@@ -18,8 +18,10 @@ names of options go to `renamed.py`.
 """
 
 from p4d.cli.app import cli, main
+from p4d.compute.freed_memory import keep_freed_memory
 from p4d.compute.threads import wait_without_spinning
 
 wait_without_spinning()
+keep_freed_memory()
 
 __all__ = ["cli", "main"]

@@ -25,6 +25,7 @@ from typing import Any
 
 from p4d.compute import garbage
 from p4d.compute.engine import Engine, Job, Result
+from p4d.compute.freed_memory import keep_freed_memory
 from p4d.compute.settings import ComputeSettings
 from p4d.compute.share import Seat, Shares
 from p4d.compute.stage_call import compute_here
@@ -209,6 +210,7 @@ def _serve(pipe: Connection, device: str, prepare: Sequence[Prepare]) -> None:
     if device:
         os.environ["CUDA_VISIBLE_DEVICES"] = device
     wait_without_spinning()
+    keep_freed_memory()
     with garbage.kept():
         for call in prepare:
             if pipe.poll():  # a job, or the end

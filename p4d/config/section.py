@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import typing
 from collections.abc import Mapping
@@ -75,12 +76,18 @@ def _build(where: str, prefix: str, kind: type[Section], raw: object) -> Section
     """Build a section or a named entry of one; `prefix` precedes the names of its keys."""
     if not isinstance(raw, Mapping):
         raise ConfigError(f"params.yaml, {where}: expected keys and values, got {raw!r}")
-    hints = typing.get_type_hints(kind)
+    hints = _hints_of(typing.cast(type, kind))
     fields = dataclasses.fields(kind)  # type: ignore[arg-type]
     optional = {one.name for one in fields if one.default is not dataclasses.MISSING}
     check_names(f"params.yaml, {where}", "key", {**dict.fromkeys(optional), **raw}, hints)
     given = {key: hint for key, hint in hints.items() if key in raw}
     return kind(**{key: _convert(f"{prefix}.{key}", hint, raw[key]) for key, hint in given.items()})
+
+
+@functools.cache
+def _hints_of(kind: type) -> Mapping[str, Any]:
+    """Types of the keys of a section, which are text until they are evaluated."""
+    return typing.get_type_hints(kind)
 
 
 def _convert(where: str, hint: Any, value: object) -> object:  # noqa: ANN401
@@ -96,11 +103,6 @@ def _convert(where: str, hint: Any, value: object) -> object:  # noqa: ANN401
             raise ConfigError(f"params.yaml, {where}: expected a list, got {value!r}")
         inner = typing.get_args(hint)[0]
         return tuple(_convert(where, inner, item) for item in value)
-    if typing.get_origin(hint) is Mapping:
-        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-            raise ConfigError(f"params.yaml, {where}: expected names and values, got {value!r}")
-        inner = typing.get_args(hint)[1]
-        return {key: _convert(f"{where}.{key}", inner, item) for key, item in value.items()}
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(value, float) and not math.isfinite(value):

@@ -33,6 +33,14 @@ def test_equal_seeds_give_equal_bytes_in_this_and_in_another_process():
         assert list(pool.map(digest, (1, 2))) == here[:2]
 
 
+def test_a_picture_is_the_rounded_mean_of_the_finer_one():
+    finer = np.random.default_rng(0).integers(0, 256, (30, 42, 3), np.uint8)
+    finer[:3, :3] = 255
+    mean = finer.reshape(10, 3, 14, 3, 3).astype(int).sum(axis=(1, 3))
+    np.testing.assert_array_equal(renderer._box_average(finer, 3), (mean + 4) // 9)
+    np.testing.assert_array_equal(renderer._box_average(finer, 1), finer)
+
+
 def test_a_frame_does_not_depend_on_which_other_frames_are_drawn():
     seed = first_seed(lambda spec: any(t.motion == "ballistic" for t in spec.objects))
     many = render(spec_for(seed), QUARTERS_NS, 64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -170,6 +170,7 @@ class Arm(nn.Module):
         probe: bool = False,
         ask: bool = True,
         distil: bool = True,
+        unweighted: Collection[str] = (),
     ) -> dict[str, Tensor]:
         """Raw loss terms of a batch, `sft` first.
 
@@ -180,6 +181,8 @@ class Arm(nn.Module):
             ask: if False, no question is answered and `sft` is 0. If the decoder then reads the
                 input of the language model, the language model does not run.
             distil: if False, `sft` is the only term.
+            unweighted: terms whose weight is 0. If all that read visual tokens are, they are
+                computed without their gradients, which would be zero.
 
         `probe` is an argument and not a method because wrappers of sharded models gather weights
         around `forward` only.
@@ -199,12 +202,11 @@ class Arm(nn.Module):
         if ask:
             terms = {"sft": self._sft(states[-1], batch, of_step)}
         else:
-            terms = {"sft": states[-1].sum() * 0.0 if whole else self._nothing()}
+            terms = {"sft": states[-1].sum() * 0.0 if whole else _nothing(self.student)}
         if distillation and distil and batch.frames is not None:
             rows = batch.labelled_rows
             if len(rows):
-                tokens = self._clip_tokens(states, batch, rows)
-                terms |= distillation.terms(tokens, batch.labels, batch.mapped, of_step)
+                terms |= self._token_terms(states, batch, of_step, unweighted)
                 if distillation.regions:
                     terms["region"] = self._region(states, batch, of_step["region"])
             else:
@@ -221,14 +223,29 @@ class Arm(nn.Module):
         distillation, rows = self._distillation[0], batch.labelled_rows
         assert distillation is not None and self.regions is not None
         if batch.masks is None:
-            return sum((w.sum() for w in self.regions.parameters()), torch.zeros(())) * 0.0
+            return _nothing(self.regions)
         return distillation.region_term(
             states[REGIONS][rows], batch.labels, batch.masks[rows], count
         )
 
-    def _nothing(self) -> Tensor:
-        """Zero that depends on every weight: processes wait for all gradients."""
-        return sum((w.sum() for w in self.student.parameters()), torch.zeros(())) * 0.0
+    def _token_terms(
+        self,
+        states: States,
+        batch: PackedBatch,
+        of_step: Mapping[str, float],
+        unweighted: Collection[str],
+    ) -> dict[str, Tensor]:
+        """The terms that read visual tokens of the labelled rows."""
+        distillation, rows = self._distillation[0], batch.labelled_rows
+        assert distillation is not None and self.decoder is not None
+        idle = set(distillation.names) - {"region"} <= set(unweighted)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not idle):
+            tokens = self._clip_tokens(states, batch, rows)
+            terms = distillation.terms(tokens, batch.labels, batch.mapped, of_step)
+        if not idle:
+            return terms
+        zero = _nothing(self.decoder)
+        return {name: value + zero for name, value in terms.items()}
 
     def _predicted_maps(self, states: States, batch: PackedBatch) -> dict[str, Tensor]:
         distillation = self._distillation[0]
@@ -253,3 +270,8 @@ class Arm(nn.Module):
         return self._adapter[0].frame_tokens(
             hidden[rows], batch.input_ids[rows], batch.times_s[rows]
         )
+
+
+def _nothing(module: nn.Module) -> Tensor:
+    """Zero that depends on every weight: processes wait for all gradients."""
+    return sum((w.sum() for w in module.parameters()), torch.zeros(())) * 0.0

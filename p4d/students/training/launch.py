@@ -85,7 +85,7 @@ def train(
         progress=progress if first else lambda done, total, note: None,
         shared=shared,
     )
-    out.mkdir(parents=True, exist_ok=True)
+    (out / "work").mkdir(parents=True, exist_ok=True)
     if shared is not None and _bring_finished(shared, inputs, out):
         return StageReport(metrics={"steps": params.training.steps})
     try:

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from p4d.config import TrainingParams
 from p4d.students.training.run import Phases
@@ -53,9 +54,32 @@ class MuonAdamW(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        resting = self._decay_resting()
         for part in self._parts:
             part.step()
+        for weight, gradient in resting:
+            weight.grad = gradient
         return loss
+
+    def _decay_resting(self) -> list[tuple[Tensor, Tensor]]:
+        """Step the matrices that have had no gradient but zeros, and take theirs away.
+
+        Their momentum is zero and nothing but their decay changes them. Orthogonalising it costs
+        as much as any other: the language model rests while the encoder learns alone.
+        """
+        resting = []
+        for group in self.param_groups:
+            for weight in group["params"] if group["muon"] else ():
+                gradient = weight.grad
+                if gradient is None or isinstance(gradient, DTensor) or gradient.any():
+                    continue
+                state = self.state[weight]
+                state.setdefault("momentum_buffer", torch.zeros_like(gradient))
+                if not state["momentum_buffer"].any():
+                    weight.mul_(1 - group["lr"] * group["weight_decay"])
+                    weight.grad = None
+                    resting.append((weight, gradient))
+        return resting
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load groups and states; both are replaced, so they are shared again."""

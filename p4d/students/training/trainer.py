@@ -190,7 +190,11 @@ class ArmTrainer(Trainer):
             **self._done.weights.of(self._of_step),
         }
         terms: dict[str, Tensor] = model(
-            batch, self._of_step, ask=weights["sft"] > 0, distil=phases.distils_at(step)
+            batch,
+            self._of_step,
+            ask=weights["sft"] > 0,
+            distil=phases.distils_at(step),
+            unweighted=tuple(name for name, weight in weights.items() if not weight),
         )
         # Every term stays in the graph, even at weight 0: processes wait for all gradients.
         total = torch.stack([weights[name] * value for name, value in terms.items()]).sum()

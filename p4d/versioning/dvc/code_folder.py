@@ -11,8 +11,9 @@ of dvc.lock: `as_folder` and `as_files` turn one form into the other, without re
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,19 +63,26 @@ def write(root: Path, stage: str, files: Iterable[str]) -> None:
 
 def _wanted(stage: str, files: Iterable[str]) -> dict[str, str]:
     """The target of each link, by its path below the stage's folder."""
-    depth = len(Path(path_of(stage)).parts) - 1
-    return {path: "../" * (depth + len(Path(path).parts)) + path for path in files}
+    depth = path_of(stage).count("/")
+    return {path: "../" * (depth + 1 + path.count("/")) + path for path in files}
 
 
 def _links(home: Path) -> dict[str, str]:
     """The target of each link below a folder; empty for a file, which is no link of ours."""
-    found = {}
-    for folder, _, names in os.walk(home):
-        for name in names:
-            path = Path(folder, name)
-            target = os.readlink(path) if path.is_symlink() else ""  # noqa: PTH115 - as text
-            found[path.relative_to(home).as_posix()] = target
-    return found
+    return dict(_links_in(os.fspath(home), ""))
+
+
+def _links_in(folder: str, below: str) -> Iterator[tuple[str, str]]:
+    # As text: every run looks at a hundred of them.
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as found:
+        for entry in found:
+            path = f"{below}{entry.name}"
+            if entry.is_symlink():
+                yield path, os.readlink(entry.path)  # noqa: PTH115 - as text
+            elif entry.is_dir():
+                yield from _links_in(entry.path, f"{path}/")
+            else:
+                yield path, ""
 
 
 # --- entries of dvc.lock ----------------------------------------------------------------------

@@ -127,6 +127,7 @@ class HashCache:
     def __init__(self, root: Path, store: Path | None) -> None:
         """Remember files below `root` in `store`; with `store=None` nothing is remembered."""
         self._root = os.fspath(root)
+        self._below = f"{self._root}/"
         self._memory = _Memory() if store is None else _memory_of(store)
         self._connection = None if store is None else _open(store)
 
@@ -150,7 +151,11 @@ class HashCache:
             return self.tree(path).digest
         if not S_ISREG(found.st_mode):
             return None
-        return self._files(path.parent, [(path.name, found)], [self._key(path)])[path.name]
+        key = self._key(path)
+        known, md5 = self._memory.files.get(key, _NO_ROW)
+        if known == _identity(found):
+            return Digest(md5, found.st_size)
+        return self._files(path.parent, [(path.name, found)], [key])[path.name]
 
     def tree(self, folder: Path) -> Tree:
         """Hashes of all files below `folder`."""
@@ -166,7 +171,7 @@ class HashCache:
             if digest is None or digest.nbytes != stat.st_size:
                 continue
             if max(stat.st_mtime_ns, stat.st_ctime_ns) < horizon:
-                identity = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+                identity = _identity(stat)
                 key = f"{self._key(folder)}/{name}"
                 self._memory.files[key] = (identity, digest.md5)
                 rows.append((key, *identity, digest.md5))
@@ -199,7 +204,11 @@ class HashCache:
                 self._connection.executemany(statement, rows)
 
     def _key(self, path: Path) -> str:
-        return os.path.relpath(path, self._root) if path.is_absolute() else os.fspath(path)
+        """The path below the root; of most paths by their text, as a run hashes thousands."""
+        text = os.fspath(path)
+        if text.startswith(self._below):
+            return text.removeprefix(self._below)
+        return os.path.relpath(text, self._root) if path.is_absolute() else text
 
     def _files(
         self,
@@ -210,10 +219,7 @@ class HashCache:
         prefix = self._key(folder)
         start = "" if prefix == "." else f"{prefix}/"
         memory = self._memory.files
-        identities = {
-            f"{start}{name}": (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
-            for name, stat in found
-        }
+        identities = {f"{start}{name}": _identity(stat) for name, stat in found}
         if any(memory.get(key, _NO_ROW)[0] != identity for key, identity in identities.items()):
             memory.update(self._stored(start, keys))
         digests: dict[str, Digest] = {}
@@ -247,6 +253,10 @@ class HashCache:
 _Identity = tuple[int, int, int, int]
 _Row = tuple[_Identity, str]
 _NO_ROW: _Row = ((-1, -1, -1, -1), "")
+
+
+def _identity(stat: os.stat_result) -> _Identity:
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
 
 
 @dataclass

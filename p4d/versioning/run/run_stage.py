@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -133,13 +134,19 @@ def run_stage(
             return made
         given = stage_inputs(workspace, run, previous_version(workspace, run))
     started = _now()
-    with staging(project) as folder, work_dir(run) as work:
+    with (
+        staging(project) as folder,
+        work_dir(run) as work,
+        ThreadPoolExecutor(1, thread_name_prefix="git") as beside,
+    ):
+        # Publishing refuses code that changed meanwhile, so what git answers now stays true.
+        origin = beside.submit(run_info.code_origin, project.root, run.expected.code)
         view = open_pinned(run, folder / "pinned")
         given = replace(given, work=work, folders={**given.folders, **view.folders})
         done = compute(stage_call(run, given, folder / "new"), progress or given.progress)
         view.refuse_edits()
         check_staged(folder / "new")
-        record = _record(run, folder / "new", done, run_id=run_id, started=started)
+        record = _record(run, folder / "new", done, origin.result(), run_id=run_id, started=started)
         environment.keep_list(project)
         keep_code_list(project, run.expected.code_tree.files)
         version = publish(run, folder, record)
@@ -219,6 +226,7 @@ def _record(
     run: StageRun,
     new: Path,
     done: Computed,
+    origin: Mapping[str, Any],
     *,
     run_id: str,
     started: str,
@@ -241,7 +249,7 @@ def _record(
             "upstream": dict(run.inputs.versions),
             "excluded": dict(run.inputs.excluded),
             "previous": run.previous,
-            **run_info.code_origin(run.project.root, expected.code),
+            **origin,
             "env": environment.environment_digest(),
             "env_lock": environment.lock_digest(),
             "rows": dict(done.report.rows),

@@ -123,6 +123,29 @@ def test_the_term_trains_the_encoder_and_no_language_model_runs_for_it(region_pr
     assert not any(name.startswith("decoder") for name in moved)
 
 
+def test_a_term_of_weight_zero_is_known_and_costs_no_gradient(region_project):
+    """The gradients are those of the sum in which its weight is zero."""
+    _, arm, batch = region_arm(region_project)
+    for ask in (False, True):
+        found = []
+        for unweighted in ((), ("latent",)):
+            arm.zero_grad(set_to_none=True)
+            terms = arm(batch, ask=ask, unweighted=unweighted)
+            (terms["sft"] + 3.0 * terms["region"] + 0.0 * terms["latent"]).backward()
+            gradients = {name: weight.grad.clone() for name, weight in arm.named_parameters()}
+            found.append((terms["latent"].item(), gradients))
+        (whole, full), (alone, lean) = found
+        assert alone == whole > 0
+        assert list(lean) == list(full)
+        assert all(torch.equal(lean[name], full[name]) for name in full)
+    cut = arm(batch, ask=False, unweighted=("latent",))["latent"]
+    arm.zero_grad(set_to_none=True)
+    cut.backward()
+    assert {name.split(".")[0] for name, w in arm.named_parameters() if w.grad is not None} == {
+        "decoder"
+    }
+
+
 def test_the_term_is_what_its_parts_give(region_project):
     student, arm, batch = region_arm(region_project)
     distillation = arm._distillation[0]

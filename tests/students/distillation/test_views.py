@@ -1,6 +1,7 @@
 """Views of a clip: what is shown, its masks, and the teacher's latents belong together."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from p4d.students.distillation.viewed_clips import changed
 from p4d.students.distillation.views import View, view_of
 from p4d.students.model.student import load
 from p4d.students.training.distillation_setup import set_up_distillation
+from p4d.students.training.launch import train
 from p4d.students.training.stages import build_p4d
 from p4d.teachers.registry import load_latent_teacher
 from tests.students.training.test_trainer import BUDGET, curve_of, equal_bytes, inputs_of
@@ -98,6 +100,14 @@ def test_a_run_with_views_is_the_same_twice_and_another_than_without(project, tm
     assert not equal_bytes(tmp_path / "a", tmp_path / "b")
     latent = {name: curve_of(tmp_path / name)["latent"] for name in "ac"}
     assert not np.allclose(latent["a"], latent["c"], rtol=1e-3)
+
+
+def test_a_run_outside_the_pipeline_has_a_folder_for_the_labels_of_views(project, tmp_path):
+    inputs = inputs_of(project, "student_p4d", training=BUDGET, distillation=LATENTS_ALONE)
+    train("p4d", tmp_path / "run", data=project.root, params=inputs.all_params)
+    shutil.rmtree(tmp_path / "run" / "work")
+    build_p4d(inputs, tmp_path / "stage")
+    assert equal_bytes(tmp_path / "run", tmp_path / "stage") == []
 
 
 def test_views_have_no_maps(project):

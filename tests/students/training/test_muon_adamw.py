@@ -72,6 +72,36 @@ def test_each_weight_has_the_step_of_its_optimizer_at_its_rate(network):
         torch.testing.assert_close(weight, other.state_dict()[name], rtol=0, atol=1e-7)
 
 
+def test_a_matrix_without_gradient_decays_and_begins_when_it_gets_one(network, monkeypatch):
+    """As by torch's optimizer, which orthogonalises the zeros."""
+    other, params = copied(network), training(learning_rate=0.01)
+    ours = muon_adamw(network, network.encoder, params)
+    weight = network.language_model["layers"][0].weight
+    plain = other.language_model["layers"][0].weight
+    theirs = torch.optim.Muon([plain], lr=0.03, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+    orthogonalised = []
+    whole = torch.optim._muon._zeropower_via_newtonschulz
+    monkeypatch.setattr(
+        torch.optim._muon,
+        "_zeropower_via_newtonschulz",
+        lambda matrix, *rest: orthogonalised.append(matrix.shape) or whole(matrix, *rest),
+    )
+    for step in range(6):
+        network.gradients(step)
+        if step in (0, 1, 2, 4):  # at 4 there is momentum, and it is no rest
+            weight.grad.zero_()
+        plain.grad = given = weight.grad.clone()
+        orthogonalised.clear()
+        ours.step()
+        assert ((4, 6) in orthogonalised) == (step >= 3)
+        assert torch.equal(weight.grad, given)
+        theirs.step()
+        assert torch.equal(weight, plain), step
+        assert torch.equal(
+            ours.state[weight]["momentum_buffer"], theirs.state[plain]["momentum_buffer"]
+        )
+
+
 def test_a_loaded_state_goes_on_as_if_it_had_not_been_saved(network):
     params = training(learning_rate=0.01)
     ours = muon_adamw(network, network.encoder, params)
