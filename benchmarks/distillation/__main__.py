@@ -15,7 +15,6 @@ from benchmarks.distillation.corpus import corpus_of, prepare, shards_of
 from benchmarks.distillation.demo import record_demo
 from benchmarks.distillation.plan import (
     CANDIDATES,
-    FIRST,
     SEEDS,
     STEPS,
     VAL,
@@ -26,7 +25,7 @@ from benchmarks.distillation.plan import (
 )
 from benchmarks.distillation.report import collect, measured_ratio, restore
 from benchmarks.distillation.run import is_done, measured_row, perform
-from benchmarks.distillation.schedule import costs_of, fitting
+from benchmarks.distillation.schedule import costs_of, until_time_is_over
 from benchmarks.distillation.variants import make_variants
 from benchmarks.machine import CHECKOUT, clean_commit
 from p4d.artifacts import read_json, write_json
@@ -80,25 +79,23 @@ def choose(work: Path, arguments: argparse.Namespace) -> None:
 def measure(work: Path, arguments: argparse.Namespace, until_s: float) -> list[str]:
     """Run what fits into the time, the most important first; return what was left out."""
     make_bases(work)
-    while True:
+
+    def missing() -> list[RunSpec]:
         corpus, commit = corpus_of(work), clean_commit(CHECKOUT)
-        results = _finished(work, corpus)
-        missing = [
-            run for run in planned(work, arguments) if not is_done(work, run, corpus, commit)
-        ]
-        # The arm of equal time can be planned when SFT and P4D have been measured.
-        first = [run for run in missing if run.arm in FIRST]
-        chosen, _ = fitting(
-            first or missing,
-            costs_of(results, arguments.steps),
-            seconds=until_s - time.monotonic(),
-            processes=arguments.processes,
-        )
-        make_variants(work, shards_of(work), chosen)
-        failed = perform(work, chosen, arguments)
-        if failed or not chosen or not first:
-            now = [r for r in planned(work, arguments) if not is_done(work, r, corpus, commit)]
-            return [run.name for run in now]
+        return [run for run in planned(work, arguments) if not is_done(work, run, corpus, commit)]
+
+    def train(runs: Sequence[RunSpec]) -> list[str]:
+        make_variants(work, shards_of(work), runs)
+        return perform(work, runs, arguments)
+
+    left_out = until_time_is_over(
+        missing,
+        lambda: costs_of(_finished(work, corpus_of(work)), arguments.steps),
+        train,
+        left_s=lambda: until_s - time.monotonic(),
+        processes=arguments.processes,
+    )
+    return [run.name for run in left_out]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from benchmarks.distillation.plan import RunSpec
+from benchmarks.distillation.plan import FIRST, RunSpec
 
 SFT_STEP_S = 0.5
 """Processor seconds of a step of SFT, for a machine on which nothing has run yet."""
@@ -39,18 +40,19 @@ def costs_of(results: Mapping[str, Mapping[str, Any]], steps: int) -> Callable[[
         per_step = result["wall_s"] / max(result["steps"], 1)
         by_arm.setdefault(result["run"]["arm"], []).append(per_step)
         by_stage.setdefault(result["run"]["stage"], []).append(per_step)
-    sft = _mean(by_stage.get("student_sft")) or SFT_STEP_S
+    sft = _median(by_stage.get("student_sft")) or SFT_STEP_S
 
     def cost(run: RunSpec) -> float:
-        per_step = _mean(by_arm.get(run.arm)) or _mean(by_stage.get(run.stage))
+        per_step = _median(by_arm.get(run.arm)) or _median(by_stage.get(run.stage))
         per_step = per_step or sft * OF_SFT.get(run.stage, 1.0)
         return per_step * steps * run.length + ANSWERING_S
 
     return cost
 
 
-def _mean(values: Sequence[float] | None) -> float | None:
-    return sum(values) / len(values) if values else None
+def _median(values: Sequence[float] | None) -> float | None:
+    """One run beside other work of the machine takes several times as long."""
+    return statistics.median(values) if values else None
 
 
 def fitting(
@@ -79,3 +81,32 @@ def fitting(
             free_at[process] = end
             chosen.append(run)
     return chosen, left_out
+
+
+def until_time_is_over(
+    missing: Callable[[], Sequence[RunSpec]],
+    cost: Callable[[], Callable[[RunSpec], float]],
+    perform: Callable[[Sequence[RunSpec]], Sequence[str]],
+    *,
+    left_s: Callable[[], float],
+    processes: int,
+) -> list[RunSpec]:
+    """Perform what fits, and plan again by what it cost, until nothing fits or a run failed.
+
+    Args:
+        missing: what is still to do, the most important first.
+        cost: what runs cost, by those that are done.
+        perform: does runs, and returns the names of those that failed.
+        left_s: seconds that are left.
+        processes: runs that go on side by side.
+
+    Returns:
+        What was left out.
+    """
+    while True:
+        runs = missing()
+        # The arm of equal time can be planned when SFT and P4D have been measured.
+        first = [run for run in runs if run.arm in FIRST]
+        chosen, _ = fitting(first or runs, cost(), seconds=left_s(), processes=processes)
+        if not chosen or perform(chosen):
+            return list(missing())

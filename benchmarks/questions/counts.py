@@ -1,4 +1,4 @@
-"""Counts questions per category, rejected candidates and balance, and times generation.
+"""Counts questions per category, refused candidates and balance, and times generation.
 
 `python -m benchmarks.questions.counts --worlds 400` draws worlds, measures their facts, and
 composes and counts their questions shard by shard. For speed and memory it composes the facts of
@@ -61,12 +61,12 @@ def tables(folder: Path, shard: str) -> Tables:
 
 
 def counts(folder: Path, shards: list[str], params: Params) -> dict[str, object]:
-    """Count questions and rejected candidates of all shards, and measure balance."""
+    """Count questions and refused candidates of all shards, and measure balance."""
     asked, refused = [], []
     for shard in shards:
         composed = compose(*tables(folder, shard), params.questions, params.release)
         asked.append(composed.questions.with_columns(shard=pl.lit(shard)))
-        refused.append(composed.rejected)
+        refused.append(composed.refused)
     questions = pl.concat(asked).with_columns(
         split=pl.col("video_id").map_elements(
             lambda video: split_for(video, params.release), return_dtype=pl.String

@@ -16,7 +16,7 @@ from benchmarks.synthetic.questions_project import QuestionsProject
 from p4d.artifacts import write_arrays, write_table
 from p4d.categories import CATEGORIES
 from p4d.explore import tables
-from p4d.questions.asking.rejections import REASONS
+from p4d.questions.asking.refusals import REASONS
 from p4d.questions.facts import table as facts
 from p4d.teachers.labelling.store import LabelWriter
 from p4d.teachers.protocol import LabelArrays

@@ -15,7 +15,7 @@ from p4d.config import Params
 from p4d.determinism import deterministic
 from p4d.errors import ConfigError, ContractError
 from p4d.evaluation.answering.ask import AskSettings, ask
-from p4d.evaluation.answering.placement import load_placed
+from p4d.evaluation.answering.placement import Placement, load_placed
 from p4d.evaluation.answering.replies import Journal
 from p4d.evaluation.answering.visuals import ClipVisuals, VideoVisuals, VisualSource, view_id
 from p4d.evaluation.benchmarks.item import Benchmark, BenchmarkItem
@@ -119,12 +119,7 @@ def evaluate(
         ContractError: no model, nothing to ask, or `out` holds another run.
         ConfigError: settings that the model cannot use.
     """
-    items = limited(benchmark.items, settings.limit)
-    if not items:
-        reasons = sorted({item.reason for item in benchmark.rejected})
-        raise ContractError(
-            f"{benchmark.folder} has no item that can be asked: {'; '.join(reasons[:3]) or 'empty'}"
-        )
+    items = _items(benchmark, settings.limit)
     student, placement = load_placed(
         open_student,
         model,
@@ -138,26 +133,13 @@ def evaluate(
     if settings.facts is not None:
         questions = [_with_text(each, settings.facts.get(each.qa_id, "")) for each in questions]
     visuals = visuals_of(benchmark, items, asked.frames, asked.size_px)
-    asking = AskSettings(
-        frames=asked.frames,
-        batch=settings.batch,
-        answer_tokens=asked.max_new_tokens,
-        likelihood=settings.likelihood,
-    )
-    if settings.facts is not None:
-        asking = asking_with_facts(asking)
+    asking = _asking(asked, settings)
     checkpoint = _model_id(model)
     run = {
         "benchmark": benchmark.name,
         "items": _items_id(benchmark, items),
         "model": checkpoint,
-        "prompt": asked.prompt,
-        "size_px": asked.size_px,
-        "threads": settings.threads,
-        **({} if placement.dtype == "float32" else {"dtype": placement.dtype}),
-        **({} if settings.attention == "sdpa" else {"attention": placement.attention}),
-        **({} if settings.facts is None else {"facts": content_id("facts", settings.facts)}),
-        **{k: v for k, v in dataclasses.asdict(asking).items() if k != "questions_per_row"},
+        **_run_settings(asked, asking, placement, settings),
     }
     journal = Journal(out / JOURNAL, run)
     with deterministic(settings.threads, seed=0):
@@ -183,6 +165,41 @@ def evaluate(
     page = render_page(metrics, table, lambda qa_id: visuals.of(by_id[qa_id]))
     write_bytes(out / "index.html", page.encode())
     return metrics
+
+
+def _items(benchmark: Benchmark, limit: int | None) -> list[BenchmarkItem]:
+    items = limited(benchmark.items, limit)
+    if not items:
+        reasons = sorted({item.reason for item in benchmark.rejected})
+        raise ContractError(
+            f"{benchmark.folder} has no item that can be asked: {'; '.join(reasons[:3]) or 'empty'}"
+        )
+    return items
+
+
+def _asking(asked: _HowAsked, settings: EvaluateSettings) -> AskSettings:
+    asking = AskSettings(
+        frames=asked.frames,
+        batch=settings.batch,
+        answer_tokens=asked.max_new_tokens,
+        likelihood=settings.likelihood,
+    )
+    return asking if settings.facts is None else asking_with_facts(asking)
+
+
+def _run_settings(
+    asked: _HowAsked, asking: AskSettings, placement: Placement, settings: EvaluateSettings
+) -> dict[str, Any]:
+    """What may change a reply, so that a journal is continued with equal settings only."""
+    return {
+        "prompt": asked.prompt,
+        "size_px": asked.size_px,
+        "threads": settings.threads,
+        **({} if placement.dtype == "float32" else {"dtype": placement.dtype}),
+        **({} if settings.attention == "sdpa" else {"attention": placement.attention}),
+        **({} if settings.facts is None else {"facts": content_id("facts", settings.facts)}),
+        **{k: v for k, v in dataclasses.asdict(asking).items() if k != "questions_per_row"},
+    }
 
 
 def _write_results(

@@ -77,7 +77,9 @@ class Stage:
 
     Attributes:
         name: stage in dvc.yaml, asset in Dagster, folder under data/.
+        group: part of the flow; the groups of the UI are made of these.
         entry: `module:function` of signature `(StageInputs, Path) -> StageReport`.
+        description: what is stored, in a sentence.
         inputs: names of upstream stages.
         params: sections of params.yaml the function may read.
         per_shard: one artifact per shard; an upstream per-shard stage is then read shard by shard.

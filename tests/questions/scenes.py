@@ -147,10 +147,10 @@ class Clip:
 
 @dataclasses.dataclass(frozen=True)
 class ComposedRows:
-    """Rows of questions and of rejected candidates."""
+    """Rows of questions and of refused candidates."""
 
     questions: list
-    rejected: list
+    refused: list
 
 
 def tables_of(clips):
@@ -171,7 +171,7 @@ def tables_of(clips):
 def compose_clips(clips, params, splits):
     """Questions of clips, as rows."""
     composed = compose(*tables_of(clips), params, splits)
-    return ComposedRows(composed.questions.to_dicts(), composed.rejected.to_dicts())
+    return ComposedRows(composed.questions.to_dicts(), composed.refused.to_dicts())
 
 
 def clip_of(a_scene, video):

@@ -7,20 +7,22 @@
 
 A look is a renderer with its own textures, layouts, motions, lenses, rates and codecs. `bullet`
 (TinyRenderer of PyBullet) is the look for development: rules and sigmas may be chosen on it.
-`vtk` (rasterizer of VTK), `collage` (photographs, cut out and moved; its scenes are its own) and
-`atelier` (toys before POV-Ray, a ray tracer; its scenes are its own) are held out as whole looks:
-nothing is chosen on them, and they are opened for figures alone. `atelier` was chosen and written
-before the rules were final that it was first run with. `mitsuba` (path tracer) and `panda` (a
-game engine in its forest; its scenes are its own) were held out once; rules were chosen after their
-figures, so they are for development today. None of them is MuJoCo, which renders the worlds that
+`vtk` (rasterizer of VTK) and `collage` (photographs, cut out and moved; its scenes are its own) are
+held out as whole looks: nothing is chosen on them, and they are opened for figures alone. `mitsuba`
+(path tracer), `panda` (a game engine in its forest; its scenes are its own) and `atelier` (toys
+before POV-Ray, a ray tracer; its scenes are its own) were held out once; rules were chosen after
+their figures, so they are for development today. `nursery` (toys of several parts, three.js in a
+browser; its scenes are its own) was written before the rules were final that it was first run with,
+and failed; no rule was chosen on it yet. None of them is MuJoCo, which renders the worlds that
 train the expert.
 
 - `scenes.py`, `motions.py`, `shapes.py`: what is filmed; `tiny.py`, `raster.py`, `tracer.py`: the
-  renderers; `collage.py`, `forest.py` and `panda.py`, `atelier/`: scenes and renderers of
-  `collage`, `panda`, `atelier`; `film.py`: blur, noise, rates, codecs, and the truth that stays
-  aside.
+  renderers; `collage.py`, `forest.py` and `panda.py`, `atelier/`, `nursery/`: scenes and renderers
+  of `collage`, `panda`, `atelier`, `nursery`; `film.py`: blur, noise, rates, codecs, and the truth
+  that stays aside.
 - `truth.py` reads the truth of a clip, `judge.py` compares facts and questions with it, by
   `rules.py`, `picture_rules.py`, `world_rules.py` and `course_rules.py`.
 - `measure.py` runs landing to questions, and sums up. The extra `looks` brings the renderers but
-  POV-Ray, which is no Python package (`apt install povray povray-includes`).
+  POV-Ray (`apt install povray povray-includes`) and three.js in Chromium (`apt install chromium`,
+  `npm install three@0.187.0` in the checkout), which are no Python packages.
 """

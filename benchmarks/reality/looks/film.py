@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from benchmarks.reality.looks import collage, forest, scenes
 from benchmarks.reality.looks.atelier import stage
+from benchmarks.reality.looks.nursery import room
 from benchmarks.reality.looks.rendering import Picture, pictures_of, renderer_of
 from benchmarks.reality.looks.scenes import Scene
 from p4d.ids import seed_for
@@ -63,7 +64,8 @@ class Place:
 
 def scene_of(look: str, number: int) -> Scene:
     """Draw a scene of a look."""
-    own = {"collage": collage.scene_of, "panda": forest.scene_of, "atelier": stage.scene_of}
+    own = {"collage": collage.scene_of, "panda": forest.scene_of, "atelier": stage.scene_of,
+           "nursery": room.scene_of}  # fmt: skip
     return own[look](number) if look in own else scenes.scene_of(look, number)
 
 

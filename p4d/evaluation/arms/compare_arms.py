@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -59,17 +60,76 @@ def build_evaluation(inputs: StageInputs, out: Path) -> StageReport:
         ContractError: the release has no test questions.
     """
     params: EvaluationParams = inputs.params("evaluation")
-    frames: int = inputs.params("clips").frames
     release = inputs.folder("release")
     questions = load_questions(release, "test")
     if not questions:
         raise ContractError("the release has no questions in its test split")
-    clips = ClipVisuals(ClipReader(inputs.shard_folders("clips"), inputs.shard_folders("regions")))
-    groups = dict(read_table(release / "clips.parquet").select("clip_id", "group").iter_rows())
     general = read_split(inputs.folder("external"), inputs.folder("mixture"), HELD_OUT)
-    tables, cards, of_general = [], {}, []
-    asking = asking_of(params, frames)
+    answered = _ask_arms(inputs, questions, general)
+    predictions = answered.predictions
+    write_table(out / "predictions.parquet", predictions, sort_by=["arm", "qa_id"])
+
+    statistics = Bootstrap(params.bootstrap_samples, params.confidence)
+    of_arm = {arm: predictions.filter(pl.col("arm") == arm) for arm in ASKED}
+    accuracy = {arm: accuracy_by_slice(rows, statistics) for arm, rows in of_arm.items()}
+    gains = {f"{a}_over_{b}": paired_gain(of_arm[a], of_arm[b], statistics) for a, b in COMPARED}
+    questions_table = read_table(release / "questions.parquet")
+    split = pl.col("split")
+    priors = prior_accuracies(
+        questions_table.filter(split == "train"), questions_table.filter(split == "test")
+    )
+    metrics = {
+        "questions": len(questions),
+        "groups": predictions["group"].n_unique(),
+        **priors,
+        **{arm: _summary(accuracy[arm], of_arm[arm]) for arm in ASKED},
+        "gain": {name: found["Average"].as_dict() for name, found in gains.items()},
+    }
+    if general:
+        metrics["general"] = _write_general(general, answered.general, inputs, out)
+    write_json(out / "metrics.json", metrics)
+    write_json(out / "reproduction.json", answered.cards)
+    write_bytes(out / "by_category.csv", by_category_csv(accuracy, "arm"))
+    write_json(
+        out / "comparisons.json",
+        {pair: {name: i.as_dict() for name, i in found.items()} for pair, found in gains.items()},
+    )
+    return StageReport(
+        rows={"ok": len(questions)},
+        metrics={
+            **{f"{arm}_accuracy": found["Average"].value for arm, found in accuracy.items()},
+            "p4d_over_sft": gains["p4d_over_sft"]["Average"].value,
+            "majority_text": priors["majority_text"],
+        },
+    )
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """What the arms answered.
+
+    Attributes:
+        predictions: rows of all arms, and of the first-frame control.
+        cards: by arm, what reproduces its answers.
+        general: by arm that sees videos, the scores on held-out external rows.
+    """
+
+    predictions: pl.DataFrame
+    cards: Mapping[str, object]
+    general: Sequence[pl.DataFrame]
+
+
+def _ask_arms(
+    inputs: StageInputs, questions: Sequence[Question], general: Sequence[ExternalConversation]
+) -> _Answered:
+    """Open one arm after another, and ask it the questions and the held-out external rows."""
+    params: EvaluationParams = inputs.params("evaluation")
+    clips = ClipVisuals(ClipReader(inputs.shard_folders("clips"), inputs.shard_folders("regions")))
+    table = read_table(inputs.folder("release") / "clips.parquet")
+    groups = dict(table.select("clip_id", "group").iter_rows())
+    asking = asking_of(params, inputs.params("clips").frames)
     unread = dataclasses.replace(params, generated_questions=0)
+    tables, cards, of_general = [], {}, []
     for number, (arm, stage) in enumerate(ARMS.items(), start=1):
         student, placement = load_placed(
             load,
@@ -95,42 +155,7 @@ def build_evaluation(inputs: StageInputs, out: Path) -> StageReport:
             threads=params.threads,
         )
         inputs.progress(number, len(ARMS), f"{arm} answered {len(questions)} questions")
-    predictions = pl.concat(tables)
-    write_table(out / "predictions.parquet", predictions, sort_by=["arm", "qa_id"])
-
-    statistics = Bootstrap(params.bootstrap_samples, params.confidence)
-    of_arm = {arm: predictions.filter(pl.col("arm") == arm) for arm in ASKED}
-    accuracy = {arm: accuracy_by_slice(rows, statistics) for arm, rows in of_arm.items()}
-    gains = {f"{a}_over_{b}": paired_gain(of_arm[a], of_arm[b], statistics) for a, b in COMPARED}
-    questions_table = read_table(release / "questions.parquet")
-    split = pl.col("split")
-    priors = prior_accuracies(
-        questions_table.filter(split == "train"), questions_table.filter(split == "test")
-    )
-    metrics = {
-        "questions": len(questions),
-        "groups": predictions["group"].n_unique(),
-        **priors,
-        **{arm: _summary(accuracy[arm], of_arm[arm]) for arm in ASKED},
-        "gain": {name: found["Average"].as_dict() for name, found in gains.items()},
-    }
-    if general:
-        metrics["general"] = _write_general(general, of_general, inputs, out)
-    write_json(out / "metrics.json", metrics)
-    write_json(out / "reproduction.json", cards)
-    write_bytes(out / "by_category.csv", by_category_csv(accuracy, "arm"))
-    write_json(
-        out / "comparisons.json",
-        {pair: {name: i.as_dict() for name, i in found.items()} for pair, found in gains.items()},
-    )
-    return StageReport(
-        rows={"ok": len(questions)},
-        metrics={
-            **{f"{arm}_accuracy": found["Average"].value for arm, found in accuracy.items()},
-            "p4d_over_sft": gains["p4d_over_sft"]["Average"].value,
-            "majority_text": priors["majority_text"],
-        },
-    )
+    return _Answered(pl.concat(tables), cards, of_general)
 
 
 def _general(

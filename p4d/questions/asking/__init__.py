@@ -5,7 +5,7 @@
 - `fact_columns.py` and `candidates.py` find every question that the facts can answer.
 - `exchange_groups.py` and `number_groups.py` draw the groups that share options; `shares.py`
   selects which groups are asked; `letters.py` deals the letters.
-- `question_table.py` writes texts and rows, `rejections.py` counts what is not asked.
+- `question_table.py` writes texts and rows, `refusals.py` counts what is not asked.
 - `recompute.py` derives the answer of a stored question from its facts again, for a gate.
 
 Everything works on columns of integers (`p4d/questions/columns.py`), so a million questions take

@@ -86,7 +86,7 @@ class OptionTexts:
 
 @dataclass(frozen=True)
 class FoundCandidates:
-    """Candidates, and how many per family and clip were rejected at once.
+    """Candidates, and how many per family and clip were refused at once.
 
     Attributes:
         candidates: of all families.

@@ -24,12 +24,12 @@ from p4d.questions.asking.families import BY_NAME, FAMILIES
 from p4d.questions.asking.number_groups import number_groups
 from p4d.questions.asking.option_rules import Counts, Numbers, Words
 from p4d.questions.asking.question_table import ShardTables, question_table
-from p4d.questions.asking.rejections import (
+from p4d.questions.asking.refusals import (
     CLIP_FULL,
     NO_PARTNERS,
     NOT_DRAWN,
     REASONS,
-    rejection_table,
+    refusal_table,
 )
 from p4d.questions.asking.shares import in_turns, within_shares
 from p4d.questions.columns import Ints
@@ -40,10 +40,10 @@ _CATEGORY = np.array([CATEGORIES.index(family.category) for family in FAMILIES])
 
 @dataclass(frozen=True)
 class ComposedQuestions:
-    """Questions, and counts of the rejected candidates, as their tables."""
+    """Questions, and counts of the refused candidates, as their tables."""
 
     questions: pl.DataFrame
-    rejected: pl.DataFrame
+    refused: pl.DataFrame
 
 
 def compose(
@@ -56,9 +56,8 @@ def compose(
     """Compose all questions of a shard.
 
     Exchange groups are drawn per family, interval and split, among the videos that may be asked
-    about. Then categories take turns, and the
-    families within each, until every clip has its share: a maximum in total, and for each category
-    twice an even share.
+    about. Then categories take turns, and the families within each, until every clip has its share:
+    a maximum in total, and for each category twice an even share.
 
     Args:
         clips: clip_id, video_id, has_truth; if `seconds` is `pictures`, `pictures`, a text that
@@ -88,8 +87,8 @@ def compose(
     questions = question_table(asked, candidates, found.options, tables)
     reason = np.where(in_group, REASONS.index(CLIP_FULL), REASONS.index(NO_PARTNERS))
     reason[~open_to_questions] = REASONS.index(NOT_DRAWN)
-    rejected = rejection_table(candidates, reason, is_asked, found, clips)
-    return ComposedQuestions(questions.sort("qa_id"), rejected)
+    refused = refusal_table(candidates, reason, is_asked, found, clips)
+    return ComposedQuestions(questions.sort("qa_id"), refused)
 
 
 def _of_families(candidates: Candidates, names: Sequence[str]) -> Candidates:

@@ -17,7 +17,7 @@ from p4d.truth.clip_parts import stated_parts
 
 
 def build_questions(inputs: StageInputs, out: Path) -> StageReport:
-    """Write `questions.parquet` and `refusals.parquet` (rejected candidates) of one shard."""
+    """Write `questions.parquet` and `refusals.parquet` (refused candidates) of one shard."""
     params: QuestionsParams = inputs.params("questions")
     table = read_table(inputs.folder("clips") / "clips.parquet").filter(pl.col("outcome") == "ok")
     regions = read_table(inputs.folder("regions") / "regions.parquet")
@@ -31,14 +31,14 @@ def build_questions(inputs: StageInputs, out: Path) -> StageReport:
     write_table(out / "questions.parquet", questions, sort_by=["qa_id"])
     write_table(
         out / "refusals.parquet",
-        composed.rejected,
+        composed.refused,
         sort_by=["clip_id", "category", "family", "reason"],
     )
     asked = composed.questions.height
     by_category = Counter(composed.questions["category"].to_list())
     inputs.progress(table.height, table.height, f"{asked} questions")
     return StageReport(
-        rows={"ok": asked, "filtered": int(composed.rejected["count"].sum())},
+        rows={"ok": asked, "filtered": int(composed.refused["count"].sum())},
         metrics={
             "questions": asked,
             "clips_with_questions": composed.questions["clip_id"].n_unique(),

@@ -11,7 +11,6 @@ from typing import Any
 from torch import Tensor
 from transformers import PrinterCallback, TrainingArguments
 
-from p4d import freed_memory
 from p4d.config import TrainingParams
 from p4d.determinism import deterministic
 from p4d.errors import TrainingError
@@ -43,7 +42,6 @@ def train_arm(arm: Arm, run: TrainingRun) -> TrainingResult:
     state = RunState(run.weights)
     with ExitStack() as stack:
         scratch = work or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        stack.enter_context(freed_memory.kept())
         stack.enter_context(deterministic(params.threads, params.seed, device=params.device))
         arguments = _arguments(params, scratch, saves=work is not None)
         arm.place(params.device)

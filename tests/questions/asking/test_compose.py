@@ -14,7 +14,7 @@ from p4d.config import QuestionsParams, ReleaseParams
 from p4d.errors import ContractError
 from p4d.questions.asking.families import BY_NAME, FAMILIES
 from p4d.questions.asking.recompute import recompute
-from p4d.questions.asking.rejections import (
+from p4d.questions.asking.refusals import (
     CLIP_FULL,
     CROWDED,
     NO_FACT,
@@ -72,9 +72,7 @@ OF_PATHS = {
 
 def test_every_family_finds_candidates_and_most_are_asked_of_sixty_clips(composed):
     asked = {row["family"] for row in composed.questions}
-    found = {
-        row["family"] for row in composed.rejected if row["reason"] in (NO_PARTNERS, CLIP_FULL)
-    }
+    found = {row["family"] for row in composed.refused if row["reason"] in (NO_PARTNERS, CLIP_FULL)}
     of_seconds = {name for name, one in BY_NAME.items() if one.needs_seconds}
     assert asked | found == set(BY_NAME) - OF_PATHS - of_seconds
     assert len(asked) >= 45
@@ -288,16 +286,16 @@ def test_uncertain_facts_are_not_asked_about(clips):
     doubtful = [with_facts(c, lambda f: f._replace(sigma=50.0)) for c in clips[:12]]
     composed = compose_clips(doubtful, QUESTIONS, SPLITS)
     assert composed.questions == []
-    assert {row["reason"] for row in composed.rejected} >= {UNCERTAIN}
+    assert {row["reason"] for row in composed.refused} >= {UNCERTAIN}
 
 
 def test_every_candidate_is_asked_or_refused_once(clips, composed):
     reasons = Counter()
-    for row in composed.rejected:
+    for row in composed.refused:
         reasons[row["reason"]] += row["count"]
     assert reasons[CLIP_FULL] > 0
-    assert len(composed.rejected) == len(
-        {(r["clip_id"], r["family"], r["reason"]) for r in composed.rejected}
+    assert len(composed.refused) == len(
+        {(r["clip_id"], r["family"], r["reason"]) for r in composed.refused}
     )
 
 
@@ -309,7 +307,7 @@ def test_a_candidate_beyond_the_share_of_its_category_says_so(clips):
     composed = compose_clips(only, QUESTIONS, SPLITS)
     asked = Counter(row["clip_id"] for row in composed.questions)
     assert max(asked.values()) == 4
-    reasons = {row["reason"] for row in composed.rejected if row["family"] == "direction"}
+    reasons = {row["reason"] for row in composed.refused if row["family"] == "direction"}
     assert reasons >= {CLIP_FULL, NO_PARTNERS}
 
 
@@ -318,7 +316,7 @@ def test_clips_without_regions_or_facts_are_refused_not_fatal():
     bare = dataclasses.replace(empty, clip_id="clip_bare", facts=())
     composed = compose_clips([empty, bare], QUESTIONS, SPLITS)
     assert composed.questions == []
-    bare_refusals = [row for row in composed.rejected if row["clip_id"] == "clip_bare"]
+    bare_refusals = [row for row in composed.refused if row["clip_id"] == "clip_bare"]
     assert {row["reason"] for row in bare_refusals} == {NO_FACT}
     assert len(bare_refusals) == sum(not family.needs_seconds for family in FAMILIES)
 
@@ -379,10 +377,10 @@ def test_videos_that_are_not_drawn_are_not_asked_about_and_their_candidates_are_
     assert held_out == [row for row in few.questions if row["clip_id"] not in in_train]
     # No candidate is lost, and the reason says why each of these is not asked.
     for clip_id in closed:
-        rejected = [row for row in few.rejected if row["clip_id"] == clip_id]
-        assert {row["reason"] for row in rejected} <= {NO_FACT, UNCERTAIN, CROWDED, NOT_DRAWN}
-        before = [row for row in composed.rejected if row["clip_id"] == clip_id]
+        refused = [row for row in few.refused if row["clip_id"] == clip_id]
+        assert {row["reason"] for row in refused} <= {NO_FACT, UNCERTAIN, CROWDED, NOT_DRAWN}
+        before = [row for row in composed.refused if row["clip_id"] == clip_id]
         questions = sum(row["clip_id"] == clip_id for row in composed.questions)
-        assert sum(row["count"] for row in rejected) == questions + sum(
+        assert sum(row["count"] for row in refused) == questions + sum(
             row["count"] for row in before
         )

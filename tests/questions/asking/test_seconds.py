@@ -61,7 +61,7 @@ def asked_of(clips, params):
     if params.seconds == "pictures":  # the takes of a world show the same
         table = table.with_columns(pictures=pl.col("video_id"))
     composed = compose(table, regions, facts, params, SPLITS)
-    return ComposedRows(composed.questions.to_dicts(), composed.rejected.to_dicts())
+    return ComposedRows(composed.questions.to_dicts(), composed.refused.to_dicts())
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_the_others_are_asked_as_before(takes, by_pictures):
     def others(found):
         return {
             (row["clip_id"], row["family"])
-            for row in found.rejected
+            for row in found.refused
             if not BY_NAME[row["family"]].needs_seconds and row["reason"].startswith("the answer")
         }
 
@@ -119,7 +119,7 @@ def test_between_clips_they_exchange_options_as_others_do(takes):
 
 def test_they_are_not_asked_unless_wanted(takes):
     found = asked_of(takes, NONE)
-    for row in (*found.questions, *found.rejected):
+    for row in (*found.questions, *found.refused):
         assert not BY_NAME[row["family"]].needs_seconds
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, combinations
 from typing import Any
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from p4d.questions.regions.flow.background import Background, background, through
 from p4d.questions.regions.flow.blobs import Blob, blobs
+from p4d.questions.regions.flow.light import is_shadow
 from p4d.questions.regions.flow.paths import (
     PointPaths,
     borders_change,
@@ -111,24 +112,21 @@ def clip_motion(
             all_moved_px_tt=all_moved, stirs_tt33=stirs, may_stir_tt33=may_stir,
             size_px_2=(width, height), side_px=side_px,
         )  # fmt: skip
-    flowing = Surfaces(cv, grey_thw, instants, still)
+    flowing = Surfaces(cv, rgb_thw3, instants, still)
+    outlined = list(chain(blobs(cv, rgb_thw3, still), flowing.things()))
     if still.rests:
-        stirs, may_stir = stirring(cv, grey_thw[list(instants)], flowing)
+        outlined, shaded = _without_shadows(cv, rgb_thw3, outlined)
+        stirs, may_stir = stirring(cv, grey_thw[list(instants)], flowing, shaded)
     found, doubts = [], []
     taken = np.zeros((height, width), bool)
-    for blob in chain(blobs(cv, rgb_thw3, still), flowing.things()):
+    for blob in outlined:
         if isinstance(blob, str):
             doubts.append(blob)
             continue
         first = blob.mask_thw[0]
         if (first & taken).any():
             continue  # the thing has been found already
-        made = _thing(blob, paths, still, instants, side_px)
-        if isinstance(made, str) or not np.isfinite(made.place_t2).all():
-            # Its outline is lost, as where it passes another; its flow may tell more.
-            again = _thing(flowing.followed(first), paths, still, instants, side_px)
-            if isinstance(made, str) or _longer(again, made):
-                made = again
+        made = _followed_thing(blob, flowing, paths, still, instants, side_px)
         if isinstance(made, str):
             doubts.append(made)
         else:
@@ -164,6 +162,41 @@ def _all_moved_px(
         if far and not borders_change(shown[i], shown[j]):
             moved[i, j] = moved[j, i] = np.nan
     return moved
+
+
+def _without_shadows(
+    cv: Any,  # noqa: ANN401
+    rgb_thw3: NDArray[np.uint8],
+    outlined: Iterable[Blob | str],
+) -> tuple[list[Blob | str], NDArray[np.bool_]]:
+    """Blobs, with the reason in place of one that is a shadow, and where shadows pass, [H, W]."""
+    kept: list[Blob | str] = []
+    shaded = np.zeros(rgb_thw3.shape[1:3], bool)
+    for blob in outlined:
+        if not isinstance(blob, str) and is_shadow(cv, rgb_thw3, blob.mask_thw):
+            shaded |= blob.mask_thw.any(axis=0)
+            kept.append("it darkens what is there by one factor, as a shadow does")
+        else:
+            kept.append(blob)
+    return kept, shaded
+
+
+def _followed_thing(
+    blob: Blob,
+    flowing: Surfaces,
+    paths: PointPaths,
+    still: Background,
+    instants: Sequence[int],
+    side_px: int,
+) -> ThingMotion | str:
+    """The places of a blob, or of what its flow makes of it where its outline is lost."""
+    made = _thing(blob, paths, still, instants, side_px)
+    if isinstance(made, str) or not np.isfinite(made.place_t2).all():
+        # As where it passes another; its flow may tell more.
+        again = _thing(flowing.followed(blob.mask_thw[0]), paths, still, instants, side_px)
+        if isinstance(made, str) or _longer(again, made):
+            return again
+    return made
 
 
 def _longer(one: ThingMotion | str, other: ThingMotion) -> bool:

@@ -23,13 +23,19 @@ LEAST_LEVELS, NOISE_RATIO = 2.5, 4.0
 noise."""
 
 
-def stirring(cv: Any, grey_thw: NDArray[np.uint8], flowing: Surfaces) -> tuple[NDArray, NDArray]:  # noqa: ANN401
+def stirring(
+    cv: Any,  # noqa: ANN401
+    grey_thw: NDArray[np.uint8],
+    flowing: Surfaces,
+    shaded_hw: NDArray[np.bool_],
+) -> tuple[NDArray, NDArray]:
     """Shares of the picture that move in each part, between any two instants.
 
     Args:
         cv: OpenCV.
         grey_thw: the pictures at the instants, before a camera that rests.
         flowing: what flows between them.
+        shaded_hw: where shadows are seen to pass; what moves in one piece with them may be one.
 
     Returns:
         What certainly moves, and what may move: [T, T, 3, 3] by row and column of the part, 0 where
@@ -43,14 +49,23 @@ def stirring(cv: Any, grey_thw: NDArray[np.uint8], flowing: Surfaces) -> tuple[N
         moved, changed = np.zeros((2, height, width), bool)
         for end in range(begin + 1, frames):
             moved |= flowing.certain(end - 1)
+            sure = _apart(cv, moved, shaded_hw)
             change = np.abs(smooth[end] - smooth[begin])
             limit = max(LEAST_LEVELS, NOISE_RATIO * float(np.median(change)))
             above = (change > limit).astype(np.uint8)
             changed |= cv.morphologyEx(above, cv.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
             for part, within, about in zip(np.ndindex(3, 3), inner, outer, strict=True):
-                certain[begin, end][part] = moved[within].sum()
+                certain[begin, end][part] = sure[within].sum()
                 possible[begin, end][part] = changed[about].sum()
     return certain / (height * width), possible / (height * width)
+
+
+def _apart(cv: Any, moved_hw: NDArray[np.bool_], shaded_hw: NDArray[np.bool_]) -> NDArray[np.bool_]:  # noqa: ANN401
+    """What moves and is of no piece that a shadow passes: its whole way is not always seen."""
+    if not (moved_hw & shaded_hw).any():
+        return moved_hw
+    label = cv.connectedComponents(moved_hw.astype(np.uint8), connectivity=8)[1]
+    return np.asarray(moved_hw & ~np.isin(label, np.unique(label[moved_hw & shaded_hw])))
 
 
 def parts(size_hw: tuple[int, int], beyond: float) -> list[tuple[slice, slice]]:

@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from p4d.questions.regions.flow.background import Background, through
 from p4d.questions.regions.flow.blobs import Blob, shape_doubt, touches_border
 from p4d.questions.regions.flow.borne_out import borne_out
+from p4d.questions.regions.flow.light import light_alone
 from p4d.teachers.flow_dis import cycle_closes, dis_flow
+from p4d.video.appearance import grey_levels
 
 LEAST_FLOW_PX = 1.3
 """Between two instants of a clip, of what moves; the flow of a background at rest errs by 0.3."""
@@ -52,7 +54,8 @@ class _Instant:
         own_hw2: flow against the background per step, to the next instant or from the last one.
         moves_hw: where it is long.
         seen_hw: where the picture itself shows that the background does not move so.
-        onward_hw: where both hold from here to the next instant; what ended here is not in it.
+        onward_hw: where both hold from here to the next instant, and it is not the light alone that
+            changes; what ended here is not in it.
         label_hw: numbers of the surfaces that flow alike, 0 for none.
     """
 
@@ -69,7 +72,7 @@ class Surfaces:
     def __init__(
         self,
         cv: Any,  # noqa: ANN401
-        grey_thw: NDArray[np.uint8],
+        rgb_thw3: NDArray[np.uint8],
         instants: Sequence[int],
         still: Background,
     ) -> None:
@@ -77,12 +80,12 @@ class Surfaces:
 
         Args:
             cv: OpenCV.
-            grey_thw: the pictures.
+            rgb_thw3: the pictures.
             instants: frames of the clip among them.
             still: the background.
         """
         self._still = still
-        self._steps = _steps(cv, grey_thw, instants)
+        self._steps = _steps(cv, rgb_thw3, instants)
         self._found = [_instant(self._steps, still, i) for i in range(len(instants))]
 
     def certain(self, i: int) -> NDArray[np.bool_]:
@@ -119,11 +122,15 @@ class Surfaces:
         return Blob(mask_thw=masks)
 
 
-def _steps(cv: Any, grey_thw: NDArray[np.uint8], instants: Sequence[int]) -> _Steps:  # noqa: ANN401
+def _steps(cv: Any, rgb_thw3: NDArray[np.uint8], instants: Sequence[int]) -> _Steps:  # noqa: ANN401
     pairs = list(pairwise(instants))
+    grey_thw = grey_levels(rgb_thw3)
     forward = [dis_flow(cv, grey_thw[a], grey_thw[b]) for a, b in pairs]
     backward = [dis_flow(cv, grey_thw[b], grey_thw[a]) for a, b in pairs]
-    return _Steps(cv=cv, grey_thw=grey_thw, instants=instants, forward=forward, backward=backward)
+    return _Steps(
+        cv=cv, rgb_thw3=rgb_thw3, grey_thw=grey_thw, instants=instants, forward=forward,
+        backward=backward,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +138,7 @@ class _Steps:
     """The flow from each instant to the next, and back."""
 
     cv: Any
+    rgb_thw3: NDArray[np.uint8]
     grey_thw: NDArray[np.uint8]
     instants: Sequence[int]
     forward: Sequence[NDArray[np.float32]]
@@ -167,6 +175,9 @@ def _instant(steps: _Steps, still: Background, i: int) -> _Instant:
         seen |= shown
         if sign > 0:
             onward = here & shown
+            if still.rests and onward.any():
+                pictures = steps.rgb_thw3[frame], steps.rgb_thw3[other]
+                onward &= ~light_alone(steps.cv, *pictures, there)
     return _Instant(
         own_hw2=own, moves_hw=moves, seen_hw=seen, onward_hw=np.asarray(onward),
         label_hw=_labels(steps.cv, own, moves),

@@ -12,7 +12,7 @@ from p4d.questions.asking.candidates import Candidates, FoundCandidates
 from p4d.questions.asking.families import FAMILIES
 from p4d.questions.columns import Ints, gather
 
-REJECTIONS_SCHEMA: dict[str, Any] = {
+REFUSALS_SCHEMA: dict[str, Any] = {
     "clip_id": pl.String,
     "category": pl.String,
     "family": pl.String,
@@ -29,7 +29,7 @@ NOT_DRAWN = "its video is not among those that are asked about (questions.asked_
 REASONS = (NO_FACT, UNCERTAIN, CROWDED, NO_PARTNERS, CLIP_FULL, NOT_DRAWN)
 
 
-def rejection_table(
+def refusal_table(
     candidates: Candidates,
     reason: Ints,
     is_asked: NDArray,
@@ -42,7 +42,7 @@ def rejection_table(
         candidates: in the families that may be asked.
         reason: of each, the index in REASONS if it is not asked.
         is_asked: of each.
-        found: counts of the candidates that were rejected before.
+        found: counts of the candidates that were refused before.
         clips: sorted by id.
     """
     shape = (len(REASONS), len(FAMILIES), len(clips))
@@ -64,5 +64,5 @@ def rejection_table(
             "reason": gather([REASONS[r] for r in reasons], why),
             "count": counts[clip, family, why].astype(np.int64),
         },
-        schema=REJECTIONS_SCHEMA,
+        schema=REFUSALS_SCHEMA,
     )

@@ -1,0 +1,1 @@
+../../../../../p4d/questions/asking/refusals.py

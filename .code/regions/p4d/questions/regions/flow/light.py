@@ -1,0 +1,1 @@
+../../../../../../p4d/questions/regions/flow/light.py

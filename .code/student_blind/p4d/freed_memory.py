@@ -1,1 +1,0 @@
-../../../p4d/freed_memory.py
