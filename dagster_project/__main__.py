@@ -96,11 +96,11 @@ def _bring_up_to_date(only: tuple[str, ...] | None) -> list[StepFailure]:
         echo(line, err=True)
 
     stages = [todo.project.stage(name) for name in {key.stage for key in todo.wanted}]
-    with workers_ahead(todo.project, stages):
+    with workers_ahead(todo.project, stages) as workers:
         with garbage.kept():
             from dagster_project.up import bring_up_to_date
 
-        return bring_up_to_date(todo, say=echo, note=note)
+        return bring_up_to_date(todo, say=echo, note=note, shard_workers=workers)
 
 
 def _end(failures: Sequence[StepFailure]) -> None:

@@ -23,7 +23,7 @@ from dagster_project.partitions import sync_shards
 from dagster_project.resources import StageRunner
 from dagster_project.shards.definition import SHARD_OP, SHARDS_PER_RUN
 from dagster_project.shards.failures import failures_of
-from dagster_project.shards.workers import end_workers
+from dagster_project.shards.workers import ShardWorkers
 from dagster_project.slots import wait_for_slots
 from dagster_project.todo import StepFailure
 from p4d.project import Project
@@ -40,6 +40,7 @@ def materialize(
     *,
     force: bool = False,
     stage_runner: StageRunner | None = None,
+    shard_workers: ShardWorkers | None = None,
 ) -> list[StepFailure]:
     """Run the batches, in order; returns what failed.
 
@@ -49,9 +50,11 @@ def materialize(
         instance: keeps the runs.
         force: compute although nothing changed.
         stage_runner: runs the stages; by default one that reports progress on standard error.
+        shard_workers: runs those per shard; they are ended once none of these is left.
     """
     runner = stage_runner or StageRunner(root=str(project.root), progress_to_terminal=True)
-    definitions = build_defs(project, stage_runner=runner)
+    workers = shard_workers or ShardWorkers()
+    definitions = build_defs(project, stage_runner=runner, shard_workers=workers)
     module = definitions_module(project)
     sync_shards(instance, project)
     for run_id in end_dead_runs(instance):
@@ -60,7 +63,7 @@ def materialize(
     runs = _runs_of(batches, list(instance.get_dynamic_partitions("shards")))
     for number, each in enumerate(runs):
         if not any(later.shards for later in runs[number:]):
-            end_workers(project)
+            workers.end()
         title = each.title
         wait_for_slots(instance, each.stages, _print)
         _print(f"[{done:>3}/{total}] {title}: {', '.join(each.stages)}")

@@ -12,12 +12,12 @@ import dagster as dg
 from p4d.project import Project
 
 
-def build_defs(project: Project, **resources: dg.ConfigurableResource) -> dg.Definitions:
+def build_defs(project: Project, **resources: object) -> dg.Definitions:
     """The definitions of a project.
 
     Args:
         project: code versions are computed here, from its code and params.yaml as they are now.
-        resources: replace those of the code location: `stage_runner`, `inbox`.
+        resources: replace those of the code location: `stage_runner`, `inbox`, `shard_workers`.
     """
     with warnings.catch_warnings():
         # Partitioned checks and pools are marked preview in 1.13; the notices would hide others.
@@ -29,6 +29,7 @@ def build_defs(project: Project, **resources: dg.ConfigurableResource) -> dg.Def
         from dagster_project.resources import Inbox, StageRunner
         from dagster_project.schedules import SCHEDULES
         from dagster_project.sensors import SENSORS
+        from dagster_project.shards.workers import ShardWorkers
         from dagster_project.stage_assets import load_assets
         from dagster_project.stage_checks import all_stage_checks
 
@@ -42,6 +43,7 @@ def build_defs(project: Project, **resources: dg.ConfigurableResource) -> dg.Def
             resources={
                 "stage_runner": StageRunner(root=root),
                 "inbox": Inbox(root=root),
+                "shard_workers": ShardWorkers(),
                 **resources,
             },
             # In one process: a step costs 0.1 s instead of several, and torch is imported once.

@@ -10,6 +10,7 @@ from dagster_project.home import open_instance
 from dagster_project.partitions import sync_shards
 from dagster_project.reconcile import report_unreported
 from dagster_project.resources import StageRunner
+from dagster_project.shards.workers import ShardWorkers
 from dagster_project.todo import NOTHING, StepFailure, Todo
 from p4d.errors import HistoryError, P4DError
 from p4d.versioning.ledger.anchor import anchor
@@ -26,6 +27,7 @@ def bring_up_to_date(
     say: Say = print,
     note: Say = print,
     stage_runner: StageRunner | None = None,
+    shard_workers: ShardWorkers | None = None,
 ) -> list[StepFailure]:
     """Make every artifact that is not fresh, report published versions, anchor the ledger.
 
@@ -34,6 +36,7 @@ def bring_up_to_date(
         say: takes the result.
         note: takes progress.
         stage_runner: runs the stages; see `dagster_project.batches.materialize`.
+        shard_workers: runs those per shard.
 
     Raises:
         HistoryError: the ledger was rewritten meanwhile.
@@ -52,7 +55,9 @@ def bring_up_to_date(
         failures: list[StepFailure] = []
         if wanted:
             batches = in_order(project, wanted)
-            failures = materialize(project, batches, instance, stage_runner=stage_runner)
+            failures = materialize(
+                project, batches, instance, stage_runner=stage_runner, shard_workers=shard_workers
+            )
         else:
             end_dead_runs(instance)
     if not wanted:

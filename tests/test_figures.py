@@ -85,7 +85,7 @@ FIGURES = {
             ("questions", "generation_qa_per_s", 1, "{:,.0f} per"),
             ("questions", "memory_mb", 1, "{:.0f} MB"),
         ],
-        "demo's five shards": [
+        "demo's six shards": [
             ("reality", "facts_questions_per_s.per_s", 1, "{:,.0f}"),
             ("reality", "facts_questions_per_s.facts_per_s", 1, "{:,.0f}"),
         ],

@@ -110,6 +110,7 @@ def _copy(finished: Path) -> Iterator[Project]:
         root = Path(folder) / "project"
         ignored = shutil.ignore_patterns(".venv*", "__pycache__", ".mypy_cache", ".ruff_cache")
         shutil.copytree(finished, root, symlinks=True, ignore=ignored)
+        os.sync()  # else what `up` flushes waits for gigabytes of this copy
         # Gates that changed have the expert checked again, and until then all that reads it.
         _up(Project(root), ("expert_worlds", "expert"))
         yield Project(root)

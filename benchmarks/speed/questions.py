@@ -7,12 +7,18 @@ the clips, labels and regions that the project holds; files are read and written
 `facts_questions_per_s` of `benchmarks/results/reality.json`, from the round of median speed:
 
 - `per_s`: questions asked over the seconds of both stages, geometry included;
+- `sure_per_s`: the same for all questions with a sure answer, those included that a clip's share or
+  the balance of answers leaves out. They are rows of an answer, its margin and its facts; texts and
+  options are made for those that are asked;
 - `facts_per_s`, `questions_per_s`: each stage by itself. A clip's facts give some 18 questions that
   are asked, out of thousands that they could answer;
 - `same_bytes`: whether the files of a stage equal those that the project holds.
 
 `elsewhere` is the speed of VLM-3R's generators, geometry included, which was measured in an earlier
-study of this project and not in this run. It counts other questions.
+study of this project and not in this run. They write out every question whose answer lies within
+fixed limits, with its options, and draw a few per scene and type of these afterwards
+(`vlm_3r_data_process/src/tasks/vstibench`). That study does not say on which side of the draw it
+counted, so their figure lies between what `per_s` and what `sure_per_s` count.
 """
 
 from __future__ import annotations
@@ -24,11 +30,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import polars as pl
+from p4d.questions.asking.rejections import CLIP_FULL, NO_PARTNERS, NOT_DRAWN
+
 from benchmarks.machine import CHECKOUT
 from benchmarks.reality import record
+from p4d.artifacts import read_table
 from p4d.pipeline import StageInputs, StageReport, stage_named
 from p4d.project import Project
 
+SURE = (NO_PARTNERS, CLIP_FULL, NOT_DRAWN)
+"""Why a question with a sure answer is not asked."""
 VLM_3R_PER_S = 2041
 SOURCE = "the reality check of November 2026, section 4; not measured in this run"
 
@@ -39,14 +51,20 @@ class Round:
 
     facts: int
     questions: int
+    sure: int
     facts_cpu_s: float
     questions_cpu_s: float
     same_bytes: Mapping[str, bool]
 
     @property
     def per_s(self) -> float:
-        """Questions per second of both stages."""
-        return self.questions / (self.facts_cpu_s + self.questions_cpu_s)
+        """Questions asked per second of both stages."""
+        return self.questions / self.cpu_s
+
+    @property
+    def cpu_s(self) -> float:
+        """Of both stages."""
+        return self.facts_cpu_s + self.questions_cpu_s
 
 
 @dataclass(frozen=True)
@@ -85,7 +103,7 @@ def run_stage(
 
 def one_round(project: Project, out: Path) -> Round:
     """Both stages of all shards; questions are made from the facts of this round."""
-    facts, questions = list[Ran](), list[Ran]()
+    facts, questions, left_out = list[Ran](), list[Ran](), 0
     for shard in project.shards():
         folders = {name: project.data / name / shard for name in ("clips", "labels", "regions")}
         made = out / "facts" / shard
@@ -93,9 +111,13 @@ def one_round(project: Project, out: Path) -> Round:
         folders["facts"] = made
         asked = out / "questions" / shard
         questions.append(run_stage(project, "questions", shard, folders, asked))
+        refused = read_table(asked / "refusals.parquet")
+        left_out += refused.filter(pl.col("reason").is_in(SURE))["count"].sum()
+    asked_of_all = sum(int(one.report.metrics["questions"]) for one in questions)
     return Round(
         facts=sum(int(one.report.metrics["facts"]) for one in facts),
-        questions=sum(int(one.report.metrics["questions"]) for one in questions),
+        questions=asked_of_all,
+        sure=asked_of_all + left_out,
         facts_cpu_s=sum(one.cpu_s for one in facts),
         questions_cpu_s=sum(one.cpu_s for one in questions),
         same_bytes={
@@ -121,11 +143,13 @@ def main() -> None:
     figures = {
         "per_s": round(middle.per_s),
         "per_s_rounds": [round(one.per_s) for one in rounds],
+        "sure_per_s": round(middle.sure / middle.cpu_s),
         "facts_per_s": round(middle.facts / middle.facts_cpu_s),
         "questions_per_s": round(middle.questions / middle.questions_cpu_s),
         "shards": len(project.shards()),
         "facts": middle.facts,
         "questions": middle.questions,
+        "sure": middle.sure,
         "facts_cpu_s": round(middle.facts_cpu_s, 3),
         "questions_cpu_s": round(middle.questions_cpu_s, 3),
         "same_bytes": dict(middle.same_bytes),

@@ -10,6 +10,7 @@ from dagster_project.partitions import SHARDS
 from dagster_project.resources import StageConfig, StageRunner
 from dagster_project.shards.runs import run_shards
 from dagster_project.shards.stage import ShardStage
+from dagster_project.shards.workers import ShardWorkers
 from dagster_project.slots import LABELLING
 
 SHARD_OP = "label_shards"
@@ -38,8 +39,11 @@ def shard_assets(stages: Sequence[ShardStage]) -> dg.AssetsDefinition:
         pool=LABELLING,
     )
     def make_shards(
-        context: dg.AssetExecutionContext, config: StageConfig, stage_runner: StageRunner
+        context: dg.AssetExecutionContext,
+        config: StageConfig,
+        stage_runner: StageRunner,
+        shard_workers: dg.ResourceParam[ShardWorkers],
     ) -> Iterator[Any]:
-        yield from run_shards(context, config, stage_runner, stages)
+        yield from run_shards(context, config, stage_runner, shard_workers, stages)
 
     return make_shards

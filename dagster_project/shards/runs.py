@@ -21,7 +21,7 @@ from dagster_project.reconcile import FAILURE, KIND, input_versions
 from dagster_project.resources import StageConfig, StageRunner
 from dagster_project.shards.failures import ArtifactFailure, as_failure, check_failure
 from dagster_project.shards.stage import ShardRun, ShardStage
-from dagster_project.shards.workers import open_workers
+from dagster_project.shards.workers import ShardWorkers
 from p4d.compute.engine import Engine
 from p4d.compute.side_by_side import Later, side_by_side
 from p4d.errors import HistoryError, P4DError
@@ -38,6 +38,7 @@ def run_shards(
     context: dg.AssetExecutionContext,
     config: StageConfig,
     runner: StageRunner,
+    workers: ShardWorkers,
     stages: Sequence[ShardStage],
 ) -> Iterator[Event | dg.Output[None]]:
     """Make and check what the run selected, for each of its shards; yields what Dagster records.
@@ -46,6 +47,7 @@ def run_shards(
         context: of the step; its partitions are the shards.
         config: run config.
         runner: makes artifacts.
+        workers: in which processes.
         stages: all per-shard stages, in pipeline order.
 
     Raises:
@@ -54,7 +56,7 @@ def run_shards(
     runner.mark_process(context)
     shards = _shards_of(context)
     recorder = _Recorder(context, runner, len(shards))
-    with open_workers(runner.project) as engine:
+    with workers.engine(runner.project) as engine:
         work = _ShardWork(
             context=context,
             config=config,

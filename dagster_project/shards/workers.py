@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from pathlib import Path
 from types import TracebackType
 
 from p4d.compute.engine import Engine, Job, Result
@@ -22,12 +21,63 @@ from p4d.progress import Progress
 from p4d.project import Project
 from p4d.versioning.remote.engine import open_engine
 
-_started: dict[Path, LocalWorkers] = {}
-"""By root of a project, what runs of this process use."""
+
+class ShardWorkers:
+    """What the runs of a process give per-shard stages to; the resource `shard_workers`.
+
+    Workers that `up` started outlive a run, and only one that is stopped ends them. Without them,
+    as in a run that the UI starts, each run opens the engine that its project's settings name.
+    """
+
+    def __init__(self, started: LocalWorkers | None = None) -> None:
+        """Lend workers that are started already."""
+        self._started = started
+
+    def engine(self, project: Project) -> Engine:
+        """The engine of one run, which closes it.
+
+        Raises:
+            ConfigError: the settings cannot be read, or name no object store.
+            ComputeError: the cluster cannot be reached.
+        """
+        return (
+            open_engine(project.root) if self._started is None else _Lent(self._started, self.end)
+        )
+
+    def end(self) -> None:
+        """End the workers that were started: what follows has no use for them."""
+        if self._started is not None:
+            self._started.close()
+            self._started = None
+
+
+class _Lent(Engine):
+    """Workers for one run, which leaves them to the next one."""
+
+    elsewhere = True
+
+    def __init__(self, workers: LocalWorkers, end: Callable[[], None]) -> None:
+        self._workers, self._end = workers, end
+        self.width = workers.width
+
+    def run(self, job: Job[Result], progress: Progress) -> Result:
+        return self._workers.run(job, progress)
+
+    def close(self) -> None:
+        """End them: the run was stopped. The next one opens an engine of its own."""
+        self._end()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Keep them for the next run."""
 
 
 @contextlib.contextmanager
-def workers_ahead(project: Project, stages: Iterable[Stage]) -> Iterator[None]:
+def workers_ahead(project: Project, stages: Iterable[Stage]) -> Iterator[ShardWorkers]:
     """Start the workers of a project for the block, unless there is nothing for them to do.
 
     Args:
@@ -41,7 +91,7 @@ def workers_ahead(project: Project, stages: Iterable[Stage]) -> Iterator[None]:
     )
     one_process = settings.workers == 1 and not settings.devices and not settings.checkers
     if not per_shard or settings.engine != "local" or one_process:
-        yield
+        yield ShardWorkers()
         return
     helpers = Helpers(
         checkers=settings.checkers,
@@ -50,52 +100,7 @@ def workers_ahead(project: Project, stages: Iterable[Stage]) -> Iterator[None]:
     )
     with LocalWorkers(settings, helpers) as workers:
         workers.start()
-        _started[project.root] = workers
-        try:
-            yield
-        finally:
-            _started.pop(project.root, None)
-
-
-def open_workers(project: Project) -> Engine:
-    """The workers that were started for a project, else what its settings name.
-
-    Raises:
-        ConfigError: the settings cannot be read, or name no object store.
-        ComputeError: the cluster cannot be reached.
-    """
-    workers = _started.get(project.root)
-    return open_engine(project.root) if workers is None else _Lent(project, workers)
-
-
-def end_workers(project: Project) -> None:
-    """End the workers that were started for a project: what follows has no use for them."""
-    if (workers := _started.pop(project.root, None)) is not None:
-        workers.close()
-
-
-class _Lent(Engine):
-    """Workers that outlive a run; only one that is stopped ends them."""
-
-    elsewhere = True
-
-    def __init__(self, project: Project, workers: LocalWorkers) -> None:
-        self._project, self._workers = project, workers
-        self.width = workers.width
-
-    def run(self, job: Job[Result], progress: Progress) -> Result:
-        return self._workers.run(job, progress)
-
-    def close(self) -> None:
-        end_workers(self._project)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Keep them for the next run."""
+        yield ShardWorkers(workers)
 
 
 def _load(entry: str) -> None:

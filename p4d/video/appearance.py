@@ -76,7 +76,8 @@ def frame_hashes(grey_thw: np.ndarray) -> tuple[list[str], list[str]]:
 
 def _gradient_hashes(cells_hwt: np.ndarray) -> list[str]:
     rises = (cells_hwt[:, :-1] < cells_hwt[:, 1:]).transpose(2, 0, 1)
-    return [np.packbits(frame).tobytes().hex() for frame in rises]
+    bits = np.packbits(rises.reshape(len(rises), -1), axis=1)
+    return [row.tobytes().hex() for row in bits]
 
 
 BAR_LEVELS, LEAST_INSIDE = 6, 4

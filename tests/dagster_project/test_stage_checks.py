@@ -7,6 +7,7 @@ from dagster_project import resources
 from dagster_project.build import build_defs
 from dagster_project.resources import StageRunner
 from dagster_project.shards.definition import SHARD_OP
+from dagster_project.shards.workers import ShardWorkers
 from dagster_project.stage_checks import stage_checks
 from p4d.pipeline import BY_NAME
 from p4d.project import Project
@@ -148,7 +149,10 @@ def test_the_check_of_a_per_shard_stage_runs_alone_for_every_shard(monkeypatch, 
             [shards_op],
             instance=instance,
             selection=dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey("labels"), check)),
-            resources={"stage_runner": StageRunner(root=str(tmp_path))},
+            resources={
+                "stage_runner": StageRunner(root=str(tmp_path)),
+                "shard_workers": ShardWorkers(),
+            },
             raise_on_error=False,
         )
     assert done.success == (severity == "warning")
