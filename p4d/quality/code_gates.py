@@ -13,7 +13,11 @@ import polars as pl
 
 from p4d.artifacts import Arrays, read_csv, read_json, read_table
 from p4d.errors import ContractError
-from p4d.quality.look_gates import unseen_looks_are_measured, unseen_looks_hold
+from p4d.quality.look_gates import (
+    newest_look_held,
+    unseen_looks_are_measured,
+    unseen_looks_hold,
+)
 from p4d.truth.clip_parts import WHOLE, ClipParts, stated_parts
 
 Folders = Mapping[str, Path | Mapping[str, Path]]
@@ -251,6 +255,7 @@ def _truth_fits(folders: Folders, stage: str) -> pl.DataFrame:
 
 CODE_GATES: Mapping[str, Callable[[str, Folders], Found]] = {
     "unseen_looks_hold": lambda stage, folders: unseen_looks_hold(_single(folders, stage)),
+    "newest_look_held": lambda stage, folders: newest_look_held(_single(folders, stage)),
     "unseen_looks_are_measured": lambda stage, folders: unseen_looks_are_measured(
         _single(folders, stage)
     ),

@@ -135,6 +135,7 @@ _CODE_GATES: Mapping[str, Mapping[str, Severity]] = {
         "weights_are_finite": "critical",
         "unseen_looks_hold": "critical",
         "unseen_looks_are_measured": "warning",
+        "newest_look_held": "warning",
         "loss_fell": "warning",
     },
     "questions": {"answers_follow_from_facts": "critical"},
@@ -199,6 +200,8 @@ _CODE_DESCRIPTIONS: Mapping[str, str] = {
     "counts_match": "The manifest counts what the tables hold.",
     "unseen_looks_are_measured": "At least two looks that the expert was not trained on are "
     "recorded.",
+    "newest_look_held": "On the look that was opened last, at its first run, at least 60 questions "
+    "were judged and at most 3 % of them are untrue.",
     "unseen_looks_hold": "On each recorded look that the expert was not trained on, at least 60 "
     "questions were judged and at most 3 % of them are untrue.",
     "weights_are_finite": "No weight is NaN or infinite.",

@@ -9,8 +9,16 @@ import pytest
 from p4d.artifacts import read_json, write_json
 from p4d.errors import ContractError
 from p4d.quality.gates import GATES
-from p4d.quality.look_gates import record_looks, unseen_looks_are_measured, unseen_looks_hold
+from p4d.quality.look_gates import (
+    RECORD,
+    newest_look_held,
+    record_first_run,
+    record_looks,
+    unseen_looks_are_measured,
+    unseen_looks_hold,
+)
 
+ROOT = Path(__file__).parents[2]
 DIGEST = "a" * 64
 
 
@@ -73,6 +81,34 @@ def test_records_of_other_experts_do_not_count(expert: Path) -> None:
     assert unseen_looks_hold(expert, path)[1].is_empty()
 
 
+def test_the_newest_look_counts_as_it_was_at_its_first_run(expert: Path) -> None:
+    path = expert / "looks.json"
+    record_first_run(DIGEST, "old", look(200, 50), "first", path)
+    record_first_run(DIGEST, "new", look(128, 8), "second", path)
+    record_looks(DIGEST, {"new": look(128, 0)}, "with other rules", path)
+    metrics, offenders = newest_look_held(expert, path)
+    assert metrics == {"first_runs": 2}
+    assert offenders.select("look", "judged", "untrue").rows() == [("new", 128, 8)]
+    assert unseen_looks_hold(expert, path)[1].is_empty()
+    record_first_run(DIGEST, "third", look(128, 1), "third", path)
+    assert newest_look_held(expert, path)[1].is_empty()
+
+
+def test_a_look_is_opened_once(expert: Path) -> None:
+    path = expert / "looks.json"
+    record_first_run(DIGEST, "new", look(128, 8), "first", path)
+    with pytest.raises(ContractError, match="a look is new once"):
+        record_first_run(DIGEST, "new", look(128, 0), "again", path)
+
+
+def test_the_shipped_first_runs_are_those_of_the_benchmark() -> None:
+    (recorded,) = read_json(RECORD).values()
+    measured = read_json(ROOT / "benchmarks/results/reality.json")["looks"]["first_runs"]
+    assert {run["look"] for run in recorded["first_runs"]} == set(measured)
+    for run in recorded["first_runs"]:
+        assert run.items() <= (measured[run["look"]] | {"look": run["look"]}).items()
+
+
 def test_an_expert_without_a_digest_cannot_pass(tmp_path: Path) -> None:
     with pytest.raises(ContractError, match=r"card\.json"):
         unseen_looks_hold(tmp_path)
@@ -82,3 +118,4 @@ def test_the_gate_blocks() -> None:
     found = {gate.name: gate.blocking for gate in GATES["expert"]}
     assert found["unseen_looks_hold"]
     assert not found["unseen_looks_are_measured"]
+    assert not found["newest_look_held"]

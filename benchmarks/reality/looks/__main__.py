@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from benchmarks.machine import CHECKOUT, describe
 from benchmarks.reality import RESULT_FILE, record_all
 from benchmarks.reality.looks.measure import MODES, measure_look
 from benchmarks.reality.looks.scenes import HELD_OUT, LOOKS
 from p4d.artifacts import read_json
-from p4d.quality.look_gates import record_looks
+from p4d.quality.look_gates import record_first_run, record_looks
 
 VIDEOS = 48
 
@@ -22,10 +23,13 @@ def main() -> None:
     parser.add_argument("--look", choices=sorted(LOOKS), help="one look")
     parser.add_argument("--show", action="store_true", help="record nothing")
     parser.add_argument("--held-out", action="store_true", help="the looks of the gates alone")
+    parser.add_argument("--first-run", action="store_true", help="of a look never opened before")
     parser.add_argument("--videos", type=int, default=VIDEOS, help="of each look, at least")
     parser.add_argument("--work", type=Path, help="folder that keeps the videos")
     parser.add_argument("--mode", choices=MODES, help="plain or sidecars alone")
     given = parser.parse_args()
+    if given.first_run and (not given.look or given.mode != "plain"):
+        parser.error("--first-run needs --look NAME --mode plain")
     names = [given.look] if given.look else list(HELD_OUT if given.held_out else LOOKS)
     modes = (given.mode,) if given.mode else MODES
     with TemporaryDirectory() as folder:
@@ -39,7 +43,22 @@ def main() -> None:
         return
     options = [f"--look {given.look}"] if given.look else ["--held-out"] * given.held_out
     options += [f"--videos {given.videos}", *([f"--mode {given.mode}"] if given.mode else [])]
-    _record(found, digest, f"python -m benchmarks.reality.looks {' '.join(options)}")
+    options += ["--first-run"] * given.first_run
+    command = f"python -m benchmarks.reality.looks {' '.join(options)}"
+    if given.first_run:
+        _record_first(given.look, found[given.look]["plain"], digest, command)
+    else:
+        _record(found, digest, command)
+
+
+def _record_first(look: str, figures: dict[str, Any], digest: str, command: str) -> None:
+    """Write what a look showed when it was opened; it is never written again."""
+    record_first_run(digest, look, figures, command)
+    looks = read_json(RESULT_FILE)["looks"]
+    made_by = {"command": command, "commit": describe(CHECKOUT)["commit"]}
+    without = {key: each for key, each in figures.items() if key != "calibration"}
+    looks["first_runs"] = {**looks["first_runs"], look: without | made_by}
+    record_all({"looks": looks}, command)
 
 
 def _record(found: dict[str, dict[str, dict]], digest: str, command: str) -> None:
