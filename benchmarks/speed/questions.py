@@ -31,13 +31,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import polars as pl
-from p4d.questions.asking.rejections import CLIP_FULL, NO_PARTNERS, NOT_DRAWN
 
 from benchmarks.machine import CHECKOUT
 from benchmarks.reality import record
 from p4d.artifacts import read_table
 from p4d.pipeline import StageInputs, StageReport, stage_named
 from p4d.project import Project
+from p4d.questions.asking.refusals import CLIP_FULL, NO_PARTNERS, NOT_DRAWN
 
 SURE = (NO_PARTNERS, CLIP_FULL, NOT_DRAWN)
 """Why a question with a sure answer is not asked."""
