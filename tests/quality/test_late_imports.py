@@ -17,14 +17,14 @@ NAME = "p4d_test_imported_late"
 @pytest.fixture
 def loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file that the module writes whenever it is executed; the module is not loaded."""
-    told = tmp_path / "executed"
+    log = tmp_path / "executed"
     (tmp_path / f"{NAME}.py").write_text(
-        f"open({str(told)!r}, 'a', encoding='utf-8').write('once ')\nANSWER = 42\n",
+        f"open({str(log)!r}, 'a', encoding='utf-8').write('once ')\nANSWER = 42\n",
         encoding="utf-8",
     )
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, NAME, raising=False)
-    return told
+    return log
 
 
 def test_first_use_imports_it(loaded: Path) -> None:

@@ -75,8 +75,9 @@ def test_nothing_moves_where_a_shadow_passes_over_colours_of_one_brightness():
     assert motion.things == ()
 
 
-def test_a_dark_thing_on_the_same_way_moves():
-    motion = _measured(_disc_passes(_ground(plain=False)))
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_dark_thing_with_a_texture_moves_and_gets_a_mark(plain):
+    motion = _measured(_disc_passes(_ground(plain=plain)))
     assert np.sqrt(motion.stirs_tt33[0, -1]).max() > CERTAIN
     (thing,) = motion.things
     assert thing.place_t2[0] == pytest.approx((50, 72), abs=2)
@@ -87,13 +88,6 @@ def test_a_shadow_on_a_plain_ground_gets_no_mark_and_moves_nothing():
     assert np.sqrt(motion.stirs_tt33[0, -1]).max() < CERTAIN / 2
     assert motion.things == ()
     assert "it darkens what is there by one factor, as a shadow does" in motion.doubts
-
-
-def test_a_dark_thing_with_a_texture_on_a_plain_ground_gets_one():
-    motion = _measured(_disc_passes(_ground(plain=True)))
-    assert np.sqrt(motion.stirs_tt33[0, -1]).max() > CERTAIN
-    (thing,) = motion.things
-    assert thing.place_t2[0] == pytest.approx((50, 72), abs=2)
 
 
 def test_texture_that_goes_with_the_flow_is_no_light():

@@ -46,7 +46,7 @@ def student_of(family, settings):
 
 
 def visual(seed, frames):
-    """Clips of unequal length are told in texts of unequal length."""
+    """Clips of unequal length have prefixes of unequal length."""
     rng = np.random.default_rng(seed)
     masks = np.zeros((2, SIZE, SIZE), np.uint8)
     masks[0, :, : SIZE // 2], masks[1, : SIZE // 2] = 1, 1

@@ -2,8 +2,8 @@
 
 Flow says nothing of a plain surface: around a small thing the surface seems to move with it, and
 the silhouette grows. The picture itself changes only where the thing is, was or comes to. So the
-thing and its path lie within the hull of what changes. At one instant the thing lies where a shift
-along its path never leaves that hull.
+hull of the changed pixels contains the thing along its whole path. At one instant the thing covers
+those pixels that stay in the hull when they are shifted along the path.
 """
 
 from __future__ import annotations

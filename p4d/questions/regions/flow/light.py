@@ -1,10 +1,10 @@
 """Where the light on a surface changes and not the surface, as under a shadow that passes.
 
-A shadow darkens what it falls on by one factor, so the gradients of the logarithm of each colour
-stay as they are and where they are, but at its border. Of a thing that moves, the flow leads those
-gradients to the next picture; a flow that only follows the border of a shadow does not. Colours
-count, for a pattern may have one brightness. On a surface without any texture a shadow has nothing
-but its border and cannot be told from a thing.
+A shadow darkens the surface under it by one factor. Except at the border of the shadow, the
+gradients of the logarithm of each colour therefore keep their values and places. The flow of a
+moving thing carries its gradients to the next picture; a flow that follows the border of a shadow
+does not. All colours are compared, because a pattern may have one brightness. On a surface without
+texture only the border of a shadow is visible, and nothing distinguishes the shadow from a thing.
 """
 
 from __future__ import annotations
