@@ -27,6 +27,10 @@ FIGURES = {
             ("distillation", "gain.few_questions.ci95.0", 100, "({:+.1f} to"),
             ("distillation", "gain.few_questions.ci95.1", 100, "to {:+.1f}"),
             ("distillation", "gain.unseen_looks.mean", 100, "({:+.1f}, "),
+            ("distillation_again", "gain.equal_steps.mean", 100, "gave {:+.1f} ("),
+            ("distillation_again", "gain.equal_steps.ci95.0", 100, "({:+.1f} to"),
+            ("distillation_again", "gain.equal_steps.ci95.1", 100, "to {:+.1f})"),
+            ("distillation_again", "gain.few_questions.mean", 100, "and {:+.1f} ("),
         ],
         "ends in a promoted": [
             ("distillation", "demo.accuracy.p4d.accuracy", 1, "{:.2f}"),
@@ -74,6 +78,11 @@ FIGURES = {
             ("distillation", "gain.equal_steps.mean", 100, "{:+.1f}"),
             ("distillation", "gain.equal_steps.ci95.0", 100, "{:+.1f}"),
             ("distillation", "gain.equal_steps.ci95.1", 100, "{:+.1f}"),
+        ],
+        "Measured again": [
+            ("distillation_again", "gain.equal_steps.mean", 100, "is {:+.1f} over"),
+            ("distillation_again", "gain.equal_steps.processor_s_over_sft", 1, "at {:.2f} of"),
+            ("distillation_again", "gain.few_questions.mean", 100, "and {:+.1f} with"),
         ],
         "the teacher's labels of all": [
             ("distillation", "gain.few_questions.mean", 100, "{:+.1f}"),

@@ -102,10 +102,12 @@ def collect(
     chosen = {name: from_digits(result["answers"], table) for name, result in results.items()}
     answers = RunAnswers(table, chosen)
     before = read_json(target / "distillation.json") if _has_report(target) else {}
+    machine = describe(checkout)
+    del machine["commit"]  # the report has changed the tree by now; `commit` is that of the runs
     report = {
         **figures(checkout, results, answers, seeds=seeds),
         "command": "python -m benchmarks.distillation",
-        "machine": describe(checkout),
+        "machine": machine,
         "commit": next(iter(results.values()))["commit"],
         "corpus": corpus,
         "choices": committed_choices(checkout, corpus),
