@@ -16,7 +16,7 @@ from pathlib import Path
 from p4d.artifacts import read_json, write_json
 from p4d.config import Params
 from p4d.ids import content_id
-from p4d.pipeline import StageInputs, StageReport, stage_named
+from p4d.pipeline import Stage, StageInputs, StageReport, stage_named
 from p4d.versioning.files.artifact_key import ArtifactKey, data_version
 from p4d.versioning.files.code_closure import code_files
 from p4d.versioning.files.hashes import HashCache, tree_of
@@ -106,7 +106,8 @@ def _run(
         shard=shard,
         manifest=read_json(folder / "shards" / f"{shard}.json") if stage.manifest else None,
         inbox=folder / "inbox" if stage.manifest else None,
-        versions=_versions(folder, key, shards),
+        # What a stage of one shard makes names no version, and its inputs need not be hashed.
+        versions={} if stage.per_shard else _versions(folder, stage, shards),
         progress=lambda done, total, note: progress(str(key), done, total, note),
     )
     # An existing folder is complete: the stage writes beside it and renames at the end.
@@ -128,18 +129,16 @@ def _input(
     return {each: folder / name / each for each in shards}
 
 
-def _versions(folder: Path, key: ArtifactKey, shards: Sequence[str]) -> dict[str, str]:
-    keys = []
-    for name in stage_named(key.stage).reads:
-        if stage_named(name).per_shard:
-            of = [key.shard] if key.shard is not None else shards
-            keys += [ArtifactKey(name, shard) for shard in of]
-        else:
-            keys.append(ArtifactKey(name))
+def _versions(folder: Path, stage: Stage, shards: Sequence[str]) -> dict[str, str]:
+    keys = [
+        ArtifactKey(name, shard)
+        for name in stage.reads
+        for shard in (shards if stage_named(name).per_shard else (None,))
+    ]
     return {
-        str(each): data_version(tree_of(_folder(folder, each)).digest.md5)
-        for each in keys
-        if _folder(folder, each).is_dir()
+        str(key): data_version(tree_of(_folder(folder, key)).digest.md5)
+        for key in keys
+        if _folder(folder, key).is_dir()
     }
 
 

@@ -22,10 +22,12 @@ def area_mean(picture: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
         u8 [height_px,width_px,...], rounded half up; a plain block mean if the ratio is an integer.
 
     """
-    area = picture.shape[0] * picture.shape[1]
-    rows = np.tensordot(_overlaps(len(picture), height_px), picture.astype(np.float64), 1)
-    sums = np.tensordot(_overlaps(rows.shape[1], width_px), rows, (1, 1)).swapaxes(0, 1)
-    return ((2 * sums.astype(np.int64) + area) // (2 * area)).astype(np.uint8)
+    (height, width), channels = picture.shape[:2], picture.shape[2:]
+    area = height * width
+    rows = _overlaps(height, height_px) @ picture.reshape(height, -1).astype(np.float64)
+    sums = _overlaps(width, width_px) @ rows.reshape(height_px, width, -1)
+    means = ((2 * sums.astype(np.int64) + area) // (2 * area)).astype(np.uint8)
+    return means.reshape(height_px, width_px, *channels)
 
 
 @lru_cache(maxsize=256)
@@ -85,20 +87,25 @@ BAR_LEVELS, LEAST_INSIDE = 6, 4
 
 
 def _without_bars(grey_thw: np.ndarray) -> np.ndarray:
-    rows = np.flatnonzero(_varies(grey_thw.swapaxes(0, 1)))
-    columns = np.flatnonzero(_varies(grey_thw.swapaxes(0, 2)))
-    _, height, width = grey_thw.shape
+    frames, height, width = grey_thw.shape
+    levels = grey_thw.astype(np.float64)  # whole numbers: all sums are exact
+    sums, squares = levels.sum(axis=0), np.square(levels).sum(axis=0)
+    rows = np.flatnonzero(_varies(sums.sum(axis=1), squares.sum(axis=1), frames * width))
+    columns = np.flatnonzero(_varies(sums.sum(axis=0), squares.sum(axis=0), frames * height))
     if len(rows) * LEAST_INSIDE < height or len(columns) * LEAST_INSIDE < width:
         return grey_thw  # nearly all of it is flat: no bars, but a plain picture
     return grey_thw[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def _varies(lines: np.ndarray) -> np.ndarray:
-    """Whether the variance of each line, the first axis, exceeds that of a bar; exact."""
-    values = lines.reshape(len(lines), -1).astype(np.float64)  # whole numbers: exact
-    count = values.shape[1]
-    scaled = count * np.einsum("ij,ij->i", values, values) - values.sum(axis=1) ** 2
-    return np.asarray(scaled > BAR_LEVELS**2 * count**2)
+def _varies(sums: np.ndarray, squares: np.ndarray, count: int) -> np.ndarray:
+    """Whether the variance of each line exceeds that of a bar.
+
+    Args:
+        sums: of the levels of each line, f64 [n].
+        squares: sums of their squares.
+        count: levels of a line.
+    """
+    return np.asarray(count * squares - sums**2 > BAR_LEVELS**2 * count**2)
 
 
 def motion_energy_levels(grey_thw: np.ndarray) -> float:

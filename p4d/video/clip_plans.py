@@ -174,7 +174,8 @@ def _plan(grid: SampleGrid, pts_ns: np.ndarray, room: _Room, k: int) -> ClipPlan
     until_ns = [grid.shown_until_ns(first + i) for i in range(params.frames)]
     at = np.searchsorted(pts_ns, np.array(until_ns), side="right") - 1
     first_age_ns = start_ns - int(pts_ns[at[0]])
-    fits = len(np.unique(at)) == len(at) and first_age_ns <= round(params.max_first_age_s * 1e9)
+    is_in_time = first_age_ns <= round(params.max_first_age_s * 1e9)
+    fits = is_in_time and bool((np.diff(at) > 0).all())
     return ClipPlan(
         start_ns=start_ns,
         end_ns=start_ns + params.length_ns,

@@ -24,7 +24,7 @@ MAX_WORKERS = 2
 # The server imports these once; every later worker is a fork of it and starts at once. A list that
 # is given when the server runs already has no effect, so all callers give the same one.
 _PRELOADED = [
-    "p4d.video.landing", "p4d.video.ingest", "p4d.video.clips", "p4d.video.source_frames",
+    "p4d.video.landed_rows", "p4d.video.ingest", "p4d.video.clips", "p4d.video.source_frames",
     "p4d.truth",
 ]  # fmt: skip
 
