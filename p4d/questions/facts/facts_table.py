@@ -130,7 +130,9 @@ class _Regions:
             for clip in clips
             for row in found
         ] if found else []  # fmt: skip
-        self.lists = pl.Series(lists, dtype=pl.List(pl.String))
+        # Polars makes a list of a Python list twenty times as slowly as it splits a text.
+        joined = pl.Series([",".join(row) for row in lists], dtype=pl.String)
+        self.lists = joined.str.extract_all("[^,]+")
         self.any = np.array([bool(row) for row in lists], bool)
         self.json_texts = [",".join(map(encoded, row)) for row in lists]
 

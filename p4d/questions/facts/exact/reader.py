@@ -69,7 +69,8 @@ class SceneReader:
         if not absent:
             return None
         rng = np.random.default_rng(seed_for(clip_id, "absent name"))
-        return f"{rng.choice(absent)} {rng.choice(self._shapes)}"
+        colour, shape = (words[rng.integers(len(words))] for words in (absent, self._shapes))
+        return f"{colour} {shape}"
 
 
 def stored_truth(clips: Path) -> tuple[Mapping[str, np.ndarray], list[dict[str, Any]]]:
