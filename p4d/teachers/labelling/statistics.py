@@ -99,27 +99,27 @@ def _ray_rows(
 
 
 def _row(modality: str, values: NDArray, valid: NDArray[np.bool_] | None) -> dict[str, Any]:
-    known = values if valid is None else values[valid]
-    finite = known[np.isfinite(known)]
+    finite = np.isfinite(values)
+    whole = bool(finite.all())  # every label that is stored
     row: dict[str, Any] = {
         "modality": modality,
-        "n_nan": int(np.isnan(values).sum()),
-        "n_inf": int(np.isinf(values).sum()),
+        "n_nan": 0 if whole else int(np.isnan(values).sum()),
+        "n_inf": 0 if whole else int(np.isinf(values).sum()),
         "coverage": 1.0 if valid is None else float(valid.mean()),
     }
-    if finite.size:
+    if valid is not None:
+        finite &= valid.reshape(*valid.shape, *[1] * (values.ndim - valid.ndim))
+    known = values.ravel()[np.flatnonzero(finite)]
+    if known.size:
         names = ("min", "p01", "p50", "p99", "max")
-        row |= dict(zip(names, _levels(finite.ravel(), (0, 0.01, 0.5, 0.99, 1)), strict=True))
+        row |= dict(zip(names, _levels(known, (0, 0.01, 0.5, 0.99, 1)), strict=True))
     return row
 
 
 def _levels(values: NDArray, shares: Sequence[float]) -> list[float]:
-    """Quantiles, between the two nearest values; sorts no further than they need."""
-    last = values.size - 1
-    at = np.array(shares) * last
-    needed = np.unique(np.clip(np.concatenate([np.floor(at), np.floor(at) + 1]), 0, last))
-    places = needed.astype(int)
-    found = np.interp(at, places, np.partition(values, places)[places])
+    """Quantiles, between the two nearest values. NumPy sorts all faster than it parts at ten."""
+    at = np.array(shares) * (values.size - 1)
+    found = np.interp(at, np.arange(values.size), np.sort(values))
     return [float(level) for level in found]
 
 

@@ -49,6 +49,7 @@ SHORT_NAMES = {
     "rays": "rays_thw6",
 }
 PACKED = {"depth_thw": np.float16, "flow_px_thw2": np.int16, "motion_thw": np.uint8}
+_NAMES = sorted({*SHORT_NAMES.values(), *CAMERAS})
 
 
 class LabelWriter:
@@ -195,9 +196,8 @@ class LabelStore:
 
     def get_all(self, clip_id: str, teacher: str) -> Mapping[str, NDArray[Any]]:
         """All modalities of one label, without latents."""
-        start = f"{clip_id}.{teacher}."
-        names = [key.removeprefix(start) for key in self._shapes if key.startswith(start)]
-        return {name: self.get(clip_id, teacher, name) for name in sorted(names)}
+        names = [name for name in _NAMES if self.has(clip_id, teacher, name)]
+        return {name: self.get(clip_id, teacher, name) for name in names}
 
     def has_latents(self, clip_id: str, teacher: str) -> bool:
         """Whether the clip has latents by `teacher`."""
