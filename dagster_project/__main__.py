@@ -95,8 +95,7 @@ def _bring_up_to_date(only: tuple[str, ...] | None) -> list[StepFailure]:
     def note(line: str) -> None:
         echo(line, err=True)
 
-    stages = [todo.project.stage(name) for name in {key.stage for key in todo.wanted}]
-    with workers_ahead(todo.project, stages) as workers:
+    with workers_ahead(todo.project, todo.batches) as workers:
         with garbage.kept():
             from dagster_project.up import bring_up_to_date
 

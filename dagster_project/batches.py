@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 
 import dagster as dg
 
@@ -21,7 +20,8 @@ from dagster_project.home import definitions_module
 from dagster_project.jobs import job_of
 from dagster_project.partitions import sync_shards
 from dagster_project.resources import StageRunner
-from dagster_project.shards.definition import SHARD_OP, SHARDS_PER_RUN
+from dagster_project.run_plan import PlannedRun, runs_of
+from dagster_project.shards.definition import SHARD_OP
 from dagster_project.shards.failures import failures_of
 from dagster_project.shards.workers import ShardWorkers
 from dagster_project.slots import wait_for_slots
@@ -60,7 +60,7 @@ def materialize(
     for run_id in end_dead_runs(instance):
         _print(f"      run {run_id[:8]} was killed; its slots are free again")
     total, done, failures = sum(len(b.stages) for b in batches), 0, []
-    runs = _runs_of(batches, list(instance.get_dynamic_partitions("shards")))
+    runs = runs_of(batches, list(instance.get_dynamic_partitions("shards")))
     for number, each in enumerate(runs):
         if not any(later.shards for later in runs[number:]):
             workers.end()
@@ -69,92 +69,44 @@ def materialize(
         _print(f"[{done:>3}/{total}] {title}: {', '.join(each.stages)}")
         started = time.monotonic()
         job = definitions.resolve_job_def(job_of(each.stages))
-        failed = list(_run(job, each, instance, module=module, force=force))
+        failed = list(
+            _run(job, each, instance, module=module, force=force, run_id=workers.run_id_of(each))
+        )
         failures += failed
         done += len(each.stages) * max(1, len(each.shards))
-        outcome = "; ".join(each.failure(f) for f in failed) or "ok"
+        outcome = "; ".join(_ended(each, f) for f in failed) or "ok"
         _print(f"[{done:>3}/{total}] {title}: {outcome} in {time.monotonic() - started:.1f} s")
     return failures
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Run:
-    """Stages of one run: of neighbouring shards, or of none."""
-
-    shards: tuple[str, ...]
-    stages: tuple[str, ...]
-
-    @property
-    def title(self) -> str:
-        if not self.shards:
-            return "all shards"
-        if len(self.shards) == 1:
-            return f"shard {self.shards[0]}"
-        return f"{len(self.shards)} shards, {self.shards[0]} to {self.shards[-1]}"
-
-    @property
-    def tags(self) -> dict[str, str]:
-        """The partitions, as a backfill of the UI names them."""
-        if not self.shards:
-            return {}
-        if len(self.shards) == 1:
-            return {"dagster/partition": self.shards[0]}
-        return {
-            "dagster/asset_partition_range_start": self.shards[0],
-            "dagster/asset_partition_range_end": self.shards[-1],
-        }
-
-    def failure(self, failed: StepFailure) -> str:
-        """One failed step, in the line that ends the run."""
-        where = f" ({failed.shard})" if failed.shard and len(self.shards) > 1 else ""
-        return f"{failed.step}{where} FAILED"
-
-
-def _runs_of(batches: Sequence[Batch], partitions: Sequence[str]) -> list[_Run]:
-    """Join batches of neighbouring partitions with the same stages, in order.
-
-    Args:
-        batches: in the order in which they can run.
-        partitions: all of the instance, in its order: a run names a range of them by its ends.
-    """
-    place = {shard: number for number, shard in enumerate(partitions)}
-    runs: list[_Run] = []
-    for batch in batches:
-        last = runs[-1] if runs else None
-        if batch.shard is None:
-            runs.append(_Run(shards=(), stages=batch.stages))
-        elif (
-            last is not None
-            and 0 < len(last.shards) < SHARDS_PER_RUN
-            and last.stages == batch.stages
-            and place[last.shards[-1]] + 1 == place[batch.shard]
-        ):
-            runs[-1] = replace(last, shards=(*last.shards, batch.shard))
-        else:
-            runs.append(_Run(shards=(batch.shard,), stages=batch.stages))
-    return runs
+def _ended(planned: PlannedRun, failed: StepFailure) -> str:
+    """One failed step, in the line that ends the run."""
+    where = f" ({failed.shard})" if failed.shard and len(planned.shards) > 1 else ""
+    return f"{failed.step}{where} FAILED"
 
 
 def _run(
     job: dg.JobDefinition,
-    batch: _Run,
+    planned: PlannedRun,
     instance: dg.DagsterInstance,
     *,
     module: str,
     force: bool,
+    run_id: str | None,
 ) -> Iterator[StepFailure]:
-    ops = [SHARD_OP] if batch.shards else batch.stages
+    ops = [SHARD_OP] if planned.shards else planned.stages
     result = run_here(
         job,
         instance,
         module=module,
-        assets=batch.stages,
+        run_id=run_id,
+        assets=planned.stages,
         run_config={
             "loggers": _QUIET,
             "ops": {name: {"config": {"force": force}} for name in ops},
         },
         tags={
-            **batch.tags,
+            **planned.tags,
             # A person started it, and starts it again.
             "dagster/max_retries": "0",
             # From the first event on, so that a run that dies before its first step is found too.
@@ -164,7 +116,7 @@ def _run(
     for event in result.all_events:
         if event.is_step_failure:
             # A step that recorded no artifact stopped for all of its shards.
-            shard = batch.shards[0] if len(batch.shards) == 1 else None
+            shard = planned.shards[0] if len(planned.shards) == 1 else None
             yield from _step_failures(event, shard)
 
 

@@ -17,7 +17,7 @@ import dagster as dg
 
 from dagster_project.jobs import NOT_FINISHED
 from dagster_project.partitions import partitions_of
-from dagster_project.shards.definition import SHARDS_PER_RUN
+from dagster_project.run_plan import SHARDS_PER_RUN
 from p4d.project import Project
 from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.ledger.ledger import Ledger

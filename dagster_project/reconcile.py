@@ -16,7 +16,7 @@ state in place of the code version, so that Dagster calls the artifact stale unt
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import dagster as dg
 
@@ -32,7 +32,7 @@ from dagster_project.dagster_internals import (
 )
 from dagster_project.inbox_asset import report_landed, source_versions, sources
 from dagster_project.metadata import version_metadata
-from p4d.pipeline import Stage
+from p4d.pipeline import Stage, stage_named
 from p4d.project import Project
 from p4d.quality.gates import GATES
 from p4d.versioning.dvc.pipeline_file import out_path
@@ -49,20 +49,29 @@ from p4d.versioning.state.workspace import (
 KIND, CORRECTION, REPORT, FAILURE = "p4d/kind", "correction", "report", "failure"
 
 
-def unreported(instance: dg.DagsterInstance, project: Project) -> list[ArtifactKey]:
-    """Fresh artifacts whose versions or sources are not Dagster's latest, in pipeline order."""
+Versions: TypeAlias = Mapping[ArtifactKey, tuple[str, str]]
+"""By fresh artifact, its MD5 and the version of its code; in pipeline order."""
+
+
+def fresh_versions(project: Project) -> Versions:
+    """What is fresh now."""
     code = code_versions(project)
-    return [
-        item.key
+    return {
+        item.key: (item.md5 or "", code[item.key.stage])
         for item in status(project)
         if item.state == "fresh"
-        and not _is_reported(
-            latest_tags(instance, item.key.stage, item.key.shard),
-            project.stage(item.key.stage),
-            {
-                DATA_VERSION_TAG: data_version(item.md5 or ""),
-                CODE_VERSION_TAG: code[item.key.stage],
-            },
+    }
+
+
+def unreported(instance: dg.DagsterInstance, versions: Versions) -> list[ArtifactKey]:
+    """Those of `versions` that are not Dagster's latest, or whose sources are not."""
+    return [
+        key
+        for key, (md5, code) in versions.items()
+        if not _is_reported(
+            latest_tags(instance, key.stage, key.shard),
+            stage_named(key.stage),
+            {DATA_VERSION_TAG: data_version(md5), CODE_VERSION_TAG: code},
         )
     ]
 
@@ -77,6 +86,7 @@ def report_unreported(
     instance: dg.DagsterInstance,
     project: Project,
     *,
+    fresh: Versions | None = None,
     only: Collection[str] | None = None,
     leave_out: Collection[ArtifactKey] = (),
     limit: int | None = None,
@@ -86,16 +96,18 @@ def report_unreported(
     Args:
         instance: where.
         project: whose versions.
+        fresh: what is fresh, if that was just looked up; default: `fresh_versions`.
         only: names of stages; artifacts of others are left out.
         leave_out: artifacts that a run is about to report.
         limit: report this many at most; inputs come before what reads them.
     """
     report_landed(instance, project)
-    found = [
-        each
-        for each in unreported(instance, project)
-        if each not in leave_out and (only is None or each.stage in only)
-    ]
+    versions = {
+        key: version
+        for key, version in (fresh_versions(project) if fresh is None else fresh).items()
+        if key not in leave_out and (only is None or key.stage in only)
+    }
+    found = unreported(instance, versions)
     with Workspace(project) as workspace:
         ledger = Ledger(project)
         for key in found[:limit]:

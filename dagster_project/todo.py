@@ -7,9 +7,11 @@ either changes. Only SQLite has such a mark: PostgreSQL is asked each time.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import sqlite3
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +25,7 @@ from p4d.versioning.ledger.continuity import is_anchored, require_continued
 from p4d.versioning.run.pipeline_files import refresh_pipeline_files
 from p4d.versioning.run.recovery import recover
 from p4d.versioning.state.check_records import refresh_blocked
-from p4d.versioning.state.plan import Plan, make_plan
+from p4d.versioning.state.plan import Batch, Plan, in_order, make_plan
 
 NOTHING = "Nothing to do: every artifact matches its code, parameters and inputs."
 MARK = "p4d_reported.json"
@@ -65,6 +67,11 @@ class Todo:
         return {key for key in self.plan.wanted if self.only is None or key.stage in self.only}
 
     @property
+    def batches(self) -> list[Batch]:
+        """What was asked for, in an order in which it can run."""
+        return in_order(self.project, self.wanted)
+
+    @property
     def blocked(self) -> list[StepFailure]:
         """What a failed check holds back."""
         return [
@@ -104,6 +111,25 @@ def look(project: Project, only: Collection[str] | None = None) -> Todo:
     return Todo(project=project, only=only, plan=make_plan(project))
 
 
+def is_run_open(project: Project) -> bool:
+    """Whether Dagster's database has a run that started and did not end, be its process dead.
+
+    Also if it cannot be known: PostgreSQL is not asked.
+    """
+    if os.environ.get(POSTGRES):
+        return True
+    database = _history(project) / "runs.db"
+    if not database.is_file():
+        return False
+    try:
+        with contextlib.closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as runs:
+            states = "('STARTING', 'STARTED', 'CANCELING')"
+            found = runs.execute(f"select 1 from runs where status in {states} limit 1")
+            return found.fetchone() is not None
+    except sqlite3.Error:
+        return True
+
+
 def _known(project: Project) -> object:
     """The content of the mark; None if there is none, or if it is damaged."""
     try:
@@ -121,8 +147,12 @@ def _state(todo: Todo) -> dict[str, object]:
     versions = json.dumps([todo.plan.versions, todo.project.shards()], sort_keys=True)
     return {
         "versions": hashlib.sha256(versions.encode()).hexdigest(),
-        "events": _events(todo.project.root / ".dagster" / "history" / "runs"),
+        "events": _events(_history(todo.project) / "runs"),
     }
+
+
+def _history(project: Project) -> Path:
+    return project.root / ".dagster" / "history"
 
 
 def _events(folder: Path) -> list[object]:

@@ -13,9 +13,9 @@ from dagster_project.resources import StageRunner
 from dagster_project.shards.workers import ShardWorkers
 from dagster_project.todo import NOTHING, StepFailure, Todo
 from p4d.errors import HistoryError, P4DError
+from p4d.versioning.files.artifact_key import ArtifactKey
 from p4d.versioning.ledger.anchor import anchor
 from p4d.versioning.ledger.continuity import is_anchored
-from p4d.versioning.state.plan import in_order
 
 Say = Callable[[str], None]
 """Takes one line of progress."""
@@ -47,16 +47,25 @@ def bring_up_to_date(
     project, wanted = todo.project, todo.wanted
     with open_instance(project) as instance:
         sync_shards(instance, project)
-        reported = report_unreported(instance, project, only=todo.only, leave_out=todo.plan.wanted)
+        reported = report_unreported(
+            instance,
+            project,
+            fresh={ArtifactKey.parse(name): known for name, known in todo.plan.versions.items()},
+            only=todo.only,
+            leave_out=todo.plan.wanted,
+        )
         if reported:
             note(f"New to Dagster: {len(reported)} published version(s)")
         if not wanted and not reported and not todo.blocked:
             say(NOTHING)
         failures: list[StepFailure] = []
         if wanted:
-            batches = in_order(project, wanted)
             failures = materialize(
-                project, batches, instance, stage_runner=stage_runner, shard_workers=shard_workers
+                project,
+                todo.batches,
+                instance,
+                stage_runner=stage_runner,
+                shard_workers=shard_workers,
             )
         else:
             end_dead_runs(instance)

@@ -23,7 +23,8 @@ from dagster_project.dagster_internals.sqlite import commit_without_flush
 from dagster_project.gates_check import check_specs, shard_evaluations
 from dagster_project.partitions import SHARDS, sync_shards
 from dagster_project.reconcile import input_versions
-from dagster_project.shards.definition import SHARD_OP, SHARDS_PER_RUN
+from dagster_project.run_plan import SHARDS_PER_RUN
+from dagster_project.shards.definition import SHARD_OP
 from p4d.pipeline import STAGES, Stage
 from p4d.project import Project
 from p4d.quality.gates import GATES

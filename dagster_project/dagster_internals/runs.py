@@ -46,6 +46,7 @@ def run_here(
     assets: Collection[str],
     run_config: Mapping[str, Any],
     tags: Mapping[str, str],
+    run_id: str | None = None,
 ) -> dg.ExecutionResult:
     """Run some assets of a job in this process, as a run of a code location.
 
@@ -59,6 +60,7 @@ def run_here(
         assets: names of the assets to make; their checks run with them.
         run_config: of the run.
         tags: of the run; with the partition, if there is one.
+        run_id: default: a new one.
     """
     from dagster._core.definitions.job_base import InMemoryJob
     from dagster._core.execution.api import execute_run
@@ -73,6 +75,7 @@ def run_here(
     with kept_open(instance):
         run = instance.create_run_for_job(
             job,
+            run_id=run_id,
             run_config=run_config,
             tags=tags,
             asset_selection=selected,

@@ -8,6 +8,7 @@ import dagster as dg
 from dagster_project.gates_check import check_specs
 from dagster_project.partitions import SHARDS
 from dagster_project.resources import StageConfig, StageRunner
+from dagster_project.run_plan import SHARDS_PER_RUN
 from dagster_project.shards.runs import run_shards
 from dagster_project.shards.stage import ShardStage
 from dagster_project.shards.workers import ShardWorkers
@@ -15,10 +16,6 @@ from dagster_project.slots import LABELLING
 
 SHARD_OP = "label_shards"
 """The op, and so the step of every run, that makes per-shard stages."""
-
-# A run starts in about 10 s. Runs of one pool wait for each other, so a new shard waits for one of
-# these at most.
-SHARDS_PER_RUN = 50
 
 
 def shard_assets(stages: Sequence[ShardStage]) -> dg.AssetsDefinition:

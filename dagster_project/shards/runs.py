@@ -110,7 +110,6 @@ class _Waits:
 @dataclass(frozen=True)
 class _Made:
     made: Materialization
-    wall_s: float
 
     @property
     def version(self) -> ArtifactVersion:
@@ -179,13 +178,18 @@ class _ShardWork:
         yield _Ended(shard)
 
     def _make(self, each: ShardStage, key: ArtifactKey, later: Later) -> _Made:
-        started = time.monotonic()
-        made = each.make(
-            ShardRun(
-                self.context, self.runner, key, self.config.force, engine=self.engine, later=later
+        return _Made(
+            each.make(
+                ShardRun(
+                    self.context,
+                    self.runner,
+                    key,
+                    self.config.force,
+                    engine=self.engine,
+                    later=later,
+                )
             )
         )
-        return _Made(made, time.monotonic() - started)
 
     def _check(self, key: ArtifactKey) -> _Checked:
         """Run the gates of a published version; the ledger records them first."""
@@ -227,9 +231,10 @@ class _Recorder:
                 self._end(shard)
             case _Waits(key, for_stages):
                 self.context.log.warning(f"{key} waits for {', '.join(for_stages)}")
-            case _Made(made, wall_s):
-                how = "unchanged" if made.skipped else "published"
-                self.context.log.info(f"{made.key}: {how} {made.md5} in {wall_s:.1f} s")
+            case _Made(made):
+                # The step may have waited for less: what was begun ahead was made before.
+                how = "unchanged" if made.skipped else f"made in {made.cost['wall_s']:.1f} s"
+                self.context.log.info(f"{made.key}: {made.md5}, {how}")
                 yield self._materialization(made)
             case _Checked():
                 yield from self._evaluations(outcome)

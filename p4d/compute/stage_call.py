@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -70,8 +71,15 @@ class Compute(Protocol):
         """
 
 
-def compute_here(call: StageCall, progress: Progress) -> Computed:
+def compute_here(
+    call: StageCall, progress: Progress, *, beside: Sequence[threading.Thread] = ()
+) -> Computed:
     """Run the function in this process.
+
+    Args:
+        call: what runs.
+        progress: takes the progress of the function.
+        beside: threads of this process that work for other artifacts.
 
     Raises:
         PublishError: the code in memory is not the code on disk, or no room is left.
@@ -79,7 +87,7 @@ def compute_here(call: StageCall, progress: Progress) -> Computed:
     """
     function = load(call.root, call.given.stage, call.code)
     try:
-        with Cost() as cost:
+        with Cost(beside) as cost:
             report = function(replace(call.given, progress=progress), call.new)
     except OSError as error:
         if out_of_space(error):

@@ -106,7 +106,7 @@ def test_closing_ends_a_worker_at_work_and_starts_no_job(tmp_path):
 def test_each_worker_has_one_device(tmp_path):
     settings = ComputeSettings(workers=1, cores=4, memory_mib=9999, devices=("3", "5"))
     with LocalWorkers(settings) as engine:
-        assert engine.width == 2
+        assert engine.width == 4
         with ThreadPoolExecutor(2) as threads:
             meet = [
                 threads.submit(engine.run, job(jobs.meet, str(tmp_path), n, ["a", "b"]), ignore)
@@ -125,13 +125,74 @@ def check(function, *arguments):
 
 def test_an_artifact_is_made_while_another_is_checked(tmp_path):
     with LocalWorkers(ComputeSettings(workers=1, cores=1, memory_mib=999), Helpers()) as engine:
-        assert engine.width == 3
+        assert engine.width == 4
         with ThreadPoolExecutor(2) as threads:
             meet = (str(tmp_path), "made", ["made", "checked"])
             made = threads.submit(engine.run, job(jobs.meet, *meet), ignore)
             meet = (str(tmp_path), "checked", ["made", "checked"])
             checked = threads.submit(engine.run, check(jobs.meet, *meet), ignore)
             assert made.result() != checked.result()
+
+
+def both(engine, folder, first, second):
+    """Results of two jobs, given one after the other; an error in place of a result."""
+
+    def run(job):
+        try:
+            return engine.run(job, ignore)
+        except ComputeError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(2) as threads:
+        made = threads.submit(run, first)
+        until((folder / "a computes").exists)
+        later = threads.submit(run, second)
+        return [made.result(), later.result()]
+
+
+def one_worker():
+    return LocalWorkers(ComputeSettings(workers=1, cores=1, memory_mib=999))
+
+
+def test_a_worker_computes_while_it_publishes_what_it_computed_before(tmp_path):
+    first = partial(jobs.make, behind=["b computes"])
+    second = partial(jobs.make, before=["a publishes"])
+    with one_worker() as engine:
+        made, later = both(
+            engine, tmp_path, job(first, str(tmp_path), "a"), job(second, str(tmp_path), "b")
+        )
+    assert made["pid"] == later["pid"] != os.getpid()
+
+
+def test_a_worker_computes_one_stage_at_a_time_in_its_main_thread(tmp_path):
+    with one_worker() as engine:
+        found = both(engine, tmp_path, *[job(jobs.make, str(tmp_path), n) for n in "ab"])
+    assert [each["in main thread"] for each in found] == [1, 1]
+
+
+def test_what_is_published_meanwhile_is_no_cost_of_what_is_computed(tmp_path):
+    busy_s = 0.4
+    first = partial(jobs.make_busily, behind=["b computes"])
+    second = partial(jobs.make, before=["a was busy"])
+    with one_worker() as engine:
+        _, later = both(
+            engine,
+            tmp_path,
+            job(first, str(tmp_path), "a", busy_s),
+            job(second, str(tmp_path), "b"),
+        )
+    assert later["cost"]["cpu_s"] < 0.5 * busy_s
+
+
+def test_a_worker_that_dies_costs_both_of_its_jobs_and_no_other(tmp_path):
+    first = partial(jobs.make_and_die, behind=["b computes"])
+    second = partial(jobs.make, before=["never"])
+    with one_worker() as engine:
+        found = both(
+            engine, tmp_path, job(first, str(tmp_path), "a"), job(second, str(tmp_path), "b")
+        )
+        assert all("its worker process was ended by SIGKILL" in str(each) for each in found)
+        assert engine.run(job(jobs.answer, 7), ignore)["value"] == 7
 
 
 def test_without_helpers_a_check_takes_the_seat_of_an_artifact():

@@ -89,7 +89,7 @@ def repro():
 
 def facts():
     """What the harness compares and checks, as seen by the product."""
-    from dagster_project.reconcile import unreported
+    from dagster_project.reconcile import fresh_versions, unreported
     from p4d import audit
     from p4d.pipeline import STAGES
     from p4d.project import Project
@@ -109,7 +109,7 @@ def facts():
                 tags = event.materialization.tags or {}
                 key = str(ArtifactKey(stage.name, record.partition_key))
                 heard.setdefault(key, []).append(tags.get("dagster/data_version"))
-        unheard = sorted(map(str, unreported(instance, project)))
+        unheard = sorted(map(str, unreported(instance, fresh_versions(project))))
         started = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
         hanging = len(instance.get_runs(dg.RunsFilter(statuses=started)))
         occupied = [

@@ -11,6 +11,7 @@ from p4d.compute.local import LocalWorkers
 from p4d.compute.settings import ComputeSettings
 from p4d.pipeline import STAGES, Needs
 from p4d.project import Project
+from p4d.versioning.state.plan import Batch
 from tests.compute import jobs
 
 
@@ -49,6 +50,7 @@ def test_without_them_a_run_opens_what_the_settings_name(project: Project, how: 
 
 
 def test_nothing_is_started_for_stages_without_shards(project: Project) -> None:
-    others = [stage for stage in STAGES if not stage.per_shard]
-    with workers_ahead(project, others) as workers, workers.engine(project) as engine:
+    others = tuple(stage.name for stage in STAGES if not stage.per_shard)
+    batches = [Batch(shard=None, stages=others)]
+    with workers_ahead(project, batches) as workers, workers.engine(project) as engine:
         assert _pid(engine) == os.getpid()
