@@ -58,8 +58,8 @@ class Helpers:
     Attributes:
         checkers: how many workers there are for checks. They take no share of the machine: a check
             is short.
-        makers_prepare: called by a worker that makes artifacts, in order, until its first job.
-        checkers_prepare: the same of a worker for checks.
+        makers_prepare: called by a worker that makes artifacts, in order, while it computes nothing.
+        checkers_prepare: the same of a worker for checks, beside its checks.
     """
 
     checkers: int = 1
@@ -283,14 +283,7 @@ def _serve(pipes: Sequence[Connection], device: str, prepare: Sequence[Prepare])
         os.environ["CUDA_VISIBLE_DEVICES"] = device
     wait_without_spinning()
     keep_freed_memory()
-    with garbage.kept():
-        for call in prepare:
-            if any(pipe.poll() for pipe in pipes):  # a job, or the end
-                break
-            # What cannot be imported fails the job that needs it, where it is reported.
-            with contextlib.suppress(Exception):
-                call()
-    computing = _Computing()
+    computing = _Computing(prepare)
     lanes = [threading.Thread(target=computing.serve, args=(pipe,)) for pipe in pipes]
     for lane in lanes:
         lane.start()
@@ -300,11 +293,13 @@ def _serve(pipes: Sequence[Connection], device: str, prepare: Sequence[Prepare])
 class _Computing:
     """Runs the functions of stages in the main thread of a worker, one after another.
 
-    Its lanes are threads, which prepare and publish. A stage so has the main thread and the device
-    to itself, and is told which threads work for another artifact meanwhile.
+    Its lanes are threads, which look inputs up, publish and check. A stage so has the main thread
+    and the device to itself, and its cost leaves out what the lanes do meanwhile. As long as no
+    stage waits, the main thread imports what later jobs need.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, prepare: Sequence[Prepare]) -> None:
+        self._prepare = list(prepare)
         self._calls = queue.SimpleQueue[Callable[[], None] | None]()
         self._lanes: Sequence[threading.Thread] = ()
 
@@ -312,11 +307,19 @@ class _Computing:
         """Compute what the lanes ask for, until all of them have ended."""
         self._lanes, left = lanes, len(lanes)
         while left:
+            if self._prepare and self._calls.empty():
+                self._prepare_next()
+                continue
             call = self._calls.get()
             if call is None:
                 left -= 1
             else:
                 call()
+
+    def _prepare_next(self) -> None:
+        # What cannot be imported fails the job that needs it, where it is reported.
+        with garbage.kept(), contextlib.suppress(Exception):
+            self._prepare.pop(0)()
 
     def serve(self, pipe: Connection) -> None:
         """Run the jobs of one pipe until it ends; the life of a lane."""

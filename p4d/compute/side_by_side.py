@@ -11,6 +11,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
+from p4d.compute.threads import short_turns
+
 Item = TypeVar("Item")
 Event = TypeVar("Event")
 Later = Callable[[Callable[[], None]], None]
@@ -69,12 +71,13 @@ def side_by_side(
         thread.start()
     try:
         left = width
-        while left:
-            events = found.get()()
-            if events is None:
-                left -= 1
-            else:
-                yield from events
+        with short_turns():
+            while left:
+                events = found.get()()
+                if events is None:
+                    left -= 1
+                else:
+                    yield from events
     finally:
         if left:
             ended.set()
