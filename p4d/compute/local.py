@@ -58,7 +58,7 @@ class Helpers:
     Attributes:
         checkers: how many workers there are for checks. They take no share of the machine: a check
             is short.
-        makers_prepare: called by a worker that makes artifacts, in order, while it computes nothing.
+        makers_prepare: called by a worker that makes artifacts, in order, while no stage waits.
         checkers_prepare: the same of a worker for checks, beside its checks.
     """
 

@@ -29,7 +29,7 @@ from p4d.quality.suites import Expectation, Suite
 
 _ROW_COUNT = "ExpectTableRowCountToBeBetween"
 _RANGE = "ExpectColumnValuesToBeBetween"
-_OF_OTHER_EXPECTATIONS = ("altair", "scipy.stats")
+_OF_OTHER_EXPECTATIONS = ("altair", "boto3", "jsonschema", "scipy.stats")
 """What Great Expectations imports for expectations that no suite here has, about a quarter of the
 time that its own import takes."""
 _NAME = "p4d name"

@@ -368,19 +368,5 @@ QUESTIONS = Suite(
             low=1,
             optional=False,
         ),
-        Expectation(
-            name="letters_are_balanced",
-            kind="ExpectColumnKLDivergenceToBeLessThan",
-            description="Among questions with four options, answer letters are balanced.",
-            arguments={
-                "column": "answer",
-                "partition_object": {"values": list("ABCD"), "weights": [0.25] * 4},
-                "threshold": 0.05,
-                # Without it, one unseen letter makes the divergence infinite.
-                "tail_weight_holdout": 0.001,
-            },
-            severity="warning",
-            where={"n_options": 4},
-        ),
     ),
 )

@@ -99,18 +99,6 @@ def test_empty_labels_warn_about_rows_and_stop_nobody(tmp_path, tables):
     assert not any(blocks(r) for r in results)
 
 
-def test_unbalanced_letters_warn(tables):
-    frame = tables[f"questions/{SHARD}/questions.parquet"]
-    frame = pl.concat([frame] * 3).with_columns(
-        qa_id=pl.int_range(pl.len()).cast(pl.String), n_options=4
-    )
-    assert verdicts(QUESTIONS, frame)["letters_are_balanced"]
-    skewed = frame.with_columns(answer=pl.lit("B"))
-    results = {r.name: r for r in validate(QUESTIONS, skewed)}
-    assert not results["letters_are_balanced"].passed
-    assert not blocks(results["letters_are_balanced"])
-
-
 def test_unknown_letter_and_repeated_id_stop(tables):
     frame = tables[f"questions/{SHARD}/questions.parquet"].with_columns(n_options=4)
     frame = frame.with_columns(answer=pl.lit("F"), qa_id=pl.lit("qa_1"))

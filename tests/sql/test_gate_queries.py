@@ -188,6 +188,13 @@ BROKEN: dict[str, list[tuple[str, Breaking, dict]]] = {
     "facts/metres_need_metric_scale": [
         ("facts/{}/facts.parquet", put("scale_kind", "relative"), {"unit": "m"}),
     ],
+    "questions/letters_are_balanced": [
+        (
+            "questions/{}/questions.parquet",
+            lambda frame: frame.with_columns(answer=pl.lit("B")),
+            {"answer": "B", "share": 1.0},
+        ),
+    ],
     "questions/texts_are_unique": [
         (
             "questions/{}/questions.parquet",
