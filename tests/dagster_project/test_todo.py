@@ -1,7 +1,12 @@
 """`up` with nothing to do ends without Dagster, and never at the price of an unreported version."""
 
+import contextlib
+import sqlite3
+
 import pytest
 
+from dagster_project.todo import is_run_open
+from p4d.project import Project
 from tests.durability.conftest import made_toy, toy  # noqa: F401 - fixtures
 from tests.durability.toy import SHARDS
 
@@ -50,3 +55,26 @@ def test_a_lost_history_stops_it_all_the_same(known):
     known.run("git", "update-ref", "-d", "refs/heads/p4d-ledger")
     with pytest.raises(AssertionError, match="HistoryError"):
         up(known)
+
+
+@pytest.mark.parametrize(
+    ("states", "is_open"),
+    [([], False), (["SUCCESS", "FAILURE"], False), (["SUCCESS", "STARTED"], True)],
+)
+def test_a_run_is_open_from_its_start_to_its_end(tmp_path, states, is_open):
+    assert not is_run_open(Project(tmp_path))  # nobody used Dagster here
+    folder = tmp_path / ".dagster" / "history"
+    folder.mkdir(parents=True)
+    with contextlib.closing(sqlite3.connect(folder / "runs.db")) as database, database:
+        database.execute("create table runs (status text)")
+        database.executemany("insert into runs values (?)", [[state] for state in states])
+    assert is_run_open(Project(tmp_path)) == is_open
+
+
+def test_a_run_is_open_where_it_cannot_be_known(tmp_path, monkeypatch):
+    folder = tmp_path / ".dagster" / "history"
+    folder.mkdir(parents=True)
+    (folder / "runs.db").write_text("no database" * 99)
+    assert is_run_open(Project(tmp_path))
+    monkeypatch.setenv("P4D_DAGSTER_POSTGRES_URL", "postgresql://nowhere/x")
+    assert is_run_open(Project(tmp_path / "another"))

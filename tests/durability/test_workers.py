@@ -120,6 +120,42 @@ def test_a_killed_run_leaves_no_worker_and_nothing_torn(alone, crowd, settings):
     assert data_of(crowd) == data_of(alone)
 
 
+RECORDED = """\
+import sys
+import dagster as dg
+from p4d.project import Project
+from p4d.versioning.ledger.ledger import Ledger
+
+with dg.DagsterInstance.get() as instance:
+    ids = {run.run_id for run in instance.get_runs()}
+made = [r for r in Ledger(Project.find()).records("materialization") if r["shard"] in sys.argv]
+print(len(made), len({r["run_id"] for r in made}), {r["run_id"] for r in made} <= ids)
+"""
+
+
+def test_shards_that_were_begun_before_dagster_was_there_are_of_its_run(crowd):
+    (crowd.root / "compute.yaml").write_text("checkers: 1\n")
+    # Dagster's import waits until a shard was begun without it.
+    waits = crowd.root / "sitecustomize.py"
+    waits.write_text(
+        "import sys, time\n"
+        "from pathlib import Path\n\n\n"
+        "class Wait:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'dagster':\n"
+        "            sys.meta_path.remove(self)\n"
+        f"            while not Path('data/labels/{MORE[0]}').exists():\n"
+        "                time.sleep(0.01)\n\n\n"
+        "if sys.orig_argv[-2:] == ['dagster_project', 'up']:\n"
+        "    sys.meta_path.insert(0, Wait())\n"
+    )
+    done = crowd.up()
+    waits.unlink()
+    assert "4 of 4 shards done" in done.stderr
+    assert crowd.run("python", "-c", RECORDED, *MORE).stdout.split() == ["8", "1", "True"]
+    assert "Nothing to do" in crowd.up().stdout
+
+
 def test_workers_that_die_at_every_point_of_publishing_tear_nothing(alone, crowd, tmp_path):
     (crowd.root / "compute.yaml").write_text("workers: 1\ncheckers: 1\n")
     (deaths := tmp_path / "deaths").mkdir()
