@@ -46,7 +46,8 @@ def _overlaps(n: int, bins: int) -> np.ndarray:
 
 def grey_levels(rgb: np.ndarray) -> np.ndarray:
     """Luma of u8 [...,3] in grey levels 0..255, u8 [...] (BT.601 weights in 1/256)."""
-    red, green, blue = np.moveaxis(rgb.astype(np.uint16), -1, 0)  # 255 * 256 + 128 has 16 bits
+    # 255 * 256 + 128 has 16 bits.
+    red, green, blue = (rgb[..., channel].astype(np.uint16) for channel in range(3))
     return ((77 * red + 150 * green + 29 * blue + 128) >> 8).astype(np.uint8)
 
 
