@@ -2,6 +2,7 @@
 
 - `compare_arms.py`: the stage `evaluation`; every arm answers the test split, and P4D answers
   it once more from first frames alone;
+- `asked_split.py`: the test split, and how every arm is asked it;
 - `promotion.py`: the stage `champion`; `promotion_rule.py` is the rule by which the P4D student
   becomes champion, `error_spending.py` the error rate of each try;
 - `incumbent.py`: the champion that is challenged; `asked_again.py`: its answers when questions

@@ -6,7 +6,6 @@ answer. Text is also generated, for a fixed subset of the same questions, and pa
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +15,10 @@ import polars as pl
 from p4d.artifacts import read_table, write_bytes, write_json, write_table
 from p4d.config import EvaluationParams
 from p4d.determinism import deterministic
-from p4d.errors import ContractError
-from p4d.evaluation.answering.ask import AskSettings, ask
-from p4d.evaluation.answering.placement import load_placed
-from p4d.evaluation.answering.visuals import ClipVisuals, FirstFrames, VisualSource
+from p4d.evaluation.arms.asked_split import AskedSplit, open_arm
 from p4d.evaluation.arms.forgetting import GENERAL_FILE, general_summary
 from p4d.evaluation.arms.general import general_scores
 from p4d.evaluation.arms.names import ARMS, BASE, BASELINE, BLIND, CHALLENGER, FIRST_FRAME
-from p4d.evaluation.reading.choices import read_choice
 from p4d.evaluation.reproduction import reproduction_card
 from p4d.evaluation.scoring.statistics import (
     Bootstrap,
@@ -35,11 +30,8 @@ from p4d.evaluation.scoring.statistics import (
 )
 from p4d.external.mixture import HELD_OUT
 from p4d.external.rows import ExternalConversation, read_split
-from p4d.ids import seed_for
 from p4d.pipeline import StageInputs, StageReport
-from p4d.students.data.clip_reader import ClipReader
-from p4d.students.data.questions import Question, load_questions
-from p4d.students.model.student import Student, load
+from p4d.students.model.student import Student
 
 ASKED = (*ARMS, FIRST_FRAME)
 COMPARED = (
@@ -61,11 +53,9 @@ def build_evaluation(inputs: StageInputs, out: Path) -> StageReport:
     """
     params: EvaluationParams = inputs.params("evaluation")
     release = inputs.folder("release")
-    questions = load_questions(release, "test")
-    if not questions:
-        raise ContractError("the release has no questions in its test split")
+    split = AskedSplit.of_inputs(inputs)
     general = read_split(inputs.folder("external"), inputs.folder("mixture"), HELD_OUT)
-    answered = _ask_arms(inputs, questions, general)
+    answered = _ask_arms(inputs, split, general)
     predictions = answered.predictions
     write_table(out / "predictions.parquet", predictions, sort_by=["arm", "qa_id"])
 
@@ -74,12 +64,11 @@ def build_evaluation(inputs: StageInputs, out: Path) -> StageReport:
     accuracy = {arm: accuracy_by_slice(rows, statistics) for arm, rows in of_arm.items()}
     gains = {f"{a}_over_{b}": paired_gain(of_arm[a], of_arm[b], statistics) for a, b in COMPARED}
     questions_table = read_table(release / "questions.parquet")
-    split = pl.col("split")
     priors = prior_accuracies(
-        questions_table.filter(split == "train"), questions_table.filter(split == "test")
+        questions_table.filter(split="train"), questions_table.filter(split="test")
     )
     metrics = {
-        "questions": len(questions),
+        "questions": len(split.questions),
         "groups": predictions["group"].n_unique(),
         **priors,
         **{arm: _summary(accuracy[arm], of_arm[arm]) for arm in ASKED},
@@ -95,7 +84,7 @@ def build_evaluation(inputs: StageInputs, out: Path) -> StageReport:
         {pair: {name: i.as_dict() for name, i in found.items()} for pair, found in gains.items()},
     )
     return StageReport(
-        rows={"ok": len(questions)},
+        rows={"ok": len(split.questions)},
         metrics={
             **{f"{arm}_accuracy": found["Average"].value for arm, found in accuracy.items()},
             "p4d_over_sft": gains["p4d_over_sft"]["Average"].value,
@@ -120,41 +109,28 @@ class _Answered:
 
 
 def _ask_arms(
-    inputs: StageInputs, questions: Sequence[Question], general: Sequence[ExternalConversation]
+    inputs: StageInputs, split: AskedSplit, general: Sequence[ExternalConversation]
 ) -> _Answered:
     """Open one arm after another, and ask it the questions and the held-out external rows."""
     params: EvaluationParams = inputs.params("evaluation")
-    clips = ClipVisuals(ClipReader(inputs.shard_folders("clips"), inputs.shard_folders("regions")))
-    table = read_table(inputs.folder("release") / "clips.parquet")
-    groups = dict(table.select("clip_id", "group").iter_rows())
-    asking = asking_of(params, inputs.params("clips").frames)
-    unread = dataclasses.replace(params, generated_questions=0)
+    still = split.options_only().first_frames()
     tables, cards, of_general = [], {}, []
     for number, (arm, stage) in enumerate(ARMS.items(), start=1):
-        student, placement = load_placed(
-            load,
-            inputs.folder(stage),
-            device=params.device,
-            dtype=params.dtype,
-            attention=params.attention,
-        )
+        student, placement = open_arm(inputs.folder(stage), params)
         with deterministic(params.threads, seed=0):
-            tables.append(answer(student, questions, clips, asking, params, groups, arm=arm))
+            tables.append(split.answers(student, arm=arm))
             if arm == CHALLENGER:
-                still = FirstFrames(clips)
-                tables.append(
-                    answer(student, questions, still, asking, unread, groups, arm=FIRST_FRAME)
-                )
+                tables.append(still.answers(student, arm=FIRST_FRAME))
             if general and student.sees_video:
                 of_general.append(_general(student, general, inputs, arm))
         cards[arm] = reproduction_card(
             placement,
-            asking,
-            questions,
+            split.settings,
+            split.questions,
             checkpoint=inputs.versions.get(stage, ""),
             threads=params.threads,
         )
-        inputs.progress(number, len(ARMS), f"{arm} answered {len(questions)} questions")
+        inputs.progress(number, len(ARMS), f"{arm} answered {len(split.questions)} questions")
     return _Answered(pl.concat(tables), cards, of_general)
 
 
@@ -173,87 +149,11 @@ def _write_general(
 ) -> dict[str, object]:
     """Score the base student too, write all scores, and summarise them."""
     params: EvaluationParams = inputs.params("evaluation")
-    base, _ = load_placed(
-        load,
-        inputs.folder("base_student"),
-        device=params.device,
-        dtype=params.dtype,
-        attention=params.attention,
-    )
+    base, _ = open_arm(inputs.folder("base_student"), params)
     with deterministic(params.threads, seed=0):
         scores = pl.concat([_general(base, rows, inputs, BASE), *of_arms])
     write_table(out / GENERAL_FILE, scores, sort_by=["arm", "row_id"])
     return general_summary(scores, Bootstrap(params.bootstrap_samples, params.confidence))
-
-
-def asking_of(params: EvaluationParams, frames: int) -> AskSettings:
-    """Return how the arms are asked."""
-    return AskSettings(frames=frames, batch=params.batch, answer_tokens=params.max_new_tokens)
-
-
-def answer(
-    student: Student,
-    questions: Sequence[Question],
-    visuals: VisualSource,
-    asking: AskSettings,
-    params: EvaluationParams,
-    groups: Mapping[str, str],
-    *,
-    arm: str,
-) -> pl.DataFrame:
-    """Return one row per question: the most likely option and, if generated, the parsed text.
-
-    Args:
-        student: who answers.
-        questions: what is asked.
-        visuals: what the student sees.
-        asking: how it is asked.
-        params: how many questions are also answered in generated text.
-        groups: group of near duplicates of each clip.
-        arm: the name of the rows.
-
-    Raises:
-        ContractError: a question cannot be asked, which a release excludes.
-    """
-    chosen = _generated(questions, params.generated_questions)
-    replies = ask(student, questions, visuals, asking, generated=chosen)
-    rows = []
-    for question in questions:
-        reply = replies[question.qa_id]
-        if reply.likeliest is None:
-            raise ContractError(f"{arm}: question {question.qa_id}: {reply.failure}")
-        text = reply.text
-        parsed = None if text is None else read_choice(text, question.options)
-        rows.append(
-            {
-                "arm": arm,
-                "qa_id": question.qa_id,
-                "clip_id": question.clip_id,
-                "video_id": question.video_id,
-                "group": groups[question.clip_id],
-                "category": question.category,
-                "answer_index": question.answer_index,
-                "predicted_index": reply.likeliest,
-                "correct": reply.likeliest == question.answer_index,
-                "text": text,
-                "parsed": None if text is None else parsed is not None,
-                "generated_index": parsed,
-            }
-        )
-    return pl.DataFrame(
-        rows,
-        schema_overrides={
-            "text": pl.String,
-            "parsed": pl.Boolean,
-            "generated_index": pl.Int64,
-        },
-    )
-
-
-def _generated(questions: Sequence[Question], count: int) -> frozenset[str]:
-    """Return a subset drawn by id, so that it stays the same when questions are added."""
-    drawn = sorted(questions, key=lambda q: seed_for("generated", q.qa_id))
-    return frozenset(question.qa_id for question in drawn[:count])
 
 
 def _summary(accuracy: Mapping[str, Interval], rows: pl.DataFrame) -> dict[str, object]:

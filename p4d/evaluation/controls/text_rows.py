@@ -25,16 +25,13 @@ from p4d.config import Params
 from p4d.determinism import deterministic
 from p4d.errors import ContractError
 from p4d.evaluation.answering.ask import AskSettings
-from p4d.evaluation.answering.placement import load_placed
-from p4d.evaluation.answering.visuals import ClipVisuals
-from p4d.evaluation.arms.compare_arms import answer, asking_of
+from p4d.evaluation.arms.asked_split import AskedSplit, open_arm
 from p4d.evaluation.reproduction import reproduction_card
 from p4d.evaluation.scoring.statistics import AVERAGE, Bootstrap, accuracy_by_slice, paired_gain
 from p4d.pages.render import render
 from p4d.students.data.clip_reader import ClipReader
 from p4d.students.data.fact_text import FactTexts, with_facts
-from p4d.students.data.questions import Question, load_questions
-from p4d.students.model.student import load
+from p4d.students.data.questions import Question
 
 FACTS_ENDING = ".facts"
 """Of the folder of a model that reads facts on a benchmark."""
@@ -105,36 +102,29 @@ def make_row(
     release = data / "release"
     if not (release / "questions.parquet").is_file():
         raise ContractError(f"{release} holds no release; run `make demo` or `make up` first")
-    questions = load_questions(release, "test")
-    shards = sorted({question.shard for question in questions})
-    folders = {
-        stage: {shard: data / stage / shard for shard in shards} for stage in ("clips", "regions")
-    }
-    asked: Sequence[Question] = questions
-    if name == "facts":
-        asked = questions_with_facts(questions, _texts(data, release, shards))
-    student, placement = load_placed(
-        load,
-        model,
-        device=params.evaluation.device,
-        dtype=params.evaluation.dtype,
-        attention=params.evaluation.attention,
+    shards = read_table(release / "clips.parquet")["shard"].unique().to_list()
+    clips, regions = (
+        {shard: data / stage / shard for shard in shards} for stage in ("clips", "regions")
     )
-    asking = asking_of(params.evaluation, params.clips.frames)
+    split = AskedSplit.of_release(
+        release, ClipReader(clips, regions), params.evaluation, params.clips.frames
+    ).options_only()  # the arms are compared by options alone
     if name == "facts":
-        asking = asking_with_facts(asking)
-    groups = dict(read_table(release / "clips.parquet").select("clip_id", "group").iter_rows())
+        split = with_facts_before(split, _texts(data, release, split.questions))
+    student, placement = open_arm(model, params.evaluation)
+    asked = split.questions
     progress(0, len(asked), ROWS[name].title)
     with deterministic(params.evaluation.threads, seed=0):
-        clips = ClipVisuals(ClipReader(folders["clips"], folders["regions"]))
-        # Options alone are compared with the arms; no text is generated.
-        how = dataclasses.replace(params.evaluation, generated_questions=0)
-        table = answer(student, asked, clips, asking, how, groups, arm=name)
+        table = split.answers(student, arm=name)
     progress(len(asked), len(asked), ROWS[name].title)
     bootstrap = Bootstrap(params.evaluation.bootstrap_samples, params.evaluation.confidence)
     accuracy = accuracy_by_slice(table, bootstrap)
     card = reproduction_card(
-        placement, asking, asked, checkpoint=_digest(model), threads=params.evaluation.threads
+        placement,
+        split.settings,
+        asked,
+        checkpoint=_digest(model),
+        threads=params.evaluation.threads,
     )
     metrics = {
         "row": name,
@@ -151,6 +141,15 @@ def make_row(
     write_table(out / "predictions.parquet", table, sort_by=["qa_id"])
     write_json(out / "metrics.json", metrics)
     return metrics
+
+
+def with_facts_before(split: AskedSplit, texts: Mapping[str, FactTexts]) -> AskedSplit:
+    """Return the same split with the facts of each question's interval before it."""
+    return dataclasses.replace(
+        split,
+        questions=questions_with_facts(split.questions, texts),
+        settings=asking_with_facts(split.settings),
+    )
 
 
 def questions_with_facts(
@@ -180,9 +179,9 @@ def times_named(question: Question) -> tuple[str, ...] | None:
     return tuple(_TIME.findall(before.replace(" sec to ", " to "))) or None
 
 
-def _texts(data: Path, release: Path, shards: Sequence[str]) -> dict[str, FactTexts]:
+def _texts(data: Path, release: Path, questions: Sequence[Question]) -> dict[str, FactTexts]:
     texts = {}
-    for shard in shards:
+    for shard in sorted({question.shard for question in questions}):
         missing = [
             data / s / shard for s in ("regions", "facts") if not (data / s / shard).is_dir()
         ]

@@ -7,7 +7,8 @@ import pytest
 
 from p4d.artifacts import read_json, read_table, write_table
 from p4d.evaluation.answering.visuals import ClipVisuals, FirstFrames
-from p4d.evaluation.arms.compare_arms import answer, asking_of, build_evaluation
+from p4d.evaluation.arms.asked_split import AskedSplit
+from p4d.evaluation.arms.compare_arms import build_evaluation
 from p4d.evaluation.arms.names import ARMS, FIRST_FRAME
 from p4d.evaluation.arms.promotion import build_champion
 from p4d.pipeline import StageInputs, stage_named
@@ -56,12 +57,12 @@ def answers_of(project, folder, *, first_frame=False):
         {tiny.SHARD: project.root / "clips" / tiny.SHARD},
         {tiny.SHARD: project.root / "regions" / tiny.SHARD},
     )
-    visuals = FirstFrames(ClipVisuals(clips)) if first_frame else ClipVisuals(clips)
-    params = project.params.evaluation
-    questions = load_questions(project.root / "release", "test")
-    groups = {question.clip_id: question.video_id for question in questions}
-    asking = asking_of(params, project.params.clips.frames)
-    return answer(load(folder), questions, visuals, asking, params, groups, arm="x").sort("qa_id")
+    params = project.params
+    split = AskedSplit.of_release(
+        project.root / "release", clips, params.evaluation, params.clips.frames
+    )
+    shown = split.first_frames() if first_frame else split
+    return shown.answers(load(folder), arm="x").sort("qa_id")
 
 
 def test_the_first_frame_control_is_the_student_shown_one_frame(project):

@@ -1,1 +1,0 @@
-../../../../../p4d/evaluation/arms/compare_arms.py

@@ -1,1 +1,0 @@
-../../../../../p4d/evaluation/arms/general.py

@@ -1,1 +1,0 @@
-../../../../p4d/external/resemblance.py

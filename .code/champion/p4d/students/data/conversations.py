@@ -1,1 +1,0 @@
-../../../../../p4d/students/data/conversations.py

@@ -1,0 +1,1 @@
+../../../../../p4d/evaluation/arms/asked_split.py
