@@ -39,14 +39,23 @@ def rendered(frame: pl.DataFrame, width: int) -> str:
     ):
         table = str(shown)
     if max(map(len, table.splitlines())) <= width:
-        return f"{table}\n{counted}"
+        return f"{table}\n{counted}{_note_of_cuts(shown, _TEXT)}"
     longest = max(map(len, frame.columns))
     room = max(_TEXT, width - longest - 2)
     rows = [
         "\n".join(f"{name:<{longest}}  {_text(value, room)}" for name, value in row.items())
         for row in shown.to_dicts()
     ]
-    return "\n\n".join([*rows, counted])
+    return "\n\n".join([*rows, counted + _note_of_cuts(shown, room)])
+
+
+def _note_of_cuts(shown: pl.DataFrame, room: int) -> str:
+    import polars as pl
+
+    texts = [column for column in shown.iter_columns() if column.dtype == pl.String]
+    if not any((column.str.len_chars() > room).any() for column in texts):
+        return ""
+    return f"; texts end after {room} characters, --json prints them whole"
 
 
 def _text(value: object, room: int) -> str:

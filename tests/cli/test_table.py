@@ -28,3 +28,13 @@ def test_of_many_rows_the_first_are_shown_and_all_are_counted(width):
     assert shown.endswith(f"{ROWS + 1} rows; the first {ROWS} are shown, --json prints all")
     assert str(ROWS - 1) in shown.splitlines()[-3]
     assert rendered(many.clear(), width).endswith("0 rows")
+
+
+@pytest.mark.parametrize("width", [10, 1000])
+def test_a_cut_text_is_named_with_the_command_that_prints_it_whole(width):
+    long = pl.DataFrame({"reason": ["x" * 61, None]})
+    shown = rendered(long, width)
+    assert "x" * 61 not in shown
+    assert shown.endswith("2 rows; texts end after 60 characters, --json prints them whole")
+    assert rendered(long.head(0), width).endswith("0 rows")
+    assert rendered(pl.DataFrame({"reason": ["x" * 60]}), width).endswith("1 row")
