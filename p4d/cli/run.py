@@ -15,6 +15,7 @@ from p4d.foreign_text import one_line
 from p4d.project import Project
 
 if TYPE_CHECKING:
+    from p4d.quality.results import CheckResult
     from p4d.versioning.state.workspace import Workspace
 
 
@@ -94,7 +95,8 @@ def _of_the_remote(workspace: Workspace, stack: ExitStack) -> Workspace:
 def stage(name: str, shard: str | None, force: bool) -> None:
     """Run one stage and its checks, without Dagster. The command of every stage in dvc.yaml.
 
-    Exits with 1 if a blocking check failed, except under `dvc repro`.
+    Exits with 1 if a blocking check failed, except under `dvc repro`. Such a check is printed as
+    FAIL, another that failed as warn.
     """
     import uuid
 
@@ -104,14 +106,25 @@ def stage(name: str, shard: str | None, force: bool) -> None:
     from p4d.versioning.run.lock_recorder import lock_recorder
     from p4d.versioning.run.run_stage import run_stage
 
+    if "@" in name:
+        written = ArtifactKey.parse(name)
+        raise click.UsageError(
+            f"{name} is an artifact; write: p4d stage {written.stage} --shard {written.shard}"
+        )
     project, run_id, key = Project.find(), f"cli-{uuid.uuid4()}", ArtifactKey(name, shard)
     made = run_stage(project, key, run_id=run_id, force=force, compute=compute_of(project.root))
     _, results = check_published(project, key, run_id=run_id)
     echo(f"{made.data_version}{' (unchanged, skipped)' if made.skipped else ''}")
     for result in results:
-        echo(f"  {'ok  ' if result.passed else 'FAIL'} {result.name}: {result.description}")
+        echo(f"  {_verdict(result)} {result.name}: {result.description}")
     if any(r.blocking and not r.passed for r in results) and lock_recorder().fails_on_checks:
         sys.exit(1)
+
+
+def _verdict(result: CheckResult) -> str:
+    if result.passed:
+        return "ok  "
+    return "FAIL" if result.blocking else "warn"
 
 
 @click.command()
