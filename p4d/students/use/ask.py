@@ -30,6 +30,7 @@ from p4d.students.use.video_clip import SampledClip, region_mask, sample_as_publ
 from p4d.versioning.files.artifact_key import bare_md5
 from p4d.versioning.storage.fetch import Fetcher, Note, bring_what_is_read
 
+_MARK = re.compile(r"<obj_(?P<number>\d+)>")
 PICTURE_PX = 512
 """Minimum shorter side of the picture that shows the regions to people."""
 
@@ -45,8 +46,8 @@ class VideoQuestion:
         start_s: where in the video the clip starts.
 
     Raises:
-        ContractError: there are too few or too many options or regions, or the text names a region
-            that is not given.
+        ContractError: the text or an option is empty, two options are equal, there are too few or
+            too many options or regions, or the text names a region that is not given.
     """
 
     text: str
@@ -55,13 +56,22 @@ class VideoQuestion:
     start_s: float = 0.0
 
     def __post_init__(self) -> None:
+        if not self.text.strip():
+            raise ContractError("the question is empty; give its text with --question")
+        if not all(option.strip() for option in self.options):
+            raise ContractError("an option is empty; give the text of an answer with each --option")
+        if len(set(self.options)) < len(self.options):
+            raise ContractError("two options are equal; give each answer once")
         if self.options and not 2 <= len(self.options) <= len(LETTERS):
             raise ContractError(f"{len(self.options)} options; give 2 to {len(LETTERS)}, or none")
         if len(self.regions) > MAX_MARKS:
             raise ContractError(f"{len(self.regions)} regions; at most {MAX_MARKS} can be marked")
-        missing = f"<obj_{len(self.regions) + 1}>"
-        if missing in self.text:
-            raise ContractError(f"the question names {missing}; give its region with --region")
+        for mark in _MARK.finditer(" ".join((self.text, *self.options))):
+            if not 1 <= int(mark["number"]) <= len(self.regions):
+                raise ContractError(
+                    f"{mark[0]} has no region; give the region of <obj_1> with the first --region, "
+                    "that of <obj_2> with the second"
+                )
         if not (math.isfinite(self.start_s) and self.start_s >= 0):
             raise ContractError(f"a clip cannot start at {self.start_s:g} s; give 0 or more")
 

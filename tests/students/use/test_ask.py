@@ -149,11 +149,17 @@ def test_what_cannot_be_asked_is_refused():
     for extra, why in [
         ({"options": ("one",)}, "1 options"),
         ({"options": tuple("abcdef")}, "6 options"),
-        ({}, "names <obj_1>"),
+        ({}, "<obj_1> has no region"),
+        ({"text": "Where is <obj_7>?", "regions": ("0,0,9,9",)}, "<obj_7> has no region"),
+        ({"text": "Where is <obj_0>?", "regions": ("0,0,9,9",)}, "<obj_0> has no region"),
+        ({"text": "Which?", "options": ("<obj_1>", "<obj_2>")}, "<obj_1> has no region"),
+        ({"text": " "}, "the question is empty"),
+        ({"options": ("left", "")}, "an option is empty"),
+        ({"options": ("left", "left")}, "two options are equal"),
         ({"regions": ("0,0,9,9",) * 10}, "10 regions"),
     ]:
         with pytest.raises(ContractError, match=why):
-            VideoQuestion(text=QUESTION, **extra)
+            VideoQuestion(**{"text": QUESTION, **extra})
 
 
 def test_the_command_prints_the_answer_and_saves_the_picture(project, video, tmp_path, monkeypatch):
