@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import polars as pl
 
 from p4d.audit.takedown import REASON as TAKEN_DOWN
 from p4d.errors import P4DError
+from p4d.evaluation.arms.names import ARMS, FIRST_FRAME
 from p4d.explore import tables
 from p4d.explore.question_rows import question_rows
 from p4d.explore.tables import Stamp, Tables, Unreadable
@@ -67,7 +68,7 @@ class Catalogue:
         refusal_files: the readable tables of refused candidates, one row per clip and reason.
         verdicts: the decision on every reviewed question.
         release_id: of the published release, or None.
-        arms: students that answered, in the order of their names.
+        arms: students that answered, in the order of the evaluation.
         unreadable: files that are left out.
         blocked: failed blocking checks, by shard.
     """
@@ -180,7 +181,7 @@ class CatalogueReader:
             refusal_files=self._readable("questions", "refusals.parquet"),
             verdicts=verdicts,
             release_id=release_id,
-            arms=tuple(sorted(predictions["arm"].unique().to_list())),
+            arms=_in_order(predictions["arm"].unique().to_list()),
             unreadable=(*self._tables.unreadable(), *notes),
             blocked=self._blocked(notes),
         )
@@ -293,3 +294,9 @@ def _with_clip_counts(videos: pl.DataFrame, clips: pl.DataFrame) -> pl.DataFrame
 
 def _reviews(project: Project) -> list[Path]:
     return list((project.root / "reviews").glob("*.jsonl"))
+
+
+def _in_order(arms: Collection[str]) -> tuple[str, ...]:
+    """The arms as the evaluation lists them, and then others by name."""
+    known = [arm for arm in (*ARMS, FIRST_FRAME) if arm in arms]
+    return (*known, *sorted(set(arms) - set(known)))

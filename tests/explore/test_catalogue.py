@@ -44,7 +44,7 @@ def test_every_row_of_the_tables_is_listed_once(made, catalogue):
         catalogue.refusals["count"].sum()
         == made.table("questions", "refusals.parquet")["count"].sum()
     )
-    assert catalogue.arms == ("blind", "p4d", "sft")
+    assert catalogue.arms == ("sft", "p4d", "blind")
     assert catalogue.unreadable == ()
 
 
