@@ -30,7 +30,7 @@ MOST_LED = 0.35
 """Where the flow leaves less than this part of the disagreement in place, a thing moves. Chosen on
 the look `atelier`: of 103 parts of pictures in which something seemed to move, the 8 without a
 thing are found, and 92 of the others stay."""
-LEAST_HUE, HUE_RATIO = 0.12, 0.3
+LEAST_HUE, HUE_RATIO = 0.09, 0.26
 """Change of the logarithms of the colours against their mean, absolute and by the change of that
 mean, that is no change of light. The blue of a clear sky in a shadow is 0.22 of its darkness."""
 HUE_PX, NEAR_HUE_PX = 1.5, 4
@@ -40,7 +40,7 @@ HUE_SCALES = (0.7, 1.5)
 changes."""
 CLIPPED_LEVELS = 250.0
 """Where a colour of a picture is at its limit, its hue is not known."""
-LEAST_TEXTURE2, NOISE_RATIO, MOST_OVER = 4e-4, 4.0, 4.0
+LEAST_TEXTURE2, NOISE_RATIO, MOST_OVER = 1e-4, 4.0, 4.0
 """Mean square of the gradients near a pixel at all instants that is texture, absolute and by that
 of the noise; where it is more than so many times its least, a border passes that may be a
 shadow's."""
