@@ -19,6 +19,7 @@ from benchmarks.reality.looks.atelier import stage
 from benchmarks.reality.looks.nursery import room
 from benchmarks.reality.looks.rendering import Picture, pictures_of, renderer_of
 from benchmarks.reality.looks.scenes import Scene
+from benchmarks.reality.looks.yard import place as yard
 from p4d.ids import seed_for
 from p4d.worlds import sidecar
 from p4d.worlds.truth import TruthObject, WorldTruth
@@ -65,7 +66,7 @@ class Place:
 def scene_of(look: str, number: int) -> Scene:
     """Draw a scene of a look."""
     own = {"collage": collage.scene_of, "panda": forest.scene_of, "atelier": stage.scene_of,
-           "nursery": room.scene_of}  # fmt: skip
+           "nursery": room.scene_of, "yard": yard.scene_of}  # fmt: skip
     return own[look](number) if look in own else scenes.scene_of(look, number)
 
 
@@ -182,6 +183,7 @@ def _write_truth(path: Path, scene: Scene, film: Film, pictures: list[Picture]) 
         part,
         pts_ns=np.array(film.at_ms, np.int64) * 1_000_000,
         instance_thw=np.stack([picture.instance_hw for picture in pictures]),
+        clean_thw3=np.stack([picture.rgb_hw3 for picture in pictures]),
         world_T_cam_t44=camera_t44,
         world_T_obj_kt44=things_kt44,
         K_33=scene.K_33,

@@ -1,7 +1,8 @@
 """What the truth of a look says of halves and quarters of the picture, by kind of fact.
 
 Where the picture shows an object is where its visible pixels are; borders of words have a little
-room on both sides.
+room on both sides. What no picture shows counts as rest: a plain ball that turns in place moves in
+the world, and its pictures are the same at all times (`LookTruth.shows`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from benchmarks.reality.looks.rules import EDGE_PX, Count, Rule, Word, moves, places
-from benchmarks.reality.looks.truth import LookTruth
+from benchmarks.reality.looks.truth import UNSEEN_SHARE, LookTruth
 from p4d.questions.facts.vocabulary import (
     FORMER,
     HALVES_DOWN,
@@ -22,9 +23,6 @@ from p4d.questions.facts.vocabulary import (
     SIDES,
     SIZE_CHANGES,
 )
-
-UNSEEN_SHARE = 0.001
-"""Share of the picture: where less of a moving thing is in a part, either answer is accepted."""
 
 
 def _half(axis: int, words: Sequence[str]) -> Rule:
@@ -96,10 +94,15 @@ def _faster_half(truth: LookTruth, ks: Sequence[int], begin: int, end: int) -> W
 
 
 def _stirs(truth: LookTruth, begin: int, end: int) -> tuple[np.ndarray, np.ndarray]:
-    """Of three by three parts, whether it is right that something moves, and that nothing does."""
+    """Of three by three parts, whether it is right that something moves, and that nothing does.
+
+    Where less than `UNSEEN_SHARE` of what moves is in a part, either answer is accepted.
+    """
     something, nothing = np.zeros((3, 3), bool), np.ones((3, 3), bool)
     for k in range(len(truth.size_m_k3)):
         still, moving = moves(truth, k, begin, end)
+        if not truth.shows(k, begin, end):
+            still, moving = True, False
         shown_thw = truth.instance_thw[begin : end + 1] == k + 1
         side = shown_thw.shape[-1]
         edges = [round(side * share / 3) for share in range(4)]

@@ -54,7 +54,8 @@ def pictures_of(renderer: Renderer, at_s: Sequence[float]) -> list[Picture]:
 
 RENDERERS = {"bullet": "tiny:TinyRenderer", "vtk": "raster:Rasterizer", "mitsuba": "tracer:Tracer",
              "collage": "collage:Collage", "panda": "panda:Forest",
-             "atelier": "atelier.povray:PovRay", "nursery": "nursery.browser:Browser"}  # fmt: skip
+             "atelier": "atelier.povray:PovRay", "nursery": "nursery.browser:Browser",
+             "yard": "yard.babylon:Babylon"}  # fmt: skip
 
 
 def renderer_of(look: str) -> Callable[[Scene, Path], AbstractContextManager[Renderer]]:

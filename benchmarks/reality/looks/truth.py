@@ -15,6 +15,9 @@ LEAST_SHARE = 1 / 3
 """Of a mark's pixels on one object; below it, the mark lies on nothing."""
 OTHER_SHARE = 0.25
 """Of the pixels of a mark's object, that a second object has in the mark: the mark lies on both."""
+SEEN_LEVELS, UNSEEN_SHARE = 4, 0.001
+"""Grey levels by which a clean picture must change in any colour, in more than this share of it,
+for a person to see that something moves there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +33,7 @@ class LookTruth:
         size_px: width and height of the video.
         video_s_t, video_m_kt3: times of all frames of the video, and the centres of the objects in
             them; those of the clip if the video has no others.
+        clean_thw3: the pictures before blur, noise and codec, u8; None if they are not known.
     """
 
     instance_thw: np.ndarray
@@ -41,6 +45,7 @@ class LookTruth:
     size_px: tuple[int, int]
     video_s_t: np.ndarray | None = None
     video_m_kt3: np.ndarray | None = None
+    clean_thw3: np.ndarray | None = None
 
     @classmethod
     def read(cls, path: Path, frame_pts_ns: Sequence[int], size_px: int) -> LookTruth:
@@ -61,6 +66,7 @@ class LookTruth:
             size_px=(width, height),
             video_s_t=whole["pts_ns"] * 1e-9,
             video_m_kt3=whole["world_T_obj_kt44"][:, :, :3, 3],
+            clean_thw3=whole["clean_thw3"][frames][:, rows][:, :, columns],
         )
 
     def object_under(self, mask_hw: np.ndarray) -> tuple[int | None, bool]:
@@ -91,6 +97,16 @@ class LookTruth:
         """Centre of what is seen of an object; None if nothing is."""
         v, u = np.nonzero(self.instance_thw[frame] == k + 1)
         return np.array([u.mean() + 0.5, v.mean() + 0.5]) if len(u) else None
+
+    def shows(self, k: int, begin: int, end: int) -> bool:
+        """Whether the clean pictures change where they show an object; so if they are not known."""
+        if self.clean_thw3 is None:
+            return True
+        within = slice(begin, end + 1)
+        clean = self.clean_thw3[within].astype(np.int16)
+        own_hw = (self.instance_thw[within] == k + 1).any(axis=0)
+        changed_hw = np.abs(clean - clean[0]).max(axis=(0, 3)) >= SEEN_LEVELS
+        return int((changed_hw & own_hw).sum()) > UNSEEN_SHARE * own_hw.size
 
     def moved_m(self, k: int, begin: int, end: int) -> float:
         """Farthest distance from the first place."""

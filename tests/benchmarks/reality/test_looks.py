@@ -352,3 +352,21 @@ def test_equal_numbers_give_equal_scenes_and_films(look: str) -> None:
     assert one.camera == same.camera != other.camera
     assert film_of(look, 1) == film_of(look, 1)
     assert (np.diff(film_of(look, 1).at_ms) > 0).all()
+
+
+def test_what_no_picture_shows_counts_as_rest(judge: Judge) -> None:
+    """A plain ball that turns in place, and one whose turning changes the picture."""
+    turning = np.array(judge.truth.world_T_obj_kt44)
+    turning[0, :, :3, :3] = Rotation.from_euler("z", np.linspace(0, 2, FRAMES)[:, None]).as_matrix()
+    plain = np.full((FRAMES, SIDE, SIDE, 3), 90, np.uint8)
+    striped = plain.copy()
+    striped[2:, 36:44, 12:16] = 160
+    for clean, moves in ((plain, False), (striped, True)):
+        truth = replace(judge.truth, world_T_obj_kt44=turning, clean_thw3=clean)
+        seen = replace(judge, truth=truth)
+        verdicts = {
+            text: seen.fact(said("stirring_left", text, STIRRING))
+            for text in (SOMETHING_MOVES, NOTHING_MOVES)
+        }
+        assert verdicts[SOMETHING_MOVES] is (Verdict.RIGHT if moves else Verdict.WRONG)
+        assert verdicts[NOTHING_MOVES] is (Verdict.WRONG if moves else Verdict.RIGHT)

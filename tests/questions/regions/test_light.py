@@ -1,11 +1,17 @@
-"""A shadow that passes is no thing and moves nothing; a dark thing on the same way does."""
+"""Light that changes is no thing and moves nothing; a thing on the same way does.
+
+Shadows, lit patches, glass and images in a glossy floor pass; exposure and noise change; things
+turn without a change of their picture. Each clip shows one of them alone.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from p4d.questions.facts.stirring_facts import LEAST_STIR, SIGMAS
+from p4d.questions.facts.stirring_facts import LEAST_STIR, MOST_STILL, SIGMAS
 from p4d.questions.regions.flow.clip_motion import ClipMotion, clip_motion
 from p4d.questions.regions.flow.light import light_alone
 from p4d.teachers.flow_dis import opencv
@@ -49,9 +55,33 @@ def _ground(plain: bool) -> np.ndarray:
     return ground
 
 
+def _film(picture: Callable[[int], np.ndarray]) -> np.ndarray:
+    frames = np.stack([picture(t) for t in range(FRAMES)])
+    return frames.round().clip(0, 255).astype(np.uint8)
+
+
+def _light_passes(ground_hw3: np.ndarray, factor: float | np.ndarray) -> np.ndarray:
+    """A disc within which the light on the ground changes by a factor, or one per colour."""
+    return _film(lambda t: ground_hw3 * (1 + (factor - 1) * _disc(t)))
+
+
 def _shadow_passes(ground_hw3: np.ndarray) -> np.ndarray:
-    frames = [ground_hw3 * (1 - 0.4 * _disc(t)) for t in range(FRAMES)]
-    return np.stack(frames).round().astype(np.uint8)
+    return _light_passes(ground_hw3, 0.6)
+
+
+def _pole_shadow_passes(ground_hw3: np.ndarray) -> np.ndarray:
+    u = np.indices(SIZE_HW)[1]
+    return _film(lambda t: ground_hw3 * (1 - 0.4 * (abs(u - 50 - SPEED_PX * t) < 4)[..., None]))
+
+
+def _colour_passes(ground_hw3: np.ndarray) -> np.ndarray:
+    """A plain disc of another colour and nearly the same brightness."""
+    return _film(lambda t: ground_hw3 * (1 - _disc(t)) + np.array([90, 130, 160]) * _disc(t))
+
+
+def _image_passes(ground_hw3: np.ndarray) -> np.ndarray:
+    """A disc of another colour, seen in a floor that reflects a fifth of it."""
+    return _film(lambda t: 0.8 * ground_hw3 + 0.2 * np.array([60, 180, 220]) * _disc(t))
 
 
 def _disc_passes(ground_hw3: np.ndarray) -> np.ndarray:
@@ -87,7 +117,52 @@ def test_a_shadow_on_a_plain_ground_gets_no_mark_and_moves_nothing():
     motion = _measured(_shadow_passes(_ground(plain=True)))
     assert np.sqrt(motion.stirs_tt33[0, -1]).max() < CERTAIN / 2
     assert motion.things == ()
-    assert "it darkens what is there by one factor, as a shadow does" in motion.doubts
+    assert "it changes the light on what is there, as a shadow does" in motion.doubts
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_thing_of_another_colour_moves(plain):
+    motion = _measured(_colour_passes(_ground(plain=plain)))
+    assert np.sqrt(motion.stirs_tt33[0, -1]).max() > CERTAIN
+
+
+@pytest.mark.parametrize(
+    ("film", "gets_a_mark"),
+    [
+        pytest.param(lambda: _pole_shadow_passes(_ground(plain=True)), False, id="pole's shadow"),
+        pytest.param(
+            lambda: _light_passes(_ground(plain=True), np.array([0.5, 0.56, 0.63])), False,
+            id="shadow under a blue sky",
+        ),
+        # A plain white thing looks the same.
+        pytest.param(lambda: _light_passes(_ground(plain=True), 1.5), True, id="lit patch"),
+        pytest.param(lambda: _light_passes(_ground(plain=False), 1.3), False, id="lit texture"),
+        pytest.param(
+            lambda: _light_passes(_ground(plain=False), np.array([0.8, 0.9, 0.7])), False,
+            id="green glass",
+        ),
+        pytest.param(lambda: _image_passes(_ground(plain=False)), False, id="image in a floor"),
+    ],
+)  # fmt: skip
+def test_nothing_certainly_moves_nor_rests_where_light_passes(film, gets_a_mark):
+    motion = _measured(film())
+    assert np.sqrt(motion.stirs_tt33[0, -1]).max() < CERTAIN
+    assert np.sqrt(motion.may_stir_tt33[0, -1]).max() > MOST_STILL
+    assert bool(motion.things) == gets_a_mark
+
+
+def test_a_change_of_exposure_moves_nothing_and_hides_what_may_move():
+    ground = _ground(plain=False)
+    motion = _measured(_film(lambda t: ground * (1 + 0.15 * np.sin(t))))
+    assert np.nan_to_num(motion.stirs_tt33).max() == 0
+    assert not np.sqrt(np.nan_to_num(motion.may_stir_tt33[0, -1], nan=1.0)).min() < MOST_STILL
+
+
+def test_nothing_moves_in_noise():
+    ground, rng = _ground(plain=True), np.random.default_rng(5)
+    motion = _measured(_film(lambda _: ground + rng.normal(0, 2, ground.shape)))
+    assert motion.stirs_tt33[0, -1].max() == 0
+    assert np.sqrt(motion.may_stir_tt33[0, -1]).max() < MOST_STILL
 
 
 def test_texture_that_goes_with_the_flow_is_no_light():

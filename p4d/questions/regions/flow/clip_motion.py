@@ -175,7 +175,7 @@ def _without_shadows(
     for blob in outlined:
         if not isinstance(blob, str) and is_shadow(cv, rgb_thw3, blob.mask_thw):
             shaded |= blob.mask_thw.any(axis=0)
-            kept.append("it darkens what is there by one factor, as a shadow does")
+            kept.append("it changes the light on what is there, as a shadow does")
         else:
             kept.append(blob)
     return kept, shaded

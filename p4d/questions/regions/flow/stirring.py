@@ -21,6 +21,8 @@ far beyond it counts for both."""
 LEAST_LEVELS, NOISE_RATIO = 2.5, 4.0
 """Grey levels, of smoothed pictures, and multiples of their median change: what changes by less is
 noise."""
+MOST_LEVELS = 8.0
+"""Where noise or a change of the light raises that limit beyond this, anything may move unseen."""
 
 
 def stirring(
@@ -52,7 +54,7 @@ def stirring(
             sure = _apart(cv, moved, shaded_hw)
             change = np.abs(smooth[end] - smooth[begin])
             limit = max(LEAST_LEVELS, NOISE_RATIO * float(np.median(change)))
-            above = (change > limit).astype(np.uint8)
+            above = ((change > limit) | (limit > MOST_LEVELS)).astype(np.uint8)
             changed |= cv.morphologyEx(above, cv.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
             for part, within, about in zip(np.ndindex(3, 3), inner, outer, strict=True):
                 certain[begin, end][part] = sure[within].sum()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from p4d.questions.regions.flow.background import Background, through
 from p4d.questions.regions.flow.blobs import Blob, shape_doubt, touches_border
 from p4d.questions.regions.flow.borne_out import borne_out
-from p4d.questions.regions.flow.light import light_alone
+from p4d.questions.regions.flow.light import least_texture, light_alone, shows_thing
 from p4d.teachers.flow_dis import cycle_closes, dis_flow
 from p4d.video.appearance import grey_levels
 
@@ -54,8 +55,8 @@ class _Instant:
         own_hw2: flow against the background per step, to the next instant or from the last one.
         moves_hw: where it is long.
         seen_hw: where the picture itself shows that the background does not move so.
-        onward_hw: where both hold from here to the next instant, and it is not the light alone that
-            changes; what ended here is not in it.
+        onward_hw: where both hold from here to the next instant, and light does not explain it;
+            what ended here is not in it.
         label_hw: numbers of the surfaces that flow alike, 0 for none.
     """
 
@@ -144,6 +145,11 @@ class _Steps:
     forward: Sequence[NDArray[np.float32]]
     backward: Sequence[NDArray[np.float32]]
 
+    @cached_property
+    def least_texture_hw(self) -> NDArray[np.float32]:
+        """Of the instants."""
+        return least_texture(self.cv, self.rgb_thw3[list(self.instants)])
+
     def of(self, i: int) -> Iterator[tuple[NDArray, NDArray, int, float]]:
         """Flow from instant i and back to it, the other frame, and the sense of time."""
         if i > 0:
@@ -178,6 +184,7 @@ def _instant(steps: _Steps, still: Background, i: int) -> _Instant:
             if still.rests and onward.any():
                 pictures = steps.rgb_thw3[frame], steps.rgb_thw3[other]
                 onward &= ~light_alone(steps.cv, *pictures, there)
+                onward &= shows_thing(steps.cv, *pictures, steps.least_texture_hw)
     return _Instant(
         own_hw2=own, moves_hw=moves, seen_hw=seen, onward_hw=np.asarray(onward),
         label_hw=_labels(steps.cv, own, moves),
