@@ -68,9 +68,9 @@ FIGURES = {
         "a P4D step against": [
             ("training", "step.p4d_over_sft.step_ratio", 1, "{:.2f} times"),
         ],
-        "33 of 55 real clips": [
+        "32 of 55 real clips": [
             ("reality", "real.clips_asked", 1, "{} of 55"),
-            ("reality", "real.true", 1, "{} of 222"),
+            ("reality", "real.true", 1, "{} of 196"),
         ],
     },
     RESULTS_MD: {
