@@ -44,6 +44,8 @@ LEAST_TEXTURE2, NOISE_RATIO, MOST_OVER = 1e-4, 4.0, 4.0
 """Mean square of the gradients near a pixel at all instants that is texture, absolute and by that
 of the noise; where it is more than so many times its least, a border passes that may be a
 shadow's."""
+QUIET_SHARE = 0.2
+"""Of a picture that is taken not to move, so that its changes are noise."""
 LEAST_UNCOVERED_PX = 30
 """Of the first place of a thing, that it leaves."""
 SHADOW_GAIN, MOST_LEFT = (0.35, 0.97), 0.25
@@ -96,7 +98,7 @@ def shows_thing(
     hue = cv.morphologyEx(hue, cv.MORPH_OPEN, np.ones((2, 2), np.uint8))
     side = 2 * NEAR_HUE_PX + 1
     here, there = _gradients(cv, here_hw3), _gradients(cv, there_hw3)
-    noise = float(np.median(_energy(cv, here - there, here - there))) / 2
+    noise = float(np.quantile(_energy(cv, here - there, here - there), QUIET_SHARE)) / 2
     lasts = least_texture_hw > max(LEAST_TEXTURE2, NOISE_RATIO * noise)
     for each in (here, there):
         lasts &= _energy(cv, each, each) < MOST_OVER * least_texture_hw

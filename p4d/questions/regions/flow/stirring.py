@@ -22,7 +22,7 @@ LEAST_LEVELS, NOISE_RATIO = 2.5, 4.0
 """Grey levels, of smoothed pictures, and multiples of their median change: what changes by less is
 noise."""
 MOST_LEVELS = 8.0
-"""Where noise or a change of the light raises that limit beyond this, anything may move unseen."""
+"""What changes by more may move, however much of the picture noise, light or a thing changes."""
 
 
 def stirring(
@@ -53,8 +53,8 @@ def stirring(
             moved |= flowing.certain(end - 1)
             sure = _apart(cv, moved, shaded_hw)
             change = np.abs(smooth[end] - smooth[begin])
-            limit = max(LEAST_LEVELS, NOISE_RATIO * float(np.median(change)))
-            above = ((change > limit) | (limit > MOST_LEVELS)).astype(np.uint8)
+            noise = NOISE_RATIO * float(np.median(change))
+            above = (change > np.clip(noise, LEAST_LEVELS, MOST_LEVELS)).astype(np.uint8)
             changed |= cv.morphologyEx(above, cv.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
             for part, within, about in zip(np.ndindex(3, 3), inner, outer, strict=True):
                 certain[begin, end][part] = sure[within].sum()
