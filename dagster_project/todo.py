@@ -14,6 +14,7 @@ import os
 import sqlite3
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from p4d.atomic import replacing
@@ -66,7 +67,7 @@ class Todo:
         """Artifacts to make or to check, of the stages that were asked for."""
         return {key for key in self.plan.wanted if self.only is None or key.stage in self.only}
 
-    @property
+    @cached_property
     def batches(self) -> list[Batch]:
         """What was asked for, in an order in which it can run."""
         return in_order(self.project, self.wanted)

@@ -61,8 +61,8 @@ def test_a_job_that_was_begun_gives_its_result_and_its_progress_to_the_one_who_a
     begun = BegunJobs(engine)
     begun.begin([doublings(3, given)])
     until(lambda: len(given) == 2)
-    assert begun.run(job("3", double, 3), lambda *told: seen.append(told)) == 6
-    assert begun.run(job("3 again", double, 6), lambda *told: seen.append(told)) == 12
+    assert begun.run(job("3", double, 3), lambda *step: seen.append(step)) == 6
+    assert begun.run(job("3 again", double, 6), lambda *step: seen.append(step)) == 12
     assert [name for name, _ in engine.ran] == ["3", "3 again"]
     assert threading.current_thread() not in [thread for _, thread in engine.ran]
     assert seen == [(1, 1, "doubled 3"), (1, 1, "doubled 6")]

@@ -313,9 +313,9 @@ def _compare(
     if len(repeated) > allowed and not _repeated(twin):
         problem(f"published twice: {repeated}")
     silent = [v for v in made if f"md5:{v[1]}" not in facts["heard"].get(v[0], [])]
-    tally.events_lost += len(silent) + len(facts["unheard"])
-    if silent or facts["unheard"]:
-        problem(f"Dagster never heard of {silent} {facts['unheard']}")
+    tally.events_lost += len(silent) + len(facts["unreported"])
+    if silent or facts["unreported"]:
+        problem(f"Dagster has no record of {silent} {facts['unreported']}")
     for what in ("not_fresh", "hanging_runs", "occupied_slots"):
         if facts[what]:
             problem(f"{what}: {facts[what]}")

@@ -109,7 +109,7 @@ def facts():
                 tags = event.materialization.tags or {}
                 key = str(ArtifactKey(stage.name, record.partition_key))
                 heard.setdefault(key, []).append(tags.get("dagster/data_version"))
-        unheard = sorted(map(str, unreported(instance, fresh_versions(project))))
+        missing = sorted(map(str, unreported(instance, fresh_versions(project))))
         started = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
         hanging = len(instance.get_runs(dg.RunsFilter(statuses=started)))
         occupied = [
@@ -123,7 +123,7 @@ def facts():
         "not_fresh": [f"{s.key}: {s.state}" for s in status(project) if s.state != "fresh"],
         "made": [[str(ArtifactKey.of_record(record)), record["md5"]] for record in ledger],
         "heard": heard,
-        "unheard": unheard,
+        "unreported": missing,
         "hanging_runs": hanging,
         "occupied_slots": occupied,
     }  # fmt: skip
